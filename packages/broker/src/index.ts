@@ -1,0 +1,2 @@
+/** The public door of the broker. */
+export type * from './ports.ts';

@@ -1,0 +1,132 @@
+/**
+ * The outside world, as the cores see it: types only.
+ *
+ * A core (placement, shard, session, mqtt, node) never touches a clock, a socket, a disk or a random
+ * source. It is given these interfaces. `edge/` implements them with Node.js, `sim/` with virtual
+ * time and one seed; one contract suite per port runs on every implementation.
+ *
+ * Calls into a core never overlap: an implementation calls back from its own event loop, never from
+ * within the call that asked.
+ */
+
+/** One change of a {@link Store}: a put, or with `value` null a delete. */
+export interface StoreChange {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+}
+
+/** A stored record. */
+export interface StoreRecord {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/**
+ * An ordered map of bytes to bytes on disk, keys compared as unsigned bytes.
+ *
+ * Batches are atomic and durable in the order in which they were given: when a batch is durable, so
+ * is every earlier one. Reads see every earlier write, durable or not. An error of `write` is final:
+ * the store accepts nothing after it, and the process ends (a failed fsync is never tried again).
+ */
+export interface Store {
+  /** Applies `changes` as one atomic batch. `done` runs when it is durable (`sync`) or accepted. */
+  write(changes: readonly StoreChange[], sync: boolean, done: () => void): void;
+  /** Values in the order of `keys`; undefined where there is none. */
+  getMany(
+    keys: readonly Uint8Array[],
+    done: (values: readonly (Uint8Array | undefined)[]) => void,
+  ): void;
+  /** Records with gte ≤ key < lt in key order, at most `limit`. */
+  scan(
+    gte: Uint8Array,
+    lt: Uint8Array,
+    limit: number,
+    done: (records: readonly StoreRecord[]) => void,
+  ): void;
+}
+
+/**
+ * The sending half of one client's network connection.
+ *
+ * `write` may keep `bytes` until the end of the turn, so the caller must not change them before it.
+ * Several writes of one turn leave as one. `close(true)` sends what was written first.
+ */
+export interface ClientSocket {
+  write(bytes: Uint8Array): void;
+  close(flush: boolean): void;
+  /** Bytes accepted and not yet handed to the kernel: what a slow consumer owes. */
+  readonly pendingBytes: number;
+  /** Remote address for logs and `session show`, as host:port. */
+  readonly remote: string;
+}
+
+/**
+ * The receiving half: what the listener calls for one accepted connection.
+ *
+ * `onData`'s buffer is the listener's one static read buffer: valid during the call only, so
+ * whatever outlives the call is copied once by the receiver.
+ */
+export interface ClientHandler {
+  onData(buffer: Uint8Array, start: number, end: number): void;
+  /** The connection is gone (end, error, or close by us); called exactly once. */
+  onClosed(): void;
+  /** Called about once a second, for keep-alive. */
+  onSecond(nowMs: number): void;
+  /** Everything written has reached the kernel after {@link ClientSocket.pendingBytes} was high. */
+  onDrain(): void;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Structured log: message and plain fields. */
+export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
+
+/**
+ * A member as membership reports it. `state` is SWIM's; `meta` is what the member says of itself.
+ */
+export interface MemberInfo {
+  readonly name: string;
+  /** Fresh at every start of the process, on disk before the first packet; higher is newer. */
+  readonly bootEpoch: number;
+  readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** Cluster address, host:port: SWIM over UDP and TCP, and the links between nodes over TCP. */
+  readonly address: string;
+  readonly meta: MemberMeta;
+}
+
+/** What a member says of itself (at most 512 bytes encoded). */
+export interface MemberMeta {
+  /** Random identity of the data folder; a wiped folder is another voter. */
+  readonly storeId: string;
+  readonly zone: string;
+  /** Failure domain below the zone: one copy of a shard per host. */
+  readonly host: string;
+  readonly weight: number;
+  /** Address for MQTT clients, host:port (Server Reference). */
+  readonly mqtt: string;
+  /** Address of the admin API, host:port. */
+  readonly admin: string;
+  /** True once the node drains before leaving: placement gives it nothing. */
+  readonly leaving: boolean;
+}
+
+/** What the node core asks of the process around it. */
+export interface NodeEnv {
+  /** Monotonic milliseconds, may have a fraction. */
+  nowMs(): number;
+  /** Wall-clock milliseconds since 1970; may step. */
+  wallMs(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  readonly store: Store;
+  /**
+   * Sends one frame to a linked peer. Frames of one link arrive in order and once, or the link goes
+   * down on both sides. Dropped silently if the link is down. The bytes are the link's to keep.
+   */
+  sendFrame(peer: string, frame: Uint8Array): void;
+  /** Asks for `NodeCore.flush()` at the end of the turn; many calls, one flush. */
+  scheduleFlush(): void;
+  readonly log: Log;
+  /** An operating error after which the process must end (code of BROKER_ERR_*). */
+  fatal(code: string, message: string): void;
+}
