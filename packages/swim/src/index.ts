@@ -1,0 +1,2 @@
+/** SWIM membership. @module */
+export {};
