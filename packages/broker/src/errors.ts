@@ -1,0 +1,335 @@
+/**
+ * Every operating error that Shoal reports, in one table.
+ *
+ * Callers match `code`, never a message. A broken invariant is not in this table: it is an assertion
+ * and ends the process with {@link BROKER_ERRORS}.BROKER_ERR_INTERNAL. docs/ERRORS.md is generated
+ * from here, and a test keeps the two equal.
+ */
+
+/** What the table says of one code. */
+export interface ErrorEntry {
+  /** One sentence without a full stop; the detail follows it after a colon. */
+  readonly message: string;
+  /** MQTT 5 Reason Code for the client whose connection this ends, where there is one. */
+  readonly reasonCode?: number;
+  /** Status of the admin API's answer; 500 where it says nothing. */
+  readonly httpStatus?: number;
+  /** Exit code of `shoal`, 10 to 99, each its own. */
+  readonly exitCode: number;
+  /** What an operator does about it, in full sentences. */
+  readonly remedy: string;
+}
+
+/** Exit codes that are not errors of the table. */
+export const EXIT_CODES = {
+  ok: 0,
+  /** A failure without a code, or of a command whose result is a verdict (`demo --once`). */
+  failure: 1,
+  /** A flag or an argument that the command does not take. */
+  usage: 2,
+  /** A second SIGINT during the drain. */
+  interrupted: 130,
+  /** A second SIGTERM during the drain. */
+  terminated: 143,
+} as const;
+
+export const BROKER_ERRORS = {
+  // Configuration: 10–19.
+  BROKER_ERR_CONFIG_UNKNOWN_KEY: {
+    message: 'The configuration has a key that does not exist',
+    exitCode: 10,
+    remedy: 'Correct or remove the key; `shoal config reference` lists all of them.',
+  },
+  BROKER_ERR_CONFIG_TYPE: {
+    message: 'A configuration value has the wrong type',
+    exitCode: 11,
+    remedy: 'Give a value of the type named; `shoal config reference` shows types and defaults.',
+  },
+  BROKER_ERR_CONFIG_VALUE: {
+    message: 'A configuration value is not allowed',
+    exitCode: 12,
+    remedy: 'Give a value within the range named; `shoal config reference` shows the ranges.',
+  },
+  BROKER_ERR_CONFIG_MISSING: {
+    message: 'A configuration value is required and missing',
+    exitCode: 13,
+    remedy: 'Set the key in the file, the environment or by its flag.',
+  },
+  BROKER_ERR_CONFIG_CONFLICT: {
+    message: 'Configuration values contradict each other',
+    exitCode: 14,
+    remedy: 'Change one of the keys named; `shoal config show` prints where each value came from.',
+  },
+  BROKER_ERR_CONFIG_FILE: {
+    message: 'The configuration file cannot be read',
+    exitCode: 15,
+    remedy: 'Check the path, its permissions, and that it is YAML with a mapping at the top.',
+  },
+
+  // Addresses: 20–29.
+  BROKER_ERR_ADDRESS_IN_USE: {
+    message: 'The address is in use by another process',
+    exitCode: 20,
+    remedy: 'Stop the other process, or listen on another port; port 0 takes a free one.',
+  },
+  BROKER_ERR_ADDRESS_UNUSABLE: {
+    message: 'The address cannot be listened on',
+    exitCode: 21,
+    remedy:
+      'Use an address of this machine, and a port above 1023 unless the process may bind lower.',
+  },
+  BROKER_ERR_ADDRESS_NOT_LOOPBACK: {
+    message: 'The address is not on the loopback interface',
+    exitCode: 22,
+    remedy:
+      'Listen on 127.0.0.1 or [::1]. MQTT and the admin API have no authentication yet, so they refuse any other interface; put an authenticating proxy or a tunnel in front.',
+  },
+
+  // Data folder and disk: 30–39.
+  BROKER_ERR_DATA_LOCKED: {
+    message: 'The data folder is in use by another node',
+    exitCode: 30,
+    remedy: 'Stop the process that holds it, or give this node a folder of its own.',
+  },
+  BROKER_ERR_DATA_OTHER_CLUSTER: {
+    message: 'The data folder belongs to another cluster',
+    exitCode: 31,
+    remedy: 'Join the cluster that the folder belongs to, or start with an empty folder.',
+  },
+  BROKER_ERR_DATA_OTHER_NODE: {
+    message: 'The data folder belongs to another node',
+    exitCode: 32,
+    remedy: 'Start with the node name that the folder was made for, or with an empty folder.',
+  },
+  BROKER_ERR_DATA_NEWER_FORMAT: {
+    message: 'The data folder was written by a newer version of Shoal',
+    exitCode: 33,
+    remedy: 'Start the version that wrote it, or a newer one. Nothing was changed.',
+  },
+  BROKER_ERR_DATA_PERMISSION: {
+    message: 'The data folder cannot be created or written',
+    exitCode: 34,
+    remedy: 'Give the user that runs Shoal read and write permission for the folder.',
+  },
+  BROKER_ERR_DISK_FULL: {
+    message: 'The disk of the data folder is full',
+    reasonCode: 0x97,
+    httpStatus: 507,
+    exitCode: 35,
+    remedy: 'Free space and start the node again; nothing that was acknowledged is lost.',
+  },
+  BROKER_ERR_DISK_FAILED: {
+    message: 'The disk of the data folder failed',
+    reasonCode: 0x80,
+    exitCode: 36,
+    remedy:
+      'Check the disk (dmesg, smartctl). A failed sync is never tried again; start the node again on a sound disk, empty if need be: it catches up from the other copies.',
+  },
+  BROKER_ERR_CORRUPT_STORE: {
+    message: 'The store in the data folder is damaged and cannot be opened',
+    exitCode: 37,
+    remedy:
+      'Move the folder aside and start with an empty one and --join: the node catches up from the other copies. Keep the old folder until it has.',
+  },
+  BROKER_ERR_CORRUPT_RECORD: {
+    message: 'A record in the store fails its checksum',
+    exitCode: 38,
+    remedy:
+      'Move the folder aside and start with an empty one and --join: the node catches up from the other copies. With a single copy, restore a backup.',
+  },
+
+  // Cluster: 40–59.
+  BROKER_ERR_JOIN_UNREACHABLE: {
+    message: 'None of the nodes to join answers',
+    httpStatus: 502,
+    exitCode: 40,
+    remedy:
+      'Check the addresses in cluster.join and that UDP and TCP on their cluster ports pass both ways.',
+  },
+  BROKER_ERR_JOIN_OTHER_CLUSTER: {
+    message: 'The node to join belongs to another cluster',
+    httpStatus: 409,
+    exitCode: 41,
+    remedy: 'Clusters never merge: join with an empty data folder, or correct cluster.join.',
+  },
+  BROKER_ERR_NODE_NAME_TAKEN: {
+    message: 'A living member already has this node name',
+    httpStatus: 409,
+    exitCode: 42,
+    remedy: 'Choose another node.name; names are unique within a cluster.',
+  },
+  BROKER_ERR_PEER_INCOMPATIBLE: {
+    message: 'A peer speaks a protocol version that this node does not',
+    exitCode: 43,
+    remedy: 'Upgrade the older node; neighbouring versions work together, distant ones do not.',
+  },
+  BROKER_ERR_NODE_UNKNOWN: {
+    message: 'The cluster has no member of this name',
+    httpStatus: 404,
+    exitCode: 44,
+    remedy: 'See `shoal cluster status` for the names of the members.',
+  },
+  BROKER_ERR_NODE_LAST: {
+    message: 'The last member of a cluster cannot be removed',
+    httpStatus: 409,
+    exitCode: 45,
+    remedy: 'Add another node first, or stop this one: its data stays in its folder.',
+  },
+  BROKER_ERR_NODE_WOULD_BREAK_REPLICAS: {
+    message: 'Removing the node would leave fewer copies than cluster.replicas asks for',
+    httpStatus: 409,
+    exitCode: 46,
+    remedy: 'Add a node first, or repeat with --force to go on with fewer copies.',
+  },
+  BROKER_ERR_NODE_UNREACHABLE: {
+    message: 'The node does not answer',
+    httpStatus: 502,
+    exitCode: 47,
+    remedy: 'Check that the node runs and that its cluster address is reachable from the others.',
+  },
+  BROKER_ERR_NODE_LEAVING: {
+    message: 'The node is being removed',
+    reasonCode: 0x9d,
+    httpStatus: 409,
+    exitCode: 48,
+    remedy: 'Use another node; see `shoal cluster status` for the progress.',
+  },
+  BROKER_ERR_REMOVAL_UNKNOWN: {
+    message: 'The node is not being removed',
+    httpStatus: 404,
+    exitCode: 49,
+    remedy: 'Start with `shoal node remove NAME`.',
+  },
+  BROKER_ERR_NOT_READY: {
+    message: 'The node does not serve yet',
+    reasonCode: 0x88,
+    httpStatus: 503,
+    exitCode: 50,
+    remedy: 'Wait until /ready answers 200; its body says what the node waits for.',
+  },
+  BROKER_ERR_SHARD_UNAVAILABLE: {
+    message: 'The shard has no leader within reach',
+    reasonCode: 0x88,
+    httpStatus: 503,
+    exitCode: 51,
+    remedy:
+      'Bring back the nodes that hold it (`shoal session explain ID` names them), or mend the network between them.',
+  },
+
+  // Sessions: 60–69.
+  BROKER_ERR_SESSION_UNKNOWN: {
+    message: 'There is no session with this Client Identifier',
+    httpStatus: 404,
+    exitCode: 60,
+    remedy: 'See `shoal session list`; Client Identifiers are case-sensitive.',
+  },
+  BROKER_ERR_SESSION_NOT_CONNECTED: {
+    message: 'The session has no connection',
+    httpStatus: 409,
+    exitCode: 61,
+    remedy: 'Nothing to kick. `shoal session delete ID` ends the session itself.',
+  },
+
+  // Admin API and command line: 70–79.
+  BROKER_ERR_ADMIN_UNREACHABLE: {
+    message: 'The admin API does not answer',
+    exitCode: 70,
+    remedy: 'Give the address of a running node with --admin URL or SHOAL_ADMIN.',
+  },
+  BROKER_ERR_ADMIN_PROTOCOL: {
+    message: 'The admin API answered with something that is not of Shoal',
+    exitCode: 71,
+    remedy:
+      'Check that --admin names the admin address of a node, not its MQTT or cluster address.',
+  },
+  BROKER_ERR_REQUEST_INVALID: {
+    message: 'The request is not valid',
+    httpStatus: 400,
+    exitCode: 72,
+    remedy: 'Correct the field named.',
+  },
+  BROKER_ERR_ROUTE_UNKNOWN: {
+    message: 'The admin API has no such route',
+    httpStatus: 404,
+    exitCode: 73,
+    remedy: 'Use the same version of `shoal` as the node.',
+  },
+  BROKER_ERR_TIMEOUT: {
+    message: 'The operation did not end in time',
+    reasonCode: 0x88,
+    httpStatus: 504,
+    exitCode: 74,
+    remedy: 'It may still take effect: look at the state before trying again.',
+  },
+
+  // The process itself: 80–89.
+  BROKER_ERR_INTERNAL: {
+    message: 'Shoal broke one of its own rules and stopped',
+    reasonCode: 0x80,
+    httpStatus: 500,
+    exitCode: 80,
+    remedy: 'Please report it with the log. Starting the node again is safe.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+/** A code of the table. */
+export type BrokerErrorCode = keyof typeof BROKER_ERRORS;
+
+/** True when `code` is one of the table: for codes that arrive as text (store, admin API). */
+export function isBrokerErrorCode(code: string): code is BrokerErrorCode {
+  return Object.hasOwn(BROKER_ERRORS, code);
+}
+
+/**
+ * An operating error. `message` is the table's sentence and, after a colon, what this case adds.
+ *
+ * @example throw new BrokerError('BROKER_ERR_ADDRESS_IN_USE', 'mqtt.listen 127.0.0.1:1883', { cause })
+ */
+export class BrokerError extends Error {
+  override readonly name = 'BrokerError';
+  readonly code: BrokerErrorCode;
+  /** What this case adds to the table's sentence; '' when it adds nothing. */
+  readonly detail: string;
+
+  constructor(code: BrokerErrorCode, detail = '', options?: { readonly cause?: unknown }) {
+    const sentence = BROKER_ERRORS[code].message;
+    super(detail === '' ? sentence : `${sentence}: ${detail}`, options);
+    this.code = code;
+    this.detail = detail;
+  }
+
+  get remedy(): string {
+    return BROKER_ERRORS[this.code].remedy;
+  }
+
+  /** Exit code of a process that this error ends. */
+  get exitCode(): number {
+    return BROKER_ERRORS[this.code].exitCode;
+  }
+
+  /** Status of the admin API's answer. */
+  get httpStatus(): number {
+    const entry: ErrorEntry = BROKER_ERRORS[this.code];
+    return entry.httpStatus ?? 500;
+  }
+
+  /** MQTT 5 Reason Code; 0x80 (Unspecified error) where the table names none. */
+  get reasonCode(): number {
+    const entry: ErrorEntry = BROKER_ERRORS[this.code];
+    return entry.reasonCode ?? 0x80;
+  }
+}
+
+/**
+ * Makes any thrown value a {@link BrokerError}: itself, or BROKER_ERR_INTERNAL with it as cause.
+ * A `code` that is one of the table is kept, so that errors survive a thread or an HTTP hop.
+ */
+export function toBrokerError(thrown: unknown): BrokerError {
+  if (thrown instanceof BrokerError) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const code = (thrown as { code?: unknown } | null | undefined)?.code;
+  if (typeof code === 'string' && isBrokerErrorCode(code)) {
+    return new BrokerError(code, text, { cause: thrown });
+  }
+  return new BrokerError('BROKER_ERR_INTERNAL', text, { cause: thrown });
+}
