@@ -1,0 +1,120 @@
+/**
+ * The stages of `npm test`, in order. Each is a list of checks (programs that must exit 0) or the
+ * test files that mocha runs in one process. Every test file belongs to exactly one stage: the
+ * first whose pattern fits it, so that a new file is never left out by accident.
+ */
+
+/** A program that must exit 0; counts as one item. */
+export interface Check {
+  readonly title: string;
+  readonly command: readonly string[];
+  /** Show the program's output as it comes instead of only when it fails. */
+  readonly live?: boolean;
+}
+
+export interface Stage {
+  readonly name: string;
+  /** Wall-clock bound; the stage's processes are killed at the end of it and it has failed. */
+  readonly limitSeconds: number;
+  readonly checks?: readonly Check[];
+  /** Test files of this stage, matched against the path from the root of the repository. */
+  readonly tests?: RegExp;
+}
+
+export interface StageOptions {
+  /** Seed from which the simulator draws the seeds of this run. */
+  readonly simSeed: number;
+  readonly simSeeds: number;
+}
+
+export function stages(options: StageOptions): readonly Stage[] {
+  return [
+    {
+      name: 'lint',
+      limitSeconds: 60,
+      checks: [{ title: 'biome', command: ['biome', 'check', '.'] }],
+    },
+    {
+      name: 'types',
+      limitSeconds: 180,
+      checks: [
+        { title: 'build', command: ['tsc', '-b'] },
+        { title: 'tests, scripts, bench', command: ['tsc', '-p', 'tsconfig.tests.json'] },
+      ],
+    },
+    {
+      name: 'boundaries',
+      limitSeconds: 180,
+      checks: [
+        {
+          title: 'layers (dependency-cruiser)',
+          command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'packages'],
+        },
+        {
+          title: 'a planted violation of every rule is found',
+          command: ['node', 'scripts/test/planted-violations.ts'],
+        },
+        { title: 'unused code and dependencies (knip)', command: ['knip'] },
+      ],
+    },
+    {
+      name: 'docs',
+      limitSeconds: 120,
+      checks: [{ title: 'typedoc', command: ['typedoc', '--emit', 'none'] }],
+    },
+    { name: 'property', limitSeconds: 180, tests: /(^|\/)test\/property\/|\.property\.test\.ts$/ },
+    {
+      name: 'simulation',
+      limitSeconds: 330,
+      tests: /(^|\/)test\/sim\//,
+      checks: [
+        {
+          title: `simulator, ${options.simSeeds} fresh seeds from ${options.simSeed}`,
+          command: [
+            'node',
+            '--conditions=shoal-source',
+            'packages/broker/src/sim/main.ts',
+            '--seeds',
+            String(options.simSeeds),
+            '--seed',
+            String(options.simSeed),
+          ],
+          live: true,
+        },
+      ],
+    },
+    { name: 'models', limitSeconds: 180, tests: /^models\/|models\.test\.ts$/ },
+    {
+      name: 'integration',
+      limitSeconds: 180,
+      tests: /(^|\/)test\/integration\/|\.integration\.test\.ts$/,
+    },
+    { name: 'end to end', limitSeconds: 300, tests: /(^|\/)test\/e2e\// },
+    // Last in the table because it takes what no other stage claims; first of the tests to run.
+    { name: 'unit', limitSeconds: 240, tests: /\.test\.ts$/ },
+  ];
+}
+
+/** Stages in the order in which they run: checks, then unit tests, then what takes longer. */
+export function runOrder(all: readonly Stage[]): readonly Stage[] {
+  const unit = all.filter((stage) => stage.name === 'unit');
+  const docs = all.findIndex((stage) => stage.name === 'docs');
+  const rest = all.filter((stage) => stage.name !== 'unit');
+  return [...rest.slice(0, docs + 1), ...unit, ...rest.slice(docs + 1)];
+}
+
+/** The stage of each test file; throws on a file that no stage claims. */
+export function assignTests(
+  all: readonly Stage[],
+  files: readonly string[],
+): ReadonlyMap<Stage, readonly string[]> {
+  const byStage = new Map<Stage, string[]>();
+  for (const file of files) {
+    const stage = all.find((candidate) => candidate.tests?.test(file));
+    if (stage === undefined) throw new Error(`no stage of npm test runs ${file}`);
+    const list = byStage.get(stage) ?? [];
+    list.push(file);
+    byStage.set(stage, list);
+  }
+  return byStage;
+}
