@@ -1,0 +1,325 @@
+/**
+ * The one schema of the configuration: every key with its type, default, range and meaning.
+ *
+ * Nothing else states a default. `config.ts` resolves values through it; `config-reference.ts`
+ * prints it. A key is dotted (`cluster.replicas`), in a file nested, in the environment
+ * `SHOAL_CLUSTER_REPLICAS`.
+ */
+
+import { z } from 'zod';
+import { parseAddress } from './address.ts';
+
+/** What the reference shows of a key beside its type. `x-flag` is the flag of `shoal start`. */
+interface KeyMeta {
+  readonly description: string;
+  readonly 'x-flag'?: string;
+  /** What an absent optional value means, where there is no plain default. */
+  readonly 'x-default'?: string;
+}
+
+const key = <T extends z.ZodType>(type: T, meta: KeyMeta): T => type.meta({ ...meta }) as T;
+
+const integer = (from: number, to: number) => z.int().min(from).max(to);
+
+const section = <T extends z.ZodRawShape>(description: string, shape: T) =>
+  z.strictObject(shape).meta({ description });
+
+const addressType = (portMin: 0 | 1, allowAnyHost: boolean) =>
+  z
+    .string()
+    .max(300)
+    .superRefine((text, context) => {
+      const address = parseAddress(text);
+      const problem =
+        'problem' in address
+          ? address.problem
+          : address.port < portMin
+            ? 'port 0 is only for listening'
+            : !allowAnyHost && (address.host === '0.0.0.0' || address.host === '::')
+              ? 'nobody can connect to a wildcard address'
+              : undefined;
+      if (problem !== undefined) {
+        context.addIssue({ code: 'custom', message: `must be HOST:PORT: ${problem}` });
+      }
+    });
+
+/** An address to listen on: port 0 takes a free one, a wildcard host takes every interface. */
+const listenAddress = () => addressType(0, true);
+/** An address to connect to. */
+const peerAddress = () => addressType(1, false);
+
+const label = () =>
+  z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      'must be 1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit',
+    );
+
+const powerOfTwo = (from: number, to: number) =>
+  integer(from, to).refine((n) => Number.isInteger(Math.log2(n)), 'must be a power of two');
+
+const node = section('Who this node is.', {
+  name: key(label(), {
+    description:
+      'Name of the node, unique in its cluster and kept for life: it names the data folder too.',
+    'x-flag': '--node-name',
+  }),
+  zone: key(label().default('default'), {
+    description: 'Failure domain such as a rack or an availability zone; copies spread over zones.',
+    'x-flag': '--zone',
+  }),
+  host: key(label().optional(), {
+    description:
+      'Failure domain below the zone: one host never holds two copies of a shard. Give nodes that share a machine the same name where the machine’s loss is to cost one copy.',
+    'x-flag': '--host',
+    'x-default': 'node.name',
+  }),
+  weight: key(z.number().min(0.1).max(100).default(1), {
+    description: 'Share of shards relative to other nodes; 2 holds twice as many as 1.',
+  }),
+});
+
+const data = section('Where and how this node stores.', {
+  dir: key(z.string().min(1).max(4096), {
+    description: 'Data folder; made when absent, locked while the node runs.',
+    'x-flag': '--data-dir',
+  }),
+  durability: key(z.enum(['disk', 'memory']).default('disk'), {
+    description:
+      '`disk` acknowledges once every copy has synced; `memory` once it is in every copy’s page cache, which a power cut on all of them loses.',
+    'x-flag': '--durability',
+  }),
+});
+
+const mqtt = section('MQTT for clients.', {
+  listen: key(listenAddress().default('127.0.0.1:1883'), {
+    description:
+      'Address for MQTT clients. Loopback only: MQTT has no authentication yet. Port 0 takes a free one.',
+    'x-flag': '--mqtt-listen',
+  }),
+  advertise: key(peerAddress().optional(), {
+    description: 'Address that clients are referred to (Server Reference).',
+    'x-flag': '--mqtt-advertise',
+    'x-default': 'the address listened on',
+  }),
+});
+
+const cluster = section('The cluster that this node belongs to.', {
+  listen: key(listenAddress().default('127.0.0.1:7700'), {
+    description:
+      'Address for other nodes: SWIM over UDP and TCP, links over TCP. Not encrypted yet: use a network you trust.',
+    'x-flag': '--cluster-listen',
+  }),
+  advertise: key(peerAddress().optional(), {
+    description: 'Address at which other nodes reach this one.',
+    'x-flag': '--advertise',
+    'x-default': 'the address listened on',
+  }),
+  join: key(z.array(peerAddress()).max(64).default([]), {
+    description:
+      'Cluster addresses of members to join, any of which may be down; its own is ignored. With none, an empty data folder founds a new cluster.',
+    'x-flag': '--join',
+  }),
+  replicas: key(integer(1, 7).default(3), {
+    description: 'Copies of every shard (R), at most one per host. The same on every node.',
+    'x-flag': '--replicas',
+  }),
+  shards: key(powerOfTwo(16, 16_384).default(1024), {
+    description:
+      'Shards of a cluster that this node founds, a power of two; fixed for life. At least 10 per member.',
+  }),
+  consistency: key(
+    z
+      .enum(['consistent', 'available'])
+      .default('consistent')
+      .refine(
+        (mode) => mode === 'consistent',
+        '`available` needs the merge of both sides after a split, which this version lacks; use `consistent`',
+      ),
+    {
+      description:
+        'What the smaller side of a network split does: `consistent` waits for the larger one.',
+    },
+  ),
+});
+
+const admin = section('The admin API.', {
+  listen: key(listenAddress().default('127.0.0.1:7780'), {
+    description: 'Address of the admin API, /health, /ready and /metrics. Loopback only.',
+    'x-flag': '--admin-listen',
+  }),
+});
+
+const log = section('The log, as JSON lines on stderr.', {
+  level: key(z.enum(['debug', 'info', 'warn', 'error']).default('info'), {
+    description: 'Least severe level that is written.',
+  }),
+});
+
+const limits = section('Bounds, each per node unless it says otherwise.', {
+  connections: key(integer(1, 1_000_000).default(16_384), {
+    description: 'MQTT connections; further ones are closed. Mind the open-files limit.',
+  }),
+  maxPacketBytes: key(integer(1024, 268_435_455).default(1_048_576), {
+    description: 'Largest MQTT packet (Maximum Packet Size); a larger one ends its connection.',
+  }),
+  connectionBufferBytes: key(integer(16_384, 1_073_741_824).default(4_194_304), {
+    description:
+      'Bytes that wait for a slow client’s socket; beyond, its messages stay queued (QoS 1, 2) or are dropped and counted (QoS 0).',
+  }),
+  inflightMessages: key(integer(1, 65_535).default(128), {
+    description:
+      'QoS 1 and 2 messages under way to one client, and the Receive Maximum granted to it.',
+  }),
+  sessionQueueMessages: key(integer(1, 10_000_000).default(100_000), {
+    description:
+      'Messages queued for one session; further ones are refused for it and counted, those queued stay.',
+  }),
+  sessionExpiryMaxSeconds: key(integer(0, 4_294_967_295).default(4_294_967_295), {
+    description:
+      'Longest Session Expiry Interval granted, also to MQTT 3.1.1 clients without clean session; 4294967295 never expires.',
+  }),
+  subscriptionsPerSession: key(integer(1, 1_000_000).default(10_000), {
+    description: 'Subscriptions of one session; further ones are refused (0x97).',
+  }),
+  retainedMessages: key(integer(0, 100_000_000).default(1_000_000), {
+    description: 'Retained messages in the cluster; further topics are refused and counted.',
+  }),
+  topicLevels: key(integer(1, 32_768).default(128), {
+    description: 'Levels of a Topic Name or Topic Filter; deeper ones are refused.',
+  }),
+});
+
+const timings = section('Times of the shard log and of shutdown. Defaults suit a LAN.', {
+  heartbeatMs: key(integer(10, 10_000).default(100), {
+    description: 'Pause between heartbeats on an idle link between two nodes.',
+  }),
+  silenceMs: key(integer(100, 60_000).default(500), {
+    description:
+      'Silence after which a copy is dropped from a view, or a leader replaced. At least 3 heartbeats.',
+  }),
+  electionStaggerMs: key(integer(10, 10_000).default(200), {
+    description: 'Pause between the candidacies of one voter and the next in preference order.',
+  }),
+  routeLeaseMs: key(integer(100, 60_000).default(1000), {
+    description:
+      'How long a node may publish by routes that a peer has not confirmed again. At least silenceMs.',
+  }),
+  replaceSilentAfterMs: key(integer(1000, 86_400_000).default(60_000), {
+    description: 'Silence after which a copy is rebuilt elsewhere though SWIM has no verdict.',
+  }),
+  replaceVoterAfterMs: key(integer(1000, 86_400_000).default(600_000), {
+    description: 'Time after which the vote of a dead member passes to another.',
+  }),
+  connectTimeoutMs: key(integer(100, 600_000).default(10_000), {
+    description: 'Time that a new connection has to send CONNECT.',
+  }),
+  stopTimeoutMs: key(integer(0, 600_000).default(10_000), {
+    description: 'Longest time that a stop spends on handing over and draining.',
+  }),
+});
+
+const swim = section('Failure detection.', {
+  preset: key(z.enum(['lan', 'wan', 'test']).default('lan'), {
+    description: 'Set of SWIM timings: `lan` for one site, `wan` between sites.',
+  }),
+});
+
+/** `prefault` gives an absent section its members' defaults. */
+export const configSchema = z.strictObject({
+  node,
+  data,
+  mqtt: mqtt.prefault({}),
+  cluster: cluster.prefault({}),
+  admin: admin.prefault({}),
+  log: log.prefault({}),
+  limits: limits.prefault({}),
+  timings: timings.prefault({}),
+  swim: swim.prefault({}),
+});
+
+/** What one key takes, read off the schema. */
+export interface ConfigKey {
+  /** Dotted: `cluster.replicas`. */
+  readonly key: string;
+  /** `SHOAL_CLUSTER_REPLICAS`. */
+  readonly variable: string;
+  readonly type: 'string' | 'integer' | 'number' | 'list';
+  readonly required: boolean;
+  readonly description: string;
+  readonly flag?: string | undefined;
+  readonly default?: unknown;
+  /** What an absent value means where `default` is undefined. */
+  readonly defaultText?: string | undefined;
+  readonly minimum?: number | undefined;
+  readonly maximum?: number | undefined;
+  readonly choices?: readonly string[] | undefined;
+}
+
+export interface ConfigSection {
+  readonly name: string;
+  readonly description: string;
+  readonly keys: readonly ConfigKey[];
+}
+
+interface JsonSchemaNode {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly string[];
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, JsonSchemaNode>>;
+  readonly 'x-flag'?: string;
+  readonly 'x-default'?: string;
+}
+
+/** JSON Schema (draft 2020-12) of a configuration file, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  return { title: 'Shoal configuration', ...z.toJSONSchema(configSchema, { io: 'input' }) };
+}
+
+let sections: readonly ConfigSection[] | undefined;
+
+/** Every key by section, in the order of the schema. */
+export function configSections(): readonly ConfigSection[] {
+  sections ??= Object.entries((configJsonSchema() as JsonSchemaNode).properties ?? {}).map(
+    ([name, node]) => ({
+      name,
+      description: node.description ?? '',
+      keys: Object.entries(node.properties ?? {}).map(([leaf, schema]) =>
+        describeKey(name, leaf, schema, node.required?.includes(leaf) ?? false),
+      ),
+    }),
+  );
+  return sections;
+}
+
+function describeKey(
+  sectionName: string,
+  leaf: string,
+  schema: JsonSchemaNode,
+  required: boolean,
+): ConfigKey {
+  return {
+    key: `${sectionName}.${leaf}`,
+    variable: variableOf(`${sectionName}.${leaf}`),
+    type: schema.type === 'array' ? 'list' : (schema.type as 'string' | 'integer' | 'number'),
+    required,
+    description: schema.description ?? '',
+    flag: schema['x-flag'],
+    default: schema.default,
+    defaultText: schema['x-default'],
+    minimum: schema.minimum,
+    maximum: schema.maximum,
+    choices: schema.enum,
+  };
+}
+
+/** `limits.maxPacketBytes` → `SHOAL_LIMITS_MAX_PACKET_BYTES`. */
+function variableOf(dotted: string): string {
+  const snake = dotted.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace('.', '_');
+  return `SHOAL_${snake.toUpperCase()}`;
+}
