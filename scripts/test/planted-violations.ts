@@ -38,7 +38,7 @@ const rules = (await import(configPath)) as RulesModule;
 
 /** `mqtt/` → its planted file; `config.ts` → itself. */
 function fileOf(pkg: string, name: string, leaf: string): string {
-  return `packages/${pkg}/src/${name.endsWith('/') ? `${name}${leaf}.ts` : name}`;
+  return `packages/${pkg}/src/${name.endsWith('/') ? `${name}${leaf}.ts` : name.replace('*', '')}`;
 }
 
 /** Every import that a chain forbids, between representatives of its floors. */
@@ -48,7 +48,7 @@ function floorPlants(pkg: string, chain: readonly (readonly string[])[]): Plant[
       const siblings = floor.filter((other) => other !== name);
       const above = chain.slice(level + 1).flat();
       return [...siblings, ...above].map((target) => ({
-        rule: `${pkg}-floor-${name.replace('.ts', '').replace('/', '')}`,
+        rule: `${pkg}-floor-${name.replace(/[*]?[.]ts|[/]/, '')}`,
         from: fileOf(pkg, name, 'planted'),
         to: fileOf(pkg, target, 'target'),
       }));
