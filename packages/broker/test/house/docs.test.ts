@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { BROKER_ERRORS } from '../../src/errors.ts';
+import { markdown, read, root } from './files.ts';
+
+/** GitHub's anchor of a heading: lower case, punctuation gone, spaces as hyphens. */
+function anchors(text: string): Set<string> {
+  const headings = text.replace(/^```[\s\S]*?^```/gm, '').matchAll(/^#{1,6}\s+(.*)$/gm);
+  return new Set(
+    [...headings].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replace(/\s/g, '-'),
+    ),
+  );
+}
+
+function brokenLinks(path: string, text: string): string[] {
+  const broken: string[] = [];
+  const prose = text.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
+  for (const [, target = ''] of prose.matchAll(/\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)) {
+    if (/^(https?|mailto):/.test(target)) continue;
+    const [file = '', anchor] = target.split('#');
+    const full = file === '' ? path : normalize(join(dirname(path), file));
+    if (!existsSync(join(root, full))) broken.push(`${path}: ${target}`);
+    else if (anchor !== undefined && full.endsWith('.md') && !anchors(read(full)).has(anchor)) {
+      broken.push(`${path}: ${target} (no such heading)`);
+    }
+  }
+  return broken;
+}
+
+describe('house style: documents', () => {
+  const files = markdown();
+
+  it('has no link into nowhere', () => {
+    assert.deepEqual(
+      files.flatMap(({ path, text }) => brokenLinks(path, text)),
+      [],
+    );
+  });
+
+  it('sees a broken link and a broken anchor', () => {
+    assert.equal(brokenLinks('README.md', '[a](docs/missing.md) [b](#no-such-heading)').length, 2);
+  });
+
+  it('names only files that exist', () => {
+    const named = /`((?:packages|docs|bench|models|docker|scripts|\.ci)\/[\w./-]+)`/g;
+    const missing = files
+      .filter(({ path }) => !path.startsWith('docs/adr/') && !path.endsWith('CHANGELOG.md'))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(named)]
+          .map(([, name = '']) => name)
+          .filter((name) => !/[*…<]|NNNN/.test(name) && !existsSync(join(root, name)))
+          .map((name) => `${path}: ${name}`),
+      );
+    assert.deepEqual(missing, []);
+  });
+
+  it('documents every error code', () => {
+    const text = read('docs/ERRORS.md');
+    assert.deepEqual(
+      Object.keys(BROKER_ERRORS).filter((code) => !text.includes(code)),
+      [],
+    );
+  });
+
+  it('numbers decision records once each, without gaps, and gives each its four parts', () => {
+    const records = files
+      .filter(({ path }) => /^docs\/adr\/\d{4}-/.test(path))
+      .sort((a, b) => a.path.localeCompare(b.path));
+    records.forEach(({ path, text }, index) => {
+      assert.equal(Number(path.slice('docs/adr/'.length).slice(0, 4)), index + 1, path);
+      for (const part of ['Context', 'Options', 'Decision', 'Consequences']) {
+        assert.match(text, new RegExp(`^#+ ${part}`, 'm'), `${path}: ${part}`);
+      }
+    });
+    assert.ok(records.length > 0);
+  });
+});
