@@ -1,0 +1,149 @@
+/**
+ * What a node counts, as plain numbers.
+ *
+ * The cores add to these fields in place; nothing else happens on the hot path. `edge/metrics.ts`
+ * reads them when somebody scrapes. Counters only rise while a process lives; gauges are values of
+ * now and are marked so.
+ */
+
+/** One number per QoS 0, 1, 2. */
+export type PerQos = [number, number, number];
+
+export interface Counters {
+  /** PUBLISH packets from clients. */
+  readonly publishesReceived: PerQos;
+  /** PUBLISH packets to clients, at their QoS, resent ones included. */
+  readonly messagesDelivered: PerQos;
+  /** QoS 0 messages not sent to a client whose socket was full. */
+  messagesDropped: number;
+  mqttBytesReceived: number;
+  mqttBytesSent: number;
+
+  connects: number;
+  /** CONNECT answered by a CONNACK with an error, or no CONNECT in time. */
+  connectsRefused: number;
+  /** Connections ended by DISCONNECT. */
+  disconnects: number;
+  /** Connections that ended without DISCONNECT. */
+  connectionsLost: number;
+  /** Connections closed because the Client Identifier connected again. */
+  takeovers: number;
+  /** Packets that broke the specification and cost their connection. */
+  malformedPackets: number;
+  /** Gauge: connections of this node. */
+  connections: number;
+
+  /** Gauge: sessions in shards that this node leads. */
+  sessions: number;
+  /** Gauge: those that outlive their connection. */
+  sessionsPersistent: number;
+  sessionsExpired: number;
+  /** Gauge: messages queued in shards that this node leads. */
+  queuedMessages: number;
+  /** Messages refused for one session because its queue was full. */
+  queueRefused: number;
+  /** Gauge: retained messages in shards that this node leads. */
+  retained: number;
+  willsFired: number;
+  /** Gauge: Topic Filters that this node routes by. */
+  routes: number;
+
+  /** Elections that this node began. */
+  elections: number;
+  /** Views that this node established as leader. */
+  viewsEstablished: number;
+  /** Gauge: shards that this node leads. */
+  shardsLed: number;
+  /** Gauge: shards that this node holds a copy of. */
+  shardsHeld: number;
+  /** Gauge: shards that this node leads with fewer copies than wanted. */
+  underReplicated: number;
+  /** Gauge: persistent sessions in shards with one copy left though more are wanted. */
+  sessionsAtRisk: number;
+  entriesCommitted: number;
+  /** Append to commit, on the leader. */
+  readonly commitLatency: LatencyHistogram;
+
+  fsyncs: number;
+  readonly fsyncLatency: LatencyHistogram;
+  storeBytesWritten: number;
+
+  linkFramesSent: number;
+  linkFramesReceived: number;
+  linkBytesSent: number;
+  linkBytesReceived: number;
+  /** Links to peers that went down. */
+  linkResets: number;
+
+  /** Gauges: members by state, self included. */
+  readonly members: { alive: number; suspect: number; faulty: number };
+  /** Gauge: 1 once the node serves clients. */
+  ready: number;
+}
+
+/** All zero. */
+export function createCounters(): Counters {
+  return {
+    publishesReceived: [0, 0, 0],
+    messagesDelivered: [0, 0, 0],
+    messagesDropped: 0,
+    mqttBytesReceived: 0,
+    mqttBytesSent: 0,
+    connects: 0,
+    connectsRefused: 0,
+    disconnects: 0,
+    connectionsLost: 0,
+    takeovers: 0,
+    malformedPackets: 0,
+    connections: 0,
+    sessions: 0,
+    sessionsPersistent: 0,
+    sessionsExpired: 0,
+    queuedMessages: 0,
+    queueRefused: 0,
+    retained: 0,
+    willsFired: 0,
+    routes: 0,
+    elections: 0,
+    viewsEstablished: 0,
+    shardsLed: 0,
+    shardsHeld: 0,
+    underReplicated: 0,
+    sessionsAtRisk: 0,
+    entriesCommitted: 0,
+    commitLatency: new LatencyHistogram(),
+    fsyncs: 0,
+    fsyncLatency: new LatencyHistogram(),
+    storeBytesWritten: 0,
+    linkFramesSent: 0,
+    linkFramesReceived: 0,
+    linkBytesSent: 0,
+    linkBytesReceived: 0,
+    linkResets: 0,
+    members: { alive: 0, suspect: 0, faulty: 0 },
+    ready: 0,
+  };
+}
+
+/**
+ * Counts durations in 17 buckets that double: ≤ 0.125 ms, ≤ 0.25 ms, … ≤ 4096 ms, and beyond.
+ *
+ * Fixed memory, no allocation in `observe`.
+ */
+export class LatencyHistogram {
+  /** Upper bounds of all buckets but the last, which has none. */
+  static readonly boundsMs: readonly number[] = Array.from({ length: 16 }, (_, i) => 2 ** (i - 3));
+
+  readonly counts: Float64Array = new Float64Array(LatencyHistogram.boundsMs.length + 1);
+  count = 0;
+  sumMs = 0;
+
+  /** @param durationMs 0 or more */
+  observe(durationMs: number): void {
+    let bucket = 0;
+    for (let bound = 0.125; bucket < 16 && durationMs > bound; bound *= 2) bucket += 1;
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
+    this.count += 1;
+    this.sumMs += durationMs;
+  }
+}

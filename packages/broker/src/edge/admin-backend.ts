@@ -1,0 +1,261 @@
+/**
+ * What the admin API asks of a node, and the shapes of its answers: the JSON that `shoal` prints
+ * with --json. Types only.
+ *
+ * Methods reject with BrokerError; the API turns it into its HTTP status and
+ * `{ code, message, remedy }`. Fields are added, never renamed.
+ */
+
+export interface AdminBackend {
+  health(): HealthReport;
+  readiness(): ReadinessReport;
+  clusterStatus(): Promise<ClusterStatus>;
+  /**
+   * Has this node exchange membership with the one at `address`, which joins if it waits to.
+   *
+   * @param address cluster address, HOST:PORT
+   * @throws BROKER_ERR_NODE_UNREACHABLE, BROKER_ERR_JOIN_OTHER_CLUSTER, BROKER_ERR_NODE_NAME_TAKEN
+   */
+  addNode(address: string): Promise<AddedNode>;
+  /**
+   * What a removal would move and whether it keeps R copies; changes nothing.
+   *
+   * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST
+   */
+  planRemoval(name: string): Promise<RemovalPlan>;
+  /**
+   * Begins to drain a member, or to forget a dead one; returns at once. Asked again, answers with
+   * the progress of the removal under way.
+   *
+   * @param force go on although fewer than R copies remain
+   * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_WOULD_BREAK_REPLICAS,
+   *   BROKER_ERR_NODE_UNREACHABLE
+   */
+  removeNode(name: string, options: { readonly force: boolean }): Promise<RemovalProgress>;
+  /** @throws BROKER_ERR_REMOVAL_UNKNOWN, BROKER_ERR_NODE_UNKNOWN */
+  removalProgress(name: string): Promise<RemovalProgress>;
+  /**
+   * Sessions of the whole cluster, a page at a time, in an order that stays the same.
+   *
+   * @param limit 1 to 1000
+   * @param cursor `nextCursor` of the page before; undefined for the first
+   */
+  listSessions(options: {
+    readonly limit: number;
+    readonly cursor: string | undefined;
+  }): Promise<SessionPage>;
+  /** @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE */
+  showSession(clientId: string): Promise<SessionDetail>;
+  /** Says where a Client Identifier belongs; also answers for one that has no session. */
+  explainSession(clientId: string): Promise<SessionExplanation>;
+  /**
+   * Closes the session's connection (MQTT 5: 0x98, Administrative action); the session stays.
+   *
+   * @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SESSION_NOT_CONNECTED,
+   *   BROKER_ERR_SHARD_UNAVAILABLE
+   */
+  kickSession(clientId: string): Promise<void>;
+  /**
+   * Closes the connection and ends the session with its queue, on every copy.
+   *
+   * @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE
+   */
+  deleteSession(clientId: string): Promise<void>;
+}
+
+/** The process is up and answers. */
+export interface HealthReport {
+  readonly node: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeMs: number;
+}
+
+/** Whether clients are served, and what is not as it should be. */
+export interface ReadinessReport {
+  /** True once the node is joined, knows views and routes, and accepts clients. */
+  readonly ready: boolean;
+  /** Empty when all is well; with `ready` true they are warnings. */
+  readonly reasons: readonly ReadinessReason[];
+}
+
+export interface ReadinessReason {
+  readonly reason: 'not-joined' | 'loading' | 'leaving' | 'under-replicated' | 'sessions-at-risk';
+  /** A sentence for people, with figures. */
+  readonly message: string;
+}
+
+export interface ClusterStatus {
+  readonly clusterId: string;
+  /** The node that answered. */
+  readonly node: string;
+  /** Copies wanted of each shard (R). */
+  readonly replicas: number;
+  readonly shards: number;
+  readonly durability: 'disk' | 'memory';
+  readonly consistency: 'consistent' | 'available';
+  /** By name. */
+  readonly members: readonly MemberStatus[];
+  readonly underReplicated: {
+    /** Shards with fewer copies in their active set than min(R, hosts). */
+    readonly count: number;
+    /** The first 100 of them. */
+    readonly shards: readonly UnderReplicatedShard[];
+  };
+  readonly sessions: {
+    readonly total: number;
+    readonly connected: number;
+    /** Persistent sessions with one copy left though more are wanted, or none within reach. */
+    readonly atRisk: number;
+  };
+}
+
+export interface MemberStatus {
+  readonly name: string;
+  readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** True while the member drains before it leaves. */
+  readonly leaving: boolean;
+  readonly bootEpoch: number;
+  /** Cluster address. */
+  readonly address: string;
+  readonly mqtt: string;
+  readonly admin: string;
+  readonly zone: string;
+  readonly host: string;
+  readonly weight: number;
+  readonly shardsLed: number;
+  readonly shardsHeld: number;
+}
+
+export interface UnderReplicatedShard {
+  readonly shard: number;
+  readonly leader: string | null;
+  readonly active: readonly string[];
+  readonly wanted: number;
+}
+
+export interface AddedNode {
+  readonly name: string;
+  readonly address: string;
+}
+
+export interface RemovalPlan {
+  readonly node: string;
+  readonly shardsHeld: number;
+  readonly shardsLed: number;
+  /** Bytes to be copied to other members. */
+  readonly bytes: number;
+  /** Estimate at the rate that transfers are bounded to. */
+  readonly durationMs: number;
+  /** Copies wanted, and copies possible once the node is gone. */
+  readonly replicas: number;
+  readonly replicasAfter: number;
+  readonly breaksReplicas: boolean;
+  /** Why the removal would be refused without force; '' when it would not. */
+  readonly refusal: string;
+}
+
+export interface RemovalProgress {
+  readonly node: string;
+  /** `gone`: no view needs the node and it has left. */
+  readonly state: 'draining' | 'gone';
+  readonly shardsTotal: number;
+  readonly shardsDone: number;
+  readonly bytesTotal: number;
+  readonly bytesDone: number;
+  readonly elapsedMs: number;
+  /** Estimate; null while there is none. */
+  readonly remainingMs: number | null;
+}
+
+export interface SessionPage {
+  readonly sessions: readonly SessionSummary[];
+  /** Null on the last page. Opaque. */
+  readonly nextCursor: string | null;
+}
+
+export interface SessionSummary {
+  readonly clientId: string;
+  readonly shard: number;
+  /** Node that leads the session's shard. */
+  readonly leader: string;
+  /** Node that the client is connected to; null when it is away. */
+  readonly gateway: string | null;
+  readonly queuedMessages: number;
+  readonly inflightMessages: number;
+  readonly subscriptions: number;
+}
+
+export interface SessionDetail {
+  readonly clientId: string;
+  readonly shard: number;
+  readonly leader: string;
+  /** Members that hold the session, the leader first. */
+  readonly owners: readonly string[];
+  readonly connection: SessionConnection | null;
+  readonly queue: { readonly messages: number; readonly messagesMax: number };
+  readonly inflight: { readonly qos1: number; readonly qos2: number; readonly messagesMax: number };
+  readonly subscriptions: readonly SessionSubscription[];
+  readonly expiry: {
+    /** Session Expiry Interval; 4294967295 never expires, 0 ends with the connection. */
+    readonly intervalSeconds: number;
+    /** Until the session ends; null while connected or when it never does. */
+    readonly remainingSeconds: number | null;
+  };
+}
+
+export interface SessionConnection {
+  readonly node: string;
+  /** Client's address; '' where only another node knows it. */
+  readonly remote: string;
+  /** 3, 4 or 5: MQTT 3.1, 3.1.1 or 5.0. */
+  readonly protocolVersion: number;
+}
+
+export interface SessionSubscription {
+  readonly filter: string;
+  readonly qos: 0 | 1 | 2;
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  readonly subscriptionIdentifier: number | null;
+}
+
+export interface SessionExplanation {
+  readonly clientId: string;
+  /** False when there is no session: the rest says where it would be. */
+  readonly exists: boolean;
+  readonly shard: number;
+  /** What placement wants now, preferred leader first. */
+  readonly preferenceList: readonly string[];
+  /** Null while no leader is known. */
+  readonly leader: string | null;
+  readonly view: {
+    readonly counter: number;
+    readonly leader: string;
+    readonly bootEpoch: number;
+    readonly voters: readonly string[];
+    readonly active: readonly string[];
+    /** True for a view formed by a majority of the voters. */
+    readonly token: boolean;
+  } | null;
+  readonly copies: readonly SessionCopy[];
+  /** Sentences that say why the session is where it is. */
+  readonly why: readonly string[];
+}
+
+export interface SessionCopy {
+  readonly node: string;
+  readonly role: 'leader' | 'active' | 'learner' | 'voter';
+  readonly memberState: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** Last index that the copy is known to have; null when not known. */
+  readonly endIndex: number | null;
+  /** Entries behind the leader; null when not known. */
+  readonly lagEntries: number | null;
+}
+
+/** Body of every answer that is an error. */
+export interface ErrorBody {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
