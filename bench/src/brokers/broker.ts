@@ -1,0 +1,211 @@
+/** The brokers under test: how each is started, known to serve, and ended. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const BROKER_NAMES = ['shoal', 'mosquitto', 'aedes'] as const;
+export type BrokerName = (typeof BROKER_NAMES)[number];
+
+const HOST = '127.0.0.1';
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
+const CONNECT_RETRY_MS = 25;
+
+/** A broker that serves. */
+export interface RunningBroker {
+  readonly name: BrokerName;
+  readonly host: string;
+  readonly port: number;
+  readonly pid: number;
+  /** SIGTERM, then SIGKILL if that takes too long; removes the data folder. */
+  stop(): Promise<void>;
+}
+
+interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+const repository = fileURLToPath(new URL('../../../', import.meta.url));
+
+/**
+ * Starts a broker pinned to one core, with empty data, and waits until it serves.
+ *
+ * @param core CPU number for taskset; null leaves it free
+ * @throws Error with the end of the broker's log if it does not serve within 30 s
+ */
+export async function startBroker(name: BrokerName, core: number | null): Promise<RunningBroker> {
+  const folder = mkdtempSync(join(tmpdir(), `shoal-bench-${name}-`));
+  const logFile = join(folder, 'broker.log');
+  const [port, clusterPort, adminPort] = await freePorts(3);
+  const ports = { mqtt: port as number, cluster: clusterPort as number, admin: adminPort as number };
+  const command = pinned(commandOf(name, folder, ports), core);
+  const log = openSync(logFile, 'a');
+  const child = spawn(command.file, command.args, { stdio: ['ignore', 'pipe', log] });
+  const forget = killAtExit(child);
+  const stop = async () => {
+    await end(child);
+    forget();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    if (name !== 'mosquitto') await readyLine(child);
+    await reachable(child, ports.mqtt);
+  } catch (error) {
+    const tail = readFileSync(logFile, 'utf8').slice(-2_000);
+    await stop();
+    throw new Error(`${name} did not start: ${String(error)}\n${tail}`);
+  }
+  return { name, host: HOST, port: ports.mqtt, pid: child.pid as number, stop };
+}
+
+interface Ports {
+  readonly mqtt: number;
+  readonly cluster: number;
+  readonly admin: number;
+}
+
+function commandOf(name: BrokerName, folder: string, ports: Ports): Command {
+  switch (name) {
+    case 'shoal':
+      return {
+        file: join(repository, 'packages/cli/bin/shoal'),
+        args: [
+          ...['start', '--node-name', 'bench', '--data-dir', join(folder, 'data')],
+          ...['--mqtt-listen', `${HOST}:${ports.mqtt}`],
+          ...['--cluster-listen', `${HOST}:${ports.cluster}`],
+          ...['--admin-listen', `${HOST}:${ports.admin}`],
+          ...['--replicas', '1'],
+        ],
+      };
+    case 'mosquitto': {
+      const config = join(folder, 'mosquitto.conf');
+      writeFileSync(config, mosquittoConfig(folder, ports.mqtt));
+      return { file: '/usr/sbin/mosquitto', args: ['-c', config] };
+    }
+    case 'aedes':
+      return {
+        file: process.execPath,
+        args: [join(repository, 'bench/src/aedes-server.ts'), String(ports.mqtt)],
+      };
+  }
+}
+
+/**
+ * Its defaults, except what would keep it from taking part: queues without a limit, sessions kept,
+ * no Nagle delay.
+ */
+function mosquittoConfig(folder: string, port: number): string {
+  return [
+    `listener ${port} ${HOST}`,
+    'allow_anonymous true',
+    'user root',
+    'persistence true',
+    `persistence_location ${folder}/`,
+    'max_queued_messages 0',
+    'set_tcp_nodelay true',
+    'log_type error',
+    '',
+  ].join('\n');
+}
+
+function pinned(command: Command, core: number | null): Command {
+  if (core === null) return command;
+  return { file: 'taskset', args: ['-c', String(core), command.file, ...command.args] };
+}
+
+/** Ports free for TCP on loopback at this moment. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, HOST);
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
+
+function readyLine(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const timer = setTimeout(() => reject(new Error('no ready line')), START_TIMEOUT_MS);
+    child.stdout?.on('data', (chunk) => {
+      if (text.includes('\n')) return; // read on, so that the pipe never fills
+      text += String(chunk);
+      if (!text.includes('\n')) return;
+      clearTimeout(timer);
+      if (text.startsWith('ready ')) resolve();
+      else reject(new Error(`unexpected output: ${text}`));
+    });
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      reject(new Error(`ended with ${code ?? signal}`));
+    });
+  });
+}
+
+async function reachable(child: ChildProcess, port: number): Promise<void> {
+  const giveUpMs = performance.now() + START_TIMEOUT_MS;
+  while (!(await tryConnect(port))) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error('ended');
+    if (performance.now() > giveUpMs) throw new Error(`nobody listens on ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
+  }
+}
+
+function tryConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** However this process ends by itself, its child does not outlive it. */
+export function killAtExit(child: ChildProcess): () => void {
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  return () => process.removeListener('exit', kill);
+}
+
+/** Version text for the report, or null if the broker is not installed here. */
+export function brokerVersion(name: BrokerName): string | null {
+  try {
+    switch (name) {
+      case 'shoal':
+        return versionIn(join(repository, 'packages/cli/package.json'));
+      case 'aedes':
+        return versionIn(join(repository, 'node_modules/aedes/package.json'));
+      case 'mosquitto': {
+        const binary = readFileSync('/usr/sbin/mosquitto', 'latin1');
+        return /\b2\.\d+\.\d+\b/.exec(binary)?.[0] ?? 'unknown';
+      }
+    }
+  } catch {
+    return null;
+  }
+}
+
+function versionIn(packageFile: string): string {
+  return (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
+}

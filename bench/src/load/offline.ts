@@ -1,0 +1,142 @@
+/**
+ * Messages of QoS 1 for sessions whose clients are away, then the clients' return: what it costs to
+ * queue and to drain.
+ */
+import { LatencyHistogram, seededRandom } from '../stats.ts';
+import { type PublishTemplate, publishTemplate } from './codec.ts';
+import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
+import type { Measurement, OfflineTask } from './result.ts';
+import { delay, type LoadCounters, measure } from './window.ts';
+
+const CONNECT_CONCURRENCY = 50;
+/** Without progress for this long, what is missing is given up. */
+const GIVE_UP_MS = 10_000;
+
+class Offline implements ConnectionListener, LoadCounters {
+  published = 0;
+  delivered = 0;
+  missing = 0;
+  acked = 0;
+  readonly latency = new LatencyHistogram();
+  readonly #task: OfflineTask;
+  #templates: PublishTemplate[] = [];
+  #remaining: number[] = [];
+  #done: (() => void) | null = null;
+
+  constructor(task: OfflineTask) {
+    this.#task = task;
+  }
+
+  async createSessions(): Promise<void> {
+    const { sessions } = this.#task;
+    const connections = await openMany(sessions, CONNECT_CONCURRENCY, async (index) => {
+      const connection = await this.#connect(`bench-away-${index}`, false, index);
+      await connection.subscribe(`bench/${index}`, 1);
+      return connection;
+    });
+    await Promise.all(connections.map((connection) => connection.close()));
+  }
+
+  async enqueue(): Promise<Measurement> {
+    const { sessions, messages, inFlight, payloadBytes, seed, brokerPid } = this.#task;
+    const random = seededRandom(seed);
+    const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random() * 256));
+    const each = Math.floor(messages / sessions);
+    const publishers = await openMany(sessions, CONNECT_CONCURRENCY, (index) =>
+      this.#connect(`bench-pub-${index}`, true, index),
+    );
+    this.#templates = publishers.map((_, index) => publishTemplate(`bench/${index}`, 1, payload));
+    this.#remaining = publishers.map(() => each);
+    const measurement = await measure('enqueue', brokerPid, this, async () => {
+      for (const publisher of publishers) {
+        for (let i = 0; i < inFlight; i += 1) this.#publishNext(publisher);
+      }
+      await this.#until(() => this.acked, each * sessions);
+    });
+    for (const publisher of publishers) publisher.destroy();
+    // "Delivered" of this window are the acknowledged ones: the session took them over.
+    return { ...measurement, delivered: this.acked, missing: each * sessions - this.acked };
+  }
+
+  async drain(): Promise<Measurement> {
+    const { sessions, brokerPid } = this.#task;
+    const total = this.acked;
+    this.latency.reset();
+    const measurement = await measure('drain', brokerPid, this, async () => {
+      const returning = openMany(sessions, CONNECT_CONCURRENCY, (index) =>
+        this.#connect(`bench-away-${index}`, false, index),
+      );
+      await this.#until(() => this.delivered, total);
+      await returning;
+    });
+    return {
+      ...measurement,
+      missing: total - this.delivered,
+      latencyP50Us: null, // the age of a queued message is no latency of the broker
+      latencyP99Us: null,
+      latencyMaxUs: null,
+    };
+  }
+
+  onMessage(): void {
+    this.delivered += 1;
+    this.#done?.();
+  }
+
+  onPublished(connection: LoadConnection): void {
+    this.acked += 1;
+    this.#publishNext(connection);
+    this.#done?.();
+  }
+
+  onLost(): void {
+    // Shows up as missing messages.
+  }
+
+  #connect(clientId: string, cleanSession: boolean, index: number): Promise<LoadConnection> {
+    const { host, port } = this.#task;
+    return LoadConnection.open(index, { host, port, clientId, cleanSession }, this);
+  }
+
+  #publishNext(publisher: LoadConnection): void {
+    const index = publisher.index;
+    const left = this.#remaining[index] as number;
+    if (left === 0) return;
+    this.#remaining[index] = left - 1;
+    const template = this.#templates[index] as PublishTemplate;
+    const bytes = Buffer.from(template.bytes);
+    bytes.writeUInt16BE(publisher.takePacketId(), template.packetIdAt);
+    bytes.writeDoubleLE(performance.now(), template.payloadAt);
+    this.published += 1;
+    publisher.write(bytes);
+  }
+
+  /** Resolves when `count` has reached `total`, or has not grown for {@link GIVE_UP_MS}. */
+  #until(count: () => number, total: number): Promise<void> {
+    return new Promise((resolve) => {
+      let last = count();
+      const finish = () => {
+        clearInterval(watch);
+        this.#done = null;
+        resolve();
+      };
+      const watch = setInterval(() => {
+        if (count() === last) finish();
+        last = count();
+      }, GIVE_UP_MS);
+      this.#done = () => {
+        if (count() >= total) finish();
+      };
+      this.#done();
+    });
+  }
+}
+
+/** Runs the whole task: sessions, queueing, return. */
+export async function runOffline(task: OfflineTask): Promise<Measurement[]> {
+  const offline = new Offline(task);
+  await offline.createSessions();
+  const enqueue = await offline.enqueue();
+  await delay(500); // lets the broker finish what it does after the last acknowledgement
+  return [enqueue, await offline.drain()];
+}
