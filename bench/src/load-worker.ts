@@ -8,7 +8,7 @@ process.once('message', (task) => {
   run(task as LoadTask)
     .catch((error: unknown): LoadReport => ({ type: 'failed', message: String(error) }))
     .then((report) => {
-      process.send?.(report, () => process.exit(0));
+      process.send?.(report, undefined, undefined, () => process.exit(0));
     });
 });
 // The benchmark's own end must not leave the load running.

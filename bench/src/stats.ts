@@ -95,7 +95,9 @@ export function spread(values: readonly number[]): number | null {
  *
  * @returns null with fewer than two different x
  */
-export function slope(points: readonly { readonly x: number; readonly y: number }[]): number | null {
+export function slope(
+  points: readonly { readonly x: number; readonly y: number }[],
+): number | null {
   const n = points.length;
   const meanX = points.reduce((sum, p) => sum + p.x, 0) / n;
   const meanY = points.reduce((sum, p) => sum + p.y, 0) / n;

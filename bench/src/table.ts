@@ -1,5 +1,5 @@
 /** The report for people: plain text tables. Pure. */
-import type { IdleRow, StepResult, TrafficRow } from './summary.ts';
+import { type IdleRow, LOAD_BOUND_SHARE, type StepResult, type TrafficRow } from './summary.ts';
 
 /** Columns padded to their widest cell; the first `left` columns to the left, the rest to the right. */
 export function formatTable(rows: readonly (readonly string[])[], left: number): string {
@@ -22,19 +22,21 @@ export function formatTable(rows: readonly (readonly string[])[], left: number):
 export function trafficTable(rows: readonly TrafficRow[]): string {
   const head = ['scenario', 'window', 'broker'];
   const figures = ['msg/s', 'p50 ms', 'p99 ms', 'CPU µs/msg', '±', 'broker', 'load', ''];
-  const lines = [...rows].sort(byScenario(rows)).map((row) => [
-    row.scenario,
-    row.window,
-    row.broker,
-    decimal(row.deliveredPerSecond, 0),
-    decimal(row.latencyP50Ms, 2),
-    decimal(row.latencyP99Ms, 2),
-    decimal(row.cpuUsPerMessage, 1),
-    row.rounds > 1 ? percent(row.cpuSpread === null ? null : row.cpuSpread / 2) : '',
-    percent(row.brokerCpuShare),
-    percent(row.loadCpuShare),
-    remarks(row),
-  ]);
+  const lines = [...rows]
+    .sort(byScenario(rows))
+    .map((row) => [
+      row.scenario,
+      row.window,
+      row.broker,
+      decimal(row.deliveredPerSecond, 0),
+      decimal(row.latencyP50Ms, 2),
+      decimal(row.latencyP99Ms, 2),
+      decimal(row.cpuUsPerMessage, 1),
+      row.rounds > 1 ? percent(row.cpuSpread === null ? null : row.cpuSpread / 2) : '',
+      percent(row.brokerCpuShare),
+      percent(row.loadCpuShare),
+      remarks(row),
+    ]);
   return formatTable([[...head, ...figures], ...lines], 3);
 }
 
@@ -43,7 +45,9 @@ function byScenario(rows: readonly TrafficRow[]): (a: TrafficRow, b: TrafficRow)
   const order = (key: (row: TrafficRow) => string) => [...new Set(rows.map(key))];
   const scenarios = order((row) => row.scenario);
   const windows = order((row) => row.window);
-  const brokers = order((row) => row.broker).sort().reverse();
+  const brokers = order((row) => row.broker)
+    .sort()
+    .reverse();
   const rank = (row: TrafficRow) =>
     (scenarios.indexOf(row.scenario) * 100 + windows.indexOf(row.window)) * 100 +
     brokers.indexOf(row.broker);
@@ -52,7 +56,12 @@ function byScenario(rows: readonly TrafficRow[]): (a: TrafficRow, b: TrafficRow)
 
 function remarks(row: TrafficRow): string {
   const texts: string[] = [];
-  if (row.loadBound) texts.push('load generator was the bottleneck');
+  if (row.loadBound) {
+    const alsoBroker = (row.brokerCpuShare ?? 0) >= LOAD_BOUND_SHARE;
+    texts.push(
+      alsoBroker ? 'load generator at its limit too' : 'load generator was the bottleneck',
+    );
+  }
   if (row.missing > 0) texts.push(`${row.missing} missing`);
   return texts.join(', ');
 }

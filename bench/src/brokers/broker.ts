@@ -42,7 +42,11 @@ export async function startBroker(name: BrokerName, core: number | null): Promis
   const folder = mkdtempSync(join(tmpdir(), `shoal-bench-${name}-`));
   const logFile = join(folder, 'broker.log');
   const [port, clusterPort, adminPort] = await freePorts(3);
-  const ports = { mqtt: port as number, cluster: clusterPort as number, admin: adminPort as number };
+  const ports = {
+    mqtt: port as number,
+    cluster: clusterPort as number,
+    admin: adminPort as number,
+  };
   const command = pinned(commandOf(name, folder, ports), core);
   const log = openSync(logFile, 'a');
   const child = spawn(command.file, command.args, { stdio: ['ignore', 'pipe', log] });

@@ -21,6 +21,8 @@ class Offline implements ConnectionListener, LoadCounters {
   readonly #task: OfflineTask;
   #templates: PublishTemplate[] = [];
   #remaining: number[] = [];
+  /** Per publisher: acknowledged in this turn, not yet replaced by new messages. */
+  readonly #due: number[] = [];
   #done: (() => void) | null = null;
 
   constructor(task: OfflineTask) {
@@ -48,9 +50,7 @@ class Offline implements ConnectionListener, LoadCounters {
     this.#templates = publishers.map((_, index) => publishTemplate(`bench/${index}`, 1, payload));
     this.#remaining = publishers.map(() => each);
     const measurement = await measure('enqueue', brokerPid, this, async () => {
-      for (const publisher of publishers) {
-        for (let i = 0; i < inFlight; i += 1) this.#publishNext(publisher);
-      }
+      for (const publisher of publishers) this.#publish(publisher, inFlight);
       await this.#until(() => this.acked, each * sessions);
     });
     for (const publisher of publishers) publisher.destroy();
@@ -85,7 +85,9 @@ class Offline implements ConnectionListener, LoadCounters {
 
   onPublished(connection: LoadConnection): void {
     this.acked += 1;
-    this.#publishNext(connection);
+    const due = this.#due[connection.index] ?? 0;
+    this.#due[connection.index] = due + 1;
+    if (due === 0) process.nextTick(() => this.#publishDue(connection));
     this.#done?.();
   }
 
@@ -98,16 +100,26 @@ class Offline implements ConnectionListener, LoadCounters {
     return LoadConnection.open(index, { host, port, clientId, cleanSession }, this);
   }
 
-  #publishNext(publisher: LoadConnection): void {
-    const index = publisher.index;
-    const left = this.#remaining[index] as number;
-    if (left === 0) return;
-    this.#remaining[index] = left - 1;
-    const template = this.#templates[index] as PublishTemplate;
-    const bytes = Buffer.from(template.bytes);
-    bytes.writeUInt16BE(publisher.takePacketId(), template.packetIdAt);
-    bytes.writeDoubleLE(performance.now(), template.payloadAt);
-    this.published += 1;
+  /** As many as were acknowledged in this turn. */
+  #publishDue(publisher: LoadConnection): void {
+    const due = this.#due[publisher.index] ?? 0;
+    this.#due[publisher.index] = 0;
+    this.#publish(publisher, due);
+  }
+
+  /** Sends the publisher's next messages, at most `count`, in one write. */
+  #publish(publisher: LoadConnection, count: number): void {
+    const left = this.#remaining[publisher.index] as number;
+    const now = Math.min(left, count);
+    if (now === 0) return;
+    this.#remaining[publisher.index] = left - now;
+    const template = this.#templates[publisher.index] as PublishTemplate;
+    const bytes = Buffer.concat(Array.from({ length: now }, () => template.bytes));
+    for (let at = 0; at < bytes.length; at += template.bytes.length) {
+      bytes.writeUInt16BE(publisher.takePacketId(), at + template.packetIdAt);
+      bytes.writeDoubleLE(performance.now(), at + template.payloadAt);
+    }
+    this.published += now;
     publisher.write(bytes);
   }
 

@@ -207,7 +207,8 @@ export class Traffic implements ConnectionListener, LoadCounters {
     }
     for (let at = 0; at < group.burst.length; at += bytes.length) {
       group.burst.writeDoubleLE(nowMs, at + payloadAt);
-      if (packetIdAt >= 0) group.burst.writeUInt16BE(group.publisher.takePacketId(), at + packetIdAt);
+      if (packetIdAt >= 0)
+        group.burst.writeUInt16BE(group.publisher.takePacketId(), at + packetIdAt);
     }
     group.deliveriesDue += count * this.#task.subscribers;
     if (packetIdAt >= 0) group.acksDue += count;
