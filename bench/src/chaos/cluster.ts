@@ -1,0 +1,252 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { ElasticBroker } from './broker-under-test.ts';
+import type { Target } from './client.ts';
+import { ManagedProcess, type Output, run } from './managed-process.ts';
+import { freePort } from './ports.ts';
+
+export const SHOAL_BIN: string = fileURLToPath(
+  new URL('../../../packages/cli/bin/shoal', import.meta.url),
+);
+
+export interface ClusterOptions {
+  /** Nodes at the start, named n1, n2, …; default 3. */
+  readonly nodes?: number;
+  /** Further flags of `shoal start`, for every node. */
+  readonly startArgs?: readonly string[];
+  /** CPU core for every node; default: wherever the kernel likes. */
+  readonly core?: number;
+  /** How long a node may take until it serves; default 60,000. */
+  readonly readyTimeoutMs?: number;
+  /** Leave data and logs behind after `stop`. */
+  readonly keep?: boolean;
+}
+
+/** What a node prints on stdout when it serves. */
+export interface ReadyLine {
+  readonly node: string;
+  readonly pid: number;
+  readonly mqtt: string;
+  readonly cluster: string;
+  readonly admin: string;
+}
+
+interface Node {
+  readonly name: string;
+  readonly mqttPort: number;
+  readonly clusterPort: number;
+  readonly adminPort: number;
+  process: ManagedProcess | undefined;
+  ready: ReadyLine | undefined;
+  started: boolean;
+}
+
+/**
+ * A cluster of real `shoal start` processes on loopback, each with its own data folder, host name
+ * and ports, which stay the same over restarts.
+ *
+ * ```ts
+ * const cluster = await LocalCluster.create({ nodes: 3 });
+ * try { await cluster.kill('n2', 'SIGKILL'); await cluster.start('n2'); }
+ * finally { await cluster.stop(); }
+ * ```
+ */
+export class LocalCluster implements ElasticBroker {
+  readonly folder: string;
+  readonly #options: ClusterOptions;
+  readonly #nodes = new Map<string, Node>();
+  readonly #ports = new Set<number>();
+  #born = 0;
+
+  private constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'shoal-cluster-'));
+  }
+
+  /** Starts a cluster and resolves once every node serves and every copy is in place. */
+  static async create(options: ClusterOptions = {}): Promise<LocalCluster> {
+    const cluster = new LocalCluster(options);
+    try {
+      // The first founds the cluster; the others can then join at once.
+      await cluster.add();
+      const joins = Array.from({ length: (options.nodes ?? 3) - 1 }, () => cluster.add());
+      await Promise.all(joins);
+      if (!(await cluster.whole(60_000))) {
+        throw new Error(`cluster is not whole after 60 s:\n${await cluster.describe()}`);
+      }
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  get names(): readonly string[] {
+    return [...this.#nodes.keys()];
+  }
+
+  target(name: string): Target {
+    return { node: name, host: '127.0.0.1', port: this.#node(name).mqttPort };
+  }
+
+  isUp(name: string): boolean {
+    const node = this.#node(name);
+    return node.ready !== undefined && node.process?.exit === undefined;
+  }
+
+  /** The pid in the node's ready line. @throws Error if it is not up */
+  pid(name: string): number {
+    const ready = this.#node(name).ready;
+    if (!ready) throw new Error(`${name} is not up`);
+    return ready.pid;
+  }
+
+  adminUrl(name: string): string {
+    return `http://127.0.0.1:${this.#node(name).adminPort}`;
+  }
+
+  clusterAddress(name: string): string {
+    return `127.0.0.1:${this.#node(name).clusterPort}`;
+  }
+
+  dataDir(name: string): string {
+    return path.join(this.folder, name);
+  }
+
+  logFile(name: string): string {
+    return path.join(this.folder, `${name}.log`);
+  }
+
+  async start(name: string): Promise<void> {
+    const node = this.#node(name);
+    if (node.process && !node.process.exit) throw new Error(`${name} runs already`);
+    const { promise, resolve, reject } = Promise.withResolvers<ReadyLine>();
+    const started = await ManagedProcess.start({
+      command: SHOAL_BIN,
+      args: this.startArgs(name),
+      logFile: this.logFile(name),
+      ...(this.#options.core === undefined ? {} : { core: this.#options.core }),
+      onLine: (line) => {
+        if (line.startsWith('ready ')) resolve(JSON.parse(line.slice(6)) as ReadyLine);
+      },
+    });
+    node.process = started;
+    const limitMs = this.#options.readyTimeoutMs ?? 60_000;
+    const timer = setTimeout(() => reject(new Error(`not ready in ${limitMs} ms`)), limitMs);
+    void started.exited.then(({ code, signal }) =>
+      reject(new Error(`ended before it was ready (${signal ?? `exit code ${code}`})`)),
+    );
+    try {
+      node.ready = await promise;
+      node.started = true;
+    } catch (cause) {
+      throw new Error(`${name}: ${(cause as Error).message}\n${started.tail()}`, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The command line that starts a node. */
+  startArgs(name: string): string[] {
+    const node = this.#node(name);
+    const listen = (port: number): string => `127.0.0.1:${port}`;
+    // A founder has nobody to join; from then on every start names all others.
+    const founding = !node.started && this.#nodes.size === 1;
+    const others = founding ? [] : this.names.filter((other) => other !== name);
+    return [
+      'start',
+      ...['--node-name', name, '--data-dir', this.dataDir(name), '--host', name],
+      ...['--mqtt-listen', listen(node.mqttPort), '--cluster-listen', listen(node.clusterPort)],
+      ...['--admin-listen', listen(node.adminPort)],
+      ...others.flatMap((other) => ['--join', listen(this.#node(other).clusterPort)]),
+      ...(this.#options.startArgs ?? []),
+    ];
+  }
+
+  async kill(name: string, signal: NodeJS.Signals): Promise<void> {
+    const node = this.#node(name);
+    const killed = node.process?.kill(signal);
+    node.ready = undefined;
+    await killed;
+  }
+
+  async add(): Promise<string> {
+    const name = `n${++this.#born}`;
+    const ports: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const port = await freePort(this.#ports);
+      this.#ports.add(port);
+      ports.push(port);
+    }
+    const [mqttPort, clusterPort, adminPort] = ports as [number, number, number];
+    const rest = { process: undefined, ready: undefined, started: false };
+    this.#nodes.set(name, { name, mqttPort, clusterPort, adminPort, ...rest });
+    await this.start(name);
+    return name;
+  }
+
+  async remove(name: string): Promise<void> {
+    const helper = this.names.find((other) => other !== name && this.isUp(other));
+    if (!helper) throw new Error(`nobody is left to remove ${name}`);
+    const output = await this.cli(['node', 'remove', name, '--wait'], helper, 120_000);
+    if (output.code !== 0) {
+      throw new Error(`node remove ${name}: exit code ${output.code}\n${output.stderr}`);
+    }
+    const { process: leaver } = this.#node(name);
+    this.#nodes.delete(name);
+    await leaver?.end(30_000);
+    if (!this.#options.keep) fs.rmSync(path.join(this.folder, name), { recursive: true });
+  }
+
+  /** Runs the command line tool against one node's admin API. */
+  cli(args: readonly string[], node: string, timeoutMs = 30_000): Promise<Output> {
+    return run(SHOAL_BIN, [...args, '--admin', this.adminUrl(node)], { timeoutMs });
+  }
+
+  /** GET on a node's admin API; undefined if it did not answer within 2 s. */
+  async get(name: string, route: string): Promise<{ status: number; body: unknown } | undefined> {
+    try {
+      const signal = AbortSignal.timeout(2_000);
+      const response = await fetch(`${this.adminUrl(name)}${route}`, { signal });
+      const text = await response.text();
+      const json = response.headers.get('content-type')?.includes('json');
+      return { status: response.status, body: json ? JSON.parse(text) : text };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async whole(timeoutMs: number): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const answers = await Promise.all(this.names.map((name) => this.get(name, '/ready')));
+      if (answers.every((answer) => answer?.status === 200)) return true;
+      if (performance.now() > deadline) return false;
+      await pause(50);
+    }
+  }
+
+  /** What each node says of itself, for error messages. */
+  async describe(): Promise<string> {
+    const lines = this.names.map(async (name) => {
+      const answer = await this.get(name, '/ready');
+      return `${name}: ${answer ? `${answer.status} ${JSON.stringify(answer.body)}` : 'no answer'}`;
+    });
+    return (await Promise.all(lines)).join('\n');
+  }
+
+  async stop(keep: boolean = this.#options.keep ?? false): Promise<void> {
+    const ends = [...this.#nodes.values()].map((node) => node.process?.kill('SIGKILL'));
+    await Promise.all(ends);
+    if (!keep) fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #node(name: string): Node {
+    const node = this.#nodes.get(name);
+    if (!node) throw new Error(`no node ${name}`);
+    return node;
+  }
+}

@@ -1,0 +1,99 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ChaosClient, Target } from './client.ts';
+import type { Random } from './random.ts';
+
+export interface RoamerOptions {
+  readonly client: ChaosClient;
+  readonly random: Random;
+  /** Nodes that may be tried, dead ones among them: a client does not know which are. */
+  readonly targets: () => readonly Target[];
+  /** Runs after each CONNACK; `present` is its session present. */
+  readonly onConnected?: (present: boolean) => void | Promise<void>;
+}
+
+export type LeaveHow = 'graceful' | 'abrupt' | 'reset';
+
+/**
+ * Keeps a client connected to some node: tries another one when a connection breaks or is refused,
+ * and hops on request.
+ */
+export class Roamer {
+  readonly client: ChaosClient;
+  readonly #options: RoamerOptions;
+  #wanted = false;
+  #awayUntilMs = 0;
+  #lastNode: string | undefined;
+  #running: Promise<void> = Promise.resolve();
+  /** Ends the pause that the loop is in, if it is in one. */
+  #wake = new AbortController();
+
+  constructor(options: RoamerOptions) {
+    this.#options = options;
+    this.client = options.client;
+  }
+
+  /** Begins to connect, and to reconnect whenever a connection ends. */
+  start(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#running = this.#run();
+  }
+
+  /** Leaves now and returns through another node after `awayMs`. */
+  async hop(how: LeaveHow, awayMs: number): Promise<void> {
+    this.#awayUntilMs = performance.now() + awayMs;
+    await this.client.disconnect(how);
+  }
+
+  /** Comes back at once if it is away. */
+  hurry(): void {
+    this.#awayUntilMs = 0;
+    this.#wake.abort();
+  }
+
+  /** Leaves and stays away. */
+  async stop(how: LeaveHow = 'graceful'): Promise<void> {
+    this.#wanted = false;
+    this.#wake.abort();
+    await this.client.disconnect(how);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { client, random, onConnected } = this.#options;
+    while (this.#wanted) {
+      const awayMs = this.#awayUntilMs - performance.now();
+      if (awayMs > 0) await this.#pause(awayMs);
+      const target = this.#pick();
+      if (!this.#wanted) break;
+      if (!target) {
+        await this.#pause(50);
+        continue;
+      }
+      this.#lastNode = target.node;
+      const { promise: over, resolve } = Promise.withResolvers<void>();
+      client.onDisconnected = () => resolve();
+      const present = await client.connect(target);
+      if (present === undefined) {
+        await this.#pause(random.between(10, 100));
+        continue;
+      }
+      if (!this.#wanted) await client.disconnect('graceful');
+      else await onConnected?.(present);
+      await over;
+    }
+  }
+
+  /** Any node but the one last tried, if there is a choice. */
+  #pick(): Target | undefined {
+    const all = this.#options.targets();
+    const others = all.filter((target) => target.node !== this.#lastNode);
+    const from = others.length > 0 ? others : all;
+    return from.length > 0 ? this.#options.random.pick(from) : undefined;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    this.#wake = new AbortController();
+    await pause(ms, undefined, { signal: this.#wake.signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,142 @@
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { type BrokerUnderTest, isElastic } from './broker-under-test.ts';
+import type { Checker } from './checker.ts';
+import type { History } from './history.ts';
+import type { KillFigures, KillWatch } from './kill-watch.ts';
+import type { Random } from './random.ts';
+import type { Workload } from './workload.ts';
+
+export const SCENARIOS = ['kill-any', 'kill-all', 'add-remove'] as const;
+export type Scenario = (typeof SCENARIOS)[number];
+
+export interface ScenarioContext {
+  readonly broker: BrokerUnderTest;
+  readonly workload: Workload;
+  readonly history: History;
+  readonly checker: Checker;
+  readonly watch: KillWatch;
+  readonly random: Random;
+  /** How long the broker may take to be whole again; beyond it the round counts as failed. */
+  readonly wholeTimeoutMs: number;
+  /** Upper bound of the load between two kills and of a node's absence; short runs want less. */
+  readonly calmMsMax: number;
+}
+
+export interface RoundFigures extends Partial<KillFigures> {
+  /** What was done, in words. */
+  readonly action: string;
+  /** Messages acknowledged a second while the broker was whole, before the action. */
+  readonly ackedPerSecond: number;
+  /** Publishes sent and not acknowledged at the instant of the kill: anywhere, and at that node. */
+  readonly inFlight?: number;
+  readonly inFlightThere?: number;
+  /** From the first start, or the first change of members, until the broker called itself whole. */
+  readonly wholeMs: number;
+  readonly whole: boolean;
+}
+
+/** One round: load on a whole broker, then the action, then waiting until it is whole again. */
+export async function playRound(
+  scenario: Scenario,
+  context: ScenarioContext,
+): Promise<RoundFigures> {
+  const ackedPerSecond = await calm(context);
+  switch (scenario) {
+    case 'kill-any':
+      return { ...(await killAny(context)), ackedPerSecond };
+    case 'kill-all':
+      return { ...(await killAll(context)), ackedPerSecond };
+    case 'add-remove':
+      return { ...(await addRemove(context)), ackedPerSecond };
+  }
+}
+
+type Played = Omit<RoundFigures, 'ackedPerSecond'>;
+
+async function killAny(context: ScenarioContext): Promise<Played> {
+  const { broker, random } = context;
+  const name = random.pick(broker.names);
+  await aim(context);
+  const inFlight = await killNow(context, [name]);
+  await pause(absence(context));
+  const startMs = performance.now();
+  await broker.start(name);
+  context.history.append({ type: 'started', node: name });
+  return { action: `killed ${name}`, ...inFlight, ...(await untilWhole(context, startMs)) };
+}
+
+async function killAll(context: ScenarioContext): Promise<Played> {
+  const { broker } = context;
+  await aim(context);
+  const names = [...broker.names];
+  const inFlight = await killNow(context, names);
+  await pause(absence(context) / 2);
+  const startMs = performance.now();
+  await Promise.all(names.map((name) => broker.start(name)));
+  for (const node of names) context.history.append({ type: 'started', node });
+  return { action: 'killed all', ...inFlight, ...(await untilWhole(context, startMs)) };
+}
+
+async function addRemove(context: ScenarioContext): Promise<Played> {
+  const { broker, history, random } = context;
+  if (!isElastic(broker)) throw new Error('this broker cannot add or remove nodes');
+  const startMs = performance.now();
+  const added = await broker.add();
+  history.append({ type: 'added', node: added });
+  await untilWhole(context, startMs);
+  await pause(random.between(0, context.calmMsMax / 2));
+  const removed = random.pick(broker.names);
+  await broker.remove(removed);
+  history.append({ type: 'removed', node: removed });
+  return {
+    action: `added ${added}, removed ${removed}`,
+    ...(await untilWhole(context, startMs)),
+  };
+}
+
+/** Load while nothing is done to the broker; messages acknowledged a second. */
+async function calm({ checker, random, calmMsMax }: ScenarioContext): Promise<number> {
+  const acked = (): number => checker.figures.ackedQos1 + checker.figures.ackedQos2;
+  const [before, sinceMs] = [acked(), performance.now()];
+  await pause(random.between(calmMsMax / 3, calmMsMax));
+  return ((acked() - before) * 1_000) / (performance.now() - sinceMs);
+}
+
+/** Every other kill waits, for at most 300 ms, until some publish is on its way. */
+async function aim({ workload, random }: ScenarioContext): Promise<void> {
+  if (random.chance(0.5)) return;
+  const untilMs = performance.now() + 300;
+  while (workload.inFlight === 0 && performance.now() < untilMs) await turn();
+}
+
+async function killNow(
+  { broker, workload, history, watch }: ScenarioContext,
+  names: readonly string[],
+): Promise<{ inFlight: number; inFlightThere: number }> {
+  const clients = [...workload.publishers, ...workload.subscribers].map(({ client }) => client);
+  const there = clients.filter(({ node }) => node !== undefined && names.includes(node));
+  const inFlight = workload.inFlight;
+  const inFlightThere = names.reduce((sum, name) => sum + workload.inFlightAt(name), 0);
+  watch.begin(
+    performance.now(),
+    there.map(({ clientId }) => clientId),
+  );
+  const ends = names.map((name) => broker.kill(name, 'SIGKILL'));
+  const common = { type: 'killed', signal: 'SIGKILL', inFlight, inFlightThere } as const;
+  for (const node of names) history.append({ ...common, node });
+  await Promise.all(ends);
+  return { inFlight, inFlightThere };
+}
+
+/** How long a killed node stays away: sometimes not at all. */
+function absence({ random, calmMsMax }: ScenarioContext): number {
+  return random.chance(0.2) ? 0 : random.between(100, calmMsMax);
+}
+
+async function untilWhole(
+  { broker, watch, wholeTimeoutMs }: ScenarioContext,
+  startMs: number,
+): Promise<KillFigures & { wholeMs: number; whole: boolean }> {
+  const whole = await broker.whole(wholeTimeoutMs);
+  return { ...watch.end(), wholeMs: performance.now() - startMs, whole };
+}
