@@ -254,6 +254,13 @@ export const BROKER_ERRORS = {
     exitCode: 73,
     remedy: 'Use the same version of `shoal` as the node.',
   },
+  BROKER_ERR_REQUEST_FOREIGN: {
+    message: 'The request comes from another site',
+    httpStatus: 403,
+    exitCode: 75,
+    remedy:
+      'Use the admin API from this machine, by its loopback address, and not from a web page.',
+  },
   BROKER_ERR_TIMEOUT: {
     message: 'The operation did not end in time',
     reasonCode: 0x88,

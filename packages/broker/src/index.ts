@@ -17,6 +17,10 @@ export {
   configJsonSchema,
   configSections,
 } from './config-schema.ts';
+export { type Counters, createCounters, LatencyHistogram } from './counters.ts';
+export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin-api.ts';
+export type * from './edge/admin-backend.ts';
+export { BrokerMetrics, type MetricsSource } from './edge/metrics.ts';
 export {
   BROKER_ERRORS,
   BrokerError,

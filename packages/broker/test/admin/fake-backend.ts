@@ -1,0 +1,228 @@
+/** An AdminBackend without a cluster: fixed answers, and what was asked of it. */
+
+import type {
+  AdminBackend,
+  ClusterStatus,
+  MemberStatus,
+  ReadinessReport,
+  RemovalPlan,
+  RemovalProgress,
+  SessionDetail,
+  SessionSummary,
+} from '../../src/edge/admin-backend.ts';
+import { BrokerError } from '../../src/errors.ts';
+
+export class FakeBackend implements AdminBackend {
+  readonly calls: string[] = [];
+  ready: ReadinessReport = { ready: true, reasons: [] };
+  sessionCount = 3;
+  /** Bytes that one look at the progress moves on; the removal has 1,000. */
+  removalStepBytes = 500;
+  /** Answers of `clusterStatus` that fail before it works again. */
+  failures: unknown[] = [];
+  #movedBytes = -1;
+
+  health() {
+    return { node: 'n1', pid: process.pid, version: '0.1.0', uptimeMs: 1234 };
+  }
+
+  readiness(): ReadinessReport {
+    return this.ready;
+  }
+
+  async clusterStatus(): Promise<ClusterStatus> {
+    this.calls.push('clusterStatus');
+    if (this.failures.length > 0) throw this.failures.shift();
+    return {
+      clusterId: 'c0ffee',
+      node: 'n1',
+      replicas: 3,
+      shards: 1024,
+      durability: 'disk',
+      consistency: 'consistent',
+      members: [member('n1', 'alive'), member('n2', 'alive'), member('n3', 'faulty')],
+      underReplicated: {
+        count: 2,
+        shards: [
+          { shard: 7, leader: 'n1', active: ['n1', 'n2'], wanted: 3 },
+          { shard: 9, leader: null, active: [], wanted: 3 },
+        ],
+      },
+      sessions: { total: 12, connected: 4, atRisk: 1 },
+    };
+  }
+
+  async addNode(address: string) {
+    this.calls.push(`addNode ${address}`);
+    if (address.endsWith(':1')) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', address);
+    return { name: 'n4', address };
+  }
+
+  async planRemoval(name: string): Promise<RemovalPlan> {
+    this.calls.push(`planRemoval ${name}`);
+    this.#known(name);
+    const breaks = name === 'n1';
+    return {
+      node: name,
+      shardsHeld: 700,
+      shardsLed: 300,
+      bytes: 123_456_789,
+      durationMs: 61_000,
+      replicas: 3,
+      replicasAfter: breaks ? 2 : 3,
+      breaksReplicas: breaks,
+      refusal: breaks ? '2 hosts would remain for 3 copies' : '',
+    };
+  }
+
+  async removeNode(name: string, { force }: { force: boolean }): Promise<RemovalProgress> {
+    this.calls.push(`removeNode ${name} force=${force}`);
+    this.#known(name);
+    if (name === 'n1' && !force) {
+      throw new BrokerError('BROKER_ERR_NODE_WOULD_BREAK_REPLICAS', '2 hosts for 3 copies');
+    }
+    this.#movedBytes = 0;
+    return this.#progress(name);
+  }
+
+  async removalProgress(name: string): Promise<RemovalProgress> {
+    this.#known(name);
+    if (this.#movedBytes < 0) throw new BrokerError('BROKER_ERR_REMOVAL_UNKNOWN', name);
+    this.#movedBytes = Math.min(1000, this.#movedBytes + this.removalStepBytes);
+    return this.#progress(name);
+  }
+
+  async listSessions({ limit, cursor }: { limit: number; cursor: string | undefined }) {
+    this.calls.push(`listSessions ${limit} ${cursor ?? '-'}`);
+    const from = cursor === undefined ? 0 : Number(cursor);
+    const to = Math.min(this.sessionCount, from + limit);
+    const sessions: SessionSummary[] = [];
+    for (let i = from; i < to; i += 1) sessions.push(summary(`client-${i}`));
+    return { sessions, nextCursor: to < this.sessionCount ? String(to) : null };
+  }
+
+  async showSession(clientId: string): Promise<SessionDetail> {
+    this.calls.push(`showSession ${clientId}`);
+    if (clientId === 'absent') throw new BrokerError('BROKER_ERR_SESSION_UNKNOWN', clientId);
+    return {
+      clientId,
+      shard: 42,
+      leader: 'n1',
+      owners: ['n1', 'n2'],
+      connection: { node: 'n2', remote: '127.0.0.1:50000', protocolVersion: 5 },
+      queue: { messages: 17, messagesMax: 100_000 },
+      inflight: { qos1: 3, qos2: 1, messagesMax: 128 },
+      subscriptions: [
+        {
+          filter: 'a/+',
+          qos: 2,
+          noLocal: false,
+          retainAsPublished: true,
+          subscriptionIdentifier: 7,
+        },
+      ],
+      expiry: { intervalSeconds: 3600, remainingSeconds: null },
+    };
+  }
+
+  async explainSession(clientId: string) {
+    this.calls.push(`explainSession ${clientId}`);
+    return {
+      clientId,
+      exists: clientId !== 'absent',
+      shard: 42,
+      preferenceList: ['n1', 'n2', 'n3'],
+      leader: 'n1',
+      view: {
+        counter: 5,
+        leader: 'n1',
+        bootEpoch: 2,
+        voters: ['n1', 'n2', 'n3'],
+        active: ['n1', 'n2'],
+        token: true,
+      },
+      copies: [
+        {
+          node: 'n1',
+          role: 'leader' as const,
+          memberState: 'alive' as const,
+          endIndex: 90,
+          lagEntries: 0,
+        },
+        {
+          node: 'n2',
+          role: 'active' as const,
+          memberState: 'alive' as const,
+          endIndex: 88,
+          lagEntries: 2,
+        },
+        {
+          node: 'n3',
+          role: 'voter' as const,
+          memberState: 'faulty' as const,
+          endIndex: null,
+          lagEntries: null,
+        },
+      ],
+      why: ['n1 leads because placement prefers it and it holds the whole log.'],
+    };
+  }
+
+  async kickSession(clientId: string): Promise<void> {
+    this.calls.push(`kickSession ${clientId}`);
+    if (clientId === 'away') throw new BrokerError('BROKER_ERR_SESSION_NOT_CONNECTED', clientId);
+  }
+
+  async deleteSession(clientId: string): Promise<void> {
+    this.calls.push(`deleteSession ${clientId}`);
+    if (clientId === 'absent') throw new BrokerError('BROKER_ERR_SESSION_UNKNOWN', clientId);
+  }
+
+  #known(name: string): void {
+    if (!/^n[1-3]$/.test(name)) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
+  }
+
+  #progress(node: string): RemovalProgress {
+    const done = this.#movedBytes;
+    return {
+      node,
+      state: done >= 1000 ? 'gone' : 'draining',
+      shardsTotal: 10,
+      shardsDone: Math.floor(done / 100),
+      bytesTotal: 1000,
+      bytesDone: done,
+      elapsedMs: done,
+      remainingMs: done === 0 ? null : 1000 - done,
+    };
+  }
+}
+
+function member(name: string, state: MemberStatus['state']): MemberStatus {
+  const k = Number(name.slice(1));
+  return {
+    name,
+    state,
+    leaving: false,
+    bootEpoch: 1,
+    address: `127.0.0.1:${7700 + k}`,
+    mqtt: `127.0.0.1:${1880 + k}`,
+    admin: `127.0.0.1:${7780 + k}`,
+    zone: 'default',
+    host: name,
+    weight: 1,
+    shardsLed: state === 'alive' ? 512 : 0,
+    shardsHeld: 1024,
+  };
+}
+
+function summary(clientId: string): SessionSummary {
+  return {
+    clientId,
+    shard: 42,
+    leader: 'n1',
+    gateway: clientId === 'client-0' ? 'n2' : null,
+    queuedMessages: 5,
+    inflightMessages: 1,
+    subscriptions: 2,
+  };
+}
