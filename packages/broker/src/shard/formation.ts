@@ -1,0 +1,478 @@
+/**
+ * Forming a view: the one procedure behind election, shrink, growth, change of voters and hand-over.
+ *
+ * 1. *prepare*: promises of a majority of the voters (of both sets while they change), one of them of
+ *    a copy that is active in the highest view which any promiser recorded, and recorded it itself.
+ * 2. *fetch*: the longest log among those copies becomes the starting log.
+ * 3. *sync*: only if too few copies would be active: others are brought up first.
+ * 4. *install*: record and starting log on every new active copy, durable.
+ * 5. *record*: the record on the other voters; with a majority of the voters the view is established
+ *    and may commit.
+ *
+ * The order of 4 before 5 is what makes "recorded it itself" enough in 1 (models/view-formation.pml).
+ */
+import { entryKey } from './keys.ts';
+import { decodeEntry } from './log.ts';
+import type { ShardMessage } from './message.ts';
+import { APPEND_BYTES_MAX, type Replica } from './replica.ts';
+import { startSync } from './transfer.ts';
+import {
+  type CopyId,
+  compareNumbers,
+  isMajority,
+  isQuorum,
+  minCopies,
+  NO_NUMBER,
+  nameOf,
+  sameNumber,
+  type View,
+  type ViewNumber,
+} from './view.ts';
+
+type Promised = ShardMessage & { type: 'promise' };
+
+/** What the new view should differ in, beyond who answers. */
+export interface Intent {
+  readonly add?: readonly CopyId[];
+  readonly drop?: readonly CopyId[];
+  readonly voters?: readonly CopyId[];
+  /** The base view is established (its leader forms this one): a change of voters may be finished. */
+  readonly settle?: boolean;
+}
+
+export interface Formation {
+  readonly number: ViewNumber;
+  intent: Intent;
+  readonly again: boolean;
+  readonly handoverOf: ViewNumber;
+  startedMs: number;
+  /** Last progress, for the timeout of a step. */
+  stepMs: number;
+  phase: 'prepare' | 'fetch' | 'sync' | 'install' | 'record';
+  base: View;
+  readonly asked: Set<CopyId>;
+  readonly refusedBy: Set<CopyId>;
+  readonly promises: Map<CopyId, Promised>;
+  holder: CopyId;
+  next: View | null;
+  readonly installed: Set<CopyId>;
+  readonly recorded: Set<CopyId>;
+}
+
+/** Entries in one installation beyond which a copy is caught up as a learner first. */
+const INSTALL_ENTRIES_MAX = 1024;
+/** How long a candidate waits for promises beyond the majority, so as to drop nobody needlessly. */
+const GATHER_MS = 120;
+
+/** Starts to form a view with this copy as leader. */
+export function form(r: Replica, intent: Intent, handoverOf: ViewNumber = NO_NUMBER): void {
+  if (!r.valid || r.loading || r.receiving) return;
+  const counter =
+    Math.max(r.promised.counter, r.view.number.counter, r.known.counter, r.counterSeen) + 1;
+  const number = { counter, leader: r.self, bootEpoch: r.host.bootEpoch };
+  const nowMs = r.host.nowMs();
+  const again = r.role === 'leader';
+  const settle = again && r.view.oldVoters.length > 0;
+  r.promised = number;
+  r.role = 'candidate';
+  r.handingOver = null;
+  r.formation = {
+    number,
+    intent: { ...intent, settle },
+    again: again || (r.formation?.again ?? false),
+    handoverOf,
+    startedMs: nowMs,
+    stepMs: nowMs,
+    phase: 'prepare',
+    base: r.view,
+    asked: new Set(),
+    refusedBy: new Set(),
+    promises: new Map(),
+    holder: r.self,
+    next: null,
+    installed: new Set(),
+    recorded: new Set(),
+  };
+  r.host.trace('promise');
+  ask(r, r.formation);
+  r.putHard();
+  r.host.onDurable(() => {
+    if (r.formation && sameNumber(r.formation.number, number) && !r.loading)
+      onPromise(r, r.self, promiseOf(r, number, true));
+  });
+}
+
+/** Sends prepare to everybody whose promise may be needed. */
+function ask(r: Replica, f: Formation): void {
+  const { base, intent } = f;
+  for (const group of [base.voters, base.oldVoters, base.active, intent.voters, intent.add]) {
+    for (const id of group ?? []) {
+      if (id === r.self || f.asked.has(id)) continue;
+      f.asked.add(id);
+      r.host.send(id, r.shard, { type: 'prepare', number: f.number, handoverOf: f.handoverOf });
+    }
+  }
+}
+
+function promiseOf(r: Replica, number: ViewNumber, granted: boolean): Promised {
+  return {
+    type: 'promise',
+    number,
+    granted,
+    promised: r.promised,
+    view: r.view,
+    end: r.log.end,
+    tailStart: r.log.tailStart,
+    floor: r.checkpointIndex,
+    valid: r.valid && !r.receiving,
+    terms: r.log.terms,
+  };
+}
+
+/** Gives up; the copy is a follower and tries again after a random pause if still needed. */
+export function abandon(r: Replica, why: string): void {
+  if (r.formation) r.host.trace('abandon', { shard: r.shard, why, phase: r.formation.phase });
+  r.formation = null;
+  const { silenceMs } = r.host.timings;
+  r.retryAtMs = r.host.nowMs() + silenceMs * (0.1 + 0.4 * r.host.random());
+  r.becomeFollower();
+}
+
+// ---- the voter's side ----------------------------------------------------------------------------
+
+/** A voter refuses while it hears the leader of its view, except when that leader hands over. */
+function mayPromise(r: Replica, from: CopyId, handoverOf: ViewNumber): boolean {
+  const current = r.view.number;
+  if (current.counter === 0 || current.leader === from) return true;
+  if (sameNumber(current, handoverOf)) return true;
+  if (r.host.ended(current)) return true;
+  // A process that has just started may have forgotten that it heard the leader.
+  if (r.host.justBooted()) return false;
+  if (current.leader === r.self) return r.role !== 'leader' && !r.formation;
+  return !r.host.heard(current.leader);
+}
+
+export function onPrepare(r: Replica, from: CopyId, m: ShardMessage & { type: 'prepare' }): void {
+  const granted =
+    compareNumbers(m.number, r.promised) > 0 && mayPromise(r, from, m.handoverOf);
+  if (!granted) {
+    r.host.send(from, r.shard, promiseOf(r, m.number, false));
+    return;
+  }
+  // A leader must not count this voter for its lease from now on; on one link this word overtakes no
+  // heartbeat.
+  const { leader } = r.view.number;
+  r.promised = m.number;
+  if (leader !== from && leader !== r.self && leader !== '') r.refuse(leader, r.view.number);
+  // Whoever promised gives the candidate time before it stands itself.
+  if (r.role !== 'follower' || r.formation) abandon(r, 'promised to another');
+  r.retryAtMs = r.host.nowMs() + r.host.timings.formationTimeoutMs;
+  r.receiving = null;
+  r.host.trace('promise');
+  r.putHard();
+  r.host.onDurable(() => {
+    if (sameNumber(r.promised, m.number) && !r.loading)
+      r.host.send(from, r.shard, promiseOf(r, m.number, true));
+  });
+}
+
+/** The candidate lacks the end of the chosen log: entries after `prev`, as far as one message goes. */
+export function onFetch(r: Replica, from: CopyId, m: ShardMessage & { type: 'fetch' }): void {
+  if (!sameNumber(m.number, r.promised)) return r.refuse(from, m.number);
+  readEntries(r, m.prev, APPEND_BYTES_MAX, (entries) => {
+    if (!sameNumber(m.number, r.promised)) return;
+    const { prev, number } = m;
+    r.host.send(from, r.shard, { type: 'fetched', number, prev, end: r.log.end, entries });
+  });
+}
+
+export function onInstall(r: Replica, from: CopyId, m: ShardMessage & { type: 'install' }): void {
+  const { number } = m.view;
+  if (compareNumbers(r.promised, number) > 0) return r.refuse(from, number);
+  if (sameNumber(r.view.number, number)) return;
+  if (m.prev > r.log.end || !r.valid) return;
+  if (m.prev + m.entries.length !== m.view.startIndex || m.prev < r.checkpointIndex) return;
+  r.promised = number;
+  r.receiving = null;
+  if (r.formation || r.role !== 'follower') abandon(r, 'installing another view');
+  r.truncate(m.prev);
+  const rebuilding = r.loading;
+  r.accept(m.entries);
+  r.view = m.view;
+  r.leaderlessSinceMs = 0;
+  r.host.trace('install');
+  r.putHard();
+  const end = r.log.end;
+  r.host.onDurable(() => {
+    if (!rebuilding) r.durable = Math.max(r.durable, end);
+    if (sameNumber(r.promised, number))
+      r.host.send(from, r.shard, { type: 'installed', number });
+  });
+}
+
+export function onRecord(r: Replica, from: CopyId, view: View): void {
+  const { number } = view;
+  if (compareNumbers(r.promised, number) > 0) return r.refuse(from, number);
+  r.promised = number;
+  if (r.formation || r.role !== 'follower') abandon(r, 'recording another view');
+  if (!sameNumber(r.view.number, number)) {
+    r.view = view;
+    r.leaderlessSinceMs = 0;
+    r.putHard();
+  }
+  r.host.onDurable(() => {
+    if (sameNumber(r.promised, number)) r.host.send(from, r.shard, { type: 'recorded', number });
+  });
+}
+
+/** A leader hands over to this copy, or a candidate found this copy's log to be the one to keep. */
+export function onHandover(r: Replica, number: ViewNumber): void {
+  if (r.role === 'leader' || !r.valid || r.loading || !r.isActive(r.self)) return;
+  r.host.trace('handover');
+  form(r, {}, number);
+}
+
+// ---- the candidate's side ------------------------------------------------------------------------
+
+export function onPromise(r: Replica, from: CopyId, m: Promised): void {
+  const f = r.formation;
+  if (!f || !sameNumber(m.number, f.number)) return;
+  if (!m.granted) {
+    if (m.promised.counter > r.counterSeen) r.counterSeen = m.promised.counter;
+    f.refusedBy.add(from);
+  } else {
+    f.promises.set(from, m);
+    if (compareNumbers(m.view.number, f.base.number) > 0) {
+      // Somebody formed a newer view: what was intended for the older one no longer holds.
+      f.base = m.view;
+      f.intent = {};
+      ask(r, f);
+    }
+  }
+  if (f.phase === 'prepare') gather(r, f, false);
+}
+
+/** Goes on once enough have promised and nobody who is heard is still to answer. */
+function gather(r: Replica, f: Formation, late: boolean): void {
+  const has = (id: CopyId) => f.promises.has(id);
+  if (!has(r.self) || !isQuorum(f.base, has)) return;
+  if (!late) {
+    for (const id of f.asked)
+      if (!has(id) && !f.refusedBy.has(id) && r.host.heard(id)) return;
+  }
+  const voters = nextVoters(f);
+  if (!isMajority(voters.voters, has) || !isMajority(voters.oldVoters, has)) return;
+
+  // Only who recorded the highest view and is active in it is known to hold all that is committed.
+  let holder: CopyId | null = null;
+  for (const [id, p] of f.promises) {
+    if (!p.valid || !sameNumber(p.view.number, f.base.number) || !f.base.active.includes(id))
+      continue;
+    const best = holder === null ? -1 : f.promises.get(holder)!.end;
+    if (p.end > best || (p.end === best && id === r.self)) holder = id;
+  }
+  if (holder === null) return;
+  f.holder = holder;
+  const chosen = f.promises.get(holder)!;
+  const own = f.promises.get(r.self)!;
+  const common = r.log.commonPrefix(chosen.terms, chosen.end);
+  if (holder !== r.self && (common !== r.log.end || own.end !== chosen.end)) {
+    if (!own.valid || common < chosen.tailStart || common < r.checkpointIndex) {
+      // This copy cannot take the chosen log over piecemeal: its holder leads.
+      r.host.send(holder, r.shard, { type: 'handover', number: f.base.number });
+      return abandon(r, 'another copy holds the log');
+    }
+    f.phase = 'fetch';
+    f.stepMs = r.host.nowMs();
+    r.truncate(common);
+    fetch(r, f);
+    return;
+  }
+  choose(r, f);
+}
+
+function fetch(r: Replica, f: Formation): void {
+  const message = { type: 'fetch', number: f.number, prev: r.log.end } as const;
+  if (!r.loading) r.host.send(f.holder, r.shard, message);
+}
+
+export function onFetched(r: Replica, m: ShardMessage & { type: 'fetched' }): void {
+  const f = r.formation;
+  if (!f || f.phase !== 'fetch' || !sameNumber(m.number, f.number)) return;
+  if (m.prev !== r.log.end) return;
+  f.stepMs = r.host.nowMs();
+  r.accept(m.entries);
+  if (r.log.end < m.end) {
+    if (m.entries.length === 0) return abandon(r, 'the chosen log has a gap');
+    fetch(r, f);
+    return;
+  }
+  choose(r, f);
+}
+
+function nextVoters(f: Formation): Pick<View, 'voters' | 'oldVoters'> {
+  const { base, intent } = f;
+  if (base.oldVoters.length > 0) {
+    // Unfinished change: only the leader that knows the joint view established may finish it.
+    return intent.settle ? { voters: base.voters, oldVoters: [] } : base;
+  }
+  if (intent.voters && !sameSet(intent.voters, base.voters))
+    return { voters: intent.voters, oldVoters: base.voters };
+  return { voters: base.voters, oldVoters: [] };
+}
+
+export function sameSet(a: readonly CopyId[], b: readonly CopyId[]): boolean {
+  return a.length === b.length && a.every((id) => b.includes(id));
+}
+
+/** Decides who is active and installs. */
+function choose(r: Replica, f: Formation): void {
+  const { intent, base } = f;
+  const active: CopyId[] = [r.self];
+  const lagging: CopyId[] = [];
+  const wanted = new Set([...base.active, ...(intent.add ?? [])]);
+  for (const id of intent.drop ?? []) wanted.delete(id);
+  for (const [id, p] of f.promises) {
+    if (id === r.self) continue;
+    const common = p.valid ? r.log.commonPrefix(p.terms, p.end) : -1;
+    const near =
+      common >= r.log.tailStart && common >= p.floor && r.log.end - common <= INSTALL_ENTRIES_MAX;
+    if (wanted.has(id) && near) active.push(id);
+    else if (wanted.has(id) || r.host.targets(r.shard).includes(id)) lagging.push(id);
+  }
+  const voters = nextVoters(f);
+  const least = minCopies(voters.voters.length, r.host.replicas);
+  if (active.length < least) {
+    if (active.length + lagging.length < least) return;
+    f.phase = 'sync';
+    f.stepMs = r.host.nowMs();
+    for (const id of lagging) startSync(r, id, f.number);
+    return;
+  }
+  f.next = { number: f.number, ...voters, active, startIndex: r.log.end };
+  f.phase = 'install';
+  f.stepMs = r.host.nowMs();
+  install(r, f, f.next);
+}
+
+/** A copy that a candidate brings up has reached the end: it may be active after all. */
+export function onSynced(r: Replica, id: CopyId, end: number): void {
+  const f = r.formation;
+  const p = f?.promises.get(id);
+  if (!f || f.phase !== 'sync' || !p) return;
+  f.promises.set(id, { ...p, end, floor: 0, valid: true, terms: r.log.terms });
+  f.intent = { ...f.intent, add: [...(f.intent.add ?? []), id] };
+  choose(r, f);
+}
+
+function install(r: Replica, f: Formation, next: View): void {
+  r.host.trace('installing');
+  r.view = next;
+  r.putHard();
+  r.host.onDurable(() => {
+    if (r.formation !== f || f.next !== next) return;
+    r.durable = Math.max(r.durable, next.startIndex);
+    onInstalled(r, r.self, f.number);
+  });
+  for (const id of next.active) {
+    if (id === r.self) continue;
+    const p = f.promises.get(id)!;
+    const prev = Math.max(0, r.log.commonPrefix(p.terms, p.end));
+    readEntries(r, prev, Number.POSITIVE_INFINITY, (entries) => {
+      if (r.formation !== f || f.next !== next) return;
+      r.host.send(id, r.shard, { type: 'install', view: next, prev, entries });
+    });
+  }
+}
+
+export function onInstalled(r: Replica, from: CopyId, number: ViewNumber): void {
+  const f = r.formation;
+  if (!f?.next || !sameNumber(number, f.number)) return;
+  f.installed.add(from);
+  if (f.phase !== 'install' || !f.next.active.every((id) => f.installed.has(id))) return;
+  f.phase = 'record';
+  f.stepMs = r.host.nowMs();
+  for (const id of new Set([...f.next.voters, ...f.next.oldVoters])) {
+    if (!f.installed.has(id)) r.host.send(id, r.shard, { type: 'record', view: f.next });
+  }
+  establish(r, f);
+}
+
+export function onRecorded(r: Replica, from: CopyId, number: ViewNumber): void {
+  const f = r.formation;
+  if (f?.phase !== 'record' || !sameNumber(number, f.number)) return;
+  f.recorded.add(from);
+  establish(r, f);
+}
+
+function establish(r: Replica, f: Formation): void {
+  const { next } = f;
+  if (!next || !isQuorum(next, (id) => f.installed.has(id) || f.recorded.has(id))) return;
+  r.formation = null;
+  r.role = 'leader';
+  r.known = next.number;
+  r.leaderlessSinceMs = 0;
+  r.establishedAtMs = r.host.nowMs();
+  r.match.clear();
+  r.sent.clear();
+  r.lagging.clear();
+  for (const id of next.active) {
+    r.syncs.delete(id);
+    if (id === r.self) continue;
+    r.match.set(id, next.startIndex);
+    r.sent.set(id, next.startIndex);
+  }
+  r.host.trace('established', {
+    shard: r.shard,
+    counter: next.number.counter,
+    active: next.active.map(nameOf),
+    voters: next.voters.map(nameOf),
+  });
+  r.host.onEstablished(r.shard, f.again);
+  r.advance();
+  r.host.dirty(r.shard);
+}
+
+export function tickFormation(r: Replica, nowMs: number): void {
+  const f = r.formation!;
+  if (f.phase === 'prepare' && nowMs - f.startedMs >= GATHER_MS) gather(r, f, true);
+  if (f.phase === 'fetch' && nowMs - f.stepMs >= GATHER_MS) fetch(r, f);
+  if (r.formation === f && nowMs - f.stepMs >= r.host.timings.formationTimeoutMs)
+    abandon(r, `timeout in ${f.phase}`);
+}
+
+/** Entries after `prev` up to the end of the log or about `bytesMax`, from memory or disk. */
+export function readEntries(
+  r: Replica,
+  prev: number,
+  bytesMax: number,
+  done: (entries: Uint8Array[]) => void,
+): void {
+  const out: Uint8Array[] = [];
+  let bytes = 0;
+  if (prev + 1 >= r.log.memStart) {
+    for (let i = prev + 1; i <= r.log.end && bytes < bytesMax; i++) {
+      const entry = r.log.get(i)!;
+      out.push(entry.bytes);
+      bytes += entry.bytes.length;
+    }
+    return done(out);
+  }
+  const end = r.log.end;
+  const number = r.log.numberAt(end);
+  const lt = entryKey(r.shard, Math.min(end + 1, prev + 1 + INSTALL_ENTRIES_MAX));
+  r.host.store.scan(entryKey(r.shard, prev + 1), lt, INSTALL_ENTRIES_MAX, (records) => {
+    // The log may have been cut or replaced while the disk was read.
+    const now = r.log.numberAt(end);
+    if (r.loading || !number || !now || !sameNumber(number, now) || r.log.end < end)
+      return done([]);
+    let expected = prev + 1;
+    for (const record of records) {
+      if (bytes >= bytesMax || decodeEntry(record.value).index !== expected) break;
+      out.push(record.value);
+      bytes += record.value.length;
+      expected++;
+    }
+    done(out);
+  });
+}

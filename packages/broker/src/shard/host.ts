@@ -1,0 +1,67 @@
+/** What a copy of a shard asks of the node it lives on, and of the state it keeps: types only. */
+import type { Store } from '../ports.ts';
+import type { Entry } from './log.ts';
+import type { ShardMessage } from './message.ts';
+import type { CopyId, ViewNumber } from './view.ts';
+
+export interface ReplicaTimings {
+  /** A copy or leader not heard for this long is silent: dropped, or replaced as leader. */
+  readonly silenceMs: number;
+  /** Between the candidacies of successive copies of the preference list. */
+  readonly electionStaggerMs: number;
+  /** A step of a view change that gets no answer for this long is given up and tried anew. */
+  readonly formationTimeoutMs: number;
+}
+
+export interface ReplicaLimits {
+  /** Entries between checkpoints of a shard's state. */
+  readonly checkpointEvery: number;
+  /** Complete entries kept below a checkpoint, for copies that return. */
+  readonly tailKeep: number;
+}
+
+export interface ReplicaHost {
+  readonly self: CopyId;
+  readonly bootEpoch: number;
+  readonly replicas: number;
+  readonly timings: ReplicaTimings;
+  readonly limits: ReplicaLimits;
+  readonly store: Store;
+  nowMs(): number;
+  random(): number;
+  send(to: CopyId, shard: number, message: ShardMessage): void;
+  /** Adds a change to this turn's batch. */
+  put(key: Uint8Array, value: Uint8Array | null): void;
+  /** Runs `fn` once everything put so far is durable. */
+  onDurable(fn: () => void): void;
+  /** Asks for {@link Replica.flush} at the end of the turn. */
+  dirty(shard: number): void;
+  /** The peer's process was heard within the silence limit (always true of oneself). */
+  heard(id: CopyId): boolean;
+  /** The process that led this view has ended: its node runs under a newer boot epoch. */
+  ended(number: ViewNumber): boolean;
+  /** This process is younger than the silence limit: it may have forgotten whom it heard. */
+  justBooted(): boolean;
+  /** Members wanted for the shard, preferred leader first; empty while membership is unknown. */
+  targets(shard: number): readonly CopyId[];
+  voters(shard: number): readonly CopyId[];
+  /** Whether the node may start one more planned change of leader now. */
+  mayHandover(): boolean;
+  onEstablished(shard: number, again: boolean): void;
+  onDeposed(shard: number): void;
+  onCommitted(shard: number): void;
+  trace(phase: string, fields?: Record<string, unknown>): void;
+}
+
+/** The deterministic state behind a shard's log. */
+export interface ShardMachine {
+  /** Applies the next entry. `operation` is given where the caller has it decoded already. */
+  apply(entry: Entry, operation?: unknown): void;
+  encode(): Uint8Array;
+  restore(state: Uint8Array): void;
+  reset(): void;
+  /** Indexes of entries that nothing refers to any more, since the last call. */
+  takeFreed(): number[];
+  /** Indexes of the entries that the state refers to, ascending. */
+  liveIndexes(): number[];
+}

@@ -1,0 +1,117 @@
+/**
+ * What a copy does unasked: followers replace a leader that is gone, leaders keep the view equal to
+ * what placement wants.
+ */
+import { form, sameSet } from './formation.ts';
+import type { Replica } from './replica.ts';
+import { startSync } from './transfer.ts';
+import { type CopyId, compareNumbers, minCopies } from './view.ts';
+
+/** Between planned changes of one shard, so that each settles before the next. */
+const PLANNED_PAUSE_MS = 300;
+/** How long a hand-over may take before the leader serves on. */
+const HANDOVER_MS = 1000;
+
+export function maintain(r: Replica, nowMs: number): void {
+  if (r.role === 'leader') lead(r, nowMs);
+  else follow(r, nowMs);
+}
+
+/** The leader of the newest view known is silent, ended, or this very process that lost its role. */
+function leaderGone(r: Replica): boolean {
+  const newest = compareNumbers(r.known, r.view.number) > 0 ? r.known : r.view.number;
+  return newest.leader === r.self || r.host.ended(newest) || !r.host.heard(newest.leader);
+}
+
+function follow(r: Replica, nowMs: number): void {
+  if (r.view.number.counter === 0 || !r.valid || r.loading || r.receiving) return;
+  if (!r.view.voters.includes(r.self) && !r.isActive(r.self)) return;
+  if (!leaderGone(r)) {
+    r.leaderlessSinceMs = 0;
+    return;
+  }
+  if (r.leaderlessSinceMs === 0) r.leaderlessSinceMs = nowMs;
+  const due = r.leaderlessSinceMs + rank(r) * r.host.timings.electionStaggerMs;
+  if (nowMs >= due && nowMs >= r.retryAtMs) form(r, {});
+}
+
+/** Place in the order of candidates: active copies by preference, then the other voters. */
+function rank(r: Replica): number {
+  const targets = r.host.targets(r.shard);
+  const place = (id: CopyId) => {
+    const at = targets.indexOf(id);
+    return at < 0 ? targets.length : at;
+  };
+  const order = r.view.active
+    .filter((id) => id !== r.view.number.leader || id === r.self)
+    .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+  const at = order.indexOf(r.self);
+  return at >= 0 ? at : order.length + 1;
+}
+
+function lead(r: Replica, nowMs: number): void {
+  if (r.handingOver) return handOver(r, nowMs);
+  const silent = r.view.active.filter(
+    (id) => id !== r.self && (!r.host.heard(id) || r.lagging.has(id)),
+  );
+  const least = minCopies(r.view.voters.length, r.host.replicas);
+  if (silent.length > 0 && nowMs >= r.retryAtMs && r.view.active.length - silent.length >= least) {
+    r.retryAtMs = nowMs + r.host.timings.silenceMs;
+    return form(r, { drop: silent });
+  }
+  if (nowMs - r.establishedAtMs < PLANNED_PAUSE_MS) return;
+  if (r.view.oldVoters.length > 0) return form(r, {});
+  plan(r, nowMs);
+}
+
+/** One step towards what placement wants: learners, then members and voters, then leadership. */
+function plan(r: Replica, nowMs: number): void {
+  const targets = r.host.targets(r.shard);
+  if (targets.length === 0) return;
+  const missing = targets.filter((id) => !r.isActive(id) && r.host.heard(id));
+  for (const id of missing) if (!r.syncs.has(id)) startSync(r, id, r.view.number);
+  for (const id of r.syncs.keys()) if (!targets.includes(id)) r.syncs.delete(id);
+  const ready = missing.filter((id) => r.syncs.get(id)?.ready);
+
+  const settled = targets.every((id) => r.isActive(id) || ready.includes(id));
+  const wanted = r.host.voters(r.shard);
+  const changeVoters =
+    settled && wanted.length > 0 && !sameSet(wanted, r.view.voters) && reachable(r, wanted);
+  const leaves = settled
+    ? r.view.active.filter((id) => !targets.includes(id) && id !== r.self)
+    : [];
+  if (ready.length > 0 || changeVoters || leaves.length > 0) {
+    return form(r, { add: ready, drop: leaves, ...(changeVoters ? { voters: wanted } : {}) });
+  }
+  const preferred = targets[0]!;
+  if (
+    preferred !== r.self &&
+    r.isActive(preferred) &&
+    r.host.heard(preferred) &&
+    nowMs - r.establishedAtMs >= 3 * PLANNED_PAUSE_MS &&
+    r.host.mayHandover()
+  ) {
+    r.handingOver = { to: preferred, deadlineMs: nowMs + HANDOVER_MS, sent: false };
+    handOver(r, nowMs);
+  }
+}
+
+/** A change of voters waits until all new voters answer, so that it cannot stop half-way. */
+function reachable(r: Replica, voters: readonly CopyId[]): boolean {
+  return voters.every((id) => r.host.heard(id));
+}
+
+/** Takes no more operations, waits until the heir has them all, then asks it to lead. */
+function handOver(r: Replica, nowMs: number): void {
+  const h = r.handingOver!;
+  if (nowMs >= h.deadlineMs) {
+    r.handingOver = null;
+    r.establishedAtMs = nowMs;
+    r.host.onEstablished(r.shard, true);
+    return;
+  }
+  if (h.sent || r.commit !== r.log.end || r.match.get(h.to) !== r.log.end) return;
+  h.sent = true;
+  r.host.trace('handover');
+  r.host.send(h.to, r.shard, { type: 'handover', number: r.view.number });
+}

@@ -1,0 +1,291 @@
+/**
+ * Bringing a copy up to date: by entries after the common prefix where they still exist, otherwise by
+ * a snapshot of state and live entries.
+ *
+ * The copy is a learner all the while: nothing waits for it and its log does not count in an
+ * election. One message is under way at a time; the acknowledgement, sent when durable, asks for the
+ * next.
+ */
+import { onSynced, readEntries } from './formation.ts';
+import { checkpointKey, entryKey } from './keys.ts';
+import { decodeEntry, type Term } from './log.ts';
+import type { ShardMessage } from './message.ts';
+import { encodeCheckpoint, type Replica } from './replica.ts';
+import { type CopyId, compareNumbers, sameNumber, type ViewNumber } from './view.ts';
+
+const CHUNK_BYTES = 256 * 1024;
+/** A learner this close to the end may join the active set: the installation brings the rest. */
+const READY_LAG = 64;
+/** Silence after which a transfer is started anew. */
+const STALL_MS = 3000;
+const WIPE_PAGE = 1024;
+
+/** Leader's or candidate's side of one transfer. */
+export interface Sync {
+  readonly number: ViewNumber;
+  phase: 'probe' | 'stream' | 'snapshot';
+  acked: number;
+  /** A message is under way. */
+  busy: boolean;
+  ready: boolean;
+  lastMs: number;
+  snapshot: Outgoing | null;
+}
+
+interface Outgoing {
+  readonly index: number;
+  readonly terms: readonly Term[];
+  readonly state: Uint8Array;
+  readonly live: readonly number[];
+  stateAt: number;
+  liveAt: number;
+  seq: number;
+}
+
+/** Learner's side of a snapshot. */
+export interface Receiving {
+  readonly number: ViewNumber;
+  readonly from: CopyId;
+  readonly index: number;
+  seq: number;
+  wiped: boolean;
+  readonly state: Uint8Array[];
+}
+
+// ---- the sender ----------------------------------------------------------------------------------
+
+export function startSync(r: Replica, id: CopyId, number: ViewNumber): void {
+  const nowMs = r.host.nowMs();
+  r.syncs.set(id, {
+    number,
+    phase: 'probe',
+    acked: 0,
+    busy: true,
+    ready: false,
+    lastMs: nowMs,
+    snapshot: null,
+  });
+  r.host.trace('learner');
+  r.host.send(id, r.shard, { type: 'probe', number });
+}
+
+/** The transfer with this peer if it belongs to the view that we lead or form. */
+function current(r: Replica, id: CopyId, number: ViewNumber): Sync | null {
+  const s = r.syncs.get(id);
+  if (!s || !sameNumber(s.number, number)) return null;
+  if (r.role === 'follower') return null;
+  s.lastMs = r.host.nowMs();
+  if (r.formation) r.formation.stepMs = s.lastMs;
+  return s;
+}
+
+export function onStatus(r: Replica, from: CopyId, m: ShardMessage & { type: 'status' }): void {
+  const s = current(r, from, m.number);
+  if (s?.phase !== 'probe') return;
+  s.busy = false;
+  const common = m.valid ? r.log.commonPrefix(m.terms, m.end) : -1;
+  if (common >= r.log.tailStart && common >= m.floor) {
+    s.phase = 'stream';
+    s.acked = common;
+    return next(r, from, s);
+  }
+  s.phase = 'snapshot';
+  s.snapshot = {
+    index: r.log.end,
+    terms: [...r.log.terms],
+    state: r.machine.encode(),
+    live: r.machine.liveIndexes(),
+    stateAt: 0,
+    liveAt: 0,
+    seq: 0,
+  };
+  nextPart(r, from, s, s.snapshot);
+}
+
+/** Sends the next entries, or notes that the learner has caught up. */
+function next(r: Replica, id: CopyId, s: Sync): void {
+  if (s.busy) return;
+  const wasReady = s.ready;
+  if (r.log.end - s.acked <= READY_LAG) s.ready = true;
+  if (s.acked >= r.log.end) {
+    if (!wasReady || r.formation) onSynced(r, id, s.acked);
+    return;
+  }
+  s.busy = true;
+  const prev = s.acked;
+  readEntries(r, prev, CHUNK_BYTES, (entries) => {
+    if (r.syncs.get(id) !== s) return;
+    if (entries.length === 0) {
+      r.syncs.delete(id);
+      return;
+    }
+    const { number } = s;
+    r.host.send(id, r.shard, { type: 'learn', number, prev, commit: r.commit, entries });
+  });
+}
+
+export function onLearned(r: Replica, from: CopyId, m: ShardMessage & { type: 'learned' }): void {
+  const s = current(r, from, m.number);
+  if (s?.phase !== 'stream') return;
+  s.busy = false;
+  s.acked = Math.max(s.acked, m.index);
+  next(r, from, s);
+}
+
+function nextPart(r: Replica, id: CopyId, s: Sync, o: Outgoing): void {
+  s.busy = true;
+  const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index } as const;
+  if (o.stateAt < o.state.length) {
+    const state = o.state.subarray(o.stateAt, o.stateAt + CHUNK_BYTES);
+    o.stateAt += state.length;
+    const last = o.stateAt >= o.state.length && o.live.length === 0;
+    r.host.trace('snapshot');
+    r.host.send(id, r.shard, { ...head, terms: o.terms, state, entries: [], last });
+    return;
+  }
+  const indexes = o.live.slice(o.liveAt, o.liveAt + 256);
+  const keys = indexes.map((i) => entryKey(r.shard, i));
+  r.host.store.getMany(keys, (values) => {
+    if (r.syncs.get(id) !== s) return;
+    const entries: Uint8Array[] = [];
+    let bytes = 0;
+    let used = 0;
+    for (const value of values) {
+      if (bytes >= CHUNK_BYTES) break;
+      used++;
+      // Acknowledged and deleted meanwhile: the learner hears of that in the entries that follow.
+      if (!value) continue;
+      entries.push(value);
+      bytes += value.length;
+    }
+    o.liveAt += used;
+    const last = o.liveAt >= o.live.length;
+    r.host.trace('snapshot');
+    r.host.send(id, r.shard, { ...head, terms: o.terms, state: EMPTY, entries, last });
+  });
+}
+
+const EMPTY = new Uint8Array(0);
+
+export function onSnapshotted(
+  r: Replica,
+  from: CopyId,
+  m: ShardMessage & { type: 'snapshotted' },
+): void {
+  const s = current(r, from, m.number);
+  const o = s?.snapshot;
+  if (!s || !o || m.seq !== o.seq) return;
+  s.busy = false;
+  if (o.stateAt >= o.state.length && o.liveAt >= o.live.length) {
+    s.phase = 'stream';
+    s.acked = o.index;
+    s.snapshot = null;
+    return next(r, from, s);
+  }
+  o.seq++;
+  nextPart(r, from, s, o);
+}
+
+/** Goes on with learners that were idle, and starts stalled transfers anew. */
+export function tickSyncs(r: Replica, nowMs: number): void {
+  for (const [id, s] of r.syncs) {
+    if (s.busy && nowMs - s.lastMs > STALL_MS) r.syncs.delete(id);
+    else if (!s.busy && s.phase === 'stream') next(r, id, s);
+  }
+}
+
+// ---- the learner ---------------------------------------------------------------------------------
+
+/** A learner takes data from the leader of the highest number it knows only. */
+function mayLearn(r: Replica, from: CopyId, number: ViewNumber): boolean {
+  if (compareNumbers(r.promised, number) > 0) {
+    r.refuse(from, number);
+    return false;
+  }
+  const installed = sameNumber(r.view.number, number) && r.isActive(r.self);
+  return !installed && compareNumbers(r.view.number, number) <= 0 && r.role === 'follower';
+}
+
+export function onProbe(r: Replica, from: CopyId, number: ViewNumber): void {
+  if (!mayLearn(r, from, number)) return;
+  r.receiving = null;
+  const { end, terms } = r.log;
+  const floor = r.checkpointIndex;
+  r.host.send(from, r.shard, { type: 'status', number, end, floor, valid: r.valid, terms });
+}
+
+export function onLearn(r: Replica, from: CopyId, m: ShardMessage & { type: 'learn' }): void {
+  if (!mayLearn(r, from, m.number) || !r.valid) return;
+  if (m.prev > r.log.end || m.prev < r.checkpointIndex) return;
+  r.truncate(m.prev);
+  if (r.loading) return;
+  r.accept(m.entries);
+  r.learnCommit(m.commit);
+  const index = r.log.end;
+  r.host.onDurable(() => {
+    r.durable = Math.max(r.durable, index);
+    r.host.send(from, r.shard, { type: 'learned', number: m.number, index });
+  });
+}
+
+export function onSnapshot(r: Replica, from: CopyId, m: ShardMessage & { type: 'snapshot' }): void {
+  if (!mayLearn(r, from, m.number)) return;
+  if (m.seq === 0) {
+    r.receiving = { number: m.number, from, index: m.index, seq: 0, wiped: false, state: [] };
+    const receiving = r.receiving;
+    r.valid = false;
+    r.dropPending();
+    r.putHard();
+    r.host.put(checkpointKey(r.shard), null);
+    r.host.onDurable(() =>
+      wipe(r, receiving, () => {
+        receiving.wiped = true;
+        take(r, receiving, m);
+      }),
+    );
+    return;
+  }
+  const receiving = r.receiving;
+  if (!receiving?.wiped || receiving.seq !== m.seq || !sameNumber(receiving.number, m.number))
+    return;
+  take(r, receiving, m);
+}
+
+/** Deletes what the copy held: a newer view without it is established, so nothing depends on it. */
+function wipe(r: Replica, receiving: Receiving, done: () => void): void {
+  const lt = entryKey(r.shard, 2 ** 48 - 1);
+  r.host.store.scan(entryKey(r.shard, 0), lt, WIPE_PAGE, (records) => {
+    if (r.receiving !== receiving) return;
+    for (const record of records) r.host.put(record.key, null);
+    if (records.length < WIPE_PAGE) return done();
+    r.host.onDurable(() => wipe(r, receiving, done));
+  });
+}
+
+function take(r: Replica, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
+  receiving.seq = m.seq + 1;
+  if (m.state.length > 0) receiving.state.push(m.state);
+  for (const bytes of m.entries) r.host.put(entryKey(r.shard, decodeEntry(bytes).index), bytes);
+  if (m.last) restore(r, receiving, m);
+  r.host.onDurable(() => {
+    const { number, seq } = m;
+    r.host.send(receiving.from, r.shard, { type: 'snapshotted', number, seq });
+  });
+}
+
+function restore(r: Replica, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
+  r.receiving = null;
+  r.log.restart(m.index, m.terms, m.index);
+  r.machine.restore(Buffer.concat(receiving.state));
+  r.applied = m.index;
+  r.commit = m.index;
+  r.durable = 0;
+  r.checkpointIndex = m.index;
+  r.kept = [];
+  r.valid = true;
+  r.host.put(checkpointKey(r.shard), encodeCheckpoint(r, m.index, m.index, []));
+  r.putHard();
+  r.host.onDurable(() => {
+    r.durable = Math.max(r.durable, m.index);
+  });
+}
