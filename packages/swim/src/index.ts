@@ -1,2 +1,21 @@
-/** SWIM membership. @module */
-export {};
+/**
+ * SWIM membership with parts of Lifeguard: a pure core ({@link Swim}) and a runtime over UDP and
+ * TCP.
+ *
+ * @module
+ */
+export {
+  SWIM_PRESETS,
+  type SwimConfig,
+  type SwimConfigInput,
+  type SwimPreset,
+  swimConfig,
+  swimConfigSchema,
+} from './config.ts';
+export type { SwimCounters } from './core/context.ts';
+export type { SwimEffect, SwimEvent } from './core/event.ts';
+export type { SwimMember } from './core/member-list.ts';
+export { type MemberState, SWIM_MAGIC } from './core/message.ts';
+export { Swim, type SwimOptions } from './core/swim.ts';
+export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
+export type { Clock, Random, SwimLog } from './ports.ts';

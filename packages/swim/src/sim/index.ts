@@ -1,7 +1,10 @@
 /**
- * Virtual time and seeded chance, to run whole clusters deterministically in one process.
+ * Virtual time, seeded chance and a faulty network, to run whole clusters deterministically in one
+ * process.
  *
  * @module
  */
+export { Network, type NetworkFaults, type NetworkPort, NO_FAULTS } from './network.ts';
 export { Prng } from './prng.ts';
 export { type Handle, Scheduler } from './scheduler.ts';
+export { SimAgent, type SimAgentCallbacks } from './sim-agent.ts';

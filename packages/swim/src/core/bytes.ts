@@ -1,0 +1,124 @@
+/** Thrown by {@link ByteReader} on bytes that are not what they should be; never leaves the codec. */
+export class MalformedError extends Error {}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** Appends integers (big endian), texts and byte strings to a buffer that grows. */
+export class ByteWriter {
+  private buffer = new Uint8Array(256);
+  private view = new DataView(this.buffer.buffer);
+  length = 0;
+
+  u8(value: number): void {
+    this.reserve(1);
+    this.view.setUint8(this.length, value);
+    this.length += 1;
+  }
+
+  u16(value: number): void {
+    this.reserve(2);
+    this.view.setUint16(this.length, value);
+    this.length += 2;
+  }
+
+  u32(value: number): void {
+    this.reserve(4);
+    this.view.setUint32(this.length, value);
+    this.length += 4;
+  }
+
+  /** A safe integer ≥ 0, in eight bytes. */
+  u53(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a u53: ${value}`);
+    this.u32(Math.floor(value / 0x1_0000_0000));
+    this.u32(value >>> 0);
+  }
+
+  /** A text of at most 255 bytes of UTF-8, after its length. */
+  text(value: string): void {
+    const bytes = encoder.encode(value);
+    if (bytes.length > 255) throw new RangeError(`text of ${bytes.length} bytes`);
+    this.u8(bytes.length);
+    this.raw(bytes);
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** A copy of what was written. */
+  done(): Uint8Array {
+    return this.buffer.slice(0, this.length);
+  }
+
+  private reserve(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed <= this.buffer.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
+    grown.set(this.buffer.subarray(0, this.length));
+    this.buffer = grown;
+    this.view = new DataView(grown.buffer);
+  }
+}
+
+/** Reads what {@link ByteWriter} wrote; every read checks the bounds first. */
+export class ByteReader {
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get remaining(): number {
+    return this.bytes.length - this.offset;
+  }
+
+  u8(): number {
+    return this.view.getUint8(this.advance(1));
+  }
+
+  u16(): number {
+    return this.view.getUint16(this.advance(2));
+  }
+
+  u32(): number {
+    return this.view.getUint32(this.advance(4));
+  }
+
+  u53(): number {
+    const high = this.u32();
+    if (high >= 0x20_0000) throw new MalformedError('integer too large');
+    return high * 0x1_0000_0000 + this.u32();
+  }
+
+  /** A text of lengthMin ≤ bytes ≤ lengthMax. */
+  text(lengthMin: number, lengthMax: number): string {
+    const length = this.u8();
+    if (length < lengthMin || length > lengthMax) throw new MalformedError('length of a text');
+    const start = this.advance(length);
+    try {
+      return decoder.decode(this.bytes.subarray(start, start + length));
+    } catch {
+      throw new MalformedError('not UTF-8');
+    }
+  }
+
+  /** A copy of the next bytes. */
+  raw(length: number): Uint8Array {
+    const start = this.advance(length);
+    return this.bytes.slice(start, start + length);
+  }
+
+  private advance(length: number): number {
+    if (length > this.remaining) throw new MalformedError('cut short');
+    const start = this.offset;
+    this.offset += length;
+    return start;
+  }
+}

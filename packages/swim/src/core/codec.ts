@@ -1,0 +1,209 @@
+import { ByteReader, ByteWriter, MalformedError } from './bytes.ts';
+import {
+  ADDRESS_BYTES_MAX,
+  assertNever,
+  type Body,
+  CLUSTER_ID_BYTES_MAX,
+  type Header,
+  MEMBER_STATES,
+  META_BYTES_MAX,
+  type Message,
+  NAME_BYTES_MAX,
+  REFUSAL_REASONS,
+  SWIM_MAGIC,
+  SWIM_VERSION,
+  stateRank,
+  type Target,
+  type Update,
+} from './message.ts';
+
+/*
+ * A message, integers big endian, texts after one byte of length:
+ *
+ *   0x53  version  clusterId  name  bootEpoch:8  type:1  body  count:2  update × count
+ *
+ * An update:
+ *
+ *   name  bootEpoch:8  incarnation:4  state:1  ageS:4  accuser  address  metaLength:2  meta
+ */
+
+const TYPES = [
+  'ping',
+  'ping-req',
+  'ack',
+  'nack',
+  'not-me',
+  'gossip',
+  'sync',
+  'sync-ack',
+  'sync-refused',
+] as const satisfies readonly Body['type'][];
+
+/** Most updates in one message. */
+export const UPDATES_PER_MESSAGE_MAX = 0xffff;
+
+/** Why bytes were not a message for us. */
+export type DecodeFailure = 'malformed' | 'other-version';
+
+/**
+ * Bytes of a message whose updates are encoded already.
+ *
+ * The caller keeps within the budget of a datagram: {@link messageOverheadBytes} plus the updates.
+ */
+export function encodeMessage(
+  header: Header,
+  body: Body,
+  updates: readonly Uint8Array[],
+): Uint8Array {
+  const writer = writePrefix(header, body);
+  writer.u16(updates.length);
+  for (const update of updates) writer.raw(update);
+  return writer.done();
+}
+
+/** Bytes a message takes without any update. */
+export function messageOverheadBytes(header: Header, body: Body): number {
+  return writePrefix(header, body).length + 2;
+}
+
+/** Bytes of one update; at most about 1050. */
+export function encodeUpdate(update: Update): Uint8Array {
+  const writer = new ByteWriter();
+  writer.text(update.name);
+  writer.u53(update.bootEpoch);
+  writer.u32(update.incarnation);
+  writer.u8(stateRank(update.state));
+  writer.u32(update.ageS);
+  writer.text(update.accuser);
+  writer.text(update.address);
+  writer.u16(update.meta.length);
+  writer.raw(update.meta);
+  return writer.done();
+}
+
+/** The message in a datagram or stream, or why there is none. Never throws on any bytes. */
+export function decodeMessage(bytes: Uint8Array): Message | DecodeFailure {
+  try {
+    const reader = new ByteReader(bytes);
+    if (reader.u8() !== SWIM_MAGIC) return 'malformed';
+    if (reader.u8() !== SWIM_VERSION) return 'other-version';
+    const header: Header = {
+      clusterId: reader.text(0, CLUSTER_ID_BYTES_MAX),
+      name: reader.text(1, NAME_BYTES_MAX),
+      bootEpoch: reader.u53(),
+    };
+    const body = readBody(reader);
+    const count = reader.u16();
+    const updates: Update[] = [];
+    for (let n = 0; n < count; n += 1) updates.push(readUpdate(reader));
+    if (reader.remaining > 0) return 'malformed';
+    return { header, body, updates };
+  } catch (error) {
+    if (error instanceof MalformedError) return 'malformed';
+    throw error;
+  }
+}
+
+function writePrefix(header: Header, body: Body): ByteWriter {
+  const writer = new ByteWriter();
+  writer.u8(SWIM_MAGIC);
+  writer.u8(SWIM_VERSION);
+  writer.text(header.clusterId);
+  writer.text(header.name);
+  writer.u53(header.bootEpoch);
+  writer.u8(TYPES.indexOf(body.type));
+  writeBody(writer, body);
+  return writer;
+}
+
+function writeBody(writer: ByteWriter, body: Body): void {
+  switch (body.type) {
+    case 'ping':
+      writer.u32(body.seq);
+      writeTarget(writer, body);
+      return;
+    case 'ping-req':
+      writer.u32(body.seq);
+      writer.u32(Math.max(0, Math.round(body.remainingMs)));
+      writeTarget(writer, body);
+      return;
+    case 'ack':
+    case 'nack':
+    case 'not-me':
+      writer.u32(body.seq);
+      writer.text(body.target);
+      return;
+    case 'gossip':
+    case 'sync':
+    case 'sync-ack':
+      return;
+    case 'sync-refused':
+      writer.u8(REFUSAL_REASONS.indexOf(body.reason));
+      return;
+    default:
+      assertNever(body);
+  }
+}
+
+function writeTarget(writer: ByteWriter, target: Target): void {
+  writer.text(target.target);
+  writer.u53(target.targetBootEpoch);
+  writer.u32(target.targetIncarnation);
+}
+
+function readBody(reader: ByteReader): Body {
+  const type = TYPES[reader.u8()];
+  switch (type) {
+    case 'ping': {
+      const seq = reader.u32();
+      return { type, seq, ...readTarget(reader) };
+    }
+    case 'ping-req': {
+      const seq = reader.u32();
+      const remainingMs = reader.u32();
+      return { type, seq, remainingMs, ...readTarget(reader) };
+    }
+    case 'ack':
+    case 'nack':
+    case 'not-me': {
+      const seq = reader.u32();
+      return { type, seq, target: reader.text(1, NAME_BYTES_MAX) };
+    }
+    case 'gossip':
+    case 'sync':
+    case 'sync-ack':
+      return { type };
+    case 'sync-refused': {
+      const reason = REFUSAL_REASONS[reader.u8()];
+      if (reason === undefined) throw new MalformedError('reason');
+      return { type, reason };
+    }
+    case undefined:
+      throw new MalformedError('type');
+    default:
+      return assertNever(type);
+  }
+}
+
+function readTarget(reader: ByteReader): Target {
+  return {
+    target: reader.text(1, NAME_BYTES_MAX),
+    targetBootEpoch: reader.u53(),
+    targetIncarnation: reader.u32(),
+  };
+}
+
+function readUpdate(reader: ByteReader): Update {
+  const name = reader.text(1, NAME_BYTES_MAX);
+  const bootEpoch = reader.u53();
+  const incarnation = reader.u32();
+  const state = MEMBER_STATES[reader.u8()];
+  if (state === undefined) throw new MalformedError('state');
+  const ageS = reader.u32();
+  const accuser = reader.text(0, NAME_BYTES_MAX);
+  const address = reader.text(1, ADDRESS_BYTES_MAX);
+  const metaLength = reader.u16();
+  if (metaLength > META_BYTES_MAX) throw new MalformedError('length of the metadata');
+  const meta = reader.raw(metaLength);
+  return { name, bootEpoch, incarnation, state, ageS, accuser, address, meta };
+}

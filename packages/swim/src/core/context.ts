@@ -1,0 +1,266 @@
+import type { SwimConfig } from '../config.ts';
+import type { SwimErrorCode } from '../errors.ts';
+import type { Random } from '../ports.ts';
+import {
+  encodeMessage,
+  encodeUpdate,
+  messageOverheadBytes,
+  UPDATES_PER_MESSAGE_MAX,
+} from './codec.ts';
+import { Dissemination, retransmitLimit } from './dissemination.ts';
+import type { SwimEffect, TimerTask } from './event.ts';
+import { LocalHealth } from './local-health.ts';
+import { MemberList, type MemberRecord } from './member-list.ts';
+import type { Body, Header } from './message.ts';
+
+/** What was seen since the start; only ever grows. */
+export interface SwimCounters {
+  packetsIn: number;
+  packetsOut: number;
+  bytesOut: number;
+  malformed: number;
+  otherVersion: number;
+  otherCluster: number;
+  /** Packets of a process whose name has a newer boot epoch. */
+  staleSender: number;
+  probes: number;
+  probesFailed: number;
+  /** Verdicts put off because this process had stalled. */
+  probesRearmed: number;
+  suspicions: number;
+  /** Members this process itself declared faulty. */
+  declaredFaulty: number;
+  refutes: number;
+  stalls: number;
+  syncs: number;
+  /** Newcomers turned away, and records left out of a sync, for want of room. */
+  membersRefused: number;
+}
+
+/**
+ * What the parts of the core share: identity, members, queue, timers and the effects of this step.
+ *
+ * The parts (membership, prober, sync) decide; this only carries out.
+ */
+export class Context {
+  readonly config: SwimConfig;
+  readonly random: Random;
+  readonly members: MemberList;
+  readonly queue: Dissemination;
+  readonly health: LocalHealth;
+  readonly counters: SwimCounters = {
+    packetsIn: 0,
+    packetsOut: 0,
+    bytesOut: 0,
+    malformed: 0,
+    otherVersion: 0,
+    otherCluster: 0,
+    staleSender: 0,
+    probes: 0,
+    probesFailed: 0,
+    probesRearmed: 0,
+    suspicions: 0,
+    declaredFaulty: 0,
+    refutes: 0,
+    stalls: 0,
+    syncs: 0,
+    membersRefused: 0,
+  };
+  clusterId: string;
+  phase: 'idle' | 'running' | 'leaving' | 'left' = 'idle';
+  nowMs = 0;
+  private lastStallMs = Number.NEGATIVE_INFINITY;
+  private effects: SwimEffect[] = [];
+  private changed = false;
+  private readonly timers = new Map<number, { readonly task: TimerTask; readonly dueMs: number }>();
+  private lastToken = 0;
+  private gossipArmed = false;
+  private readonly noticedMs = new Map<string, number>();
+
+  constructor(options: {
+    readonly config: SwimConfig;
+    readonly random: Random;
+    readonly clusterId: string;
+    readonly self: MemberRecord;
+  }) {
+    this.config = options.config;
+    this.random = options.random;
+    this.clusterId = options.clusterId;
+    this.members = new MemberList(options.self, options.random);
+    this.queue = new Dissemination(options.config.updatesMax);
+    this.health = new LocalHealth(options.config.localHealthMax);
+  }
+
+  get self(): MemberRecord {
+    return this.members.self;
+  }
+
+  /** Ends a step: its effects, the change of members last. */
+  takeEffects(): SwimEffect[] {
+    if (this.changed) this.effects.push({ type: 'members-changed' });
+    this.changed = false;
+    const effects = this.effects;
+    this.effects = [];
+    return effects;
+  }
+
+  emit(effect: SwimEffect): void {
+    this.effects.push(effect);
+  }
+
+  /** Tells the operator, the same at most once in ten seconds. */
+  notice(code: SwimErrorCode, address: string): void {
+    const key = `${code} ${address}`;
+    const lastMs = this.noticedMs.get(key);
+    if (lastMs !== undefined && this.nowMs - lastMs < NOTICE_INTERVAL_MS) return;
+    if (this.noticedMs.size >= NOTICES_MAX) this.noticedMs.clear();
+    this.noticedMs.set(key, this.nowMs);
+    this.emit({ type: 'notice', code, address });
+  }
+
+  /** Records a change that `members()` shows. */
+  touch(): void {
+    this.members.touch();
+    this.changed = true;
+  }
+
+  arm(task: TimerTask, afterMs: number): number {
+    this.lastToken += 1;
+    const token = this.lastToken;
+    this.timers.set(token, { task, dueMs: this.nowMs + afterMs });
+    this.emit({ type: 'timer', token, afterMs });
+    return token;
+  }
+
+  disarm(token: number): void {
+    this.timers.delete(token);
+  }
+
+  disarmAll(): void {
+    this.timers.clear();
+  }
+
+  /**
+   * The task of a timer that has come, undefined if it is stale; notices a stall of this process.
+   *
+   * Datagrams that waited meanwhile are still unread when a late timer runs: Node.js runs timers
+   * first. That is why a late verdict is put off rather than given.
+   */
+  takeTimer(token: number): { readonly task: TimerTask; readonly late: boolean } | undefined {
+    const timer = this.timers.get(token);
+    if (timer === undefined) return undefined;
+    this.timers.delete(token);
+    const late = this.nowMs - timer.dueMs > this.config.stallThresholdMs;
+    if (late) {
+      // Timers that come late together are one stall.
+      if (this.nowMs - this.lastStallMs > this.config.stallThresholdMs) {
+        this.counters.stalls += 1;
+        this.health.adjust(1);
+      }
+      this.lastStallMs = this.nowMs;
+    }
+    return { task: timer.task, late };
+  }
+
+  /**
+   * Sends a datagram, filled with what is to be told.
+   *
+   * First the records named in `first`, then those of the queue. A receiver that is not alive in
+   * our eyes always hears that first, so that it can refute (Lifeguard's buddy system).
+   */
+  send(to: string, body: Body, receiver: MemberRecord | undefined, first: readonly string[] = []) {
+    const names = new Set(first);
+    if (receiver !== undefined && receiver.state !== 'alive') names.add(receiver.name);
+    let left = this.config.datagramBytesMax - messageOverheadBytes(this.header(), body);
+    const updates: Uint8Array[] = [];
+    for (const name of names) {
+      const record = this.members.get(name);
+      const update = record === undefined ? undefined : this.encode(record);
+      if (update === undefined || update.length > left) continue;
+      left -= update.length;
+      updates.push(update);
+    }
+    updates.push(...this.queue.take(left, this.retransmitLimit(), names));
+    const bytes = encodeMessage(this.header(), body, updates);
+    this.counters.packetsOut += 1;
+    this.counters.bytesOut += bytes.length;
+    this.emit({ type: 'send', to, bytes });
+  }
+
+  /** A message with every member known, as far as a stream has room; the living go first. */
+  encodeState(body: Body): Uint8Array {
+    let left = this.config.streamBytesMax - messageOverheadBytes(this.header(), body);
+    const updates: Uint8Array[] = [];
+    const dead: MemberRecord[] = [];
+    const add = (record: MemberRecord): void => {
+      const update = this.encode(record);
+      if (update.length > left || updates.length >= UPDATES_PER_MESSAGE_MAX) {
+        this.counters.membersRefused += 1;
+        return;
+      }
+      left -= update.length;
+      updates.push(update);
+    };
+    for (const record of this.members.all()) {
+      if (record.state === 'alive' || record.state === 'suspect') add(record);
+      else dead.push(record);
+    }
+    for (const record of dead) add(record);
+    return encodeMessage(this.header(), body, updates);
+  }
+
+  /** A message without updates. */
+  encodeBare(body: Body): Uint8Array {
+    return encodeMessage(this.header(), body, []);
+  }
+
+  /** Has a member's present record spread, in the name of `accuser` if it is a suspicion. */
+  disseminate(record: MemberRecord, accuser = this.self.name): void {
+    this.queue.enqueue(record.name, this.encode(record, accuser));
+    this.armGossip(GOSSIP_DELAY_MS);
+  }
+
+  /** One round of gossip; the next is armed while there is more to tell. */
+  gossip(): void {
+    this.gossipArmed = false;
+    const { gossipFanout, gossipIntervalMs } = this.config;
+    for (const peer of this.members.pickPeers(gossipFanout)) {
+      if (this.queue.size === 0) break;
+      this.send(peer.address, { type: 'gossip' }, peer);
+    }
+    if (this.queue.size > 0 && this.members.peers().length > 0) this.armGossip(gossipIntervalMs);
+  }
+
+  retransmitLimit(): number {
+    return retransmitLimit(this.config.retransmitMult, this.members.presentCount());
+  }
+
+  private armGossip(afterMs: number): void {
+    if (this.gossipArmed || this.phase === 'idle') return;
+    this.gossipArmed = true;
+    this.arm({ kind: 'gossip' }, Math.min(afterMs, this.config.gossipIntervalMs));
+  }
+
+  private header(): Header {
+    return { clusterId: this.clusterId, name: this.self.name, bootEpoch: this.self.bootEpoch };
+  }
+
+  private encode(record: MemberRecord, accuser = this.self.name): Uint8Array {
+    const dead = record.state === 'faulty' || record.state === 'left';
+    return encodeUpdate({
+      name: record.name,
+      bootEpoch: record.bootEpoch,
+      incarnation: record.incarnation,
+      state: record.state,
+      address: record.address,
+      meta: record.meta,
+      ageS: dead ? Math.max(0, Math.floor((this.nowMs - record.sinceMs) / 1000)) : 0,
+      accuser: record.state === 'suspect' ? accuser : '',
+    });
+  }
+}
+
+/** Gathers the updates of one moment into one round. */
+const GOSSIP_DELAY_MS = 10;
+const NOTICE_INTERVAL_MS = 10_000;
+const NOTICES_MAX = 256;

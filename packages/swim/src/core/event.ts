@@ -1,0 +1,74 @@
+import type { SwimErrorCode } from '../errors.ts';
+
+/** What happens to the core. */
+export type SwimEvent =
+  /** Begins probing, and joining through `seeds` (host:port, the own address ignored). */
+  | { readonly type: 'start'; readonly seeds: readonly string[] }
+  /** A datagram came in. The bytes are copied where kept. */
+  | { readonly type: 'packet'; readonly from: string; readonly bytes: Uint8Array }
+  /** The time of a `timer` effect has come. */
+  | { readonly type: 'timer'; readonly token: number }
+  /** A peer opened a stream and sent its request; answered by `stream-reply`. */
+  | {
+      readonly type: 'stream-request';
+      readonly streamId: number;
+      readonly from: string;
+      readonly bytes: Uint8Array;
+    }
+  /** The answer to a `stream-open`; null if it failed or took too long. */
+  | {
+      readonly type: 'stream-response';
+      readonly requestId: number;
+      readonly bytes: Uint8Array | null;
+    }
+  /** Joins through, or pulls in, the node at `address`; answered by `join-result`. */
+  | { readonly type: 'join'; readonly address: string; readonly requestId?: number }
+  /** Changes the own metadata (at most 512 bytes) and tells everybody. */
+  | { readonly type: 'set-meta'; readonly meta: Uint8Array }
+  /** A hint that a member may be gone: probes it at once. Never evidence by itself. */
+  | { readonly type: 'probe-now'; readonly name: string }
+  /** Tells everybody that this member leaves for good; answered by `left`. */
+  | { readonly type: 'leave' };
+
+/** What the core wants done, in this order. */
+export type SwimEffect =
+  | { readonly type: 'send'; readonly to: string; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'stream-open';
+      readonly requestId: number;
+      readonly to: string;
+      readonly bytes: Uint8Array;
+    }
+  /** Answers and closes the stream; null closes it without an answer. */
+  | {
+      readonly type: 'stream-reply';
+      readonly streamId: number;
+      readonly bytes: Uint8Array | null;
+    }
+  /** Wanted once: `timer` with this token. A timer no longer wanted is ignored when it comes. */
+  | { readonly type: 'timer'; readonly token: number; readonly afterMs: number }
+  /** Something that `members()` shows has changed; at most once per step, last but for notices. */
+  | { readonly type: 'members-changed' }
+  /** The cluster's id was learned; it stays. */
+  | { readonly type: 'cluster-id'; readonly clusterId: string }
+  | {
+      readonly type: 'join-result';
+      readonly requestId: number;
+      readonly ok: boolean;
+      readonly errorCode?: SwimErrorCode;
+    }
+  /** The departure has been spread; the core is at its end and ignores everything. */
+  | { readonly type: 'left' }
+  /** Something an operator should hear of. */
+  | { readonly type: 'notice'; readonly code: SwimErrorCode; readonly address: string };
+
+/** What a timer is for. */
+export type TimerTask =
+  | { readonly kind: 'period' }
+  | { readonly kind: 'gossip' }
+  | { readonly kind: 'sync' }
+  | { readonly kind: 'reconnect' }
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'suspicion'; readonly name: string }
+  | { readonly kind: 'probe'; readonly seq: number; readonly phase: 'direct' | 'verdict' | 'final' }
+  | { readonly kind: 'help'; readonly seq: number; readonly phase: 'nack' | 'end' };

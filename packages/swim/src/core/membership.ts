@@ -1,0 +1,209 @@
+import type { Context } from './context.ts';
+import { comparePrecedence, isPresent, type MemberRecord } from './member-list.ts';
+import type { Update } from './message.ts';
+import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
+
+/** Largest incarnation on the wire; a member that got there is renewed by its next boot epoch. */
+const INCARNATION_MAX = 0xffff_ffff;
+
+/**
+ * What is believed of whom: applies statements in the order of precedence, suspects, refutes.
+ *
+ *             suspicion                 timeout
+ *     alive ─────────────▶ suspect ─────────────▶ faulty        left: said by the member itself
+ *       ▲                     │                     │             │
+ *       └─────────────────────┴─────────────────────┴─────────────┘
+ *            alive with a higher incarnation (refutation) or boot epoch (rebirth)
+ */
+export class Membership {
+  private readonly context: Context;
+
+  constructor(context: Context) {
+    this.context = context;
+  }
+
+  /**
+   * Takes in one statement.
+   *
+   * @param from name of the member that made or passed it on
+   * @returns whether the member had to be refuted to: the sender should hear it at once
+   */
+  apply(update: Update, from: string): boolean {
+    const { members } = this.context;
+    if (update.name === this.context.self.name) return this.applyToSelf(update);
+    const record = members.get(update.name);
+    if (record === undefined) {
+      this.admit(update);
+      return false;
+    }
+    const order = comparePrecedence(update, record);
+    if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
+    if (order <= 0) return false;
+    if (update.bootEpoch === record.bootEpoch && update.state === 'faulty') {
+      // One who holds it alive gives it one more chance to refute. After a split the other side
+      // calls all of this side faulty: taking its word would drop members that answer us.
+      if (record.state === 'alive') {
+        this.adopt(record, { ...update, state: 'suspect', accuser: from });
+        return false;
+      }
+    }
+    this.adopt(record, update);
+    return false;
+  }
+
+  /** This process found no sign of life: the first suspicion, or its confirmation. */
+  suspect(record: MemberRecord): void {
+    if (record.state === 'suspect') {
+      this.confirm(record, this.context.self.name);
+      return;
+    }
+    if (record.state !== 'alive') return;
+    this.adopt(record, { ...asUpdate(record), state: 'suspect', accuser: this.context.self.name });
+  }
+
+  /** The time of a suspicion is up. */
+  onSuspicionTimer(name: string, late: boolean): void {
+    const record = this.context.members.get(name);
+    if (record?.suspicion === undefined) return;
+    if (late) {
+      // A process that could not look does not accuse: the refutation may be waiting unread.
+      const { probeTimeoutMs } = this.context.config;
+      record.suspicion.token = this.context.arm({ kind: 'suspicion', name }, probeTimeoutMs);
+      return;
+    }
+    this.declareFaulty(record);
+  }
+
+  /** Declares a member faulty on this process's own evidence. */
+  declareFaulty(record: MemberRecord): void {
+    if (!isPresent(record)) return;
+    this.context.counters.declaredFaulty += 1;
+    this.adopt(record, { ...asUpdate(record), state: 'faulty' });
+  }
+
+  /** Raises the own incarnation past what is said of us, and tells everybody. */
+  refute(seenIncarnation: number): void {
+    const { self, counters } = this.context;
+    counters.refutes += 1;
+    self.incarnation = Math.min(INCARNATION_MAX, Math.max(self.incarnation, seenIncarnation) + 1);
+    this.context.touch();
+    this.context.disseminate(self);
+  }
+
+  /** Drops members that have been dead for longer than they are remembered. */
+  forget(): void {
+    const { members, nowMs, config } = this.context;
+    for (const record of [...members.all()]) {
+      if (isPresent(record) || record === members.self) continue;
+      if (nowMs - record.sinceMs < config.forgetAfterMs) continue;
+      members.remove(record.name);
+      this.context.touch();
+    }
+  }
+
+  private applyToSelf(update: Update): boolean {
+    const { self, phase } = this.context;
+    if (update.bootEpoch > self.bootEpoch) {
+      // Another process runs under our name, or our disk went back in time. Refuting would be a
+      // fight without end; the operator must hear of it.
+      this.context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
+      return false;
+    }
+    if (phase !== 'running') return false;
+    if (update.bootEpoch < self.bootEpoch) {
+      // A record of our former life: whoever sent it has not heard of this one.
+      this.context.disseminate(self);
+      return true;
+    }
+    if (update.incarnation < self.incarnation) return false;
+    if (update.incarnation === self.incarnation && update.state === 'alive') return false;
+    if (update.state !== 'alive') this.context.health.adjust(1);
+    this.refute(update.incarnation);
+    return true;
+  }
+
+  private admit(update: Update): void {
+    const { context } = this;
+    const { members, config, nowMs } = context;
+    if (update.ageS * 1000 >= config.forgetAfterMs) return;
+    if (members.size >= config.membersMax) {
+      const oldest = isPresent(update) ? members.oldestDead() : undefined;
+      if (oldest === undefined) {
+        context.counters.membersRefused += 1;
+        return;
+      }
+      members.remove(oldest.name);
+      context.queue.remove(oldest.name);
+    }
+    const record: MemberRecord = {
+      name: update.name,
+      bootEpoch: update.bootEpoch,
+      incarnation: update.incarnation,
+      // Adopted below; alive first, so that a suspicion begins as any other.
+      state: 'alive',
+      address: update.address,
+      meta: update.meta,
+      sinceMs: nowMs,
+      suspicion: undefined,
+    };
+    if (!isPresent(update)) record.state = update.state;
+    members.add(record);
+    this.adopt(record, update);
+  }
+
+  /** Makes a statement the present record, whatever it was before, and spreads it. */
+  private adopt(record: MemberRecord, update: Update): void {
+    const { context } = this;
+    this.endSuspicion(record);
+    record.bootEpoch = update.bootEpoch;
+    record.incarnation = update.incarnation;
+    record.state = update.state;
+    record.address = update.address;
+    record.meta = update.meta;
+    record.sinceMs = context.nowMs - update.ageS * 1000;
+    if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
+    context.touch();
+    context.disseminate(record, update.accuser);
+  }
+
+  private beginSuspicion(record: MemberRecord, accuser: string): void {
+    const { context } = this;
+    context.counters.suspicions += 1;
+    const bounds = suspicionBounds(context.config, context.members.presentCount());
+    const token = context.arm(
+      { kind: 'suspicion', name: record.name },
+      suspicionTimeoutMs(bounds, 0),
+    );
+    record.suspicion = {
+      startMs: context.nowMs,
+      bounds,
+      accusers: new Set([accuser]),
+      token,
+    };
+  }
+
+  /** An independent suspicion shortens the timeout and is passed on (Lifeguard). */
+  private confirm(record: MemberRecord, accuser: string): void {
+    const { suspicion } = record;
+    if (suspicion === undefined || accuser === '' || suspicion.accusers.has(accuser)) return;
+    if (suspicion.accusers.size > suspicion.bounds.confirmations) return;
+    suspicion.accusers.add(accuser);
+    const { context } = this;
+    const timeoutMs = suspicionTimeoutMs(suspicion.bounds, suspicion.accusers.size - 1);
+    const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
+    context.disarm(suspicion.token);
+    suspicion.token = context.arm({ kind: 'suspicion', name: record.name }, leftMs);
+    context.disseminate(record, accuser);
+  }
+
+  private endSuspicion(record: MemberRecord): void {
+    if (record.suspicion === undefined) return;
+    this.context.disarm(record.suspicion.token);
+    record.suspicion = undefined;
+  }
+}
+
+function asUpdate(record: MemberRecord): Update {
+  const { name, bootEpoch, incarnation, state, address, meta } = record;
+  return { name, bootEpoch, incarnation, state, address, meta, ageS: 0, accuser: '' };
+}

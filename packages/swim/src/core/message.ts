@@ -1,0 +1,83 @@
+/** States of a member; a later one overrides an earlier one of the same incarnation. */
+export const MEMBER_STATES = ['alive', 'suspect', 'faulty', 'left'] as const;
+
+export type MemberState = (typeof MEMBER_STATES)[number];
+
+/** Rank within one incarnation: alive < suspect < faulty < left. */
+export function stateRank(state: MemberState): number {
+  return MEMBER_STATES.indexOf(state);
+}
+
+/**
+ * What one member says of another, whole.
+ *
+ * Address and metadata come along in every state: they belong to the incarnation, so whoever takes
+ * over an incarnation must take over its metadata too.
+ */
+export interface Update {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly incarnation: number;
+  readonly state: MemberState;
+  readonly address: string;
+  readonly meta: Uint8Array;
+  /** Seconds since the member was found faulty or left; 0 otherwise. Lets all forget alike. */
+  readonly ageS: number;
+  /** Who suspects: independent suspicions shorten the timeout (Lifeguard). Empty if not suspect. */
+  readonly accuser: string;
+}
+
+/** Who sends, and in which cluster; on every message. */
+export interface Header {
+  readonly clusterId: string;
+  readonly name: string;
+  readonly bootEpoch: number;
+}
+
+/** The probed member and what the prober believes of it, so that it can correct a stale belief. */
+export interface Target {
+  readonly target: string;
+  readonly targetBootEpoch: number;
+  readonly targetIncarnation: number;
+}
+
+export type Body =
+  | ({ readonly type: 'ping'; readonly seq: number } & Target)
+  /** `remainingMs` is the time the prober still waits; the helper nacks at 80 % of it. */
+  | ({ readonly type: 'ping-req'; readonly seq: number; readonly remainingMs: number } & Target)
+  | { readonly type: 'ack'; readonly seq: number; readonly target: string }
+  /** From a helper: I am well, and heard nothing from the target. */
+  | { readonly type: 'nack'; readonly seq: number; readonly target: string }
+  /** The target's address is mine now, and I am another member: the target is a ghost. */
+  | { readonly type: 'not-me'; readonly seq: number; readonly target: string }
+  /** Updates only. */
+  | { readonly type: 'gossip' }
+  /** Push-pull: the whole state, over a stream. */
+  | { readonly type: 'sync' }
+  | { readonly type: 'sync-ack' }
+  | { readonly type: 'sync-refused'; readonly reason: RefusalReason };
+
+export const REFUSAL_REASONS = ['other-cluster', 'no-cluster'] as const;
+
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+export interface Message {
+  readonly header: Header;
+  readonly body: Body;
+  readonly updates: readonly Update[];
+}
+
+/** Bounds of the wire format. */
+export const NAME_BYTES_MAX = 128;
+export const CLUSTER_ID_BYTES_MAX = 64;
+export const ADDRESS_BYTES_MAX = 255;
+export const META_BYTES_MAX = 512;
+
+/** First byte of every datagram and stream: 'S'. */
+export const SWIM_MAGIC = 0x53;
+export const SWIM_VERSION = 1;
+
+/** For switches over unions: a case that was forgotten does not compile. */
+export function assertNever(value: never): never {
+  throw new Error(`unexpected ${JSON.stringify(value)}`);
+}

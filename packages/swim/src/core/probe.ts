@@ -1,0 +1,267 @@
+import type { Context } from './context.ts';
+import type { MemberRecord } from './member-list.ts';
+import { isPresent } from './member-list.ts';
+import type { Membership } from './membership.ts';
+import type { Body, Target } from './message.ts';
+
+/** Why a member is probed. */
+export type ProbeKind =
+  /** Its turn in the round. */
+  | 'round'
+  /** Somebody hinted that it may be gone. */
+  | 'hint'
+  /** It is faulty: does it answer again? No verdict follows. */
+  | 'faulty';
+
+interface Probe {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly kind: ProbeKind;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+  /** Stalls noticed when the present phase began: another one since voids what was (not) heard. */
+  stalls: number;
+  helpers: number;
+  nacks: number;
+  rearmed: number;
+  token: number;
+}
+
+/** A probe made for another member (ping-req). */
+interface Help {
+  readonly originAddress: string;
+  readonly originName: string;
+  readonly originSeq: number;
+  readonly target: string;
+  token: number;
+}
+
+/** Opens a stream to ask the target there too. */
+export type FallbackProbe = (record: MemberRecord, seq: number) => void;
+
+/**
+ * The probe cycle of SWIM §3.1, with Lifeguard's nacks.
+ *
+ *     ping ──probe timeout──▶ ping-req × k, ping again, stream ──end of period──▶ verdict
+ *
+ * An ack at any time ends it. A verdict of a process that stalled meanwhile is put off: acks may
+ * lie unread. Probes and helps are each at most `probesMax`; beyond, none begins.
+ */
+export class Prober {
+  private readonly context: Context;
+  private readonly membership: Membership;
+  private readonly fallback: FallbackProbe;
+  private readonly probes = new Map<number, Probe>();
+  private readonly helps = new Map<number, Help>();
+  private lastSeq: number;
+
+  constructor(context: Context, membership: Membership, fallback: FallbackProbe) {
+    this.context = context;
+    this.membership = membership;
+    this.fallback = fallback;
+    // A random start, so that acks of a former life do not match.
+    this.lastSeq = Math.floor(context.random() * 0x1_0000_0000);
+  }
+
+  /** One protocol period: probes the next member of the round. */
+  onPeriod(): void {
+    const target = this.context.members.nextTarget();
+    if (target !== undefined) this.begin(target, 'round');
+  }
+
+  begin(record: MemberRecord, kind: ProbeKind): void {
+    if (this.probes.size >= this.context.config.probesMax) return;
+    for (const probe of this.probes.values()) if (probe.name === record.name) return;
+    const { config, health, nowMs, counters } = this.context;
+    counters.probes += 1;
+    const seq = this.nextSeq();
+    const timeoutMs = health.scale(config.probeTimeoutMs);
+    const probe: Probe = {
+      name: record.name,
+      bootEpoch: record.bootEpoch,
+      kind,
+      timeoutMs,
+      deadlineMs: nowMs + health.scale(config.protocolPeriodMs) - DRAIN_MS,
+      stalls: counters.stalls,
+      helpers: 0,
+      nacks: 0,
+      rearmed: 0,
+      token: this.context.arm({ kind: 'probe', seq, phase: 'direct' }, timeoutMs),
+    };
+    this.probes.set(seq, probe);
+    this.ping(record, seq);
+  }
+
+  onTimer(seq: number, phase: 'direct' | 'verdict' | 'final', late: boolean): void {
+    const probe = this.probes.get(seq);
+    if (probe === undefined) return;
+    const { stalls } = this.context.counters;
+    if (late || stalls !== probe.stalls) {
+      this.rearm(seq, probe, phase);
+      return;
+    }
+    if (phase === 'final' || (phase === 'direct' && probe.kind === 'faulty')) {
+      this.probes.delete(seq);
+      if (phase === 'final') this.verdict(probe);
+    } else if (phase === 'direct') {
+      this.askHelpers(seq, probe);
+    } else {
+      // Once more around the event loop, so that what has arrived is read before the verdict.
+      probe.token = this.context.arm({ kind: 'probe', seq, phase: 'final' }, DRAIN_MS);
+    }
+  }
+
+  /** Ends the probe that asked, or passes the answer on to whom we help. */
+  onAck(seq: number, target: string): void {
+    const probe = this.probes.get(seq);
+    if (probe?.name === target) {
+      this.end(seq, probe);
+      this.context.health.adjust(-1);
+      return;
+    }
+    const help = this.helps.get(seq);
+    if (help?.target !== target) return;
+    this.endHelp(seq, help);
+    this.answer(help, { type: 'ack', seq: help.originSeq, target });
+  }
+
+  onNack(seq: number, target: string): void {
+    const probe = this.probes.get(seq);
+    if (probe?.name === target && probe.nacks < probe.helpers) probe.nacks += 1;
+  }
+
+  /** The target's address answered, and is another member's now. */
+  onNotMe(seq: number, target: string): void {
+    const probe = this.probes.get(seq);
+    if (probe?.name !== target) return;
+    this.end(seq, probe);
+    const record = this.context.members.get(target);
+    // Waiting out a suspicion would serve a ghost; if it only moved, it refutes.
+    if (record?.bootEpoch === probe.bootEpoch) this.membership.declareFaulty(record);
+  }
+
+  /** ping-req: probes the target for the origin, and says in time if it stays silent. */
+  onPingReq(
+    origin: { readonly name: string; readonly address: string },
+    request: { readonly seq: number; readonly remainingMs: number } & Target,
+  ): void {
+    const { context } = this;
+    const record = context.members.get(request.target);
+    const seq = this.nextSeq();
+    const remainingMs = Math.min(request.remainingMs, HELP_MS_MAX);
+    const help: Help = {
+      originAddress: origin.address,
+      originName: origin.name,
+      originSeq: request.seq,
+      target: request.target,
+      token: 0,
+    };
+    if (record === undefined || this.helps.size >= context.config.probesMax) {
+      this.answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
+      return;
+    }
+    // A nack in time for the prober to count it: at 80 % of what is left (memberlist's comes after
+    // its own probe timeout, too late).
+    help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, remainingMs * NACK_FRACTION);
+    this.helps.set(seq, help);
+    this.ping(record, seq);
+  }
+
+  onHelpTimer(seq: number, phase: 'nack' | 'end', late: boolean): void {
+    const help = this.helps.get(seq);
+    if (help === undefined) return;
+    if (phase === 'end') {
+      this.helps.delete(seq);
+      return;
+    }
+    // A helper that stalled does not vouch for its own hearing.
+    if (!late) this.answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
+    // An ack that comes after all is still passed on.
+    help.token = this.context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
+  }
+
+  private askHelpers(seq: number, probe: Probe): void {
+    const { context } = this;
+    const record = context.members.get(probe.name);
+    if (record === undefined) {
+      this.end(seq, probe);
+      return;
+    }
+    const remainingMs = Math.max(0, probe.deadlineMs - context.nowMs);
+    const helpers = context.members.pickPeers(context.config.indirectProbes, probe.name);
+    probe.helpers = helpers.length;
+    for (const helper of helpers) {
+      const body: Body = { type: 'ping-req', seq, remainingMs, ...targetOf(record) };
+      context.send(helper.address, body, helper);
+    }
+    this.ping(record, seq);
+    if (context.config.fallbackProbe) this.fallback(record, seq);
+    probe.token = context.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
+  }
+
+  private rearm(seq: number, probe: Probe, phase: 'direct' | 'verdict' | 'final'): void {
+    const { context } = this;
+    context.counters.probesRearmed += 1;
+    probe.rearmed += 1;
+    const record = context.members.get(probe.name);
+    if (probe.rearmed > REARMS_MAX || record === undefined) {
+      this.probes.delete(seq);
+      return;
+    }
+    probe.stalls = context.counters.stalls;
+    // Asked anew: what was sent before the stall may have been answered into a full buffer.
+    this.ping(record, seq);
+    const next = phase === 'direct' ? 'direct' : 'verdict';
+    probe.token = context.arm({ kind: 'probe', seq, phase: next }, probe.timeoutMs);
+  }
+
+  private verdict(probe: Probe): void {
+    const { context } = this;
+    const record = context.members.get(probe.name);
+    if (record === undefined || record.bootEpoch !== probe.bootEpoch || !isPresent(record)) return;
+    context.counters.probesFailed += 1;
+    // Lifeguard: helpers that nacked show that we hear well, so that the target is to blame.
+    const missed = probe.helpers - probe.nacks;
+    context.health.adjust(probe.helpers > 0 ? Math.min(missed, 1) : 1);
+    this.membership.suspect(record);
+  }
+
+  private ping(record: MemberRecord, seq: number): void {
+    this.context.send(record.address, { type: 'ping', seq, ...targetOf(record) }, record);
+  }
+
+  private answer(help: Help, body: Body): void {
+    this.context.send(help.originAddress, body, this.context.members.get(help.originName));
+  }
+
+  private end(seq: number, probe: Probe): void {
+    this.context.disarm(probe.token);
+    this.probes.delete(seq);
+  }
+
+  private endHelp(seq: number, help: Help): void {
+    this.context.disarm(help.token);
+    this.helps.delete(seq);
+  }
+
+  private nextSeq(): number {
+    this.lastSeq = (this.lastSeq + 1) >>> 0;
+    return this.lastSeq;
+  }
+}
+
+function targetOf(record: MemberRecord): Target {
+  return {
+    target: record.name,
+    targetBootEpoch: record.bootEpoch,
+    targetIncarnation: record.incarnation,
+  };
+}
+
+/** Between the end of a probe and its verdict. */
+const DRAIN_MS = 5;
+/** Verdicts put off for one probe; then it ends without one. */
+const REARMS_MAX = 3;
+const NACK_FRACTION = 0.8;
+const HELP_MS_MAX = 30_000;
+const HELP_GRACE_MS = 1_000;

@@ -1,0 +1,42 @@
+/** Bounds of one suspicion. */
+export interface SuspicionBounds {
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** Confirmations by other members that bring it down to minMs. */
+  readonly confirmations: number;
+}
+
+/**
+ * Bounds for a cluster of n members that are not dead.
+ *
+ * The shortest grows with log10 n, as the spread of a refutation does (SWIM §4.2). Where too few
+ * others are there to confirm, waiting for them makes no sense: it is the shortest at once.
+ */
+export function suspicionBounds(
+  options: {
+    readonly suspicionMult: number;
+    readonly suspicionMaxMult: number;
+    readonly suspicionConfirmations: number;
+    readonly protocolPeriodMs: number;
+  },
+  members: number,
+): SuspicionBounds {
+  const scale = Math.max(1, Math.log10(Math.max(1, members)));
+  const minMs = options.suspicionMult * scale * options.protocolPeriodMs;
+  // Neither the suspect nor the first accuser confirms.
+  const confirmations = Math.max(0, Math.min(options.suspicionConfirmations, members - 2));
+  const maxMs = confirmations === 0 ? minMs : minMs * options.suspicionMaxMult;
+  return { minMs, maxMs, confirmations };
+}
+
+/**
+ * Time from the first suspicion until the member is faulty (Lifeguard, "dynamic suspicion").
+ *
+ * Falls from maxMs to minMs with the logarithm of the confirmations had.
+ */
+export function suspicionTimeoutMs(bounds: SuspicionBounds, confirmed: number): number {
+  const { minMs, maxMs, confirmations } = bounds;
+  if (confirmations === 0) return minMs;
+  const fraction = Math.log(confirmed + 1) / Math.log(confirmations + 1);
+  return Math.max(minMs, maxMs - (maxMs - minMs) * fraction);
+}

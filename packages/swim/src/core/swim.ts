@@ -1,0 +1,375 @@
+import type { SwimConfig } from '../config.ts';
+import { SwimError } from '../errors.ts';
+import type { Random } from '../ports.ts';
+import { decodeMessage } from './codec.ts';
+import { Context, type SwimCounters } from './context.ts';
+import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
+import type { SwimMember } from './member-list.ts';
+import { Membership } from './membership.ts';
+import { assertNever, type Header, META_BYTES_MAX, type Message } from './message.ts';
+import { Prober } from './probe.ts';
+import { Sync } from './sync.ts';
+
+/** What a {@link Swim} is made of. */
+export interface SwimOptions {
+  readonly config: SwimConfig;
+  /** At most 128 bytes; one running process per name. */
+  readonly name: string;
+  /** Higher at every start of the process than ever before. A safe integer ≥ 0. */
+  readonly bootEpoch: number;
+  /** Empty for a joiner: learned by the first exchange with a member of a cluster. */
+  readonly clusterId: string;
+  /** host:port at which peers reach this process, by datagram and stream. */
+  readonly address: string;
+  /** At most 512 bytes. */
+  readonly meta: Uint8Array;
+  readonly random: Random;
+}
+
+/**
+ * The membership protocol as a state machine: events in, effects out, no clock and no socket.
+ *
+ * Deterministic: the same options, random numbers, events and times give the same effects.
+ *
+ * @see Das, Gupta, Motivala: SWIM (2002); Dadgar, Phillips, Currey: Lifeguard (2017)
+ */
+export class Swim {
+  private readonly context: Context;
+  private readonly membership: Membership;
+  private readonly prober: Prober;
+  private readonly sync: Sync;
+  private lonelyTicks = 0;
+
+  /** @throws SwimError SWIM_ERR_META_TOO_LARGE */
+  constructor(options: SwimOptions) {
+    checkMeta(options.meta);
+    this.context = new Context({
+      config: options.config,
+      random: options.random,
+      clusterId: options.clusterId,
+      self: {
+        name: options.name,
+        bootEpoch: options.bootEpoch,
+        incarnation: 0,
+        state: 'alive',
+        address: options.address,
+        meta: options.meta.slice(),
+        sinceMs: 0,
+        suspicion: undefined,
+      },
+    });
+    this.membership = new Membership(this.context);
+    this.prober = new Prober(this.context, this.membership, (record, seq) =>
+      this.sync.probe(record, seq),
+    );
+    this.sync = new Sync(this.context, this.membership, (seq, target) =>
+      this.prober.onAck(seq, target),
+    );
+  }
+
+  /** The cluster's id; empty until founded or learned. */
+  get clusterId(): string {
+    return this.context.clusterId;
+  }
+
+  get counters(): Readonly<SwimCounters> {
+    return this.context.counters;
+  }
+
+  /** Lifeguard's local health score: 0 is well. */
+  get localHealth(): number {
+    return this.context.health.score;
+  }
+
+  /**
+   * Every member known, this one included, sorted by name; faulty and departed ones too, until
+   * they are forgotten. The array never changes: after a change there is another.
+   */
+  members(): readonly SwimMember[] {
+    return this.context.members.members();
+  }
+
+  /**
+   * Takes one event and says what is to be done about it, in order.
+   *
+   * Never throws on what peers send. `nowMs` is monotonic and never less than at the last call.
+   *
+   * @throws SwimError SWIM_ERR_META_TOO_LARGE on `set-meta`; no state changes
+   */
+  step(event: SwimEvent, nowMs: number): SwimEffect[] {
+    const { context } = this;
+    context.nowMs = nowMs;
+    if (context.phase === 'idle') this.stepIdle(event);
+    else if (context.phase !== 'left') this.stepRunning(event);
+    return context.takeEffects();
+  }
+
+  private stepIdle(event: SwimEvent): void {
+    const { context } = this;
+    switch (event.type) {
+      case 'start':
+        this.start(event.seeds);
+        return;
+      case 'set-meta':
+        this.setMeta(event.meta);
+        return;
+      case 'leave':
+        context.phase = 'left';
+        context.emit({ type: 'left' });
+        return;
+      case 'stream-request':
+        context.emit({ type: 'stream-reply', streamId: event.streamId, bytes: null });
+        return;
+      case 'join':
+        if (event.requestId === undefined) return;
+        context.emit({
+          type: 'join-result',
+          requestId: event.requestId,
+          ok: false,
+          errorCode: 'SWIM_ERR_STOPPED',
+        });
+        return;
+      default:
+        return;
+    }
+  }
+
+  private stepRunning(event: SwimEvent): void {
+    switch (event.type) {
+      case 'start':
+        return;
+      case 'packet':
+        this.onPacket(event.from, event.bytes);
+        return;
+      case 'timer': {
+        const timer = this.context.takeTimer(event.token);
+        if (timer !== undefined) this.onTimer(timer.task, timer.late);
+        return;
+      }
+      case 'stream-request':
+        this.sync.onRequest(event.streamId, event.from, event.bytes);
+        return;
+      case 'stream-response':
+        this.sync.onResponse(event.requestId, event.bytes);
+        return;
+      case 'join':
+        this.sync.join(event.address, event.requestId);
+        return;
+      case 'set-meta':
+        this.setMeta(event.meta);
+        return;
+      case 'probe-now':
+        this.probeNow(event.name);
+        return;
+      case 'leave':
+        this.leave();
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  private start(seeds: readonly string[]): void {
+    const { context } = this;
+    const { config } = context;
+    context.phase = 'running';
+    context.self.sinceMs = context.nowMs;
+    // Random phases, so that nodes started together do not probe together.
+    context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
+    context.arm({ kind: 'sync' }, (0.5 + context.random()) * config.syncIntervalMs);
+    this.armReconnect();
+    this.sync.start(seeds);
+  }
+
+  private onTimer(task: TimerTask, late: boolean): void {
+    const { context } = this;
+    switch (task.kind) {
+      case 'period':
+        if (context.phase !== 'running') return;
+        context.arm(task, context.health.scale(context.config.protocolPeriodMs));
+        this.prober.onPeriod();
+        return;
+      case 'gossip':
+        context.gossip();
+        if (context.phase === 'leaving' && !context.queue.has(context.self.name)) this.depart();
+        return;
+      case 'sync':
+        if (context.phase !== 'running') return;
+        context.arm(task, context.config.syncIntervalMs);
+        this.membership.forget();
+        this.sync.onSyncTimer();
+        return;
+      case 'reconnect':
+        if (context.phase === 'running') this.reconnect();
+        return;
+      case 'leave':
+        this.depart();
+        return;
+      case 'suspicion':
+        this.membership.onSuspicionTimer(task.name, late);
+        return;
+      case 'probe':
+        if (context.phase === 'running') this.prober.onTimer(task.seq, task.phase, late);
+        return;
+      case 'help':
+        this.prober.onHelpTimer(task.seq, task.phase, late);
+        return;
+      default:
+        assertNever(task);
+    }
+  }
+
+  /**
+   * Tries again what is lost, at a bounded rate: seeds while nobody is there, and faulty members
+   * always, so that the halves of a healed split find each other without a human.
+   */
+  private reconnect(): void {
+    const { context } = this;
+    const alone = context.members.peers().length === 0;
+    this.lonelyTicks = alone ? this.lonelyTicks + 1 : 0;
+    if (alone) this.sync.trySeeds();
+    if (context.clusterId !== '') {
+      for (let n = 0; n < (alone ? 3 : 1); n += 1) {
+        const record = context.members.nextFaulty();
+        if (record !== undefined) this.prober.begin(record, 'faulty');
+      }
+    }
+    this.armReconnect();
+  }
+
+  /** Quicker at first: nodes that start together wait for each other. */
+  private armReconnect(): void {
+    const { context } = this;
+    const { reconnectIntervalMs } = context.config;
+    const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.lonelyTicks, 3);
+    const alone = context.members.peers().length === 0;
+    const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs;
+    context.arm({ kind: 'reconnect' }, intervalMs);
+  }
+
+  private onPacket(from: string, bytes: Uint8Array): void {
+    const { context } = this;
+    const { counters, members } = context;
+    counters.packetsIn += 1;
+    const message = decodeMessage(bytes);
+    if (typeof message === 'string') {
+      counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
+      return;
+    }
+    const { header, body } = message;
+    // A joiner speaks to members only once an exchange has told it which cluster it is in.
+    if (context.clusterId === '' || header.clusterId !== context.clusterId) {
+      counters.otherCluster += 1;
+      return;
+    }
+    const before = members.get(header.name);
+    if (before !== undefined && header.bootEpoch < before.bootEpoch) {
+      counters.staleSender += 1;
+      if (body.type === 'ping') context.send(from, { type: 'gossip' }, undefined, [header.name]);
+      return;
+    }
+    if (before === context.self) return;
+    const wasDead = before?.state === 'faulty' || before?.state === 'left';
+    let refuted = false;
+    for (const update of message.updates) {
+      if (this.membership.apply(update, header.name)) refuted = true;
+    }
+    const sender = members.get(header.name);
+    const strange = sender === undefined || sender.bootEpoch < header.bootEpoch;
+    const isBack = wasDead && sender?.state === 'alive';
+    if (strange || isBack) this.sync.repair(strange ? from : sender.address);
+    this.onBody(from, header, body, refuted);
+  }
+
+  private onBody(from: string, header: Header, body: Message['body'], refuted: boolean): void {
+    const { context } = this;
+    const { self } = context;
+    const sender = context.members.get(header.name);
+    const own = refuted ? [self.name] : [];
+    switch (body.type) {
+      case 'ping': {
+        const { seq, target } = body;
+        if (target !== self.name) {
+          context.send(from, { type: 'not-me', seq, target }, sender, [self.name]);
+          return;
+        }
+        const current =
+          body.targetBootEpoch === self.bootEpoch && body.targetIncarnation === self.incarnation;
+        context.send(from, { type: 'ack', seq, target }, sender, current ? own : [self.name]);
+        return;
+      }
+      case 'ping-req':
+        this.prober.onPingReq({ name: header.name, address: from }, body);
+        break;
+      case 'ack':
+        this.prober.onAck(body.seq, body.target);
+        break;
+      case 'nack':
+        this.prober.onNack(body.seq, body.target);
+        break;
+      case 'not-me':
+        this.prober.onNotMe(body.seq, body.target);
+        break;
+      case 'gossip':
+        break;
+      case 'sync':
+      case 'sync-ack':
+      case 'sync-refused':
+        // Streams only: a datagram could be forged by anyone who knows the address.
+        context.counters.malformed += 1;
+        break;
+      default:
+        assertNever(body);
+    }
+    if (refuted) context.send(from, { type: 'gossip' }, sender, own);
+  }
+
+  private setMeta(meta: Uint8Array): void {
+    checkMeta(meta);
+    const { self } = this.context;
+    self.meta = meta.slice();
+    self.incarnation += 1;
+    this.context.touch();
+    this.context.disseminate(self);
+  }
+
+  private probeNow(name: string): void {
+    const { members, self, phase } = this.context;
+    const record = members.get(name);
+    if (record === undefined || record === self || phase !== 'running') return;
+    if (record.state === 'left') return;
+    this.prober.begin(record, record.state === 'faulty' ? 'faulty' : 'hint');
+  }
+
+  private leave(): void {
+    const { context } = this;
+    if (context.phase !== 'running') return;
+    context.phase = 'leaving';
+    const { self } = context;
+    self.state = 'left';
+    self.sinceMs = context.nowMs;
+    context.touch();
+    const peers = context.members.pickPeers(LEAVE_DIRECT_MAX);
+    if (peers.length === 0) {
+      this.depart();
+      return;
+    }
+    for (const peer of peers) context.send(peer.address, { type: 'gossip' }, peer, [self.name]);
+    context.disseminate(self);
+    context.arm({ kind: 'leave' }, context.config.leaveTimeoutMs);
+  }
+
+  private depart(): void {
+    const { context } = this;
+    context.phase = 'left';
+    context.disarmAll();
+    context.emit({ type: 'left' });
+  }
+}
+
+function checkMeta(meta: Uint8Array): void {
+  if (meta.length > META_BYTES_MAX) throw new SwimError('SWIM_ERR_META_TOO_LARGE');
+}
+
+/** Members told of a departure directly; gossip tells the rest, and these again. */
+const LEAVE_DIRECT_MAX = 16;

@@ -1,0 +1,231 @@
+import type { SwimErrorCode } from '../errors.ts';
+import { decodeMessage } from './codec.ts';
+import type { Context } from './context.ts';
+import type { MemberRecord } from './member-list.ts';
+import type { Membership } from './membership.ts';
+import type { Message, Update } from './message.ts';
+
+/** Why a stream was opened. */
+type Purpose =
+  | { readonly kind: 'join'; readonly callerId: number | undefined }
+  | { readonly kind: 'seed' }
+  | { readonly kind: 'sync' }
+  | { readonly kind: 'probe'; readonly seq: number; readonly target: string };
+
+interface Pending {
+  readonly address: string;
+  readonly purpose: Purpose;
+}
+
+/**
+ * Push-pull over streams: joins, seeds, and the exchange of the whole state now and then.
+ *
+ * Both sides send everything they know and merge what they get; gossip carries on from there. A
+ * node without a cluster id takes the other's, whichever of the two asked. Two different ids never
+ * merge. At most {@link STREAMS_MAX} are under way.
+ */
+export class Sync {
+  private readonly context: Context;
+  private readonly membership: Membership;
+  private readonly onAck: (seq: number, target: string) => void;
+  private readonly pending = new Map<number, Pending>();
+  private lastRequestId = 0;
+  private seeds: string[] = [];
+  private seedAt = 0;
+  private lastRepairMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    context: Context,
+    membership: Membership,
+    onAck: (seq: number, target: string) => void,
+  ) {
+    this.context = context;
+    this.membership = membership;
+    this.onAck = onAck;
+  }
+
+  start(seeds: readonly string[]): void {
+    this.seeds = [...new Set(seeds)].filter((seed) => seed !== this.context.self.address);
+    this.trySeeds(SEEDS_AT_ONCE);
+  }
+
+  /** Asks the next few seeds, all in turn. */
+  trySeeds(count = 3): void {
+    for (let n = 0; n < Math.min(count, this.seeds.length); n += 1) {
+      const seed = this.seeds[this.seedAt % this.seeds.length] as string;
+      this.seedAt += 1;
+      this.open(seed, { kind: 'seed' });
+    }
+  }
+
+  /**
+   * The periodic exchange: with one random peer, and with one seed that is not among the peers, so
+   * that two clusters of one id that never met become one.
+   */
+  onSyncTimer(): void {
+    const peer = this.context.members.pickPeers(1)[0];
+    if (peer !== undefined) this.open(peer.address, { kind: 'sync' });
+    const present = new Set(this.context.members.peers().map((record) => record.address));
+    if (this.seeds.some((seed) => !present.has(seed))) {
+      const strangers = this.seeds.filter((seed) => !present.has(seed));
+      const at = Math.floor(this.context.random() * strangers.length);
+      this.open(strangers[at] as string, { kind: 'seed' });
+    }
+  }
+
+  /** Somebody unknown, reborn or back from the dead talks to us: exchange, once a second at most. */
+  repair(address: string): void {
+    if (this.context.nowMs - this.lastRepairMs < REPAIR_INTERVAL_MS) return;
+    this.lastRepairMs = this.context.nowMs;
+    this.open(address, { kind: 'sync' });
+  }
+
+  join(address: string, callerId: number | undefined): void {
+    if (address === this.context.self.address) {
+      this.joined(callerId, 'SWIM_ERR_OWN_ADDRESS');
+    } else if (!this.open(address, { kind: 'join', callerId })) {
+      this.joined(callerId, 'SWIM_ERR_BUSY');
+    }
+  }
+
+  /** Asks a silent target over a stream, where no datagram is lost. */
+  probe(record: MemberRecord, seq: number): void {
+    this.open(record.address, { kind: 'probe', seq, target: record.name });
+  }
+
+  onRequest(streamId: number, from: string, bytes: Uint8Array): void {
+    this.context.emit({ type: 'stream-reply', streamId, bytes: this.replyTo(from, bytes) });
+  }
+
+  onResponse(requestId: number, bytes: Uint8Array | null): void {
+    const pending = this.pending.get(requestId);
+    if (pending === undefined) return;
+    this.pending.delete(requestId);
+    const { purpose, address } = pending;
+    const error = this.take(purpose, bytes);
+    if (purpose.kind === 'join') {
+      this.joined(purpose.callerId, error);
+    } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
+      this.seeds = this.seeds.filter((seed) => seed !== address);
+    } else if (purpose.kind === 'seed' && error === 'SWIM_ERR_OTHER_CLUSTER') {
+      this.context.notice(error, address);
+    }
+  }
+
+  private replyTo(from: string, bytes: Uint8Array): Uint8Array | null {
+    const { context } = this;
+    const message = decodeMessage(bytes);
+    if (typeof message === 'string') {
+      context.counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
+      return null;
+    }
+    const { header, body } = message;
+    if (body.type === 'ping') {
+      if (header.clusterId !== context.clusterId || body.target !== context.self.name) return null;
+      return context.encodeBare({ type: 'ack', seq: body.seq, target: body.target });
+    }
+    if (body.type !== 'sync') return null;
+    // Ourselves, through another of our addresses: the answer tells us so.
+    if (this.isSelf(message)) return context.encodeState({ type: 'sync-ack' });
+    if (header.clusterId === '' && context.clusterId === '') {
+      return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' });
+    }
+    if (context.clusterId === '') this.adoptCluster(header.clusterId);
+    if (header.clusterId !== '' && header.clusterId !== context.clusterId) {
+      context.counters.otherCluster += 1;
+      context.notice('SWIM_ERR_OTHER_CLUSTER', from);
+      return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' });
+    }
+    this.merge(message.updates, header.name);
+    return context.encodeState({ type: 'sync-ack' });
+  }
+
+  private take(purpose: Purpose, bytes: Uint8Array | null): SwimErrorCode | undefined {
+    const { context } = this;
+    if (bytes === null) return 'SWIM_ERR_UNREACHABLE';
+    const message = decodeMessage(bytes);
+    if (typeof message === 'string') {
+      context.counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
+      return 'SWIM_ERR_MALFORMED';
+    }
+    const { header, body } = message;
+    if (purpose.kind === 'probe') {
+      const sameCluster = header.clusterId === context.clusterId;
+      if (sameCluster && body.type === 'ack' && header.name === purpose.target) {
+        this.onAck(purpose.seq, body.target);
+      }
+      return undefined;
+    }
+    if (body.type === 'sync-refused') {
+      return body.reason === 'other-cluster' ? 'SWIM_ERR_OTHER_CLUSTER' : 'SWIM_ERR_NO_CLUSTER';
+    }
+    if (body.type !== 'sync-ack') return 'SWIM_ERR_MALFORMED';
+    if (this.isSelf(message)) return 'SWIM_ERR_OWN_ADDRESS';
+    if (header.clusterId === '') return 'SWIM_ERR_NO_CLUSTER';
+    if (context.clusterId === '') this.adoptCluster(header.clusterId);
+    if (header.clusterId !== context.clusterId) return 'SWIM_ERR_OTHER_CLUSTER';
+    this.merge(message.updates, header.name);
+    const { self } = context;
+    const usurped = message.updates.some(
+      (update) => update.name === self.name && update.bootEpoch > self.bootEpoch,
+    );
+    return usurped ? 'SWIM_ERR_NAME_CONFLICT' : undefined;
+  }
+
+  private merge(updates: readonly Update[], from: string): void {
+    for (const update of updates) this.membership.apply(update, from);
+  }
+
+  private adoptCluster(clusterId: string): void {
+    this.context.clusterId = clusterId;
+    this.context.emit({ type: 'cluster-id', clusterId });
+  }
+
+  private isSelf(message: Message): boolean {
+    const { self } = this.context;
+    return message.header.name === self.name && message.header.bootEpoch === self.bootEpoch;
+  }
+
+  private open(address: string, purpose: Purpose): boolean {
+    const { context } = this;
+    if (this.pending.size >= STREAMS_MAX) return false;
+    if (purpose.kind === 'seed' || purpose.kind === 'sync') {
+      for (const other of this.pending.values()) {
+        if (other.address === address && other.purpose.kind === purpose.kind) return false;
+      }
+    }
+    this.lastRequestId += 1;
+    const requestId = this.lastRequestId;
+    this.pending.set(requestId, { address, purpose });
+    let bytes: Uint8Array;
+    if (purpose.kind === 'probe') {
+      const record = context.members.get(purpose.target);
+      bytes = context.encodeBare({
+        type: 'ping',
+        seq: purpose.seq,
+        target: purpose.target,
+        targetBootEpoch: record?.bootEpoch ?? 0,
+        targetIncarnation: record?.incarnation ?? 0,
+      });
+    } else {
+      context.counters.syncs += 1;
+      bytes = context.encodeState({ type: 'sync' });
+    }
+    context.emit({ type: 'stream-open', requestId, to: address, bytes });
+    return true;
+  }
+
+  private joined(callerId: number | undefined, errorCode: SwimErrorCode | undefined): void {
+    if (callerId === undefined) return;
+    this.context.emit(
+      errorCode === undefined
+        ? { type: 'join-result', requestId: callerId, ok: true }
+        : { type: 'join-result', requestId: callerId, ok: false, errorCode },
+    );
+  }
+}
+
+/** Streams of this process under way at once. */
+export const STREAMS_MAX = 64;
+const SEEDS_AT_ONCE = 8;
+const REPAIR_INTERVAL_MS = 1_000;

@@ -1,0 +1,147 @@
+import type { SwimEffect, SwimEvent } from '../core/event.ts';
+import type { SwimMember } from '../core/member-list.ts';
+import { Swim, type SwimOptions } from '../core/swim.ts';
+import type { SwimErrorCode } from '../errors.ts';
+import type { Network } from './network.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** What a {@link SimAgent} tells its owner; all optional. */
+export interface SimAgentCallbacks {
+  onMembers?(members: readonly SwimMember[]): void;
+  onClusterId?(clusterId: string): void;
+  onLeft?(): void;
+  onNotice?(code: SwimErrorCode, address: string): void;
+}
+
+/** Runs one {@link Swim} core on a simulated network: the counterpart of the real agent. */
+export class SimAgent {
+  readonly swim: Swim;
+  readonly address: string;
+  private readonly scheduler: Scheduler;
+  private readonly network: Network;
+  private readonly callbacks: SimAgentCallbacks;
+  private readonly streamTimeoutMs: number;
+  private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
+  private readonly joins = new Map<number, (error: SwimErrorCode | undefined) => void>();
+  private lastId = 0;
+  private running = false;
+  private pausedEvents: SwimEvent[] | undefined;
+
+  constructor(options: {
+    readonly scheduler: Scheduler;
+    readonly network: Network;
+    readonly swim: SwimOptions;
+    readonly callbacks?: SimAgentCallbacks;
+  }) {
+    this.scheduler = options.scheduler;
+    this.network = options.network;
+    this.callbacks = options.callbacks ?? {};
+    this.streamTimeoutMs = options.swim.config.streamTimeoutMs;
+    this.address = options.swim.address;
+    this.swim = new Swim(options.swim);
+  }
+
+  start(seeds: readonly string[] = []): void {
+    this.running = true;
+    this.network.attach(this.address, {
+      onPacket: (from, bytes) => this.dispatch({ type: 'packet', from, bytes }),
+      onRequest: (from, bytes, reply) => {
+        this.lastId += 1;
+        this.replies.set(this.lastId, reply);
+        this.dispatch({ type: 'stream-request', streamId: this.lastId, from, bytes });
+      },
+    });
+    this.dispatch({ type: 'start', seeds });
+  }
+
+  /** Ends like a killed process: no word to anybody. */
+  stop(): void {
+    if (!this.running) return;
+    this.running = false;
+    this.network.detach(this.address);
+  }
+
+  /** Stalls like a process that gets no CPU: what happens meanwhile waits, timers in front. */
+  pause(): void {
+    this.pausedEvents ??= [];
+  }
+
+  resume(): void {
+    const events = this.pausedEvents ?? [];
+    this.pausedEvents = undefined;
+    // Node.js runs due timers before it reads sockets.
+    for (const event of events) if (event.type === 'timer') this.dispatch(event);
+    for (const event of events) if (event.type !== 'timer') this.dispatch(event);
+  }
+
+  join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
+    this.lastId += 1;
+    this.joins.set(this.lastId, done);
+    this.dispatch({ type: 'join', address, requestId: this.lastId });
+  }
+
+  leave(): void {
+    this.dispatch({ type: 'leave' });
+  }
+
+  setMeta(meta: Uint8Array): void {
+    this.dispatch({ type: 'set-meta', meta });
+  }
+
+  probeNow(name: string): void {
+    this.dispatch({ type: 'probe-now', name });
+  }
+
+  members(): readonly SwimMember[] {
+    return this.swim.members();
+  }
+
+  private dispatch(event: SwimEvent): void {
+    if (!this.running) return;
+    if (this.pausedEvents !== undefined) {
+      this.pausedEvents.push(event);
+      return;
+    }
+    for (const effect of this.swim.step(event, this.scheduler.nowMs)) this.perform(effect);
+  }
+
+  private perform(effect: SwimEffect): void {
+    switch (effect.type) {
+      case 'send':
+        this.network.send(this.address, effect.to, effect.bytes);
+        return;
+      case 'stream-open': {
+        const { requestId, to, bytes } = effect;
+        this.network.request(this.address, to, bytes, this.streamTimeoutMs, (answer) =>
+          this.dispatch({ type: 'stream-response', requestId, bytes: answer }),
+        );
+        return;
+      }
+      case 'stream-reply':
+        this.replies.get(effect.streamId)?.(effect.bytes);
+        this.replies.delete(effect.streamId);
+        return;
+      case 'timer': {
+        const { token } = effect;
+        this.scheduler.after(effect.afterMs, () => this.dispatch({ type: 'timer', token }));
+        return;
+      }
+      case 'members-changed':
+        this.callbacks.onMembers?.(this.swim.members());
+        return;
+      case 'cluster-id':
+        this.callbacks.onClusterId?.(effect.clusterId);
+        return;
+      case 'join-result':
+        this.joins.get(effect.requestId)?.(effect.errorCode);
+        this.joins.delete(effect.requestId);
+        return;
+      case 'left':
+        this.callbacks.onLeft?.();
+        return;
+      case 'notice':
+        this.callbacks.onNotice?.(effect.code, effect.address);
+        return;
+    }
+  }
+}
