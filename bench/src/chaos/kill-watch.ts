@@ -37,6 +37,12 @@ export class KillWatch {
     this.#movedMessageMs = undefined;
   }
 
+  /** Whether every time that can be expected has been taken. */
+  get complete(): boolean {
+    const served = this.#firstAckMs !== undefined && this.#firstMessageMs !== undefined;
+    return served && this.#waiting.size === 0;
+  }
+
   end(): KillFigures {
     this.#watching = false;
     return {

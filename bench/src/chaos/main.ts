@@ -119,7 +119,10 @@ function printRound(of: number, round: number, figures: RoundFigures, checker: C
   const ms = (value: number | undefined): string =>
     value === undefined ? '-' : `${Math.round(value)} ms`;
   const { inFlight, inFlightThere } = figures;
-  const kill = inFlight === undefined ? '' : ` with ${inFlight} in flight (${inFlightThere} there)`;
+  const kill =
+    inFlight === undefined
+      ? ''
+      : ` with ${inFlight} in flight (${inFlightThere} there, ${figures.cutOff} cut off)`;
   const times =
     inFlight === undefined
       ? ''
@@ -139,7 +142,9 @@ function printReport(report: RunReport): void {
   };
   const { figures, counts } = report.verdict;
   console.log(`\n${report.rounds.length} rounds in ${report.seconds} s, ${report.hops} hops`);
-  console.log(`kills with writes in flight: ${report.killsInFlight} of ${report.kills}`);
+  console.log(
+    `kills with writes in flight: ${report.killsInFlight} of ${report.kills}, cut off: ${report.killsCutOff}`,
+  );
   show('acknowledged a second while whole', report.ackedPerSecond);
   show('kill to first acknowledgement, ms', report.firstAckMs);
   show('kill to first message sent after it, ms', report.firstMessageMs);

@@ -44,6 +44,8 @@ export interface RunReport {
   readonly kills: number;
   /** Kills with at least one publish sent and not acknowledged. */
   readonly killsInFlight: number;
+  /** Kills that cut at least one publish off: sent, and unacknowledged when the process had ended. */
+  readonly killsCutOff: number;
   readonly seconds: number;
   readonly ackedPerSecond: Distribution | null;
   readonly firstAckMs: Distribution | null;
@@ -126,6 +128,7 @@ function report(run: {
     hops: workload.subscribers.reduce((sum, { hops }) => sum + hops, 0),
     kills: killed.length,
     killsInFlight: killed.filter(({ inFlight = 0 }) => inFlight > 0).length,
+    killsCutOff: killed.filter(({ cutOff = 0 }) => cutOff > 0).length,
     seconds: Math.round((performance.now() - run.startMs) / 100) / 10,
     ackedPerSecond: times('ackedPerSecond'),
     firstAckMs: times('firstAckMs'),

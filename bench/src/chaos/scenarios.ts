@@ -30,6 +30,8 @@ export interface RoundFigures extends Partial<KillFigures> {
   /** Publishes sent and not acknowledged at the instant of the kill: anywhere, and at that node. */
   readonly inFlight?: number;
   readonly inFlightThere?: number;
+  /** Those of `inFlight` for which no acknowledgement came before the process had ended either. */
+  readonly cutOff?: number;
   /** From the first start, or the first change of members, until the broker called itself whole. */
   readonly wholeMs: number;
   readonly whole: boolean;
@@ -50,6 +52,9 @@ export async function playRound(
       return { ...(await addRemove(context)), ackedPerSecond };
   }
 }
+
+/** How long after the broker is whole a round waits for its clients to be served again. */
+const CLIENTS_TIMEOUT_MS = 10_000;
 
 type Played = Omit<RoundFigures, 'ackedPerSecond'>;
 
@@ -78,9 +83,10 @@ async function killAll(context: ScenarioContext): Promise<Played> {
 }
 
 async function addRemove(context: ScenarioContext): Promise<Played> {
-  const { broker, history, random } = context;
+  const { broker, history, random, watch } = context;
   if (!isElastic(broker)) throw new Error('this broker cannot add or remove nodes');
   const startMs = performance.now();
+  watch.begin(startMs, []);
   const added = await broker.add();
   history.append({ type: 'added', node: added });
   await untilWhole(context, startMs);
@@ -112,7 +118,7 @@ async function aim({ workload, random }: ScenarioContext): Promise<void> {
 async function killNow(
   { broker, workload, history, watch }: ScenarioContext,
   names: readonly string[],
-): Promise<{ inFlight: number; inFlightThere: number }> {
+): Promise<{ inFlight: number; inFlightThere: number; cutOff: number }> {
   const clients = [...workload.publishers, ...workload.subscribers].map(({ client }) => client);
   const there = clients.filter(({ node }) => node !== undefined && names.includes(node));
   const inFlight = workload.inFlight;
@@ -124,8 +130,14 @@ async function killNow(
   const ends = names.map((name) => broker.kill(name, 'SIGKILL'));
   const common = { type: 'killed', signal: 'SIGKILL', inFlight, inFlightThere } as const;
   for (const node of names) history.append({ ...common, node });
+  const open = clients.flatMap(({ state }) =>
+    [...state.publishing.values()].map((outgoing) => ({ state, outgoing })),
+  );
   await Promise.all(ends);
-  return { inFlight, inFlightThere };
+  const cutOff = open.filter(
+    ({ state, outgoing }) => state.publishing.get(outgoing.packetId) === outgoing,
+  ).length;
+  return { inFlight, inFlightThere, cutOff };
 }
 
 /** How long a killed node stays away: sometimes not at all. */
@@ -138,5 +150,9 @@ async function untilWhole(
   startMs: number,
 ): Promise<KillFigures & { wholeMs: number; whole: boolean }> {
   const whole = await broker.whole(wholeTimeoutMs);
-  return { ...watch.end(), wholeMs: performance.now() - startMs, whole };
+  const wholeMs = performance.now() - startMs;
+  // A broker that is whole serves; that its clients have noticed may take a moment more.
+  const untilMs = performance.now() + CLIENTS_TIMEOUT_MS;
+  while (whole && !watch.complete && performance.now() < untilMs) await pause(10);
+  return { ...watch.end(), wholeMs, whole };
 }
