@@ -126,7 +126,13 @@ export default {
       from: { pathNot: [TEST, '/test/'] },
       to: { path: [TEST, '^packages/[^/]+/test/'] },
     },
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-circular',
+      comment: 'a cycle of types alone is gone once compiled: it lets a class be split by event',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'no-unresolvable',
       comment: 'an import that resolves to nothing is an import that no rule sees',
