@@ -222,7 +222,9 @@ export class LocalCluster implements ElasticBroker {
   async whole(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      const answers = await Promise.all(this.names.map((name) => this.get(name, '/ready')));
+      const answers = await Promise.all(
+        this.names.map((name) => this.get(name, '/ready?replicated=true')),
+      );
       if (answers.every((answer) => answer?.status === 200)) return true;
       if (performance.now() > deadline) return false;
       await pause(50);
@@ -232,7 +234,7 @@ export class LocalCluster implements ElasticBroker {
   /** What each node says of itself, for error messages. */
   async describe(): Promise<string> {
     const lines = this.names.map(async (name) => {
-      const answer = await this.get(name, '/ready');
+      const answer = await this.get(name, '/ready?replicated=true');
       return `${name}: ${answer ? `${answer.status} ${JSON.stringify(answer.body)}` : 'no answer'}`;
     });
     return (await Promise.all(lines)).join('\n');

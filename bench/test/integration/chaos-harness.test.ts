@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { ViolationKind } from '../src/chaos/checker.ts';
-import { type RunReport, runChaos } from '../src/chaos/run.ts';
-import { type Bug, ToyBroker } from './toy-broker.ts';
+import type { ViolationKind } from '../../src/chaos/checker.ts';
+import { type RunReport, runChaos } from '../../src/chaos/run.ts';
+import { type Bug, ToyBroker } from '../toy-broker.ts';
 
 /** The whole harness, sockets included, against a toy broker with one bug or none. */
 async function play(bug: Bug): Promise<RunReport> {
