@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { read } from './files.ts';
+
+/** Names in the table that follows `heading` in docs/PROTOCOL.md, by the number in its first column. */
+function documented(heading: string): string[] {
+  const [, section = ''] = read('docs/PROTOCOL.md').split(new RegExp(`^## ${heading}$`, 'm'));
+  const [body = ''] = section.split(/^## /m);
+  const rows = [...body.matchAll(/^\| (\d+) \| ([\w-]+) \|/gm)];
+  return rows.map(([, number, name = ''], index) => {
+    assert.equal(Number(number), index, `${heading}: row ${name}`);
+    return name;
+  });
+}
+
+/** The wire's order of types: the array `name` in a source file. */
+function inSource(path: string, name: string): string[] {
+  const [, list] = new RegExp(`const ${name} = \\[([^\\]]*)\\]`).exec(read(path)) ?? [];
+  assert.ok(list !== undefined, `${path} has no ${name}`);
+  return [...list.matchAll(/'([^']+)'/g)].map(([, type = '']) => type);
+}
+
+describe('house style: PROTOCOL.md', () => {
+  it("numbers SWIM's messages as the codec does", () => {
+    assert.deepEqual(documented('SWIM'), inSource('packages/swim/src/core/codec.ts', 'TYPES'));
+  });
+
+  it('numbers the messages between copies as the codec does', () => {
+    const source = inSource('packages/broker/src/shard/message.ts', 'TYPES');
+    assert.deepEqual(documented('Between the copies of a shard'), source);
+  });
+});
