@@ -300,7 +300,10 @@ export class BrokerError extends Error {
 
   constructor(code: BrokerErrorCode, detail = '', options?: { readonly cause?: unknown }) {
     const sentence = BROKER_ERRORS[code].message;
-    super(detail === '' ? sentence : `${sentence}: ${detail}`, options);
+    super(
+      detail === '' ? sentence : `${sentence}:${detail.startsWith('\n') ? '' : ' '}${detail}`,
+      options,
+    );
     this.code = code;
     this.detail = detail;
   }

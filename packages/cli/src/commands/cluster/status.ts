@@ -1,0 +1,62 @@
+import type { ClusterStatus } from '@shoal/broker';
+import { AdminCommand } from '../../base-command.ts';
+
+export default class ClusterStatusCommand extends AdminCommand {
+  static override summary = 'Show members, shards and what is at risk.';
+  static override description =
+    `Members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.`;
+  static override examples = [
+    '<%= config.bin %> cluster status',
+    {
+      description: 'Wait in a script until every shard has all its copies',
+      command:
+        'until <%= config.bin %> cluster status --json | jq -e ".underReplicated.count == 0"; do sleep 1; done',
+    },
+  ];
+
+  override async run(): Promise<ClusterStatus> {
+    const { flags } = await this.parse(ClusterStatusCommand);
+    const client = await this.client(flags.admin);
+    const status = await client.cluster();
+    client.close();
+    if (!this.jsonEnabled()) await this.#print(status);
+    return status;
+  }
+
+  async #print(status: ClusterStatus): Promise<void> {
+    const { count, formatTable } = await import('../../format.ts');
+    const { replicas, shards, durability, consistency } = status;
+    this.log(
+      `Cluster ${status.clusterId}: ${count(shards, 'shard')}, ${replicas} copies of each, durability ${durability}, ${consistency}.\n`,
+    );
+    this.log(
+      await formatTable(
+        ['NODE', 'STATE', 'LEADS', 'HOLDS', 'ZONE', 'HOST', 'MQTT', 'CLUSTER', 'ADMIN'],
+        status.members.map((member) => [
+          member.name === status.node ? `${member.name} (asked)` : member.name,
+          member.leaving ? `${member.state}, leaving` : member.state,
+          member.shardsLed,
+          member.shardsHeld,
+          member.zone,
+          member.host,
+          member.mqtt,
+          member.address,
+          member.admin,
+        ]),
+      ),
+    );
+    const { total, connected, atRisk } = status.sessions;
+    this.log(`\n${count(total, 'session')}, ${connected} connected, ${atRisk} at risk.`);
+    const { count: missing, shards: examples } = status.underReplicated;
+    if (missing === 0) {
+      this.log('Every shard has all its copies.');
+      return;
+    }
+    const shown = examples.slice(0, 5).map(({ shard, leader, active, wanted }) => {
+      const where = leader === null ? 'no leader' : `led by ${leader}`;
+      return `${shard} (${active.length} of ${wanted}, ${where})`;
+    });
+    const more = missing > shown.length ? ', …' : '';
+    this.log(`Under-replicated: ${count(missing, 'shard')}: ${shown.join(', ')}${more}`);
+  }
+}

@@ -1,0 +1,20 @@
+import { BaseCommand } from '../../base-command.ts';
+import { configFlags, readConfig } from '../../config-flags.ts';
+
+export default class ConfigCheck extends BaseCommand {
+  static override summary = 'Check a configuration without starting.';
+  static override description =
+    'Takes what `start` takes, the environment included, and names everything that is wrong with it at once. Neither opens the data folder nor listens.';
+  static override examples = [
+    '<%= config.bin %> config check --config shoal.yaml',
+    '<%= config.bin %> config check --config shoal.yaml --set cluster.replicas=5',
+  ];
+  static override flags = configFlags;
+
+  override async run(): Promise<{ valid: true }> {
+    const { flags } = await this.parse(ConfigCheck);
+    await readConfig(flags);
+    this.log('The configuration is valid.');
+    return { valid: true };
+  }
+}

@@ -1,0 +1,24 @@
+import { Args } from '@oclif/core';
+import type { AddedNode } from '@shoal/broker';
+import { AdminCommand } from '../../base-command.ts';
+
+export default class NodeAdd extends AdminCommand {
+  static override summary = 'Let a waiting node join the cluster.';
+  static override description =
+    `Has the asked node speak to the one at this cluster address, which must run and wait to join (\`start --join\` with an address that does not answer yet), or be a member that the cluster has lost sight of. Shards move to it afterwards, by themselves; see \`cluster status\`.
+
+A node started with --join and the address of a member needs no \`node add\`.`;
+  static override examples = ['<%= config.bin %> node add 127.0.0.1:7703'];
+  static override args = {
+    address: Args.string({ description: 'Cluster address, HOST:PORT.', required: true }),
+  };
+
+  override async run(): Promise<AddedNode> {
+    const { args, flags } = await this.parse(NodeAdd);
+    const client = await this.client(flags.admin);
+    const added = await client.addNode(args.address);
+    client.close();
+    this.log(`${added.name} (${added.address}) has joined.`);
+    return added;
+  }
+}

@@ -1,0 +1,92 @@
+import { Args, Flags } from '@oclif/core';
+import type { RemovalPlan, RemovalProgress } from '@shoal/broker';
+import { AdminCommand } from '../../base-command.ts';
+
+export default class NodeRemove extends AdminCommand {
+  static override summary = 'Drain a node and take it out of the cluster.';
+  static override description =
+    `The node hands its shards to others, copy by copy, then its clients, and leaves; nothing acknowledged is lost, and its process exits. A member that is dead is forgotten and its copies are made anew.
+
+Refused, with the reason, where fewer copies would remain than cluster.replicas asks for (--force goes on), and for the last member.`;
+  static override examples = [
+    {
+      description: 'What would move, and how long it would take',
+      command: '<%= config.bin %> node remove n3 --dry-run',
+    },
+    {
+      description: 'Remove it and wait until it is gone',
+      command: '<%= config.bin %> node remove n3 --wait',
+    },
+  ];
+  static override args = {
+    name: Args.string({ description: 'Name of the node.', required: true }),
+  };
+  static override flags = {
+    'dry-run': Flags.boolean({
+      description: 'Only tell bytes, time, and whether copies would be missing.',
+      exclusive: ['wait', 'force'],
+    }),
+    wait: Flags.boolean({ description: 'Show the progress until the node is gone.' }),
+    force: Flags.boolean({
+      description: 'Go on although fewer copies remain than wanted.',
+      default: false,
+    }),
+    timeout: Flags.integer({
+      description: 'With --wait, the longest time; the removal goes on beyond it.',
+      default: 3600,
+      min: 1,
+      max: 604_800,
+      helpValue: 'SECONDS',
+    }),
+  };
+
+  override async run(): Promise<RemovalPlan | RemovalProgress> {
+    const { args, flags } = await this.parse(NodeRemove);
+    const client = await this.client(flags.admin);
+    try {
+      if (flags['dry-run']) {
+        const plan = await client.planRemoval(args.name);
+        if (!this.jsonEnabled()) await this.#printPlan(plan);
+        return plan;
+      }
+      if (!flags.wait) {
+        const progress = await client.removeNode(args.name, flags.force);
+        this.log(`${args.name} drains; \`shoal node remove ${args.name} --wait\` shows how far.`);
+        return progress;
+      }
+      const { removeAndWait } = await import('../../removal.ts');
+      const { showProgress } = await import('../../progress.ts');
+      const show = showProgress(!this.jsonEnabled());
+      try {
+        const progress = await removeAndWait(client, args.name, {
+          force: flags.force,
+          timeoutMs: flags.timeout * 1000,
+          onProgress: show.update,
+        });
+        show.end();
+        this.log(`${args.name} is gone.`);
+        return progress;
+      } catch (error) {
+        show.end();
+        throw error;
+      }
+    } finally {
+      client.close();
+    }
+  }
+
+  async #printPlan(plan: RemovalPlan): Promise<void> {
+    const { count, formatBytes, formatDuration } = await import('../../format.ts');
+    this.log(`Removing ${plan.node} would`);
+    this.log(
+      `  copy ${formatBytes(plan.bytes)} to other nodes, in about ${formatDuration(plan.durationMs)},`,
+    );
+    this.log(`  for ${count(plan.shardsHeld, 'shard')} that it holds (${plan.shardsLed} led),`);
+    this.log(`  and leave ${plan.replicasAfter} of ${plan.replicas} copies.`);
+    this.log(
+      plan.refusal === ''
+        ? 'It would go ahead.'
+        : `It would be refused without --force: ${plan.refusal}.`,
+    );
+  }
+}

@@ -1,0 +1,43 @@
+import { BaseCommand } from '../base-command.ts';
+import { configFlags, readConfig } from '../config-flags.ts';
+
+export default class Start extends BaseCommand {
+  static override enableJsonFlag = false;
+  static override summary = 'Run a node in the foreground.';
+  static override description = `Prints one line to stdout once it serves clients:
+
+  ready {"node":…,"pid":…,"mqtt":…,"cluster":…,"admin":…}
+
+The log goes to stderr, as JSON lines. SIGTERM or SIGINT hands the shards over, drains and exits 0; a second one exits at once (143, 130), which loses nothing that was acknowledged.
+
+An empty data folder without --join founds a new cluster; with --join the node waits until one of those addresses answers. A folder that belongs to a cluster goes on where it was. Every key of the configuration can be given in a file (--config), in the environment (SHOAL_…) or by --set; flags win over the environment, that over the file.
+
+Until Shoal has authentication, MQTT and the admin API listen on loopback only.`;
+  static override examples = [
+    {
+      description: 'Found a cluster of one node',
+      command: '<%= config.bin %> start --node-name n1 --data-dir ./n1',
+    },
+    {
+      description: 'Join it with a second node on the same machine',
+      command:
+        '<%= config.bin %> start --node-name n2 --data-dir ./n2 --mqtt-listen 127.0.0.1:1884 --cluster-listen 127.0.0.1:7701 --admin-listen 127.0.0.1:7781 --join 127.0.0.1:7700',
+    },
+    {
+      description: 'Take the configuration from a file, but another queue bound',
+      command:
+        '<%= config.bin %> start --config shoal.yaml --set limits.sessionQueueMessages=500000',
+    },
+  ];
+  static override flags = configFlags;
+
+  override async run(): Promise<void> {
+    const { flags } = await this.parse(Start);
+    const config = await readConfig(flags);
+    const [{ startNode }, { runNode }] = await Promise.all([
+      import('@shoal/broker'),
+      import('../run-node.ts'),
+    ]);
+    process.exit(await runNode(config, startNode));
+  }
+}

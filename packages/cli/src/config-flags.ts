@@ -1,0 +1,130 @@
+/** Flags of `shoal start` and `shoal config …`, and how they become a configuration. */
+
+import { Flags } from '@oclif/core';
+import type { Config, ResolvedConfig } from '@shoal/broker';
+
+export const configFlags = {
+  config: Flags.string({
+    description: 'Configuration file (YAML).',
+    helpValue: 'FILE',
+    helpGroup: 'CONFIGURATION',
+  }),
+  set: Flags.string({
+    description: 'Any key of the configuration; may repeat. See `shoal config reference`.',
+    helpValue: 'KEY=VALUE',
+    helpGroup: 'CONFIGURATION',
+    multiple: true,
+    multipleNonGreedy: true,
+    default: [],
+  }),
+  'node-name': Flags.string({
+    description: 'Name of the node, unique in its cluster and kept for life. [required]',
+    helpValue: 'NAME',
+  }),
+  'data-dir': Flags.string({
+    description: 'Data folder; made when absent, locked while the node runs. [required]',
+    helpValue: 'DIR',
+  }),
+  'mqtt-listen': Flags.string({
+    description: 'Address for MQTT clients; loopback only. Port 0 takes a free one.',
+    helpValue: 'HOST:PORT',
+  }),
+  'mqtt-advertise': Flags.string({
+    description: 'Address that MQTT clients are referred to.',
+    helpValue: 'HOST:PORT',
+  }),
+  'cluster-listen': Flags.string({
+    description: 'Address for other nodes (UDP and TCP).',
+    helpValue: 'HOST:PORT',
+  }),
+  advertise: Flags.string({
+    description: 'Address at which other nodes reach this one.',
+    helpValue: 'HOST:PORT',
+  }),
+  'admin-listen': Flags.string({
+    description: 'Address of the admin API; loopback only.',
+    helpValue: 'HOST:PORT',
+  }),
+  join: Flags.string({
+    description:
+      'Cluster address of a node to join; may repeat. Without it an empty data folder founds a cluster.',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  replicas: Flags.string({ description: 'Copies of every session (default 3).', helpValue: 'N' }),
+  zone: Flags.string({ description: 'Zone; copies spread over zones.', helpValue: 'Z' }),
+  host: Flags.string({
+    description: 'Host; one host never holds two copies (default: the node name).',
+    helpValue: 'H',
+  }),
+  durability: Flags.string({
+    description: 'Acknowledge once synced to disk, or once in memory, on every copy.',
+    helpValue: 'disk|memory',
+  }),
+};
+
+export type ConfigFlags = {
+  readonly config?: string | undefined;
+  readonly set: readonly string[];
+} & { readonly [flag: string]: string | readonly string[] | boolean | undefined };
+
+/** Flag → dotted key. A test compares it with the schema. */
+export const KEY_OF_FLAG: Readonly<Record<string, string>> = {
+  'node-name': 'node.name',
+  'data-dir': 'data.dir',
+  'mqtt-listen': 'mqtt.listen',
+  'mqtt-advertise': 'mqtt.advertise',
+  'cluster-listen': 'cluster.listen',
+  advertise: 'cluster.advertise',
+  'admin-listen': 'admin.listen',
+  join: 'cluster.join',
+  replicas: 'cluster.replicas',
+  zone: 'node.zone',
+  host: 'node.host',
+  durability: 'data.durability',
+};
+
+/**
+ * Reads the file that `--config` names and resolves all of it.
+ *
+ * @throws BROKER_ERR_CONFIG_*
+ */
+export async function readConfigWithOrigins(flags: ConfigFlags): Promise<ResolvedConfig> {
+  const { BrokerError, resolveConfigWithOrigins } = await import('@shoal/broker');
+  const values: Record<string, string | readonly string[]> = {};
+  for (const [flag, key] of Object.entries(KEY_OF_FLAG)) {
+    const value = flags[flag];
+    if (typeof value === 'string' || Array.isArray(value)) values[key] = value;
+  }
+  for (const setting of flags.set) {
+    const equals = setting.indexOf('=');
+    const key = setting.slice(0, Math.max(0, equals));
+    if (key === '') {
+      throw new BrokerError('BROKER_ERR_CONFIG_VALUE', `--set ${setting} must be KEY=VALUE`);
+    }
+    if (Object.hasOwn(values, key)) {
+      throw new BrokerError('BROKER_ERR_CONFIG_CONFLICT', `${key} is given by two flags`);
+    }
+    values[key] = setting.slice(equals + 1);
+  }
+  const fileName = flags.config;
+  let file: string | undefined;
+  if (fileName !== undefined) {
+    const { readFile } = await import('node:fs/promises');
+    try {
+      file = await readFile(fileName, 'utf8');
+    } catch (error) {
+      const why = (error as { code?: unknown }).code;
+      throw new BrokerError('BROKER_ERR_CONFIG_FILE', `${fileName} (${String(why)})`, {
+        cause: error,
+      });
+    }
+  }
+  return resolveConfigWithOrigins({ file, fileName, env: process.env, flags: values });
+}
+
+/** As {@link readConfigWithOrigins}, without the origins. */
+export async function readConfig(flags: ConfigFlags): Promise<Config> {
+  return (await readConfigWithOrigins(flags)).config;
+}

@@ -1,0 +1,66 @@
+/** One node for the life of the process: start, the `ready` line, signals, fatal errors. */
+
+import type { BrokerError, Config } from '@shoal/broker';
+import { reportError } from './error-report.ts';
+
+/** Exit codes by the shell's convention: 128 + the signal's number. */
+const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** What a node tells once it serves clients: addresses as bound. */
+export interface ReadyReport {
+  readonly node: string;
+  readonly pid: number;
+  readonly mqtt: string;
+  readonly cluster: string;
+  readonly admin: string;
+}
+
+/** The broker's `startNode`, as far as this file uses it; a test gives another. */
+export type StartNode = (
+  config: Config,
+  hooks: { readonly onFatal: (error: BrokerError) => void },
+) => Promise<{ readonly ready: Promise<ReadyReport>; stop(): Promise<void> }>;
+
+/**
+ * Runs a node until it is told to stop or fails.
+ *
+ * The first SIGTERM or SIGINT stops it in order, also while it starts; a second one ends the process
+ * on the spot.
+ *
+ * @returns the exit code
+ */
+export async function runNode(config: Config, startNode: StartNode): Promise<number> {
+  let stopRequested = false;
+  let end: (code: number) => void = () => {};
+  const ended = new Promise<number>((resolve) => {
+    end = resolve;
+  });
+  const fail = async (thrown: unknown) => {
+    end(await reportError(thrown, { json: false, id: 'start' }));
+  };
+  let requestStop: () => void = () => {};
+  const stopAsked = new Promise<void>((resolve) => {
+    requestStop = resolve;
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stopRequested) process.exit(EXIT_OF_SIGNAL[signal]);
+      stopRequested = true;
+      requestStop();
+    });
+  }
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+
+  const serve = async () => {
+    const node = await startNode(config, { onFatal: (error) => void fail(error) });
+    stopAsked.then(() => node.stop()).then(() => end(0), fail);
+    const ready = await node.ready;
+    if (!stopRequested) process.stdout.write(`ready ${JSON.stringify(ready)}\n`);
+  };
+  serve().catch((error: unknown) => {
+    // A stop while starting makes `ready` fail; the stop then decides the exit code.
+    if (!stopRequested) void fail(error);
+  });
+  return ended;
+}
