@@ -1,0 +1,240 @@
+import type { Socket } from 'node:net';
+import { formatAddress } from '../../address.ts';
+import type { ClientHandler, ClientSocket } from '../../ports.ts';
+
+/** Most bytes that one write concatenates, and the most a blocked connection pins beyond its own. */
+export const WRITE_BYTES_MAX = 65_536;
+
+/** Small turns use a small scratch, so that a blocked connection pins no more than it must. */
+const SMALL_WRITE_BYTES_MAX = 4_096;
+
+/** Seconds that a closing connection may take to send what is left and to see the peer's FIN. */
+export const CLOSE_SECONDS_MAX = 5;
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * What the connections of one listener share: the list of those with something to send, flushed
+ * once per turn, and the scratch buffers that their chunks are concatenated in.
+ */
+export class TurnFlush {
+  private dirty: TcpConnection[] = [];
+  private spare: TcpConnection[] = [];
+  private scheduled = false;
+  private readonly flushNow = (): void => this.flush();
+  private small: Buffer = Buffer.allocUnsafeSlow(SMALL_WRITE_BYTES_MAX);
+  private large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
+  readonly closeSecondsMax: number;
+
+  constructor(closeSecondsMax: number) {
+    this.closeSecondsMax = closeSecondsMax;
+  }
+
+  schedule(connection: TcpConnection): void {
+    this.dirty.push(connection);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(this.flushNow);
+  }
+
+  /**
+   * Flushes every connection that asked before this call. What a handler writes meanwhile goes with
+   * the next flush, so that two handlers cannot keep each other going for ever.
+   */
+  flush(): void {
+    this.scheduled = false;
+    const batch = this.dirty;
+    this.dirty = this.spare;
+    this.spare = batch;
+    for (const connection of batch) connection.flush();
+    batch.length = 0;
+  }
+
+  /** A scratch of at least `bytes`, to be filled from 0. */
+  scratch(bytes: number): Buffer {
+    return bytes <= SMALL_WRITE_BYTES_MAX ? this.small : this.large;
+  }
+
+  /** The kernel did not take all of `scratch` at once: it belongs to that write now. */
+  giveAway(scratch: Buffer): void {
+    const fresh = Buffer.allocUnsafeSlow(scratch.length);
+    if (scratch === this.small) this.small = fresh;
+    else this.large = fresh;
+  }
+}
+
+/** Open → Closing (handler told, sending the rest, then FIN) → Closed; Dropping skips the rest. */
+const State = { Open: 0, Dropping: 1, Closing: 2, Ended: 3, Closed: 4 } as const;
+
+/**
+ * One accepted TCP connection, towards the broker a {@link ClientSocket}.
+ *
+ * At most one write is with the kernel. While it is blocked, chunks stay in our own list, to leave
+ * together when it is done; so bytes given to `write` must not change until they are sent, which
+ * for a blocked connection is later than the end of the turn. Nothing bounds that list but the
+ * owner's watch on `pendingBytes`.
+ */
+export class TcpConnection implements ClientSocket {
+  handler: ClientHandler | undefined = undefined;
+  /** Place in the listener's wheel. */
+  slot = 0;
+  index = 0;
+  private readonly socket: Socket;
+  private readonly turn: TurnFlush;
+  /** Written in this turn or while blocked: none, one bare, or a list from two. */
+  private chunks: Uint8Array | Uint8Array[] | undefined = undefined;
+  private chunkBytes = 0;
+  private state: number = State.Open;
+  private scheduled = false;
+  private blocked = false;
+  private closingSeconds = 0;
+  private remoteAddress: string | undefined = undefined;
+
+  constructor(socket: Socket, turn: TurnFlush) {
+    this.socket = socket;
+    this.turn = turn;
+  }
+
+  get pendingBytes(): number {
+    return this.chunkBytes + this.socket.writableLength;
+  }
+
+  /** Looked up at first use: most connections never need it. */
+  get remote(): string {
+    if (this.remoteAddress === undefined) {
+      const { remoteAddress: host, remotePort: port } = this.socket;
+      if (host === undefined || port === undefined) return 'unknown';
+      this.remoteAddress = formatAddress({ host: host.replace(/^::ffff:(?=\d+\.)/, ''), port });
+    }
+    return this.remoteAddress;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.state !== State.Open || bytes.length === 0) return;
+    this.chunkBytes += bytes.length;
+    if (this.chunks === undefined) this.chunks = bytes;
+    else if (Array.isArray(this.chunks)) this.chunks.push(bytes);
+    else this.chunks = [this.chunks, bytes];
+    if (!this.blocked) this.schedule();
+  }
+
+  /** @param flush whether to send what was written; a second call can only hurry the first */
+  close(flush: boolean): void {
+    if (this.state === State.Closed || this.state === State.Dropping) return;
+    if (flush && this.state !== State.Open) return;
+    this.state = flush ? State.Closing : State.Dropping;
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.turn.schedule(this);
+  }
+
+  /** The end of a turn: sends what it wrote, and carries out a close. */
+  flush(): void {
+    this.scheduled = false;
+    if (this.state === State.Closed) return;
+    if (this.state === State.Dropping) {
+      this.socket.destroy();
+      this.detach();
+      return;
+    }
+    if (!this.blocked) this.send();
+    if (this.state === State.Closing) {
+      this.detach();
+      if (!this.blocked) {
+        // From here on the peer's bytes are read and dropped until its FIN: closing with unread
+        // bytes would reset the connection and might take our last packet with it.
+        this.state = State.Ended;
+        this.socket.end();
+      }
+    }
+  }
+
+  /** Tells the handler, once, that it has no connection any more. */
+  private detach(): void {
+    const { handler } = this;
+    this.handler = undefined;
+    handler?.onClosed();
+  }
+
+  private send(): void {
+    const { chunks, socket } = this;
+    if (chunks === undefined) return;
+    this.chunks = undefined;
+    if (Array.isArray(chunks)) {
+      this.sendList(chunks);
+    } else {
+      this.chunkBytes = 0;
+      socket.write(chunks);
+    }
+    // A write that the kernel took at once is off the stream's books already.
+    if (socket.writableLength > 0) {
+      this.blocked = true;
+      // 'drain' would only come above the high-water mark; an empty write behind the blocked one
+      // is done when that is.
+      socket.write(EMPTY, (error) => this.onUnblocked(error));
+    }
+  }
+
+  private sendList(chunks: readonly Uint8Array[]): void {
+    const { socket, turn } = this;
+    let next = 0;
+    while (next < chunks.length && socket.writableLength === 0) {
+      const first = chunks[next]!;
+      const second = chunks[next + 1];
+      if (second === undefined || first.length + second.length > WRITE_BYTES_MAX) {
+        next++;
+        this.chunkBytes -= first.length;
+        socket.write(first);
+        continue;
+      }
+      const scratch = turn.scratch(this.chunkBytes);
+      let bytes = 0;
+      for (let chunk = chunks[next]; chunk !== undefined; chunk = chunks[++next]) {
+        if (bytes + chunk.length > scratch.length) break;
+        scratch.set(chunk, bytes);
+        bytes += chunk.length;
+      }
+      this.chunkBytes -= bytes;
+      socket.write(scratch.subarray(0, bytes));
+      if (socket.writableLength > 0) turn.giveAway(scratch);
+    }
+    if (next < chunks.length) this.chunks = chunks.slice(next);
+  }
+
+  private onUnblocked(error: Error | null | undefined): void {
+    if (error || this.state === State.Closed) return;
+    this.blocked = false;
+    this.flush();
+    if (!this.blocked) this.handler?.onDrain();
+  }
+
+  /** Bytes arrived, in the listener's read buffer. */
+  onData(buffer: Uint8Array, bytes: number): void {
+    if (this.state === State.Open) this.handler?.onData(buffer, 0, bytes);
+  }
+
+  /** The peer will send nothing more: an MQTT connection is over, whatever it still wants to read. */
+  onEnd(): void {
+    this.close(true);
+  }
+
+  /** The socket is gone, for whatever reason. */
+  onClose(): void {
+    this.state = State.Closed;
+    this.chunks = undefined;
+    this.chunkBytes = 0;
+    this.detach();
+  }
+
+  onSecond(nowMs: number): void {
+    if (this.state === State.Open) {
+      this.handler?.onSecond(nowMs);
+    } else if (++this.closingSeconds > this.turn.closeSecondsMax) {
+      this.socket.destroy();
+    }
+  }
+}
