@@ -10,7 +10,7 @@ import { SwimError } from './errors.ts';
 export const swimConfigSchema = z
   .strictObject({
     /** SWIM: time between two round-robin probes of one member; each probe ends within it. */
-    protocolPeriodMs: z.number().min(10).max(60_000).default(500),
+    protocolPeriodMs: z.number().min(10).max(60_000).default(400),
     /** SWIM: wait for a direct ack before helpers are asked. At most half of the period. */
     probeTimeoutMs: z.number().min(5).max(30_000).default(200),
     /** SWIM: helpers asked by ping-req, k. */
@@ -18,7 +18,7 @@ export const swimConfigSchema = z
     /** Asks a silent target over a stream too, beside the helpers. */
     fallbackProbe: z.boolean().default(true),
     /** SWIM §4.2: shortest suspicion = this × max(1, log10 n) × protocolPeriodMs. */
-    suspicionMult: z.number().min(1).max(20).default(2.5),
+    suspicionMult: z.number().min(1).max(20).default(3),
     /** Lifeguard: longest suspicion (nobody else suspects) = this × the shortest. */
     suspicionMaxMult: z.number().min(1).max(20).default(2),
     /** Lifeguard: independent suspicions that bring the longest down to the shortest. */

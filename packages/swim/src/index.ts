@@ -19,3 +19,5 @@ export { type MemberState, SWIM_MAGIC } from './core/message.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
+export { formatAddress, type HostPort, parseAddress } from './runtime/address.ts';
+export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';

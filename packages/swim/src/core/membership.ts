@@ -17,9 +17,12 @@ const INCARNATION_MAX = 0xffff_ffff;
  */
 export class Membership {
   private readonly context: Context;
+  private readonly verify: (record: MemberRecord) => void;
 
-  constructor(context: Context) {
+  /** @param verify probes a member at once, by this process's own means */
+  constructor(context: Context, verify: (record: MemberRecord) => void) {
     this.context = context;
+    this.verify = verify;
   }
 
   /**
@@ -180,6 +183,11 @@ export class Membership {
       accusers: new Set([accuser]),
       token,
     };
+    // Some look for themselves at once instead of at their next turn: about as many as are needed
+    // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
+    const wanted = bounds.confirmations + 1;
+    const others = Math.max(1, context.members.presentCount() - 2);
+    if (accuser !== context.self.name && context.random() * others < wanted) this.verify(record);
   }
 
   /** An independent suspicion shortens the timeout and is passed on (Lifeguard). */

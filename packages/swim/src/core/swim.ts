@@ -58,7 +58,7 @@ export class Swim {
         suspicion: undefined,
       },
     });
-    this.membership = new Membership(this.context);
+    this.membership = new Membership(this.context, (record) => this.prober.begin(record, 'hint'));
     this.prober = new Prober(this.context, this.membership, (record, seq) =>
       this.sync.probe(record, seq),
     );
@@ -174,6 +174,7 @@ export class Swim {
     const { config } = context;
     context.phase = 'running';
     context.self.sinceMs = context.nowMs;
+    context.touch();
     // Random phases, so that nodes started together do not probe together.
     context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
     context.arm({ kind: 'sync' }, (0.5 + context.random()) * config.syncIntervalMs);

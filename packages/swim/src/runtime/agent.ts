@@ -1,0 +1,285 @@
+import type { Socket } from 'node:net';
+import type { SwimConfig } from '../config.ts';
+import type { SwimCounters } from '../core/context.ts';
+import type { SwimEffect, SwimEvent } from '../core/event.ts';
+import type { SwimMember } from '../core/member-list.ts';
+import { assertNever } from '../core/message.ts';
+import { Swim } from '../core/swim.ts';
+import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
+import type { SwimLog } from '../ports.ts';
+import { formatAddress, isWildcard, parseAddress } from './address.ts';
+import { type BoundTransports, bindTransports } from './bind.ts';
+import { systemClock, systemRandom } from './system.ts';
+
+/** What a {@link SwimAgent} is started with. */
+export interface SwimAgentOptions {
+  readonly config: SwimConfig;
+  /** One running process per name; at most 128 bytes. */
+  readonly name: string;
+  /** Higher at every start than ever before, and on disk already. */
+  readonly bootEpoch: number;
+  /** Empty for a joiner, which learns it. */
+  readonly clusterId: string;
+  /** host:port for UDP and TCP; port 0 for any that is free. */
+  readonly listen: string;
+  /** host:port at which peers reach us; default what was bound. Port 0 means the bound one. */
+  readonly advertise?: string;
+  /** At most 512 bytes. */
+  readonly meta: Uint8Array;
+  /** host:port of nodes to join through; the own address is ignored. */
+  readonly seeds?: readonly string[];
+  /** The whole list, after the start and after every change. */
+  onMembers?(members: readonly SwimMember[]): void;
+  /** A joiner learned its cluster; called at most once. */
+  onClusterId?(clusterId: string): void;
+  /**
+   * A connection to the TCP port that does not begin with SWIM's first byte, with what was read of
+   * it; paused. Attach listeners, `error` above all, before returning. Default: closed.
+   */
+  onForeignStream?(socket: Socket, head: Buffer): void;
+  /** Something is wrong that only an operator can mend: another cluster, a name used twice. */
+  onNotice?(code: SwimErrorCode, address: string): void;
+  readonly log?: SwimLog;
+}
+
+/**
+ * Membership over real sockets: performs what the core wants, and feeds it what happens.
+ *
+ * ```ts
+ * const agent = await SwimAgent.start({
+ *   config: swimConfig(), name: 'a', bootEpoch: Date.now(), clusterId: 'demo',
+ *   listen: '127.0.0.1:7946', meta: new Uint8Array(),
+ *   onMembers: (members) => console.log(members),
+ * });
+ * await agent.join('127.0.0.1:7947');
+ * await agent.leave();
+ * await agent.stop();
+ * ```
+ */
+export class SwimAgent {
+  /** host:port told to the peers. */
+  readonly address: string;
+  private readonly options: SwimAgentOptions;
+  private readonly transports: BoundTransports;
+  private readonly swim: Swim;
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly joins = new Map<number, PromiseWithResolvers<void>>();
+  private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
+  private readonly departed = Promise.withResolvers<void>();
+  private lastId = 0;
+  private stopped = false;
+
+  private constructor(options: SwimAgentOptions, transports: BoundTransports, address: string) {
+    this.options = options;
+    this.transports = transports;
+    this.address = address;
+    const { config, name, bootEpoch, clusterId, meta } = options;
+    const random = systemRandom;
+    this.swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random });
+  }
+
+  /**
+   * Binds the sockets and begins.
+   *
+   * Resolves once bound; joining through the seeds goes on after it, for as long as it takes.
+   *
+   * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_META_TOO_LARGE;
+   * nothing stays bound
+   */
+  static async start(options: SwimAgentOptions): Promise<SwimAgent> {
+    // Between binding and the first event nothing is lost: streams and datagrams that come
+    // meanwhile find no agent, which is what they would have found a moment earlier.
+    let agent: SwimAgent | undefined;
+    const transports = await bindTransports({
+      listen: options.listen,
+      streamBytesMax: options.config.streamBytesMax,
+      streamTimeoutMs: options.config.streamTimeoutMs,
+      onPacket: (from, bytes) => agent?.dispatch({ type: 'packet', from, bytes }),
+      handlers: {
+        onRequest: (from, bytes, reply) => {
+          if (agent === undefined) reply(null);
+          else agent.onRequest(from, bytes, reply);
+        },
+        onForeign: (socket, head) => {
+          if (options.onForeignStream === undefined) socket.destroy();
+          else options.onForeignStream(socket, head);
+        },
+      },
+    });
+    try {
+      agent = new SwimAgent(options, transports, advertised(options, transports));
+    } catch (error) {
+      transports.tcp.close();
+      await transports.udp.close();
+      throw error;
+    }
+    agent.dispatch({ type: 'start', seeds: options.seeds ?? [] });
+    return agent;
+  }
+
+  /** Empty until founded or learned. */
+  get clusterId(): string {
+    return this.swim.clusterId;
+  }
+
+  get counters(): Readonly<SwimCounters> {
+    return this.swim.counters;
+  }
+
+  /** Lifeguard's local health score: 0 is well. */
+  get localHealth(): number {
+    return this.swim.localHealth;
+  }
+
+  /** Every member known, sorted by name, this one included. */
+  members(): readonly SwimMember[] {
+    return this.swim.members();
+  }
+
+  /**
+   * Joins through the node at `address`, or pulls it into our cluster if it waits for one.
+   *
+   * @throws SwimError SWIM_ERR_UNREACHABLE, SWIM_ERR_OTHER_CLUSTER, SWIM_ERR_NO_CLUSTER,
+   * SWIM_ERR_OWN_ADDRESS, SWIM_ERR_NAME_CONFLICT, SWIM_ERR_MALFORMED, SWIM_ERR_BUSY,
+   * SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_STOPPED
+   */
+  async join(address: string): Promise<void> {
+    parseAddress(address);
+    if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
+    const requestId = this.nextId();
+    const joined = Promise.withResolvers<void>();
+    this.joins.set(requestId, joined);
+    this.dispatch({ type: 'join', address, requestId });
+    await joined.promise;
+  }
+
+  /** Changes what we say of ourselves. @throws SwimError SWIM_ERR_META_TOO_LARGE */
+  setMeta(meta: Uint8Array): void {
+    this.dispatch({ type: 'set-meta', meta });
+  }
+
+  /** Hints that a member may be gone (a connection was reset): probes it at once. */
+  probeNow(name: string): void {
+    this.dispatch({ type: 'probe-now', name });
+  }
+
+  /** Tells everybody that this member leaves; resolves when told. Call {@link stop} after it. */
+  async leave(): Promise<void> {
+    if (this.stopped) return;
+    this.dispatch({ type: 'leave' });
+    await this.departed.promise;
+  }
+
+  /** Closes the sockets without a word to anybody; peers will find this member faulty. */
+  async stop(): Promise<void> {
+    if (this.stopped) return;
+    this.stopped = true;
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+    for (const join of this.joins.values()) join.reject(new SwimError('SWIM_ERR_STOPPED'));
+    this.joins.clear();
+    this.replies.clear();
+    this.departed.resolve();
+    this.transports.tcp.close();
+    await this.transports.udp.close();
+  }
+
+  private onRequest(
+    from: string,
+    bytes: Uint8Array,
+    reply: (bytes: Uint8Array | null) => void,
+  ): void {
+    if (this.stopped) {
+      reply(null);
+      return;
+    }
+    const streamId = this.nextId();
+    this.replies.set(streamId, reply);
+    this.dispatch({ type: 'stream-request', streamId, from, bytes });
+  }
+
+  private dispatch(event: SwimEvent): void {
+    if (this.stopped) return;
+    for (const effect of this.swim.step(event, systemClock())) this.perform(effect);
+  }
+
+  private perform(effect: SwimEffect): void {
+    if (this.stopped) return;
+    const { udp, tcp } = this.transports;
+    switch (effect.type) {
+      case 'send':
+        udp.send(effect.to, effect.bytes);
+        return;
+      case 'stream-open': {
+        const { requestId } = effect;
+        tcp.request(effect.to, effect.bytes, (bytes) =>
+          this.dispatch({ type: 'stream-response', requestId, bytes }),
+        );
+        return;
+      }
+      case 'stream-reply':
+        this.replies.get(effect.streamId)?.(effect.bytes);
+        this.replies.delete(effect.streamId);
+        return;
+      case 'timer':
+        this.setTimer(effect.token, effect.afterMs);
+        return;
+      case 'members-changed':
+        this.options.onMembers?.(this.swim.members());
+        return;
+      case 'cluster-id':
+        this.options.onClusterId?.(effect.clusterId);
+        return;
+      case 'join-result':
+        this.onJoinResult(effect.requestId, effect.errorCode);
+        return;
+      case 'left':
+        this.departed.resolve();
+        return;
+      case 'notice':
+        this.options.log?.('warn', SWIM_ERRORS[effect.code].message, {
+          code: effect.code,
+          address: effect.address,
+        });
+        this.options.onNotice?.(effect.code, effect.address);
+        return;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  private setTimer(token: number, afterMs: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.dispatch({ type: 'timer', token });
+    }, afterMs);
+    this.timers.add(timer);
+  }
+
+  private onJoinResult(requestId: number, errorCode: SwimErrorCode | undefined): void {
+    const joined = this.joins.get(requestId);
+    this.joins.delete(requestId);
+    if (errorCode === undefined) joined?.resolve();
+    else joined?.reject(new SwimError(errorCode));
+  }
+
+  private nextId(): number {
+    this.lastId += 1;
+    return this.lastId;
+  }
+}
+
+/** host:port for the peers: the bound one, unless another was asked for. */
+function advertised(options: SwimAgentOptions, bound: BoundTransports): string {
+  if (options.advertise !== undefined) {
+    const { host, port } = parseAddress(options.advertise);
+    return formatAddress(host, port === 0 ? bound.port : port);
+  }
+  if (isWildcard(bound.ip)) {
+    throw new SwimError(
+      'SWIM_ERR_ADDRESS_INVALID',
+      `${options.listen} means every interface: say which address to advertise.`,
+    );
+  }
+  return formatAddress(bound.ip, bound.port);
+}

@@ -1,0 +1,144 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { SWIM_MAGIC } from '../core/message.ts';
+import { parseAddress, type Resolver } from './address.ts';
+import { readFrame, writeFrame } from './frame.ts';
+import { systemClock } from './system.ts';
+
+/** What happens on the TCP port. */
+export interface TcpHandlers {
+  /** One request; `reply(null)` closes the stream without an answer. */
+  onRequest(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void;
+  /**
+   * A connection that does not speak SWIM, with the bytes read so far; paused, and the receiver's
+   * to keep. Listeners, `error` above all, must be attached before returning.
+   */
+  onForeign(socket: Socket, head: Buffer): void;
+}
+
+export interface TcpOptions {
+  readonly ip: string;
+  readonly port: number;
+  readonly resolver: Resolver;
+  readonly streamBytesMax: number;
+  readonly streamTimeoutMs: number;
+  readonly handlers: TcpHandlers;
+}
+
+/** One request and one answer per TCP connection, on a port shared with others. */
+export class TcpTransport {
+  readonly port: number;
+  private readonly server: Server;
+  private readonly options: TcpOptions;
+  /** Connections that are ours: unknown yet, or speaking SWIM. */
+  private readonly sockets: Set<Socket>;
+  private closed = false;
+
+  private constructor(server: Server, options: TcpOptions, sockets: Set<Socket>) {
+    this.server = server;
+    this.options = options;
+    this.sockets = sockets;
+    this.port = (server.address() as { port: number }).port;
+  }
+
+  /** @throws the system's error (EADDRINUSE and the like) */
+  static async listen(options: TcpOptions): Promise<TcpTransport> {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => accept(socket, options, sockets));
+    const listening = Promise.withResolvers<void>();
+    server.once('error', listening.reject);
+    server.listen({ host: options.ip, port: options.port, exclusive: true }, listening.resolve);
+    await listening.promise;
+    server.off('error', listening.reject);
+    // Errors of accept (no file descriptors left): the connection is refused, no more.
+    server.on('error', () => {});
+    return new TcpTransport(server, options, sockets);
+  }
+
+  /** One request; null if it failed or took longer than streamTimeoutMs, connecting included. */
+  request(to: string, bytes: Uint8Array, done: (bytes: Uint8Array | null) => void): void {
+    this.open(to, bytes, done).catch(() => done(null));
+  }
+
+  /** Stops listening and cuts SWIM's streams; connections handed on stay as they are. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.server.close();
+    for (const socket of this.sockets) socket.destroy();
+    this.sockets.clear();
+  }
+
+  private async open(
+    to: string,
+    bytes: Uint8Array,
+    done: (bytes: Uint8Array | null) => void,
+  ): Promise<void> {
+    const { resolver, streamBytesMax, streamTimeoutMs } = this.options;
+    const { host, port } = parseAddress(to);
+    const ip = await resolver.resolve(host, systemClock());
+    if (this.closed) {
+      done(null);
+      return;
+    }
+    const socket = connect({ host: ip, port, noDelay: true });
+    adopt(socket, this.sockets, streamTimeoutMs);
+    readFrame(socket, undefined, streamBytesMax, (message) => {
+      socket.destroy();
+      done(message);
+    });
+    writeFrame(socket, bytes);
+  }
+}
+
+/** Keeps a connection as ours until it closes, or for its longest life. */
+function adopt(socket: Socket, sockets: Set<Socket>, lifeMs: number): () => void {
+  const onError = (): void => {};
+  const onClose = (): void => release();
+  const timer = setTimeout(() => socket.destroy(), lifeMs);
+  const release = (): void => {
+    clearTimeout(timer);
+    sockets.delete(socket);
+    socket.off('error', onError);
+    socket.off('close', onClose);
+  };
+  sockets.add(socket);
+  // What went wrong does not matter: 'close' follows, and means failure.
+  socket.on('error', onError);
+  socket.on('close', onClose);
+  return release;
+}
+
+function accept(socket: Socket, options: TcpOptions, sockets: Set<Socket>): void {
+  if (sockets.size >= SOCKETS_MAX) {
+    socket.destroy();
+    return;
+  }
+  const { handlers, streamBytesMax, streamTimeoutMs } = options;
+  const release = adopt(socket, sockets, streamTimeoutMs);
+  socket.once('data', (head: Buffer) => {
+    if (head[0] !== SWIM_MAGIC) {
+      socket.pause();
+      release();
+      handlers.onForeign(socket, head);
+      return;
+    }
+    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    readFrame(socket, head, streamBytesMax, (message) => {
+      if (message === null) {
+        socket.destroy();
+        return;
+      }
+      handlers.onRequest(from, message, (bytes) => {
+        if (bytes === null || socket.destroyed) {
+          socket.destroy();
+          return;
+        }
+        writeFrame(socket, bytes);
+        socket.end();
+      });
+    });
+  });
+}
+
+/** Streams and connections not yet known at once; more are refused. */
+const SOCKETS_MAX = 1_024;

@@ -1,0 +1,65 @@
+import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
+import { formatAddress, parseAddress, type Resolver } from './address.ts';
+import { systemClock } from './system.ts';
+
+/** Datagrams over UDP. */
+export class UdpTransport {
+  private readonly socket: SocketAsPromised;
+  private readonly resolver: Resolver;
+  private closed = false;
+  /** Datagrams that the system refused to send. */
+  failed = 0;
+
+  private constructor(socket: SocketAsPromised, resolver: Resolver) {
+    this.socket = socket;
+    this.resolver = resolver;
+  }
+
+  /**
+   * Binds and begins to receive.
+   *
+   * Receives by the socket's own event: `recv()` and `iterate()` of dgram-as-promised listen for
+   * one datagram at a time and lose those that come between two calls.
+   *
+   * @throws the system's error (EADDRINUSE and the like)
+   */
+  static async bind(options: {
+    readonly ip: string;
+    readonly port: number;
+    readonly resolver: Resolver;
+    readonly onPacket: (from: string, bytes: Uint8Array) => void;
+  }): Promise<UdpTransport> {
+    const socket = DgramAsPromised.createSocket(options.ip.includes(':') ? 'udp6' : 'udp4');
+    try {
+      await socket.bind({ address: options.ip, port: options.port, exclusive: true });
+    } catch (error) {
+      await socket.close().catch(() => {});
+      throw error;
+    }
+    socket.socket.on('message', (bytes, remote) => {
+      options.onPacket(formatAddress(remote.address, remote.port), bytes);
+    });
+    return new UdpTransport(socket, options.resolver);
+  }
+
+  /** Best effort: what cannot be sent is counted and forgotten, as what is lost on the way. */
+  send(to: string, bytes: Uint8Array): void {
+    if (this.closed) return;
+    this.trySend(to, bytes).catch(() => {
+      this.failed += 1;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.socket.close();
+  }
+
+  private async trySend(to: string, bytes: Uint8Array): Promise<void> {
+    const { host, port } = parseAddress(to);
+    const nowMs = systemClock();
+    const ip = this.resolver.cached(host, nowMs) ?? (await this.resolver.resolve(host, nowMs));
+    if (!this.closed) await this.socket.send(bytes, port, ip);
+  }
+}
