@@ -8,3 +8,4 @@ const server = createServer({ noDelay: true }, broker.handle);
 server.listen({ port, host: '127.0.0.1', backlog: 4096 }, () => {
   process.stdout.write(`ready ${JSON.stringify({ pid: process.pid })}\n`);
 });
+process.once('SIGTERM', () => process.exit(0)); // an orderly end writes the CPU profile, if asked for one

@@ -12,6 +12,7 @@ import { type BrokerName, brokerVersion, killAtExit, startBroker } from './broke
 import type { LoadReport, LoadTask } from './load/result.ts';
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { interleave, type Step, taskOf } from './plan.ts';
+import { printProfiles } from './profile.ts';
 import { idleRows, type StepResult, trafficRows } from './summary.ts';
 import { failures, idleTable, trafficTable } from './table.ts';
 
@@ -56,7 +57,9 @@ async function main(): Promise<number> {
 /** One broker started afresh, one task run against it, the broker ended. Errors become results. */
 async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise<StepResult> {
   try {
-    const broker = await startBroker(step.broker, pin ? BROKER_CORE : null);
+    const profileDir = options.profile ? join(here, '../results/profiles') : null;
+    if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
+    const broker = await startBroker(step.broker, pin ? BROKER_CORE : null, profileDir);
     try {
       const target = { host: broker.host, port: broker.port, brokerPid: broker.pid };
       const task = taskOf(step.scenario, options.sizes, target, options.seed);
@@ -66,6 +69,7 @@ async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise
       return { ...step, measurements: answer.measurements };
     } finally {
       await broker.stop();
+      if (profileDir !== null) printProfiles(profileDir, step.broker, broker.pid);
     }
   } catch (error) {
     return { ...step, error: String(error) };
@@ -108,7 +112,9 @@ function report(
 ): void {
   const traffic = trafficRows(results);
   const idle = idleRows(results);
-  const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') ? '+' : '');
+  const commit =
+    git('rev-parse', '--short', 'HEAD') +
+    (git('status', '--porcelain', '--untracked-files=no') ? '+' : '');
   const date = new Date().toISOString();
   const about = {
     date,

@@ -15,6 +15,7 @@ export const USAGE = `npm run bench -- [options]
   --quick              one short round: to see that all works, not for figures
   --seed N             order of the brokers and payload (default: drawn)
   --output FILE        JSON report (default bench/results/DATE-COMMIT.json); '-' writes none
+  --profile            CPU profiles of Shoal and aedes; the hottest functions are listed (slower!)
   --no-pin             do not pin broker and load to cores 0 and 1
   --help`;
 
@@ -29,6 +30,7 @@ export interface BenchOptions {
   readonly seed: number;
   readonly output: string | null;
   readonly pin: boolean;
+  readonly profile: boolean;
   readonly help: boolean;
 }
 
@@ -49,6 +51,7 @@ export function parseOptions(argv: readonly string[], drawnSeed: number): BenchO
       quick: { type: 'boolean', default: false },
       seed: { type: 'string' },
       output: { type: 'string' },
+      profile: { type: 'boolean', default: false },
       'no-pin': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -69,6 +72,7 @@ export function parseOptions(argv: readonly string[], drawnSeed: number): BenchO
     seed: number('seed', values.seed, drawnSeed, 0, 2 ** 32 - 1),
     output: values.output ?? null,
     pin: !values['no-pin'],
+    profile: values.profile,
     help: values.help,
   };
 }

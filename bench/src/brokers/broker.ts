@@ -36,9 +36,14 @@ const repository = fileURLToPath(new URL('../../../', import.meta.url));
  * Starts a broker pinned to one core, with empty data, and waits until it serves.
  *
  * @param core CPU number for taskset; null leaves it free
+ * @param profileDir where a broker on Node.js writes its CPU profile when it ends; null for none
  * @throws Error with the end of the broker's log if it does not serve within 30 s
  */
-export async function startBroker(name: BrokerName, core: number | null): Promise<RunningBroker> {
+export async function startBroker(
+  name: BrokerName,
+  core: number | null,
+  profileDir: string | null = null,
+): Promise<RunningBroker> {
   const folder = mkdtempSync(join(tmpdir(), `shoal-bench-${name}-`));
   const logFile = join(folder, 'broker.log');
   const [port, clusterPort, adminPort] = await freePorts(3);
@@ -48,8 +53,10 @@ export async function startBroker(name: BrokerName, core: number | null): Promis
     admin: adminPort as number,
   };
   const command = pinned(commandOf(name, folder, ports), core);
+  const profiling = profileDir === null ? '' : `--cpu-prof --cpu-prof-dir=${profileDir}`;
+  const env = { ...process.env, NODE_OPTIONS: profiling };
   const log = openSync(logFile, 'a');
-  const child = spawn(command.file, command.args, { stdio: ['ignore', 'pipe', log] });
+  const child = spawn(command.file, command.args, { stdio: ['ignore', 'pipe', log], env });
   const forget = killAtExit(child);
   const stop = async () => {
     await end(child);

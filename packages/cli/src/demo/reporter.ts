@@ -21,6 +21,10 @@ export class Reporter {
     this.#live = out.isTTY === true;
   }
 
+  title(text: string): void {
+    this.#line(this.#bold(text));
+  }
+
   /** A new act of the story. */
   act(title: string): void {
     this.#act += 1;

@@ -52,6 +52,7 @@ async function play(
   options: DemoOptions,
   startMs: number,
 ): Promise<Summary> {
+  reporter.title('Shoal: a persistent MQTT session survives the kill of the node that leads it');
   const summary = await new Story(cluster, reporter, options.messages).play();
   const failed = summary.checks.filter((check) => !check.ok).length;
   const checked = `${summary.checks.length - failed} of ${summary.checks.length} checks held`;
