@@ -11,11 +11,12 @@
  *
  * The order of 4 before 5 is what makes "recorded it itself" enough in 1 (models/view-formation.pml).
  */
-import { entryKey } from './keys.ts';
-import { decodeEntry } from './log.ts';
+
+import { APPEND_BYTES_MAX, type Copy } from './copy.ts';
 import type { ShardMessage } from './message.ts';
-import { APPEND_BYTES_MAX, type Replica } from './replica.ts';
-import { startSync } from './transfer.ts';
+import type { Formation, Intent, Promised } from './procedures.ts';
+import { INSTALL_ENTRIES_MAX, readEntries } from './read.ts';
+import { startSync } from './sync.ts';
 import {
   type CopyId,
   compareNumbers,
@@ -29,43 +30,11 @@ import {
   type ViewNumber,
 } from './view.ts';
 
-type Promised = ShardMessage & { type: 'promise' };
-
-/** What the new view should differ in, beyond who answers. */
-export interface Intent {
-  readonly add?: readonly CopyId[];
-  readonly drop?: readonly CopyId[];
-  readonly voters?: readonly CopyId[];
-  /** The base view is established (its leader forms this one): a change of voters may be finished. */
-  readonly settle?: boolean;
-}
-
-export interface Formation {
-  readonly number: ViewNumber;
-  intent: Intent;
-  readonly again: boolean;
-  readonly handoverOf: ViewNumber;
-  startedMs: number;
-  /** Last progress, for the timeout of a step. */
-  stepMs: number;
-  phase: 'prepare' | 'fetch' | 'sync' | 'install' | 'record';
-  base: View;
-  readonly asked: Set<CopyId>;
-  readonly refusedBy: Set<CopyId>;
-  readonly promises: Map<CopyId, Promised>;
-  holder: CopyId;
-  next: View | null;
-  readonly installed: Set<CopyId>;
-  readonly recorded: Set<CopyId>;
-}
-
-/** Entries in one installation beyond which a copy is caught up as a learner first. */
-const INSTALL_ENTRIES_MAX = 1024;
 /** How long a candidate waits for promises beyond the majority, so as to drop nobody needlessly. */
 const GATHER_MS = 120;
 
 /** Starts to form a view with this copy as leader. */
-export function form(r: Replica, intent: Intent, handoverOf: ViewNumber = NO_NUMBER): void {
+export function form(r: Copy, intent: Intent, handoverOf: ViewNumber = NO_NUMBER): void {
   if (!r.valid || r.loading || r.receiving) return;
   const counter =
     Math.max(r.promised.counter, r.view.number.counter, r.known.counter, r.counterSeen) + 1;
@@ -103,7 +72,7 @@ export function form(r: Replica, intent: Intent, handoverOf: ViewNumber = NO_NUM
 }
 
 /** Sends prepare to everybody whose promise may be needed. */
-function ask(r: Replica, f: Formation): void {
+function ask(r: Copy, f: Formation): void {
   const { base, intent } = f;
   for (const group of [base.voters, base.oldVoters, base.active, intent.voters, intent.add]) {
     for (const id of group ?? []) {
@@ -114,7 +83,7 @@ function ask(r: Replica, f: Formation): void {
   }
 }
 
-function promiseOf(r: Replica, number: ViewNumber, granted: boolean): Promised {
+function promiseOf(r: Copy, number: ViewNumber, granted: boolean): Promised {
   return {
     type: 'promise',
     number,
@@ -130,7 +99,7 @@ function promiseOf(r: Replica, number: ViewNumber, granted: boolean): Promised {
 }
 
 /** Gives up; the copy is a follower and tries again after a random pause if still needed. */
-export function abandon(r: Replica, why: string): void {
+export function abandon(r: Copy, why: string): void {
   if (r.formation) r.host.trace('abandon', { shard: r.shard, why, phase: r.formation.phase });
   r.formation = null;
   const { silenceMs } = r.host.timings;
@@ -141,7 +110,7 @@ export function abandon(r: Replica, why: string): void {
 // ---- the voter's side ----------------------------------------------------------------------------
 
 /** A voter refuses while it hears the leader of its view, except when that leader hands over. */
-function mayPromise(r: Replica, from: CopyId, handoverOf: ViewNumber): boolean {
+function mayPromise(r: Copy, from: CopyId, handoverOf: ViewNumber): boolean {
   const current = r.view.number;
   if (current.counter === 0 || current.leader === from) return true;
   if (sameNumber(current, handoverOf)) return true;
@@ -152,9 +121,8 @@ function mayPromise(r: Replica, from: CopyId, handoverOf: ViewNumber): boolean {
   return !r.host.heard(current.leader);
 }
 
-export function onPrepare(r: Replica, from: CopyId, m: ShardMessage & { type: 'prepare' }): void {
-  const granted =
-    compareNumbers(m.number, r.promised) > 0 && mayPromise(r, from, m.handoverOf);
+export function onPrepare(r: Copy, from: CopyId, m: ShardMessage & { type: 'prepare' }): void {
+  const granted = compareNumbers(m.number, r.promised) > 0 && mayPromise(r, from, m.handoverOf);
   if (!granted) {
     r.host.send(from, r.shard, promiseOf(r, m.number, false));
     return;
@@ -177,7 +145,7 @@ export function onPrepare(r: Replica, from: CopyId, m: ShardMessage & { type: 'p
 }
 
 /** The candidate lacks the end of the chosen log: entries after `prev`, as far as one message goes. */
-export function onFetch(r: Replica, from: CopyId, m: ShardMessage & { type: 'fetch' }): void {
+export function onFetch(r: Copy, from: CopyId, m: ShardMessage & { type: 'fetch' }): void {
   if (!sameNumber(m.number, r.promised)) return r.refuse(from, m.number);
   readEntries(r, m.prev, APPEND_BYTES_MAX, (entries) => {
     if (!sameNumber(m.number, r.promised)) return;
@@ -186,7 +154,7 @@ export function onFetch(r: Replica, from: CopyId, m: ShardMessage & { type: 'fet
   });
 }
 
-export function onInstall(r: Replica, from: CopyId, m: ShardMessage & { type: 'install' }): void {
+export function onInstall(r: Copy, from: CopyId, m: ShardMessage & { type: 'install' }): void {
   const { number } = m.view;
   if (compareNumbers(r.promised, number) > 0) return r.refuse(from, number);
   if (sameNumber(r.view.number, number)) return;
@@ -205,12 +173,11 @@ export function onInstall(r: Replica, from: CopyId, m: ShardMessage & { type: 'i
   const end = r.log.end;
   r.host.onDurable(() => {
     if (!rebuilding) r.durable = Math.max(r.durable, end);
-    if (sameNumber(r.promised, number))
-      r.host.send(from, r.shard, { type: 'installed', number });
+    if (sameNumber(r.promised, number)) r.host.send(from, r.shard, { type: 'installed', number });
   });
 }
 
-export function onRecord(r: Replica, from: CopyId, view: View): void {
+export function onRecord(r: Copy, from: CopyId, view: View): void {
   const { number } = view;
   if (compareNumbers(r.promised, number) > 0) return r.refuse(from, number);
   r.promised = number;
@@ -226,7 +193,7 @@ export function onRecord(r: Replica, from: CopyId, view: View): void {
 }
 
 /** A leader hands over to this copy, or a candidate found this copy's log to be the one to keep. */
-export function onHandover(r: Replica, number: ViewNumber): void {
+export function onHandover(r: Copy, number: ViewNumber): void {
   if (r.role === 'leader' || !r.valid || r.loading || !r.isActive(r.self)) return;
   r.host.trace('handover');
   form(r, {}, number);
@@ -234,7 +201,7 @@ export function onHandover(r: Replica, number: ViewNumber): void {
 
 // ---- the candidate's side ------------------------------------------------------------------------
 
-export function onPromise(r: Replica, from: CopyId, m: Promised): void {
+export function onPromise(r: Copy, from: CopyId, m: Promised): void {
   const f = r.formation;
   if (!f || !sameNumber(m.number, f.number)) return;
   if (!m.granted) {
@@ -253,12 +220,11 @@ export function onPromise(r: Replica, from: CopyId, m: Promised): void {
 }
 
 /** Goes on once enough have promised and nobody who is heard is still to answer. */
-function gather(r: Replica, f: Formation, late: boolean): void {
+function gather(r: Copy, f: Formation, late: boolean): void {
   const has = (id: CopyId) => f.promises.has(id);
   if (!has(r.self) || !isQuorum(f.base, has)) return;
   if (!late) {
-    for (const id of f.asked)
-      if (!has(id) && !f.refusedBy.has(id) && r.host.heard(id)) return;
+    for (const id of f.asked) if (!has(id) && !f.refusedBy.has(id) && r.host.heard(id)) return;
   }
   const voters = nextVoters(f);
   if (!isMajority(voters.voters, has) || !isMajority(voters.oldVoters, has)) return;
@@ -291,12 +257,12 @@ function gather(r: Replica, f: Formation, late: boolean): void {
   choose(r, f);
 }
 
-function fetch(r: Replica, f: Formation): void {
+function fetch(r: Copy, f: Formation): void {
   const message = { type: 'fetch', number: f.number, prev: r.log.end } as const;
   if (!r.loading) r.host.send(f.holder, r.shard, message);
 }
 
-export function onFetched(r: Replica, m: ShardMessage & { type: 'fetched' }): void {
+export function onFetched(r: Copy, m: ShardMessage & { type: 'fetched' }): void {
   const f = r.formation;
   if (!f || f.phase !== 'fetch' || !sameNumber(m.number, f.number)) return;
   if (m.prev !== r.log.end) return;
@@ -326,7 +292,7 @@ export function sameSet(a: readonly CopyId[], b: readonly CopyId[]): boolean {
 }
 
 /** Decides who is active and installs. */
-function choose(r: Replica, f: Formation): void {
+function choose(r: Copy, f: Formation): void {
   const { intent, base } = f;
   const active: CopyId[] = [r.self];
   const lagging: CopyId[] = [];
@@ -356,7 +322,7 @@ function choose(r: Replica, f: Formation): void {
 }
 
 /** A copy that a candidate brings up has reached the end: it may be active after all. */
-export function onSynced(r: Replica, id: CopyId, end: number): void {
+export function onSynced(r: Copy, id: CopyId, end: number): void {
   const f = r.formation;
   const p = f?.promises.get(id);
   if (!f || f.phase !== 'sync' || !p) return;
@@ -365,7 +331,7 @@ export function onSynced(r: Replica, id: CopyId, end: number): void {
   choose(r, f);
 }
 
-function install(r: Replica, f: Formation, next: View): void {
+function install(r: Copy, f: Formation, next: View): void {
   r.host.trace('installing');
   r.view = next;
   r.putHard();
@@ -385,7 +351,7 @@ function install(r: Replica, f: Formation, next: View): void {
   }
 }
 
-export function onInstalled(r: Replica, from: CopyId, number: ViewNumber): void {
+export function onInstalled(r: Copy, from: CopyId, number: ViewNumber): void {
   const f = r.formation;
   if (!f?.next || !sameNumber(number, f.number)) return;
   f.installed.add(from);
@@ -398,14 +364,14 @@ export function onInstalled(r: Replica, from: CopyId, number: ViewNumber): void 
   establish(r, f);
 }
 
-export function onRecorded(r: Replica, from: CopyId, number: ViewNumber): void {
+export function onRecorded(r: Copy, from: CopyId, number: ViewNumber): void {
   const f = r.formation;
   if (f?.phase !== 'record' || !sameNumber(number, f.number)) return;
   f.recorded.add(from);
   establish(r, f);
 }
 
-function establish(r: Replica, f: Formation): void {
+function establish(r: Copy, f: Formation): void {
   const { next } = f;
   if (!next || !isQuorum(next, (id) => f.installed.has(id) || f.recorded.has(id))) return;
   r.formation = null;
@@ -433,46 +399,10 @@ function establish(r: Replica, f: Formation): void {
   r.host.dirty(r.shard);
 }
 
-export function tickFormation(r: Replica, nowMs: number): void {
+export function tickFormation(r: Copy, nowMs: number): void {
   const f = r.formation!;
   if (f.phase === 'prepare' && nowMs - f.startedMs >= GATHER_MS) gather(r, f, true);
   if (f.phase === 'fetch' && nowMs - f.stepMs >= GATHER_MS) fetch(r, f);
   if (r.formation === f && nowMs - f.stepMs >= r.host.timings.formationTimeoutMs)
     abandon(r, `timeout in ${f.phase}`);
-}
-
-/** Entries after `prev` up to the end of the log or about `bytesMax`, from memory or disk. */
-export function readEntries(
-  r: Replica,
-  prev: number,
-  bytesMax: number,
-  done: (entries: Uint8Array[]) => void,
-): void {
-  const out: Uint8Array[] = [];
-  let bytes = 0;
-  if (prev + 1 >= r.log.memStart) {
-    for (let i = prev + 1; i <= r.log.end && bytes < bytesMax; i++) {
-      const entry = r.log.get(i)!;
-      out.push(entry.bytes);
-      bytes += entry.bytes.length;
-    }
-    return done(out);
-  }
-  const end = r.log.end;
-  const number = r.log.numberAt(end);
-  const lt = entryKey(r.shard, Math.min(end + 1, prev + 1 + INSTALL_ENTRIES_MAX));
-  r.host.store.scan(entryKey(r.shard, prev + 1), lt, INSTALL_ENTRIES_MAX, (records) => {
-    // The log may have been cut or replaced while the disk was read.
-    const now = r.log.numberAt(end);
-    if (r.loading || !number || !now || !sameNumber(number, now) || r.log.end < end)
-      return done([]);
-    let expected = prev + 1;
-    for (const record of records) {
-      if (bytes >= bytesMax || decodeEntry(record.value).index !== expected) break;
-      out.push(record.value);
-      bytes += record.value.length;
-      expected++;
-    }
-    done(out);
-  });
 }

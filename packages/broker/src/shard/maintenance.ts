@@ -2,9 +2,9 @@
  * What a copy does unasked: followers replace a leader that is gone, leaders keep the view equal to
  * what placement wants.
  */
+import type { Copy } from './copy.ts';
 import { form, sameSet } from './formation.ts';
-import type { Replica } from './replica.ts';
-import { startSync } from './transfer.ts';
+import { startSync } from './sync.ts';
 import { type CopyId, compareNumbers, minCopies } from './view.ts';
 
 /** Between planned changes of one shard, so that each settles before the next. */
@@ -12,18 +12,18 @@ const PLANNED_PAUSE_MS = 300;
 /** How long a hand-over may take before the leader serves on. */
 const HANDOVER_MS = 1000;
 
-export function maintain(r: Replica, nowMs: number): void {
+export function maintain(r: Copy, nowMs: number): void {
   if (r.role === 'leader') lead(r, nowMs);
   else follow(r, nowMs);
 }
 
 /** The leader of the newest view known is silent, ended, or this very process that lost its role. */
-function leaderGone(r: Replica): boolean {
+function leaderGone(r: Copy): boolean {
   const newest = compareNumbers(r.known, r.view.number) > 0 ? r.known : r.view.number;
   return newest.leader === r.self || r.host.ended(newest) || !r.host.heard(newest.leader);
 }
 
-function follow(r: Replica, nowMs: number): void {
+function follow(r: Copy, nowMs: number): void {
   if (r.view.number.counter === 0 || !r.valid || r.loading || r.receiving) return;
   if (!r.view.voters.includes(r.self) && !r.isActive(r.self)) return;
   if (!leaderGone(r)) {
@@ -36,7 +36,7 @@ function follow(r: Replica, nowMs: number): void {
 }
 
 /** Place in the order of candidates: active copies by preference, then the other voters. */
-function rank(r: Replica): number {
+function rank(r: Copy): number {
   const targets = r.host.targets(r.shard);
   const place = (id: CopyId) => {
     const at = targets.indexOf(id);
@@ -49,7 +49,7 @@ function rank(r: Replica): number {
   return at >= 0 ? at : order.length + 1;
 }
 
-function lead(r: Replica, nowMs: number): void {
+function lead(r: Copy, nowMs: number): void {
   if (r.handingOver) return handOver(r, nowMs);
   const silent = r.view.active.filter(
     (id) => id !== r.self && (!r.host.heard(id) || r.lagging.has(id)),
@@ -65,7 +65,7 @@ function lead(r: Replica, nowMs: number): void {
 }
 
 /** One step towards what placement wants: learners, then members and voters, then leadership. */
-function plan(r: Replica, nowMs: number): void {
+function plan(r: Copy, nowMs: number): void {
   const targets = r.host.targets(r.shard);
   if (targets.length === 0) return;
   const missing = targets.filter((id) => !r.isActive(id) && r.host.heard(id));
@@ -97,12 +97,12 @@ function plan(r: Replica, nowMs: number): void {
 }
 
 /** A change of voters waits until all new voters answer, so that it cannot stop half-way. */
-function reachable(r: Replica, voters: readonly CopyId[]): boolean {
+function reachable(r: Copy, voters: readonly CopyId[]): boolean {
   return voters.every((id) => r.host.heard(id));
 }
 
 /** Takes no more operations, waits until the heir has them all, then asks it to lead. */
-function handOver(r: Replica, nowMs: number): void {
+function handOver(r: Copy, nowMs: number): void {
   const h = r.handingOver!;
   if (nowMs >= h.deadlineMs) {
     r.handingOver = null;

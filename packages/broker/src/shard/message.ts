@@ -1,7 +1,14 @@
 /** Messages between the copies of one shard, and their bytes. The frame around them names the shard. */
 import { BytesError, type Reader, type Writer } from '../bytes.ts';
 import { readTerms, type Term, writeTerms } from './log.ts';
-import { readNumber, readView, type View, type ViewNumber, writeNumber, writeView } from './view.ts';
+import {
+  readNumber,
+  readView,
+  type View,
+  type ViewNumber,
+  writeNumber,
+  writeView,
+} from './view.ts';
 
 export type ShardMessage =
   /** Candidate asks for a promise; `handoverOf` is the view whose leader hands over, or none. */

@@ -1,9 +1,9 @@
 /** Reading a shard back from disk: at boot, and after a tail was discarded. */
 import { BytesError, crc32c, Reader } from '../bytes.ts';
 import type { StoreRecord } from '../ports.ts';
+import type { Copy } from './copy.ts';
 import { checkpointKey, entryKey, hardKey } from './keys.ts';
 import { decodeEntry, readTerms, type Term } from './log.ts';
-import type { Replica } from './replica.ts';
 import { readNumber, readView } from './view.ts';
 
 const PAGE = 512;
@@ -50,7 +50,7 @@ export interface Corruption {
  * A log record that fails its checksum makes the copy invalid: it takes part in promises but its log
  * does not count, and a leader replaces it by a snapshot.
  */
-export function load(r: Replica, done: (corruption: Corruption | null) => void): void {
+export function load(r: Copy, done: (corruption: Corruption | null) => void): void {
   r.loading = true;
   r.host.store.getMany([hardKey(r.shard), checkpointKey(r.shard)], ([hard, checkpoint]) => {
     try {
@@ -80,7 +80,7 @@ export function load(r: Replica, done: (corruption: Corruption | null) => void):
  * Rebuilds the machine after entries that it had applied were discarded. Until it is done the copy
  * answers nothing that changes its log; then it tells its leader where it stands.
  */
-export function reload(r: Replica): void {
+export function reload(r: Copy): void {
   r.host.store.getMany([checkpointKey(r.shard)], ([checkpoint]) => {
     rebuild(r, checkpoint, (why) => {
       if (why) r.valid = false;
@@ -98,7 +98,7 @@ export function reload(r: Replica): void {
 }
 
 function rebuild(
-  r: Replica,
+  r: Copy,
   record: Uint8Array | undefined,
   done: (corrupt: string | null) => void,
 ): void {
@@ -128,7 +128,7 @@ function rebuild(
   page(r, from + 1, done);
 }
 
-function page(r: Replica, from: number, done: (corrupt: string | null) => void): void {
+function page(r: Copy, from: number, done: (corrupt: string | null) => void): void {
   const lt = entryKey(r.shard, 2 ** 48 - 1);
   r.host.store.scan(entryKey(r.shard, from), lt, PAGE, (records) => {
     for (const record of records) {
@@ -140,7 +140,7 @@ function page(r: Replica, from: number, done: (corrupt: string | null) => void):
   });
 }
 
-function replay(r: Replica, record: StoreRecord): string | null {
+function replay(r: Copy, record: StoreRecord): string | null {
   try {
     const entry = decodeEntry(record.value);
     if (entry.index !== r.log.end + 1)

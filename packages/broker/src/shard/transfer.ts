@@ -6,11 +6,13 @@
  * election. One message is under way at a time; the acknowledgement, sent when durable, asks for the
  * next.
  */
-import { onSynced, readEntries } from './formation.ts';
+import { type Copy, encodeCheckpoint } from './copy.ts';
+import { onSynced } from './formation.ts';
 import { checkpointKey, entryKey } from './keys.ts';
-import { decodeEntry, type Term } from './log.ts';
+import { decodeEntry } from './log.ts';
 import type { ShardMessage } from './message.ts';
-import { encodeCheckpoint, type Replica } from './replica.ts';
+import type { Outgoing, Receiving, Sync } from './procedures.ts';
+import { readEntries } from './read.ts';
 import { type CopyId, compareNumbers, sameNumber, type ViewNumber } from './view.ts';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -20,57 +22,10 @@ const READY_LAG = 64;
 const STALL_MS = 3000;
 const WIPE_PAGE = 1024;
 
-/** Leader's or candidate's side of one transfer. */
-export interface Sync {
-  readonly number: ViewNumber;
-  phase: 'probe' | 'stream' | 'snapshot';
-  acked: number;
-  /** A message is under way. */
-  busy: boolean;
-  ready: boolean;
-  lastMs: number;
-  snapshot: Outgoing | null;
-}
-
-interface Outgoing {
-  readonly index: number;
-  readonly terms: readonly Term[];
-  readonly state: Uint8Array;
-  readonly live: readonly number[];
-  stateAt: number;
-  liveAt: number;
-  seq: number;
-}
-
-/** Learner's side of a snapshot. */
-export interface Receiving {
-  readonly number: ViewNumber;
-  readonly from: CopyId;
-  readonly index: number;
-  seq: number;
-  wiped: boolean;
-  readonly state: Uint8Array[];
-}
-
 // ---- the sender ----------------------------------------------------------------------------------
 
-export function startSync(r: Replica, id: CopyId, number: ViewNumber): void {
-  const nowMs = r.host.nowMs();
-  r.syncs.set(id, {
-    number,
-    phase: 'probe',
-    acked: 0,
-    busy: true,
-    ready: false,
-    lastMs: nowMs,
-    snapshot: null,
-  });
-  r.host.trace('learner');
-  r.host.send(id, r.shard, { type: 'probe', number });
-}
-
 /** The transfer with this peer if it belongs to the view that we lead or form. */
-function current(r: Replica, id: CopyId, number: ViewNumber): Sync | null {
+function current(r: Copy, id: CopyId, number: ViewNumber): Sync | null {
   const s = r.syncs.get(id);
   if (!s || !sameNumber(s.number, number)) return null;
   if (r.role === 'follower') return null;
@@ -79,7 +34,7 @@ function current(r: Replica, id: CopyId, number: ViewNumber): Sync | null {
   return s;
 }
 
-export function onStatus(r: Replica, from: CopyId, m: ShardMessage & { type: 'status' }): void {
+export function onStatus(r: Copy, from: CopyId, m: ShardMessage & { type: 'status' }): void {
   const s = current(r, from, m.number);
   if (s?.phase !== 'probe') return;
   s.busy = false;
@@ -103,7 +58,7 @@ export function onStatus(r: Replica, from: CopyId, m: ShardMessage & { type: 'st
 }
 
 /** Sends the next entries, or notes that the learner has caught up. */
-function next(r: Replica, id: CopyId, s: Sync): void {
+function next(r: Copy, id: CopyId, s: Sync): void {
   if (s.busy) return;
   const wasReady = s.ready;
   if (r.log.end - s.acked <= READY_LAG) s.ready = true;
@@ -124,7 +79,7 @@ function next(r: Replica, id: CopyId, s: Sync): void {
   });
 }
 
-export function onLearned(r: Replica, from: CopyId, m: ShardMessage & { type: 'learned' }): void {
+export function onLearned(r: Copy, from: CopyId, m: ShardMessage & { type: 'learned' }): void {
   const s = current(r, from, m.number);
   if (s?.phase !== 'stream') return;
   s.busy = false;
@@ -132,7 +87,7 @@ export function onLearned(r: Replica, from: CopyId, m: ShardMessage & { type: 'l
   next(r, from, s);
 }
 
-function nextPart(r: Replica, id: CopyId, s: Sync, o: Outgoing): void {
+function nextPart(r: Copy, id: CopyId, s: Sync, o: Outgoing): void {
   s.busy = true;
   const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index } as const;
   if (o.stateAt < o.state.length) {
@@ -168,7 +123,7 @@ function nextPart(r: Replica, id: CopyId, s: Sync, o: Outgoing): void {
 const EMPTY = new Uint8Array(0);
 
 export function onSnapshotted(
-  r: Replica,
+  r: Copy,
   from: CopyId,
   m: ShardMessage & { type: 'snapshotted' },
 ): void {
@@ -187,7 +142,7 @@ export function onSnapshotted(
 }
 
 /** Goes on with learners that were idle, and starts stalled transfers anew. */
-export function tickSyncs(r: Replica, nowMs: number): void {
+export function tickSyncs(r: Copy, nowMs: number): void {
   for (const [id, s] of r.syncs) {
     if (s.busy && nowMs - s.lastMs > STALL_MS) r.syncs.delete(id);
     else if (!s.busy && s.phase === 'stream') next(r, id, s);
@@ -197,7 +152,7 @@ export function tickSyncs(r: Replica, nowMs: number): void {
 // ---- the learner ---------------------------------------------------------------------------------
 
 /** A learner takes data from the leader of the highest number it knows only. */
-function mayLearn(r: Replica, from: CopyId, number: ViewNumber): boolean {
+function mayLearn(r: Copy, from: CopyId, number: ViewNumber): boolean {
   if (compareNumbers(r.promised, number) > 0) {
     r.refuse(from, number);
     return false;
@@ -206,7 +161,7 @@ function mayLearn(r: Replica, from: CopyId, number: ViewNumber): boolean {
   return !installed && compareNumbers(r.view.number, number) <= 0 && r.role === 'follower';
 }
 
-export function onProbe(r: Replica, from: CopyId, number: ViewNumber): void {
+export function onProbe(r: Copy, from: CopyId, number: ViewNumber): void {
   if (!mayLearn(r, from, number)) return;
   r.receiving = null;
   const { end, terms } = r.log;
@@ -214,7 +169,7 @@ export function onProbe(r: Replica, from: CopyId, number: ViewNumber): void {
   r.host.send(from, r.shard, { type: 'status', number, end, floor, valid: r.valid, terms });
 }
 
-export function onLearn(r: Replica, from: CopyId, m: ShardMessage & { type: 'learn' }): void {
+export function onLearn(r: Copy, from: CopyId, m: ShardMessage & { type: 'learn' }): void {
   if (!mayLearn(r, from, m.number) || !r.valid) return;
   if (m.prev > r.log.end || m.prev < r.checkpointIndex) return;
   r.truncate(m.prev);
@@ -228,7 +183,7 @@ export function onLearn(r: Replica, from: CopyId, m: ShardMessage & { type: 'lea
   });
 }
 
-export function onSnapshot(r: Replica, from: CopyId, m: ShardMessage & { type: 'snapshot' }): void {
+export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'snapshot' }): void {
   if (!mayLearn(r, from, m.number)) return;
   if (m.seq === 0) {
     r.receiving = { number: m.number, from, index: m.index, seq: 0, wiped: false, state: [] };
@@ -252,7 +207,7 @@ export function onSnapshot(r: Replica, from: CopyId, m: ShardMessage & { type: '
 }
 
 /** Deletes what the copy held: a newer view without it is established, so nothing depends on it. */
-function wipe(r: Replica, receiving: Receiving, done: () => void): void {
+function wipe(r: Copy, receiving: Receiving, done: () => void): void {
   const lt = entryKey(r.shard, 2 ** 48 - 1);
   r.host.store.scan(entryKey(r.shard, 0), lt, WIPE_PAGE, (records) => {
     if (r.receiving !== receiving) return;
@@ -262,7 +217,7 @@ function wipe(r: Replica, receiving: Receiving, done: () => void): void {
   });
 }
 
-function take(r: Replica, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
+function take(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
   receiving.seq = m.seq + 1;
   if (m.state.length > 0) receiving.state.push(m.state);
   for (const bytes of m.entries) r.host.put(entryKey(r.shard, decodeEntry(bytes).index), bytes);
@@ -273,7 +228,7 @@ function take(r: Replica, receiving: Receiving, m: ShardMessage & { type: 'snaps
   });
 }
 
-function restore(r: Replica, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
+function restore(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
   r.receiving = null;
   r.log.restart(m.index, m.terms, m.index);
   r.machine.restore(Buffer.concat(receiving.state));

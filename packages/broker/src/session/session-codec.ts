@@ -1,0 +1,74 @@
+/** A session in a checkpoint or snapshot. */
+import type { Reader, Writer } from '../bytes.ts';
+import { readSubscription, writeSubscription } from './operation.ts';
+import { Session } from './session.ts';
+
+export function writeSession(w: Writer, s: Session): void {
+  w.str(s.clientId);
+  w.varint(s.birth);
+  w.varint(s.epoch);
+  w.str(s.gateway);
+  w.varint(s.gatewayEpoch);
+  w.varint(s.connection);
+  w.bool(s.present);
+  w.u8(s.version);
+  w.varint(s.expirySeconds);
+  w.varint(s.expiresAtMs);
+  w.varint(s.willIndex);
+  w.varint(s.willDelayMs);
+  w.varint(s.willAtMs);
+  w.list([...(s.subscriptions?.values() ?? [])], writeSubscription);
+  w.varint(s.retaining);
+  w.list(s.retainingFilters, (o, f) => o.str(f));
+  w.str(s.retainingAfter);
+  w.varint(s.front);
+  w.varint(s.mark);
+  w.varint(s.dupBelow);
+  // Differences of references; 0 stands for a settled position.
+  let last = 0;
+  w.list([...s.refs()], (o, ref) => {
+    o.varint(ref === 0 ? 0 : ref - last);
+    if (ref !== 0) last = ref;
+  });
+  w.list([...(s.rel ?? [])], (o, position) => o.varint(position));
+  w.list([...(s.rx2 ?? [])], (o, [packetId, index]) => {
+    o.varint(packetId);
+    o.varint(index);
+  });
+}
+
+export function readSession(r: Reader): Session {
+  const s = new Session(r.str(), r.varint());
+  s.epoch = r.varint();
+  s.gateway = r.str();
+  s.gatewayEpoch = r.varint();
+  s.connection = r.varint();
+  s.present = r.bool();
+  s.version = r.u8();
+  s.expirySeconds = r.varint();
+  s.expiresAtMs = r.varint();
+  s.willIndex = r.varint();
+  s.willDelayMs = r.varint();
+  s.willAtMs = r.varint();
+  const subscriptions = r.list(readSubscription);
+  if (subscriptions.length > 0)
+    s.subscriptions = new Map(subscriptions.map((sub) => [sub.filter, { ...sub, session: s }]));
+  s.retaining = r.varint();
+  s.retainingFilters = r.list((i) => i.str());
+  s.retainingAfter = r.str();
+  const front = r.varint();
+  s.mark = r.varint();
+  s.dupBelow = r.varint();
+  let last = 0;
+  const refs = r.list((i) => {
+    const difference = i.varint();
+    if (difference !== 0) last += difference;
+    return difference === 0 ? 0 : last;
+  });
+  s.restoreRefs(front, refs);
+  const rel = r.list((i) => i.varint());
+  if (rel.length > 0) s.rel = new Set(rel);
+  const rx2 = r.list((i) => [i.varint(), i.varint()] as const);
+  if (rx2.length > 0) s.rx2 = new Map(rx2);
+  return s;
+}

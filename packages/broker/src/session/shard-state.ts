@@ -1,0 +1,474 @@
+/**
+ * What a shard's log entries mean: sessions, queues, retained messages, open QoS 2 exchanges.
+ *
+ * Deterministic: equal logs give equal states and equal encodings on every copy. Every decision that
+ * needs a clock, a match or a limit was taken by the leader and stands in the operation.
+ */
+import { Reader, Writer } from '../bytes.ts';
+import { TopicIndex, TopicTree } from '../mqtt/topic-tree.ts';
+import type { ShardMachine } from '../shard/host.ts';
+import type { Entry } from '../shard/log.ts';
+import {
+  type AckItem,
+  type Logged,
+  type Operation,
+  type Origin,
+  readOperation,
+} from './operation.ts';
+import { SeenSet } from './seen.ts';
+import { Session, type Subscription } from './session.ts';
+import { readSession, writeSession } from './session-codec.ts';
+
+/** Positions that a new connection may be sent before the next ASSIGN commits. */
+export const ASSIGN_AHEAD = 1024;
+
+/** A message that this shard's leader owes to all that match: an RX2, or a will that fired. */
+export interface Owed {
+  /** Log index of the entry that holds the message. */
+  readonly messageIndex: number;
+  readonly will: boolean;
+}
+
+/** What the leader wants to hear of while it applies. */
+export interface StateObserver {
+  onFilter(filter: string, added: boolean): void;
+  onQueued(session: Session): void;
+  onOwed(index: number, owed: Owed): void;
+  onEnded(session: Session): void;
+}
+
+export class ShardState implements ShardMachine {
+  readonly sessions = new Map<string, Session>();
+  /** Filters of persistent subscriptions with QoS ≥ 1: what the route of the shard is made of. */
+  readonly tree = new TopicTree<Subscription>();
+  readonly filters = new Map<string, number>();
+  /** Where the filters last changed: equal versions are equal sets of filters. */
+  routeVersion = '0';
+  /** Topic → log index of the retained message. */
+  readonly retained = new Map<string, number>();
+  readonly retainedTopics = new TopicIndex();
+  /** Sum of ticks: session age is counted in logged time, so an outage expires nobody. */
+  clockMs = 0;
+  readonly owed = new Map<number, Owed>();
+  readonly enqSeen = new SeenSet();
+  readonly retainSeen = new SeenSet();
+  readonly origins = new Map<string, Origin>();
+  observer: StateObserver | null = null;
+
+  /** Log indexes with more than one reference. */
+  readonly #multi = new Map<number, number>();
+  #freed: number[] = [];
+  #index = 0;
+  #number = '';
+
+  apply(entry: Entry, logged?: unknown): void {
+    const { operation, origin } =
+      (logged as Logged | undefined) ?? readOperation(new Reader(entry.operation));
+    this.#index = entry.index;
+    this.#number = `${entry.number.counter}.${entry.number.leader}`;
+    if (origin) this.#note(origin);
+    if (!this.#run(operation, entry.index)) this.#freed.push(entry.index);
+  }
+
+  #note(origin: Origin): void {
+    const held = this.origins.get(origin.node);
+    if (
+      !held ||
+      origin.bootEpoch > held.bootEpoch ||
+      (origin.bootEpoch === held.bootEpoch && origin.sequence > held.sequence)
+    )
+      this.origins.set(origin.node, origin);
+  }
+
+  /** @returns whether something refers to the entry from now on */
+  #run(op: Operation, index: number): boolean {
+    switch (op.type) {
+      case 'open':
+        return this.#open(op, index);
+      case 'close':
+        this.#close(op, index);
+        return false;
+      case 'sub':
+        this.#subscribe(op, index);
+        return false;
+      case 'unsub':
+        this.#unsubscribe(op);
+        return false;
+      case 'enq':
+        return this.#enqueue(op, index);
+      case 'retained-done':
+        this.#retainedDone(op);
+        return false;
+      case 'ack':
+        for (const item of op.items) this.#acknowledge(item);
+        return false;
+      case 'assign':
+        this.#assign(op);
+        return false;
+      case 'rx2':
+        return this.#receive(op, index);
+      case 'rx2done': {
+        const s = this.#current(op.clientId, op.epoch);
+        s?.rx2?.delete(op.packetId);
+        if (s?.rx2?.size === 0) s.rx2 = null;
+        return false;
+      }
+      case 'enqd':
+        for (const i of op.indexes) this.#settleOwed(i);
+        return false;
+      case 'will': {
+        const s = this.sessions.get(op.clientId);
+        if (s?.birth === op.birth && s.willIndex !== 0 && !s.connected) this.#fireWill(s, index);
+        return false;
+      }
+      case 'retain':
+        return this.#retain(op, index);
+      case 'tick':
+        this.clockMs += op.elapsedMs;
+        return false;
+      case 'expire': {
+        const s = this.sessions.get(op.clientId);
+        if (s?.birth === op.birth && !s.connected) this.#end(s, index);
+        return false;
+      }
+    }
+  }
+
+  #current(clientId: string, epoch: number): Session | null {
+    const s = this.sessions.get(clientId);
+    return s?.epoch === epoch ? s : null;
+  }
+
+  // ---- sessions --------------------------------------------------------------------------------
+
+  #open(op: Operation & { type: 'open' }, index: number): boolean {
+    let s = this.sessions.get(op.clientId);
+    if (s) this.#takeOver(s, op, index);
+    if (s && (op.cleanStart || !s.persistent)) {
+      this.#end(s, index);
+      s = undefined;
+    }
+    const present = s !== undefined;
+    if (!s) {
+      s = new Session(op.clientId, index);
+      this.sessions.set(op.clientId, s);
+    }
+    s.epoch = index;
+    s.gateway = op.gateway;
+    s.gatewayEpoch = op.gatewayEpoch;
+    s.connection = op.connection;
+    s.present = present;
+    s.version = op.version;
+    s.expirySeconds = op.expirySeconds;
+    s.expiresAtMs = 0;
+    s.retaining = 0;
+    s.dupBelow = Math.min(s.mark, s.tail, op.sentUpto >= 0 ? op.sentUpto : s.tail);
+    s.mark = s.tail + ASSIGN_AHEAD;
+    if (!op.will) return false;
+    s.willIndex = index;
+    s.willDelayMs = op.will.delaySeconds * 1000;
+    return true;
+  }
+
+  /**
+   * The will of the connection or pause before: a resume within the delay cancels it; otherwise it is
+   * sent [MQTT-3.1.3-9, §3.1.3.2.2].
+   */
+  #takeOver(s: Session, op: Operation & { type: 'open' }, index: number): void {
+    if (s.willIndex === 0) return;
+    const resumes = !op.cleanStart && s.persistent && s.willDelayMs > 0;
+    if (resumes) this.#dropWill(s);
+    else this.#fireWill(s, index);
+  }
+
+  #close(op: Operation & { type: 'close' }, index: number): void {
+    const s = this.#current(op.clientId, op.epoch);
+    if (!s?.connected) return;
+    s.connection = 0;
+    s.gateway = '';
+    if (op.sentUpto >= 0) s.mark = Math.min(s.mark, Math.max(op.sentUpto, s.dupBelow));
+    if (op.expirySeconds >= 0) s.expirySeconds = op.expirySeconds;
+    if (s.willIndex !== 0) {
+      if (!op.abnormal) this.#dropWill(s);
+      else if (s.willDelayMs === 0 || !s.persistent) this.#fireWill(s, index);
+      else s.willAtMs = this.clockMs + s.willDelayMs;
+    }
+    if (!s.persistent) this.#end(s, index);
+    else if (s.expirySeconds !== 0xffffffff) s.expiresAtMs = this.clockMs + s.expirySeconds * 1000;
+  }
+
+  /** The session is over: its will is sent if pending, everything it refers to is released. */
+  #end(s: Session, index: number): void {
+    if (s.willIndex !== 0) this.#fireWill(s, index);
+    for (const ref of s.refs()) if (ref !== 0) this.#release(ref);
+    for (const sub of s.subscriptions?.values() ?? []) this.#forget(sub);
+    this.sessions.delete(s.clientId);
+    this.observer?.onEnded(s);
+  }
+
+  #dropWill(s: Session): void {
+    this.#release(s.willIndex);
+    s.willIndex = 0;
+    s.willAtMs = 0;
+  }
+
+  /** From now on the shard's leader owes the Will Message; `index` gives it its identity. */
+  #fireWill(s: Session, index: number): void {
+    // Two wills may fire in one entry only if a session ends that has one: it has but one.
+    this.#owe(index, { messageIndex: s.willIndex, will: true });
+    s.willIndex = 0;
+    s.willAtMs = 0;
+  }
+
+  #owe(index: number, owed: Owed): void {
+    this.owed.set(index, owed);
+    this.observer?.onOwed(index, owed);
+  }
+
+  #settleOwed(index: number): void {
+    const owed = this.owed.get(index);
+    if (!owed) return;
+    this.owed.delete(index);
+    this.#release(owed.messageIndex);
+  }
+
+  // ---- subscriptions ---------------------------------------------------------------------------
+
+  #subscribe(op: Operation & { type: 'sub' }, index: number): void {
+    const s = this.#current(op.clientId, op.epoch);
+    if (!s) return;
+    s.subscriptions ??= new Map();
+    s.retainingFilters = [];
+    for (const request of op.subscriptions) {
+      const old = s.subscriptions.get(request.filter);
+      const sub: Subscription = { ...request, session: s };
+      // Add before remove, so that a replaced subscription never leaves the route.
+      s.subscriptions.set(request.filter, sub);
+      if (sub.qos > 0) this.#remember(sub);
+      if (old) this.#forget(old);
+      if (request.retainHandling === 0 || (request.retainHandling === 1 && !old))
+        s.retainingFilters.push(request.filter);
+    }
+    s.retaining = s.retainingFilters.length > 0 ? index : 0;
+    s.retainingAfter = '';
+  }
+
+  #unsubscribe(op: Operation & { type: 'unsub' }): void {
+    const s = this.#current(op.clientId, op.epoch);
+    for (const filter of op.filters) {
+      const sub = s?.subscriptions?.get(filter);
+      if (!s || !sub) continue;
+      s.subscriptions!.delete(filter);
+      this.#forget(sub);
+    }
+    if (s?.subscriptions?.size === 0) s.subscriptions = null;
+  }
+
+  #remember(sub: Subscription): void {
+    this.tree.add(sub.filter, sub);
+    const count = this.filters.get(sub.filter) ?? 0;
+    this.filters.set(sub.filter, count + 1);
+    if (count === 0) this.#routeChanged(sub.filter, true);
+  }
+
+  #forget(sub: Subscription): void {
+    if (sub.qos === 0) return;
+    this.tree.remove(sub.filter, sub);
+    const count = (this.filters.get(sub.filter) ?? 1) - 1;
+    if (count > 0) {
+      this.filters.set(sub.filter, count);
+      return;
+    }
+    this.filters.delete(sub.filter);
+    this.#routeChanged(sub.filter, false);
+  }
+
+  #routeChanged(filter: string, added: boolean): void {
+    this.routeVersion = `${this.#number}.${this.#index}`;
+    this.observer?.onFilter(filter, added);
+  }
+
+  // ---- queues ----------------------------------------------------------------------------------
+
+  #enqueue(op: Operation & { type: 'enq' }, index: number): boolean {
+    if (op.rx2) this.enqSeen.add(op.rx2);
+    let references = 0;
+    for (const target of op.targets) {
+      const s = this.sessions.get(target.clientId);
+      if (s?.birth !== target.birth) continue;
+      s.push(index);
+      references++;
+      if (op.retained) s.retainingAfter = op.message.topic;
+      this.observer?.onQueued(s);
+    }
+    if (references > 1) this.#multi.set(index, references);
+    return references > 0;
+  }
+
+  #retainedDone(op: Operation & { type: 'retained-done' }): void {
+    const s = this.sessions.get(op.clientId);
+    if (s?.birth !== op.birth || s.retaining !== op.index) return;
+    s.retaining = 0;
+    s.retainingFilters = [];
+    s.retainingAfter = '';
+  }
+
+  #acknowledge(item: AckItem): void {
+    const s = this.#current(item.clientId, item.epoch);
+    if (!s) return;
+    if (item.kind === 'rel') {
+      if (s.refAt(item.position) === 0) return;
+      s.rel ??= new Set();
+      s.rel.add(item.position);
+      return;
+    }
+    const ref = s.settle(item.position);
+    if (ref !== 0) this.#release(ref);
+    if (s.rel?.size === 0) s.rel = null;
+  }
+
+  #assign(op: Operation & { type: 'assign' }): void {
+    const s = this.#current(op.clientId, op.epoch);
+    if (s && op.upto > s.mark) s.mark = op.upto;
+  }
+
+  // ---- QoS 2 from clients, retained messages ---------------------------------------------------
+
+  #receive(op: Operation & { type: 'rx2' }, index: number): boolean {
+    const s = this.#current(op.clientId, op.epoch);
+    if (!s || s.rx2?.has(op.packetId)) return false;
+    s.rx2 ??= new Map();
+    s.rx2.set(op.packetId, index);
+    this.#owe(index, { messageIndex: index, will: false });
+    return true;
+  }
+
+  #retain(op: Operation & { type: 'retain' }, index: number): boolean {
+    if (op.rx2) this.retainSeen.add(op.rx2);
+    const { topic, payload } = op.message;
+    const old = this.retained.get(topic);
+    if (old !== undefined) this.#release(old);
+    if (payload.length === 0) {
+      if (old !== undefined) {
+        this.retained.delete(topic);
+        this.retainedTopics.delete(topic);
+      }
+      return false;
+    }
+    if (old === undefined) this.retainedTopics.add(topic);
+    this.retained.set(topic, index);
+    return true;
+  }
+
+  #release(index: number): void {
+    const count = this.#multi.get(index);
+    if (count === undefined) {
+      this.#freed.push(index);
+    } else if (count > 2) {
+      this.#multi.set(index, count - 1);
+    } else {
+      this.#multi.delete(index);
+    }
+  }
+
+  // ---- ShardMachine ----------------------------------------------------------------------------
+
+  takeFreed(): number[] {
+    const freed = this.#freed;
+    this.#freed = [];
+    return freed;
+  }
+
+  *#references(): Generator<number> {
+    for (const s of this.sessions.values()) {
+      for (const ref of s.refs()) if (ref !== 0) yield ref;
+      if (s.willIndex !== 0) yield s.willIndex;
+    }
+    yield* this.retained.values();
+    for (const owed of this.owed.values()) yield owed.messageIndex;
+  }
+
+  liveIndexes(): number[] {
+    return [...new Set(this.#references())].sort((a, b) => a - b);
+  }
+
+  encode(): Uint8Array {
+    const w = new Writer(4096);
+    w.varint(this.#index);
+    w.str(this.routeVersion);
+    w.varint(this.clockMs);
+    w.list([...this.sessions.values()], writeSession);
+    w.list([...this.retained], (o, [topic, index]) => {
+      o.str(topic);
+      o.varint(index);
+    });
+    w.list([...this.owed], (o, [index, owed]) => {
+      o.varint(index);
+      o.varint(owed.messageIndex);
+      o.bool(owed.will);
+    });
+    this.enqSeen.write(w);
+    this.retainSeen.write(w);
+    w.list([...this.origins.values()], (o, origin) => {
+      o.str(origin.node);
+      o.varint(origin.bootEpoch);
+      o.varint(origin.sequence);
+    });
+    return w.take();
+  }
+
+  restore(state: Uint8Array): void {
+    this.reset();
+    const r = new Reader(state);
+    this.#index = r.varint();
+    const routeVersion = r.str();
+    this.clockMs = r.varint();
+    for (const s of r.list(readSession)) {
+      this.sessions.set(s.clientId, s);
+      for (const sub of s.subscriptions?.values() ?? []) if (sub.qos > 0) this.#remember(sub);
+    }
+    this.routeVersion = routeVersion;
+    for (const [topic, index] of r.list((i) => [i.str(), i.varint()] as const)) {
+      this.retained.set(topic, index);
+      this.retainedTopics.add(topic);
+    }
+    for (const [index, owed] of r.list(
+      (i) => [i.varint(), { messageIndex: i.varint(), will: i.bool() }] as const,
+    ))
+      this.owed.set(index, owed);
+    this.enqSeen.read(r);
+    this.retainSeen.read(r);
+    for (const origin of r.list((i) => ({
+      node: i.str(),
+      bootEpoch: i.varint(),
+      sequence: i.varint(),
+    })))
+      this.origins.set(origin.node, origin);
+    this.#countReferences();
+  }
+
+  #countReferences(): void {
+    const once = new Set<number>();
+    for (const index of this.#references()) {
+      if (once.has(index)) this.#multi.set(index, (this.#multi.get(index) ?? 1) + 1);
+      else once.add(index);
+    }
+  }
+
+  reset(): void {
+    this.sessions.clear();
+    this.tree.clear();
+    this.filters.clear();
+    this.routeVersion = '0';
+    this.retained.clear();
+    this.retainedTopics.clear();
+    this.clockMs = 0;
+    this.owed.clear();
+    this.enqSeen.clear();
+    this.retainSeen.clear();
+    this.origins.clear();
+    this.#multi.clear();
+    this.#freed = [];
+    this.#index = 0;
+  }
+}

@@ -1,0 +1,388 @@
+/**
+ * The state of one copy of one shard and its steady path: append, acknowledge, commit, checkpoint.
+ *
+ * What is durable before what leaves: a promise, an installation and an acknowledgement are sent from
+ * `onDurable`; a leader counts its own copy only when durable. Everything else may leave at once.
+ *
+ * ```
+ *             promise to another                    all active installed, quorum recorded
+ *   follower ◀──────────────────── candidate ─────────────────────────────▶ leader
+ *      │  leader silent or ended, or handed over ▲   ▲ member silent, caught up or moved │
+ *      └─────────────────────────────────────────┘   └─────────────────────────────────┘
+ * ```
+ */
+import { crc32c, Writer } from '../bytes.ts';
+import type { ReplicaHost, ShardMachine } from './host.ts';
+import { checkpointKey, entryKey, hardKey } from './keys.ts';
+import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
+import type { ShardMessage } from './message.ts';
+import type { Formation, Receiving, Sync } from './procedures.ts';
+import {
+  type CopyId,
+  compareNumbers,
+  NO_NUMBER,
+  NO_VIEW,
+  sameNumber,
+  type View,
+  type ViewNumber,
+  writeNumber,
+  writeView,
+} from './view.ts';
+
+/** Bytes of entries in one append. What is left goes in the next. */
+export const APPEND_BYTES_MAX = 1024 * 1024;
+const HARD_VERSION = 1;
+const CHECKPOINT_VERSION = 1;
+const writer = new Writer(4096);
+
+export type Role = 'follower' | 'candidate' | 'leader';
+
+/** State at `index`, encoded when that was the end of the log; written once it is committed. */
+interface PendingCheckpoint {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly deletes: readonly number[];
+  readonly kept: number[];
+}
+
+export abstract class Copy {
+  readonly shard: number;
+  readonly host: ReplicaHost;
+  readonly machine: ShardMachine;
+  readonly log = new Log();
+
+  promised: ViewNumber = NO_NUMBER;
+  view: View = NO_VIEW;
+  /** The newest established view heard of, from its leader. */
+  known: ViewNumber = NO_NUMBER;
+  /** False while the log is being replaced by a snapshot, or was found corrupt. */
+  valid = true;
+  /** True while the machine is rebuilt from disk. */
+  loading = false;
+  role: Role = 'follower';
+  commit = 0;
+  /** Last index durable here. */
+  durable = 0;
+  /** Last index applied to the machine. */
+  applied = 0;
+
+  formation: Formation | null = null;
+  /** Highest counter seen in a refusal. */
+  counterSeen = 0;
+  retryAtMs = 0;
+  leaderlessSinceMs = 0;
+  establishedAtMs = 0;
+  handingOver: { to: CopyId; deadlineMs: number; sent: boolean } | null = null;
+  syncs = new Map<CopyId, Sync>();
+  receiving: Receiving | null = null;
+
+  /** Leader: last durable index of each other active copy, and last index sent to it. */
+  readonly match = new Map<CopyId, number>();
+  readonly sent = new Map<CopyId, number>();
+  commitSent = 0;
+
+  checkpointIndex = 0;
+  /** Freed entries above tailStart, still on disk for copies that return. */
+  kept: number[] = [];
+  #pending: PendingCheckpoint | null = null;
+
+  constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
+    this.shard = shard;
+    this.host = host;
+    this.machine = machine;
+  }
+
+  get self(): CopyId {
+    return this.host.self;
+  }
+
+  /** Established leader that takes operations now. */
+  get canPropose(): boolean {
+    return this.role === 'leader' && this.handingOver === null;
+  }
+
+  isActive(id: CopyId): boolean {
+    return this.view.active.includes(id);
+  }
+
+  /** View 1, formed by the founder alone. */
+  found(): void {
+    const number = { counter: 1, leader: this.self, bootEpoch: this.host.bootEpoch };
+    this.promised = number;
+    this.view = { number, voters: [this.self], oldVoters: [], active: [this.self], startIndex: 0 };
+    this.putHard();
+  }
+
+  // ---- the steady path -------------------------------------------------------------------------
+
+  /**
+   * Appends an operation and applies it. Only while {@link canPropose}.
+   * @returns the entry's index; it counts once `commit` has reached it
+   */
+  propose(hlc: number, writeOperation: (w: Writer) => void, operation: unknown): number {
+    const entry = encodeEntry(this.log.end + 1, this.view.number, hlc, writeOperation);
+    this.store(entry);
+    this.machine.apply(entry, operation);
+    this.applied = entry.index;
+    this.host.dirty(this.shard);
+    return entry.index;
+  }
+
+  /** Log, memory and this turn's batch; not the machine. */
+  store(entry: Entry): void {
+    this.log.append(entry);
+    this.host.put(entryKey(this.shard, entry.index), entry.bytes);
+  }
+
+  /** Stores and applies entries received; those held already are skipped. */
+  accept(records: readonly Uint8Array[]): void {
+    for (const bytes of records) {
+      const entry = decodeEntry(bytes);
+      if (entry.index <= this.log.end) continue;
+      this.store(entry);
+      if (!this.loading) {
+        this.machine.apply(entry);
+        this.applied = entry.index;
+      }
+    }
+  }
+
+  /** End of turn: sends what was appended to the active copies and counts it when durable. */
+  flush(): void {
+    if (this.role !== 'leader') return;
+    const end = this.log.end;
+    for (const id of this.view.active) if (id !== this.self) this.#sendAppend(id);
+    if (this.durable < end) {
+      const number = this.view.number;
+      this.host.onDurable(() => {
+        if (this.role !== 'leader' || !sameNumber(number, this.view.number)) return;
+        if (end > this.durable) this.durable = end;
+        this.advance();
+      });
+    }
+  }
+
+  #sendAppend(id: CopyId): void {
+    let sent = this.sent.get(id) ?? this.view.startIndex;
+    while (sent < this.log.end) {
+      const entries: Uint8Array[] = [];
+      let bytes = 0;
+      const prev = sent;
+      while (sent < this.log.end && bytes < APPEND_BYTES_MAX) {
+        const entry = this.log.get(sent + 1);
+        if (!entry) break;
+        entries.push(entry.bytes);
+        bytes += entry.bytes.length;
+        sent++;
+      }
+      if (entries.length === 0) {
+        // Older than memory: the copy lags so far that it is caught up as a learner instead.
+        this.host.trace('append-too-far');
+        this.lagging.add(id);
+        return;
+      }
+      this.sent.set(id, sent);
+      this.host.trace('append');
+      this.host.send(id, this.shard, {
+        type: 'append',
+        number: this.view.number,
+        prev,
+        commit: this.commit,
+        entries,
+      });
+    }
+  }
+
+  /** Active copies whose missing entries have left memory: dropped at the next maintenance. */
+  readonly lagging = new Set<CopyId>();
+
+  /** Commits what every active copy has made durable. */
+  advance(): void {
+    let index = this.durable;
+    for (const id of this.view.active) {
+      if (id === this.self) continue;
+      const at = this.match.get(id) ?? 0;
+      if (at < index) index = at;
+    }
+    if (index > this.commit) {
+      this.commit = index;
+      this.writeCheckpoint();
+      this.host.onCommitted(this.shard);
+    }
+  }
+
+  onAppend(from: CopyId, m: ShardMessage & { type: 'append' }): void {
+    if (!sameNumber(m.number, this.promised) || !sameNumber(m.number, this.view.number)) {
+      if (compareNumbers(this.promised, m.number) > 0) this.refuse(from, m.number);
+      return;
+    }
+    if (m.prev > this.log.end) {
+      // A gap: the leader goes on from what is here.
+      this.host.send(from, this.shard, { type: 'appended', number: m.number, index: this.durable });
+      return;
+    }
+    this.accept(m.entries);
+    const end = this.log.end;
+    this.learnCommit(m.commit);
+    if (m.entries.length === 0) return;
+    this.host.onDurable(() => {
+      if (end > this.durable) this.durable = end;
+      if (sameNumber(m.number, this.promised))
+        this.host.send(from, this.shard, { type: 'appended', number: m.number, index: end });
+    });
+  }
+
+  onAppended(from: CopyId, m: ShardMessage & { type: 'appended' }): void {
+    if (this.role !== 'leader' || !sameNumber(m.number, this.view.number)) return;
+    const before = this.match.get(from) ?? 0;
+    if (m.index > before) {
+      this.match.set(from, m.index);
+      this.advance();
+    } else if (m.index < (this.sent.get(from) ?? 0) && m.index === before) {
+      this.sent.set(from, m.index);
+      this.host.dirty(this.shard);
+    }
+  }
+
+  learnCommit(commit: number): void {
+    const to = Math.min(commit, this.log.end);
+    if (to > this.commit) {
+      this.commit = to;
+      this.writeCheckpoint();
+    }
+  }
+
+  refuse(from: CopyId, number: ViewNumber): void {
+    this.host.send(from, this.shard, { type: 'refused', number, promised: this.promised });
+  }
+
+  /** Followers learn of the last commit without waiting for the next append. */
+  announceCommit(): void {
+    this.commitSent = this.commit;
+    for (const id of this.view.active) {
+      if (id === this.self || !this.host.heard(id)) continue;
+      this.host.send(id, this.shard, {
+        type: 'append',
+        number: this.view.number,
+        prev: this.sent.get(id) ?? this.view.startIndex,
+        commit: this.commit,
+        entries: [],
+      });
+    }
+  }
+
+  /** The link to a peer is new: what was in flight on the old one is sent again. */
+  onLinkUp(id: CopyId): void {
+    if (this.role === 'leader' && this.view.active.includes(id)) {
+      this.sent.set(id, Math.max(this.match.get(id) ?? 0, this.view.startIndex));
+      this.host.dirty(this.shard);
+    }
+    this.syncs.delete(id);
+    // What was said on the old link may be lost, and a lease must not outlive this promise.
+    if (this.view.number.leader === id && compareNumbers(this.promised, this.view.number) > 0)
+      this.refuse(id, this.view.number);
+  }
+
+  becomeFollower(): void {
+    const was = this.role;
+    this.role = 'follower';
+    this.handingOver = null;
+    this.syncs.clear();
+    this.leaderlessSinceMs = 0;
+    if (was !== 'follower') this.host.onDeposed(this.shard);
+  }
+
+  /** Rebuilds the machine from disk; see recovery.ts. */
+  protected abstract reload(): void;
+
+  // ---- durable state ---------------------------------------------------------------------------
+
+  putHard(): void {
+    writer.reset();
+    writer.u8(HARD_VERSION);
+    writer.u8(this.valid ? 1 : 0);
+    writeNumber(writer, this.promised);
+    writeView(writer, this.view);
+    writer.u32(crc32c(writer.peek()));
+    this.host.put(hardKey(this.shard), writer.take());
+  }
+
+  /** Drops entries after `index`; the machine is rebuilt if it had applied any of them. */
+  truncate(index: number): void {
+    if (index >= this.log.end) return;
+    this.host.trace('truncate');
+    for (let i = index + 1; i <= this.log.end; i++) this.host.put(entryKey(this.shard, i), null);
+    this.log.truncate(index);
+    if (this.durable > index) this.durable = index;
+    if (this.#pending && this.#pending.index > index) this.#pending = null;
+    if (this.applied > index || this.loading) {
+      this.loading = true;
+      this.host.onDurable(() => this.reload());
+    }
+  }
+
+  /** Encodes the state when enough has been appended since the last checkpoint. */
+  checkpoint(): void {
+    if (this.#pending || this.loading || !this.valid || this.applied !== this.log.end) return;
+    const index = this.log.end;
+    if (index - this.checkpointIndex < this.host.limits.checkpointEvery) return;
+    const tailStart = Math.max(this.log.tailStart, index - this.host.limits.tailKeep);
+    const deletes: number[] = [];
+    const kept: number[] = [];
+    for (const i of this.kept) (i <= tailStart ? deletes : kept).push(i);
+    for (const i of this.machine.takeFreed()) (i <= tailStart ? deletes : kept).push(i);
+    this.kept = [];
+    const bytes = encodeCheckpoint(this, index, tailStart, kept);
+    this.#pending = { index, bytes, deletes, kept };
+    this.writeCheckpoint();
+  }
+
+  /** Writes the pending checkpoint once what it covers is committed. */
+  writeCheckpoint(): void {
+    const p = this.#pending;
+    if (!p || p.index > this.commit) return;
+    this.#pending = null;
+    this.host.put(checkpointKey(this.shard), p.bytes);
+    for (const i of p.deletes) this.host.put(entryKey(this.shard, i), null);
+    this.kept = p.kept.concat(this.kept);
+    this.checkpointIndex = p.index;
+    this.log.tailStart = Math.max(this.log.tailStart, p.index - this.host.limits.tailKeep);
+    this.host.trace('checkpoint');
+  }
+
+  /** The log starts anew from a snapshot: no checkpoint of before may be written. */
+  dropPending(): void {
+    this.#pending = null;
+  }
+
+  forget(): void {
+    if (this.log.memCount < 64) return;
+    let upTo = this.log.end - 32;
+    if (this.role === 'leader') {
+      for (const id of this.view.active) {
+        if (id !== this.self) upTo = Math.min(upTo, this.match.get(id) ?? 0);
+      }
+      // A copy that stays behind is caught up from disk instead of holding memory.
+      upTo = Math.max(upTo, this.log.end - 8192);
+    }
+    this.log.forget(Math.min(upTo, this.durable, this.loading ? 0 : upTo));
+  }
+}
+
+export function encodeCheckpoint(
+  r: Copy,
+  index: number,
+  tailStart: number,
+  kept: readonly number[],
+): Uint8Array {
+  const state = r.machine.encode();
+  writer.reset();
+  writer.u8(CHECKPOINT_VERSION);
+  writer.varint(index);
+  writer.varint(tailStart);
+  writeTerms(writer, r.log.terms);
+  writer.list(kept, (o, i) => o.varint(i));
+  writer.bytes(state);
+  writer.u32(crc32c(writer.peek()));
+  return writer.take();
+}
