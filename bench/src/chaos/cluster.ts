@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ElasticBroker } from './broker-under-test.ts';
 import type { Target } from './client.ts';
-import { ManagedProcess, type Output, run } from './managed-process.ts';
+import { type Exit, ManagedProcess, type Output, run } from './managed-process.ts';
 import { freePort } from './ports.ts';
 
 export const SHOAL_BIN: string = fileURLToPath(
@@ -171,6 +171,14 @@ export class LocalCluster implements ElasticBroker {
     const killed = node.process?.kill(signal);
     node.ready = undefined;
     await killed;
+  }
+
+  /** Signals a node and says how its process ended. */
+  async end(name: string, signal: NodeJS.Signals): Promise<Exit> {
+    const node = this.#node(name);
+    if (!node.process) throw new Error(`${name} was never started`);
+    node.ready = undefined;
+    return node.process.kill(signal);
   }
 
   async add(): Promise<string> {
