@@ -6,6 +6,7 @@
  * `SHOAL_CLUSTER_REPLICAS`.
  */
 
+import { swimConfigSchema } from '@shoal/swim';
 import { z } from 'zod';
 import { parseAddress } from './address.ts';
 
@@ -220,9 +221,31 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
   }),
 });
 
-const swim = section('Failure detection.', {
+/** Ranges are those of the failure detector; its preset gives the defaults. */
+const swimShape = swimConfigSchema.shape;
+const byPreset = 'by the preset';
+
+const swim = section('Failure detection (SWIM). The same on every node.', {
   preset: key(z.enum(['lan', 'wan', 'test']).default('lan'), {
-    description: 'Set of SWIM timings: `lan` for one site, `wan` between sites.',
+    description:
+      'Timings: `lan` for one site, `wan` between sites, `test` for tests on one machine.',
+  }),
+  protocolPeriodMs: key(swimShape.protocolPeriodMs.unwrap().optional(), {
+    description: 'Time between two probes by one node.',
+    'x-default': byPreset,
+  }),
+  probeTimeoutMs: key(swimShape.probeTimeoutMs.unwrap().optional(), {
+    description: 'Wait for an answer before others are asked; at most half of the period.',
+    'x-default': byPreset,
+  }),
+  indirectProbes: key(swimShape.indirectProbes.unwrap().optional(), {
+    description: 'Nodes asked to probe one that does not answer.',
+    'x-default': byPreset,
+  }),
+  suspicionMult: key(swimShape.suspicionMult.unwrap().optional(), {
+    description:
+      'Shortest time from suspect to faulty, in protocol periods, times the logarithm of the member count.',
+    'x-default': byPreset,
   }),
 });
 

@@ -4,6 +4,7 @@ import {
   type ConfigInput,
   resolveConfig,
   resolveConfigWithOrigins,
+  swimSettings,
 } from './config.ts';
 import { configSections } from './config-schema.ts';
 
@@ -75,6 +76,15 @@ describe('resolveConfig', () => {
     assert.deepEqual(resolve({ env }).cluster.join, ['127.0.0.1:1', '[::1]:2']);
     const file = 'cluster: {join: ["n1:7700"]}';
     assert.deepEqual(resolve({ file }).cluster.join, ['n1:7700']);
+  });
+
+  it('gives the failure detector its preset with what is overridden', () => {
+    const lan = swimSettings(resolve().swim);
+    const wan = swimSettings(
+      resolve({ flags: { 'swim.preset': 'wan', 'swim.probeTimeoutMs': '700' } }).swim,
+    );
+    assert.ok(wan.protocolPeriodMs > lan.protocolPeriodMs);
+    assert.equal(wan.probeTimeoutMs, 700);
   });
 
   it('is frozen throughout', () => {
@@ -208,6 +218,7 @@ describe('resolveConfig refuses', () => {
       { 'cluster.listen': '0.0.0.0:7700' },
       { 'timings.silenceMs': '200', 'timings.heartbeatMs': '100' },
       { 'timings.routeLeaseMs': '300' },
+      { 'swim.protocolPeriodMs': '100', 'swim.probeTimeoutMs': '60' },
       { 'timings.replaceVoterAfterMs': '1000' },
     ]) {
       const { error } = problemsOf({}, { ...NEEDED, ...flags });

@@ -9,6 +9,7 @@
  * const config = resolveConfig({ env: process.env, flags: { 'node.name': 'a', 'data.dir': '/var/lib/shoal' } });
  */
 
+import { type SwimConfig, SwimError, swimConfig } from '@shoal/swim';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { isLoopback, parseAddress } from './address.ts';
@@ -100,6 +101,12 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
   if (first !== undefined) throw new ConfigError([first, ...rest]);
   if (config === undefined) throw new BrokerError('BROKER_ERR_INTERNAL', 'configuration');
   return { config: deepFreeze(config), origins: draft.allOrigins() };
+}
+
+/** The failure detector's settings: its preset with what `swim` overrides. */
+export function swimSettings({ preset, ...overrides }: Config['swim']): SwimConfig {
+  const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
+  return swimConfig(Object.fromEntries(given), preset);
 }
 
 const FILE_CHARACTERS_MAX = 1_048_576;
@@ -252,6 +259,12 @@ class Draft {
       const other = taken.get(address);
       if (other !== undefined) conflict(dotted, address, `is the address of ${other} too`);
       if (!address.endsWith(':0')) taken.set(address, dotted);
+    }
+    try {
+      swimSettings(config.swim);
+    } catch (error) {
+      if (!(error instanceof SwimError)) throw error;
+      conflict('swim', config.swim, error.message);
     }
     if (timings.silenceMs < 3 * timings.heartbeatMs) {
       conflict(

@@ -9,6 +9,7 @@ export {
   type ResolvedConfig,
   resolveConfig,
   resolveConfigWithOrigins,
+  swimSettings,
 } from './config.ts';
 export { configReference } from './config-reference.ts';
 export {

@@ -15,7 +15,6 @@ export const configFlags = {
     helpGroup: 'CONFIGURATION',
     multiple: true,
     multipleNonGreedy: true,
-    default: [],
   }),
   'node-name': Flags.string({
     description: 'Name of the node, unique in its cluster and kept for life. [required]',
@@ -66,7 +65,7 @@ export const configFlags = {
 
 export type ConfigFlags = {
   readonly config?: string | undefined;
-  readonly set: readonly string[];
+  readonly set?: readonly string[] | undefined;
 } & { readonly [flag: string]: string | readonly string[] | boolean | undefined };
 
 /** Flag → dotted key. A test compares it with the schema. */
@@ -97,7 +96,7 @@ export async function readConfigWithOrigins(flags: ConfigFlags): Promise<Resolve
     const value = flags[flag];
     if (typeof value === 'string' || Array.isArray(value)) values[key] = value;
   }
-  for (const setting of flags.set) {
+  for (const setting of flags.set ?? []) {
     const equals = setting.indexOf('=');
     const key = setting.slice(0, Math.max(0, equals));
     if (key === '') {
