@@ -1,0 +1,99 @@
+import { Actor, type ActorEnv } from './actors.ts';
+import type { ProtocolVersion } from './wire.ts';
+
+/**
+ * Publishes at random intervals with a window, hops now and then, and resends what was not
+ * acknowledged. In `settle` it publishes what {@link Publisher.epilogue} asks and finishes.
+ */
+export class Publisher extends Actor {
+  private readonly qos: readonly number[];
+  private readonly topics: readonly string[];
+  private readonly retainedTopics: readonly string[];
+  private epilogueLeft = 0;
+
+  constructor(
+    env: ActorEnv,
+    o: {
+      clientId: string;
+      version: ProtocolVersion;
+      persistent: boolean;
+      qos: readonly number[];
+      topics: readonly string[];
+      retainedTopics: readonly string[];
+    },
+  ) {
+    super(env, o);
+    this.qos = o.qos;
+    this.topics = o.topics;
+    this.retainedTopics = o.retainedTopics;
+  }
+
+  override unfinished(): string | undefined {
+    if (this.epilogueLeft > 0) return `${this.name} has ${this.epilogueLeft} messages to publish`;
+    const { size } = this.client.outbox;
+    return size > 0 ? `${this.name} has ${size} publishes unanswered` : undefined;
+  }
+
+  /** Publishes this many more, on the healed cluster. */
+  epilogue(count: number): void {
+    this.epilogueLeft += count;
+    if (this.client.connected) this.work();
+  }
+
+  protected override onConnected(): void {
+    this.work();
+    this.hopLater();
+  }
+
+  protected override onPhase(): void {
+    if (!this.client.connected) return;
+    this.work();
+    this.hopLater();
+  }
+
+  private hopLater(): void {
+    if (this.phase !== 'drill') return;
+    this.afterTurn(this.around(this.env.workload.stayMs * 2), () => {
+      if (this.phase !== 'drill') return;
+      const how = this.random.next();
+      if (how < 0.4) {
+        this.turn += 1;
+        this.client.disconnect();
+        this.onClosed();
+      } else if (how < 0.8) this.client.breakConnection(this.random.chance(0.3));
+      else this.connect();
+    });
+  }
+
+  private work(): void {
+    const { turn } = this;
+    const next = () => {
+      if (this.turn !== turn) return;
+      if (this.phase === 'drill') {
+        this.publish();
+        this.client.env.scheduler.after(this.around(this.env.workload.publishEveryMs), next);
+      } else if (this.phase === 'settle' && this.epilogueLeft > 0) {
+        if (this.publish()) this.epilogueLeft -= 1;
+        this.client.env.scheduler.after(10, next);
+      }
+    };
+    next();
+  }
+
+  private publish(): boolean {
+    const { outbox } = this.client;
+    if (outbox.size >= this.env.workload.window) return false;
+    const retain =
+      this.retainedTopics.length > 0 && this.random.chance(this.env.workload.retainChance);
+    const qos = this.random.pick(this.qos);
+    const { paddingMax } = this.env.workload;
+    return outbox.publish({
+      topic: this.random.pick(retain ? this.retainedTopics : this.topics),
+      // What a retained QoS 0 write may be in the end nobody can say.
+      qos: retain ? Math.max(1, qos) : qos,
+      retain,
+      deletion: retain && this.random.chance(0.15),
+      padding: paddingMax === 0 ? 0 : this.random.int(0, paddingMax),
+    });
+  }
+}

@@ -1,0 +1,93 @@
+import { Actor, type ActorEnv } from './actors.ts';
+import type { ProtocolVersion } from './wire.ts';
+
+/** Connects with a Will and ends: with DISCONNECT 0x00, with 0x04, abnormally, or by takeover. */
+export class Willer extends Actor {
+  private readonly delaySeconds: number;
+
+  constructor(
+    env: ActorEnv,
+    o: { clientId: string; version: ProtocolVersion; persistent: boolean; delaySeconds: number },
+  ) {
+    super(env, o);
+    this.delaySeconds = o.version === 5 ? o.delaySeconds : 0;
+  }
+
+  override start(): void {
+    // Wills count only once the witness is subscribed, so nothing happens before the drill.
+  }
+
+  override unfinished(): string | undefined {
+    if (this.client.connection === undefined || this.client.connection.goneAtMs !== undefined) {
+      return undefined;
+    }
+    return `${this.name} is still connected`;
+  }
+
+  protected override onPhase(): void {
+    if (this.phase === 'drill') this.reconnectAfter(this.random.next() * 500);
+    else if (this.phase === 'settle') {
+      this.turn += 1;
+      if (this.client.connected) this.client.disconnect();
+      else this.client.breakConnection(false);
+      this.turn += 1;
+    }
+  }
+
+  protected override onClosed(): void {
+    if (this.phase === 'drill') this.reconnectAfter(this.around(this.env.workload.awayMs));
+  }
+
+  protected override connect(): void {
+    this.turn += 1;
+    this.client.connect(this.pickNode(), {
+      will: { topic: `w/${this.name}`, qos: 2, delaySeconds: this.delaySeconds },
+    });
+  }
+
+  protected override onConnected(): void {
+    this.afterTurn(this.around(this.env.workload.stayMs), () => this.end());
+  }
+
+  private end(): void {
+    const how = this.random.next();
+    if (how < 0.4) {
+      this.turn += 1;
+      this.client.disconnect(how < 0.3 ? 0 : 4);
+      this.onClosed();
+    } else if (how < 0.9) this.client.breakConnection(how > 0.7);
+    else this.connect();
+  }
+}
+
+/**
+ * One of two devices with the same Client Identifier: connects now and then, whoever holds it.
+ * Sessions end with their connections; only who is connected matters.
+ */
+export class Twin extends Actor {
+  constructor(env: ActorEnv, o: { clientId: string; device: string; version: ProtocolVersion }) {
+    super(env, {
+      clientId: o.clientId,
+      name: `${o.clientId}${o.device}`,
+      persistent: false,
+      version: o.version,
+    });
+  }
+
+  override unfinished(): string | undefined {
+    return undefined;
+  }
+
+  protected override onConnected(): void {
+    this.client.subscribe([{ filter: `t/${this.name}`, qos: 1 }]);
+  }
+
+  /** Whoever lost comes back after a while, so that the two do not chase each other. */
+  protected override onClosed(): void {
+    if (this.phase === 'drill') this.reconnectAfter(this.around(1500));
+  }
+
+  protected override onPhase(): void {
+    if (this.phase === 'drill' && !this.client.connected) this.reconnectAfter(this.around(500));
+  }
+}

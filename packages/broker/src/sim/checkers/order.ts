@@ -1,0 +1,34 @@
+import type { Delivery, Session } from '../history.ts';
+import { Checker } from './checker.ts';
+
+/**
+ * Invariant 7: per publisher, topic and QoS, the first deliveries to a session are in the order of
+ * publishing [MQTT-4.6.0].
+ *
+ * The publisher's order is that of one session for QoS 1 and 2, and of one connection for QoS 0 and
+ * for sessions that end with it.
+ */
+export class Order extends Checker {
+  readonly invariant = '7 order';
+  private readonly last = new Map<Session, Map<string, { sequence: number; id: number }>>();
+
+  override onDelivered(delivery: Delivery, first: boolean): void {
+    const { message, session } = delivery;
+    if (message === undefined || message.kind === 'will' || delivery.retain || !first) return;
+    let streams = this.last.get(session);
+    if (streams === undefined) {
+      streams = new Map();
+      this.last.set(session, streams);
+    }
+    const stream = `${message.domain} ${message.topic} ${message.qos}`;
+    const last = streams.get(stream);
+    if (last !== undefined && last.sequence > message.sequence) {
+      this.fail(
+        `${session.client}/${session.generation} got #${message.id} (${stream}, number ` +
+          `${message.sequence}) for the first time after #${last.id} (number ${last.sequence})`,
+      );
+      return;
+    }
+    streams.set(stream, { sequence: message.sequence, id: message.id });
+  }
+}

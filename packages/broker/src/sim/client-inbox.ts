@@ -1,0 +1,131 @@
+import type { ClientCore } from './client-port.ts';
+import type { Delivery } from './history.ts';
+import { encodeAck, type ServerPacket } from './wire.ts';
+
+/** An acknowledgement that waits for its turn. */
+interface PendingAck {
+  readonly type: 'puback' | 'pubrec' | 'pubcomp';
+  readonly packetId: number;
+  readonly dueMs: number;
+}
+
+/** What a client receives, and the acknowledgements it owes; survives connections. */
+export class ClientInbox {
+  /** Acknowledges at once, as when the drill is over. */
+  prompt = false;
+  private readonly client: ClientCore;
+  /** QoS 2 exchanges open at the receiver: identifier → message. */
+  private readonly receiving = new Map<number, number | undefined>();
+  private acks: PendingAck[] = [];
+  private scheduled = false;
+  private epoch = 0;
+
+  constructor(client: ClientCore) {
+    this.client = client;
+  }
+
+  /** QoS 2 messages received and not yet released by the broker. */
+  get open(): number {
+    return this.receiving.size + this.acks.length;
+  }
+
+  onPublish(packet: ServerPacket & { type: 'publish' }): void {
+    const { client } = this;
+    const { connection, session } = client;
+    if (connection === undefined || session === undefined) return;
+    const message = this.recognise(packet);
+    const delivery: Delivery = {
+      connection,
+      session,
+      message,
+      topic: packet.topic,
+      qos: packet.qos,
+      retain: packet.retain,
+      dup: packet.dup,
+      packetId: packet.packetId,
+      atMs: client.nowMs,
+    };
+    const flags = `${packet.dup ? ' dup' : ''}${packet.retain ? ' retained' : ''}`;
+    client.say(
+      `gets #${message?.id ?? '-'} ${packet.topic} QoS ${packet.qos} id ${packet.packetId}${flags}`,
+    );
+    client.env.history.arrived(delivery);
+    if (packet.qos === 2) {
+      // Method A of figure 4.3: given to the application at once, remembered until PUBREL.
+      if (!this.receiving.has(packet.packetId)) {
+        this.receiving.set(packet.packetId, message?.id);
+        client.env.history.delivered(delivery);
+      } else if (this.receiving.get(packet.packetId) !== message?.id) {
+        client.env.history.fail(
+          '5 packet identifiers',
+          `${client.name}: #${message?.id} arrived under identifier ${packet.packetId}, whose ` +
+            `exchange for #${this.receiving.get(packet.packetId)} is not over: lost as a duplicate`,
+        );
+      }
+      this.acknowledge('pubrec', packet.packetId);
+      return;
+    }
+    client.env.history.delivered(delivery);
+    if (packet.qos === 1) this.acknowledge('puback', packet.packetId);
+  }
+
+  onPubrel(packetId: number): void {
+    this.receiving.delete(packetId);
+    this.acknowledge('pubcomp', packetId);
+  }
+
+  connectionBegan(): void {
+    this.epoch += 1;
+  }
+
+  /** Acknowledgements not sent are not owed any more: the broker sends again what needs one. */
+  connectionEnded(): void {
+    this.acks = [];
+    this.epoch += 1;
+    this.scheduled = false;
+  }
+
+  clear(): void {
+    this.receiving.clear();
+    this.acks = [];
+  }
+
+  private recognise(packet: ServerPacket & { type: 'publish' }) {
+    if (packet.payload === '') return undefined;
+    const { history } = this.client.env;
+    const id = Number(/^#(\d+) \.*$/.exec(packet.payload)?.[1] ?? Number.NaN);
+    const message = history.messages[id];
+    if (message === undefined || message.topic !== packet.topic || message.deletion) {
+      history.fail('MQTT', `${this.client.name}: an unknown message on ${packet.topic}`);
+      return undefined;
+    }
+    return message;
+  }
+
+  private acknowledge(type: PendingAck['type'], packetId: number): void {
+    const { random, scheduler } = this.client.env;
+    const delayMs = this.prompt ? 0 : random.next() ** 2 * this.client.options.ackDelayMs;
+    this.acks.push({ type, packetId, dueMs: scheduler.nowMs + delayMs });
+    this.next();
+  }
+
+  /** Sends the first acknowledgement when it is due: they keep the order of arrival [MQTT-4.6.0-2]. */
+  private next(): void {
+    if (this.scheduled) return;
+    const first = this.acks[0];
+    if (first === undefined) return;
+    this.scheduled = true;
+    const { epoch } = this;
+    this.client.env.scheduler.at(first.dueMs, () => {
+      if (this.epoch !== epoch) return;
+      this.scheduled = false;
+      const nowMs = this.client.nowMs;
+      while (this.acks[0] !== undefined && this.acks[0].dueMs <= nowMs) {
+        const ack = this.acks.shift()!;
+        this.client.say(`${ack.type.toUpperCase()} ${ack.packetId}`);
+        this.client.send(encodeAck(ack.type, ack.packetId));
+      }
+      this.next();
+    });
+  }
+}

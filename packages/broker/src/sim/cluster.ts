@@ -1,0 +1,176 @@
+import { type SwimConfig, swimConfig } from '@shoal/swim';
+import type { Prng, Scheduler } from '@shoal/swim/sim';
+import type { World } from './checkers/checker.ts';
+import type { CoreFactory } from './core-port.ts';
+import { SimDisk } from './disk.ts';
+import type { History } from './history.ts';
+import { SimLinks } from './links.ts';
+import { SimNetwork } from './network.ts';
+import type { SimOptions } from './options.ts';
+import { addressOf, type ProcessEnv, SimProcess } from './process.ts';
+import type { Transcript } from './transcript.ts';
+
+/** One machine: its disk outlives its processes. */
+interface Machine {
+  readonly name: string;
+  disk: SimDisk;
+  readonly clock: { skewMs: number; rate: number };
+  process: SimProcess | undefined;
+}
+
+/** The machines, their wires, and who lives on them. */
+export class SimCluster {
+  readonly network: SimNetwork;
+  readonly links: SimLinks;
+  readonly swim: SwimConfig;
+  private readonly scheduler: Scheduler;
+  private readonly random: Prng;
+  private readonly transcript: Transcript;
+  private readonly options: SimOptions;
+  private readonly history: History;
+  private readonly processEnv: ProcessEnv;
+  private readonly machines = new Map<string, Machine>();
+
+  constructor(o: {
+    scheduler: Scheduler;
+    random: Prng;
+    transcript: Transcript;
+    options: SimOptions;
+    history: History;
+    factory: CoreFactory;
+    onPhase: ProcessEnv['onPhase'];
+  }) {
+    this.scheduler = o.scheduler;
+    this.random = o.random;
+    this.transcript = o.transcript;
+    this.options = o.options;
+    this.history = o.history;
+    this.swim = swimConfig({}, 'lan');
+    this.network = new SimNetwork({
+      scheduler: o.scheduler,
+      random: o.random.fork('network'),
+      transcript: o.transcript,
+      options: o.options.network,
+    });
+    this.links = new SimLinks({
+      scheduler: o.scheduler,
+      random: o.random.fork('links'),
+      network: this.network,
+      transcript: o.transcript,
+    });
+    this.processEnv = {
+      scheduler: o.scheduler,
+      random: o.random.fork('process'),
+      network: this.network,
+      links: this.links,
+      transcript: o.transcript,
+      factory: o.factory,
+      processAt: (address) => this.process(address.slice(0, address.indexOf(':'))),
+      onPhase: o.onPhase,
+      onFatal: (process, code, message) => {
+        this.history.fail('process', `${process.name} ended with ${code}: ${message}`);
+        process.kill(false);
+      },
+    };
+  }
+
+  /** Adds a machine and starts its process; the first of a run founds the cluster. */
+  add(name: string): void {
+    const random = this.random.fork(`machine/${name}`);
+    const skewed = this.options.faults.includes('clockSkew');
+    this.machines.set(name, {
+      name,
+      disk: new SimDisk({ scheduler: this.scheduler, random, options: this.options.disk }),
+      clock: {
+        skewMs: skewed ? random.int(-60_000, 60_000) : random.int(-20, 20),
+        rate: 1 + (random.next() - 0.5) * 0.0004,
+      },
+      process: undefined,
+    });
+    this.start(name);
+  }
+
+  /** Starts a process on a machine whose own is dead. */
+  start(name: string): void {
+    const machine = this.machines.get(name);
+    if (machine === undefined || machine.process?.alive) return;
+    const first = [...this.machines.keys()][0] === name;
+    machine.process = new SimProcess(
+      this.processEnv,
+      {
+        name,
+        seeds: first ? [] : this.names().filter((other) => other !== name).map(addressOf),
+        founder: first,
+        shardCount: this.options.shards,
+        replicas: this.options.replicas,
+        durability: this.options.durability,
+        zone: '',
+        swim: this.swim,
+        clock: machine.clock,
+      },
+      (run) => machine.disk.open(run),
+    );
+    this.transcript.note(name, 'starts');
+    machine.process.start();
+  }
+
+  /** kill -9; with `power` the machine loses what it had not synced. */
+  kill(name: string, o: { power: boolean; silent: boolean }): void {
+    const machine = this.machines.get(name);
+    if (machine?.process?.alive !== true) return;
+    machine.process.kill(o.silent);
+    if (o.power && this.options.durability === 'disk') {
+      const { lost } = machine.disk.powerCut();
+      this.transcript.note(name, `loses ${lost} unsynced batches`);
+    } else machine.disk.processDied();
+  }
+
+  names(): readonly string[] {
+    return [...this.machines.keys()];
+  }
+
+  /** The living process of a machine. */
+  process(name: string): SimProcess | undefined {
+    const process = this.machines.get(name)?.process;
+    return process?.alive ? process : undefined;
+  }
+
+  disk(name: string): SimDisk | undefined {
+    return this.machines.get(name)?.disk;
+  }
+
+  stepClock(name: string, byMs: number): void {
+    const machine = this.machines.get(name);
+    if (machine) machine.clock.skewMs += byMs;
+  }
+
+  /** True once every machine's process serves clients. */
+  get allServe(): boolean {
+    return this.names().every((name) => this.process(name)?.listening === true);
+  }
+
+  /** Who does not serve, and why, in words. */
+  notServing(): string | undefined {
+    const waiting = this.names().filter((name) => this.process(name)?.listening !== true);
+    return waiting.length === 0 ? undefined : `${waiting.join(' ')} do not serve clients`;
+  }
+
+  inspections(): ReturnType<World['inspections']> {
+    const found: { node: string; inspection: NonNullable<ReturnType<SimProcess['inspect']>> }[] = [];
+    for (const name of this.names()) {
+      const inspection = this.process(name)?.inspect();
+      if (inspection !== undefined) found.push({ node: name, inspection });
+    }
+    return found;
+  }
+
+  /** Ends everything that still holds: for the heal. */
+  repair(): void {
+    this.network.faulty = false;
+    this.network.healAll();
+    for (const name of this.names()) {
+      this.process(name)?.resume();
+      if (this.process(name) === undefined) this.start(name);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta, NodeEnv, Store } from '../ports.ts';
+
+/**
+ * The core that the simulator runs, by shape: the broker's own `NodeCore`, or a test double with
+ * planted bugs that the checkers must catch.
+ */
+export interface CoreUnderTest {
+  boot(done: () => void): void;
+  onClusterId(id: string): void;
+  onMembers(members: readonly MemberInfo[]): void;
+  onLinkUp(peer: string, bootEpoch: number): void;
+  onLinkDown(peer: string): void;
+  onFrame(peer: string, frame: Uint8Array): void;
+  accept(socket: ClientSocket): ClientHandler;
+  tick(): void;
+  flush(): void;
+  readonly ready: boolean;
+  /** The cluster's id where the core knows it better than its identity: a founder's. */
+  readonly clusterId?: string;
+  inspect(): CoreInspection;
+}
+
+/** What a core says of itself, for checkers. */
+export interface CoreInspection {
+  readonly shards: readonly ShardInspection[];
+}
+
+/** One copy of one shard. */
+export interface ShardInspection {
+  readonly shard: number;
+  /** Counter of the view that this copy follows. */
+  readonly view: number;
+  /** Name of the leader of that view. */
+  readonly leader: string;
+  readonly role: string;
+  readonly commitIndex: number;
+  readonly endIndex: number;
+  /** Hash of the session state; equal on all copies that hold the same entries. */
+  readonly stateHash: string | number;
+}
+
+/** The identity record of a data folder. */
+export interface CoreIdentity {
+  readonly name: string;
+  readonly storeId: string;
+  readonly bootEpoch: number;
+  readonly clusterId: string;
+  readonly shardCount: number;
+  readonly fresh: boolean;
+}
+
+/** {@link NodeEnv} with the hook by which the core reports protocol phases. */
+export interface SimNodeEnv extends NodeEnv {
+  trace(phase: string, fields?: Record<string, unknown>): void;
+}
+
+export interface CoreOptions {
+  readonly identity: CoreIdentity;
+  readonly found: boolean;
+  readonly shardCount: number;
+  readonly replicas: number;
+  readonly durability: 'disk' | 'memory';
+  readonly meta: MemberMeta;
+  readonly clusterAddress: string;
+}
+
+/** Makes cores: the only thing in the simulator that knows which broker it runs. */
+export interface CoreFactory {
+  loadIdentity(
+    store: Store,
+    want: { name: string; wallMs: number; random: () => number },
+    done: (result: CoreIdentity | { error: string; message: string }) => void,
+  ): void;
+  create(env: SimNodeEnv, options: CoreOptions): CoreUnderTest;
+}

@@ -1,0 +1,244 @@
+import type { Prng, Scheduler } from '@shoal/swim/sim';
+import { type FaultName, PHASES, type PhaseName, STANDING_FAULTS } from './faults.ts';
+import type { Cut, SimNetwork } from './network.ts';
+import type { SimOptions } from './options.ts';
+
+/** What the injector may do to a cluster. */
+export interface Target {
+  /** Names of all nodes, dead ones included. */
+  names(): readonly string[];
+  isAlive(name: string): boolean;
+  isPaused(name: string): boolean;
+  kill(name: string, o: { power: boolean; silent: boolean }): void;
+  restart(name: string): void;
+  pause(name: string): void;
+  resume(name: string): void;
+  stepClock(name: string, byMs: number): void;
+  stallDisk(name: string, untilMs: number): void;
+  rotDisk(name: string): boolean;
+  addNode(): boolean;
+  removeNode(name: string): boolean;
+  readonly network: SimNetwork;
+  establishedLinks(): readonly (readonly [string, string])[];
+  resetLink(a: string, b: string): boolean;
+  stallLink(a: string, b: string, untilMs: number): boolean;
+  /** Breaks, silences or stalls some client's connection. */
+  breakClient(how: 'break' | 'halfOpen' | 'stall', random: Prng): boolean;
+  /** A fault struck and disturbs until then. */
+  struck(fault: FaultName, what: string, untilMs: number): void;
+}
+
+/** How long an armed fault waits for its phase before it strikes anyway. */
+const ARMED_MAX_MS = 1500;
+
+/** A fault that waits for a protocol phase. */
+interface Armed {
+  readonly phase: PhaseName;
+  readonly fault: FaultName;
+  readonly delayMs: number;
+}
+
+/**
+ * Draws faults and strikes with them: half at random times, half when a drawn protocol phase is next
+ * reported, a moment later, so that rare phases are hit as often as common ones.
+ */
+export class Injector {
+  private readonly scheduler: Scheduler;
+  private readonly random: Prng;
+  private readonly options: SimOptions;
+  private readonly target: Target;
+  private readonly strikes: readonly FaultName[];
+  private armed: Armed | undefined;
+  private running = false;
+  /** Ends of faults under way, by what they undo. */
+  private readonly undo = new Set<() => void>();
+
+  constructor(o: { scheduler: Scheduler; random: Prng; options: SimOptions; target: Target }) {
+    this.scheduler = o.scheduler;
+    this.random = o.random;
+    this.options = o.options;
+    this.target = o.target;
+    this.strikes = o.options.faults.filter((fault) => !STANDING_FAULTS.has(fault));
+  }
+
+  start(): void {
+    if (this.strikes.length === 0) return;
+    this.running = true;
+    this.next();
+  }
+
+  /** Strikes no more, and ends what holds: cuts, pauses, dead nodes. */
+  stop(): void {
+    this.running = false;
+    this.armed = undefined;
+    for (const undo of [...this.undo]) undo();
+  }
+
+  /** The core of `node` reported a phase. */
+  onPhase(node: string, phase: string): void {
+    const { armed } = this;
+    if (armed === undefined || armed.phase !== phase) return;
+    this.armed = undefined;
+    this.scheduler.after(armed.delayMs, () => {
+      if (this.running) this.strike(armed.fault, node);
+    });
+  }
+
+  private next(): void {
+    const delayMs = -Math.log(1 - this.random.next()) * this.options.faultEveryMs;
+    this.scheduler.after(delayMs, () => {
+      if (!this.running) return;
+      const fault = this.random.pick(this.strikes);
+      const phase = this.random.pick(PHASES);
+      const atRandom = this.random.chance(0.5);
+      const jitterMs = this.random.next() ** 2 * 5;
+      if (atRandom || this.armed !== undefined) this.strike(fault, undefined);
+      else this.arm({ phase, fault, delayMs: jitterMs });
+      this.next();
+    });
+  }
+
+  private arm(armed: Armed): void {
+    this.armed = armed;
+    this.scheduler.after(ARMED_MAX_MS, () => {
+      if (this.armed !== armed || !this.running) return;
+      this.armed = undefined;
+      this.strike(armed.fault, undefined);
+    });
+  }
+
+  /** @param at the node that reported the phase; half of the time the fault strikes another */
+  private strike(fault: FaultName, at: string | undefined): void {
+    const names = this.target.names();
+    const drawn = this.random.pick(names);
+    const node = at !== undefined && this.random.chance(0.6) ? at : drawn;
+    switch (fault) {
+      case 'kill':
+        return this.kill([node], this.random.chance(0.5), fault);
+      case 'powerCut':
+        return this.kill(names, true, fault);
+      case 'pause':
+        return this.pause(node);
+      case 'clockStep': {
+        const byMs = this.random.pick([-3_600_000, -5000, -100, 100, 5000, 3_600_000]);
+        this.target.stepClock(node, byMs);
+        return this.target.struck(fault, `${node} by ${byMs} ms`, this.scheduler.nowMs);
+      }
+      case 'diskStall': {
+        const untilMs = this.scheduler.nowMs + this.durationMs(100, 2000);
+        this.target.stallDisk(node, untilMs);
+        return this.target.struck(fault, `${node} until ${untilMs.toFixed(0)}`, untilMs);
+      }
+      case 'bitRot':
+        if (this.target.rotDisk(node)) this.target.struck(fault, node, this.scheduler.nowMs);
+        return;
+      case 'addNode':
+        if (this.target.addNode()) this.target.struck(fault, '', this.scheduler.nowMs + 1000);
+        return;
+      case 'removeNode':
+        if (this.target.removeNode(node)) {
+          this.target.struck(fault, node, this.scheduler.nowMs + 1000);
+        }
+        return;
+      case 'linkReset':
+      case 'linkStall':
+        return this.strikeLink(fault);
+      case 'oneWayCut':
+      case 'pairCut':
+      case 'partition':
+      case 'isolate':
+        return this.cut(fault, node);
+      case 'clientBreak':
+      case 'clientHalfOpen':
+      case 'clientStall':
+        return this.strikeClient(fault);
+      default:
+    }
+  }
+
+  private kill(names: readonly string[], power: boolean, fault: FaultName): void {
+    const victims = names.filter((name) => this.target.isAlive(name));
+    if (victims.length === 0) return;
+    const downMs = this.durationMs(50, 4000);
+    const nowMs = this.scheduler.nowMs;
+    const silent = this.random.chance(0.2);
+    this.target.struck(
+      fault,
+      `${victims.join(' ')}${power ? ', power lost' : ''} for ${downMs.toFixed(0)} ms`,
+      nowMs + downMs + 2000,
+    );
+    for (const name of victims) {
+      this.target.kill(name, { power, silent });
+      const eachMs = fault === 'powerCut' ? downMs * (0.3 + this.random.next()) : downMs;
+      this.later(eachMs, () => this.target.restart(name));
+    }
+  }
+
+  private pause(name: string): void {
+    if (!this.target.isAlive(name) || this.target.isPaused(name)) return;
+    const forMs = this.durationMs(30, 4000);
+    this.target.struck('pause', `${name} for ${forMs.toFixed(0)} ms`, this.scheduler.nowMs + forMs);
+    this.target.pause(name);
+    this.later(forMs, () => this.target.resume(name));
+  }
+
+  private strikeLink(fault: 'linkReset' | 'linkStall'): void {
+    const links = this.target.establishedLinks();
+    if (links.length === 0) return;
+    const [a, b] = this.random.pick(links);
+    const untilMs = this.scheduler.nowMs + this.durationMs(50, 3000);
+    if (fault === 'linkReset') {
+      if (this.target.resetLink(a, b)) this.target.struck(fault, `${a}-${b}`, this.scheduler.nowMs + 1000);
+    } else if (this.target.stallLink(a, b, untilMs)) {
+      this.target.struck(fault, `${a}-${b} until ${untilMs.toFixed(0)}`, untilMs);
+    }
+  }
+
+  private cut(fault: FaultName, node: string): void {
+    const names = this.target.names();
+    const others = names.filter((name) => name !== node);
+    if (others.length === 0) return;
+    const peer = this.random.pick(others);
+    const shuffled = this.random.shuffle([...names]);
+    const size = this.random.int(1, Math.max(1, names.length - 1));
+    const cuts: Cut[] = [];
+    const both = (a: string, b: string) => cuts.push({ from: a, to: b }, { from: b, to: a });
+    if (fault === 'oneWayCut') cuts.push({ from: node, to: peer });
+    else if (fault === 'pairCut') both(node, peer);
+    else if (fault === 'isolate') for (const other of others) both(node, other);
+    else {
+      for (const a of shuffled.slice(0, size)) for (const b of shuffled.slice(size)) both(a, b);
+    }
+    const forMs = this.durationMs(100, 6000);
+    const what =
+      fault === 'partition'
+        ? `${shuffled.slice(0, size).join(' ')} | ${shuffled.slice(size).join(' ')}`
+        : fault === 'isolate'
+          ? node
+          : `${node} > ${peer}`;
+    this.target.struck(fault, `${what} for ${forMs.toFixed(0)} ms`, this.scheduler.nowMs + forMs + 1000);
+    this.target.network.cut(cuts);
+    this.later(forMs, () => this.target.network.heal(cuts));
+  }
+
+  private strikeClient(fault: 'clientBreak' | 'clientHalfOpen' | 'clientStall'): void {
+    const how = ({ clientBreak: 'break', clientHalfOpen: 'halfOpen', clientStall: 'stall' } as const)[fault];
+    // Clients' connections are theirs: for everybody else this is no disturbance.
+    if (this.target.breakClient(how, this.random)) {
+      this.target.struck(fault, '', this.scheduler.nowMs);
+    }
+  }
+
+  /** Short ones are more common. */
+  private durationMs(leastMs: number, mostMs: number): number {
+    return leastMs + this.random.next() ** 2 * (mostMs - leastMs);
+  }
+
+  private later(delayMs: number, fn: () => void): void {
+    const once = () => {
+      if (this.undo.delete(once)) fn();
+    };
+    this.undo.add(once);
+    this.scheduler.after(delayMs, once);
+  }
+}

@@ -1,0 +1,131 @@
+import { Prng } from '@shoal/swim/sim';
+import type { DiskOptions } from './disk.ts';
+import { FAULTS, type FaultName, OPTIONAL_FAULTS } from './faults.ts';
+import type { NetworkOptions } from './network.ts';
+
+/** How many actors of each kind a run has. */
+export interface WorkloadOptions {
+  /** Persistent sessions that hop between nodes. */
+  readonly subscribers: number;
+  readonly publishers: number;
+  /** Sessions that end with their connection. */
+  readonly transients: number;
+  readonly willers: number;
+  /** Pairs of devices that fight for one Client Identifier. */
+  readonly twins: number;
+  /** Topics m/0 … m/(topics−1), and half as many retained ones. */
+  readonly topics: number;
+  /** Mean time between two publishes of one publisher. */
+  readonly publishEveryMs: number;
+  /** Mean stay on one connection, and away from any. */
+  readonly stayMs: number;
+  readonly awayMs: number;
+  /** Unacknowledged publishes of one publisher at once. */
+  readonly window: number;
+  readonly ackDelayMs: number;
+  readonly patienceMs: number;
+  readonly cleanStartChance: number;
+  readonly unsubscribeChance: number;
+  readonly retainChance: number;
+  readonly paddingMax: number;
+}
+
+/** Everything that shapes a run; drawn from the seed by {@link drawOptions}, or given. */
+export interface SimOptions {
+  readonly seed: string;
+  readonly nodes: number;
+  readonly shards: number;
+  readonly replicas: number;
+  readonly durability: 'disk' | 'memory';
+  /** Virtual time in which faults strike. */
+  readonly chaosMs: number;
+  /** Mean time between two strikes. */
+  readonly faultEveryMs: number;
+  readonly faults: readonly FaultName[];
+  /** Faults may strike from the first moment, while the cluster forms. */
+  readonly chaosFromBirth: boolean;
+  readonly network: NetworkOptions;
+  readonly disk: DiskOptions;
+  readonly workload: WorkloadOptions;
+}
+
+/** What the command line may fix; everything else is drawn. */
+export interface SimOverrides {
+  readonly nodes?: number | undefined;
+  readonly shards?: number | undefined;
+  readonly replicas?: number | undefined;
+  readonly chaosMs?: number | undefined;
+  /** Exactly these faults. */
+  readonly faults?: readonly FaultName[] | undefined;
+}
+
+/** Draws a run from its seed: sizes, a random subset of faults and features, all rates. */
+export function drawOptions(seed: string | number, overrides: SimOverrides = {}): SimOptions {
+  const random = new Prng(`${seed}/options`);
+  const nodes = overrides.nodes ?? random.pick([3, 3, 3, 4, 5, 5, 6, 7]);
+  const durability = random.chance(0.85) ? 'disk' : 'memory';
+  const faults = overrides.faults ?? drawFaults(random, durability);
+  const has = (fault: FaultName) => faults.includes(fault);
+  return {
+    seed: String(seed),
+    nodes,
+    shards: overrides.shards ?? random.pick([16, 16, 16, 32, 64]),
+    replicas: overrides.replicas ?? random.pick([1, 2, 3, 3, 3]),
+    durability,
+    chaosMs: overrides.chaosMs ?? random.int(4000, 12_000),
+    faultEveryMs: random.pick([150, 300, 600, 1500]),
+    faults,
+    chaosFromBirth: random.chance(0.1),
+    network: {
+      datagramDrop: has('datagramDrop') ? random.pick([0.01, 0.05, 0.2]) : 0,
+      datagramDuplicate: has('datagramDuplicate') ? random.pick([0.02, 0.2]) : 0,
+      datagramReorder: has('datagramReorder') ? 0.1 : 0,
+      datagramReorderMs: random.pick([20, 100, 400]),
+      datagramDelayMs: has('datagramDelay') ? random.pick([5, 50, 200]) : 0,
+      streamFail: has('streamFail') ? random.pick([0.1, 0.4]) : 0,
+      delayMinMs: 0.1,
+      delayMaxMs: has('linkDelay') ? random.pick([10, 50, 200]) : 1,
+      linkTimeoutMs: random.pick([1000, 3000, 8000]),
+    },
+    disk: {
+      syncMinMs: 0.05,
+      syncMaxMs: has('slowDisk') ? random.pick([10, 50, 200]) : random.pick([0.5, 3]),
+      readMaxMs: random.pick([0.2, 2]),
+    },
+    workload: drawWorkload(random),
+  };
+}
+
+function drawFaults(random: Prng, durability: 'disk' | 'memory'): FaultName[] {
+  const intensity = random.pick([0, 0.15, 0.3, 0.5]);
+  return FAULTS.filter((fault) => {
+    const drawn = random.chance(intensity);
+    if (OPTIONAL_FAULTS.has(fault)) return false;
+    // `memory` acknowledges from the page cache: a power cut may lose it, and it says so.
+    if (fault === 'powerCut' && durability === 'memory') return false;
+    // Without kills there is little to find.
+    return drawn || (fault === 'kill' && intensity > 0);
+  });
+}
+
+function drawWorkload(random: Prng): WorkloadOptions {
+  const features = (p: number, most: number) => (random.chance(p) ? random.int(1, most) : 0);
+  return {
+    subscribers: random.int(2, 6),
+    publishers: random.int(1, 4),
+    transients: features(0.5, 2),
+    willers: features(0.5, 3),
+    twins: features(0.4, 2),
+    topics: random.pick([1, 2, 4, 8]),
+    publishEveryMs: random.pick([15, 40, 100, 250]),
+    stayMs: random.pick([300, 1000, 4000]),
+    awayMs: random.pick([50, 500, 2000]),
+    window: random.pick([1, 3, 10, 20]),
+    ackDelayMs: random.pick([0, 5, 50, 300]),
+    patienceMs: random.pick([1000, 2500, 6000]),
+    cleanStartChance: random.pick([0, 0, 0.1]),
+    unsubscribeChance: random.pick([0, 0.2, 0.5]),
+    retainChance: random.pick([0, 0.1, 0.3]),
+    paddingMax: random.pick([0, 0, 100, 2000]),
+  };
+}

@@ -1,0 +1,410 @@
+import { Swim, type SwimConfig, type SwimEffect, type SwimEvent } from '@shoal/swim';
+import type { Prng, Scheduler } from '@shoal/swim/sim';
+import type { ClientHandler, MemberInfo, MemberMeta, Store } from '../ports.ts';
+import type {
+  CoreFactory,
+  CoreIdentity,
+  CoreInspection,
+  CoreUnderTest,
+  SimNodeEnv,
+} from './core-port.ts';
+import type { LinkHost, SimLinks } from './links.ts';
+import type { SimNetwork } from './network.ts';
+import type { ClientPipe, PipeHost } from './pipe.ts';
+import type { Transcript } from './transcript.ts';
+
+const TICK_MS = 20;
+const FLUSH_DELAY_MAX_MS = 0.4;
+/** Wall clock at virtual time 0. */
+const WALL_START_MS = 1_767_225_600_000;
+
+/** What a process is started with. */
+export interface ProcessOptions {
+  readonly name: string;
+  readonly seeds: readonly string[];
+  /** May found a cluster if its folder is empty. */
+  readonly founder: boolean;
+  readonly shardCount: number;
+  readonly replicas: number;
+  readonly durability: 'disk' | 'memory';
+  readonly zone: string;
+  readonly swim: SwimConfig;
+  /** Added to the wall clock, and how fast the monotonic clock runs. */
+  readonly clock: { skewMs: number; rate: number };
+}
+
+/** What the process needs of the world. */
+export interface ProcessEnv {
+  readonly scheduler: Scheduler;
+  readonly random: Prng;
+  readonly network: SimNetwork;
+  readonly links: SimLinks;
+  readonly transcript: Transcript;
+  readonly factory: CoreFactory;
+  /** The process that listens at a cluster address now. */
+  processAt(address: string): SimProcess | undefined;
+  onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void;
+  /** The process must end: an operating error it reported, or an exception. */
+  onFatal(process: SimProcess, code: string, message: string): void;
+}
+
+/**
+ * One life of a node process: the composition that `main.ts` makes of real parts, made of simulated
+ * ones around the same cores.
+ *
+ * Whatever reaches it goes through {@link SimProcess.run}: one turn of its event loop. A paused
+ * process holds its turns and runs them late; a dead one never.
+ */
+export class SimProcess implements LinkHost, PipeHost {
+  readonly name: string;
+  readonly options: ProcessOptions;
+  alive = true;
+  paused = false;
+  /** The listener for clients is open. */
+  listening = false;
+  bootEpoch = 0;
+  peers: ReadonlySet<string> = new Set();
+  core: CoreUnderTest | undefined;
+  /** The core has loaded its shards. */
+  booted = false;
+  swim: Swim | undefined;
+  readonly pipes = new Set<ClientPipe>();
+  private readonly env: ProcessEnv;
+  private readonly store: Store;
+  private readonly startedMs: number;
+  private readonly bornMs: number;
+  private held: (() => void)[] = [];
+  private dirty: ClientPipe[] = [];
+  private flushAsked = false;
+  private ticks = 0;
+  private meta: MemberMeta | undefined;
+  private streams = new Map<number, (bytes: Uint8Array) => void>();
+  private nextStreamId = 1;
+
+  constructor(env: ProcessEnv, options: ProcessOptions, open: (run: (fn: () => void) => void) => Store) {
+    this.env = env;
+    this.options = options;
+    this.name = options.name;
+    this.startedMs = env.scheduler.nowMs;
+    // A monotonic clock begins anywhere.
+    this.bornMs = 1000 + env.random.int(0, 1_000_000);
+    this.store = open((fn) => this.run(fn));
+  }
+
+  /** Opens the store, loads the identity, then the cores: the order of `main.ts`. */
+  start(): void {
+    this.say(`process starts${this.options.founder ? ', may found' : ''}`);
+    this.run(() =>
+      this.env.factory.loadIdentity(
+        this.store,
+        { name: this.name, wallMs: this.wallMs(), random: () => this.env.random.next() },
+        (result) => {
+          if ('error' in result) this.env.onFatal(this, result.error, result.message);
+          else this.boot(result);
+        },
+      ),
+    );
+  }
+
+  /** One turn of the event loop. */
+  run(fn: () => void): void {
+    if (!this.alive) return;
+    if (this.paused) {
+      this.held.push(fn);
+      return;
+    }
+    try {
+      fn();
+    } catch (error) {
+      this.env.onFatal(this, 'EXCEPTION', error instanceof Error ? (error.stack ?? '') : String(error));
+      return;
+    }
+    const { dirty } = this;
+    if (dirty.length === 0) return;
+    this.dirty = [];
+    for (const pipe of dirty) pipe.endOfTurn();
+  }
+
+  /** Stops the event loop; the kernel goes on receiving for it. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** Wakes: timers are late, everything received is handled at once. */
+  resume(): void {
+    if (!this.paused || !this.alive) return;
+    this.paused = false;
+    const { held } = this;
+    this.held = [];
+    for (const fn of held) this.run(fn);
+  }
+
+  /** kill -9. `silent`: the machine is gone too, so that nobody is told. */
+  kill(silent: boolean): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.listening = false;
+    this.held = [];
+    this.env.links.detach(this);
+    for (const pipe of this.pipes) pipe.processDied(silent);
+    this.pipes.clear();
+  }
+
+  get clusterId(): string {
+    return this.swim?.clusterId ?? '';
+  }
+
+  /** Undefined while paused or not yet booted. */
+  inspect(): CoreInspection | undefined {
+    return this.booted && !this.paused && this.alive ? this.core?.inspect() : undefined;
+  }
+
+  /** Asks the member list to drain this node before it leaves. */
+  setLeaving(): void {
+    if (this.meta === undefined) return;
+    this.meta = { ...this.meta, leaving: true };
+    const meta = encodeMeta(this.meta);
+    this.run(() => this.stepSwim({ type: 'set-meta', meta }));
+  }
+
+  // LinkHost.
+
+  onLinkUp(peer: string, bootEpoch: number): void {
+    this.core?.onLinkUp(peer, bootEpoch);
+  }
+
+  onLinkDown(peer: string): void {
+    this.core?.onLinkDown(peer);
+    // A reset is a hint worth a probe, never evidence.
+    this.stepSwim({ type: 'probe-now', name: peer });
+  }
+
+  onFrame(peer: string, frame: Uint8Array): void {
+    this.core?.onFrame(peer, frame);
+  }
+
+  // PipeHost.
+
+  markDirty(pipe: ClientPipe): void {
+    if (!this.dirty.includes(pipe)) this.dirty.push(pipe);
+  }
+
+  accept(pipe: ClientPipe): ClientHandler {
+    this.pipes.add(pipe);
+    const core = this.core;
+    if (core === undefined) throw new Error('accept before boot');
+    return core.accept(pipe);
+  }
+
+  private nowMs(): number {
+    return this.bornMs + (this.env.scheduler.nowMs - this.startedMs) * this.options.clock.rate;
+  }
+
+  private wallMs(): number {
+    return Math.floor(WALL_START_MS + this.env.scheduler.nowMs + this.options.clock.skewMs);
+  }
+
+  private boot(identity: CoreIdentity): void {
+    this.bootEpoch = identity.bootEpoch;
+    this.say(`identity ${identity.storeId} boot ${identity.bootEpoch} cluster '${identity.clusterId}'`);
+    const meta: MemberMeta = {
+      storeId: identity.storeId,
+      zone: this.options.zone,
+      host: this.name,
+      weight: 1,
+      mqtt: `${this.name}:1883`,
+      admin: `${this.name}:8080`,
+      leaving: false,
+    };
+    this.meta = meta;
+    this.core = this.env.factory.create(this.nodeEnv(), {
+      identity,
+      found: this.options.founder && identity.fresh,
+      shardCount: this.options.shardCount,
+      replicas: this.options.replicas,
+      durability: this.options.durability,
+      meta,
+      clusterAddress: addressOf(this.name),
+    });
+    const core = this.core;
+    core.boot(() => {
+      this.booted = true;
+      this.swim = new Swim({
+        config: this.options.swim,
+        name: this.name,
+        bootEpoch: identity.bootEpoch,
+        clusterId: core.clusterId ?? identity.clusterId,
+        address: addressOf(this.name),
+        meta: encodeMeta(meta),
+        random: () => this.env.random.next(),
+      });
+      this.say('booted');
+      this.env.links.attach(this);
+      this.stepSwim({ type: 'start', seeds: this.options.seeds });
+      this.membersChanged();
+      this.tickLater();
+    });
+  }
+
+  private nodeEnv(): SimNodeEnv {
+    return {
+      nowMs: () => this.nowMs(),
+      wallMs: () => this.wallMs(),
+      random: () => this.env.random.next(),
+      store: this.store,
+      sendFrame: (peer, frame) => this.env.links.send(this, peer, frame),
+      scheduleFlush: () => this.flushSoon(),
+      log: (level, message, fields) => {
+        if (!this.env.transcript.readable) return;
+        this.say(`${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
+      },
+      fatal: (code, message) => this.env.onFatal(this, code, message),
+      trace: (phase, fields) => {
+        if (this.alive) this.env.onPhase(this.name, phase, fields);
+      },
+    };
+  }
+
+  private flushSoon(): void {
+    if (this.flushAsked) return;
+    this.flushAsked = true;
+    this.env.scheduler.after(this.env.random.next() * FLUSH_DELAY_MAX_MS, () =>
+      this.run(() => {
+        this.flushAsked = false;
+        this.core?.flush();
+      }),
+    );
+  }
+
+  private tickLater(): void {
+    this.env.scheduler.after(TICK_MS, () =>
+      this.run(() => {
+        this.tick();
+        this.tickLater();
+      }),
+    );
+  }
+
+  private tick(): void {
+    this.core?.tick();
+    this.ticks += 1;
+    if (!this.listening && this.core?.ready === true) {
+      this.listening = true;
+      this.say('serves clients');
+    }
+    if (this.ticks % (1000 / TICK_MS) !== 0) return;
+    const nowMs = this.nowMs();
+    for (const pipe of this.pipes) {
+      if (pipe.serverOpen) pipe.second(nowMs);
+      else this.pipes.delete(pipe);
+    }
+  }
+
+  private stepSwim(event: SwimEvent): void {
+    if (this.swim === undefined) return;
+    for (const effect of this.swim.step(event, this.nowMs())) this.perform(effect);
+  }
+
+  private perform(effect: SwimEffect): void {
+    const { scheduler, network, transcript } = this.env;
+    switch (effect.type) {
+      case 'send': {
+        const target = effect.to;
+        network.datagram(this.name, nameOf(target), effect.bytes, (bytes) => {
+          const process = this.env.processAt(target);
+          process?.run(() =>
+            process.stepSwim({ type: 'packet', from: addressOf(this.name), bytes }),
+          );
+        });
+        return;
+      }
+      case 'timer':
+        scheduler.after(effect.afterMs, () =>
+          this.run(() => this.stepSwim({ type: 'timer', token: effect.token })),
+        );
+        return;
+      case 'stream-open':
+        this.openStream(effect.requestId, effect.to, effect.bytes);
+        return;
+      case 'stream-reply': {
+        const respond = this.streams.get(effect.streamId);
+        this.streams.delete(effect.streamId);
+        if (effect.bytes !== null) respond?.(effect.bytes);
+        return;
+      }
+      case 'members-changed':
+        this.membersChanged();
+        return;
+      case 'cluster-id':
+        transcript.note(this.name, `learned cluster ${effect.clusterId}`);
+        this.core?.onClusterId(effect.clusterId);
+        return;
+      default:
+    }
+  }
+
+  private openStream(requestId: number, to: string, bytes: Uint8Array): void {
+    this.env.network.request(
+      this.name,
+      nameOf(to),
+      this.options.swim.streamTimeoutMs,
+      (respond) => {
+        const process = this.env.processAt(to);
+        if (process?.swim === undefined) return false;
+        process.run(() => {
+          const streamId = process.nextStreamId++;
+          process.streams.set(streamId, respond);
+          process.stepSwim({
+            type: 'stream-request',
+            streamId,
+            from: addressOf(this.name),
+            bytes,
+          });
+        });
+        return true;
+      },
+      (answer) =>
+        this.run(() => this.stepSwim({ type: 'stream-response', requestId, bytes: answer })),
+    );
+  }
+
+  private membersChanged(): void {
+    if (this.swim === undefined || !this.booted) return;
+    const members: MemberInfo[] = [];
+    const peers = new Set<string>();
+    for (const member of this.swim.members()) {
+      const meta = decodeMeta(member.meta);
+      if (meta === undefined) continue;
+      const { name, bootEpoch, state, address } = member;
+      members.push({ name, bootEpoch, state, address, meta });
+      if (name !== this.name && (state === 'alive' || state === 'suspect')) peers.add(name);
+    }
+    if (this.env.transcript.readable) {
+      this.say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
+    }
+    this.peers = peers;
+    this.core?.onMembers(members);
+    this.env.links.peersChanged(this);
+  }
+
+  private say(what: string): void {
+    this.env.transcript.say(this.name, what);
+  }
+}
+
+/** Cluster address of a simulated node. */
+export function addressOf(name: string): string {
+  return `${name}:7000`;
+}
+
+function nameOf(address: string): string {
+  return address.slice(0, address.indexOf(':'));
+}
+
+function encodeMeta(meta: MemberMeta): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(meta));
+}
+
+function decodeMeta(bytes: Uint8Array): MemberMeta | undefined {
+  return bytes.length === 0 ? undefined : JSON.parse(new TextDecoder().decode(bytes));
+}

@@ -1,0 +1,313 @@
+import { Prng, Scheduler } from '@shoal/swim/sim';
+import { AcknowledgedDelivered } from './checkers/acknowledged-delivered.ts';
+import type { Checker, World } from './checkers/checker.ts';
+import { ClearedBefore } from './checkers/cleared-before.ts';
+import { CommittedDurable } from './checkers/committed-durable.ts';
+import { EpochFence } from './checkers/epoch-fence.ts';
+import { ExactlyOnce } from './checkers/exactly-once.ts';
+import { Liveness } from './checkers/liveness.ts';
+import { OneConnection } from './checkers/one-connection.ts';
+import { Order } from './checkers/order.ts';
+import { PacketIdentifiers } from './checkers/packet-identifier.ts';
+import { ReplicaHash } from './checkers/replica-hash.ts';
+import { RetainedReads } from './checkers/retained.ts';
+import { WillOnce } from './checkers/will-once.ts';
+import { SimCluster } from './cluster.ts';
+import type { CoreFactory } from './core-port.ts';
+import { Coverage, type CoverageCounts } from './coverage.ts';
+import type { FaultName } from './faults.ts';
+import { History, type Violation } from './history.ts';
+import { Injector, type Target } from './injector.ts';
+import type { SimOptions } from './options.ts';
+import { RetainedReader } from './retained-reader.ts';
+import { Transcript } from './transcript.ts';
+import { Workload } from './workload.ts';
+
+/** What a run gives back. */
+export interface SimResult {
+  readonly seed: string;
+  /** Empty if every invariant held. */
+  readonly violations: readonly Violation[];
+  readonly virtualMs: number;
+  readonly faults: number;
+  /** Packets that mattered: publishes sent and messages delivered. */
+  readonly operations: number;
+  readonly messages: number;
+  readonly acknowledged: number;
+  readonly deliveries: number;
+  readonly events: number;
+  readonly traceHash: string;
+  readonly coverage: CoverageCounts;
+  /** Empty unless asked for. */
+  readonly transcript: readonly string[];
+}
+
+/** Bounds of virtual time. */
+const FORM_MAX_MS = 30_000;
+const SETTLE_MAX_MS = 90_000;
+/** What arrives twice arrives within this of what arrives once. */
+const AFTERMATH_MS = 1500;
+const STEP_MS = 100;
+
+/**
+ * One run: a cluster is born, clients take their subscriptions, faults strike, all is healed, and
+ * then everything owed must be there.
+ *
+ * Deterministic: the same options and the same core give the same result, trace hash included.
+ */
+export class Simulation {
+  readonly options: SimOptions;
+  readonly scheduler = new Scheduler();
+  readonly transcript: Transcript;
+  readonly history: History;
+  readonly cluster: SimCluster;
+  readonly workload: Workload;
+  readonly coverage = new Coverage();
+  private readonly injector: Injector;
+  private readonly checkers: readonly Checker[];
+  private readonly retained = new RetainedReads();
+  private readonly random: Prng;
+  private readonly world: World;
+  private healedAtMs = Number.POSITIVE_INFINITY;
+  private faults = 0;
+
+  constructor(o: { options: SimOptions; factory: CoreFactory; transcript?: boolean }) {
+    this.options = o.options;
+    this.random = new Prng(o.options.seed);
+    const nowMs = () => this.scheduler.nowMs;
+    this.transcript = new Transcript({ nowMs, readable: o.transcript === true });
+    this.checkers = [
+      new AcknowledgedDelivered(),
+      new ExactlyOnce(),
+      new OneConnection(),
+      new EpochFence(),
+      new PacketIdentifiers(),
+      new ClearedBefore(),
+      new Order(),
+      new WillOnce(),
+      this.retained,
+      new Liveness(() => this.workload.actors),
+      new ReplicaHash(),
+      new CommittedDurable(),
+    ];
+    this.history = new History({ nowMs, checkers: this.checkers });
+    this.cluster = new SimCluster({
+      scheduler: this.scheduler,
+      random: this.random.fork('cluster'),
+      transcript: this.transcript,
+      options: o.options,
+      history: this.history,
+      factory: o.factory,
+      onPhase: (node, phase, fields) => this.onPhase(node, phase, fields),
+    });
+    this.workload = new Workload({
+      scheduler: this.scheduler,
+      random: this.random.fork('workload'),
+      history: this.history,
+      transcript: this.transcript,
+      options: o.options.workload,
+      cluster: this.cluster,
+    });
+    this.injector = new Injector({
+      scheduler: this.scheduler,
+      random: this.random.fork('injector'),
+      options: o.options,
+      target: this.target(),
+    });
+    const sim = this;
+    this.world = {
+      get nowMs() {
+        return sim.scheduler.nowMs;
+      },
+      get healedAtMs() {
+        return sim.healedAtMs;
+      },
+      inspections: () => this.cluster.inspections(),
+    };
+  }
+
+  run(): SimResult {
+    try {
+      if (this.form() && this.drill()) this.settle();
+    } catch (error) {
+      this.history.fail('simulator', error instanceof Error ? (error.stack ?? '') : String(error));
+    }
+    const { messages } = this.history;
+    return {
+      seed: this.options.seed,
+      violations: this.history.violations,
+      virtualMs: this.scheduler.nowMs,
+      faults: this.faults,
+      operations: messages.reduce((sum, m) => sum + m.sends, 0) + this.history.deliveries,
+      messages: messages.length,
+      acknowledged: messages.filter((m) => m.ackedAtMs !== undefined).length,
+      deliveries: this.history.deliveries,
+      events: this.transcript.events,
+      traceHash: this.transcript.traceHash,
+      coverage: this.coverage.counts,
+      transcript: this.transcript.lines,
+    };
+  }
+
+  /** Birth, joins, and the subscriptions on which everything else is judged. */
+  private form(): boolean {
+    const { nodes, chaosFromBirth } = this.options;
+    if (!chaosFromBirth) this.cluster.network.faulty = false;
+    else {
+      this.history.disturb(Number.POSITIVE_INFINITY);
+      this.injector.start();
+    }
+    for (let i = 1; i <= nodes; i++) {
+      this.scheduler.after(i === 1 ? 0 : this.random.next() * 1000, () => this.cluster.add(`n${i}`));
+    }
+    if (chaosFromBirth) return this.until(() => this.scheduler.nowMs > 3000, 10_000, () => '');
+    return (
+      this.until(
+        () => this.cluster.names().length === nodes && this.cluster.allServe,
+        FORM_MAX_MS,
+        () => `cluster not formed: ${this.cluster.notServing()}`,
+      ) && this.subscribe()
+    );
+  }
+
+  private subscribe(): boolean {
+    this.workload.start();
+    return this.until(
+      () => this.workload.subscribed,
+      FORM_MAX_MS,
+      () => `not subscribed on a calm cluster: ${this.workload.notSubscribed()}`,
+    );
+  }
+
+  private drill(): boolean {
+    if (this.options.chaosFromBirth) this.workload.start();
+    this.cluster.network.faulty = true;
+    if (this.options.faults.length > 0) this.history.disturb(Number.POSITIVE_INFINITY);
+    this.workload.enter('drill');
+    if (!this.options.chaosFromBirth) this.injector.start();
+    const endMs = this.scheduler.nowMs + this.options.chaosMs;
+    return this.until(() => this.scheduler.nowMs >= endMs, this.options.chaosMs * 2, () => '');
+  }
+
+  /** Heals, then demands that everything comes true; twice, the second time with fresh publishes. */
+  private settle(): void {
+    this.injector.stop();
+    this.cluster.repair();
+    this.history.calm();
+    this.healedAtMs = this.scheduler.nowMs;
+    this.transcript.note('sim', 'healed');
+    this.workload.enter('settle');
+    if (!this.quiet()) return;
+    this.workload.epilogue(3);
+    if (!this.quiet()) return;
+    this.scheduler.runUntil(this.scheduler.nowMs + AFTERMATH_MS);
+    if (!this.readRetained() || !this.quiet()) return;
+    for (const checker of this.checkers) checker.finish?.(this.world);
+  }
+
+  private quiet(): boolean {
+    const pending = () => {
+      const idle = this.cluster.notServing();
+      if (idle !== undefined) return idle;
+      for (const checker of this.checkers) {
+        const what = checker.pending?.(this.world);
+        if (what !== undefined) return `${checker.invariant}: ${what}`;
+      }
+      return undefined;
+    };
+    return this.until(
+      () => pending() === undefined,
+      SETTLE_MAX_MS,
+      () => `not quiet ${SETTLE_MAX_MS} ms after healing: ${pending()}`,
+    );
+  }
+
+  /** Reads every retained topic through every node. */
+  private readRetained(): boolean {
+    const topics = this.retained.topics();
+    if (topics.length === 0) return true;
+    const readers = this.cluster.names().map(
+      (node) =>
+        new RetainedReader(this.workload.clientEnv(`reader-${node}`), node, topics, (topic, id) =>
+          this.retained.read(node, topic, id),
+        ),
+    );
+    return this.until(
+      () => readers.every((reader) => reader.done),
+      FORM_MAX_MS,
+      () => 'retained messages cannot be read on a calm cluster',
+    );
+  }
+
+  /** Runs until `done`, checking as it goes; false if a violation or the bound came first. */
+  private until(done: () => boolean, maxMs: number, why: () => string): boolean {
+    const endMs = this.scheduler.nowMs + maxMs;
+    for (;;) {
+      if (this.history.violations.length > 0) return false;
+      if (done()) return true;
+      if (this.scheduler.nowMs >= endMs) {
+        this.history.fail('10 liveness', why());
+        return false;
+      }
+      const untilMs = this.scheduler.nowMs + STEP_MS;
+      this.scheduler.runUntil(untilMs);
+      for (const checker of this.checkers) checker.onInterval?.(this.world);
+    }
+  }
+
+  private onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void {
+    this.coverage.phase(phase, this.scheduler.nowMs);
+    if (this.transcript.readable) {
+      const text = fields === undefined ? '' : ` ${JSON.stringify(fields)}`;
+      this.transcript.say(node, `· ${phase}${text}`);
+    }
+    this.injector.onPhase(node, phase);
+  }
+
+  private struck(fault: FaultName, what: string, untilMs: number): void {
+    this.faults += 1;
+    this.coverage.fault(fault, this.scheduler.nowMs);
+    this.transcript.note('sim', `FAULT ${fault} ${what}`);
+    if (untilMs > this.scheduler.nowMs) this.history.disturb(untilMs);
+  }
+
+  private target(): Target {
+    const { cluster } = this;
+    return {
+      names: () => cluster.names(),
+      isAlive: (name) => cluster.process(name) !== undefined,
+      isPaused: (name) => cluster.process(name)?.paused === true,
+      kill: (name, how) => cluster.kill(name, how),
+      restart: (name) => cluster.start(name),
+      pause: (name) => cluster.process(name)?.pause(),
+      resume: (name) => {
+        this.transcript.note(name, 'wakes');
+        cluster.process(name)?.resume();
+      },
+      stepClock: (name, byMs) => cluster.stepClock(name, byMs),
+      stallDisk: (name, untilMs) => {
+        const disk = cluster.disk(name);
+        if (disk) disk.stalledUntilMs = untilMs;
+      },
+      rotDisk: (name) => cluster.disk(name)?.rot() === true,
+      // Until the core can add and remove nodes under load, nothing happens.
+      addNode: () => false,
+      removeNode: () => false,
+      network: cluster.network,
+      establishedLinks: () => cluster.links.established(),
+      resetLink: (a, b) => cluster.links.reset(a, b),
+      stallLink: (a, b, untilMs) => cluster.links.stall(a, b, untilMs),
+      breakClient: (how, random) => this.workload.breakSome(how, random),
+      struck: (fault, what, untilMs) => this.struck(fault, what, untilMs),
+    };
+  }
+}
+
+/** Runs one simulation. */
+export function runSimulation(o: {
+  options: SimOptions;
+  factory: CoreFactory;
+  transcript?: boolean;
+}): SimResult {
+  return new Simulation(o).run();
+}

@@ -1,0 +1,202 @@
+import type { Prng, Scheduler } from '@shoal/swim/sim';
+import { Publisher } from './actor-publisher.ts';
+import { Subscriber, Transient, type Wish } from './actor-subscriber.ts';
+import { Twin, Willer } from './actor-willer.ts';
+import type { Actor, ActorEnv, ActorPhase } from './actors.ts';
+import type { ClientEnv } from './client-port.ts';
+import type { SimCluster } from './cluster.ts';
+import type { History } from './history.ts';
+import type { WorkloadOptions } from './options.ts';
+import { ClientPipe, type PipeHost } from './pipe.ts';
+import type { Transcript } from './transcript.ts';
+import type { ProtocolVersion } from './wire.ts';
+
+/** A host that is not there: connections to it are refused. */
+const NOBODY: PipeHost = {
+  name: 'nobody',
+  alive: false,
+  listening: false,
+  run: () => {},
+  markDirty: () => {},
+  accept: () => {
+    throw new Error('nobody accepts');
+  },
+};
+
+/** All clients of a run. */
+export class Workload {
+  readonly actors: Actor[] = [];
+  private readonly subscribers: Subscriber[] = [];
+  private readonly publishers: Publisher[] = [];
+  private readonly scheduler: Scheduler;
+  private readonly random: Prng;
+  private readonly history: History;
+  private readonly transcript: Transcript;
+  private readonly options: WorkloadOptions;
+  private readonly cluster: SimCluster;
+  private connections = 0;
+
+  constructor(o: {
+    scheduler: Scheduler;
+    random: Prng;
+    history: History;
+    transcript: Transcript;
+    options: WorkloadOptions;
+    cluster: SimCluster;
+  }) {
+    this.scheduler = o.scheduler;
+    this.random = o.random;
+    this.history = o.history;
+    this.transcript = o.transcript;
+    this.options = o.options;
+    this.cluster = o.cluster;
+    const env: ActorEnv = {
+      client: this.clientEnv('clients'),
+      workload: o.options,
+      nodes: () => this.cluster.names(),
+    };
+    this.populate(env);
+  }
+
+  clientEnv(label: string): ClientEnv {
+    const random = this.random.fork(label);
+    return {
+      scheduler: this.scheduler,
+      random,
+      history: this.history,
+      transcript: this.transcript,
+      nextConnectionId: () => this.connections++,
+      dial: (node, remote, client) =>
+        new ClientPipe({
+          scheduler: this.scheduler,
+          random: random.fork(remote),
+          transcript: this.transcript,
+          host: this.cluster.process(node) ?? NOBODY,
+          client,
+          remote,
+        }),
+    };
+  }
+
+  start(): void {
+    for (const actor of this.actors) actor.start();
+  }
+
+  enter(phase: ActorPhase): void {
+    for (const actor of this.actors) actor.enter(phase);
+  }
+
+  /** Every publisher publishes this many more. */
+  epilogue(count: number): void {
+    for (const publisher of this.publishers) publisher.epilogue(count);
+  }
+
+  get subscribed(): boolean {
+    return this.subscribers.every((s) => s.subscribed);
+  }
+
+  notSubscribed(): string {
+    return this.subscribers.filter((s) => !s.subscribed).map((s) => s.name).join(' ');
+  }
+
+  breakSome(how: 'break' | 'halfOpen' | 'stall', random: Prng): boolean {
+    const connected = this.actors.filter((actor) => actor.client.connected);
+    if (connected.length === 0) return false;
+    const { client } = random.pick(connected);
+    if (how === 'stall') client.stall(this.scheduler.nowMs + random.next() * 3000);
+    else client.breakConnection(how === 'halfOpen');
+    return true;
+  }
+
+  private populate(env: ActorEnv): void {
+    const { options: o, random } = this;
+    const topics = Array.from({ length: o.topics }, (_, i) => `m/${i}`);
+    const retained = Array.from({ length: Math.ceil(o.topics / 2) }, (_, i) => `r/${i}`);
+    const wish = (filters: readonly string[]): Wish => ({
+      filter: random.pick(filters),
+      qos: random.pick([1, 1, 2, 2, 0]),
+    });
+    const version = (): ProtocolVersion => random.pick([4, 5]);
+    if (o.willers > 0) {
+      this.addSubscriber(env, 'witness', version(), [{ filter: 'w/#', qos: 2 }], [], false);
+    }
+    for (let i = 0; i < o.subscribers; i++) {
+      const exact = [...topics, ...retained];
+      const constant = distinct([
+        { filter: random.pick(topics), qos: random.pick([1, 2]) },
+        wish([...exact, 'm/+', 'm/#', '+/0']),
+      ]);
+      const fickle = distinct([wish(exact), wish(exact)]).filter(
+        (w) => !constant.some((c) => c.filter === w.filter),
+      );
+      this.addSubscriber(env, `sub${i}`, version(), constant, fickle, random.chance(0.5));
+    }
+    for (let i = 0; i < o.publishers; i++) {
+      const publisher = new Publisher(env, {
+        clientId: `pub${i}`,
+        version: version(),
+        persistent: random.chance(0.8),
+        qos: random.pick([[1], [2], [1, 2], [0, 1, 2]]),
+        topics,
+        retainedTopics: o.retainChance > 0 ? retained : [],
+      });
+      this.publishers.push(publisher);
+      this.actors.push(publisher);
+    }
+    this.populateOthers(env, topics, version);
+  }
+
+  private populateOthers(
+    env: ActorEnv,
+    topics: readonly string[],
+    version: () => ProtocolVersion,
+  ): void {
+    const { options: o, random } = this;
+    for (let i = 0; i < o.transients; i++) {
+      const wishes = distinct([
+        { filter: random.pick(topics), qos: random.pick([0, 1, 2]) },
+        { filter: random.pick(['m/+', 'm/#', 'r/+']), qos: random.pick([0, 1]) },
+      ]);
+      this.actors.push(new Transient(env, { clientId: `live${i}`, version: version(), wishes }));
+    }
+    for (let i = 0; i < o.willers; i++) {
+      this.actors.push(
+        new Willer(env, {
+          clientId: `will${i}`,
+          version: version(),
+          persistent: random.chance(0.5),
+          delaySeconds: random.pick([0, 0, 1, 3]),
+        }),
+      );
+    }
+    for (let i = 0; i < o.twins; i++) {
+      for (const device of ['a', 'b']) {
+        this.actors.push(new Twin(env, { clientId: `twin${i}`, device, version: version() }));
+      }
+    }
+  }
+
+  private addSubscriber(
+    env: ActorEnv,
+    clientId: string,
+    version: ProtocolVersion,
+    constant: readonly Wish[],
+    fickle: readonly Wish[],
+    mayStartClean: boolean,
+  ): void {
+    const subscriber = new Subscriber(env, {
+      clientId,
+      version,
+      constant,
+      fickle,
+      mayStartClean,
+      receiveMaximum: version === 5 ? this.random.pick([0, 1, 3, 20]) : 0,
+    });
+    this.subscribers.push(subscriber);
+    this.actors.push(subscriber);
+  }
+}
+
+function distinct(wishes: readonly Wish[]): Wish[] {
+  return wishes.filter((wish, i) => wishes.findIndex((w) => w.filter === wish.filter) === i);
+}

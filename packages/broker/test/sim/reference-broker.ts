@@ -1,0 +1,490 @@
+import mqttPacket from 'mqtt-packet';
+import type { ClientHandler, ClientSocket } from '../../src/ports.ts';
+import type {
+  CoreFactory,
+  CoreInspection,
+  CoreOptions,
+  CoreUnderTest,
+  SimNodeEnv,
+} from '../../src/sim/core-port.ts';
+import { filterMatches } from '../../src/sim/topics.ts';
+
+/** Bugs that can be planted; each must be caught by a checker. */
+export const BUGS = [
+  'lose message',
+  'lose session',
+  'duplicate QoS 2',
+  'reorder',
+  'new identifier on resend',
+  'reuse identifier',
+  'suback before route',
+  'unsubscribe ignored',
+  'clean start keeps queue',
+  'two connections',
+  'no fence',
+  'will twice',
+  'will after disconnect',
+  'will never',
+  'retained lost',
+  'retained differs',
+  'puback missing',
+  'state differs',
+  'two leaders',
+  'commit taken back',
+] as const;
+
+export type Bug = (typeof BUGS)[number];
+
+interface StoredMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: number;
+}
+
+interface Entry {
+  readonly message: StoredMessage;
+  readonly qos: 1 | 2;
+  packetId: number;
+  stage: 'queued' | 'sent' | 'released';
+}
+
+interface RefSession {
+  readonly clientId: string;
+  persistent: boolean;
+  subscriptions: Map<string, number>;
+  queue: Entry[];
+  receiving: Set<number>;
+  nextPacketId: number;
+  connection: RefConnection | undefined;
+}
+
+interface PendingWill {
+  readonly clientId: string;
+  readonly dueMs: number;
+  readonly message: StoredMessage;
+}
+
+/**
+ * What all nodes of the reference cluster share: one perfect memory, durable at every step.
+ *
+ * It is no broker to learn from: it cheats on everything that is hard. It exists so that the
+ * simulator and its checkers are tested apart from the real core.
+ */
+export class ReferenceCluster {
+  readonly sessions = new Map<string, RefSession>();
+  readonly retained = new Map<string, StoredMessage>();
+  readonly bug: Bug | undefined;
+  /** Virtual time; set by the test. */
+  clock: () => number = () => 0;
+  private wills: PendingWill[] = [];
+  private counter = 0;
+  private readonly bootEpochs = new Map<string, number>();
+  private readonly cores = new Map<string, ReferenceCore>();
+
+  constructor(bug?: Bug) {
+    this.bug = bug;
+  }
+
+  get factory(): CoreFactory {
+    return {
+      loadIdentity: (_store, want, done) => {
+        const bootEpoch = (this.bootEpochs.get(want.name) ?? 0) + 1;
+        this.bootEpochs.set(want.name, bootEpoch);
+        const fresh = bootEpoch === 1;
+        const clusterId = want.name === 'n1' || !fresh ? 'reference' : '';
+        done({ name: want.name, storeId: want.name, bootEpoch, clusterId, shardCount: 1, fresh });
+      },
+      create: (env, options) => {
+        this.cores.get(options.identity.name)?.died();
+        const core = new ReferenceCore(this, env, options);
+        this.cores.set(options.identity.name, core);
+        return core;
+      },
+    };
+  }
+
+  /** True every `n`th time, for bugs that strike now and then. */
+  every(n: number): boolean {
+    this.counter += 1;
+    return this.counter % n === 0;
+  }
+
+  publish(message: StoredMessage): void {
+    for (const session of this.sessions.values()) {
+      let qos = -1;
+      for (const [filter, granted] of session.subscriptions) {
+        if (filterMatches(filter, message.topic)) qos = Math.max(qos, granted);
+      }
+      if (qos < 0) continue;
+      this.enqueue(session, message, Math.min(qos, message.qos));
+    }
+  }
+
+  private enqueue(session: RefSession, message: StoredMessage, qos: number): void {
+    if (qos === 0) {
+      session.connection?.sendPublish(message, 0, 0, false, false);
+      return;
+    }
+    if (this.bug === 'lose message' && this.every(10)) return;
+    if (session.queue.length > 10_000) return;
+    const entry: Entry = { message, qos: qos as 1 | 2, packetId: 0, stage: 'queued' };
+    session.queue.push(entry);
+    const before = session.queue.at(-2);
+    if (this.bug === 'reorder' && before?.stage === 'queued' && this.every(3)) {
+      session.queue.splice(-2, 2, entry, before);
+    }
+    session.connection?.pump();
+  }
+
+  retain(message: StoredMessage): void {
+    if (this.bug === 'retained lost' && this.every(2)) return;
+    if (message.payload.length === 0) this.retained.delete(message.topic);
+    else this.retained.set(message.topic, message);
+  }
+
+  addWill(clientId: string, message: StoredMessage, delayMs: number): void {
+    if (this.bug === 'will never' && this.every(2)) return;
+    const will = { clientId, message, dueMs: this.clock() + delayMs };
+    this.wills.push(will);
+    if (this.bug === 'will twice') this.wills.push(will);
+    this.fireWills();
+  }
+
+  cancelWill(clientId: string): void {
+    this.wills = this.wills.filter((will) => will.clientId !== clientId);
+  }
+
+  fireWills(): void {
+    const due = this.wills.filter((will) => will.dueMs <= this.clock());
+    this.wills = this.wills.filter((will) => will.dueMs > this.clock());
+    for (const { message } of due) this.publish(message);
+  }
+}
+
+class ReferenceCore implements CoreUnderTest {
+  ready = false;
+  readonly cluster: ReferenceCluster;
+  readonly env: SimNodeEnv;
+  readonly options: CoreOptions;
+  private readonly connections = new Set<RefConnection>();
+  private commitIndex = 0;
+
+  constructor(cluster: ReferenceCluster, env: SimNodeEnv, options: CoreOptions) {
+    this.cluster = cluster;
+    this.env = env;
+    this.options = options;
+  }
+
+  boot(done: () => void): void {
+    // A new process begins with nothing committed, which no real one may show.
+    this.commitIndex = this.cluster.bug === 'commit taken back' ? 0 : 1000;
+    this.ready = true;
+    this.env.store.write([], true, done);
+  }
+
+  onClusterId(): void {}
+  onMembers(): void {}
+  onLinkUp(): void {}
+  onLinkDown(): void {}
+  onFrame(): void {}
+  flush(): void {}
+
+  tick(): void {
+    this.commitIndex += this.commitIndex < 1000 ? 1 : 0;
+    this.cluster.fireWills();
+    this.env.trace('tick');
+  }
+
+  accept(socket: ClientSocket): ClientHandler {
+    const connection = new RefConnection(this, socket);
+    this.connections.add(connection);
+    return connection;
+  }
+
+  forget(connection: RefConnection): void {
+    this.connections.delete(connection);
+  }
+
+  /** The process is gone; the next one of its name says so. */
+  died(): void {
+    for (const connection of [...this.connections]) connection.onClosed();
+  }
+
+  inspect(): CoreInspection {
+    const { name } = this.options.identity;
+    const { bug } = this.cluster;
+    return {
+      shards: [
+        {
+          shard: 0,
+          view: 1,
+          leader: 'n1',
+          role: name === 'n1' || bug === 'two leaders' ? 'leader' : 'follower',
+          commitIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
+          endIndex: 1000,
+          stateHash: bug === 'state differs' ? name : 'same',
+        },
+      ],
+    };
+  }
+}
+
+/** One connection: decodes with mqtt-packet, answers at once. */
+class RefConnection implements ClientHandler {
+  private readonly core: ReferenceCore;
+  private readonly cluster: ReferenceCluster;
+  private readonly socket: ClientSocket;
+  private readonly parser = mqttPacket.parser();
+  private session: RefSession | undefined;
+  private version = 4;
+  private receiveMaximum = 20;
+  private will: { message: StoredMessage; delayMs: number } | undefined;
+  private closed = false;
+
+  constructor(core: ReferenceCore, socket: ClientSocket) {
+    this.core = core;
+    this.cluster = core.cluster;
+    this.socket = socket;
+    this.parser.on('packet', (packet) => {
+      if (!this.closed) this.onPacket(packet);
+    });
+    this.parser.on('error', (error) => {
+      throw error;
+    });
+  }
+
+  onData(buffer: Uint8Array, start: number, end: number): void {
+    this.parser.parse(Buffer.from(buffer.slice(start, end)));
+  }
+
+  onClosed(): void {
+    this.core.forget(this);
+    if (this.closed) return;
+    this.closed = true;
+    this.detach();
+    if (this.will) {
+      this.cluster.addWill(this.session?.clientId ?? '', this.will.message, this.will.delayMs);
+    }
+  }
+
+  onSecond(): void {}
+  onDrain(): void {}
+
+  /** Another connection of this Client Identifier. */
+  takenOver(): void {
+    if (this.cluster.bug === 'two connections') return;
+    if (this.cluster.bug === 'no fence') {
+      this.session = undefined;
+      return;
+    }
+    if (this.will) this.cluster.addWill(this.session?.clientId ?? '', this.will.message, 0);
+    this.will = undefined;
+    this.closed = true;
+    this.core.forget(this);
+    this.socket.close(true);
+  }
+
+  sendPublish(m: StoredMessage, qos: 0 | 1 | 2, id: number, dup: boolean, retain: boolean): void {
+    this.write({
+      cmd: 'publish',
+      topic: m.topic,
+      payload: Buffer.from(m.payload),
+      qos,
+      dup,
+      retain,
+      ...(qos > 0 ? { messageId: id } : {}),
+    });
+  }
+
+  /** Sends what is queued, as far as Receive Maximum allows. */
+  pump(): void {
+    const { session } = this;
+    if (session === undefined) return;
+    let inFlight = session.queue.filter((entry) => entry.stage !== 'queued').length;
+    for (const entry of session.queue) {
+      if (entry.stage !== 'queued') continue;
+      if (inFlight >= this.receiveMaximum) return;
+      inFlight += 1;
+      entry.packetId = this.takeId(session);
+      entry.stage = 'sent';
+      this.sendPublish(entry.message, entry.qos, entry.packetId, false, false);
+    }
+  }
+
+  private takeId(session: RefSession): number {
+    if (this.cluster.bug === 'reuse identifier' && this.cluster.every(5)) {
+      const open = session.queue.find((entry) => entry.stage !== 'queued' && entry.qos === 2);
+      if (open !== undefined) return open.packetId;
+    }
+    do session.nextPacketId = (session.nextPacketId % 65_535) + 1;
+    while (session.queue.some((entry) => entry.packetId === session.nextPacketId));
+    return session.nextPacketId;
+  }
+
+  private write(packet: mqttPacket.Packet): void {
+    this.socket.write(mqttPacket.generate(packet, { protocolVersion: this.version }));
+  }
+
+  private detach(): void {
+    const { session } = this;
+    if (session === undefined) return;
+    if (session.connection === this) {
+      session.connection = undefined;
+      if (!session.persistent) this.cluster.sessions.delete(session.clientId);
+    }
+  }
+
+  private onPacket(packet: mqttPacket.Packet): void {
+    switch (packet.cmd) {
+      case 'connect':
+        this.onConnect(packet);
+        return;
+      case 'publish':
+        this.onPublish(packet);
+        return;
+      case 'subscribe':
+        this.onSubscribe(packet);
+        return;
+      case 'unsubscribe':
+        for (const filter of packet.unsubscriptions) {
+          if (this.cluster.bug !== 'unsubscribe ignored') this.session?.subscriptions.delete(filter);
+        }
+        this.write({
+          cmd: 'unsuback',
+          messageId: packet.messageId ?? 0,
+          ...(this.version === 5 ? { granted: packet.unsubscriptions.map(() => 0) } : {}),
+        } as mqttPacket.Packet);
+        return;
+      case 'puback':
+      case 'pubcomp':
+        this.finish(packet.messageId ?? 0);
+        return;
+      case 'pubrec':
+        this.onPubrec(packet.messageId ?? 0);
+        return;
+      case 'pubrel':
+        this.session?.receiving.delete(packet.messageId ?? 0);
+        this.write({ cmd: 'pubcomp', messageId: packet.messageId ?? 0 });
+        return;
+      case 'pingreq':
+        this.write({ cmd: 'pingresp' });
+        return;
+      case 'disconnect':
+        if ((packet.reasonCode ?? 0) === 0 && this.cluster.bug !== 'will after disconnect') {
+          this.will = undefined;
+        }
+        this.socket.close(false);
+        return;
+      default:
+    }
+  }
+
+  private onConnect(packet: mqttPacket.IConnectPacket): void {
+    const { cluster } = this;
+    this.version = packet.protocolVersion ?? 4;
+    const expiry = packet.properties?.sessionExpiryInterval ?? 0;
+    const persistent = this.version === 5 ? expiry > 0 : packet.clean === false;
+    this.receiveMaximum = packet.properties?.receiveMaximum ?? 20;
+    const { will } = packet;
+    let session = cluster.sessions.get(packet.clientId);
+    session?.connection?.takenOver();
+    cluster.cancelWill(packet.clientId);
+    const lost = cluster.bug === 'lose session' && cluster.every(7);
+    const keep = session?.persistent === true && packet.clean === false && !lost;
+    const kept = keep ? session : undefined;
+    const queue = cluster.bug === 'clean start keeps queue' ? (session?.queue ?? []) : [];
+    session = kept ?? {
+      clientId: packet.clientId,
+      persistent,
+      subscriptions: new Map(),
+      queue,
+      receiving: new Set(),
+      nextPacketId: 0,
+      connection: undefined,
+    };
+    cluster.sessions.set(packet.clientId, session);
+    this.session = session;
+    session.connection = this;
+    if (will !== undefined) {
+      const payload = new Uint8Array(will.payload as Buffer);
+      const delayMs = (will.properties?.willDelayInterval ?? 0) * 1000;
+      this.will = { message: { topic: will.topic, payload, qos: will.qos }, delayMs };
+    }
+    this.write({ cmd: 'connack', sessionPresent: keep, returnCode: 0, reasonCode: 0 });
+    this.resend(session);
+    this.pump();
+  }
+
+  private resend(session: RefSession): void {
+    for (const entry of session.queue) {
+      if (entry.stage === 'queued') continue;
+      if (this.cluster.bug === 'new identifier on resend' && entry.qos === 1) {
+        entry.packetId = this.takeId(session);
+      }
+      if (entry.stage === 'released' && this.cluster.bug === 'duplicate QoS 2') {
+        entry.packetId = this.takeId(session);
+        entry.stage = 'sent';
+      }
+      if (entry.stage === 'released') this.write({ cmd: 'pubrel', messageId: entry.packetId });
+      else this.sendPublish(entry.message, entry.qos, entry.packetId, true, false);
+    }
+  }
+
+  private onPublish(packet: mqttPacket.IPublishPacket): void {
+    const { cluster, session } = this;
+    const messageId = packet.messageId ?? 0;
+    const message: StoredMessage = {
+      topic: packet.topic,
+      payload: new Uint8Array(packet.payload as Buffer),
+      qos: packet.qos,
+    };
+    const again = packet.qos === 2 && session?.receiving.has(messageId) === true;
+    if (!again) {
+      if (packet.qos === 2) session?.receiving.add(messageId);
+      if (packet.retain) cluster.retain(message);
+      cluster.publish(message);
+      this.core.env.trace('enq');
+    }
+    if (cluster.bug === 'puback missing' && packet.qos === 1 && cluster.every(20)) {
+      this.stuckIds.add(messageId);
+    }
+    if (this.stuckIds.has(messageId) && cluster.bug === 'puback missing') return;
+    if (packet.qos === 1) this.write({ cmd: 'puback', messageId, reasonCode: 0 });
+    if (packet.qos === 2) this.write({ cmd: 'pubrec', messageId, reasonCode: 0 });
+  }
+
+  private readonly stuckIds = new Set<number>();
+
+  private onSubscribe(packet: mqttPacket.ISubscribePacket): void {
+    const { cluster, session } = this;
+    const messageId = packet.messageId ?? 0;
+    const granted = packet.subscriptions.map((s) => s.qos);
+    this.write({ cmd: 'suback', messageId, granted });
+    const add = () => {
+      for (const { topic, qos } of packet.subscriptions) session?.subscriptions.set(topic, qos);
+    };
+    if (cluster.bug === 'suback before route') {
+      this.core.env.store.scan(new Uint8Array(), new Uint8Array(), 1, () => {
+        this.core.env.store.write([], true, () => this.core.env.store.write([], true, add));
+      });
+    } else add();
+    for (const [topic, message] of cluster.retained) {
+      if (!packet.subscriptions.some((s) => filterMatches(s.topic, topic))) continue;
+      if (cluster.bug === 'retained differs' && this.core.options.identity.name === 'n2') continue;
+      this.sendPublish(message, 0, 0, false, true);
+    }
+  }
+
+  private finish(packetId: number): void {
+    const { session } = this;
+    if (session === undefined) return;
+    session.queue = session.queue.filter((entry) => entry.packetId !== packetId || packetId === 0);
+    this.pump();
+  }
+
+  private onPubrec(packetId: number): void {
+    const entry = this.session?.queue.find((e) => e.packetId === packetId);
+    if (entry !== undefined) entry.stage = 'released';
+    this.write({ cmd: 'pubrel', messageId: packetId });
+  }
+}
