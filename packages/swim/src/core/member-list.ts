@@ -21,6 +21,8 @@ export interface Suspicion {
   readonly startMs: number;
   readonly bounds: SuspicionBounds;
   readonly accusers: Set<string>;
+  /** Another member's timeout ran out: the shortest applies, whoever confirms. */
+  settled: boolean;
   token: number;
 }
 

@@ -1,5 +1,5 @@
 import type { Context } from './context.ts';
-import { comparePrecedence, isPresent, type MemberRecord } from './member-list.ts';
+import { comparePrecedence, isPresent, type MemberRecord, type Suspicion } from './member-list.ts';
 import type { Update } from './message.ts';
 import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
 
@@ -42,15 +42,9 @@ export class Membership {
     const order = comparePrecedence(update, record);
     if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
     if (order <= 0) return false;
-    if (update.bootEpoch === record.bootEpoch && update.state === 'faulty') {
-      // One who holds it alive gives it one more chance to refute. After a split the other side
-      // calls all of this side faulty: taking its word would drop members that answer us.
-      if (record.state === 'alive') {
-        this.adopt(record, { ...update, state: 'suspect', accuser: from });
-        return false;
-      }
-    }
-    this.adopt(record, update);
+    const isVerdict = update.bootEpoch === record.bootEpoch && update.state === 'faulty';
+    if (isVerdict && isPresent(record)) this.hearVerdict(record, update, from);
+    else this.adopt(record, update);
     return false;
   }
 
@@ -181,6 +175,7 @@ export class Membership {
       startMs: context.nowMs,
       bounds,
       accusers: new Set([accuser]),
+      settled: false,
       token,
     };
     // Some look for themselves at once instead of at their next turn: about as many as are needed
@@ -190,18 +185,47 @@ export class Membership {
     if (accuser !== context.self.name && context.random() * others < wanted) this.verify(record);
   }
 
+  /**
+   * Somebody else's verdict counts as every confirmation, and no more: the member has the shortest
+   * timeout, from when this process first heard, to refute.
+   *
+   * After a split each side calls all of the other faulty; taken at its word, it would have this
+   * side drop members that answer it.
+   */
+  private hearVerdict(record: MemberRecord, update: Update, from: string): void {
+    const { context } = this;
+    if (record.suspicion === undefined || update.incarnation > record.incarnation) {
+      this.adopt(record, { ...update, state: 'suspect', ageS: 0, accuser: from });
+    }
+    const { suspicion } = record;
+    if (suspicion === undefined) return;
+    const leftMs = suspicion.startMs + suspicion.bounds.minMs - context.nowMs;
+    if (leftMs <= 0) {
+      this.adopt(record, update);
+      return;
+    }
+    if (suspicion.settled) return;
+    suspicion.settled = true;
+    this.rearm(record, suspicion, leftMs);
+  }
+
   /** An independent suspicion shortens the timeout and is passed on (Lifeguard). */
   private confirm(record: MemberRecord, accuser: string): void {
     const { suspicion } = record;
-    if (suspicion === undefined || accuser === '' || suspicion.accusers.has(accuser)) return;
+    if (suspicion === undefined || suspicion.settled) return;
+    if (accuser === '' || suspicion.accusers.has(accuser)) return;
     if (suspicion.accusers.size > suspicion.bounds.confirmations) return;
     suspicion.accusers.add(accuser);
     const { context } = this;
     const timeoutMs = suspicionTimeoutMs(suspicion.bounds, suspicion.accusers.size - 1);
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
-    context.disarm(suspicion.token);
-    suspicion.token = context.arm({ kind: 'suspicion', name: record.name }, leftMs);
+    this.rearm(record, suspicion, leftMs);
     context.disseminate(record, accuser);
+  }
+
+  private rearm(record: MemberRecord, suspicion: Suspicion, afterMs: number): void {
+    this.context.disarm(suspicion.token);
+    suspicion.token = this.context.arm({ kind: 'suspicion', name: record.name }, afterMs);
   }
 
   private endSuspicion(record: MemberRecord): void {
