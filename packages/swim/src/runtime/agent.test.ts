@@ -37,11 +37,18 @@ class Watched {
 
   /** Resolves as soon as the members are in these states; the test's own timeout is the limit. */
   async sees(states: Readonly<Record<string, MemberState>>): Promise<readonly SwimMember[]> {
-    return await this.watchers.wait(this.agent.members(), (members) =>
+    return await this.until((members) =>
       Object.entries(states).every(
         ([name, state]) => members.find((member) => member.name === name)?.state === state,
       ),
     );
+  }
+
+  /** Resolves as soon as the condition holds. */
+  async until(
+    condition: (members: readonly SwimMember[]) => boolean,
+  ): Promise<readonly SwimMember[]> {
+    return await this.watchers.wait(this.agent.members(), condition);
   }
 
   async stop(): Promise<void> {
@@ -131,8 +138,9 @@ describe('SwimAgent on real sockets', function () {
     });
     await reborn.sees({ a: 'alive', b: 'alive', c: 'alive' });
     for (const node of [a, c]) {
-      const members = await node.sees({ b: 'alive' });
-      assert.ok(members.find((member) => member.name === 'b') !== undefined);
+      const isReborn = (member: SwimMember) => member.name === 'b' && member.bootEpoch === 2;
+      const members = await node.until((present) => present.some(isReborn));
+      assert.equal(members.find(isReborn)?.state, 'alive');
     }
     await reborn.stop();
     await c.sees({ b: 'faulty' });
@@ -142,13 +150,9 @@ describe('SwimAgent on real sockets', function () {
   it('spreads a change of metadata', async () => {
     const [a, b, c] = await three();
     b.agent.setMeta(new TextEncoder().encode('changed'));
-    for (const node of [a, c]) {
-      for (;;) {
-        const meta = node.agent.members().find((member) => member.name === 'b')?.meta;
-        if (new TextDecoder().decode(meta) === 'changed') break;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    }
+    const isChanged = (member: SwimMember) =>
+      member.name === 'b' && new TextDecoder().decode(member.meta) === 'changed';
+    for (const node of [a, c]) await node.until((members) => members.some(isChanged));
     assert.throws(() => b.agent.setMeta(new Uint8Array(513)), {
       code: 'SWIM_ERR_META_TOO_LARGE',
     });

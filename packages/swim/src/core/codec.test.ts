@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { decodeMessage, encodeMessage, encodeUpdate, messageOverheadBytes } from './codec.ts';
+import {
+  type Body,
+  type Header,
+  MEMBER_STATES,
+  type Message,
+  REFUSAL_REASONS,
+  type Update,
+} from './message.ts';
+
+const u32 = fc.nat(0xffff_ffff);
+const u53 = fc.maxSafeNat();
+const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 });
+const header: fc.Arbitrary<Header> = fc.record({
+  clusterId: fc.string({ maxLength: 64 }),
+  name,
+  bootEpoch: u53,
+});
+const target = { target: name, targetBootEpoch: u53, targetIncarnation: u32 };
+const body: fc.Arbitrary<Body> = fc.oneof(
+  fc.record({ type: fc.constant('ping' as const), seq: u32, ...target }),
+  fc.record({ type: fc.constant('ping-req' as const), seq: u32, remainingMs: u32, ...target }),
+  fc.record({
+    type: fc.constantFrom('ack' as const, 'nack' as const, 'not-me' as const),
+    seq: u32,
+    target: name,
+  }),
+  fc.record({ type: fc.constantFrom('gossip' as const, 'sync' as const, 'sync-ack' as const) }),
+  fc.record({
+    type: fc.constant('sync-refused' as const),
+    reason: fc.constantFrom(...REFUSAL_REASONS),
+  }),
+) as fc.Arbitrary<Body>;
+const update: fc.Arbitrary<Update> = fc.record({
+  name,
+  bootEpoch: u53,
+  incarnation: u32,
+  state: fc.constantFrom(...MEMBER_STATES),
+  ageS: u32,
+  accuser: fc.string({ maxLength: 64 }),
+  address: fc.string({ minLength: 1, maxLength: 64 }),
+  meta: fc.uint8Array({ maxLength: 512 }),
+});
+const message: fc.Arbitrary<Message> = fc.record({
+  header,
+  body,
+  updates: fc.array(update, { maxLength: 5 }),
+});
+
+function encode(value: Message): Uint8Array {
+  return encodeMessage(value.header, value.body, value.updates.map(encodeUpdate));
+}
+
+describe('codec', () => {
+  it('gives back every message', () => {
+    fc.assert(
+      fc.property(message, (value) => {
+        const bytes = encode(value);
+        assert.deepEqual(plain(decodeMessage(bytes)), plain(value));
+        const updates = value.updates.map(encodeUpdate);
+        const size = updates.reduce((sum, each) => sum + each.length, 0);
+        assert.equal(bytes.length, messageOverheadBytes(value.header, value.body) + size);
+      }),
+    );
+  });
+
+  it('survives noise: whatever is cut, changed or added, it answers and never throws', () => {
+    fc.assert(
+      fc.property(message, fc.nat(), fc.nat(255), fc.nat(), (value, at, byte, length) => {
+        const bytes = encode(value);
+        const changed = bytes.slice();
+        changed[at % bytes.length] = byte;
+        checkAnswer(decodeMessage(changed));
+        const cut = bytes.subarray(0, length % bytes.length);
+        assert.equal(decodeMessage(cut), 'malformed');
+        const longer = new Uint8Array(bytes.length + 1);
+        longer.set(bytes);
+        assert.equal(decodeMessage(longer), 'malformed');
+      }),
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        checkAnswer(decodeMessage(bytes));
+        checkAnswer(decodeMessage(Uint8Array.of(0x53, 1, ...bytes)));
+      }),
+    );
+  });
+
+  it('tells another version from nonsense', () => {
+    assert.equal(decodeMessage(Uint8Array.of(0x53, 2)), 'other-version');
+    assert.equal(decodeMessage(Uint8Array.of(0x54, 1)), 'malformed');
+    assert.equal(decodeMessage(new Uint8Array()), 'malformed');
+  });
+
+  it('keeps nothing of the buffer it read from', () => {
+    const value: Message = {
+      header: { clusterId: 'c', name: 'a', bootEpoch: 1 },
+      body: { type: 'gossip' },
+      updates: [
+        {
+          name: 'b',
+          bootEpoch: 2,
+          incarnation: 3,
+          state: 'alive',
+          ageS: 0,
+          accuser: '',
+          address: 'b:1',
+          meta: Uint8Array.of(1, 2, 3),
+        },
+      ],
+    };
+    const bytes = encode(value);
+    const decoded = decodeMessage(bytes);
+    bytes.fill(0);
+    assert.deepEqual(plain(decoded), plain(value));
+  });
+});
+
+function checkAnswer(answer: ReturnType<typeof decodeMessage>): void {
+  if (typeof answer === 'string') assert.ok(['malformed', 'other-version'].includes(answer));
+  else assert.deepEqual(plain(decodeMessage(encode(answer))), plain(answer));
+}
+
+/** Without the prototypes that fast-check and Buffer bring along. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}

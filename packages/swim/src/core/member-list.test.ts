@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { Prng } from '../sim/prng.ts';
+import { comparePrecedence, MemberList, type MemberRecord } from './member-list.ts';
+import { MEMBER_STATES, type MemberState } from './message.ts';
+
+function record(name: string, state: MemberState = 'alive', sinceMs = 0): MemberRecord {
+  return {
+    name,
+    bootEpoch: 1,
+    incarnation: 0,
+    state,
+    address: `${name}:1`,
+    meta: new Uint8Array(),
+    sinceMs,
+    suspicion: undefined,
+  };
+}
+
+function listOf(...records: MemberRecord[]): MemberList {
+  const prng = new Prng('member list');
+  const list = new MemberList(record('self'), () => prng.next());
+  for (const each of records) list.add(each);
+  return list;
+}
+
+describe('precedence', () => {
+  const statement = fc.record({
+    bootEpoch: fc.nat(2),
+    incarnation: fc.nat(2),
+    state: fc.constantFrom(...MEMBER_STATES),
+  });
+
+  it('is one total order, so that the order of hearing does not matter', () => {
+    fc.assert(
+      fc.property(fc.array(statement, { minLength: 1 }), (heard) => {
+        const keep = (list: typeof heard) =>
+          list.reduce((kept, next) => (comparePrecedence(next, kept) > 0 ? next : kept));
+        assert.equal(comparePrecedence(keep(heard), keep([...heard].reverse())), 0);
+        for (const each of heard) assert.ok(comparePrecedence(keep(heard), each) >= 0);
+      }),
+    );
+  });
+
+  const table: [newer: [number, number, MemberState], older: [number, number, MemberState]][] = [
+    [
+      [1, 1, 'alive'],
+      [1, 0, 'alive'],
+    ],
+    [
+      [1, 1, 'alive'],
+      [1, 0, 'suspect'],
+    ],
+    [
+      [1, 1, 'alive'],
+      [1, 0, 'faulty'],
+    ],
+    [
+      [1, 1, 'alive'],
+      [1, 0, 'left'],
+    ],
+    [
+      [1, 0, 'suspect'],
+      [1, 0, 'alive'],
+    ],
+    [
+      [1, 1, 'suspect'],
+      [1, 0, 'suspect'],
+    ],
+    [
+      [1, 0, 'faulty'],
+      [1, 0, 'suspect'],
+    ],
+    [
+      [1, 0, 'left'],
+      [1, 0, 'faulty'],
+    ],
+    [
+      [2, 0, 'alive'],
+      [1, 9, 'left'],
+    ],
+    [
+      [2, 0, 'alive'],
+      [1, 9, 'faulty'],
+    ],
+  ];
+  for (const [newer, older] of table) {
+    it(`${newer.join('/')} overrides ${older.join('/')}`, () => {
+      const [x, y] = [newer, older].map(([bootEpoch, incarnation, state]) => ({
+        bootEpoch,
+        incarnation,
+        state,
+      }));
+      assert.ok(x !== undefined && y !== undefined);
+      assert.ok(comparePrecedence(x, y) > 0);
+      assert.ok(comparePrecedence(y, x) < 0);
+    });
+  }
+});
+
+describe('MemberList', () => {
+  it('probes everybody once a round, in another order each (SWIM §4.3)', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    const list = listOf(...names.map((name) => record(name)));
+    const draw = (): string[] => names.map(() => list.nextTarget()?.name ?? '');
+    draw();
+    const rounds = [draw(), draw(), draw()];
+    for (const round of rounds) assert.deepEqual([...round].sort(), names);
+    assert.ok(rounds.some((round) => round.join() !== rounds[0]?.join()));
+  });
+
+  it('probes neither itself nor the dead, and ends when nobody is left', () => {
+    const list = listOf(record('a', 'faulty'), record('b', 'left'), record('c', 'suspect'));
+    for (let n = 0; n < 5; n += 1) assert.equal(list.nextTarget()?.name, 'c');
+    assert.equal(listOf().nextTarget(), undefined);
+    assert.equal(list.nextFaulty()?.name, 'a');
+    assert.equal(list.nextFaulty()?.name, 'a');
+    assert.equal(listOf(record('b', 'left')).nextFaulty(), undefined);
+  });
+
+  it('picks different peers, never those excluded', () => {
+    const list = listOf(...['a', 'b', 'c', 'd'].map((name) => record(name)));
+    for (let n = 0; n < 20; n += 1) {
+      const picked = list.pickPeers(3, 'b').map((each) => each.name);
+      assert.equal(new Set(picked).size, 3);
+      assert.ok(!picked.includes('b') && !picked.includes('self'));
+    }
+    assert.equal(list.pickPeers(9).length, 4);
+  });
+
+  it('shows everybody sorted, and hands out what never changes', () => {
+    const b = record('b');
+    const list = listOf(b, record('a', 'left'));
+    const before = list.members();
+    assert.deepEqual(
+      before.map((member) => member.name),
+      ['a', 'b', 'self'],
+    );
+    b.state = 'faulty';
+    list.touch();
+    assert.equal(before[1]?.state, 'alive');
+    assert.equal(list.members()[1]?.state, 'faulty');
+    assert.ok(Object.isFrozen(list.members()) && Object.isFrozen(list.members()[0]));
+  });
+
+  it('knows who has been dead for longest', () => {
+    const list = listOf(record('a', 'faulty', 5), record('b', 'left', 3), record('c', 'alive', 1));
+    assert.equal(list.oldestDead()?.name, 'b');
+    assert.equal(listOf(record('c')).oldestDead(), undefined);
+  });
+});

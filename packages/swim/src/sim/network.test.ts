@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { Network, type NetworkFaults } from './network.ts';
+import { Prng } from './prng.ts';
+import { Scheduler } from './scheduler.ts';
+
+function setup(faults: Partial<NetworkFaults> = {}): {
+  scheduler: Scheduler;
+  network: Network;
+  got: number[];
+} {
+  const scheduler = new Scheduler();
+  const network = new Network({ scheduler, prng: new Prng('network'), faults });
+  const got: number[] = [];
+  network.attach('b', {
+    onPacket: (_from, bytes) => got.push(bytes[0] ?? -1),
+    onRequest: (from, bytes, reply) => reply(from === 'a' ? bytes : null),
+  });
+  return { scheduler, network, got };
+}
+
+describe('Network', () => {
+  it('delivers everything after a delay when nothing is wrong', () => {
+    const { scheduler, network, got } = setup({ delayMinMs: 2, delayMaxMs: 2 });
+    network.send('a', 'b', Uint8Array.of(1));
+    scheduler.runUntil(1.9);
+    assert.deepEqual(got, []);
+    scheduler.runUntil(2);
+    assert.deepEqual(got, [1]);
+  });
+
+  it('drops, duplicates and reorders at about their rates', () => {
+    const { scheduler, network, got } = setup({
+      dropRate: 0.2,
+      duplicateRate: 0.1,
+      reorderRate: 0.3,
+      reorderMs: 50,
+    });
+    for (let n = 0; n < 2_000; n += 1) {
+      scheduler.runUntil(n);
+      network.send('a', 'b', Uint8Array.of(n & 0xff));
+    }
+    scheduler.runUntil(10_000);
+    const { dropped, duplicated, reordered, delivered } = network.counters;
+    assert.equal(got.length, delivered);
+    assert.equal(delivered, 2_000 - dropped + duplicated);
+    assert.ok(dropped > 330 && dropped < 470, `${dropped}`);
+    assert.ok(duplicated > 110 && duplicated < 210, `${duplicated}`);
+    assert.ok(reordered > 500 && reordered < 700, `${reordered}`);
+    assert.ok(got.some((value, index) => index > 0 && (got[index - 1] as number) > value));
+  });
+
+  it('cuts one way, isolates, splits and heals; what is on its way is cut too', () => {
+    const { network, scheduler, got } = setup();
+    const arrives = (): boolean => {
+      const before = got.length;
+      network.send('a', 'b', Uint8Array.of(1));
+      scheduler.runUntil(scheduler.nowMs + 10);
+      return got.length > before;
+    };
+    network.cut('b', 'a');
+    assert.ok(arrives());
+    network.cut('a', 'b');
+    assert.ok(!arrives());
+    network.heal();
+    assert.ok(arrives());
+    network.isolate('a');
+    assert.ok(!arrives());
+    network.rejoin('a');
+    network.split([['a'], ['b']]);
+    assert.ok(!arrives());
+    network.split([['a', 'b']]);
+    assert.ok(arrives());
+    network.send('a', 'b', Uint8Array.of(2));
+    network.isolate('b');
+    scheduler.runUntil(scheduler.nowMs + 10);
+    assert.ok(!got.includes(2));
+  });
+
+  it('answers streams once: echoed, refused, or timed out', () => {
+    const { network, scheduler } = setup({ delayMinMs: 1, delayMaxMs: 1 });
+    const results: string[] = [];
+    const ask = (from: string, to: string): void =>
+      network.request(from, to, Uint8Array.of(7), 100, (bytes) =>
+        results.push(`${from}${to} ${bytes?.[0] ?? null} ${scheduler.nowMs}`),
+      );
+    ask('a', 'b');
+    ask('x', 'b');
+    ask('a', 'nobody');
+    network.cut('b', 'c');
+    ask('c', 'b');
+    scheduler.runUntil(1_000);
+    assert.deepEqual(results, ['ab 7 2', 'xb null 2', 'anobody null 2', 'cb null 100']);
+  });
+});
