@@ -85,7 +85,10 @@ export class ClientOutbox {
     this.client.say(`${type.toUpperCase()} ${packetId} for #${message.id}${reason}`);
     if (type === 'pubcomp') {
       if (outgoing.stage === 'publish') {
-        this.client.env.history.fail('MQTT', `${this.client.name}: PUBCOMP ${packetId} before PUBREC`);
+        this.client.env.history.fail(
+          'MQTT',
+          `${this.client.name}: PUBCOMP ${packetId} before PUBREC`,
+        );
       }
       this.finish(outgoing);
       return;
@@ -138,7 +141,9 @@ export class ClientOutbox {
     }
     const dup = again ? ' again' : '';
     const retain = message.retain ? (message.deletion ? ' retain, deletes' : ' retain') : '';
-    client.say(`PUBLISH #${message.id} ${message.topic} QoS ${message.qos} id ${packetId}${retain}${dup}`);
+    client.say(
+      `PUBLISH #${message.id} ${message.topic} QoS ${message.qos} id ${packetId}${retain}${dup}`,
+    );
     client.env.history.messageSent(message);
     client.send(
       encodePublish({

@@ -92,7 +92,9 @@ export class SimClient implements ClientCore {
   /** Ordering domain of what is published now with this QoS. */
   domain(qos: number): string {
     const session = `${this.name}/${this.session?.generation ?? 0}`;
-    return qos === 0 || !this.options.persistent ? `${session}/${this.connection?.id}` : session;
+    return qos === 0 || this.session?.persistent !== true
+      ? `${session}/${this.connection?.id}`
+      : session;
   }
 
   /**
@@ -102,7 +104,7 @@ export class SimClient implements ClientCore {
   connect(node: string, o: { cleanStart?: boolean; will?: WillWish; zombie?: boolean } = {}): void {
     this.zombie?.end();
     this.zombie = undefined;
-    if (o.zombie === true && this.connected && this.options.persistent) this.leaveZombie();
+    if (o.zombie === true && this.connected && this.session?.persistent) this.leaveZombie();
     else if (this.pipe !== undefined) this.drop(true);
     const cleanStart = o.cleanStart === true || this.mustClean || !this.options.persistent;
     if (cleanStart) this.forgetSession();
@@ -137,7 +139,9 @@ export class SimClient implements ClientCore {
       clientOpen: () => pipe.clientOpen,
     };
     this.env.history.connectionOpened(this.connection);
-    this.say(`CONNECT to ${node} as #${id}${cleanStart ? ' clean' : ''}${will ? ` will #${will.id}` : ''}`);
+    this.say(
+      `CONNECT to ${node} as #${id}${cleanStart ? ' clean' : ''}${will ? ` will #${will.id}` : ''}`,
+    );
     pipe.dial();
     pipe.send(
       encodeConnect({
@@ -273,7 +277,10 @@ export class SimClient implements ClientCore {
         if (this.pipe === pipe) this.onPacket(packet);
       });
     } catch (error) {
-      this.env.history.fail('MQTT', `${this.name}: ${error instanceof Error ? error.message : error}`);
+      this.env.history.fail(
+        'MQTT',
+        `${this.name}: ${error instanceof Error ? error.message : error}`,
+      );
       this.breakConnection(false);
     }
   }
@@ -338,7 +345,11 @@ export class SimClient implements ClientCore {
   private adoptSession(connection: Connection, present: boolean): void {
     const mustBePresent = !connection.cleanStart && this.sessionKnown;
     const mayBePresent = !connection.cleanStart && this.session !== undefined;
-    const expected = mustBePresent ? true : mayBePresent || !connection.cleanStart ? undefined : false;
+    const expected = mustBePresent
+      ? true
+      : mayBePresent || !connection.cleanStart
+        ? undefined
+        : false;
     this.env.history.connack(connection, present, expected);
     if (!present || this.session === undefined) {
       this.forgetSession();
@@ -346,13 +357,14 @@ export class SimClient implements ClientCore {
       this.session = this.env.history.newSession(
         this.name,
         this.generation,
-        this.options.persistent,
+        // In 3.1.1, CleanSession 1 also ends the session with its connection [MQTT-3.1.2-6].
+        this.options.persistent && !(connection.cleanStart && this.options.version === 4),
         connection.sentAtMs,
       );
     }
     this.mustClean = false;
     this.session.ackedAtMs ??= this.nowMs;
-    this.sessionKnown = this.options.persistent;
+    this.sessionKnown = this.session.persistent;
   }
 
   /** Clean Start, or the broker reports no session: the client's part of the state goes too. */
@@ -409,7 +421,7 @@ export class SimClient implements ClientCore {
     if (this.pinger) this.env.scheduler.cancel(this.pinger);
     this.watchdog = undefined;
     this.pinger = undefined;
-    if (!this.options.persistent) this.forgetSession();
+    if (this.session?.persistent === false) this.forgetSession();
   }
 
   /** Gives the connection up when an answer is owed and nothing was heard for long. */

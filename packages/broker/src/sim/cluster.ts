@@ -99,7 +99,11 @@ export class SimCluster {
       this.processEnv,
       {
         name,
-        seeds: first ? [] : this.names().filter((other) => other !== name).map(addressOf),
+        seeds: first
+          ? []
+          : this.names()
+              .filter((other) => other !== name)
+              .map(addressOf),
         founder: first,
         shardCount: this.options.shards,
         replicas: this.options.replicas,
@@ -156,7 +160,8 @@ export class SimCluster {
   }
 
   inspections(): ReturnType<World['inspections']> {
-    const found: { node: string; inspection: NonNullable<ReturnType<SimProcess['inspect']>> }[] = [];
+    const found: { node: string; inspection: NonNullable<ReturnType<SimProcess['inspect']>> }[] =
+      [];
     for (const name of this.names()) {
       const inspection = this.process(name)?.inspect();
       if (inspection !== undefined) found.push({ node: name, inspection });

@@ -1,4 +1,11 @@
-import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta, NodeEnv, Store } from '../ports.ts';
+import type {
+  ClientHandler,
+  ClientSocket,
+  MemberInfo,
+  MemberMeta,
+  NodeEnv,
+  Store,
+} from '../ports.ts';
 
 /**
  * The core that the simulator runs, by shape: the broker's own `NodeCore`, or a test double with

@@ -70,7 +70,10 @@ export class Coverage {
   /** A table for people: faults down, phases across. */
   table(): string {
     const width = 9;
-    const cell = (text: string | number) => String(text).slice(0, width - 1).padStart(width);
+    const cell = (text: string | number) =>
+      String(text)
+        .slice(0, width - 1)
+        .padStart(width);
     const lines = [`${'fault'.padEnd(18)}${cell('struck')}${PHASES.map(cell).join('')}`];
     lines.push(`${'(reports)'.padEnd(18)}${cell('')}${[...this.phases].map(cell).join('')}`);
     FAULTS.forEach((fault, row) => {

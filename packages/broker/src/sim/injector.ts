@@ -188,7 +188,8 @@ export class Injector {
     const [a, b] = this.random.pick(links);
     const untilMs = this.scheduler.nowMs + this.durationMs(50, 3000);
     if (fault === 'linkReset') {
-      if (this.target.resetLink(a, b)) this.target.struck(fault, `${a}-${b}`, this.scheduler.nowMs + 1000);
+      if (this.target.resetLink(a, b))
+        this.target.struck(fault, `${a}-${b}`, this.scheduler.nowMs + 1000);
     } else if (this.target.stallLink(a, b, untilMs)) {
       this.target.struck(fault, `${a}-${b} until ${untilMs.toFixed(0)}`, untilMs);
     }
@@ -216,13 +217,19 @@ export class Injector {
         : fault === 'isolate'
           ? node
           : `${node} > ${peer}`;
-    this.target.struck(fault, `${what} for ${forMs.toFixed(0)} ms`, this.scheduler.nowMs + forMs + 1000);
+    this.target.struck(
+      fault,
+      `${what} for ${forMs.toFixed(0)} ms`,
+      this.scheduler.nowMs + forMs + 1000,
+    );
     this.target.network.cut(cuts);
     this.later(forMs, () => this.target.network.heal(cuts));
   }
 
   private strikeClient(fault: 'clientBreak' | 'clientHalfOpen' | 'clientStall'): void {
-    const how = ({ clientBreak: 'break', clientHalfOpen: 'halfOpen', clientStall: 'stall' } as const)[fault];
+    const how = (
+      { clientBreak: 'break', clientHalfOpen: 'halfOpen', clientStall: 'stall' } as const
+    )[fault];
     // Clients' connections are theirs: for everybody else this is no disturbance.
     if (this.target.breakClient(how, this.random)) {
       this.target.struck(fault, '', this.scheduler.nowMs);

@@ -60,7 +60,12 @@ export class SimLinks {
   private readonly dialling = new Map<string, number>();
   private nextId = 1;
 
-  constructor(o: { scheduler: Scheduler; random: Prng; network: SimNetwork; transcript: Transcript }) {
+  constructor(o: {
+    scheduler: Scheduler;
+    random: Prng;
+    network: SimNetwork;
+    transcript: Transcript;
+  }) {
     this.scheduler = o.scheduler;
     this.random = o.random;
     this.network = o.network;
@@ -157,7 +162,8 @@ export class SimLinks {
   /** Retransmission gave up: bytes were held for longer than a connection lives. */
   private expire(link: Link, far: End): void {
     if (link.dead || far.held.length === 0) return;
-    if (this.scheduler.nowMs - far.heldSinceMs >= this.network.options.linkTimeoutMs) this.kill(link);
+    if (this.scheduler.nowMs - far.heldSinceMs >= this.network.options.linkTimeoutMs)
+      this.kill(link);
   }
 
   private releaseHeld(): void {

@@ -117,7 +117,8 @@ export class SimNetwork {
       let delayMs = this.delayMs();
       if (this.faulty) {
         delayMs += this.random.next() * o.datagramDelayMs;
-        if (this.random.chance(o.datagramReorder)) delayMs += this.random.next() * o.datagramReorderMs;
+        if (this.random.chance(o.datagramReorder))
+          delayMs += this.random.next() * o.datagramReorderMs;
       }
       this.scheduler.after(delayMs, () => {
         if (this.blocked(from, to)) return;

@@ -23,6 +23,8 @@ export interface PipeClient {
 
 /** What the kernel takes without the broker noticing that a client does not read. */
 const KERNEL_BUFFER_BYTES = 16_384;
+/** A client notices by itself, about this late, that the machine at the other end is gone. */
+const SILENCE_MS = 6000;
 const DELAY_MIN_MS = 0.05;
 const DELAY_MAX_MS = 4;
 
@@ -142,7 +144,9 @@ export class ClientPipe implements ClientSocket {
     if (!this.serverOpen) return;
     this.serverOpen = false;
     this.cutShort = true;
-    if (!silent) this.transmit(undefined);
+    if (silent)
+      this.scheduler.after(SILENCE_MS * (0.5 + this.random.next()), () => this.loseClient());
+    else this.transmit(undefined);
   }
 
   // The client's end.

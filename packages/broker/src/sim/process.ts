@@ -81,7 +81,11 @@ export class SimProcess implements LinkHost, PipeHost {
   private streams = new Map<number, (bytes: Uint8Array) => void>();
   private nextStreamId = 1;
 
-  constructor(env: ProcessEnv, options: ProcessOptions, open: (run: (fn: () => void) => void) => Store) {
+  constructor(
+    env: ProcessEnv,
+    options: ProcessOptions,
+    open: (run: (fn: () => void) => void) => Store,
+  ) {
     this.env = env;
     this.options = options;
     this.name = options.name;
@@ -116,7 +120,11 @@ export class SimProcess implements LinkHost, PipeHost {
     try {
       fn();
     } catch (error) {
-      this.env.onFatal(this, 'EXCEPTION', error instanceof Error ? (error.stack ?? '') : String(error));
+      this.env.onFatal(
+        this,
+        'EXCEPTION',
+        error instanceof Error ? (error.stack ?? '') : String(error),
+      );
       return;
     }
     const { dirty } = this;
@@ -206,7 +214,9 @@ export class SimProcess implements LinkHost, PipeHost {
 
   private boot(identity: CoreIdentity): void {
     this.bootEpoch = identity.bootEpoch;
-    this.say(`identity ${identity.storeId} boot ${identity.bootEpoch} cluster '${identity.clusterId}'`);
+    this.say(
+      `identity ${identity.storeId} boot ${identity.bootEpoch} cluster '${identity.clusterId}'`,
+    );
     const meta: MemberMeta = {
       storeId: identity.storeId,
       zone: this.options.zone,

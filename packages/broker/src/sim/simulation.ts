@@ -158,9 +158,16 @@ export class Simulation {
       this.injector.start();
     }
     for (let i = 1; i <= nodes; i++) {
-      this.scheduler.after(i === 1 ? 0 : this.random.next() * 1000, () => this.cluster.add(`n${i}`));
+      this.scheduler.after(i === 1 ? 0 : this.random.next() * 1000, () =>
+        this.cluster.add(`n${i}`),
+      );
     }
-    if (chaosFromBirth) return this.until(() => this.scheduler.nowMs > 3000, 10_000, () => '');
+    if (chaosFromBirth)
+      return this.until(
+        () => this.scheduler.nowMs > 3000,
+        10_000,
+        () => '',
+      );
     return (
       this.until(
         () => this.cluster.names().length === nodes && this.cluster.allServe,
@@ -186,7 +193,11 @@ export class Simulation {
     this.workload.enter('drill');
     if (!this.options.chaosFromBirth) this.injector.start();
     const endMs = this.scheduler.nowMs + this.options.chaosMs;
-    return this.until(() => this.scheduler.nowMs >= endMs, this.options.chaosMs * 2, () => '');
+    return this.until(
+      () => this.scheduler.nowMs >= endMs,
+      this.options.chaosMs * 2,
+      () => '',
+    );
   }
 
   /** Heals, then demands that everything comes true; twice, the second time with fresh publishes. */
@@ -206,32 +217,37 @@ export class Simulation {
   }
 
   private quiet(): boolean {
-    const pending = () => {
-      const idle = this.cluster.notServing();
-      if (idle !== undefined) return idle;
-      for (const checker of this.checkers) {
-        const what = checker.pending?.(this.world);
-        if (what !== undefined) return `${checker.invariant}: ${what}`;
-      }
-      return undefined;
-    };
     return this.until(
-      () => pending() === undefined,
+      () => this.pending() === undefined,
       SETTLE_MAX_MS,
-      () => `not quiet ${SETTLE_MAX_MS} ms after healing: ${pending()}`,
+      () => `still so ${SETTLE_MAX_MS} ms after healing: ${this.pending()?.what}`,
+      () => this.pending()?.invariant,
     );
+  }
+
+  /** What has not come true yet, first by the invariant that says most. */
+  private pending(): { invariant: string; what: string } | undefined {
+    const waiting = this.cluster.notServing();
+    if (waiting !== undefined) return { invariant: '10 liveness', what: waiting };
+    for (const checker of this.checkers) {
+      const what = checker.pending?.(this.world);
+      if (what !== undefined) return { invariant: checker.invariant, what };
+    }
+    return undefined;
   }
 
   /** Reads every retained topic through every node. */
   private readRetained(): boolean {
     const topics = this.retained.topics();
     if (topics.length === 0) return true;
-    const readers = this.cluster.names().map(
-      (node) =>
-        new RetainedReader(this.workload.clientEnv(`reader-${node}`), node, topics, (topic, id) =>
-          this.retained.read(node, topic, id),
-        ),
-    );
+    const readers = this.cluster
+      .names()
+      .map(
+        (node) =>
+          new RetainedReader(this.workload.clientEnv(`reader-${node}`), node, topics, (topic, id) =>
+            this.retained.read(node, topic, id),
+          ),
+      );
     return this.until(
       () => readers.every((reader) => reader.done),
       FORM_MAX_MS,
@@ -240,13 +256,18 @@ export class Simulation {
   }
 
   /** Runs until `done`, checking as it goes; false if a violation or the bound came first. */
-  private until(done: () => boolean, maxMs: number, why: () => string): boolean {
+  private until(
+    done: () => boolean,
+    maxMs: number,
+    why: () => string,
+    invariant: () => string | undefined = () => undefined,
+  ): boolean {
     const endMs = this.scheduler.nowMs + maxMs;
     for (;;) {
       if (this.history.violations.length > 0) return false;
       if (done()) return true;
       if (this.scheduler.nowMs >= endMs) {
-        this.history.fail('10 liveness', why());
+        this.history.fail(invariant() ?? '10 liveness', why());
         return false;
       }
       const untilMs = this.scheduler.nowMs + STEP_MS;

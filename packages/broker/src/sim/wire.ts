@@ -357,7 +357,11 @@ function decodePacket(bytes: Uint8Array, version: ProtocolVersion): ServerPacket
       const packetId = reader.u16();
       const reasonCode = reader.left > 0 ? reader.u8() : 0;
       if (packetId === 0) throw new Error('broker sent Packet Identifier 0');
-      return { type: (['puback', 'pubrec', 'pubrel', 'pubcomp'] as const)[type - 4]!, packetId, reasonCode };
+      return {
+        type: (['puback', 'pubrec', 'pubrel', 'pubcomp'] as const)[type - 4]!,
+        packetId,
+        reasonCode,
+      };
     }
     case 9:
     case 11: {

@@ -96,7 +96,10 @@ export class Workload {
   }
 
   notSubscribed(): string {
-    return this.subscribers.filter((s) => !s.subscribed).map((s) => s.name).join(' ');
+    return this.subscribers
+      .filter((s) => !s.subscribed)
+      .map((s) => s.name)
+      .join(' ');
   }
 
   breakSome(how: 'break' | 'halfOpen' | 'stall', random: Prng): boolean {

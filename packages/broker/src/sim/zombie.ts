@@ -1,6 +1,6 @@
 import type { Connection, History } from './history.ts';
 import type { ClientPipe } from './pipe.ts';
-import { encodeSubscribe, PacketReader, type ProtocolVersion } from './wire.ts';
+import { encodeSubscribe, type PacketReader, type ProtocolVersion } from './wire.ts';
 
 /** Far from what the client's own exchanges use. */
 const PACKET_ID = 65_000;
@@ -44,7 +44,11 @@ export class Zombie {
     if (pipe !== this.pipe) return;
     this.reader.feed(bytes, (packet) => {
       if (packet.type !== 'suback' || packet.packetId !== PACKET_ID) return;
-      if (this.sentAtMs !== undefined && packet.reasonCodes[0] !== undefined && packet.reasonCodes[0] < 0x80) {
+      if (
+        this.sentAtMs !== undefined &&
+        packet.reasonCodes[0] !== undefined &&
+        packet.reasonCodes[0] < 0x80
+      ) {
         this.history.answered(this.connection, 'suback', this.sentAtMs);
       }
     });

@@ -177,7 +177,7 @@ class ReferenceCore implements CoreUnderTest {
 
   boot(done: () => void): void {
     // A new process begins with nothing committed, which no real one may show.
-    this.commitIndex = this.cluster.bug === 'commit taken back' ? 0 : 1000;
+    this.commitIndex = this.options.identity.bootEpoch === 1 ? 1000 : 0;
     this.ready = true;
     this.env.store.write([], true, done);
   }
@@ -190,7 +190,6 @@ class ReferenceCore implements CoreUnderTest {
   flush(): void {}
 
   tick(): void {
-    this.commitIndex += this.commitIndex < 1000 ? 1 : 0;
     this.cluster.fireWills();
     this.env.trace('tick');
   }
@@ -347,7 +346,8 @@ class RefConnection implements ClientHandler {
         return;
       case 'unsubscribe':
         for (const filter of packet.unsubscriptions) {
-          if (this.cluster.bug !== 'unsubscribe ignored') this.session?.subscriptions.delete(filter);
+          if (this.cluster.bug !== 'unsubscribe ignored')
+            this.session?.subscriptions.delete(filter);
         }
         this.write({
           cmd: 'unsuback',

@@ -14,7 +14,11 @@ import { Checker, type World } from './checker.ts';
 export class AcknowledgedDelivered extends Checker {
   readonly invariant = '1 acknowledged is delivered';
 
-  override onConnack(connection: Connection, present: boolean, expected: boolean | undefined): void {
+  override onConnack(
+    connection: Connection,
+    present: boolean,
+    expected: boolean | undefined,
+  ): void {
     if (expected === true && !present) {
       this.fail(
         `${connection.client}: connection #${connection.id} at ${connection.node} finds no session, ` +

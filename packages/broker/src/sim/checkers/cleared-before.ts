@@ -27,9 +27,13 @@ export class ClearedBefore extends Checker {
     const matching = session.subscriptions.filter((s) => filterMatches(s.filter, message.topic));
     if (matching.length === 0) {
       this.fail(`${where}, which no subscription of the session ever matched`);
-    } else if (matching.every((s) => (s.endAckedAtMs ?? Number.POSITIVE_INFINITY) < message.sentAtMs)) {
+    } else if (
+      matching.every((s) => (s.endAckedAtMs ?? Number.POSITIVE_INFINITY) < message.sentAtMs)
+    ) {
       this.fail(`${where}, first published after the UNSUBACK [MQTT-3.10.4-2]`);
-    } else if (matching.every((s) => s.sentAtMs > (message.ackedAtMs ?? Number.POSITIVE_INFINITY))) {
+    } else if (
+      matching.every((s) => s.sentAtMs > (message.ackedAtMs ?? Number.POSITIVE_INFINITY))
+    ) {
       this.fail(`${where}, acknowledged before any matching SUBSCRIBE left`);
     }
   }

@@ -30,7 +30,9 @@ export class CommittedDurable extends Checker {
     }
     for (const [shard, index] of this.committed) {
       if ((now.get(shard) ?? 0) < index) {
-        this.fail(`shard ${shard}: index ${index} was committed, the cluster is at ${now.get(shard)}`);
+        this.fail(
+          `shard ${shard}: index ${index} was committed, the cluster is at ${now.get(shard)}`,
+        );
       }
     }
   }

@@ -45,7 +45,8 @@ export class EpochFence extends Checker {
     const newest = this.newest.get(connection.client);
     // Connections that overlap in time may be ordered either way; only clear cases count.
     if (newest === undefined || newest === connection) return undefined;
-    if (connection.connackAtMs === undefined || newest.sentAtMs <= connection.connackAtMs) return undefined;
-    return newest.connackAtMs! < atMs ? newest : undefined;
+    if (connection.connackAtMs === undefined || newest.sentAtMs <= connection.connackAtMs)
+      return undefined;
+    return newest.connackAtMs! <= atMs ? newest : undefined;
   }
 }

@@ -6,7 +6,8 @@ import { Checker } from './checker.ts';
  * publishing [MQTT-4.6.0].
  *
  * The publisher's order is that of one session for QoS 1 and 2, and of one connection for QoS 0 and
- * for sessions that end with it.
+ * for sessions that end with it. What a subscription lowers to QoS 0 is not judged: it may be lost at
+ * the first PUBLISH and arrive at the publisher's repetition.
  */
 export class Order extends Checker {
   readonly invariant = '7 order';
@@ -15,6 +16,7 @@ export class Order extends Checker {
   override onDelivered(delivery: Delivery, first: boolean): void {
     const { message, session } = delivery;
     if (message === undefined || message.kind === 'will' || delivery.retain || !first) return;
+    if (delivery.qos === 0 && message.qos > 0) return;
     let streams = this.last.get(session);
     if (streams === undefined) {
       streams = new Map();

@@ -24,7 +24,11 @@ export class WillOnce extends Checker {
     if (!first && message.qos === 2 && delivery.qos === 2) {
       this.fail(`${who} reached ${session.client} twice`);
     }
-    if (connection.serverOpen() && connection.clientOpen() && connection.disconnectAtMs === undefined) {
+    if (
+      connection.serverOpen() &&
+      connection.clientOpen() &&
+      connection.disconnectAtMs === undefined
+    ) {
       // The newest connection of a client in good order has not ended at all.
       const newer = this.history.connections.some(
         (c) => c.client === connection.client && c.sentAtMs > connection.sentAtMs,
@@ -44,7 +48,8 @@ export class WillOnce extends Checker {
       const { will, disconnectAtMs } = connection;
       if (will === undefined || disconnectAtMs === undefined) continue;
       if (connection.disconnectReason !== 0) continue;
-      if (this.history.disturbed(disconnectAtMs - 1000, disconnectAtMs + DISCONNECT_SETTLES_MS)) continue;
+      if (this.history.disturbed(disconnectAtMs - 1000, disconnectAtMs + DISCONNECT_SETTLES_MS))
+        continue;
       const fired = this.history.sessions.find((s) => s.receipts.has(will.id));
       if (fired !== undefined) {
         this.fail(
@@ -83,7 +88,8 @@ export class WillOnce extends Checker {
   private mustHaveFired(world: World, connection: Connection): boolean {
     const { will, goneAtMs } = connection;
     // Without a CONNACK the broker may never have had the Will.
-    if (will === undefined || connection.connackAtMs === undefined || goneAtMs === undefined) return false;
+    if (will === undefined || connection.connackAtMs === undefined || goneAtMs === undefined)
+      return false;
     if (connection.serverOpen()) return false;
     if (connection.disconnectAtMs !== undefined && connection.disconnectReason === 0) return false;
     const resumed = this.history.connections.find(

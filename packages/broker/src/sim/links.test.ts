@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { Prng, Scheduler } from '@shoal/swim/sim';
+import { type LinkHost, SimLinks } from './links.ts';
+import { type NetworkOptions, SimNetwork } from './network.ts';
+import { Transcript } from './transcript.ts';
+
+const CALM: NetworkOptions = {
+  datagramDrop: 0,
+  datagramDuplicate: 0,
+  datagramReorder: 0,
+  datagramReorderMs: 0,
+  datagramDelayMs: 0,
+  streamFail: 0,
+  delayMinMs: 1,
+  delayMaxMs: 20,
+  linkTimeoutMs: 1000,
+};
+
+class Host implements LinkHost {
+  readonly name: string;
+  readonly log: string[] = [];
+  alive = true;
+  paused = false;
+  bootEpoch = 1;
+  clusterId = 'c';
+  peers: ReadonlySet<string> = new Set();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  run(fn: () => void): void {
+    if (this.alive) fn();
+  }
+
+  onLinkUp(peer: string): void {
+    this.log.push(`up ${peer}`);
+  }
+
+  onLinkDown(peer: string): void {
+    this.log.push(`down ${peer}`);
+  }
+
+  onFrame(peer: string, frame: Uint8Array): void {
+    this.log.push(`${peer} ${frame[0]}`);
+  }
+}
+
+function world(options: Partial<NetworkOptions> = {}) {
+  const scheduler = new Scheduler();
+  const random = new Prng(1);
+  const transcript = new Transcript({ nowMs: () => scheduler.nowMs, readable: false });
+  const network = new SimNetwork({
+    scheduler,
+    random,
+    transcript,
+    options: { ...CALM, ...options },
+  });
+  const links = new SimLinks({ scheduler, random, network, transcript });
+  const [a, b] = [new Host('a'), new Host('b')];
+  a.peers = new Set(['b']);
+  b.peers = new Set(['a']);
+  links.attach(a);
+  links.attach(b);
+  links.peersChanged(a);
+  links.peersChanged(b);
+  scheduler.runUntil(200);
+  a.log.length = 0;
+  b.log.length = 0;
+  const send = (from: Host, to: string, ...numbers: number[]) => {
+    for (const n of numbers) links.send(from, to, Uint8Array.of(n));
+  };
+  return { scheduler, network, links, a, b, send };
+}
+
+describe('simulated links', () => {
+  it('come up at both ends, dialled by the smaller name', () => {
+    const { links } = world();
+    assert.deepEqual(links.established(), [['a', 'b']]);
+  });
+
+  it('deliver in order although every frame has a delay of its own', () => {
+    const { scheduler, a, b, send } = world();
+    send(a, 'b', 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    scheduler.runUntil(400);
+    assert.deepEqual(
+      b.log,
+      [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `a ${n}`),
+    );
+  });
+
+  it('lose what is in flight at a reset, tell both ends, and come back', () => {
+    const { scheduler, links, a, b, send } = world();
+    send(a, 'b', 1, 2);
+    links.reset('a', 'b');
+    scheduler.runUntil(1000);
+    assert.deepEqual(b.log, ['down a', 'up a']);
+    assert.deepEqual(a.log, ['down b', 'up b']);
+    send(a, 'b', 3);
+    scheduler.runUntil(1200);
+    assert.deepEqual(b.log, ['down a', 'up a', 'a 3']);
+  });
+
+  it('hold bytes at a one-way cut and release them in order when it heals', () => {
+    const { scheduler, network, a, b, send } = world();
+    const cut = [{ from: 'a', to: 'b' }];
+    network.cut(cut);
+    send(a, 'b', 1, 2);
+    send(b, 'a', 9);
+    scheduler.runUntil(600);
+    assert.deepEqual(b.log, []);
+    assert.deepEqual(a.log, ['b 9']);
+    network.heal(cut);
+    send(a, 'b', 3);
+    scheduler.runUntil(900);
+    assert.deepEqual(b.log, ['a 1', 'a 2', 'a 3']);
+  });
+
+  it('are reset when a cut holds bytes for longer than a connection lives', () => {
+    const { scheduler, network, links, a, b, send } = world();
+    network.cut([
+      { from: 'a', to: 'b' },
+      { from: 'b', to: 'a' },
+    ]);
+    send(a, 'b', 1);
+    scheduler.runUntil(1500);
+    assert.deepEqual(b.log, ['down a']);
+    assert.deepEqual(links.established(), []);
+    network.healAll();
+    scheduler.runUntil(4000);
+    assert.deepEqual(b.log, ['down a', 'up a']);
+  });
+
+  it('are stalled without loss', () => {
+    const { scheduler, links, a, b, send } = world();
+    links.stall('a', 'b', 500);
+    send(a, 'b', 1);
+    scheduler.runUntil(499);
+    assert.deepEqual(b.log, []);
+    scheduler.runUntil(700);
+    assert.deepEqual(b.log, ['a 1']);
+  });
+
+  it('of a dead process go down at the other end', () => {
+    const { scheduler, links, a, b } = world();
+    a.alive = false;
+    links.detach(a);
+    scheduler.runUntil(400);
+    assert.deepEqual(b.log, ['down a']);
+  });
+});
+
+describe('simulated datagrams', () => {
+  function sendMany(options: Partial<NetworkOptions>) {
+    const { scheduler, network } = world(options);
+    const got: number[] = [];
+    for (let n = 0; n < 200; n++) {
+      network.datagram('a', 'b', Uint8Array.of(n), (bytes) => got.push(bytes[0]!));
+    }
+    scheduler.runUntil(5000);
+    return got;
+  }
+
+  it('are dropped, duplicated and reordered as told', () => {
+    assert.ok(sendMany({ datagramDrop: 0.5 }).length < 150);
+    assert.ok(sendMany({ datagramDuplicate: 0.5 }).length > 250);
+    const got = sendMany({ datagramReorder: 0.5, datagramReorderMs: 100 });
+    assert.equal(got.length, 200);
+    assert.notDeepEqual(
+      got,
+      [...got].sort((x, y) => x - y),
+    );
+  });
+
+  it('do not pass a cut', () => {
+    const { scheduler, network } = world();
+    let got = 0;
+    network.cut([{ from: 'a', to: 'b' }]);
+    network.datagram('a', 'b', Uint8Array.of(1), () => got++);
+    network.datagram('b', 'a', Uint8Array.of(1), () => (got += 10));
+    scheduler.runUntil(1000);
+    assert.equal(got, 10);
+  });
+});
