@@ -293,6 +293,20 @@ describe('Swim', () => {
     assert.equal(bench.state('a'), 'alive/0');
   });
 
+  it('asks again before a verdict that a stall held up: the answers may be lost with it', () => {
+    const bench = Bench.started();
+    bench.meet('a');
+    bench.step({ type: 'probe-now', name: 'a' });
+    bench.run(250);
+    bench.forget();
+    bench.stall(5_000);
+    assert.ok(bench.sent('a', 'ping').length > 0);
+    bench.run(150);
+    assert.equal(bench.state('a'), 'alive/0');
+    bench.run(400);
+    assert.equal(bench.state('a'), 'suspect/0');
+  });
+
   it('puts off the end of a suspicion that a stall held up', () => {
     const bench = Bench.started();
     bench.meet('a', 'b', 'c', 'd');
