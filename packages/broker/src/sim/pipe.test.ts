@@ -86,6 +86,21 @@ describe('simulated client connection', () => {
     assert.equal(pipe.pendingBytes, 0);
   });
 
+  it('hands over nothing while the broker has paused it, then everything in order', () => {
+    const { scheduler, pipe, received, log } = setup(7);
+    pipe.pause();
+    pipe.send(Uint8Array.of(1, 2));
+    pipe.send(Uint8Array.of(3));
+    pipe.leave(false);
+    scheduler.runUntil(100);
+    assert.deepEqual(received, []);
+    pipe.resume();
+    assert.deepEqual(received, [], 'never from within the call that asked');
+    scheduler.runUntil(200);
+    assert.deepEqual(received, [1, 2, 3]);
+    assert.deepEqual(log, ['server closed']);
+  });
+
   it('flushes what was written before close(true), and closes both ends once', () => {
     const { scheduler, pipe, host, atClient, log } = setup(4);
     host.run(() => {

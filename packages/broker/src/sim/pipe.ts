@@ -52,6 +52,9 @@ export class ClientPipe implements ClientSocket {
   private written: Uint8Array[] = [];
   private writtenBytes = 0;
   private closing = false;
+  /** On the way from the client and arrived; undefined is the end of the connection. */
+  private readonly received: (Uint8Array | undefined)[] = [];
+  private readPaused = false;
   /** On the way to the client, oldest first; undefined is the end of the connection. */
   private inFlight: (Uint8Array | undefined)[] = [];
   private inFlightBytes = 0;
@@ -114,6 +117,16 @@ export class ClientPipe implements ClientSocket {
     this.host.markDirty(this);
   }
 
+  pause(): void {
+    this.readPaused = true;
+  }
+
+  resume(): void {
+    if (!this.readPaused) return;
+    this.readPaused = false;
+    this.scheduler.after(0, () => this.host.run(() => this.read()));
+  }
+
   /** The turn is over: what it wrote leaves as one. */
   endOfTurn(): void {
     if (this.writtenBytes > 0) {
@@ -166,28 +179,38 @@ export class ClientPipe implements ClientSocket {
     if (!this.clientOpen) return;
     this.clientOpen = false;
     if (quiet) return;
-    this.scheduler.at(this.nextToServer(), () =>
-      this.host.run(() => {
-        if (!this.serverOpen) return;
-        this.serverOpen = false;
-        this.handler?.onClosed();
-      }),
-    );
+    this.scheduler.at(this.nextToServer(), () => this.receive(undefined));
   }
 
   private sendChunk(chunk: Uint8Array): void {
     this.scheduler.at(this.nextToServer(), () => {
       if (!this.serverOpen) return;
       this.transcript.note(this.host.name, `bytes of ${this.remote}`, chunk);
-      this.host.run(() => {
-        if (!this.serverOpen || this.handler === undefined) return;
-        const start = this.random.int(0, 3);
-        STATIC_BUFFER.set(chunk, start);
-        this.handler.onData(STATIC_BUFFER, start, start + chunk.length);
-        // Whoever kept a view of the static buffer now reads rubbish.
-        STATIC_BUFFER.fill(0xee, start, start + chunk.length);
-      });
+      this.receive(chunk);
     });
+  }
+
+  /** Bytes, or the end, reach the broker's kernel. */
+  private receive(chunk: Uint8Array | undefined): void {
+    this.received.push(chunk);
+    this.host.run(() => this.read());
+  }
+
+  /** The process reads what has arrived, unless it has paused the connection. */
+  private read(): void {
+    while (!this.readPaused && this.serverOpen && this.handler && this.received.length > 0) {
+      const chunk = this.received.shift();
+      if (chunk === undefined) {
+        this.serverOpen = false;
+        this.handler.onClosed();
+        return;
+      }
+      const start = this.random.int(0, 3);
+      STATIC_BUFFER.set(chunk, start);
+      this.handler.onData(STATIC_BUFFER, start, start + chunk.length);
+      // Whoever kept a view of the static buffer now reads rubbish.
+      STATIC_BUFFER.fill(0xee, start, start + chunk.length);
+    }
   }
 
   private transmit(chunk: Uint8Array | undefined): void {
