@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import readline from 'node:readline';
 
 /** Children that a test has left running; whatever ends this process ends them. */
@@ -60,6 +61,12 @@ export class LineClient {
       clearTimeout(timer);
       this.#onChange = () => {};
     }
+  }
+
+  /** Ends whatever a failed test has left running. */
+  static async endAll(): Promise<void> {
+    for (const child of running) child.kill('SIGKILL');
+    await Promise.all([...running].map((child) => once(child, 'close')));
   }
 
   /** Ends it and resolves to its exit code. */

@@ -19,6 +19,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
     await cluster?.stop();
   });
   afterEach(async () => {
+    await LineClient.endAll();
     for (const name of cluster.names) if (!cluster.isUp(name)) await cluster.start(name);
     assert.ok(await cluster.whole(60_000), await cluster.describe());
   });
@@ -70,7 +71,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
         '-h',
         HOST,
       ];
-      const before = new LineClient('mosquitto_sub', [...args, '-d', '-p', String(port(own))]);
+      const before = mosquittoSub([...args, '-d', '-p', String(port(own))]);
       await before.until('subscribed', (lines) => lines.some((l) => l.startsWith('Subscribed')));
       await before.end('SIGTERM');
 
@@ -79,7 +80,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
       await cluster.kill(own, 'SIGKILL');
       await publishLines(other, 'e2e/away', 2, payloads.slice(200));
 
-      const after = new LineClient('mosquitto_sub', [...args, '-p', String(port(third))]);
+      const after = mosquittoSub([...args, '-p', String(port(third))]);
       await after.until('all messages', (lines) => lines.includes(payloads.at(-1) as string));
       await after.end('SIGTERM');
       assert.deepEqual(after.lines, payloads);
@@ -94,7 +95,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
       const id = 'mosquitto-connected';
       const { own, other, third } = await roles(id);
       const args = ['-i', id, '-c', '-q', '1', '-t', 'e2e/connected', '-h', HOST];
-      const before = new LineClient('mosquitto_sub', [...args, '-d', '-p', String(port(own))]);
+      const before = mosquittoSub([...args, '-d', '-p', String(port(own))]);
       await before.until('subscribed', (lines) => lines.some((l) => l.startsWith('Subscribed')));
 
       const payloads = numbered('connected', 400);
@@ -104,7 +105,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
       await before.end('SIGKILL');
       const first = payloadsOf(before.lines, payloads);
 
-      const after = new LineClient('mosquitto_sub', [...args, '-p', String(port(third))]);
+      const after = mosquittoSub([...args, '-p', String(port(third))]);
       await publishing;
       await after.until('all messages', (lines) => {
         return new Set([...first, ...payloadsOf(lines, payloads)]).size === payloads.length;
@@ -219,6 +220,11 @@ async function playMqttJs(
   assert.deepEqual(stayed, sent[0], 'in the order in which they were published');
   assert.ok(resumes.length >= 2, 'the subscriber lost its connection');
   assert.ok(resumes.slice(1).every(Boolean), 'session present after every reconnect');
+}
+
+/** Into a pipe it would keep its output back; stdbuf makes it print line by line. */
+function mosquittoSub(args: readonly string[]): LineClient {
+  return new LineClient('stdbuf', ['-oL', 'mosquitto_sub', ...args]);
 }
 
 function numbered(label: string, count: number): string[] {
