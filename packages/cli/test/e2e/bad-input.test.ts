@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import mqttPacket, { type Packet } from 'mqtt-packet';
 import { LocalCluster, SHOAL_BIN } from '../../../../bench/src/chaos/cluster.ts';
 import { type Output, run } from '../../../../bench/src/chaos/managed-process.ts';
 import { freePort } from '../../../../bench/src/chaos/ports.ts';
+import { connectPacket, RawClient } from '../../../../bench/src/chaos/raw-client.ts';
 
 const HOST = '127.0.0.1';
 
@@ -148,64 +147,6 @@ describe('signals', function () {
   }
 });
 
-/** One MQTT 5 connection that can send any bytes and remembers all packets that came. */
-class RawClient {
-  readonly packets: Packet[] = [];
-  readonly closed: Promise<void>;
-  readonly socket: net.Socket;
-  #onPacket = (): void => {};
-
-  private constructor(port: number) {
-    this.socket = net.connect({ host: HOST, port, noDelay: true });
-    const parser = mqttPacket.parser({ protocolVersion: 5 });
-    parser.on('packet', (packet) => {
-      this.packets.push(packet);
-      this.#onPacket();
-    });
-    parser.on('error', () => {});
-    this.socket.on('data', (chunk) => parser.parse(chunk));
-    this.socket.on('error', () => {});
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.closed = promise;
-    this.socket.once('close', () => resolve());
-  }
-
-  /** Connected but nothing sent. */
-  static async open(port: number): Promise<RawClient> {
-    const client = new RawClient(port);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    client.socket.once('connect', resolve).once('error', reject);
-    await promise;
-    return client;
-  }
-
-  static async connect(port: number, clientId: string): Promise<RawClient> {
-    const client = await RawClient.open(port);
-    const base = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5 } as const;
-    client.send({ ...base, clientId, clean: true, keepalive: 30 });
-    const connack = await client.next('connack');
-    assert.equal((connack as Packet & { cmd: 'connack' }).reasonCode, 0);
-    return client;
-  }
-
-  send(packet: Packet): void {
-    this.socket.write(mqttPacket.generate(packet, { protocolVersion: 5 }));
-  }
-
-  /** The next packet of this kind; rejects if the connection closes first. */
-  async next(cmd: Packet['cmd']): Promise<Packet> {
-    const { promise, resolve, reject } = Promise.withResolvers<Packet>();
-    const look = (): void => {
-      const at = this.packets.findIndex((packet) => packet.cmd === cmd);
-      if (at >= 0) resolve(this.packets.splice(at, 1)[0] as Packet);
-    };
-    this.#onPacket = look;
-    look();
-    void this.closed.then(() => reject(new Error(`closed before ${cmd}`)));
-    return promise;
-  }
-}
-
 describe('bad input from a client', function () {
   this.timeout(60_000);
   let cluster: LocalCluster;
@@ -231,14 +172,14 @@ describe('bad input from a client', function () {
     ['PUBLISH to a wildcard [MQTT-3.3.2-2]', 0x90, [0x30, 0x04, 0, 1, 0x23, 0]],
     ['a Remaining Length of five bytes [1.5.5]', 0x81, [0x30, 0xff, 0xff, 0xff, 0xff, 0x7f]],
     ['packet type 0', 0x81, [0x00, 0x00]],
-    ['a second CONNECT [MQTT-3.1.0-2]', 0x82, [...connectBytes('twice')]],
+    ['a second CONNECT [MQTT-3.1.0-2]', 0x82, [...connectPacket('twice')]],
     ['SUBSCRIBE without a filter [MQTT-3.8.3-2]', 0x82, [0x82, 0x03, 0, 1, 0]],
   ];
   for (const [what, reasonCode, bytes] of malformed) {
     it(`closes only that connection, with 0x${reasonCode.toString(16)}: ${what}`, async () => {
       const client = await RawClient.connect(cluster.target('n1').port, 'malformed');
       client.socket.write(Buffer.from(bytes));
-      const goodbye = (await client.next('disconnect')) as Packet & { cmd: 'disconnect' };
+      const goodbye = await client.next('disconnect');
       assert.equal(goodbye.reasonCode, reasonCode, `0x${goodbye.reasonCode?.toString(16)}`);
       await client.closed;
     });
@@ -248,7 +189,7 @@ describe('bad input from a client', function () {
     const client = await RawClient.connect(cluster.target('n1').port, 'large');
     // A PUBLISH whose header announces the largest Remaining Length there is.
     client.socket.write(Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x74, 0]));
-    const goodbye = (await client.next('disconnect')) as Packet & { cmd: 'disconnect' };
+    const goodbye = await client.next('disconnect');
     assert.equal(goodbye.reasonCode, 0x95);
     await client.closed;
   });
@@ -260,8 +201,3 @@ describe('bad input from a client', function () {
     assert.deepEqual(client.packets, []);
   });
 });
-
-function connectBytes(clientId: string): Buffer {
-  const base = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5 } as const;
-  return mqttPacket.generate({ ...base, clientId, clean: true, keepalive: 30 });
-}
