@@ -20,10 +20,11 @@ const header: fc.Arbitrary<Header> = fc.record({
 });
 const target = { target: name, targetBootEpoch: u53, targetIncarnation: u32 };
 const body: fc.Arbitrary<Body> = fc.oneof(
-  fc.record({ type: fc.constant('ping' as const), seq: u32, ...target }),
+  fc.record({ type: fc.constant('ping' as const), seq: u32, digest: u32, ...target }),
+  fc.record({ type: fc.constant('ack' as const), seq: u32, digest: u32, target: name }),
   fc.record({ type: fc.constant('ping-req' as const), seq: u32, remainingMs: u32, ...target }),
   fc.record({
-    type: fc.constantFrom('ack' as const, 'nack' as const, 'not-me' as const),
+    type: fc.constantFrom('nack' as const, 'not-me' as const),
     seq: u32,
     target: name,
   }),

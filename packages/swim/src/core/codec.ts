@@ -120,6 +120,7 @@ function writeBody(writer: ByteWriter, body: Body): void {
   switch (body.type) {
     case 'ping':
       writer.u32(body.seq);
+      writer.u32(body.digest);
       writeTarget(writer, body);
       return;
     case 'ping-req':
@@ -128,6 +129,10 @@ function writeBody(writer: ByteWriter, body: Body): void {
       writeTarget(writer, body);
       return;
     case 'ack':
+      writer.u32(body.seq);
+      writer.u32(body.digest);
+      writer.text(body.target);
+      return;
     case 'nack':
     case 'not-me':
       writer.u32(body.seq);
@@ -156,14 +161,19 @@ function readBody(reader: ByteReader): Body {
   switch (type) {
     case 'ping': {
       const seq = reader.u32();
-      return { type, seq, ...readTarget(reader) };
+      const digest = reader.u32();
+      return { type, seq, digest, ...readTarget(reader) };
     }
     case 'ping-req': {
       const seq = reader.u32();
       const remainingMs = reader.u32();
       return { type, seq, remainingMs, ...readTarget(reader) };
     }
-    case 'ack':
+    case 'ack': {
+      const seq = reader.u32();
+      const digest = reader.u32();
+      return { type, seq, digest, target: reader.text(1, NAME_BYTES_MAX) };
+    }
     case 'nack':
     case 'not-me': {
       const seq = reader.u32();

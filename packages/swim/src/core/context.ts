@@ -69,6 +69,8 @@ export class Context {
   clusterId: string;
   phase: 'idle' | 'running' | 'leaving' | 'left' = 'idle';
   nowMs = 0;
+  /** When `members()` last changed. */
+  changedMs = Number.NEGATIVE_INFINITY;
   private lastStallMs = Number.NEGATIVE_INFINITY;
   private effects: SwimEffect[] = [];
   private changed = false;
@@ -120,6 +122,7 @@ export class Context {
 
   /** Records a change that `members()` shows. */
   touch(): void {
+    this.changedMs = this.nowMs;
     this.members.touch();
     this.changed = true;
   }

@@ -72,6 +72,7 @@ export class MemberList {
   private round: string[] = [];
   private deadRound: string[] = [];
   private presentPeers: MemberRecord[] | undefined;
+  private hash: number | undefined;
   private view: readonly SwimMember[] | undefined;
 
   constructor(self: MemberRecord, random: Random) {
@@ -111,6 +112,7 @@ export class MemberList {
   touch(): void {
     this.presentPeers = undefined;
     this.view = undefined;
+    this.hash = undefined;
   }
 
   /** Members that are alive or suspect, this one aside, in order of arrival. */
@@ -124,6 +126,20 @@ export class MemberList {
   /** Members not dead, this one included: the n of every formula. */
   presentCount(): number {
     return this.peers().length + 1;
+  }
+
+  /**
+   * A hash of who is present in which boot epoch and incarnation, the same for equal sets.
+   *
+   * Not of states: suspect and alive come and go, and the dead are forgotten at different times.
+   */
+  digest(): number {
+    if (this.hash === undefined) {
+      let sum = 0;
+      for (const record of this.records.values()) if (isPresent(record)) sum += hashOf(record);
+      this.hash = sum >>> 0;
+    }
+    return this.hash;
   }
 
   /** Everybody, sorted by name. The array is shared and stays as it is. */
@@ -202,4 +218,18 @@ export class MemberList {
       names[other] = kept;
     }
   }
+}
+
+/** FNV-1a over what a digest covers, with MurmurHash3's final mix. */
+function hashOf(record: MemberRecord): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < record.name.length; at += 1) {
+    hash = Math.imul(hash ^ record.name.charCodeAt(at), 0x01000193);
+  }
+  const { bootEpoch, incarnation } = record;
+  for (const part of [bootEpoch >>> 0, Math.floor(bootEpoch / 0x1_0000_0000), incarnation]) {
+    hash = Math.imul(hash ^ part, 0x01000193);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+  }
+  return (hash ^ (hash >>> 13)) >>> 0;
 }

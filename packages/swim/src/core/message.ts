@@ -41,11 +41,16 @@ export interface Target {
   readonly targetIncarnation: number;
 }
 
+/** A hash of the members that the sender holds to be present: gossip may miss one, this tells. */
+export interface Digest {
+  readonly digest: number;
+}
+
 export type Body =
-  | ({ readonly type: 'ping'; readonly seq: number } & Target)
+  | ({ readonly type: 'ping'; readonly seq: number } & Digest & Target)
   /** `remainingMs` is the time the prober still waits; the helper nacks at 80 % of it. */
   | ({ readonly type: 'ping-req'; readonly seq: number; readonly remainingMs: number } & Target)
-  | { readonly type: 'ack'; readonly seq: number; readonly target: string }
+  | ({ readonly type: 'ack'; readonly seq: number; readonly target: string } & Digest)
   /** From a helper: I am well, and heard nothing from the target. */
   | { readonly type: 'nack'; readonly seq: number; readonly target: string }
   /** The target's address is mine now, and I am another member: the target is a ghost. */

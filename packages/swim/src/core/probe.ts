@@ -122,7 +122,8 @@ export class Prober {
     const help = this.helps.get(seq);
     if (help?.target !== target) return;
     this.endHelp(seq, help);
-    this.answer(help, { type: 'ack', seq: help.originSeq, target });
+    const digest = this.context.members.digest();
+    this.answer(help, { type: 'ack', seq: help.originSeq, digest, target });
   }
 
   onNack(seq: number, target: string): void {
@@ -227,7 +228,8 @@ export class Prober {
   }
 
   private ping(record: MemberRecord, seq: number): void {
-    this.context.send(record.address, { type: 'ping', seq, ...targetOf(record) }, record);
+    const digest = this.context.members.digest();
+    this.context.send(record.address, { type: 'ping', seq, digest, ...targetOf(record) }, record);
   }
 
   private answer(help: Help, body: Body): void {

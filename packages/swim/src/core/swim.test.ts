@@ -121,7 +121,7 @@ function about(name: string, changes: Partial<Update> = {}): Update {
 }
 
 function ping(target: string, seq = 7, targetBootEpoch = 10, targetIncarnation = 0): Body {
-  return { type: 'ping', seq, target, targetBootEpoch, targetIncarnation };
+  return { type: 'ping', seq, digest: 0, target, targetBootEpoch, targetIncarnation };
 }
 
 describe('Swim', () => {
@@ -129,7 +129,9 @@ describe('Swim', () => {
     const bench = Bench.started();
     bench.meet('a');
     bench.hear('a', ping('me'));
-    assert.deepEqual(bench.sent('a', 'ack')[0]?.body, { type: 'ack', seq: 7, target: 'me' });
+    const [answer] = bench.sent('a', 'ack');
+    assert.ok(answer?.body.type === 'ack');
+    assert.deepEqual([answer.body.seq, answer.body.target], [7, 'me']);
   });
 
   it('answers for nobody else: a ping for another name hears who is here', () => {
@@ -208,7 +210,7 @@ describe('Swim', () => {
     bench.run(210);
     const request = bench.sent('b', 'ping-req')[0]?.body;
     assert.ok(request?.type === 'ping-req');
-    bench.hear('b', { type: 'ack', seq: request.seq, target: 'a' });
+    bench.hear('b', { type: 'ack', seq: request.seq, digest: 0, target: 'a' });
     bench.run(250);
     assert.equal(bench.state('a'), 'alive/0');
   });
@@ -219,8 +221,8 @@ describe('Swim', () => {
     bench.step({ type: 'probe-now', name: 'a' });
     const asked = bench.sent('a', 'ping')[0]?.body;
     assert.ok(asked?.type === 'ping');
-    bench.hear('b', { type: 'ack', seq: asked.seq, target: 'b' });
-    bench.hear('a', { type: 'ack', seq: asked.seq + 5, target: 'a' });
+    bench.hear('b', { type: 'ack', digest: 0, seq: asked.seq, target: 'b' });
+    bench.hear('a', { type: 'ack', digest: 0, seq: asked.seq + 5, target: 'a' });
     bench.run(410);
     assert.equal(bench.state('a'), 'suspect/0');
   });
@@ -237,8 +239,10 @@ describe('Swim', () => {
     assert.equal(bench.sent('a', 'nack').length, 0);
     bench.run(10);
     assert.deepEqual(bench.sent('a', 'nack')[0]?.body, { type: 'nack', seq: 99, target: 'b' });
-    bench.hear('b', { type: 'ack', seq: asked.seq, target: 'b' });
-    assert.deepEqual(bench.sent('a', 'ack')[0]?.body, { type: 'ack', seq: 99, target: 'b' });
+    bench.hear('b', { type: 'ack', digest: 0, seq: asked.seq, target: 'b' });
+    const [passedOn] = bench.sent('a', 'ack');
+    assert.ok(passedOn?.body.type === 'ack');
+    assert.deepEqual([passedOn.body.seq, passedOn.body.target], [99, 'b']);
   });
 
   it('does not vouch for its own hearing after a stall: no nack then', () => {
@@ -289,7 +293,7 @@ describe('Swim', () => {
     const again = bench.sent('a', 'ping')[0]?.body;
     assert.ok(again?.type === 'ping');
     assert.equal(bench.swim.counters.stalls, 1);
-    bench.hear('a', { type: 'ack', seq: again.seq, target: 'a' });
+    bench.hear('a', { type: 'ack', digest: 0, seq: again.seq, target: 'a' });
     assert.equal(bench.state('a'), 'alive/0');
   });
 
@@ -423,6 +427,34 @@ describe('Swim', () => {
       opened.map((effect) => effect.to),
       ['x:1'],
     );
+  });
+
+  it('exchanges everything with a peer that holds other members, once gossip is silent', () => {
+    const bench = Bench.started({ protocolPeriodMs: 60_000 });
+    bench.meet('a', 'b');
+    const syncs = (): number =>
+      bench.effects.filter((each) => each.type === 'stream-open' && each.to === 'a:1').length;
+    bench.hear('a', ping('me'));
+    bench.run(900);
+    bench.hear('a', ping('me'));
+    assert.equal(syncs(), 0, 'not while there is news');
+    bench.run(200);
+    bench.hear('a', ping('me'));
+    assert.equal(syncs(), 1);
+    bench.step({ type: 'stream-response', requestId: 1, bytes: null });
+    for (let n = 0; n < 35; n += 1) {
+      bench.run(100);
+      bench.hear('a', ping('me'));
+    }
+    assert.equal(syncs(), 2, 'at doubling intervals where it does not help');
+    const answer = bench.sent('a', 'ack').at(-1)?.body;
+    assert.ok(answer?.type === 'ack');
+    bench.step({ type: 'stream-response', requestId: 2, bytes: null });
+    for (let n = 0; n < 50; n += 1) {
+      bench.run(100);
+      bench.hear('a', { ...ping('me'), digest: answer.digest } as Body);
+    }
+    assert.equal(syncs(), 2, 'not where both hold the same');
   });
 
   it('lets a timer that was voided fall away', () => {

@@ -287,6 +287,9 @@ export class Swim {
     const { self } = context;
     const sender = context.members.get(header.name);
     const own = refuted ? [self.name] : [];
+    if ((body.type === 'ping' || body.type === 'ack') && sender !== undefined) {
+      this.sync.compare(sender, body.digest);
+    }
     switch (body.type) {
       case 'ping': {
         const { seq, target } = body;
@@ -296,7 +299,9 @@ export class Swim {
         }
         const current =
           body.targetBootEpoch === self.bootEpoch && body.targetIncarnation === self.incarnation;
-        context.send(from, { type: 'ack', seq, target }, sender, current ? own : [self.name]);
+        const digest = context.members.digest();
+        const told = current ? own : [self.name];
+        context.send(from, { type: 'ack', seq, digest, target }, sender, told);
         return;
       }
       case 'ping-req':

@@ -33,6 +33,8 @@ export class Sync {
   private seeds: string[] = [];
   private seedAt = 0;
   private lastRepairMs = Number.NEGATIVE_INFINITY;
+  private lastCompareMs = Number.NEGATIVE_INFINITY;
+  private compareIntervalMs = REPAIR_INTERVAL_MS;
 
   constructor(
     context: Context,
@@ -80,6 +82,28 @@ export class Sync {
     this.open(address, { kind: 'sync' });
   }
 
+  /**
+   * Compares what a peer holds with what we hold, now that gossip is silent.
+   *
+   * Gossip ends after a number of sends, and in a crowd of news one member may miss one. While two
+   * differ and nothing new comes, they exchange everything, at doubling intervals if it does not
+   * help.
+   */
+  compare(peer: MemberRecord, digest: number): void {
+    const { context } = this;
+    const { members, nowMs, changedMs } = context;
+    if (digest === members.digest() || context.queue.size > 0) return;
+    if (nowMs - changedMs < REPAIR_INTERVAL_MS) return;
+    if (changedMs > this.lastCompareMs) this.compareIntervalMs = REPAIR_INTERVAL_MS;
+    if (nowMs - this.lastCompareMs < this.compareIntervalMs) return;
+    this.compareIntervalMs = Math.max(
+      REPAIR_INTERVAL_MS,
+      Math.min(this.compareIntervalMs * 2, context.config.syncIntervalMs),
+    );
+    this.lastCompareMs = nowMs;
+    this.open(peer.address, { kind: 'sync' });
+  }
+
   join(address: string, callerId: number | undefined): void {
     if (address === this.context.self.address) {
       this.joined(callerId, 'SWIM_ERR_OWN_ADDRESS');
@@ -122,7 +146,8 @@ export class Sync {
     const { header, body } = message;
     if (body.type === 'ping') {
       if (header.clusterId !== context.clusterId || body.target !== context.self.name) return null;
-      return context.encodeBare({ type: 'ack', seq: body.seq, target: body.target });
+      const { seq, target } = body;
+      return context.encodeBare({ type: 'ack', seq, digest: context.members.digest(), target });
     }
     if (body.type !== 'sync') return null;
     // Ourselves, through another of our addresses: the answer tells us so.
@@ -203,6 +228,7 @@ export class Sync {
       bytes = context.encodeBare({
         type: 'ping',
         seq: purpose.seq,
+        digest: context.members.digest(),
         target: purpose.target,
         targetBootEpoch: record?.bootEpoch ?? 0,
         targetIncarnation: record?.incarnation ?? 0,
