@@ -1,7 +1,12 @@
 /** States of a member; a later one overrides an earlier one of the same incarnation. */
-export const MEMBER_STATES = ['alive', 'suspect', 'faulty', 'left'] as const;
+export const MEMBER_STATES = [
+  'alive',
+  'suspect',
+  'faulty',
+  'left',
+] as const satisfies readonly MemberState[];
 
-export type MemberState = (typeof MEMBER_STATES)[number];
+export type MemberState = 'alive' | 'suspect' | 'faulty' | 'left';
 
 /** Rank within one incarnation: alive < suspect < faulty < left. */
 export function stateRank(state: MemberState): number {
