@@ -257,6 +257,7 @@ describe('parsePublish', () => {
     ['too many levels', `00c8${'2f'.repeat(200)}`, 0, 4, 0x90],
     ['no property length', '000161', 0, 5, 0x81],
     ['an unfinished property length', '00016180', 0, 5, 0x81],
+    ['properties one byte beyond the packet', '0001610201', 0, 5, 0x81],
     ['properties beyond the packet', '0001610501', 0, 5, 0x81],
   ];
   for (const [title, body, flags, version, code] of bad) {

@@ -258,19 +258,26 @@ export function parsePublish(
   return 0;
 }
 
+/** Per byte: what it means within a Topic Name. Classes are collected by OR. */
+const NUL = 1;
+const WILDCARD = 2;
+const BEYOND_ASCII = 4;
+const topicByte = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte === 0) return NUL;
+  if (byte === 35 || byte === 43) return WILDCARD; // # +
+  return byte >= 0x80 ? BEYOND_ASCII : 0;
+});
+
 /** Checks the Topic Name's bytes in one pass and sets `out.topic`. */
 function readTopic(buf: Uint8Array, start: number, end: number, out: PublishView): number {
-  let ascii = true;
-  let slashes = 0;
-  for (let i = start; i < end; i++) {
-    const byte = buf[i]!;
-    if (byte === 0) return ReasonCode.MalformedPacket; // [MQTT-1.5.4-2]
-    if (byte === 35 || byte === 43) return ReasonCode.TopicNameInvalid; // # + [MQTT-3.3.2-2]
-    if (byte === 47) slashes++;
-    if (byte >= 0x80) ascii = false;
+  let classes = 0;
+  for (let i = start; i < end; i++) classes |= topicByte[buf[i]!]!;
+  if ((classes & NUL) !== 0) return ReasonCode.MalformedPacket; // [MQTT-1.5.4-2]
+  if ((classes & WILDCARD) !== 0) return ReasonCode.TopicNameInvalid; // [MQTT-3.3.2-2]
+  if (end - start >= TOPIC_LEVELS_MAX && slashes(buf, start, end) >= TOPIC_LEVELS_MAX) {
+    return ReasonCode.TopicNameInvalid;
   }
-  if (slashes >= TOPIC_LEVELS_MAX) return ReasonCode.TopicNameInvalid;
-  if (ascii) {
+  if ((classes & BEYOND_ASCII) === 0) {
     out.topic = asciiString(buf, start, end);
     return 0;
   }
@@ -278,6 +285,12 @@ function readTopic(buf: Uint8Array, start: number, end: number, out: PublishView
   if (topic === undefined) return ReasonCode.MalformedPacket; // [MQTT-1.5.4-1]
   out.topic = topic;
   return 0;
+}
+
+function slashes(buf: Uint8Array, start: number, end: number): number {
+  let count = 0;
+  for (let i = start; i < end; i++) if (buf[i] === 47) count++;
+  return count;
 }
 
 /** What {@link propertiesStart} found last; valid until its next call. */

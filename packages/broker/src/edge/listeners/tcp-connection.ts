@@ -3,7 +3,7 @@ import { formatAddress } from '../../address.ts';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
 
 /** Most bytes that one write concatenates, and the most a blocked connection pins beyond its own. */
-export const WRITE_BYTES_MAX = 65_536;
+const WRITE_BYTES_MAX = 65_536;
 
 /** Small turns use a small scratch, so that a blocked connection pins no more than it must. */
 const SMALL_WRITE_BYTES_MAX = 4_096;
@@ -115,7 +115,7 @@ export class TcpConnection implements ClientSocket {
     if (this.chunks === undefined) this.chunks = bytes;
     else if (Array.isArray(this.chunks)) this.chunks.push(bytes);
     else this.chunks = [this.chunks, bytes];
-    if (!this.blocked) this.schedule();
+    this.schedule();
   }
 
   /** @param flush whether to send what was written; a second call can only hurry the first */
@@ -124,6 +124,18 @@ export class TcpConnection implements ClientSocket {
     if (flush && this.state !== State.Open) return;
     this.state = flush ? State.Closing : State.Dropping;
     this.schedule();
+  }
+
+  /**
+   * The read under way is the last to be handed over. Nothing is noticed of the peer meanwhile, not
+   * even its end.
+   */
+  pause(): void {
+    if (this.state === State.Open) this.socket.pause();
+  }
+
+  resume(): void {
+    if (this.socket.isPaused()) this.socket.resume();
   }
 
   private schedule(): void {
@@ -141,13 +153,15 @@ export class TcpConnection implements ClientSocket {
       this.detach();
       return;
     }
-    if (!this.blocked) this.send();
+    if (this.blocked) this.compact();
+    else this.send();
     if (this.state === State.Closing) {
       this.detach();
       if (!this.blocked) {
         // From here on the peer's bytes are read and dropped until its FIN: closing with unread
         // bytes would reset the connection and might take our last packet with it.
         this.state = State.Ended;
+        this.resume();
         this.socket.end();
       }
     }
@@ -203,6 +217,18 @@ export class TcpConnection implements ClientSocket {
       if (socket.writableLength > 0) turn.giveAway(scratch);
     }
     if (next < chunks.length) this.chunks = chunks.slice(next);
+  }
+
+  /**
+   * Merges the small chunks that a blocked connection was left with, so that what it really costs
+   * is near `pendingBytes` even if all it is owed are four-byte acknowledgements.
+   */
+  private compact(): void {
+    const { chunks } = this;
+    if (!Array.isArray(chunks)) return;
+    let from = chunks.length;
+    while (from > 0 && chunks[from - 1]!.length < SMALL_WRITE_BYTES_MAX) from--;
+    if (chunks.length - from > 1) chunks.push(Buffer.concat(chunks.splice(from)));
   }
 
   private onUnblocked(error: Error | null | undefined): void {

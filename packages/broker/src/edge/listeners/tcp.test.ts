@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parseAddress } from '../../address.ts';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
 import { TcpListener, type TcpListenerOptions } from './tcp.ts';
@@ -128,6 +130,16 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Collects garbage until `done`, or for many turns in vain. */
+async function collectGarbage(done: () => boolean): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  for (let tries = 0; tries < 50 && !done(); tries++) {
+    gc();
+    await turn();
+  }
+}
+
 /** Everything that a client receives until the server's end. */
 async function untilEnd(client: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -215,6 +227,116 @@ for (const sharedReadBuffer of [true, false]) {
       const received = await untilEnd(client);
       assert.equal(received.length, bytes);
       assert.ok(received.equals(pattern(bytes)));
+    });
+
+    it('keeps what a blocked connection owes apart from what others are sent', async () => {
+      await start();
+      const [slowClient, slow] = await bench.pair();
+      const [quickClient, quick] = await bench.pair();
+      slowClient.pause();
+      let bytes = 0;
+      while (slow.socket.pendingBytes < 500_000) {
+        for (const size of [20_000, 20_001]) {
+          slow.socket.write(pattern(size, bytes));
+          bytes += size;
+          quick.socket.write(Buffer.alloc(size, 0xff)); // a value that the pattern never has
+        }
+        await turn();
+      }
+      quick.socket.close(true);
+      slow.socket.close(true);
+      const [owed, other] = await Promise.all([untilEnd(slowClient), untilEnd(quickClient)]);
+      assert.ok(owed.equals(pattern(bytes)));
+      assert.ok(other.equals(Buffer.alloc(bytes, 0xff)));
+    });
+
+    it('holds small writes to a blocked connection in little more than their bytes', async () => {
+      await start();
+      const [client, server] = await bench.pair();
+      client.pause();
+      const filler = pattern(1_000_000);
+      let bytes = 0;
+      for (; server.socket.pendingBytes < 2_000_000; bytes += filler.length) {
+        server.socket.write(filler);
+        await turn();
+      }
+      // Slices of a large buffer: each would keep all of it alive, were it not copied.
+      let alive = 0;
+      const collected = new FinalizationRegistry(() => alive--);
+      const writeAcks = (value: number): void => {
+        const acks = new Uint8Array(4_000).fill(value);
+        collected.register(acks.buffer, undefined);
+        alive++;
+        for (let at = 0; at < acks.length; at += 4) server.socket.write(acks.subarray(at, at + 4));
+      };
+      for (let i = 0; i < 50; i++) {
+        writeAcks(i);
+        await turn();
+      }
+      assert.ok(server.socket.pendingBytes > 2_000_000 + 50 * 4_000 - filler.length);
+      await collectGarbage(() => alive === 0);
+      assert.equal(alive, 0);
+      server.socket.close(true);
+      const received = await untilEnd(client);
+      assert.equal(received.length, bytes + 50 * 4_000);
+      for (let i = 0; i < 50; i++) {
+        const at = bytes + 4_000 * i;
+        assert.ok(received.subarray(at, at + 4_000).every((byte) => byte === i));
+      }
+    });
+
+    it('reads nothing while paused, and everything after resume', async () => {
+      await start();
+      const [[client, server], [other, echo]] = [await bench.pair(), await bench.pair()];
+      echo.onBytes = (bytes) => echo.socket.write(bytes);
+      const total = 20_000_000;
+      server.onBytes = () => {
+        server.onBytes = () => {};
+        server.socket.pause();
+      };
+      client.write(pattern(total));
+      await server.arrived(1);
+      const seen = server.received.length;
+      for (let i = 0; i < 20; i++) {
+        other.write('.');
+        await once(other, 'data');
+      }
+      assert.equal(server.received.length, seen);
+      const chunks: Buffer[] = [];
+      let bytes = seen;
+      const all = Promise.withResolvers<void>();
+      server.onData = (buffer, start, end) => {
+        chunks.push(Buffer.from(buffer.subarray(start, end)));
+        bytes += end - start;
+        if (bytes === total) all.resolve();
+      };
+      server.socket.resume();
+      await all.promise;
+      assert.ok(Buffer.concat([server.received, ...chunks]).equals(pattern(total)));
+    });
+
+    it('can be closed while paused', async () => {
+      await start();
+      const [client, server] = await bench.pair();
+      server.socket.pause();
+      server.socket.write(Buffer.from('bye'));
+      server.socket.close(true);
+      assert.equal((await untilEnd(client)).toString(), 'bye');
+      await bench.emptied();
+      assert.equal(server.closed, 1);
+    });
+
+    it('hands over nothing after close, not even what the same turn reads', async () => {
+      await start();
+      const [client, server] = await bench.pair();
+      let calls = 0;
+      server.onBytes = () => {
+        calls++;
+        server.socket.close(true);
+      };
+      client.write(pattern(3_000_000));
+      await untilEnd(client);
+      assert.equal(calls, 1);
     });
 
     it('calls onDrain once everything written has left', async () => {
