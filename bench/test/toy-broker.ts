@@ -1,9 +1,9 @@
 import net from 'node:net';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import type { BrokerUnderTest } from '../src/chaos/broker-under-test.ts';
-import type { Target } from '../src/chaos/client.ts';
 import { filterMatches } from '../src/chaos/history.ts';
 import { freePort } from '../src/chaos/ports.ts';
+import type { Target } from '../src/chaos/wire.ts';
 
 /** What the toy does wrong, now and then. */
 export type Bug =
@@ -84,6 +84,9 @@ export class ToyBroker implements BrokerUnderTest {
     this.#server = undefined;
     return promise;
   }
+
+  /** It runs in this very process: there is nothing to signal. */
+  signal(): void {}
 
   whole(): Promise<boolean> {
     return Promise.resolve(this.isUp());

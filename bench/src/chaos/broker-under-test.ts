@@ -1,4 +1,4 @@
-import type { Target } from './client.ts';
+import type { Target } from './wire.ts';
 
 /**
  * An MQTT broker of one or more node processes that the harness starts and kills, and knows nothing
@@ -14,6 +14,8 @@ export interface BrokerUnderTest {
   start(name: string): Promise<void>;
   /** Signals the node's process at once, before the first await, and resolves once it has ended. */
   kill(name: string, signal: NodeJS.Signals): Promise<void>;
+  /** Signals a node's process and does not wait. */
+  signal(name: string, signal: NodeJS.Signals): void;
   /** Waits until the broker says that all its copies are in place; false if it did not in time. */
   whole(timeoutMs: number): Promise<boolean>;
   /** Ends every process and removes the data, or with `keep` leaves data and logs behind. */

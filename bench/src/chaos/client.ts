@@ -1,5 +1,4 @@
-import net from 'node:net';
-import mqttPacket, { type IConnackPacket, type Packet, type Parser } from 'mqtt-packet';
+import type { IConnackPacket, Packet } from 'mqtt-packet';
 import { ClientState, type Outgoing } from './client-state.ts';
 import {
   type DisconnectHow,
@@ -8,13 +7,7 @@ import {
   type History,
   type MessageId,
 } from './history.ts';
-
-/** Where to connect: a node's name, for the history, and its MQTT address. */
-export interface Target {
-  readonly node: string;
-  readonly host: string;
-  readonly port: number;
-}
+import { type Target, Wire } from './wire.ts';
 
 export interface ClientOptions {
   readonly clientId: string;
@@ -34,27 +27,8 @@ export interface ClientOptions {
   readonly payloadBytes?: number;
 }
 
-type Ack = { readonly cmd: 'puback' | 'pubrec' | 'pubcomp'; readonly packetId: number };
-type Waiter = { readonly filter: string; readonly done: (reasonCode: number) => void };
-
-/** What one network connection holds and the next starts without. */
-interface Connection {
-  readonly target: Target;
-  readonly socket: net.Socket;
-  readonly parser: Parser;
-  readonly waiters: Map<number, Waiter>;
-  acks: Ack[];
-  ackTimer: NodeJS.Timeout | undefined;
-  pingTimer: NodeJS.Timeout | undefined;
-  accepted: boolean;
-  ended: DisconnectHow | undefined;
-  reasonCode: number | undefined;
-  lastHeardMs: number;
-  /** Identifiers of PUBLISHes received here whose PUBACK or PUBCOMP has not left. */
-  readonly unacknowledged: Set<number>;
-  /** How many PUBLISHes of ours the server takes unacknowledged. */
-  serverReceiveMaximum: number;
-}
+/** How long the server may take to close a connection that has been taken over. */
+const TAKEOVER_MS = 10_000;
 
 /**
  * A thin MQTT client whose Session State outlives connections and servers, and that writes all it
@@ -66,7 +40,9 @@ export class ChaosClient {
   readonly state = new ClientState();
   readonly #options: ClientOptions;
   readonly #history: History;
-  #connection: Connection | undefined;
+  #wire: Wire | undefined;
+  /** Connections left open by {@link abandon}, which the server has to close. */
+  readonly #abandoned = new Set<Wire>();
   /** Called for each PUBLISH that is a new message. */
   onMessage: (message: MessageId) => void = () => {};
   /** Called when an accepted connection is over. */
@@ -81,12 +57,12 @@ export class ChaosClient {
   }
 
   get connected(): boolean {
-    return this.#connection?.accepted === true;
+    return this.#wire?.accepted === true;
   }
 
   /** The node at the other end, or undefined. */
   get node(): string | undefined {
-    return this.#connection?.target.node;
+    return this.#wire?.target.node;
   }
 
   /** PUBLISHes sent and not acknowledged (PUBACK, PUBREC). */
@@ -97,56 +73,39 @@ export class ChaosClient {
   /** How many more messages the server would take now. */
   get room(): number {
     if (!this.connected) return 0;
-    return (this.#connection?.serverReceiveMaximum ?? 0) - this.state.outstanding;
+    return (this.#wire?.serverReceiveMaximum ?? 0) - this.state.outstanding;
   }
 
   /** One attempt. Resolves to CONNACK's session present, or to undefined if there was no acceptance. */
   connect(target: Target, cleanStart = false): Promise<boolean | undefined> {
-    if (this.#connection) throw new Error(`${this.clientId} is connected already`);
+    if (this.#wire) throw new Error(`${this.clientId} is connected already`);
     const { promise, resolve } = Promise.withResolvers<boolean | undefined>();
-    const socket = net.connect({ host: target.host, port: target.port, noDelay: true });
-    const connection: Connection = {
-      target,
-      socket,
-      parser: mqttPacket.parser({ protocolVersion: this.#options.version }),
-      waiters: new Map(),
-      acks: [],
-      ackTimer: undefined,
-      pingTimer: undefined,
-      accepted: false,
-      ended: undefined,
-      reasonCode: undefined,
-      lastHeardMs: performance.now(),
-      unacknowledged: new Set(),
-      serverReceiveMaximum: 65_535,
-    };
-    this.#connection = connection;
-    const timer = setTimeout(() => socket.destroy(), this.#options.connectTimeoutMs ?? 10_000);
-    socket.once('connect', () => this.#sendConnect(connection, cleanStart));
-    socket.on('error', () => {});
-    socket.on('end', () => socket.destroy());
-    socket.on('data', (chunk) => {
-      connection.lastHeardMs = performance.now();
-      if (this.#connection === connection) connection.parser.parse(chunk);
-    });
-    connection.parser.on('error', (error) =>
-      this.#violation(connection, `unreadable packet: ${error.message}`),
+    const { version, random, ackDelayMsMax = 0, connectTimeoutMs = 10_000 } = this.#options;
+    const keepAliveMs = this.#keepAliveSeconds * 1_000;
+    const ackDelayMs = (): number => ackDelayMsMax * random();
+    const wire = new Wire(
+      { target, version, keepAliveMs, ackDelayMs },
+      {
+        onOpen: () => this.#sendConnect(wire, cleanStart),
+        onPacket: (packet) => {
+          if (wire.accepted) return this.#onPacket(wire, packet);
+          clearTimeout(timer);
+          resolve(this.#onConnack(wire, packet, cleanStart));
+        },
+        onUnreadable: (why) => this.#violation(wire, `unreadable packet: ${why}`),
+        onSilent: () => {
+          this.#history.append({ type: 'note', text: `${this.clientId}: no PINGRESP, hung up` });
+        },
+        onClosed: () => {
+          clearTimeout(timer);
+          this.#abandoned.delete(wire);
+          if (this.#wire === wire) this.#onGone(wire);
+          resolve(undefined);
+        },
+      },
     );
-    connection.parser.on('packet', (packet) => {
-      // Bytes that arrive after we have left belong to nobody.
-      if (this.#connection !== connection || connection.ended) return;
-      if (connection.accepted) {
-        this.#onPacket(connection, packet);
-        return;
-      }
-      clearTimeout(timer);
-      resolve(this.#onConnack(connection, packet, cleanStart));
-    });
-    socket.once('close', () => {
-      clearTimeout(timer);
-      this.#onClosed(connection);
-      resolve(undefined);
-    });
+    const timer = setTimeout(() => wire.socket.destroy(), connectTimeoutMs);
+    this.#wire = wire;
     return promise;
   }
 
@@ -180,59 +139,72 @@ export class ChaosClient {
    * resetting it so that bytes on the way are lost. Resolves once the socket is closed.
    */
   disconnect(how: 'graceful' | 'abrupt' | 'reset'): Promise<void> {
-    const connection = this.#connection;
-    if (!connection) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    connection.socket.once('close', () => resolve());
-    if (how === 'graceful' && connection.accepted) {
-      connection.ended = 'graceful';
-      this.#send({ cmd: 'disconnect', reasonCode: 0 } as Packet);
-      // A server that does not close its end within a second is left with ours closed.
-      connection.socket.end();
-      const timer = setTimeout(() => connection.socket.destroy(), 1_000);
-      connection.socket.once('close', () => clearTimeout(timer));
-    } else {
-      connection.ended = 'abrupt';
-      if (how === 'reset') connection.socket.resetAndDestroy();
-      else connection.socket.destroy();
-    }
-    return promise;
+    return this.#wire?.close(how) ?? Promise.resolve();
   }
 
-  #sendConnect(connection: Connection, clean: boolean): void {
+  /**
+   * Turns its back on the connection without closing it, as a client does whose address changed. Once
+   * it is connected elsewhere, the server has to close the old connection [MQTT-3.1.4-3].
+   */
+  abandon(): void {
+    const wire = this.#wire;
+    if (!wire?.accepted) return;
+    wire.ended = 'abandoned';
+    wire.silence();
+    this.#abandoned.add(wire);
+    this.#onGone(wire);
+  }
+
+  /** Closes what it has abandoned; the server's time to do so itself is over. */
+  destroyAbandoned(): void {
+    for (const { socket } of this.#abandoned) socket.destroy();
+  }
+
+  #sendConnect(wire: Wire, clean: boolean): void {
     const { clientId, version, sessionExpiryInterval, receiveMaximum } = this.#options;
-    const keepalive = this.#options.keepAliveSeconds ?? 10;
-    const { node } = connection.target;
+    const keepalive = this.#keepAliveSeconds;
+    const { node } = wire.target;
     this.#history.append({ type: 'connect-sent', client: clientId, node, cleanStart: clean });
     const properties = {
       sessionExpiryInterval: sessionExpiryInterval ?? 86_400,
       receiveMaximum: receiveMaximum ?? 65_535,
     };
     const base = { cmd: 'connect', protocolId: 'MQTT', clientId, clean, keepalive } as const;
-    if (version === 4) this.#send({ ...base, protocolVersion: 4 });
-    else this.#send({ ...base, protocolVersion: 5, properties });
+    if (version === 4) wire.send({ ...base, protocolVersion: 4 });
+    else wire.send({ ...base, protocolVersion: 5, properties });
   }
 
-  #onConnack(c: Connection, packet: Packet, cleanStart: boolean): boolean | undefined {
+  #onConnack(wire: Wire, packet: Packet, cleanStart: boolean): boolean | undefined {
     const { client, node } = this.#who();
     if (packet.cmd !== 'connack') {
-      this.#violation(c, `${packet.cmd} before CONNACK`);
+      this.#violation(wire, `${packet.cmd} before CONNACK`);
       return undefined;
     }
     const reasonCode = packet.reasonCode ?? packet.returnCode ?? 0;
     if (reasonCode !== 0) {
       this.#history.append({ type: 'connect-refused', client, node, reasonCode });
-      c.socket.destroy();
+      wire.socket.destroy();
       return undefined;
     }
     const { sessionPresent } = packet;
     this.#history.append({ type: 'connected', client, node, cleanStart, sessionPresent });
-    c.accepted = true;
-    c.serverReceiveMaximum = receiveMaximumOf(packet);
+    wire.accepted = true;
+    wire.serverReceiveMaximum = receiveMaximumOf(packet);
     if (!sessionPresent) this.#discard();
     this.#resend();
-    this.#startPings(c);
+    wire.startPings();
+    this.#expectTakeover();
     return sessionPresent;
+  }
+
+  /** [MQTT-3.1.4-3]: at most one connection per Client Identifier, so the abandoned ones must close. */
+  #expectTakeover(): void {
+    for (const old of this.#abandoned) {
+      const timer = setTimeout(() => {
+        this.#violation(old, `still open ${TAKEOVER_MS} ms after the client connected elsewhere`);
+      }, TAKEOVER_MS);
+      old.socket.once('close', () => clearTimeout(timer));
+    }
   }
 
   /** The server knows nothing of us, so neither may we: unacknowledged messages are given up. */
@@ -244,27 +216,15 @@ export class ChaosClient {
 
   /** [MQTT-4.4.0-1]: on a resumed session all unacknowledged PUBLISH and PUBREL, in their order. */
   #resend(): void {
-    for (const packetId of this.state.releasing.keys()) this.#sendAck('pubrel', packetId, 0);
+    for (const packetId of this.state.releasing.keys()) this.#sendPubrel(packetId, 0);
     for (const outgoing of this.state.publishing.values()) this.#sendPublish(outgoing, true);
   }
 
-  #startPings(connection: Connection): void {
-    const keepAliveMs = (this.#options.keepAliveSeconds ?? 10) * 1_000;
-    if (keepAliveMs === 0) return;
-    connection.pingTimer = setInterval(() => {
-      // Silent for one and a half keep-alives in spite of pings: the connection is taken for dead.
-      if (performance.now() - connection.lastHeardMs > 1.5 * keepAliveMs) {
-        this.#history.append({ type: 'note', text: `${this.clientId}: no PINGRESP, hung up` });
-        connection.socket.destroy();
-      } else this.#send({ cmd: 'pingreq' });
-    }, keepAliveMs / 2);
-  }
-
-  #onPacket(connection: Connection, packet: Packet): void {
+  #onPacket(wire: Wire, packet: Packet): void {
     const packetId = packet.messageId ?? 0;
     switch (packet.cmd) {
       case 'publish':
-        this.#onPublish(connection, packet);
+        this.#onPublish(wire, packet);
         return;
       case 'puback':
       case 'pubrec':
@@ -275,34 +235,34 @@ export class ChaosClient {
         return;
       case 'pubrel': {
         this.state.incoming.delete(packetId);
-        this.#acknowledge(connection, { cmd: 'pubcomp', packetId });
+        wire.acknowledge({ cmd: 'pubcomp', packetId });
         return;
       }
       case 'suback':
-        this.#onSuback(connection, packetId, Number(packet.granted[0]));
+        this.#onSuback(wire, packetId, Number(packet.granted[0]));
         return;
       case 'unsuback':
-        this.#onUnsuback(connection, packetId);
+        this.#onUnsuback(wire, packetId);
         return;
       case 'disconnect':
-        connection.ended = 'server';
-        connection.reasonCode = packet.reasonCode ?? 0;
-        connection.socket.destroy();
+        wire.ended = 'server';
+        wire.reasonCode = packet.reasonCode ?? 0;
+        wire.socket.destroy();
         return;
       case 'pingresp':
         return;
       default:
-        this.#violation(connection, `unexpected ${packet.cmd}`);
+        this.#violation(wire, `unexpected ${packet.cmd}`);
         return;
     }
   }
 
-  #onPublish(connection: Connection, packet: Packet & { cmd: 'publish' }): void {
+  #onPublish(wire: Wire, packet: Packet & { cmd: 'publish' }): void {
     const { qos, dup, retain, topic } = packet;
     const packetId = packet.messageId ?? 0;
     const message = decodeMessage(packet.payload.toString());
     if (!message || message.topic !== topic) {
-      this.#violation(connection, `PUBLISH of foreign bytes on ${topic}`);
+      this.#violation(wire, `PUBLISH of foreign bytes on ${topic}`);
       return;
     }
     const isNew = qos === 2 ? this.state.hold(packetId) : true;
@@ -310,38 +270,14 @@ export class ChaosClient {
     const how = { qos, dup, retain, packetId, isNew };
     this.#history.append({ type: 'received', client, message, ...how });
     if (qos > 0) {
-      connection.unacknowledged.add(packetId);
+      wire.unacknowledged.add(packetId);
       const allowed = this.#options.receiveMaximum ?? 65_535;
-      if (this.#options.version === 5 && connection.unacknowledged.size > allowed) {
-        this.#violation(connection, `Receive Maximum ${allowed} exceeded`);
+      if (this.#options.version === 5 && wire.unacknowledged.size > allowed) {
+        this.#violation(wire, `Receive Maximum ${allowed} exceeded`);
       }
-      this.#acknowledge(connection, { cmd: qos === 1 ? 'puback' : 'pubrec', packetId });
+      wire.acknowledge({ cmd: qos === 1 ? 'puback' : 'pubrec', packetId });
     }
     if (isNew) this.onMessage(message);
-  }
-
-  /** Acknowledges now or a little later, always in order [MQTT-4.6.0-2, -3, -4]. */
-  #acknowledge(connection: Connection, ack: Ack): void {
-    connection.acks.push(ack);
-    const delayMs = (this.#options.ackDelayMsMax ?? 0) * this.#options.random();
-    if (delayMs < 1 && connection.ackTimer === undefined) {
-      this.#flushAcks(connection);
-      return;
-    }
-    connection.ackTimer ??= setTimeout(() => {
-      connection.ackTimer = undefined;
-      this.#flushAcks(connection);
-    }, delayMs);
-  }
-
-  #flushAcks(connection: Connection): void {
-    if (this.#connection !== connection || connection.ended) return;
-    const acks = connection.acks;
-    connection.acks = [];
-    for (const { cmd, packetId } of acks) {
-      if (cmd !== 'pubrec') connection.unacknowledged.delete(packetId);
-      this.#sendAck(cmd, packetId, 0);
-    }
   }
 
   #onAcknowledged(cmd: 'puback' | 'pubrec', packetId: number, reasonCode: number): void {
@@ -350,8 +286,7 @@ export class ChaosClient {
     const wanted = cmd === 'puback' ? 1 : 2;
     if (!outgoing || outgoing.message.qos !== wanted) {
       // A PUBREC repeated for a message that we are releasing asks for the PUBREL again.
-      if (cmd === 'pubrec')
-        this.#sendAck('pubrel', packetId, state.releasing.has(packetId) ? 0 : 146);
+      if (cmd === 'pubrec') this.#sendPubrel(packetId, state.releasing.has(packetId) ? 0 : 0x92);
       return;
     }
     const { message } = outgoing;
@@ -363,7 +298,7 @@ export class ChaosClient {
       if (cmd === 'puback') state.publishing.delete(packetId);
       else {
         state.recorded(packetId);
-        this.#sendAck('pubrel', packetId, 0);
+        this.#sendPubrel(packetId, 0);
       }
     }
     this.onAcked(message);
@@ -377,36 +312,35 @@ export class ChaosClient {
     this.#history.append({ type: 'publish-completed', client: this.clientId, message });
   }
 
-  #onSuback(connection: Connection, packetId: number, granted: number): void {
-    const waiter = connection.waiters.get(packetId);
+  #onSuback(wire: Wire, packetId: number, granted: number): void {
+    const waiter = wire.waiters.get(packetId);
     if (!waiter) {
-      this.#violation(connection, `SUBACK ${packetId} that nobody waits for`);
+      this.#violation(wire, `SUBACK ${packetId} that nobody waits for`);
       return;
     }
-    connection.waiters.delete(packetId);
+    wire.waiters.delete(packetId);
     const { filter } = waiter;
     this.#history.append({ type: 'subscribed', client: this.clientId, filter, granted });
     waiter.done(granted);
   }
 
-  #onUnsuback(connection: Connection, packetId: number): void {
-    const waiter = connection.waiters.get(packetId);
+  #onUnsuback(wire: Wire, packetId: number): void {
+    const waiter = wire.waiters.get(packetId);
     if (!waiter) {
-      this.#violation(connection, `UNSUBACK ${packetId} that nobody waits for`);
+      this.#violation(wire, `UNSUBACK ${packetId} that nobody waits for`);
       return;
     }
-    connection.waiters.delete(packetId);
+    wire.waiters.delete(packetId);
     const { filter } = waiter;
     this.#history.append({ type: 'unsubscribed', client: this.clientId, filter });
     waiter.done(0);
   }
 
   #await(packetId: number, filter: string): Promise<number | undefined> {
-    const connection = this.#connection;
-    if (!connection?.accepted) return Promise.resolve(undefined);
+    const wire = this.#wire;
+    if (!wire?.accepted) return Promise.resolve(undefined);
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
-    connection.waiters.set(packetId, { filter, done: resolve });
-    connection.socket.once('close', () => resolve(undefined));
+    wire.waiters.set(packetId, { filter, done: resolve });
     return promise;
   }
 
@@ -417,42 +351,37 @@ export class ChaosClient {
     this.#send({ cmd: 'publish', messageId: packetId, topic, payload, qos, dup, retain: false });
   }
 
-  #sendAck(cmd: Ack['cmd'] | 'pubrel', messageId: number, reasonCode: number): void {
-    const withReason = this.#options.version === 5 && reasonCode !== 0;
-    this.#send((withReason ? { cmd, messageId, reasonCode } : { cmd, messageId }) as Packet);
+  #sendPubrel(messageId: number, reasonCode: number): void {
+    const base = { cmd: 'pubrel', messageId } as const;
+    this.#send(this.#options.version === 5 && reasonCode !== 0 ? { ...base, reasonCode } : base);
   }
 
   #send(packet: Packet): void {
-    const connection = this.#connection;
-    if (!connection?.socket.writable) return;
-    connection.socket.write(
-      mqttPacket.generate(packet, { protocolVersion: this.#options.version }),
-    );
+    this.#wire?.send(packet);
   }
 
-  #violation(connection: Connection, what: string): void {
-    const { node } = connection.target;
+  #violation(wire: Wire, what: string): void {
+    const { node } = wire.target;
     this.#history.append({ type: 'protocol-violation', client: this.clientId, node, what });
-    connection.socket.destroy();
+    wire.socket.destroy();
   }
 
-  #onClosed(connection: Connection): void {
-    clearTimeout(connection.ackTimer);
-    clearInterval(connection.pingTimer);
-    this.#connection = undefined;
-    if (!connection.accepted) return;
-    const { ended: how = 'lost', reasonCode } = connection;
-    this.#history.append({
-      type: 'disconnected',
-      ...this.#who(connection),
-      how,
-      ...(reasonCode === undefined ? {} : { reasonCode }),
-    });
+  /** The connection is over for us, whether or not its socket is closed. */
+  #onGone(wire: Wire): void {
+    const { accepted, ended: how = 'lost', reasonCode } = wire;
+    const end = { ...this.#who(), how, ...(reasonCode === undefined ? {} : { reasonCode }) };
+    this.#wire = undefined;
+    if (!accepted) return;
+    this.#history.append({ type: 'disconnected', ...end });
     this.onDisconnected(how);
   }
 
-  #who(connection: Connection | undefined = this.#connection): { client: string; node: string } {
-    return { client: this.clientId, node: connection?.target.node ?? '' };
+  #who(): { client: string; node: string } {
+    return { client: this.clientId, node: this.#wire?.target.node ?? '' };
+  }
+
+  get #keepAliveSeconds(): number {
+    return this.#options.keepAliveSeconds ?? 10;
   }
 }
 

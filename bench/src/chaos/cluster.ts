@@ -4,9 +4,9 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ElasticBroker } from './broker-under-test.ts';
-import type { Target } from './client.ts';
 import { type Exit, ManagedProcess, type Output, run } from './managed-process.ts';
 import { freePort } from './ports.ts';
+import type { Target } from './wire.ts';
 
 export const SHOAL_BIN: string = fileURLToPath(
   new URL('../../../packages/cli/bin/shoal', import.meta.url),
@@ -171,6 +171,10 @@ export class LocalCluster implements ElasticBroker {
     const killed = node.process?.kill(signal);
     node.ready = undefined;
     await killed;
+  }
+
+  signal(name: string, signal: NodeJS.Signals): void {
+    this.#node(name).process?.signal(signal);
   }
 
   /** Signals a node and says how its process ended. */

@@ -14,11 +14,12 @@ import os from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Checker, type Verdict } from './checker.ts';
-import { ChaosClient, type Target } from './client.ts';
+import { ChaosClient } from './client.ts';
 import { LocalCluster } from './cluster.ts';
 import { type Distribution, distribution, histogram } from './figures.ts';
 import { History } from './history.ts';
 import { Random } from './random.ts';
+import type { Target } from './wire.ts';
 
 export interface FailoverOptions {
   readonly cluster: LocalCluster;

@@ -13,8 +13,11 @@ export interface MessageId {
   readonly seq: number;
 }
 
-/** How a connection ended: by us with DISCONNECT, by us without, by the server, or it broke. */
-export type DisconnectHow = 'graceful' | 'abrupt' | 'server' | 'lost';
+/**
+ * How a connection ended: by us with DISCONNECT, by us without, by us leaving it open to nobody, by
+ * the server with DISCONNECT, or it broke.
+ */
+export type DisconnectHow = 'graceful' | 'abrupt' | 'abandoned' | 'server' | 'lost';
 
 export type HistoryEvent =
   | { type: 'connect-sent'; client: string; node: string; cleanStart: boolean }
@@ -62,6 +65,7 @@ export type HistoryEvent =
   /** Something that no conforming server sends; the client saw it and closed the connection or went on. */
   | { type: 'protocol-violation'; client: string; node: string; what: string }
   | { type: 'killed'; node: string; signal: string; inFlight: number; inFlightThere: number }
+  | { type: 'paused'; node: string; forMs: number }
   | { type: 'started'; node: string }
   | { type: 'added'; node: string }
   | { type: 'removed'; node: string }

@@ -84,9 +84,13 @@ export class ManagedProcess {
     return this.#exit;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#exit) this.#child.kill(signal);
+  }
+
   /** Signals at once, before the first await; resolves when the process has ended. */
   async kill(signal: NodeJS.Signals): Promise<Exit> {
-    if (!this.#exit) this.#child.kill(signal);
+    this.signal(signal);
     return this.exited;
   }
 

@@ -4,9 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BrokerUnderTest } from './broker-under-test.ts';
-import type { Target } from './client.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { freePort } from './ports.ts';
+import type { Target } from './wire.ts';
 
 /** Where Debian puts it. */
 export const MOSQUITTO: string =
@@ -69,6 +69,10 @@ export class MosquittoBroker implements BrokerUnderTest {
 
   async kill(_name: string, signal: NodeJS.Signals): Promise<void> {
     await this.#process?.kill(signal);
+  }
+
+  signal(_name: string, signal: NodeJS.Signals): void {
+    this.#process?.signal(signal);
   }
 
   whole(): Promise<boolean> {

@@ -1,7 +1,8 @@
-import { ChaosClient, type Target } from './client.ts';
+import { ChaosClient } from './client.ts';
 import type { History, MessageId } from './history.ts';
 import type { Random } from './random.ts';
-import { Roamer } from './roamer.ts';
+import { type LeaveHow, Roamer } from './roamer.ts';
+import type { Target } from './wire.ts';
 
 export interface PublisherOptions {
   readonly clientId: string;
@@ -18,6 +19,9 @@ export interface PublisherOptions {
 const WINDOW = 200;
 /** A connection that acknowledges nothing for this long is given up, and counted. */
 const STALL_MS = 20_000;
+/** It stays at one node for a time between these, if it can; then it leaves with writes under way. */
+const HOP_MS_MIN = 3_000;
+const HOP_MS_MAX = 15_000;
 
 /** Publishes at a steady rate over a persistent session, from whatever node it is connected to. */
 export class Publisher {
@@ -31,11 +35,15 @@ export class Publisher {
   #lastTickMs: number | undefined;
   #lastProgressMs = 0;
   #paused = false;
+  #nextHopMs: number;
+  /** How often it left a node that served it. */
+  hops = 0;
   /** Connections given up because nothing was acknowledged. */
   stalls = 0;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#nextHopMs = performance.now() + options.random.between(HOP_MS_MIN, HOP_MS_MAX);
     const { clientId, version, history, random } = options;
     this.client = new ChaosClient({ clientId, version, history, random: () => random.next() });
     this.client.onAcked = () => {
@@ -71,6 +79,7 @@ export class Publisher {
     this.#lastTickMs = nowMs;
     this.#watchForStall(nowMs);
     if (this.#paused) return;
+    if (nowMs > this.#nextHopMs && this.client.connected) this.#hop(nowMs);
     // What could not be sent during an outage is not made up for: at most one second is owed.
     const owed = this.#owed + (elapsedMs * this.#options.rate) / 1_000;
     this.#owed = Math.min(owed, Math.max(20, this.#options.rate));
@@ -85,6 +94,13 @@ export class Publisher {
   /** Whether everything sent has been acknowledged and released. */
   get settled(): boolean {
     return this.client.state.outstanding === 0;
+  }
+
+  #hop(nowMs: number): void {
+    const { random } = this.#options;
+    this.#nextHopMs = nowMs + random.between(HOP_MS_MIN, HOP_MS_MAX);
+    this.hops++;
+    void this.roamer.hop(random.pick<LeaveHow>(['graceful', 'abrupt', 'reset', 'abandon']), 0);
   }
 
   #mayPublish(): boolean {

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ChaosClient, Target } from './client.ts';
+import type { ChaosClient } from './client.ts';
 import type { Random } from './random.ts';
+import type { Target } from './wire.ts';
 
 export interface RoamerOptions {
   readonly client: ChaosClient;
@@ -11,7 +12,8 @@ export interface RoamerOptions {
   readonly onConnected?: (present: boolean) => void | Promise<void>;
 }
 
-export type LeaveHow = 'graceful' | 'abrupt' | 'reset';
+/** With DISCONNECT, by closing, by a TCP reset, or leaving the connection open to nobody. */
+export type LeaveHow = 'graceful' | 'abrupt' | 'reset' | 'abandon';
 
 /**
  * Keeps a client connected to some node: tries another one when a connection breaks or is refused,
@@ -42,7 +44,8 @@ export class Roamer {
   /** Leaves now and returns through another node after `awayMs`. */
   async hop(how: LeaveHow, awayMs: number): Promise<void> {
     this.#awayUntilMs = performance.now() + awayMs;
-    await this.client.disconnect(how);
+    if (how === 'abandon') this.client.abandon();
+    else await this.client.disconnect(how);
   }
 
   /** Comes back at once if it is away. */
@@ -52,11 +55,12 @@ export class Roamer {
   }
 
   /** Leaves and stays away. */
-  async stop(how: LeaveHow = 'graceful'): Promise<void> {
+  async stop(): Promise<void> {
     this.#wanted = false;
     this.#wake.abort();
-    await this.client.disconnect(how);
+    await this.client.disconnect('graceful');
     await this.#running;
+    this.client.destroyAbandoned();
   }
 
   async #run(): Promise<void> {

@@ -6,7 +6,7 @@ import type { KillFigures, KillWatch } from './kill-watch.ts';
 import type { Random } from './random.ts';
 import type { Workload } from './workload.ts';
 
-export const SCENARIOS = ['kill-any', 'kill-all', 'add-remove'] as const;
+export const SCENARIOS = ['kill-any', 'kill-all', 'add-remove', 'pause-any'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 export interface ScenarioContext {
@@ -50,6 +50,8 @@ export async function playRound(
       return { ...(await killAll(context)), ackedPerSecond };
     case 'add-remove':
       return { ...(await addRemove(context)), ackedPerSecond };
+    case 'pause-any':
+      return { ...(await pauseAny(context)), ackedPerSecond };
   }
 }
 
@@ -98,6 +100,21 @@ async function addRemove(context: ScenarioContext): Promise<Played> {
     action: `added ${added}, removed ${removed}`,
     ...(await untilWhole(context, startMs)),
   };
+}
+
+/** A node that stands still, is deposed, wakes up and does not know it. */
+async function pauseAny(context: ScenarioContext): Promise<Played> {
+  const { broker, history, random, watch } = context;
+  const node = random.pick(broker.names);
+  const forMs = random.between(200, 4_000);
+  const startMs = performance.now();
+  watch.begin(startMs, []);
+  broker.signal(node, 'SIGSTOP');
+  history.append({ type: 'paused', node, forMs });
+  await pause(forMs);
+  broker.signal(node, 'SIGCONT');
+  const action = `paused ${node} for ${Math.round(forMs)} ms`;
+  return { action, ...(await untilWhole(context, startMs)) };
 }
 
 /** Load while nothing is done to the broker; messages acknowledged a second. */

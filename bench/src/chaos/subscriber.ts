@@ -1,7 +1,10 @@
-import { ChaosClient, type Target } from './client.ts';
+import { ChaosClient } from './client.ts';
 import type { History } from './history.ts';
 import type { Random } from './random.ts';
 import { type LeaveHow, Roamer } from './roamer.ts';
+import type { Target } from './wire.ts';
+
+const HOW_TO_LEAVE: readonly LeaveHow[] = ['graceful', 'graceful', 'abrupt', 'reset', 'abandon'];
 
 export interface Wanted {
   readonly filter: string;
@@ -115,7 +118,7 @@ export class Subscriber {
 
   async #hop(): Promise<void> {
     const { random } = this.#options;
-    const how = random.pick<LeaveHow>(['graceful', 'graceful', 'abrupt', 'reset']);
+    const how = random.pick(HOW_TO_LEAVE);
     const awayMs = random.chance(0.5) ? 0 : random.between(0, 3_000);
     this.hops++;
     await this.roamer.hop(how, awayMs);
