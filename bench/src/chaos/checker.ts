@@ -106,6 +106,9 @@ interface Session {
  * Judges a history, event by event, in memory proportional to the messages' numbers (a few bytes
  * each) and not to the history.
  *
+ * Stricter than MQTT in one point: what was acknowledged before an UNSUBSCRIBE was sent is owed even
+ * though [3.10.4] lets a server drop what it had buffered.
+ *
  * Pure: no clock, no I/O. Everything but loss is found by the event that shows it. Whether something
  * is lost can only be said once nothing more will come: {@link Checker.missing} says at any time what
  * is still owed, {@link Checker.verdict} calls that lost.
