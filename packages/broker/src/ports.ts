@@ -54,6 +54,9 @@ export interface Store {
 export interface ClientSocket {
   write(bytes: Uint8Array): void;
   close(flush: boolean): void;
+  /** Stops and goes on reading: a client that publishes faster than it is answered waits. */
+  pause(): void;
+  resume(): void;
   /** Bytes accepted and not yet handed to the kernel: what a slow consumer owes. */
   readonly pendingBytes: number;
   /** Remote address for logs and `session show`, as host:port. */
@@ -127,6 +130,8 @@ export interface NodeEnv {
   /** Asks for `NodeCore.flush()` at the end of the turn; many calls, one flush. */
   scheduleFlush(): void;
   readonly log: Log;
+  /** What protocol step happens, for the simulator's coverage; absent in production. */
+  trace?(phase: string, fields?: Record<string, unknown>): void;
   /** An operating error after which the process must end (code of BROKER_ERR_*). */
   fatal(code: string, message: string): void;
 }

@@ -11,6 +11,7 @@ import type { Entry } from '../shard/log.ts';
 import {
   type AckItem,
   type Logged,
+  NEVER_EXPIRES,
   type Operation,
   type Origin,
   readOperation,
@@ -49,6 +50,8 @@ export class ShardState implements ShardMachine {
   readonly retainedTopics = new TopicIndex();
   /** Sum of ticks: session age is counted in logged time, so an outage expires nobody. */
   clockMs = 0;
+  /** Sessions with a deadline: expiry, or a delayed will. */
+  readonly dated = new Set<Session>();
   readonly owed = new Map<number, Owed>();
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
@@ -153,6 +156,7 @@ export class ShardState implements ShardMachine {
       s = new Session(op.clientId, index);
       this.sessions.set(op.clientId, s);
     }
+    this.dated.delete(s);
     s.epoch = index;
     s.gateway = op.gateway;
     s.gatewayEpoch = op.gatewayEpoch;
@@ -194,7 +198,9 @@ export class ShardState implements ShardMachine {
       else s.willAtMs = this.clockMs + s.willDelayMs;
     }
     if (!s.persistent) this.#end(s, index);
-    else if (s.expirySeconds !== 0xffffffff) s.expiresAtMs = this.clockMs + s.expirySeconds * 1000;
+    else if (s.expirySeconds !== NEVER_EXPIRES)
+      s.expiresAtMs = this.clockMs + s.expirySeconds * 1000;
+    if (s.persistent && (s.expiresAtMs > 0 || s.willAtMs > 0)) this.dated.add(s);
   }
 
   /** The session is over: its will is sent if pending, everything it refers to is released. */
@@ -203,6 +209,7 @@ export class ShardState implements ShardMachine {
     for (const ref of s.refs()) if (ref !== 0) this.#release(ref);
     for (const sub of s.subscriptions?.values() ?? []) this.#forget(sub);
     this.sessions.delete(s.clientId);
+    this.dated.delete(s);
     this.observer?.onEnded(s);
   }
 
@@ -425,6 +432,7 @@ export class ShardState implements ShardMachine {
     this.clockMs = r.varint();
     for (const s of r.list(readSession)) {
       this.sessions.set(s.clientId, s);
+      if (s.expiresAtMs > 0 || s.willAtMs > 0) this.dated.add(s);
       for (const sub of s.subscriptions?.values() ?? []) if (sub.qos > 0) this.#remember(sub);
     }
     this.routeVersion = routeVersion;
@@ -457,6 +465,7 @@ export class ShardState implements ShardMachine {
 
   reset(): void {
     this.sessions.clear();
+    this.dated.clear();
     this.tree.clear();
     this.filters.clear();
     this.routeVersion = '0';

@@ -45,6 +45,11 @@ export interface ReplicaHost {
   /** Members wanted for the shard, preferred leader first; empty while membership is unknown. */
   targets(shard: number): readonly CopyId[];
   voters(shard: number): readonly CopyId[];
+  /**
+   * Whether a copy may be dropped for good: it is known, and alive, leaving, left, or dead for long
+   * (then only for a replacement, so that a death never lessens the number of voters).
+   */
+  removable(id: CopyId): 'yes' | 'replace' | 'no';
   /** Whether the node may start one more planned change of leader now. */
   mayHandover(): boolean;
   onEstablished(shard: number, again: boolean): void;

@@ -26,6 +26,7 @@ function leaderGone(r: Copy): boolean {
 function follow(r: Copy, nowMs: number): void {
   if (r.view.number.counter === 0 || !r.valid || r.loading || r.receiving) return;
   if (!r.view.voters.includes(r.self) && !r.isActive(r.self)) return;
+  if (r.view.voters.length > 1 && r.host.justBooted()) return;
   if (!leaderGone(r)) {
     r.leaderlessSinceMs = 0;
     return;
@@ -75,10 +76,11 @@ function plan(r: Copy, nowMs: number): void {
 
   const settled = targets.every((id) => r.isActive(id) || ready.includes(id));
   const wanted = r.host.voters(r.shard);
-  const changeVoters =
-    settled && wanted.length > 0 && !sameSet(wanted, r.view.voters) && reachable(r, wanted);
+  const changeVoters = settled && mayBecome(r, wanted);
   const leaves = settled
-    ? r.view.active.filter((id) => !targets.includes(id) && id !== r.self)
+    ? r.view.active.filter(
+        (id) => !targets.includes(id) && id !== r.self && r.host.removable(id) !== 'no',
+      )
     : [];
   if (ready.length > 0 || changeVoters || leaves.length > 0) {
     return form(r, { add: ready, drop: leaves, ...(changeVoters ? { voters: wanted } : {}) });
@@ -96,9 +98,20 @@ function plan(r: Copy, nowMs: number): void {
   }
 }
 
-/** A change of voters waits until all new voters answer, so that it cannot stop half-way. */
-function reachable(r: Copy, voters: readonly CopyId[]): boolean {
-  return voters.every((id) => r.host.heard(id));
+/**
+ * A change of voters waits until all new voters answer, so that it cannot stop half-way, and drops
+ * nobody of whom this node merely does not know.
+ */
+function mayBecome(r: Copy, wanted: readonly CopyId[]): boolean {
+  const { voters } = r.view;
+  if (wanted.length === 0 || sameSet(wanted, voters)) return false;
+  if (!wanted.every((id) => r.host.heard(id))) return false;
+  return voters
+    .filter((id) => !wanted.includes(id))
+    .every((id) => {
+      const removable = r.host.removable(id);
+      return removable === 'yes' || (removable === 'replace' && wanted.length >= voters.length);
+    });
 }
 
 /** Takes no more operations, waits until the heir has them all, then asks it to lead. */

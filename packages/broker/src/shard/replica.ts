@@ -117,4 +117,19 @@ export class Replica extends Copy {
     )
       abandon(this, 'newer view');
   }
+
+  /**
+   * A record of this copy cannot be read: another copy leads, and a snapshot replaces this one. A
+   * copy that is alone has nothing better and goes on without the record.
+   */
+  corrupt(why: string): void {
+    this.host.trace('corrupt', { shard: this.shard, why });
+    const heir = this.view.active.find((id) => id !== this.self && this.host.heard(id));
+    if (!heir || !this.valid) return;
+    const { number } = this.view;
+    this.valid = false;
+    this.putHard();
+    if (this.formation || this.role !== 'follower') abandon(this, 'corrupt');
+    this.host.send(heir, this.shard, { type: 'handover', number });
+  }
 }

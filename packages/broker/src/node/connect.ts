@@ -1,0 +1,59 @@
+/** What a CONNECT may ask, and what CONNACK tells. */
+import { encodePublishProperties } from '../mqtt/frame.ts';
+import type { ConnackProperties, Connect } from '../mqtt/packet.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
+import { isTopicName } from '../mqtt/topic.ts';
+import type { Will } from '../session/operation.ts';
+import type { Connection } from './connection.ts';
+import type { Gateway } from './gateway.ts';
+
+/** @returns 0, or the Reason Code to refuse with */
+export function checkConnect(connect: Connect, gateway: Gateway): number {
+  if (!gateway.ready) return ReasonCode.ServerUnavailable;
+  if (connect.clientId === '' && connect.protocolVersion < 5 && !connect.cleanStart)
+    return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-8] of 3.1.1
+  if (connect.properties.authenticationMethod !== undefined)
+    return ReasonCode.BadAuthenticationMethod;
+  if (connect.will && !isTopicName(connect.will.topic)) return ReasonCode.TopicNameInvalid;
+  return 0;
+}
+
+export function willOf(connect: Connect, gateway: Gateway): Will | null {
+  const { will } = connect;
+  if (!will) return null;
+  const { willDelayInterval = 0, messageExpiryInterval, ...properties } = will.properties;
+  return {
+    delaySeconds: willDelayInterval,
+    message: {
+      topic: will.topic,
+      payload: Uint8Array.from(will.payload),
+      qos: will.qos,
+      retain: will.retain,
+      hlc: gateway.hlc(),
+      // Counted from the connection rather than from the sending: the earlier bound.
+      expiresAtMs:
+        messageExpiryInterval === undefined
+          ? 0
+          : gateway.wallMs() + (messageExpiryInterval + willDelayInterval) * 1000,
+      properties: encodePublishProperties(properties),
+      publisher: connect.clientId,
+    },
+  };
+}
+
+export function connackProperties(
+  c: Connection,
+  connect: Connect,
+  assigned: string | null,
+): ConnackProperties {
+  const { limits } = c.gateway;
+  const asked = connect.properties.sessionExpiryInterval ?? 0;
+  return {
+    receiveMaximum: Math.min(65535, limits.publishesInFlight),
+    maximumPacketSize: limits.maxPacketBytes,
+    topicAliasMaximum: limits.topicAliases,
+    sharedSubscriptionAvailable: false,
+    ...(asked === c.expirySeconds ? {} : { sessionExpiryInterval: c.expirySeconds }),
+    ...(assigned === null ? {} : { assignedClientIdentifier: assigned }),
+  };
+}

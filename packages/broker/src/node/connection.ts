@@ -1,0 +1,584 @@
+/**
+ * One client's network connection: CONNECT to DISCONNECT.
+ *
+ * ```
+ *   new ── CONNECT ──▶ opening ── OPEN committed ──▶ open ── DISCONNECT, error, kick ──▶ closed
+ * ```
+ * Frames that come while the session is being opened wait in `early`. The state that only some
+ * connections need (acknowledgement order, messages in flight, aliases) is made when it is needed, so
+ * that an idle connection costs little.
+ */
+import { decodeControl, encodeConnack, encodeDisconnect } from '../mqtt/codec.ts';
+import {
+  ackPacketId,
+  ackReasonCode,
+  encodeAck,
+  FrameReader,
+  type FrameSink,
+  PINGRESP,
+  parseAck,
+} from '../mqtt/frame.ts';
+import { type Connect, type Disconnect, PacketType, type ProtocolVersion } from '../mqtt/packet.ts';
+import { MalformedPacket } from '../mqtt/packet-error.ts';
+import { ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import type { ClientHandler, ClientSocket } from '../ports.ts';
+import type { AckKind, Message } from '../session/operation.ts';
+import { packetIdOf } from '../session/session.ts';
+import type { AckOrder } from './ack-order.ts';
+import { checkConnect, connackProperties, willOf } from './connect.ts';
+import type { Delivery } from './context.ts';
+import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
+import { onPublish } from './incoming.ts';
+import { Outgoing, propertiesFor, publishFrame, pubrelFrame } from './outgoing.ts';
+import type { Opened } from './request.ts';
+import { onSubscribe, onUnsubscribe } from './subscribing.ts';
+
+const NEW = 0;
+const OPENING = 1;
+const OPEN = 2;
+const CLOSED = 3;
+
+/** A client that has not sent CONNECT by then is closed. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Topics remembered per SUBSCRIBE as seen live. */
+const WATCHED_TOPICS_MAX = 10_000;
+/** Bytes of frames kept while the session is opened; beyond, the connection is closed. */
+const EARLY_BYTES_MAX = 256 * 1024;
+
+export class Connection implements ClientHandler, FrameSink, LiveConnection {
+  readonly gateway: Gateway;
+  readonly socket: ClientSocket;
+  readonly id: number;
+  readonly #reader: FrameReader;
+  #state = NEW;
+  version: ProtocolVersion = 4;
+  clientId = '';
+  /** Index of the OPEN, 0 before it is committed. */
+  epoch = 0;
+  /** The session outlives the connection. */
+  persistent = false;
+  expirySeconds = 0;
+  keepAliveMs = 0;
+  #heardMs: number;
+  /** QoS 1 and 2 messages that the client takes at once. */
+  receiveMaximum = 65535;
+  /** Largest packet that the client takes. */
+  maximumPacketSize = 0;
+  #early: Uint8Array[] | null = null;
+  #earlyBytes = 0;
+  subscriptions: Map<string, LiveSubscription> | null = null;
+  acks: AckOrder | null = null;
+  out: Outgoing | null = null;
+  /** QoS 2 Packet Identifiers received and not released, of a session without persistence. */
+  received: Set<number> | null = null;
+  aliases: Map<number, string> | null = null;
+  /** Publishes not acknowledged yet. */
+  unacknowledged = 0;
+  #paused = false;
+
+  constructor(gateway: Gateway, socket: ClientSocket, id: number) {
+    this.gateway = gateway;
+    this.socket = socket;
+    this.id = id;
+    this.#heardMs = gateway.nowMs();
+    this.#reader = new FrameReader(gateway.limits.maxPacketBytes);
+  }
+
+  get isOpen(): boolean {
+    return this.#state === OPEN;
+  }
+
+  // ---- from the socket -------------------------------------------------------------------------
+
+  onData(buffer: Uint8Array, start: number, end: number): void {
+    if (this.#state === CLOSED) return;
+    this.#heardMs = this.gateway.nowMs();
+    this.gateway.counters.mqttBytesReceived += end - start;
+    this.#reader.feed(buffer, start, end, this);
+  }
+
+  onFrame(
+    type: number,
+    flags: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    at: number,
+  ): void {
+    if (this.#state === CLOSED) return;
+    if (this.#state === OPENING) return this.#keep(buf, at, end);
+    if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
+    switch (type) {
+      case PacketType.Publish:
+        return onPublish(this, flags, buf, start, end);
+      case PacketType.Puback:
+      case PacketType.Pubrec:
+      case PacketType.Pubrel:
+      case PacketType.Pubcomp:
+        return this.#onAck(type, buf, start, end);
+      case PacketType.Pingreq:
+        return this.write(PINGRESP);
+      default:
+        return this.#onControl(type, buf, at, end);
+    }
+  }
+
+  onMalformed(reasonCode: number, why: string): void {
+    this.fail(reasonCode, why);
+  }
+
+  #keep(buf: Uint8Array, at: number, end: number): void {
+    this.#earlyBytes += end - at;
+    if (this.#earlyBytes > EARLY_BYTES_MAX)
+      return this.fail(ReasonCode.ReceiveMaximumExceeded, 'too much sent before CONNACK');
+    this.#early ??= [];
+    this.#early.push(Buffer.from(buf.subarray(at, end)));
+  }
+
+  onSecond(nowMs: number): void {
+    const silentMs = nowMs - this.#heardMs;
+    if (this.#state === NEW && silentMs > CONNECT_TIMEOUT_MS) {
+      this.gateway.counters.connectsRefused++;
+      this.#end(true);
+    } else if (this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
+      this.fail(ReasonCode.KeepAliveTimeout, 'keep alive elapsed'); // [MQTT-3.1.2-22]
+    }
+  }
+
+  onDrain(): void {}
+
+  onClosed(): void {
+    if (this.#state === CLOSED) return;
+    this.gateway.counters.connectionsLost++;
+    this.#leave(true, -1);
+  }
+
+  // ---- CONNECT ---------------------------------------------------------------------------------
+
+  #onFirst(type: number, buf: Uint8Array, at: number, end: number): void {
+    if (type !== PacketType.Connect) return this.#end(true); // [MQTT-3.1.0-1]
+    let connect: Connect;
+    try {
+      connect = decodeControl(buf.subarray(at, end), 4) as Connect;
+    } catch (e) {
+      if (!(e instanceof MalformedPacket)) throw e;
+      return this.fail(e.reasonCode, e.message);
+    }
+    this.version = connect.protocolVersion;
+    const refusal = checkConnect(connect, this.gateway);
+    if (refusal !== 0) return this.#refuse(refusal);
+    this.#state = OPENING;
+    const assigned = connect.clientId === '';
+    this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
+    this.keepAliveMs = connect.keepAliveSeconds * 1000;
+    this.expirySeconds = this.#expiryOf(connect);
+    this.persistent = this.expirySeconds > 0;
+    this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
+    this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
+    const request = {
+      clientId: this.clientId,
+      cleanStart: connect.cleanStart,
+      expirySeconds: this.expirySeconds,
+      version: this.version,
+      will: willOf(connect, this.gateway),
+    };
+    this.gateway.open(this.id, request, (opened) => this.#onOpened(connect, assigned, opened));
+  }
+
+  #expiryOf(connect: Connect): number {
+    const { sessionExpiryMaxSeconds } = this.gateway.limits;
+    if (connect.protocolVersion < 5) return connect.cleanStart ? 0 : sessionExpiryMaxSeconds;
+    return Math.min(connect.properties.sessionExpiryInterval ?? 0, sessionExpiryMaxSeconds);
+  }
+
+  #onOpened(connect: Connect, assigned: boolean, opened: Opened | null): void {
+    if (this.#state === CLOSED) {
+      // The client went while its session was being opened.
+      if (opened) this.#sendClose(opened.epoch, true, -1);
+      return;
+    }
+    if (!opened) return this.#refuse(ReasonCode.ServerUnavailable);
+    this.epoch = opened.epoch;
+    this.#state = OPEN;
+    this.gateway.counters.connects++;
+    for (const s of opened.subscriptions)
+      this.#addLive({ ...s, connection: this, zeroOnly: s.qos > 0 });
+    const { version } = this;
+    this.write(
+      encodeConnack({
+        version,
+        sessionPresent: opened.present,
+        reasonCode: ReasonCode.Success,
+        ...(version === 5
+          ? { properties: connackProperties(this, connect, assigned ? this.clientId : null) }
+          : {}),
+      }),
+    );
+    const early = this.#early;
+    this.#early = null;
+    for (const frame of early ?? []) this.#reader.feed(frame, 0, frame.length, this);
+  }
+
+  #refuse(reasonCode: number): void {
+    this.gateway.counters.connectsRefused++;
+    const properties = this.version === 5 ? { properties: {} } : {};
+    this.write(
+      encodeConnack({ version: this.version, sessionPresent: false, reasonCode, ...properties }),
+    );
+    this.#end(true);
+  }
+
+  // ---- packets ---------------------------------------------------------------------------------
+
+  #onControl(type: number, buf: Uint8Array, at: number, end: number): void {
+    if (type === PacketType.Connect) return this.fail(ReasonCode.ProtocolError, 'second CONNECT'); // [MQTT-3.1.0-2]
+    try {
+      const packet = decodeControl(buf.subarray(at, end), this.version);
+      switch (packet.type) {
+        case 'subscribe':
+          return onSubscribe(this, packet);
+        case 'unsubscribe':
+          return onUnsubscribe(this, packet);
+        case 'disconnect':
+          return this.#onDisconnect(packet);
+        default:
+          return this.fail(ReasonCode.ProtocolError, `unexpected ${packet.type}`);
+      }
+    } catch (e) {
+      if (!(e instanceof MalformedPacket)) throw e;
+      this.fail(e.reasonCode, e.message);
+    }
+  }
+
+  #onDisconnect(packet: Disconnect): void {
+    const expiry = packet.properties.sessionExpiryInterval;
+    if (expiry !== undefined && expiry > 0 && this.expirySeconds === 0)
+      return this.fail(ReasonCode.ProtocolError, 'expiry raised from 0 at DISCONNECT');
+    this.gateway.counters.disconnects++;
+    const expirySeconds =
+      expiry === undefined ? -1 : Math.min(expiry, this.gateway.limits.sessionExpiryMaxSeconds);
+    this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]
+    this.socket.close(true);
+  }
+
+  #onAck(type: number, buf: Uint8Array, start: number, end: number): void {
+    const ack = parseAck(buf, start, end, this.version, type);
+    if (ack < 0) return this.fail(-ack, 'acknowledgement');
+    const packetId = ackPacketId(ack);
+    const reasonCode = ackReasonCode(ack);
+    switch (type) {
+      case PacketType.Puback:
+        return this.#settle(packetId, 1);
+      case PacketType.Pubrec:
+        return this.#onPubrec(packetId, reasonCode);
+      case PacketType.Pubcomp:
+        return this.#settle(packetId, 2);
+      default:
+        return this.#onPubrel(packetId);
+    }
+  }
+
+  #settle(packetId: number, qos: number): void {
+    const held = this.out?.inFlight.get(packetId);
+    if (held?.qos !== qos || (qos === 2 && !held.released)) return;
+    this.out!.inFlight.delete(packetId);
+    if (held.position >= 0) this.#settlePosition(qos === 1 ? 'ack' : 'done', held.position, null);
+    else this.#pumpLive();
+  }
+
+  #settlePosition(kind: AckKind, position: number, done: ((ok: boolean) => void) | null): void {
+    this.gateway.settle(this.clientId, this.epoch, kind, position, done);
+  }
+
+  #onPubrec(packetId: number, reasonCode: number): void {
+    const held = this.out?.inFlight.get(packetId);
+    if (held?.qos !== 2) {
+      const unknown = this.version === 5 ? ReasonCode.PacketIdentifierNotFound : 0;
+      return this.write(pubrelFrame(packetId, this.version, unknown));
+    }
+    if (reasonCode >= 0x80) {
+      this.out!.inFlight.delete(packetId);
+      if (held.position >= 0) this.#settlePosition('ack', held.position, null);
+      else this.#pumpLive();
+      return;
+    }
+    const again = held.released;
+    held.released = true;
+    if (held.position < 0 || again) return this.write(pubrelFrame(packetId, this.version));
+    // PUBREL leaves once the copies know of the PUBREC, so that none sends the message anew.
+    this.#settlePosition('rel', held.position, (ok) => {
+      if (ok && this.#state === OPEN) this.write(pubrelFrame(packetId, this.version));
+    });
+  }
+
+  #onPubrel(packetId: number): void {
+    if (!this.persistent) {
+      const known = this.received?.delete(packetId) ?? false;
+      return this.#pubcomp(packetId, known);
+    }
+    this.gateway.releaseReceived(this.clientId, this.epoch, packetId, (ok) => {
+      if (ok) this.#pubcomp(packetId, true);
+      else this.fenced();
+    });
+  }
+
+  #pubcomp(packetId: number, known: boolean): void {
+    if (this.#state !== OPEN) return;
+    const code = known ? 0 : ReasonCode.PacketIdentifierNotFound;
+    this.write(
+      encodeAck(PacketType.Pubcomp, packetId, this.version, this.version === 5 ? code : 0),
+    );
+  }
+
+  /** A publish is answered: acknowledgements leave in the order of the publishes [MQTT-4.6.0-2]. */
+  published(): void {
+    this.unacknowledged--;
+    if (this.#paused && this.unacknowledged <= this.gateway.limits.publishesInFlight / 2) {
+      this.#paused = false;
+      this.socket.resume();
+    }
+  }
+
+  /** One more publish waits; beyond the bound the socket is not read. */
+  publishing(): void {
+    this.unacknowledged++;
+    if (!this.#paused && this.unacknowledged >= this.gateway.limits.publishesInFlight) {
+      this.#paused = true;
+      this.socket.pause();
+    }
+  }
+
+  // ---- to the client ---------------------------------------------------------------------------
+
+  write(bytes: Uint8Array): void {
+    this.gateway.counters.mqttBytesSent += bytes.length;
+    this.socket.write(bytes);
+  }
+
+  deliverLive(
+    message: Message,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    identifiers: readonly number[],
+    frames: FrameCache,
+  ): void {
+    if (this.#state !== OPEN) return;
+    if (this.#watched && this.#watched.topics.size < WATCHED_TOPICS_MAX)
+      this.#watched.topics.add(message.topic);
+    if (qos === 0) return this.#deliverZero(message, retain, identifiers, frames);
+    this.out ??= new Outgoing();
+    if (this.out.waitingCount > 0 || this.out.inFlight.size >= this.#window()) {
+      if (this.out.waitingCount >= this.gateway.limits.liveQueueMessages)
+        this.gateway.counters.messagesDropped++;
+      else this.out.wait({ message, qos, retain, identifiers });
+      return;
+    }
+    this.#sendLive(message, qos, retain, identifiers);
+  }
+
+  #window(): number {
+    return Math.min(this.receiveMaximum, this.gateway.limits.inflightMessages);
+  }
+
+  #sendLive(message: Message, qos: 1 | 2, retain: boolean, identifiers: readonly number[]): void {
+    const packetId = this.out!.takeId();
+    if (!this.#sendPublish(message, { qos, retain, dup: false, packetId }, identifiers)) return;
+    this.out!.inFlight.set(packetId, { position: -1, qos, released: false });
+  }
+
+  #pumpLive(): void {
+    const out = this.out!;
+    while (out.waitingCount > 0 && out.inFlight.size < this.#window()) {
+      const w = out.shift()!;
+      this.#sendLive(w.message, w.qos, w.retain, w.identifiers);
+    }
+  }
+
+  /** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
+  #sendPublish(
+    message: Message,
+    o: { qos: 1 | 2; retain: boolean; dup: boolean; packetId: number },
+    identifiers: readonly number[],
+  ): boolean {
+    const properties =
+      this.version === 5 ? propertiesFor(message, identifiers, this.gateway.wallMs()) : undefined;
+    const frame = publishFrame(this.version, message, { ...o, properties });
+    if (this.maximumPacketSize > 0 && frame.length > this.maximumPacketSize) return false;
+    this.gateway.counters.messagesDelivered[o.qos]++;
+    this.write(frame);
+    return true;
+  }
+
+  #deliverZero(
+    message: Message,
+    retain: boolean,
+    identifiers: readonly number[],
+    cache: FrameCache,
+  ): void {
+    const { counters, limits } = this.gateway;
+    if (this.socket.pendingBytes > limits.socketPendingBytes) {
+      counters.messagesDropped++;
+      return;
+    }
+    const own = identifiers.length > 0;
+    const kind = (this.version === 5 ? 2 : 0) | (retain ? 1 : 0);
+    let frame = own ? undefined : cache.frames[kind];
+    if (!frame) {
+      const properties =
+        this.version === 5 ? propertiesFor(message, identifiers, this.gateway.wallMs()) : undefined;
+      frame = publishFrame(this.version, message, {
+        qos: 0,
+        retain,
+        dup: false,
+        packetId: 0,
+        properties,
+      });
+      if (!own) cache.frames[kind] = frame;
+    }
+    if (this.maximumPacketSize > 0 && frame.length > this.maximumPacketSize) return;
+    counters.messagesDelivered[0]++;
+    this.write(frame);
+  }
+
+  /** From the session's queue. What this connection has had is not sent again. */
+  deliverQueued(d: Delivery): void {
+    if (this.#state !== OPEN) return;
+    this.out ??= new Outgoing();
+    if (d.position < this.out.nextPosition) return;
+    this.out.nextPosition = d.position + 1;
+    const packetId = packetIdOf(d.position);
+    const { qos, retain, dup } = d;
+    if (!this.#sendPublish(d.message, { qos, retain, dup, packetId }, d.identifiers))
+      return this.#settlePosition('ack', d.position, null);
+    this.out.inFlight.set(packetId, { position: d.position, qos, released: false });
+  }
+
+  /** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
+  releaseQueued(position: number): void {
+    if (this.#state !== OPEN) return;
+    this.out ??= new Outgoing();
+    const packetId = packetIdOf(position);
+    if (position < this.out.nextPosition) {
+      // Ours: PUBREL goes, or went, when the commit was confirmed.
+      return;
+    }
+    this.out.nextPosition = position + 1;
+    this.out.inFlight.set(packetId, { position, qos: 2, released: true });
+    this.write(pubrelFrame(packetId, this.version));
+  }
+
+  // ---- retained copies against live messages ----------------------------------------------------
+
+  /** Topics of live messages since a SUBSCRIBE began to read retained ones. */
+  #watched: { topics: Set<string>; readings: number } | null = null;
+
+  startWatching(): void {
+    this.#watched ??= { topics: new Set(), readings: 0 };
+    this.#watched.readings++;
+  }
+
+  stopWatching(): void {
+    if (this.#watched && --this.#watched.readings === 0) this.#watched = null;
+  }
+
+  sawLive(topic: string): boolean {
+    return this.#watched?.topics.has(topic) ?? false;
+  }
+
+  // ---- subscriptions of the connection ----------------------------------------------------------
+
+  #addLive(s: LiveSubscription): void {
+    this.subscriptions ??= new Map();
+    const old = this.subscriptions.get(s.filter);
+    this.subscriptions.set(s.filter, s);
+    this.gateway.addLive(s);
+    if (old) this.gateway.removeLive(old);
+  }
+
+  setLive(s: LiveSubscription): void {
+    this.#addLive(s);
+  }
+
+  dropLive(filter: string): boolean {
+    const s = this.subscriptions?.get(filter);
+    if (!s) return false;
+    this.subscriptions!.delete(filter);
+    this.gateway.removeLive(s);
+    return true;
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------
+
+  /** Another connection owns the session. */
+  fenced(): void {
+    this.disconnect(ReasonCode.SessionTakenOver);
+  }
+
+  /** Closes from our side; MQTT 5 clients are told why. The session is not this connection's. */
+  disconnect(reasonCode: number): void {
+    if (this.#state === CLOSED) return;
+    if (this.version === 5 && this.#state === OPEN)
+      this.write(encodeDisconnect({ version: 5, reasonCode }));
+    this.#release();
+    this.socket.close(true);
+  }
+
+  /** The client broke the protocol, or went silent. */
+  fail(reasonCode: number, why: string): void {
+    if (this.#state === CLOSED) return;
+    const { clientId } = this;
+    const { remote } = this.socket;
+    this.gateway.counters.malformedPackets++;
+    this.gateway.log('warn', 'connection closed', {
+      clientId,
+      remote,
+      reason: reasonName(reasonCode),
+      why,
+    });
+    if (this.version === 5) {
+      if (this.#state === OPEN) this.write(encodeDisconnect({ version: 5, reasonCode }));
+      else if (this.#state === NEW)
+        this.write(
+          encodeConnack({ version: 5, sessionPresent: false, reasonCode, properties: {} }),
+        );
+    }
+    this.#end(true);
+  }
+
+  /** The server stops: the session goes on elsewhere. */
+  shutdown(reasonCode: number): void {
+    if (this.#state === OPEN && this.version === 5)
+      this.write(encodeDisconnect({ version: 5, reasonCode }));
+    this.#end(true);
+  }
+
+  #end(abnormal: boolean): void {
+    this.#leave(abnormal, -1);
+    this.socket.close(true);
+  }
+
+  #leave(abnormal: boolean, expirySeconds: number): void {
+    const open = this.#state === OPEN;
+    this.#release();
+    if (open) this.#sendClose(this.epoch, abnormal, expirySeconds);
+  }
+
+  #sendClose(epoch: number, abnormal: boolean, expirySeconds: number): void {
+    const sentUpto = this.persistent ? (this.out?.nextPosition ?? -1) : -1;
+    this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto });
+  }
+
+  #release(): void {
+    this.#state = CLOSED;
+    this.#reader.stop();
+    for (const s of this.subscriptions?.values() ?? []) this.gateway.removeLive(s);
+    this.subscriptions = null;
+    this.#early = null;
+    this.gateway.gone(this.id);
+  }
+}
+
+function randomName(gateway: Gateway): string {
+  const part = () => Math.floor(gateway.random() * 0x1_0000_0000).toString(36);
+  return part() + part();
+}

@@ -1,0 +1,95 @@
+/** What the parts of a node ask of each other: types only, so that none imports another's whole. */
+import type { Counters } from '../counters.ts';
+import type { Log, Store } from '../ports.ts';
+import type { Message, Rx2Id } from '../session/operation.ts';
+import type { Replica } from '../shard/replica.ts';
+import type { Routes } from './routes.ts';
+
+/** Bounds of a node; every one is listed in docs/LIMITS.md. */
+export interface NodeLimits {
+  readonly sessionQueueMessages: number;
+  readonly inflightMessages: number;
+  /** Messages that wait for a live session without persistence, beyond those in flight. */
+  readonly liveQueueMessages: number;
+  readonly maxPacketBytes: number;
+  readonly retainedMessages: number;
+  readonly connections: number;
+  readonly sessionExpiryMaxSeconds: number;
+  readonly subscriptionsPerSession: number;
+  /** Publishes of one connection that are not acknowledged yet; beyond, it is not read. */
+  readonly publishesInFlight: number;
+  /** Bytes that may wait for one slow client before QoS 0 messages to it are dropped. */
+  readonly socketPendingBytes: number;
+  readonly topicAliases: number;
+}
+
+export const DEFAULT_LIMITS: NodeLimits = {
+  sessionQueueMessages: 100_000,
+  inflightMessages: 256,
+  liveQueueMessages: 10_000,
+  maxPacketBytes: 1024 * 1024,
+  retainedMessages: 1_000_000,
+  connections: 19_000,
+  sessionExpiryMaxSeconds: 0xffffffff,
+  subscriptionsPerSession: 10_000,
+  publishesInFlight: 1000,
+  socketPendingBytes: 8 * 1024 * 1024,
+  topicAliases: 64,
+};
+
+/** A queued message on its way from the leader to the connection. */
+export interface Delivery {
+  readonly connection: number;
+  readonly position: number;
+  readonly qos: 1 | 2;
+  readonly dup: boolean;
+  readonly retain: boolean;
+  readonly identifiers: readonly number[];
+  readonly message: Message;
+}
+
+export interface RetainedItem {
+  readonly shard: number;
+  readonly index: number;
+  readonly message: Message;
+}
+
+/** What a shard's leader needs of its node. */
+export interface LeaderContext {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly limits: NodeLimits;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly store: Store;
+  readonly routes: Routes;
+  nowMs(): number;
+  wallMs(): number;
+  hlc(): number;
+  trace(phase: string, fields?: Record<string, unknown>): void;
+  /** Runs `done` once no other leader can have answered differently: the leader lease holds. */
+  confirm(replica: Replica, done: () => void): void;
+  /** Runs `done` when every node routes by what was announced so far, or may not route at all. */
+  barrier(sinceMs: number, done: () => void): void;
+  announceShardRoutes(
+    shard: number,
+    from: string,
+    to: string,
+    changes: readonly (readonly [filter: string, added: boolean])[],
+  ): void;
+  /** Sends a message to all that match; `done` when all have it for good. */
+  route(message: Message, rx2: Rx2Id | null, done: () => void): void;
+  /** Retained messages that match, ordered by topic, those after `after` only. */
+  queryRetained(
+    filters: readonly string[],
+    after: string,
+    done: (items: readonly RetainedItem[]) => void,
+  ): void;
+  /** @returns false if the gateway cannot be reached now */
+  deliver(gateway: string, delivery: Delivery): boolean;
+  /** PUBREL for a position whose PUBREC is committed. */
+  release(gateway: string, connection: number, position: number): boolean;
+  kick(gateway: string, connection: number, reasonCode: number): void;
+  /** The process that holds the connection has ended or left. */
+  gatewayGone(gateway: string, bootEpoch: number): boolean;
+}

@@ -1,0 +1,254 @@
+/**
+ * Queued messages on their way to the gateways: committed ones only, in order, within the window.
+ *
+ * A position is sent once per connection by the gateway, however often it is sent to the gateway: after
+ * a lost link or a failover everything unsettled is sent again from the front, and the gateway drops
+ * what its connection has had.
+ */
+import { BytesError, Reader } from '../bytes.ts';
+import { type Logged, readOperation, type Target } from '../session/operation.ts';
+import { PACKET_IDS, type Session } from '../session/session.ts';
+import { ASSIGN_AHEAD } from '../session/shard-state.ts';
+import { entryKey } from '../shard/keys.ts';
+import { decodeEntry } from '../shard/log.ts';
+import type { ShardLeader } from './leader.ts';
+
+/** Volatile: where delivery to one connection stands. */
+interface Pump {
+  readonly session: Session;
+  readonly epoch: number;
+  next: number;
+  /** Positions below are committed as "may have been sent". */
+  mark: number;
+  assigning: boolean;
+  reading: boolean;
+  /** The gateway could not be reached. */
+  stopped: boolean;
+}
+
+/** Entries read from disk at once for one session. */
+const READ_ENTRIES = 64;
+/** An ASSIGN is logged when fewer positions than this are left below the mark. */
+const ASSIGN_LOW = ASSIGN_AHEAD / 2;
+
+export class Delivering {
+  readonly #leader: ShardLeader;
+  readonly #pumps = new Map<string, Pump>();
+  readonly #due = new Set<Pump>();
+
+  constructor(leader: ShardLeader) {
+    this.#leader = leader;
+  }
+
+  start(): void {
+    for (const s of this.#leader.state.sessions.values()) if (s.connected) this.attach(s);
+  }
+
+  stop(): void {
+    this.#pumps.clear();
+    this.#due.clear();
+  }
+
+  /** Sends the session's connection everything unsettled, from the front. */
+  attach(s: Session): void {
+    if (!s.connected) return;
+    if (!s.persistent && s.pending === 0) return;
+    const pump: Pump = {
+      session: s,
+      epoch: s.epoch,
+      next: s.front,
+      mark: s.mark,
+      assigning: false,
+      reading: false,
+      stopped: false,
+    };
+    this.#pumps.set(s.clientId, pump);
+    this.#due.add(pump);
+    this.run();
+  }
+
+  /** The link to a gateway is up (again): what was in flight on the old one may be lost. */
+  onLinkUp(gateway: string): void {
+    for (const pump of [...this.#pumps.values()])
+      if (pump.session.gateway === gateway) this.attach(pump.session);
+  }
+
+  ended(s: Session): void {
+    const pump = this.#pumps.get(s.clientId);
+    if (!pump) return;
+    this.#pumps.delete(s.clientId);
+    this.#due.delete(pump);
+  }
+
+  queued(s: Session): void {
+    const pump = this.#pumps.get(s.clientId);
+    if (pump) this.#due.add(pump);
+    else if (s.connected && s.persistent) this.attach(s);
+  }
+
+  settled(clientId: string): void {
+    const pump = this.#pumps.get(clientId);
+    if (pump) this.#due.add(pump);
+  }
+
+  /** First position never sent on the present connection, −1 when it is not known here. */
+  sentUpto(s: Session): number {
+    const pump = this.#pumps.get(s.clientId);
+    // A failover in the middle of the connection leaves the earlier leader's sendings unknown.
+    if (pump?.epoch !== s.epoch || this.#leader.since > this.#sinceOf(s)) return -1;
+    return pump.next;
+  }
+
+  #sinceOf(s: Session): number {
+    return this.#leader.replica.log.numberAt(s.epoch)?.counter ?? 0;
+  }
+
+  run(): void {
+    if (this.#due.size === 0) return;
+    for (const pump of [...this.#due]) {
+      this.#due.delete(pump);
+      this.#pump(pump);
+    }
+  }
+
+  #pump(pump: Pump): void {
+    const { session: s } = pump;
+    const { node, replica } = this.#leader;
+    if (this.#pumps.get(s.clientId) !== pump || pump.reading || pump.epoch !== s.epoch) return;
+    if (!s.connected) {
+      this.#pumps.delete(s.clientId);
+      return;
+    }
+    if (pump.next < s.front) pump.next = s.front;
+    const missing: number[] = [];
+    let position = pump.next;
+    while (position < s.tail) {
+      const inFlight = s.pending - (s.tail - position);
+      if (inFlight >= node.limits.inflightMessages) break;
+      // A position's Packet Identifier is free only when the one before it with the same is settled.
+      if (position - s.front >= PACKET_IDS - 1) break;
+      if (position >= pump.mark) break;
+      const ref = s.refAt(position);
+      if (ref > replica.commit) break;
+      if (ref !== 0) {
+        const logged = this.#logged(ref);
+        if (!logged) {
+          missing.push(ref);
+          break;
+        }
+        if (!this.#send(pump, position, logged)) return;
+      }
+      position++;
+      pump.next = position;
+    }
+    if (missing.length > 0) this.#read(pump);
+    if (pump.next + ASSIGN_LOW >= pump.mark && s.tail > pump.next) this.#assign(pump);
+  }
+
+  #logged(ref: number): Logged | null {
+    const recent = this.#leader.recent.get(ref) ?? this.#cache.get(ref);
+    if (recent) return recent;
+    const entry = this.#leader.replica.log.get(ref);
+    return entry ? readOperation(new Reader(entry.operation)) : null;
+  }
+
+  /** Entries just read from disk; emptied when their pump has used them. */
+  readonly #cache = new Map<number, Logged>();
+
+  #read(pump: Pump): void {
+    const { session: s } = pump;
+    const { node, shard } = this.#leader;
+    const refs: number[] = [];
+    for (let p = pump.next; p < s.tail && refs.length < READ_ENTRIES; p++) {
+      const ref = s.refAt(p);
+      if (ref !== 0 && !this.#logged(ref)) refs.push(ref);
+    }
+    pump.reading = true;
+    node.store.getMany(
+      refs.map((ref) => entryKey(shard, ref)),
+      (values) => {
+        pump.reading = false;
+        if (this.#pumps.get(s.clientId) !== pump) return;
+        values.forEach((value, i) => {
+          const logged = value && this.#decode(value, refs[i]!);
+          if (logged) this.#cache.set(refs[i]!, logged);
+          else this.#lost(pump, refs[i]!);
+        });
+        this.#pump(pump);
+        for (const ref of refs) this.#cache.delete(ref);
+      },
+    );
+  }
+
+  #decode(value: Uint8Array, ref: number): Logged | null {
+    try {
+      return readOperation(new Reader(decodeEntry(value).operation));
+    } catch (e) {
+      if (!(e instanceof BytesError)) throw e;
+      const { node, shard } = this.#leader;
+      node.log('error', 'queued message is corrupt on this copy', { shard, index: ref });
+      return null;
+    }
+  }
+
+  /** The entry is not here: settled meanwhile, or corrupt. Another copy may have it: lead elsewhere. */
+  #lost(pump: Pump, ref: number): void {
+    const { session: s } = pump;
+    let held = false;
+    for (let p = pump.next; p < s.tail && !held; p++) held = s.refAt(p) === ref;
+    if (!held) return;
+    pump.stopped = true;
+    this.#pumps.delete(s.clientId);
+    this.#leader.replica.corrupt('a queued entry cannot be read');
+  }
+
+  /** @returns false when the gateway cannot be reached: its link's return starts over */
+  #send(pump: Pump, position: number, logged: Logged): boolean {
+    const { session: s } = pump;
+    const { node } = this.#leader;
+    if (s.rel?.has(position)) return node.release(s.gateway, s.connection, position);
+    const op = logged.operation;
+    if (op.type !== 'enq') return true;
+    const target = op.targets.find((t: Target) => t.clientId === s.clientId);
+    if (!target) return true;
+    const { message } = op;
+    const never = position >= s.dupBelow;
+    if (never && message.expiresAtMs > 0 && message.expiresAtMs <= node.wallMs()) {
+      this.#drop(s, position);
+      return true;
+    }
+    return node.deliver(s.gateway, {
+      connection: s.connection,
+      position,
+      qos: target.qos,
+      dup: position < s.dupBelow,
+      retain: op.retained || target.retain,
+      identifiers: target.identifiers,
+      message,
+    });
+  }
+
+  /** The message expired before it was sent [MQTT-3.3.2-5]. */
+  #drop(s: Session, position: number): void {
+    const { clientId, epoch } = s;
+    this.#leader.appendOwn(() => ({
+      type: 'ack',
+      items: [{ clientId, epoch, kind: 'ack', position }],
+    }));
+  }
+
+  #assign(pump: Pump): void {
+    if (pump.assigning) return;
+    pump.assigning = true;
+    const { clientId, epoch } = pump.session;
+    const upto = pump.next + 2 * ASSIGN_AHEAD;
+    this.#leader.appendOwn(
+      () => ({ type: 'assign', clientId, epoch, upto }),
+      () => {
+        pump.assigning = false;
+        pump.mark = Math.max(pump.mark, upto);
+        this.#due.add(pump);
+      },
+    );
+  }
+}

@@ -1,0 +1,109 @@
+/** What a client's connection asks of its node: types only. */
+import type { Counters } from '../counters.ts';
+import type { Log } from '../ports.ts';
+import type { AckKind, Message, SubscriptionRequest, Will } from '../session/operation.ts';
+import type { NodeLimits, RetainedItem } from './context.ts';
+import type { Opened } from './request.ts';
+
+/** A filter of a live connection, as it stands in the node's tree. */
+export interface LiveSubscription extends SubscriptionRequest {
+  readonly connection: LiveConnection;
+  /** The session's queue brings QoS 1 and 2; only QoS 0 goes the short way. */
+  readonly zeroOnly: boolean;
+}
+
+export interface LiveConnection {
+  readonly clientId: string;
+  /** A message for a session without persistence, or at QoS 0 for any. */
+  deliverLive(
+    message: Message,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    identifiers: readonly number[],
+    frames: FrameCache,
+  ): void;
+}
+
+/** Encoded QoS 0 frames of one message, shared by all subscribers of a kind. */
+export interface FrameCache {
+  readonly frames: (Uint8Array | undefined)[];
+}
+
+export interface OpenRequest {
+  readonly clientId: string;
+  readonly cleanStart: boolean;
+  readonly expirySeconds: number;
+  readonly version: number;
+  readonly will: Will | null;
+}
+
+/** What became of a publish. */
+export type Published = (reasonCode: number) => void;
+
+export interface Gateway {
+  readonly name: string;
+  readonly limits: NodeLimits;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly ready: boolean;
+  nowMs(): number;
+  wallMs(): number;
+  random(): number;
+  hlc(): number;
+  trace(phase: string, fields?: Record<string, unknown>): void;
+  /** OPEN at the shard's leader. `done(null)` when it did not come about in time. */
+  open(connection: number, request: OpenRequest, done: (opened: Opened | null) => void): void;
+  close(
+    clientId: string,
+    epoch: number,
+    how: { abnormal: boolean; expirySeconds: number; sentUpto: number },
+  ): void;
+  /** SUB in the session's shard, with route barrier and retained messages. */
+  subscribeSession(
+    clientId: string,
+    epoch: number,
+    subscriptions: readonly SubscriptionRequest[],
+    done: (ok: boolean) => void,
+  ): void;
+  unsubscribeSession(
+    clientId: string,
+    epoch: number,
+    filters: readonly string[],
+    done: (ok: boolean) => void,
+  ): void;
+  addLive(subscription: LiveSubscription): void;
+  removeLive(subscription: LiveSubscription): void;
+  /** Every node knows the live subscriptions added so far. */
+  liveBarrier(done: () => void): void;
+  queryRetained(
+    filters: readonly string[],
+    after: string,
+    done: (items: readonly RetainedItem[]) => void,
+  ): void;
+  publishZero(message: Message): void;
+  publish(message: Message, done: Published): void;
+  /** QoS 2 of a session that outlives its connection. */
+  receive(
+    clientId: string,
+    epoch: number,
+    packetId: number,
+    message: Message,
+    done: (ok: boolean) => void,
+  ): void;
+  releaseReceived(
+    clientId: string,
+    epoch: number,
+    packetId: number,
+    done: (ok: boolean) => void,
+  ): void;
+  /** Acknowledgement of a queued message; batched per turn. `done` when it is committed. */
+  settle(
+    clientId: string,
+    epoch: number,
+    kind: AckKind,
+    position: number,
+    done: ((ok: boolean) => void) | null,
+  ): void;
+  /** The connection is gone. */
+  gone(connection: number): void;
+}

@@ -1,0 +1,108 @@
+/** Who this data folder is: name, store, cluster, and a boot epoch that rises at every start. */
+import { BytesError, crc32c, Reader, Writer } from '../bytes.ts';
+import type { BrokerErrorCode } from '../errors.ts';
+import type { Store } from '../ports.ts';
+import { KEY_IDENTITY } from '../shard/keys.ts';
+
+/** Format of everything in the folder; a newer one is refused. */
+export const FORMAT_VERSION = 1;
+
+export interface Identity {
+  readonly name: string;
+  /** Random; a wiped folder is another store. */
+  readonly storeId: string;
+  readonly bootEpoch: number;
+  /** '' until the cluster is founded or joined. */
+  readonly clusterId: string;
+  /** 0 until then. */
+  readonly shardCount: number;
+  /** The folder was empty. */
+  readonly fresh: boolean;
+}
+
+export interface IdentityProblem {
+  readonly error: BrokerErrorCode;
+  readonly message: string;
+}
+
+export function randomId(random: () => number, digits: number): string {
+  let id = '';
+  while (id.length < digits) id += Math.floor(random() * 36).toString(36);
+  return id;
+}
+
+export function encodeIdentity(id: Identity): Uint8Array {
+  const w = new Writer(128);
+  w.u8(FORMAT_VERSION);
+  w.str(id.name);
+  w.str(id.storeId);
+  w.varint(id.bootEpoch);
+  w.str(id.clusterId);
+  w.varint(id.shardCount);
+  w.u32(crc32c(w.peek()));
+  return w.take();
+}
+
+function decode(bytes: Uint8Array): Identity | IdentityProblem {
+  const r = new Reader(bytes);
+  const version = r.u8();
+  if (version > FORMAT_VERSION)
+    return {
+      error: 'BROKER_ERR_DATA_NEWER_FORMAT',
+      message: `format ${version}, this program reads up to ${FORMAT_VERSION}`,
+    };
+  const id = {
+    name: r.str(),
+    storeId: r.str(),
+    bootEpoch: r.varint(),
+    clusterId: r.str(),
+    shardCount: r.varint(),
+    fresh: false,
+  };
+  const end = r.position;
+  if (r.u32() !== crc32c(bytes, 0, end)) throw new BytesError('checksum differs');
+  return id;
+}
+
+/** Writes the identity; `done` when durable. */
+export function saveIdentity(store: Store, id: Identity, done: () => void): void {
+  store.write([{ key: KEY_IDENTITY, value: encodeIdentity(id) }], true, done);
+}
+
+/**
+ * Loads or creates the identity, raises its boot epoch, and calls `done` once that is durable: no
+ * packet may carry an epoch that a crash could repeat.
+ */
+export function loadIdentity(
+  store: Store,
+  want: { name: string; wallMs: number; random: () => number },
+  done: (result: Identity | IdentityProblem) => void,
+): void {
+  store.getMany([KEY_IDENTITY], ([record]) => {
+    let held: Identity | IdentityProblem | null = null;
+    try {
+      held = record ? decode(record) : null;
+    } catch (e) {
+      if (!(e instanceof BytesError)) throw e;
+      return done({ error: 'BROKER_ERR_CORRUPT_RECORD', message: `identity: ${e.message}` });
+    }
+    if (held && 'error' in held) return done(held);
+    if (held && held.name !== want.name)
+      return done({
+        error: 'BROKER_ERR_DATA_OTHER_NODE',
+        message: `the folder is of node ${held.name}, started as ${want.name}`,
+      });
+    const bootEpoch = Math.max((held?.bootEpoch ?? 0) + 1, Math.floor(want.wallMs));
+    const id: Identity = held
+      ? { ...held, bootEpoch }
+      : {
+          name: want.name,
+          storeId: randomId(want.random, 8),
+          bootEpoch,
+          clusterId: '',
+          shardCount: 0,
+          fresh: true,
+        };
+    saveIdentity(store, id, () => done(id));
+  });
+}

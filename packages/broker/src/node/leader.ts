@@ -1,0 +1,424 @@
+/**
+ * The leader's side of one shard: requests in, operations logged, answers when committed.
+ *
+ * A request passes: order check (one per node, without gaps) → what it means now → log → commit →
+ * effect (answer, delivery, route, kick). While a view changes under the same leader requests wait;
+ * when another leads they are forgotten here and sent again there.
+ */
+import type { Writer } from '../bytes.ts';
+import {
+  type Logged,
+  type Message,
+  type Operation,
+  type Origin,
+  type Rx2Id,
+  type Target,
+  writeOperation,
+} from '../session/operation.ts';
+import type { Session, Subscription } from '../session/session.ts';
+import type { Owed, ShardState, StateObserver } from '../session/shard-state.ts';
+import type { Replica } from '../shard/replica.ts';
+import type { LeaderContext } from './context.ts';
+import { Deadlines } from './deadlines.ts';
+import { Delivering } from './delivering.ts';
+import { Owing } from './owing.ts';
+import { OK, type Opened, type Reply, type Request, reply, Status } from './request.ts';
+import { Retaining } from './retaining.ts';
+
+export type Respond = (reply: Reply) => void;
+
+/** Where a node's requests to this shard stand. */
+interface Source {
+  bootEpoch: number;
+  lastSeen: number;
+}
+
+interface Waiter {
+  readonly index: number;
+  readonly run: () => void;
+}
+
+interface RouteChange {
+  readonly index: number;
+  readonly filter: string;
+  readonly added: boolean;
+  readonly version: string;
+}
+
+/** Requests that wait while a view of the same leader is being formed. */
+const PAUSED_MAX = 100_000;
+/** Recent operations kept decoded, so that deliveries need not decode what was just logged. */
+const RECENT_MAX = 512;
+
+export class ShardLeader implements StateObserver {
+  readonly shard: number;
+  readonly replica: Replica;
+  readonly state: ShardState;
+  readonly node: LeaderContext;
+  readonly delivering: Delivering;
+  readonly owing: Owing;
+  readonly retaining: Retaining;
+  readonly deadlines: Deadlines;
+  /** Counts the times this node began to serve the shard; gateways send anew when it changes. */
+  since = 0;
+  serving = false;
+  readonly #sources = new Map<string, Source>();
+  #waiters: Waiter[] = [];
+  #paused: (() => void)[] = [];
+  #routeChanges: RouteChange[] = [];
+  readonly recent = new Map<number, Logged>();
+
+  constructor(replica: Replica, state: ShardState, node: LeaderContext) {
+    this.shard = replica.shard;
+    this.replica = replica;
+    this.state = state;
+    this.node = node;
+    this.delivering = new Delivering(this);
+    this.owing = new Owing(this);
+    this.retaining = new Retaining(this);
+    this.deadlines = new Deadlines(this);
+  }
+
+  // ---- leadership ------------------------------------------------------------------------------
+
+  /** The view is established. `again`: under the same leader as before, so nothing was lost. */
+  onEstablished(again: boolean): void {
+    if (again && this.serving) {
+      const paused = this.#paused;
+      this.#paused = [];
+      for (const run of paused) run();
+      return;
+    }
+    this.serving = true;
+    this.since = this.replica.view.number.counter;
+    this.state.observer = this;
+    this.#sources.clear();
+    for (const o of this.state.origins.values())
+      this.#sources.set(o.node, { bootEpoch: o.bootEpoch, lastSeen: o.sequence });
+    this.node.routes.setShard(this.shard, this.state.routeVersion, this.state.filters.keys());
+    this.owing.start();
+    this.retaining.start();
+    this.deadlines.start();
+    this.delivering.start();
+  }
+
+  onDeposed(): void {
+    if (!this.serving) return;
+    this.serving = false;
+    this.state.observer = null;
+    this.#waiters = [];
+    this.#paused = [];
+    this.#routeChanges = [];
+    this.recent.clear();
+    this.delivering.stop();
+    this.owing.stop();
+    this.retaining.stop();
+  }
+
+  // ---- logging ---------------------------------------------------------------------------------
+
+  /** Logs an operation and runs `committed` once it is. Only while the replica takes operations. */
+  append(operation: Operation, origin: Origin | null, committed: () => void): number {
+    const logged: Logged = { operation, origin };
+    const index = this.replica.propose(
+      this.node.hlc(),
+      (w: Writer) => writeOperation(w, operation, origin),
+      logged,
+    );
+    this.recent.set(index, logged);
+    if (this.recent.size > RECENT_MAX) this.recent.delete(this.recent.keys().next().value!);
+    this.#waiters.push({ index, run: committed });
+    return index;
+  }
+
+  /** Logs something of the leader's own, now or when the view change under way is over. */
+  appendOwn(operation: () => Operation | null, committed: () => void = () => {}): void {
+    this.#whenOpen(() => {
+      const op = operation();
+      if (op) this.append(op, null, committed);
+    });
+  }
+
+  #whenOpen(run: () => void): void {
+    if (this.replica.canPropose) run();
+    else if (this.serving && this.#paused.length < PAUSED_MAX) this.#paused.push(run);
+  }
+
+  /** Runs `run` when everything logged so far is committed. */
+  afterCommit(run: () => void): void {
+    const index = this.replica.log.end;
+    if (index <= this.replica.commit) run();
+    else this.#waiters.push({ index, run });
+  }
+
+  onCommitted(): void {
+    const { commit } = this.replica;
+    if (this.#routeChanges.length > 0) this.#announceRoutes(commit);
+    let n = 0;
+    while (n < this.#waiters.length && this.#waiters[n]!.index <= commit) n++;
+    if (n > 0) {
+      const due = this.#waiters.splice(0, n);
+      this.node.counters.entriesCommitted += due.length;
+      for (const waiter of due) waiter.run();
+    }
+    this.delivering.run();
+  }
+
+  #announceRoutes(commit: number): void {
+    const changes: (readonly [string, boolean])[] = [];
+    const from = this.node.routes.shardVersion(this.shard);
+    let to = from;
+    while (this.#routeChanges.length > 0 && this.#routeChanges[0]!.index <= commit) {
+      const change = this.#routeChanges.shift()!;
+      changes.push([change.filter, change.added]);
+      this.node.routes.changeShard(this.shard, change.filter, change.added);
+      to = change.version;
+    }
+    if (changes.length === 0) return;
+    this.node.routes.setShardVersion(this.shard, to);
+    this.node.announceShardRoutes(this.shard, from, to, changes);
+  }
+
+  // ---- StateObserver ---------------------------------------------------------------------------
+
+  onFilter(filter: string, added: boolean): void {
+    // Called while the entry at the log's end is applied.
+    const version = this.state.routeVersion;
+    this.#routeChanges.push({ index: this.replica.log.end, filter, added, version });
+  }
+
+  onQueued(session: Session): void {
+    this.delivering.queued(session);
+  }
+
+  onOwed(index: number, owed: Owed): void {
+    this.owing.add(index, owed);
+  }
+
+  onEnded(session: Session): void {
+    this.delivering.ended(session);
+  }
+
+  // ---- requests --------------------------------------------------------------------------------
+
+  /** One request of a node; `prev` is the one it sent before to this leader, 0 for none. */
+  handle(origin: Origin, prev: number, request: Request, respond: Respond): void {
+    if (!this.serving || this.#paused.length >= PAUSED_MAX) return respond(reply(Status.NotLeader));
+    this.#whenOpen(() => this.#inOrder(origin, prev, request, respond));
+  }
+
+  #inOrder(origin: Origin, prev: number, request: Request, respond: Respond): void {
+    let source = this.#sources.get(origin.node);
+    if (!source || source.bootEpoch < origin.bootEpoch) {
+      source = { bootEpoch: origin.bootEpoch, lastSeen: 0 };
+      this.#sources.set(origin.node, source);
+    }
+    if (source.bootEpoch > origin.bootEpoch) return;
+    if (prev > source.lastSeen) return respond(reply(Status.Gap));
+    if (origin.sequence <= source.lastSeen) return this.#again(request, respond);
+    source.lastSeen = origin.sequence;
+    this.#take(origin, request, respond);
+  }
+
+  #take(origin: Origin, q: Request, respond: Respond): void {
+    switch (q.type) {
+      case 'publish':
+        return this.#publish(origin, q.message, q.rx2, respond);
+      case 'open':
+        return this.#open(origin, q, respond);
+      case 'attach':
+        return this.#attach(q.clientId, q.epoch, respond);
+      case 'delete':
+        return this.#delete(q.clientId, respond);
+      case 'retain':
+        return this.#retain(origin, q, respond);
+      case 'rx2':
+        return this.#receive(origin, q, respond);
+      case 'ack':
+        this.append(q, origin, () => respond(OK));
+        for (const item of q.items) this.delivering.settled(item.clientId);
+        return;
+      case 'sub':
+        if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
+        this.node.trace('sub');
+        this.append(q, origin, () => this.retaining.subscribed(q.clientId, q.epoch, respond));
+        return;
+      case 'unsub':
+      case 'rx2done':
+        if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
+        this.append(q, origin, () => respond(OK));
+        return;
+      case 'close':
+        this.append(q, origin, () => respond(OK));
+        return;
+      default:
+        return respond(reply(Status.NoSession));
+    }
+  }
+
+  /** The session if the connection that has this epoch still owns it. */
+  live(clientId: string, epoch: number): Session | null {
+    const s = this.state.sessions.get(clientId);
+    return s?.epoch === epoch && s.connected ? s : null;
+  }
+
+  /** Taken before, by this leader or an earlier one: answers what the state says, once committed. */
+  #again(q: Request, respond: Respond): void {
+    switch (q.type) {
+      case 'open': {
+        const s = this.state.sessions.get(q.clientId);
+        const same =
+          s?.gateway === q.gateway &&
+          s.gatewayEpoch === q.gatewayEpoch &&
+          s.connection === q.connection;
+        this.afterCommit(() =>
+          respond(same ? { status: Status.Ok, opened: opened(s) } : reply(Status.NoSession)),
+        );
+        return;
+      }
+      case 'attach':
+        return this.#attach(q.clientId, q.epoch, respond);
+      case 'rx2': {
+        const s = this.live(q.clientId, q.epoch);
+        const index = s?.rx2?.get(q.packetId);
+        if (!s) return respond(reply(Status.NoSession));
+        if (index === undefined) return this.afterCommit(() => respond(OK));
+        return this.owing.whenDone(index, () => respond(OK));
+      }
+      case 'sub':
+        return this.afterCommit(() => this.retaining.subscribed(q.clientId, q.epoch, respond));
+      default:
+        return this.afterCommit(() => respond(OK));
+    }
+  }
+
+  #open(origin: Origin, q: Operation & { type: 'open' }, respond: Respond): void {
+    const old = this.state.sessions.get(q.clientId);
+    if (old) this.deadlines.expireIfDue(old);
+    const previous =
+      old?.connected && this.state.sessions.has(q.clientId)
+        ? { gateway: old.gateway, connection: old.connection }
+        : null;
+    const sentUpto = old ? this.delivering.sentUpto(old) : -1;
+    this.node.trace(previous ? 'takeover' : 'open');
+    if (old) this.delivering.ended(old);
+    this.append({ ...q, sentUpto }, origin, () => {
+      const s = this.state.sessions.get(q.clientId);
+      if (previous) {
+        this.node.counters.takeovers++;
+        this.node.kick(previous.gateway, previous.connection, 0x8e);
+      }
+      const current = s?.connection === q.connection && s.gateway === q.gateway;
+      respond(current ? { status: Status.Ok, opened: opened(s) } : reply(Status.NoSession));
+      if (current) this.delivering.attach(s);
+    });
+  }
+
+  #attach(clientId: string, epoch: number, respond: Respond): void {
+    const s = this.live(clientId, epoch);
+    this.afterCommit(() => respond(s ? OK : reply(Status.NoSession)));
+    if (s) this.delivering.attach(s);
+  }
+
+  #delete(clientId: string, respond: Respond): void {
+    const s = this.state.sessions.get(clientId);
+    if (!s) return respond(reply(Status.NoSession));
+    if (s.connected) {
+      const { gateway, connection, epoch } = s;
+      const close = { type: 'close', clientId, epoch, abnormal: true } as const;
+      this.append({ ...close, expirySeconds: -1, sentUpto: -1 }, null, () =>
+        this.node.kick(gateway, connection, 0x98),
+      );
+    }
+    if (!this.state.sessions.has(clientId)) return this.afterCommit(() => respond(OK));
+    this.append({ type: 'expire', clientId, birth: s.birth }, null, () => respond(OK));
+  }
+
+  // ---- publish ---------------------------------------------------------------------------------
+
+  #publish(origin: Origin, message: Message, rx2: Rx2Id | null, respond: Respond): void {
+    if (rx2 && this.state.enqSeen.has(rx2)) return this.afterCommit(() => respond(OK));
+    const { targets, refused } = this.#match(message);
+    if (refused > 0) this.node.counters.queueRefused += refused;
+    if (targets.length === 0) {
+      const answer = refused > 0 ? reply(Status.Quota) : OK;
+      this.node.confirm(this.replica, () => respond(answer));
+      return;
+    }
+    this.node.trace('enq');
+    this.append({ type: 'enq', rx2, message, targets, retained: false }, origin, () => respond(OK));
+  }
+
+  /** Persistent sessions that want the message at QoS 1 or 2, each once at its highest QoS. */
+  #match(message: Message): { targets: Target[]; refused: number } {
+    const bySession = new Map<Session, { qos: 1 | 2; retain: boolean; identifiers: number[] }>();
+    let refused = 0;
+    this.state.tree.match(message.topic, (sub: Subscription) => {
+      const { session } = sub;
+      if (sub.noLocal && session.clientId === message.publisher) return;
+      const qos = Math.min(sub.qos, message.qos) as 1 | 2;
+      const held = bySession.get(session);
+      if (!held) {
+        if (session.pending >= this.node.limits.sessionQueueMessages) {
+          refused++;
+          return;
+        }
+        const identifiers = sub.identifier > 0 ? [sub.identifier] : [];
+        const retain = sub.retainAsPublished && message.retain;
+        bySession.set(session, { qos, retain, identifiers });
+        return;
+      }
+      if (qos > held.qos) held.qos = qos;
+      if (sub.retainAsPublished && message.retain) held.retain = true;
+      if (sub.identifier > 0 && !held.identifiers.includes(sub.identifier))
+        held.identifiers.push(sub.identifier);
+    });
+    const targets: Target[] = [];
+    for (const [s, want] of bySession) {
+      targets.push({ clientId: s.clientId, birth: s.birth, ...want });
+      this.retaining.sawLive(s, message.topic);
+    }
+    return { targets, refused };
+  }
+
+  #retain(origin: Origin, q: Operation & { type: 'retain' }, respond: Respond): void {
+    if (q.rx2 && this.state.retainSeen.has(q.rx2)) return this.afterCommit(() => respond(OK));
+    const { topic, payload } = q.message;
+    const adds = payload.length > 0 && !this.state.retained.has(topic);
+    const share = Math.ceil(this.node.limits.retainedMessages / 16);
+    if (adds && this.state.retained.size >= share) return respond(reply(Status.Quota));
+    this.node.trace('retain');
+    this.append(q, origin, () => respond(OK));
+  }
+
+  #receive(origin: Origin, q: Operation & { type: 'rx2' }, respond: Respond): void {
+    const s = this.live(q.clientId, q.epoch);
+    if (!s) return respond(reply(Status.NoSession));
+    // The same Packet Identifier again before PUBREL is the same message, whatever DUP says.
+    const open = s.rx2?.get(q.packetId);
+    if (open !== undefined) return this.owing.whenDone(open, () => respond(OK));
+    this.node.trace('rx2');
+    const index = this.append(q, origin, () => {
+      this.owing.committed();
+      this.owing.whenDone(index, () => respond(OK));
+    });
+  }
+
+  // ---- time ------------------------------------------------------------------------------------
+
+  tick(nowMs: number): void {
+    if (!this.serving) return;
+    this.deadlines.tick(nowMs);
+    this.owing.tick();
+    this.delivering.run();
+  }
+}
+
+function opened(s: Session): Opened {
+  return {
+    epoch: s.epoch,
+    birth: s.birth,
+    present: s.present,
+    subscriptions: [...(s.subscriptions?.values() ?? [])],
+  };
+}

@@ -1,0 +1,158 @@
+/**
+ * Leases and the route barrier: why a publish that begins after a SUBACK is routed by it.
+ *
+ * *Leader lease*: a leader knows that it is still the leader while a majority of the voters has heard
+ * a heartbeat of less than 0.8 × silence ago, since they promise nobody else within the silence.
+ * *Route lease*: a node routes QoS 1 and 2 publishes only while every node that leads a shard has
+ * granted it one; a grant comes on the same ordered link behind everything its giver had announced,
+ * and is given only under a leader lease. *Barrier*: a SUBACK waits until every node has acknowledged
+ * what was announced before, or cannot hold a lease any more.
+ */
+import type { Replica } from '../shard/replica.ts';
+import { type CopyId, nameOf, type View } from '../shard/view.ts';
+import { type Peer, type Peers, ROUTE_LEASE_MS } from './peers.ts';
+import type { Views } from './views.ts';
+import { Wire } from './wire.ts';
+
+/** Beyond the lease: clocks of two machines do not run equally fast. */
+const MARGIN_MS = 100;
+/** A peer that leaves a barrier unanswered for this long gets no more grants, so that it ends. */
+const BARRIER_PATIENCE_MS = 400;
+
+interface Barrier {
+  readonly token: number;
+  readonly startedMs: number;
+  /** Peers that have not answered, with the time after which they cannot hold a lease. */
+  readonly waiting: Map<string, number>;
+  readonly done: () => void;
+}
+
+export class Leases {
+  readonly #peers: Peers;
+  readonly #views: Views;
+  readonly #self: CopyId;
+  readonly #silenceMs: number;
+  #token = 0;
+  readonly #barriers = new Map<number, Barrier>();
+  #confirming: { replica: Replica; done: () => void }[] = [];
+  /** Publishes may be routed until then. */
+  routableUntilMs = Number.NEGATIVE_INFINITY;
+  /** Every shard led here is led under a lease until then. */
+  ownUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(peers: Peers, views: Views, self: CopyId, silenceMs: number) {
+    this.#peers = peers;
+    this.#views = views;
+    this.#self = self;
+    this.#silenceMs = silenceMs;
+  }
+
+  /** Until when a majority of the view's voters promises nobody else. */
+  leaderUntil(view: View): number {
+    const until = this.#majorityHeard(view.voters);
+    const old = view.oldVoters.length > 0 ? this.#majorityHeard(view.oldVoters) : until;
+    return Math.min(until, old) + 0.8 * this.#silenceMs;
+  }
+
+  #majorityHeard(voters: readonly CopyId[]): number {
+    if (voters.length === 1 && voters[0] === this.#self) return Number.POSITIVE_INFINITY;
+    const times = voters.map((id) => {
+      if (id === this.#self) return Number.POSITIVE_INFINITY;
+      const peer = this.#peers.get(nameOf(id));
+      return peer?.id === id ? peer.ackedMs : Number.NEGATIVE_INFINITY;
+    });
+    times.sort((a, b) => b - a);
+    return times[Math.floor(voters.length / 2)]!;
+  }
+
+  confirm(replica: Replica, nowMs: number, done: () => void): void {
+    if (replica.role === 'leader' && this.leaderUntil(replica.view) > nowMs) done();
+    else this.#confirming.push({ replica, done });
+  }
+
+  /** Recomputes what may be routed; `led` are the shards that this node leads. */
+  refresh(nowMs: number, led: Iterable<Replica>): void {
+    let own = Number.POSITIVE_INFINITY;
+    const seen = new Map<string, number>();
+    for (const replica of led) {
+      const { voters, oldVoters } = replica.view;
+      const key = oldVoters.length > 0 ? '' : voters.join();
+      let until = key === '' ? undefined : seen.get(key);
+      if (until === undefined) {
+        until = this.leaderUntil(replica.view);
+        if (key !== '') seen.set(key, until);
+      }
+      if (replica.role !== 'leader') until = Number.NEGATIVE_INFINITY;
+      if (until < own) own = until;
+    }
+    this.ownUntilMs = own;
+    let routable = this.#views.complete ? own : Number.NEGATIVE_INFINITY;
+    const leaders = new Set<string>();
+    for (const view of this.#views) leaders.add(nameOf(view.number.leader));
+    for (const name of leaders) {
+      if (name === this.#peers.self) continue;
+      const until = this.#peers.get(name)?.leaseUntilMs ?? Number.NEGATIVE_INFINITY;
+      if (until < routable) routable = until;
+    }
+    this.routableUntilMs = routable;
+    this.#tick(nowMs);
+  }
+
+  #tick(nowMs: number): void {
+    const confirming = this.#confirming;
+    this.#confirming = [];
+    for (const { replica, done } of confirming) {
+      if (replica.role !== 'leader' && !replica.formation) continue;
+      this.confirm(replica, nowMs, done);
+    }
+    for (const barrier of this.#barriers.values()) {
+      for (const [name, deadlineMs] of barrier.waiting) {
+        const peer = this.#peers.get(name);
+        const lapses = peer ? Math.max(deadlineMs, peer.grantedMs + ROUTE_LEASE_MS + MARGIN_MS) : 0;
+        if (nowMs > lapses) barrier.waiting.delete(name);
+      }
+      this.#finish(barrier);
+    }
+  }
+
+  /** Whether a heartbeat of this peer is answered with a grant. */
+  grants(peer: Peer, nowMs: number): boolean {
+    if (this.ownUntilMs <= nowMs) return false;
+    for (const barrier of this.#barriers.values())
+      if (barrier.waiting.has(peer.name) && nowMs - barrier.startedMs > BARRIER_PATIENCE_MS)
+        return false;
+    return true;
+  }
+
+  /** @param sinceMs when this node began to lead what is announced: earlier leaders granted too */
+  barrier(nowMs: number, sinceMs: number, done: () => void): void {
+    const token = ++this.#token;
+    const waiting = new Map<string, number>();
+    for (const peer of this.#peers.byName.values()) {
+      const w = this.#peers.to(peer.name);
+      const lapses = Math.max(sinceMs, peer.grantedMs) + ROUTE_LEASE_MS + MARGIN_MS;
+      if (w) {
+        w.u8(Wire.Barrier);
+        w.varint(token);
+        waiting.set(peer.name, Math.max(lapses, nowMs + ROUTE_LEASE_MS + MARGIN_MS));
+      } else if (lapses > nowMs) {
+        waiting.set(peer.name, lapses);
+      }
+    }
+    const barrier = { token, startedMs: nowMs, waiting, done };
+    this.#barriers.set(token, barrier);
+    this.#finish(barrier);
+  }
+
+  onBarrierAck(peer: Peer, token: number): void {
+    const barrier = this.#barriers.get(token);
+    if (!barrier) return;
+    barrier.waiting.delete(peer.name);
+    this.#finish(barrier);
+  }
+
+  #finish(barrier: Barrier): void {
+    if (barrier.waiting.size > 0 || !this.#barriers.delete(barrier.token)) return;
+    barrier.done();
+  }
+}

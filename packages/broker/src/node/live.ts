@@ -1,0 +1,104 @@
+/** The node's own connections' subscriptions, and delivery to them. */
+import { TopicTree } from '../mqtt/topic-tree.ts';
+import type { Message } from '../session/operation.ts';
+import type { LiveConnection, LiveSubscription } from './gateway.ts';
+import type { FilterChange } from './routes.ts';
+
+interface Want {
+  qos: 0 | 1 | 2;
+  retain: boolean;
+  identifiers: number[];
+}
+
+const NO_IDENTIFIERS: readonly number[] = [];
+
+/** How many connections want a filter, by kind. */
+interface Count {
+  all: number;
+  zero: number;
+}
+
+export class Live {
+  readonly #tree = new TopicTree<LiveSubscription>();
+  readonly #counts = new Map<string, Count>();
+  readonly #onChange: (change: FilterChange) => void;
+
+  /** @param onChange what other nodes must hear of */
+  constructor(onChange: (change: FilterChange) => void) {
+    this.#onChange = onChange;
+  }
+
+  add(s: LiveSubscription): void {
+    this.#tree.add(s.filter, s);
+    let count = this.#counts.get(s.filter);
+    if (!count) {
+      count = { all: 0, zero: 0 };
+      this.#counts.set(s.filter, count);
+    }
+    const kind = s.zeroOnly ? 'zero' : 'all';
+    if (count[kind]++ === 0)
+      this.#onChange({ filter: s.filter, zeroOnly: s.zeroOnly, added: true });
+  }
+
+  remove(s: LiveSubscription): void {
+    if (!this.#tree.remove(s.filter, s)) return;
+    const count = this.#counts.get(s.filter)!;
+    const kind = s.zeroOnly ? 'zero' : 'all';
+    if (--count[kind] === 0)
+      this.#onChange({ filter: s.filter, zeroOnly: s.zeroOnly, added: false });
+    if (count.all === 0 && count.zero === 0) this.#counts.delete(s.filter);
+  }
+
+  /**
+   * Delivers to every live connection that wants the message, each once at its highest QoS.
+   * Persistent sessions get QoS 1 and 2 from their queues, so here only what is effectively QoS 0.
+   */
+  deliver(message: Message): void {
+    const frames = { frames: [] };
+    let first: LiveSubscription | null = null;
+    let wants: Map<LiveConnection, Want> | null = null;
+    this.#tree.match(message.topic, (s) => {
+      const { connection } = s;
+      if (s.noLocal && connection.clientId === message.publisher) return;
+      if (!first && !wants) {
+        first = s;
+        return;
+      }
+      wants ??= new Map();
+      if (first) {
+        merge(wants, first, message);
+        first = null;
+      }
+      merge(wants, s, message);
+    });
+    if (first) {
+      const only = first as LiveSubscription;
+      const qos = Math.min(only.qos, message.qos) as 0 | 1 | 2;
+      if (only.zeroOnly && qos > 0) return;
+      const identifiers = only.identifier > 0 ? [only.identifier] : NO_IDENTIFIERS;
+      const retain = only.retainAsPublished && message.retain;
+      only.connection.deliverLive(message, qos, retain, identifiers, frames);
+      return;
+    }
+    if (!wants) return;
+    for (const [connection, want] of wants as Map<LiveConnection, Want>)
+      connection.deliverLive(message, want.qos, want.retain, want.identifiers, frames);
+  }
+}
+
+function merge(wants: Map<LiveConnection, Want>, s: LiveSubscription, message: Message): void {
+  const qos = Math.min(s.qos, message.qos) as 0 | 1 | 2;
+  // That one comes from the queue.
+  if (s.zeroOnly && qos > 0) return;
+  const retain = s.retainAsPublished && message.retain;
+  const held = wants.get(s.connection);
+  if (!held) {
+    const identifiers = s.identifier > 0 ? [s.identifier] : [];
+    wants.set(s.connection, { qos, retain, identifiers });
+    return;
+  }
+  if (qos > held.qos) held.qos = qos;
+  if (retain) held.retain = true;
+  if (s.identifier > 0 && !held.identifiers.includes(s.identifier))
+    held.identifiers.push(s.identifier);
+}

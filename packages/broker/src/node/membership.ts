@@ -1,0 +1,113 @@
+/** What membership means for shards: who is wanted where, who is gone, who may be dropped. */
+import { type Placement, place } from '../placement/placement.ts';
+import type { MemberInfo } from '../ports.ts';
+import { type CopyId, copyId, nameOf, type ViewNumber } from '../shard/view.ts';
+
+/** A voter dead for this long is replaced, where there is somebody to replace it. */
+const REPLACE_VOTER_AFTER_MS = 600_000;
+
+const NOBODY: readonly CopyId[] = [];
+
+export class Membership {
+  readonly #self: CopyId;
+  readonly #bootEpoch: number;
+  readonly #replicas: number;
+  #members = new Map<string, MemberInfo>();
+  readonly #faultySinceMs = new Map<string, number>();
+  #targets: (readonly CopyId[])[] = [];
+  #voters: (readonly CopyId[])[] = [];
+  #key = '';
+
+  constructor(self: CopyId, bootEpoch: number, replicas: number) {
+    this.#self = self;
+    this.#bootEpoch = bootEpoch;
+    this.#replicas = replicas;
+  }
+
+  get members(): IterableIterator<MemberInfo> {
+    return this.#members.values();
+  }
+
+  get(name: string): MemberInfo | undefined {
+    return this.#members.get(name);
+  }
+
+  update(members: readonly MemberInfo[], shardCount: number, nowMs: number): void {
+    this.#members = new Map(members.map((m) => [m.name, m]));
+    for (const m of members) {
+      if (m.state !== 'faulty') this.#faultySinceMs.delete(m.name);
+      else if (!this.#faultySinceMs.has(m.name)) this.#faultySinceMs.set(m.name, nowMs);
+    }
+    this.place(shardCount);
+  }
+
+  /** Computes the table anew when who may hold shards has changed. */
+  place(shardCount: number): void {
+    const usable = [...this.#members.values()].filter(
+      (m) => (m.state === 'alive' || m.state === 'suspect') && !m.meta.leaving,
+    );
+    const key = usable
+      .map((m) => [m.name, m.meta.storeId, m.meta.zone, m.meta.host, m.meta.weight].join('|'))
+      .sort()
+      .join();
+    if (`${shardCount}:${key}` === this.#key) return;
+    this.#key = `${shardCount}:${key}`;
+    if (usable.length === 0 || shardCount === 0) {
+      this.#targets = [];
+      this.#voters = [];
+      return;
+    }
+    const table: Placement = place(
+      usable.map((m) => ({
+        name: m.name,
+        zone: m.meta.zone,
+        host: m.meta.host,
+        weight: m.meta.weight,
+      })),
+      shardCount,
+      this.#replicas,
+    );
+    const ids = new Map(usable.map((m) => [m.name, copyId(m.name, m.meta.storeId)]));
+    const named = (names: readonly string[]) => names.map((name) => ids.get(name)!);
+    this.#targets = [];
+    this.#voters = [];
+    for (let shard = 0; shard < shardCount; shard++) {
+      this.#targets.push(named(table.targets(shard)));
+      this.#voters.push(named(table.voters(shard)));
+    }
+  }
+
+  targets(shard: number): readonly CopyId[] {
+    return this.#targets[shard] ?? NOBODY;
+  }
+
+  voters(shard: number): readonly CopyId[] {
+    return this.#voters[shard] ?? NOBODY;
+  }
+
+  /** The process that led this view has ended: its name runs under a newer epoch or another folder. */
+  ended(number: ViewNumber): boolean {
+    if (number.leader === this.#self) return number.bootEpoch !== this.#bootEpoch;
+    const m = this.#members.get(nameOf(number.leader));
+    if (!m) return false;
+    if (copyId(m.name, m.meta.storeId) !== number.leader) return true;
+    return m.state === 'left' || m.bootEpoch > number.bootEpoch;
+  }
+
+  removable(id: CopyId, nowMs: number): 'yes' | 'replace' | 'no' {
+    const m = this.#members.get(nameOf(id));
+    if (!m) return 'no';
+    if (copyId(m.name, m.meta.storeId) !== id) return 'replace';
+    if (m.state === 'left' || m.meta.leaving) return 'yes';
+    if (m.state !== 'faulty') return 'yes';
+    const since = this.#faultySinceMs.get(m.name) ?? nowMs;
+    return nowMs - since >= REPLACE_VOTER_AFTER_MS ? 'replace' : 'no';
+  }
+
+  /** The process of a gateway is certainly not there any more, or membership gave it up. */
+  gone(name: string, bootEpoch: number): boolean {
+    const m = this.#members.get(name);
+    if (!m) return false;
+    return m.bootEpoch > bootEpoch || m.state === 'left' || m.state === 'faulty';
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Messages to one client in flight: Packet Identifiers, the window, and what comes back.
+ *
+ * For a session without persistence identifiers are counted here and messages wait here; for a
+ * persistent one the position in its queue gives the identifier and the leader keeps the window.
+ */
+import { encodeAck, encodePublish, encodePublishProperties } from '../mqtt/frame.ts';
+import { PacketType, type ProtocolVersion } from '../mqtt/packet.ts';
+import type { Message } from '../session/operation.ts';
+
+/** A message waiting for room in the window of a live session. */
+interface Waiting {
+  readonly message: Message;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
+  readonly identifiers: readonly number[];
+}
+
+/** State of one Packet Identifier; −1 as position for live messages. */
+interface InFlight {
+  readonly position: number;
+  readonly qos: 1 | 2;
+  /** PUBREC received, PUBREL on its way or sent. */
+  released: boolean;
+}
+
+export class Outgoing {
+  readonly inFlight = new Map<number, InFlight>();
+  /** First queue position not sent on this connection. */
+  nextPosition = 0;
+  #nextId = 1;
+  #waiting: Waiting[] = [];
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  wait(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+  }
+
+  shift(): Waiting | undefined {
+    return this.#waiting.shift();
+  }
+
+  /** A free Packet Identifier. There is one: the window is smaller than their number. */
+  takeId(): number {
+    while (this.inFlight.has(this.#nextId)) this.#advance();
+    const id = this.#nextId;
+    this.#advance();
+    return id;
+  }
+
+  #advance(): void {
+    this.#nextId = this.#nextId === 65535 ? 1 : this.#nextId + 1;
+  }
+}
+
+/** Properties of a PUBLISH to an MQTT 5 client: the publisher's, time left, subscription identifiers. */
+export function propertiesFor(
+  message: Message,
+  identifiers: readonly number[],
+  wallMs: number,
+): Uint8Array | undefined {
+  const own = message.properties;
+  const left =
+    message.expiresAtMs > 0
+      ? Math.max(0, Math.ceil((message.expiresAtMs - wallMs) / 1000))
+      : undefined;
+  if (left === undefined && identifiers.length === 0) return own.length > 0 ? own : undefined;
+  const more = encodePublishProperties({
+    ...(left === undefined ? {} : { messageExpiryInterval: left }),
+    ...(identifiers.length === 0 ? {} : { subscriptionIdentifiers: [...identifiers] }),
+  });
+  return own.length === 0 ? more : Buffer.concat([own, more]);
+}
+
+export function publishFrame(
+  version: ProtocolVersion,
+  message: Message,
+  o: {
+    qos: number;
+    retain: boolean;
+    dup: boolean;
+    packetId: number;
+    properties?: Uint8Array | undefined;
+  },
+): Uint8Array {
+  const { topic, payload } = message;
+  return encodePublish({ version, topic, payload, ...o });
+}
+
+export function pubrelFrame(
+  packetId: number,
+  version: ProtocolVersion,
+  reasonCode = 0,
+): Uint8Array {
+  return encodeAck(PacketType.Pubrel, packetId, version, reasonCode);
+}

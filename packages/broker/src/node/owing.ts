@@ -1,0 +1,130 @@
+/**
+ * Messages that the shard owes to all that match: QoS 2 messages received (RX2) and wills that fired.
+ *
+ * They go out in log order, and again from the oldest after a failover; receivers drop what they have
+ * by (shard, index). What has arrived everywhere is marked by ENQD, batched.
+ */
+import { Reader } from '../bytes.ts';
+import { type Message, type Rx2Id, readOperation } from '../session/operation.ts';
+import type { Owed } from '../session/shard-state.ts';
+import { entryKey } from '../shard/keys.ts';
+import { decodeEntry } from '../shard/log.ts';
+import type { ShardLeader } from './leader.ts';
+
+interface Item extends Owed {
+  readonly index: number;
+  readonly waiting: (() => void)[];
+  done: boolean;
+}
+
+export class Owing {
+  readonly #leader: ShardLeader;
+  readonly #items = new Map<number, Item>();
+  /** Not sent yet, in log order. */
+  #queue: Item[] = [];
+  #reading = false;
+  #arrived: number[] = [];
+  /** Raised when the leader stops, so that late answers are not taken for the next term's. */
+  #term = 0;
+
+  constructor(leader: ShardLeader) {
+    this.#leader = leader;
+  }
+
+  start(): void {
+    for (const [index, owed] of this.#leader.state.owed) this.add(index, owed);
+    this.committed();
+  }
+
+  stop(): void {
+    this.#term++;
+    this.#items.clear();
+    this.#queue = [];
+    this.#arrived = [];
+    this.#reading = false;
+  }
+
+  add(index: number, owed: Owed): void {
+    const item: Item = { ...owed, index, waiting: [], done: false };
+    this.#items.set(index, item);
+    this.#queue.push(item);
+    if (owed.will) {
+      this.#leader.node.counters.willsFired++;
+      this.#leader.node.trace('will');
+      // Whatever operation fired it, it goes out once that is committed.
+      this.#leader.afterCommit(() => this.committed());
+    }
+  }
+
+  /** Runs `run` once the message has arrived everywhere. */
+  whenDone(index: number, run: () => void): void {
+    const item = this.#items.get(index);
+    if (!item || item.done) this.#leader.afterCommit(run);
+    else item.waiting.push(run);
+  }
+
+  /** Sends what is committed. */
+  committed(): void {
+    while (!this.#reading) {
+      const item = this.#queue[0];
+      if (!item || item.index > this.#leader.replica.commit) return;
+      const entry = this.#leader.replica.log.get(item.messageIndex);
+      if (!entry) return this.#read(item);
+      this.#queue.shift();
+      this.#drive(item, messageOf(entry.operation));
+    }
+  }
+
+  #read(item: Item): void {
+    this.#reading = true;
+    const term = this.#term;
+    const { node, shard, replica } = this.#leader;
+    node.store.getMany([entryKey(shard, item.messageIndex)], ([value]) => {
+      if (term !== this.#term) return;
+      this.#reading = false;
+      this.#queue.shift();
+      if (value) this.#drive(item, messageOf(decodeEntry(value).operation));
+      else replica.corrupt('an owed message cannot be read');
+      this.committed();
+    });
+  }
+
+  #drive(item: Item, message: Message | null): void {
+    const term = this.#term;
+    const done = () => {
+      if (term === this.#term) this.#onArrived(item);
+    };
+    if (!message) return done();
+    const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
+    this.#leader.node.route(message, id, done);
+  }
+
+  /** Oldest index that is not marked ENQD. */
+  #low(): number {
+    const { owed } = this.#leader.state;
+    let low = this.#leader.replica.log.end + 1;
+    for (const index of owed.keys()) if (index < low) low = index;
+    return low;
+  }
+
+  #onArrived(item: Item): void {
+    item.done = true;
+    this.#items.delete(item.index);
+    this.#arrived.push(item.index);
+    for (const run of item.waiting) run();
+  }
+
+  tick(): void {
+    if (this.#arrived.length === 0) return;
+    const indexes = this.#arrived;
+    this.#arrived = [];
+    this.#leader.appendOwn(() => ({ type: 'enqd', indexes }));
+  }
+}
+
+/** The message of an RX2, or the will of an OPEN. */
+function messageOf(operation: Uint8Array): Message | null {
+  const op = readOperation(new Reader(operation)).operation;
+  if (op.type === 'rx2') return op.message;
+  return op.type === 'open' && op.will ? op.will.message : null;
+}

@@ -1,0 +1,114 @@
+/**
+ * The other nodes: links, heartbeats, leases. Silence and heartbeats are per pair of nodes, never per
+ * shard.
+ *
+ * A heartbeat carries its send time; the answer brings it back. So a sender knows of each peer a time
+ * at which the peer had certainly heard it (for its leader lease), and, if the answer grants it, a time
+ * until which the peer lets no SUBACK pass that this node has not been told of (for its route lease).
+ */
+import { type Reader, Writer } from '../bytes.ts';
+import type { MemberInfo } from '../ports.ts';
+import { type CopyId, copyId } from '../shard/view.ts';
+import { Wire } from './wire.ts';
+
+export const HEARTBEAT_MS = 100;
+/** How long a granted heartbeat lets the asker route publishes, from its sending. */
+export const ROUTE_LEASE_MS = 1000;
+
+export class Peer {
+  readonly name: string;
+  member: MemberInfo;
+  id: CopyId;
+  up = false;
+  /** Boot epoch on the link; that of the last link while down. */
+  bootEpoch = 0;
+  heardMs = Number.NEGATIVE_INFINITY;
+  /** Send time of our latest heartbeat that the peer has answered. */
+  ackedMs = Number.NEGATIVE_INFINITY;
+  /** We may route by what the peer told us until then. */
+  leaseUntilMs = Number.NEGATIVE_INFINITY;
+  /** When we last granted the peer a lease. */
+  grantedMs = Number.NEGATIVE_INFINITY;
+  /** The peer has told us all its routes on this link. */
+  synced = false;
+  /** Shards whose routes we asked the peer for. */
+  needs = 0;
+  readonly out = new Writer(1024);
+
+  constructor(member: MemberInfo) {
+    this.name = member.name;
+    this.member = member;
+    this.id = copyId(member.name, member.meta.storeId);
+  }
+}
+
+export class Peers {
+  readonly self: string;
+  readonly byName = new Map<string, Peer>();
+  readonly #sendFrame: (peer: string, frame: Uint8Array) => void;
+  readonly #schedule: () => void;
+  readonly #dirty = new Set<Peer>();
+  #lastHeartbeatMs = 0;
+
+  constructor(
+    self: string,
+    sendFrame: (peer: string, frame: Uint8Array) => void,
+    schedule: () => void,
+  ) {
+    this.self = self;
+    this.#sendFrame = sendFrame;
+    this.#schedule = schedule;
+  }
+
+  get(name: string): Peer | undefined {
+    return this.byName.get(name);
+  }
+
+  /** A writer into the peer's frame of this turn, or null while the link is down. */
+  to(name: string): Writer | null {
+    const peer = this.byName.get(name);
+    if (!peer?.up) return null;
+    if (peer.out.length === 0) {
+      this.#dirty.add(peer);
+      this.#schedule();
+    }
+    return peer.out;
+  }
+
+  flush(): void {
+    for (const peer of this.#dirty) {
+      if (peer.up && peer.out.length > 0) this.#sendFrame(peer.name, peer.out.take());
+      else peer.out.reset();
+    }
+    this.#dirty.clear();
+  }
+
+  heartbeat(nowMs: number): void {
+    if (nowMs - this.#lastHeartbeatMs < HEARTBEAT_MS) return;
+    this.#lastHeartbeatMs = nowMs;
+    for (const peer of this.byName.values()) {
+      const w = this.to(peer.name);
+      if (!w) continue;
+      w.u8(Wire.Heartbeat);
+      w.f64(nowMs);
+    }
+  }
+
+  onHeartbeat(peer: Peer, r: Reader, nowMs: number, grants: boolean): void {
+    const sentMs = r.f64();
+    const w = this.to(peer.name);
+    if (!w) return;
+    if (grants) peer.grantedMs = nowMs;
+    w.u8(Wire.HeartbeatAck);
+    w.f64(sentMs);
+    w.bool(grants);
+  }
+
+  onHeartbeatAck(peer: Peer, r: Reader): void {
+    const sentMs = r.f64();
+    const granted = r.bool();
+    if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
+    if (granted && peer.synced && peer.needs === 0)
+      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + ROUTE_LEASE_MS);
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * A message's way from its ingress to everybody who wants it, and requests to shards' leaders.
+ *
+ * QoS 0 goes out at once and is forgotten. QoS 1 and 2 wait for the route lease, go to the leaders of
+ * the matching shards and to the nodes with matching live sessions, one frame per node, and count as
+ * published when all have answered.
+ */
+import type { Reader, Writer } from '../bytes.ts';
+import { shardOf } from '../placement/hash.ts';
+import {
+  type Message,
+  type Origin,
+  type Rx2Id,
+  readMessage,
+  readRx2Id,
+  writeMessage,
+  writeRx2Id,
+} from '../session/operation.ts';
+import { ShardChannel } from './channel.ts';
+import type { ShardLeader } from './leader.ts';
+import { LiveChannel, LiveReceived } from './live-channel.ts';
+import type { Peer } from './peers.ts';
+import {
+  type PublishRequest,
+  type Reply,
+  type Request,
+  readReply,
+  readRequest,
+  Status,
+  writeReply,
+  writeRequest,
+} from './request.ts';
+import type { Routes } from './routes.ts';
+import type { Views } from './views.ts';
+import { Wire } from './wire.ts';
+
+export interface RouterHost {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly shardCount: number;
+  readonly routes: Routes;
+  readonly views: Views;
+  nowMs(): number;
+  /** QoS 1 and 2 may be routed now. */
+  readonly routable: boolean;
+  leaderHere(shard: number): ShardLeader | null;
+  linked(node: string): boolean;
+  to(node: string): Writer | null;
+  deliverLive(message: Message): void;
+}
+
+/** Publishes that wait for the route lease. Bounded by what connections may have unacknowledged. */
+interface Held {
+  readonly message: Message;
+  readonly rx2: Rx2Id | null;
+  readonly done: (status: number) => void;
+}
+
+/** QoS 0 retained messages under way to their shards; beyond, they are not retained. */
+const RETAIN_ZERO_MAX = 10_000;
+/** {@link Router.publish} found nobody. */
+export const NO_MATCH = 0x10;
+export const QUOTA = 0x97;
+
+export class Router {
+  readonly #host: RouterHost;
+  readonly #channels = new Map<number, ShardChannel>();
+  readonly #live = new Map<string, LiveChannel>();
+  readonly received = new LiveReceived();
+  #held: Held[] = [];
+  #retainZero = 0;
+
+  constructor(host: RouterHost) {
+    this.#host = host;
+  }
+
+  // ---- publishing ------------------------------------------------------------------------------
+
+  publishZero(message: Message): void {
+    const matched = this.#host.routes.match(message.topic);
+    this.#zeroTo(matched.nodes, message);
+    this.#zeroTo(matched.zeroNodes, message);
+    if (!message.retain || this.#retainZero >= RETAIN_ZERO_MAX) return;
+    this.#retainZero++;
+    this.#retain(message, null, () => this.#retainZero--);
+  }
+
+  #zeroTo(nodes: readonly string[], message: Message): void {
+    for (const node of nodes) {
+      if (node === this.#host.name) {
+        this.#host.deliverLive(message);
+        continue;
+      }
+      const w = this.#host.to(node);
+      if (!w) continue;
+      w.u8(Wire.QosZero);
+      writeMessage(w, message);
+    }
+  }
+
+  /** @param done with 0, {@link NO_MATCH} or {@link QUOTA} once all that match have the message */
+  publish(message: Message, rx2: Rx2Id | null, done: (status: number) => void): void {
+    if (this.#host.routable && this.#held.length === 0) this.#route(message, rx2, done);
+    else this.#held.push({ message, rx2, done });
+  }
+
+  /** The lease may hold again. */
+  release(): void {
+    if (this.#held.length === 0 || !this.#host.routable) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const h of held) this.#route(h.message, h.rx2, h.done);
+  }
+
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
+  #route(message: Message, rx2: Rx2Id | null, done: (status: number) => void): void {
+    const matched = this.#host.routes.match(message.topic);
+    if (message.qos === 0) {
+      this.received.once(rx2, () => this.#zeroTo(matched.nodes, message));
+      this.#zeroTo(matched.zeroNodes, message);
+      if (message.retain) this.#retain(message, rx2, () => done(0));
+      else done(0);
+      return;
+    }
+    const destinations = matched.nodes.length + matched.shards.length;
+    let left = 1 + destinations;
+    let refused = 0;
+    const one = (status: number) => {
+      if (status === Status.Quota) refused++;
+      if (--left > 0) return;
+      if (destinations === 0) done(NO_MATCH);
+      else done(refused === destinations ? QUOTA : 0);
+    };
+    for (const node of matched.nodes) this.#toNode(node, message, rx2, () => one(0));
+    if (matched.shards.length > 0) this.#toShards(matched.shards, message, rx2, one);
+    if (message.retain) {
+      left++;
+      this.#retain(message, rx2, () => one(0));
+    }
+    one(0);
+  }
+
+  #toNode(node: string, message: Message, rx2: Rx2Id | null, done: () => void): void {
+    if (node === this.#host.name) {
+      this.received.once(rx2, () => this.#host.deliverLive(message));
+      return done();
+    }
+    let channel = this.#live.get(node);
+    if (!channel) {
+      channel = new LiveChannel();
+      this.#live.set(node, channel);
+    }
+    channel.send(this.#host.to(node), message, rx2, done);
+  }
+
+  #retain(message: Message, rx2: Rx2Id | null, done: () => void): void {
+    const shard = shardOf(message.topic, this.#host.shardCount);
+    this.channel(shard).send({ type: 'retain', rx2, message }, done);
+  }
+
+  /** One frame per leader, with the message once and a sequence for each of its shards. */
+  #toShards(
+    shards: readonly number[],
+    message: Message,
+    rx2: Rx2Id | null,
+    one: (status: number) => void,
+  ): void {
+    const request: PublishRequest = { type: 'publish', message, rx2 };
+    const done = (reply: Reply) => one(reply.status);
+    if (shards.length === 1) return this.channel(shards[0]!).send(request, done);
+    const groups = new Map<string, { shard: number; sequence: number; prev: number }[]>();
+    for (const shard of shards) {
+      const channel = this.channel(shard);
+      const leader = this.#host.views.leader(shard);
+      if (leader === this.#host.name || !channel.isOpen) {
+        channel.send(request, done);
+        continue;
+      }
+      const sequence = channel.reserve(request, done);
+      const item = { shard, sequence, prev: channel.claim(sequence) };
+      const group = groups.get(leader);
+      if (group) group.push(item);
+      else groups.set(leader, [item]);
+    }
+    for (const [leader, items] of groups) {
+      const w = this.#host.to(leader);
+      if (!w) continue;
+      w.u8(Wire.Publish);
+      w.list(items, (o, item) => {
+        o.varint(item.shard);
+        o.varint(item.sequence);
+        o.varint(item.prev);
+      });
+      writeRx2Id(w, rx2);
+      writeMessage(w, message);
+    }
+  }
+
+  /** Requests that no leader has answered yet. */
+  get outstanding(): number {
+    let sum = this.#held.length;
+    for (const channel of this.#channels.values()) sum += channel.outstanding;
+    return sum;
+  }
+
+  // ---- requests to shards ----------------------------------------------------------------------
+
+  channel(shard: number): ShardChannel {
+    let channel = this.#channels.get(shard);
+    if (!channel) {
+      channel = new ShardChannel(shard, (s, sequence, prev, request) =>
+        this.#transmit(s, sequence, prev, request),
+      );
+      this.#channels.set(shard, channel);
+      if (this.#reachable(shard)) channel.open();
+    }
+    return channel;
+  }
+
+  #reachable(shard: number): boolean {
+    const leader = this.#host.views.leader(shard);
+    if (leader === this.#host.name) return this.#host.leaderHere(shard)?.serving ?? false;
+    return leader !== '' && this.#host.linked(leader);
+  }
+
+  #transmit(shard: number, sequence: number, prev: number, request: Request): void {
+    const leader = this.#host.views.leader(shard);
+    if (leader === this.#host.name) {
+      const { name: node, bootEpoch } = this.#host;
+      const origin: Origin = { node, bootEpoch, sequence };
+      this.#host
+        .leaderHere(shard)
+        ?.handle(origin, prev, request, (reply) => this.#onReply(shard, sequence, reply));
+      return;
+    }
+    const w = this.#host.to(leader);
+    if (!w) return;
+    w.u8(Wire.Request);
+    w.varint(shard);
+    w.varint(sequence);
+    w.varint(prev);
+    writeRequest(w, request);
+  }
+
+  #onReply(shard: number, sequence: number, reply: Reply): void {
+    this.#channels.get(shard)?.onReply(sequence, reply, this.#host.nowMs());
+  }
+
+  /** The shard's leader, or its term, has changed. */
+  onLeader(shard: number): void {
+    const channel = this.#channels.get(shard);
+    if (!channel) return;
+    channel.close();
+    if (this.#reachable(shard)) channel.open();
+  }
+
+  onLinkUp(peer: Peer): void {
+    for (const channel of this.#channels.values())
+      if (this.#host.views.leader(channel.shard) === peer.name) channel.open();
+    this.#live.get(peer.name)?.resend(this.#host.to(peer.name));
+  }
+
+  onLinkDown(peer: string): void {
+    for (const channel of this.#channels.values())
+      if (this.#host.views.leader(channel.shard) === peer) channel.close();
+  }
+
+  /** The node's process is gone, and its live sessions with it. */
+  onPeerGone(peer: string): void {
+    this.#live.get(peer)?.abandon();
+  }
+
+  tick(nowMs: number): void {
+    for (const channel of this.#channels.values()) {
+      if (channel.isOpen || nowMs < channel.retryAtMs) continue;
+      if (this.#reachable(channel.shard)) channel.open();
+    }
+  }
+
+  // ---- from other nodes ------------------------------------------------------------------------
+
+  onRequest(peer: Peer, r: Reader): void {
+    const shard = r.varint();
+    const sequence = r.varint();
+    const prev = r.varint();
+    this.#handle(peer, shard, sequence, prev, readRequest(r));
+  }
+
+  onPublish(peer: Peer, r: Reader): void {
+    const items = r.list((i) => [i.varint(), i.varint(), i.varint()] as const);
+    const rx2 = readRx2Id(r);
+    const message = readMessage(r);
+    for (const [shard, sequence, prev] of items)
+      this.#handle(peer, shard, sequence, prev, { type: 'publish', rx2, message });
+  }
+
+  #handle(peer: Peer, shard: number, sequence: number, prev: number, request: Request): void {
+    const { bootEpoch } = peer;
+    const origin: Origin = { node: peer.name, bootEpoch, sequence };
+    const answer = (reply: Reply) => {
+      if (peer.bootEpoch !== bootEpoch) return;
+      const w = this.#host.to(peer.name);
+      if (!w) return;
+      w.u8(Wire.Reply);
+      w.varint(shard);
+      w.varint(sequence);
+      writeReply(w, reply);
+    };
+    const leader = this.#host.leaderHere(shard);
+    if (leader) leader.handle(origin, prev, request, answer);
+    else answer({ status: Status.NotLeader, opened: null });
+  }
+
+  onReply(r: Reader): void {
+    const shard = r.varint();
+    const sequence = r.varint();
+    this.#onReply(shard, sequence, readReply(r));
+  }
+
+  onLivePublish(peer: Peer, r: Reader): void {
+    const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message) =>
+      this.#host.deliverLive(message),
+    );
+    const w = this.#host.to(peer.name);
+    if (!w) return;
+    w.u8(Wire.LiveAck);
+    w.varint(sequence);
+  }
+
+  onLiveAck(peer: Peer, r: Reader): void {
+    this.#live.get(peer.name)?.onAck(r.varint());
+  }
+}

@@ -1,0 +1,219 @@
+/** The copies that this node holds, and what they need of it: the node as {@link ReplicaHost}. */
+import type { Store } from '../ports.ts';
+import { ShardState } from '../session/shard-state.ts';
+import type { ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
+import type { ShardMessage } from '../shard/message.ts';
+import { writeShardMessage } from '../shard/message.ts';
+import { load } from '../shard/recovery.ts';
+import { Replica } from '../shard/replica.ts';
+import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
+import type { Batch } from './batch.ts';
+import type { LeaderContext } from './context.ts';
+import { ShardLeader } from './leader.ts';
+import type { Membership } from './membership.ts';
+import type { Peers } from './peers.ts';
+import { Wire } from './wire.ts';
+
+export interface ShardsOptions {
+  readonly self: CopyId;
+  readonly bootEpoch: number;
+  readonly replicas: number;
+  readonly timings: ReplicaTimings;
+  readonly limits: ReplicaLimits;
+}
+
+export interface ShardsNode {
+  readonly context: LeaderContext;
+  readonly store: Store;
+  readonly peers: Peers;
+  readonly batch: Batch;
+  readonly membership: Membership;
+  readonly bootedMs: number;
+  nowMs(): number;
+  random(): number;
+  scheduleFlush(): void;
+  onEstablished(shard: number, again: boolean): void;
+  onDeposed(shard: number): void;
+  trace(phase: string, fields?: Record<string, unknown>): void;
+}
+
+/** Planned changes of leader that one node starts per second. */
+const HANDOVERS_PER_SECOND = 200;
+/** Each tick looks at one slice of the shards, and at all that are forming a view. */
+const SLICES = 5;
+/** Kind byte of a key: promises and views are synced under every durability. */
+const KIND = 3;
+const HARD = 1;
+
+export class Shards implements ReplicaHost {
+  readonly self: CopyId;
+  readonly bootEpoch: number;
+  readonly replicas: number;
+  readonly timings: ReplicaTimings;
+  readonly limits: ReplicaLimits;
+  readonly #node: ShardsNode;
+  readonly copies: Replica[] = [];
+  readonly leaders: ShardLeader[] = [];
+  /** Shards led here. */
+  readonly led = new Set<Replica>();
+  #dirty = new Set<Replica>();
+  #slice = 0;
+  #handovers = 0;
+  #handoversSinceMs = 0;
+
+  constructor(options: ShardsOptions, node: ShardsNode) {
+    this.self = options.self;
+    this.bootEpoch = options.bootEpoch;
+    this.replicas = options.replicas;
+    this.timings = options.timings;
+    this.limits = options.limits;
+    this.#node = node;
+  }
+
+  get store(): Store {
+    return this.#node.store;
+  }
+
+  create(shardCount: number): void {
+    for (let shard = this.copies.length; shard < shardCount; shard++) {
+      const state = new ShardState();
+      const replica = new Replica(shard, this, state);
+      this.copies.push(replica);
+      this.leaders.push(new ShardLeader(replica, state, this.#node.context));
+    }
+  }
+
+  /** Loads every copy from disk. @param done with the first record that cannot be lived with */
+  load(done: (fatal: string | null) => void): void {
+    let left = this.copies.length;
+    let fatal: string | null = null;
+    if (left === 0) return done(null);
+    for (const copy of this.copies) {
+      load(copy, (corruption) => {
+        if (corruption) {
+          const { shard } = copy;
+          const alone = copy.view.active.length === 1 && copy.view.active[0] === this.self;
+          this.#node.context.log('error', 'corrupt record', { shard, ...corruption });
+          if (corruption.what === 'vote' || alone) fatal ??= `shard ${shard}: ${corruption.why}`;
+        }
+        if (--left === 0) done(fatal);
+      });
+    }
+  }
+
+  found(): void {
+    for (const copy of this.copies) copy.found();
+  }
+
+  onMessage(from: CopyId, shard: number, message: ShardMessage): void {
+    this.copies[shard]?.onMessage(from, message);
+  }
+
+  tick(nowMs: number): void {
+    const { copies } = this;
+    const slice = this.#slice++ % SLICES;
+    for (let i = 0; i < copies.length; i++) {
+      const copy = copies[i]!;
+      if (i % SLICES === slice || copy.formation) copy.tick(nowMs);
+    }
+    for (const copy of this.led) this.leaders[copy.shard]!.tick(nowMs);
+  }
+
+  /** End of turn: what was appended goes to the other copies. */
+  flush(): void {
+    while (this.#dirty.size > 0) {
+      const dirty = this.#dirty;
+      this.#dirty = new Set();
+      for (const copy of dirty) copy.flush();
+    }
+  }
+
+  // ---- ReplicaHost -----------------------------------------------------------------------------
+
+  nowMs(): number {
+    return this.#node.nowMs();
+  }
+
+  random(): number {
+    return this.#node.random();
+  }
+
+  send(to: CopyId, shard: number, message: ShardMessage): void {
+    const peer = this.#node.peers.get(nameOf(to));
+    if (peer?.id !== to) return;
+    const w = this.#node.peers.to(peer.name);
+    if (!w) return;
+    w.u8(Wire.Shard);
+    w.varint(shard);
+    writeShardMessage(w, message);
+  }
+
+  put(key: Uint8Array, value: Uint8Array | null): void {
+    this.#node.batch.put(key, value, key[KIND] === HARD);
+  }
+
+  onDurable(fn: () => void): void {
+    this.#node.batch.onDurable(fn);
+  }
+
+  dirty(shard: number): void {
+    this.#dirty.add(this.copies[shard]!);
+    this.#node.scheduleFlush();
+  }
+
+  heard(id: CopyId): boolean {
+    if (id === this.self) return true;
+    const peer = this.#node.peers.get(nameOf(id));
+    return peer?.id === id && this.nowMs() - peer.heardMs < this.timings.silenceMs;
+  }
+
+  ended(number: ViewNumber): boolean {
+    return this.#node.membership.ended(number);
+  }
+
+  justBooted(): boolean {
+    return this.nowMs() - this.#node.bootedMs < this.timings.silenceMs;
+  }
+
+  targets(shard: number): readonly CopyId[] {
+    return this.#node.membership.targets(shard);
+  }
+
+  voters(shard: number): readonly CopyId[] {
+    return this.#node.membership.voters(shard);
+  }
+
+  removable(id: CopyId): 'yes' | 'replace' | 'no' {
+    return this.#node.membership.removable(id, this.nowMs());
+  }
+
+  mayHandover(): boolean {
+    const nowMs = this.nowMs();
+    if (nowMs - this.#handoversSinceMs >= 1000) {
+      this.#handoversSinceMs = nowMs;
+      this.#handovers = 0;
+    }
+    return ++this.#handovers <= HANDOVERS_PER_SECOND;
+  }
+
+  onEstablished(shard: number, again: boolean): void {
+    const copy = this.copies[shard]!;
+    this.led.add(copy);
+    this.leaders[shard]!.onEstablished(again);
+    this.#node.onEstablished(shard, again);
+  }
+
+  onDeposed(shard: number): void {
+    this.led.delete(this.copies[shard]!);
+    this.leaders[shard]!.onDeposed();
+    this.#node.onDeposed(shard);
+  }
+
+  onCommitted(shard: number): void {
+    this.leaders[shard]!.onCommitted();
+  }
+
+  trace(phase: string, fields?: Record<string, unknown>): void {
+    this.#node.trace(phase, fields);
+  }
+}

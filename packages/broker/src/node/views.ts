@@ -1,0 +1,80 @@
+/** Who leads which shard, as the leaders themselves announced it. */
+import type { Reader, Writer } from '../bytes.ts';
+import {
+  type CopyId,
+  compareNumbers,
+  NO_NUMBER,
+  nameOf,
+  readNumber,
+  type ViewNumber,
+  writeNumber,
+} from '../shard/view.ts';
+
+/** One shard's leadership. */
+export interface ShardView {
+  readonly shard: number;
+  readonly number: ViewNumber;
+  /** Counts the leader's terms: when it changes, unanswered requests are sent again. */
+  readonly since: number;
+  readonly routeVersion: string;
+  readonly active: readonly CopyId[];
+  readonly voters: readonly CopyId[];
+}
+
+export function writeShardView(w: Writer, v: ShardView): void {
+  w.varint(v.shard);
+  writeNumber(w, v.number);
+  w.varint(v.since);
+  w.str(v.routeVersion);
+  w.list(v.active, (o, id) => o.str(id));
+  w.list(v.voters, (o, id) => o.str(id));
+}
+
+export function readShardView(r: Reader): ShardView {
+  return {
+    shard: r.varint(),
+    number: readNumber(r),
+    since: r.varint(),
+    routeVersion: r.str(),
+    active: r.list((i) => i.str()),
+    voters: r.list((i) => i.str()),
+  };
+}
+
+export class Views {
+  #views: (ShardView | null)[] = [];
+
+  resize(shardCount: number): void {
+    this.#views = new Array(shardCount).fill(null);
+  }
+
+  get(shard: number): ShardView | null {
+    return this.#views[shard] ?? null;
+  }
+
+  /** Name of the node that leads the shard, '' while none is known. */
+  leader(shard: number): string {
+    const view = this.#views[shard];
+    return view ? nameOf(view.number.leader) : '';
+  }
+
+  /** @returns the view before, or undefined when what came is not newer */
+  update(view: ShardView): ShardView | null | undefined {
+    const held = this.#views[view.shard] ?? null;
+    const order = compareNumbers(view.number, held?.number ?? NO_NUMBER);
+    if (order < 0) return undefined;
+    if (order === 0 && held?.since === view.since && held.routeVersion === view.routeVersion)
+      return undefined;
+    this.#views[view.shard] = view;
+    return held;
+  }
+
+  *[Symbol.iterator](): Generator<ShardView> {
+    for (const view of this.#views) if (view) yield view;
+  }
+
+  /** Every shard has a leader that is known. */
+  get complete(): boolean {
+    return this.#views.length > 0 && this.#views.every((view) => view !== null);
+  }
+}
