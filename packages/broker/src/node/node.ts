@@ -258,6 +258,17 @@ export class NodeCore implements Gateway, LeaderContext {
     this.env.scheduleFlush();
   }
 
+  /** Asks another active copy of every shard led here to lead it. */
+  handOverAll(): void {
+    for (const copy of this.shards.led) copy.handOverToAnother(this.nowMs());
+  }
+
+  /** Whether a shard led here has another active copy that could lead it. */
+  get canHandOver(): boolean {
+    for (const copy of this.shards.led) if (copy.handingOver) return true;
+    return false;
+  }
+
   /** Requests of ours that no leader has answered. */
   get unanswered(): number {
     return this.router.outstanding + this.#settling.size;

@@ -114,6 +114,15 @@ function mayBecome(r: Copy, wanted: readonly CopyId[]): boolean {
     });
 }
 
+/** Hands over to whichever other active copy is heard: this process stops. */
+export function handOverToAny(r: Copy, nowMs: number): void {
+  if (r.role !== 'leader' || r.handingOver) return;
+  const to = r.view.active.find((id) => id !== r.self && r.host.heard(id));
+  if (!to) return;
+  r.handingOver = { to, deadlineMs: nowMs + HANDOVER_MS, sent: false };
+  handOver(r, nowMs);
+}
+
 /** Takes no more operations, waits until the heir has them all, then asks it to lead. */
 function handOver(r: Copy, nowMs: number): void {
   const h = r.handingOver!;

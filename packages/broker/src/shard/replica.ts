@@ -19,7 +19,7 @@ import {
   onRecorded,
   tickFormation,
 } from './formation.ts';
-import { maintain } from './maintenance.ts';
+import { handOverToAny, maintain } from './maintenance.ts';
 import type { ShardMessage } from './message.ts';
 import { reload } from './recovery.ts';
 import {
@@ -131,5 +131,10 @@ export class Replica extends Copy {
     this.putHard();
     if (this.formation || this.role !== 'follower') abandon(this, 'corrupt');
     this.host.send(heir, this.shard, { type: 'handover', number });
+  }
+
+  /** The process stops: another active copy is to lead. */
+  handOverToAnother(nowMs: number): void {
+    handOverToAny(this, nowMs);
   }
 }

@@ -1,0 +1,390 @@
+/**
+ * The composition root: one node process, started and stopped in order.
+ *
+ * Start: store → identity → shards from disk → membership and links → ready → clients. Stop: clients
+ * told, leadership handed over, answers awaited, then links, membership and store closed.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { SwimAgent, SwimError, type SwimMember, swimConfig } from '@shoal/swim';
+import pino, { type Logger } from 'pino';
+import { isLoopback, parseAddress } from './address.ts';
+import { type Config, swimSettings } from './config.ts';
+import { startAdminApi } from './edge/admin-api.ts';
+import { Backend } from './edge/backend.ts';
+import { LevelStore } from './edge/level-store.ts';
+import { TcpListener } from './edge/listeners/tcp.ts';
+import { decodeMeta, encodeMeta } from './edge/member-meta.ts';
+import { BrokerMetrics } from './edge/metrics.ts';
+import { PeerLinks } from './edge/peer-link.ts';
+import { BrokerError, type BrokerErrorCode } from './errors.ts';
+import { ReasonCode } from './mqtt/reason-code.ts';
+import { type Identity, loadIdentity, randomId } from './node/identity.ts';
+import { NodeCore } from './node/node.ts';
+import type { Log, MemberInfo, MemberMeta, NodeEnv } from './ports.ts';
+
+/** What a node tells once it serves. */
+export interface ReadyReport {
+  readonly node: string;
+  readonly pid: number;
+  readonly mqtt: string;
+  readonly cluster: string;
+  readonly admin: string;
+}
+
+export interface NodeHooks {
+  /** An error after which the process must end. */
+  onFatal(error: BrokerError): void;
+}
+
+export interface RunningNode {
+  readonly ready: Promise<ReadyReport>;
+  /** Drains and closes; resolves when nothing is left open. */
+  stop(): Promise<void>;
+}
+
+const TICK_MS = 20;
+
+/**
+ * Starts a node; resolves once it is on disk and in membership, `ready` once it serves clients.
+ *
+ * @throws BrokerError when it cannot start; nothing stays open
+ */
+export async function startNode(config: Config, hooks: NodeHooks): Promise<RunningNode> {
+  const running = new NodeProcess(config, hooks);
+  try {
+    await running.start();
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+  return running;
+}
+
+class NodeProcess implements RunningNode {
+  readonly ready: Promise<ReadyReport>;
+  readonly #config: Config;
+  readonly #hooks: NodeHooks;
+  readonly #pino: Logger;
+  readonly #readiness = Promise.withResolvers<ReadyReport>();
+  readonly #closers: (() => Promise<void> | void)[] = [];
+  #core: NodeCore | null = null;
+  #agent: SwimAgent | null = null;
+  #links: PeerLinks | null = null;
+  #listener: TcpListener | null = null;
+  #meta: MemberMeta;
+  #founds = false;
+  #flushDue = false;
+  #stopping: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(config: Config, hooks: NodeHooks) {
+    this.#config = config;
+    this.#hooks = hooks;
+    this.ready = this.#readiness.promise;
+    // A node that is stopped before it serves rejects `ready` with nobody waiting.
+    this.ready.catch(() => {});
+    this.#pino = pino(
+      { level: config.log.level, base: { node: config.node.name } },
+      pino.destination({ dest: 2, sync: true }),
+    );
+    const { zone, host, weight } = config.node;
+    this.#meta = { storeId: '', zone, host, weight, mqtt: '', admin: '', leaving: false };
+  }
+
+  readonly #log: Log = (level, message, fields) => this.#pino[level](fields ?? {}, message);
+
+  async start(): Promise<void> {
+    const config = this.#config;
+    checkLoopback('mqtt.listen', config.mqtt.listen);
+    checkLoopback('admin.listen', config.admin.listen);
+    const store = await this.#openStore();
+    const identity = await this.#identity(store);
+    this.#meta = { ...this.#meta, storeId: identity.storeId };
+    const found = identity.shardCount === 0 && this.#founds;
+    const core = new NodeCore(this.#env(store), {
+      identity,
+      found,
+      shardCount: config.cluster.shards,
+      replicas: config.cluster.replicas,
+      durability: config.data.durability,
+      meta: this.#meta,
+      limits: limitsOf(config),
+      timings: {
+        silenceMs: config.timings.silenceMs,
+        electionStaggerMs: config.timings.electionStaggerMs,
+      },
+    });
+    this.#core = core;
+    await new Promise<void>((resolve) => {
+      core.boot(resolve);
+      core.flush();
+    });
+    await this.#join(core, identity);
+    await this.#serveAdmin(core);
+    const ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#closers.unshift(() => clearInterval(ticker));
+  }
+
+  async #openStore(): Promise<LevelStore> {
+    const { dir } = this.#config.data;
+    try {
+      await mkdir(dir, { recursive: true });
+    } catch (cause) {
+      throw new BrokerError('BROKER_ERR_DATA_PERMISSION', dir, { cause });
+    }
+    const store = await LevelStore.open(join(dir, 'store'), {
+      onFatal: (_code, error) => this.#fatal(error),
+    });
+    this.#closers.unshift(() => store.close());
+    return store;
+  }
+
+  async #identity(store: LevelStore): Promise<Identity> {
+    const want = {
+      name: this.#config.node.name,
+      wallMs: Date.now(),
+      random: Math.random,
+    };
+    const result = await new Promise<Parameters<Parameters<typeof loadIdentity>[2]>[0]>((resolve) =>
+      loadIdentity(store, want, resolve),
+    );
+    if ('error' in result) throw new BrokerError(result.error, result.message);
+    this.#founds = result.clusterId === '' && this.#config.cluster.join.length === 0;
+    return this.#founds ? { ...result, clusterId: randomId(Math.random, 16) } : result;
+  }
+
+  #env(store: LevelStore): NodeEnv {
+    return {
+      nowMs: () => performance.now(),
+      wallMs: () => Date.now(),
+      random: Math.random,
+      store,
+      sendFrame: (peer, frame) => this.#links?.send(peer, frame),
+      scheduleFlush: () => this.#scheduleFlush(),
+      log: this.#log,
+      fatal: (code, message) => this.#fatal(new BrokerError(code as BrokerErrorCode, message)),
+    };
+  }
+
+  #fatal(error: BrokerError): void {
+    this.#log('error', error.message, { code: error.code });
+    this.#hooks.onFatal(error);
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushDue) return;
+    this.#flushDue = true;
+    setImmediate(() => {
+      this.#flushDue = false;
+      this.#core?.flush();
+      this.#listener?.flush();
+    });
+  }
+
+  async #join(core: NodeCore, identity: Identity): Promise<void> {
+    const config = this.#config;
+    const { name, bootEpoch } = identity;
+    const links = new PeerLinks({
+      clusterId: () => core.clusterId,
+      name,
+      bootEpoch,
+      onUp: (peer, epoch) => core.onLinkUp(peer, epoch),
+      onDown: (peer) => core.onLinkDown(peer),
+      onFrame: (peer, frame) => core.onFrame(peer, frame),
+      onReset: (peer) => this.#agent?.probeNow(peer),
+      log: this.#log,
+    });
+    this.#links = links;
+    try {
+      this.#agent = await SwimAgent.start({
+        config: swimConfig(swimSettings(config.swim)),
+        name,
+        bootEpoch,
+        clusterId: core.clusterId,
+        listen: config.cluster.listen,
+        ...(config.cluster.advertise === undefined ? {} : { advertise: config.cluster.advertise }),
+        meta: encodeMeta(this.#meta),
+        seeds: config.cluster.join,
+        onMembers: (members) => this.#onMembers(members),
+        onClusterId: (id) => core.onClusterId(id),
+        onForeignStream: (socket, head) => links.accept(socket, head),
+        onNotice: (code, address) => this.#onNotice(code, address),
+        log: (level, message, fields) => this.#log(level, message, fields),
+      });
+    } catch (error) {
+      if (error instanceof SwimError && error.code === 'SWIM_ERR_ADDRESS_IN_USE')
+        throw new BrokerError(
+          'BROKER_ERR_ADDRESS_IN_USE',
+          `cluster.listen ${config.cluster.listen}`,
+          {
+            cause: error,
+          },
+        );
+      throw error;
+    }
+    const agent = this.#agent;
+    this.#onMembers(agent.members());
+    this.#closers.unshift(async () => {
+      links.close();
+      await agent.stop();
+    });
+  }
+
+  #onNotice(code: string, address: string): void {
+    if (code === 'SWIM_ERR_OTHER_CLUSTER') {
+      this.#log('error', 'a node of another cluster answers there', { code, address });
+      if (!this.#core?.ready && this.#config.cluster.join.includes(address))
+        this.#fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
+    } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
+      this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
+    }
+  }
+
+  #onMembers(members: readonly SwimMember[]): void {
+    const core = this.#core;
+    if (!core || this.#closed) return;
+    const infos: MemberInfo[] = [];
+    for (const m of members) {
+      const meta = m.name === this.#config.node.name ? this.#meta : decodeMeta(m.meta);
+      if (meta) infos.push({ ...m, meta });
+    }
+    core.onMembers(infos);
+    this.#links?.setPeers(
+      infos
+        .filter((m) => m.state !== 'left')
+        .map(({ name, bootEpoch, address }) => ({ name, bootEpoch, address })),
+    );
+  }
+
+  async #serveAdmin(core: NodeCore): Promise<void> {
+    const backend = new Backend(core, {
+      dataDir: this.#config.data.dir,
+      join: (address) => this.#agent!.join(address),
+      setLeaving: () => this.#setMeta({ leaving: true }),
+      leave: () => this.#leave(),
+    });
+    const admin = await startAdminApi({
+      listen: this.#config.admin.listen,
+      backend,
+      metrics: new BrokerMetrics(() => backend.counters(), this.#config.node.name),
+      log: this.#log,
+    });
+    this.#setMeta({ admin: admin.address });
+    this.#closers.unshift(() => admin.close());
+    this.#closers.unshift(() => backend.close());
+  }
+
+  #setMeta(change: Partial<MemberMeta>): void {
+    this.#meta = { ...this.#meta, ...change };
+    this.#agent?.setMeta(encodeMeta(this.#meta));
+    if (this.#agent) this.#onMembers(this.#agent.members());
+  }
+
+  #tick(): void {
+    const core = this.#core!;
+    core.tick();
+    if (core.ready && !this.#listener && !this.#serving) {
+      this.#serving = true;
+      this.#serve(core).catch((error: unknown) => {
+        this.#readiness.reject(error);
+        this.#fatal(
+          error instanceof BrokerError
+            ? error
+            : new BrokerError('BROKER_ERR_INTERNAL', String(error), { cause: error }),
+        );
+      });
+    }
+  }
+
+  #serving = false;
+
+  /** The node has joined and knows views and routes: clients may come. */
+  async #serve(core: NodeCore): Promise<void> {
+    const config = this.#config;
+    const address = parseAddress(config.mqtt.listen);
+    if ('problem' in address)
+      throw new BrokerError('BROKER_ERR_ADDRESS_UNUSABLE', `mqtt.listen: ${address.problem}`);
+    const listener = await TcpListener.start({
+      host: address.host,
+      port: address.port,
+      onConnection: (socket) => core.accept(socket),
+      maxConnections: config.limits.connections,
+      log: this.#log,
+    });
+    this.#listener = listener;
+    this.#closers.unshift(() => listener.close());
+    this.#setMeta({ mqtt: config.mqtt.advertise ?? listener.address });
+    this.#readiness.resolve({
+      node: config.node.name,
+      pid: process.pid,
+      mqtt: listener.address,
+      cluster: this.#agent!.address,
+      admin: this.#meta.admin,
+    });
+  }
+
+  /** Nothing needs this node any more: it leaves membership and ends. */
+  async #leave(): Promise<void> {
+    await this.#agent?.leave();
+    this.#hooks.onFatal(new BrokerError('BROKER_ERR_NODE_REMOVED', this.#config.node.name));
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#drain();
+    return this.#stopping;
+  }
+
+  /** A stop is not a leave: the node keeps its place, and comes back to it. */
+  async #drain(): Promise<void> {
+    const core = this.#core;
+    this.#readiness.reject(new BrokerError('BROKER_ERR_NOT_READY', 'stopped'));
+    if (core) {
+      core.disconnectAll(ReasonCode.ServerShuttingDown);
+      await this.#until(() => core.unanswered === 0);
+      core.handOverAll();
+      await this.#until(() => core.shards.led.size === 0 || !core.canHandOver);
+    }
+    await this.close();
+  }
+
+  /** Waits for a condition, at most the configured time. */
+  #until(condition: () => boolean): Promise<void> {
+    const deadlineMs = performance.now() + this.#config.timings.stopTimeoutMs / 2;
+    return new Promise((resolve) => {
+      const check = () => {
+        if (condition() || performance.now() >= deadlineMs) resolve();
+        else setTimeout(check, TICK_MS);
+      };
+      check();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const close of this.#closers) await close();
+  }
+}
+
+function checkLoopback(key: string, text: string): void {
+  const address = parseAddress(text);
+  if ('problem' in address || isLoopback(address.host)) return;
+  throw new BrokerError('BROKER_ERR_ADDRESS_NOT_LOOPBACK', `${key} ${text}`);
+}
+
+function limitsOf(config: Config) {
+  const { limits } = config;
+  return {
+    sessionQueueMessages: limits.sessionQueueMessages,
+    inflightMessages: limits.inflightMessages,
+    maxPacketBytes: limits.maxPacketBytes,
+    retainedMessages: limits.retainedMessages,
+    connections: limits.connections,
+    sessionExpiryMaxSeconds: limits.sessionExpiryMaxSeconds,
+    subscriptionsPerSession: limits.subscriptionsPerSession,
+    socketPendingBytes: limits.connectionBufferBytes,
+  };
+}
