@@ -96,6 +96,7 @@ export class Subscriber extends Actor {
   }
 
   private change(): void {
+    if (this.phase !== 'drill') return;
     if (this.random.chance(this.env.workload.unsubscribeChance)) {
       const wish = this.random.pick(this.fickle);
       if (this.confirmed.has(wish.filter)) {
@@ -107,6 +108,7 @@ export class Subscriber extends Actor {
   }
 
   private leave(): void {
+    if (this.phase !== 'drill') return;
     const how = this.random.next();
     if (how < 0.35) {
       this.turn += 1;

@@ -108,6 +108,7 @@ export class SimCluster {
         shardCount: this.options.shards,
         replicas: this.options.replicas,
         durability: this.options.durability,
+        replication: this.options.replication,
         zone: '',
         swim: this.swim,
         clock: machine.clock,

@@ -40,6 +40,8 @@ export interface ShardInspection {
   /** Name of the leader of that view. */
   readonly leader: string;
   readonly role: string;
+  /** Names of the members that must persist an entry before it counts. */
+  readonly active: readonly string[];
   readonly commitIndex: number;
   readonly endIndex: number;
   /** Hash of the session state; equal on all copies that hold the same entries. */
@@ -61,6 +63,13 @@ export interface SimNodeEnv extends NodeEnv {
   trace(phase: string, fields?: Record<string, unknown>): void;
 }
 
+export interface ReplicationOptions {
+  /** Entries between two checkpoints of a shard. */
+  readonly checkpointEvery: number;
+  /** Entries kept below a checkpoint for copies that return. */
+  readonly tailKeep: number;
+}
+
 export interface CoreOptions {
   readonly identity: CoreIdentity;
   readonly found: boolean;
@@ -69,6 +78,8 @@ export interface CoreOptions {
   readonly durability: 'disk' | 'memory';
   readonly meta: MemberMeta;
   readonly clusterAddress: string;
+  /** Small, so that a run of seconds sees checkpoints, replays and snapshots. */
+  readonly replication: ReplicationOptions;
 }
 
 /** Makes cores: the only thing in the simulator that knows which broker it runs. */

@@ -50,8 +50,8 @@ export interface Receipt {
   /** Deliveries with retain = 1: retained copies, one per SUBSCRIBE. */
   retained: number;
   firstAtMs: number;
-  /** Highest QoS of a live delivery. */
-  qos: number;
+  /** Deliveries as QoS 2, with retain = 0. */
+  exact: number;
 }
 
 /** One Session State, from the CONNECT that created it to the one that discarded it. */
@@ -260,14 +260,14 @@ export class History {
     if (message !== undefined) {
       let receipt = session.receipts.get(message.id);
       if (receipt === undefined) {
-        receipt = { message, live: 0, retained: 0, firstAtMs: delivery.atMs, qos: 0 };
+        receipt = { message, live: 0, retained: 0, firstAtMs: delivery.atMs, exact: 0 };
         session.receipts.set(message.id, receipt);
       }
       if (delivery.retain) receipt.retained += 1;
       else {
         first = receipt.live === 0;
         receipt.live += 1;
-        receipt.qos = Math.max(receipt.qos, delivery.qos);
+        if (delivery.qos === 2) receipt.exact += 1;
       }
     }
     for (const checker of this.checkers) checker.onDelivered?.(delivery, first);

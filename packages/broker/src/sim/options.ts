@@ -1,4 +1,5 @@
 import { Prng } from '@shoal/swim/sim';
+import type { ReplicationOptions } from './core-port.ts';
 import type { DiskOptions } from './disk.ts';
 import { FAULTS, type FaultName, OPTIONAL_FAULTS } from './faults.ts';
 import type { NetworkOptions } from './network.ts';
@@ -37,6 +38,7 @@ export interface SimOptions {
   readonly shards: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
+  readonly replication: ReplicationOptions;
   /** Virtual time in which faults strike. */
   readonly chaosMs: number;
   /** Mean time between two strikes. */
@@ -72,6 +74,10 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
     shards: overrides.shards ?? random.pick([16, 16, 16, 32, 64]),
     replicas: overrides.replicas ?? random.pick([1, 2, 3, 3, 3]),
     durability,
+    replication: {
+      checkpointEvery: random.pick([5, 30, 100, 1000]),
+      tailKeep: random.pick([0, 10, 100]),
+    },
     chaosMs: overrides.chaosMs ?? random.int(4000, 12_000),
     faultEveryMs: random.pick([150, 300, 600, 1500]),
     faults,

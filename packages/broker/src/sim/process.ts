@@ -6,6 +6,7 @@ import type {
   CoreIdentity,
   CoreInspection,
   CoreUnderTest,
+  ReplicationOptions,
   SimNodeEnv,
 } from './core-port.ts';
 import type { LinkHost, SimLinks } from './links.ts';
@@ -27,6 +28,7 @@ export interface ProcessOptions {
   readonly shardCount: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
+  readonly replication: ReplicationOptions;
   readonly zone: string;
   readonly swim: SwimConfig;
   /** Added to the wall clock, and how fast the monotonic clock runs. */
@@ -233,6 +235,7 @@ export class SimProcess implements LinkHost, PipeHost {
       shardCount: this.options.shardCount,
       replicas: this.options.replicas,
       durability: this.options.durability,
+      replication: this.options.replication,
       meta,
       clusterAddress: addressOf(this.name),
     });

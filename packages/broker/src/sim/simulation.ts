@@ -44,7 +44,7 @@ export interface SimResult {
 
 /** Bounds of virtual time. */
 const FORM_MAX_MS = 30_000;
-const SETTLE_MAX_MS = 90_000;
+const SETTLE_MAX_MS = 60_000;
 /** What arrives twice arrives within this of what arrives once. */
 const AFTERMATH_MS = 1500;
 const STEP_MS = 100;

@@ -219,6 +219,7 @@ class ReferenceCore implements CoreUnderTest {
           view: 1,
           leader: 'n1',
           role: name === 'n1' || bug === 'two leaders' ? 'leader' : 'follower',
+          active: ['n1', 'n2', 'n3'],
           commitIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
           endIndex: 1000,
           stateHash: bug === 'state differs' ? name : 'same',

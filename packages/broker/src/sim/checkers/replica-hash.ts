@@ -48,7 +48,7 @@ export class ReplicaHash extends Checker {
       const leader = list.find((c) => c.copy.role === 'leader');
       if (leader === undefined) return `shard ${shard} has no leader`;
       for (const { node, copy } of list) {
-        if (copy.view !== leader.copy.view) continue;
+        if (copy.view !== leader.copy.view || !leader.copy.active.includes(node)) continue;
         if (copy.commitIndex !== leader.copy.commitIndex) {
           return `shard ${shard}: ${node} at ${copy.commitIndex}, leader ${leader.node} at ${leader.copy.commitIndex}`;
         }
