@@ -42,9 +42,11 @@ export interface ShardInspection {
   readonly role: string;
   /** Names of the members that must persist an entry before it counts. */
   readonly active: readonly string[];
+  /** False while the copy is being rebuilt and counts for nothing. */
+  readonly valid: boolean;
   readonly commitIndex: number;
   readonly endIndex: number;
-  /** Hash of the session state; equal on all copies that hold the same entries. */
+  /** Hash of the session state after `endIndex`; equal on all copies that hold the same entries. */
   readonly stateHash: string | number;
 }
 

@@ -23,7 +23,6 @@ const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
   'retained differs': /^9 /,
   'puback missing': /^10 /,
   'state differs': /^11 /,
-  'two leaders': /^11 /,
   'commit taken back': /^12 /,
 };
 

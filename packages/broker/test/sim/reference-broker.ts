@@ -29,7 +29,6 @@ export const BUGS = [
   'retained differs',
   'puback missing',
   'state differs',
-  'two leaders',
   'commit taken back',
 ] as const;
 
@@ -218,10 +217,11 @@ class ReferenceCore implements CoreUnderTest {
           shard: 0,
           view: 1,
           leader: 'n1',
-          role: name === 'n1' || bug === 'two leaders' ? 'leader' : 'follower',
+          role: name === 'n1' ? 'leader' : 'follower',
+          valid: true,
           active: ['n1', 'n2', 'n3'],
           commitIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
-          endIndex: 1000,
+          endIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
           stateHash: bug === 'state differs' ? name : 'same',
         },
       ],

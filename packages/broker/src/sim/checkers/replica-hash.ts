@@ -1,25 +1,34 @@
 import type { ShardInspection } from '../core-port.ts';
 import { Checker, type World } from './checker.ts';
 
+/** How often committed states are compared while faults go on. */
+const COMPARE_EVERY_MS = 1000;
+
 /**
- * Invariant 11: once all is quiet, copies' state hashes are equal; and at any time a view has one
- * leader.
+ * Invariant 11: once all is quiet, copies' state hashes are equal; and at any time two copies whose
+ * whole log is committed up to the same index are in the same state.
  */
 export class ReplicaHash extends Checker {
   readonly invariant = '11 replicas agree';
-  /** shard/view → leader that was seen to lead it. */
-  private readonly leaders = new Map<string, string>();
+  /** shard/index → hash of the state after it, and who showed it. */
+  private readonly committed = new Map<string, { hash: string | number; node: string }>();
+  private comparedMs = 0;
 
   override onInterval(world: World): void {
+    if (world.nowMs - this.comparedMs < COMPARE_EVERY_MS) return;
+    this.comparedMs = world.nowMs;
     for (const { node, inspection } of world.inspections()) {
       for (const copy of inspection.shards) {
-        if (copy.role !== 'leader') continue;
-        const key = `${copy.shard}/${copy.view}`;
-        const leader = this.leaders.get(key);
-        if (leader === undefined) this.leaders.set(key, node);
-        else if (leader !== node) {
-          this.leaders.set(key, node);
-          this.fail(`shard ${copy.shard}: ${leader} and ${node} both lead view ${copy.view}`);
+        if (!copy.valid || copy.commitIndex !== copy.endIndex) continue;
+        const key = `${copy.shard}/${copy.endIndex}`;
+        const hash = copy.stateHash;
+        const known = this.committed.get(key);
+        if (known === undefined) this.committed.set(key, { hash, node });
+        else if (known.hash !== hash) {
+          this.fail(
+            `shard ${copy.shard}: after committed index ${copy.endIndex} the state of ${node} is ` +
+              `not what ${known.node} showed`,
+          );
         }
       }
     }
@@ -47,13 +56,19 @@ export class ReplicaHash extends Checker {
     for (const [shard, list] of copies) {
       const leader = list.find((c) => c.copy.role === 'leader');
       if (leader === undefined) return `shard ${shard} has no leader`;
+      if (leader.copy.commitIndex !== leader.copy.endIndex) {
+        return `shard ${shard}: leader ${leader.node} has uncommitted entries`;
+      }
       for (const { node, copy } of list) {
         if (copy.view !== leader.copy.view || !leader.copy.active.includes(node)) continue;
-        if (copy.commitIndex !== leader.copy.commitIndex) {
-          return `shard ${shard}: ${node} at ${copy.commitIndex}, leader ${leader.node} at ${leader.copy.commitIndex}`;
+        if (copy.endIndex !== leader.copy.endIndex) {
+          return (
+            `shard ${shard}: log of ${node} ends at ${copy.endIndex}, that of leader ` +
+            `${leader.node} at ${leader.copy.endIndex}`
+          );
         }
         if (copy.stateHash !== leader.copy.stateHash) {
-          return `shard ${shard}: state of ${node} differs from that of ${leader.node} at index ${copy.commitIndex}`;
+          return `shard ${shard}: state of ${node} differs from that of ${leader.node} at index ${copy.endIndex}`;
         }
       }
     }
