@@ -129,7 +129,11 @@ export class Delivering {
       if (position - s.front >= PACKET_IDS - 1) break;
       if (position >= pump.mark) break;
       const ref = s.refAt(position);
-      if (ref > replica.commit) break;
+      if (ref > replica.commit) {
+        // Not committed yet: the next commit looks again.
+        this.#due.add(pump);
+        break;
+      }
       if (ref !== 0) {
         const logged = this.#logged(ref);
         if (!logged) {

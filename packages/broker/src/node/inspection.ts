@@ -42,7 +42,9 @@ export function inspect(node: NodeCore): NodeInspection {
       commitIndex: copy.commit,
       endIndex: log.end,
       valid: copy.valid && !copy.loading,
-      stateHash: crc32c(state.encode()),
+      get stateHash() {
+        return crc32c(state.encode());
+      },
     };
   });
   return {

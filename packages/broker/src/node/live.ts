@@ -8,6 +8,8 @@ interface Want {
   qos: 0 | 1 | 2;
   retain: boolean;
   identifiers: number[];
+  /** The session's queue brings the message: nothing goes the short way. */
+  queued: boolean;
 }
 
 const NO_IDENTIFIERS: readonly number[] = [];
@@ -82,21 +84,22 @@ export class Live {
     }
     if (!wants) return;
     for (const [connection, want] of wants as Map<LiveConnection, Want>)
-      connection.deliverLive(message, want.qos, want.retain, want.identifiers, frames);
+      if (!want.queued)
+        connection.deliverLive(message, want.qos, want.retain, want.identifiers, frames);
   }
 }
 
 function merge(wants: Map<LiveConnection, Want>, s: LiveSubscription, message: Message): void {
   const qos = Math.min(s.qos, message.qos) as 0 | 1 | 2;
-  // That one comes from the queue.
-  if (s.zeroOnly && qos > 0) return;
   const retain = s.retainAsPublished && message.retain;
+  const queued = s.zeroOnly && qos > 0;
   const held = wants.get(s.connection);
   if (!held) {
     const identifiers = s.identifier > 0 ? [s.identifier] : [];
-    wants.set(s.connection, { qos, retain, identifiers });
+    wants.set(s.connection, { qos, retain, identifiers, queued });
     return;
   }
+  if (queued) held.queued = true;
   if (qos > held.qos) held.qos = qos;
   if (retain) held.retain = true;
   if (s.identifier > 0 && !held.identifiers.includes(s.identifier))

@@ -285,6 +285,8 @@ export class NodeCore implements Gateway, LeaderContext {
         this.peers.byName.set(m.name, new Peer(m));
       } else {
         const before = peer.member;
+        // The process at the other end of the link is not the one that membership now knows.
+        if (peer.up && m.bootEpoch > peer.bootEpoch) this.onLinkDown(m.name);
         peer.member = m;
         peer.id = copyId(m.name, m.meta.storeId);
         if (m.bootEpoch > before.bootEpoch || m.state === 'faulty' || m.state === 'left')
@@ -292,14 +294,26 @@ export class NodeCore implements Gateway, LeaderContext {
       }
       if ((m.state === 'left' || m.state === 'faulty') && !peer?.up) this.routes.clearNode(m.name);
     }
+    for (const [name, bootEpoch] of [...this.#earlyLinks]) this.onLinkUp(name, bootEpoch);
     const counts = this.counters.members;
     counts.alive = counts.suspect = counts.faulty = 0;
     for (const m of members) if (m.state !== 'left') counts[m.state]++;
   }
 
+  /** Links whose process membership does not know yet, by name. */
+  readonly #earlyLinks = new Map<string, number>();
+
+  /**
+   * A link waits until membership tells of the same process: only then it is known which copies its
+   * words are those of.
+   */
   onLinkUp(name: string, bootEpoch: number): void {
     const peer = this.peers.get(name);
-    if (!peer) return;
+    if (peer?.member.bootEpoch !== bootEpoch) {
+      this.#earlyLinks.set(name, bootEpoch);
+      return;
+    }
+    this.#earlyLinks.delete(name);
     if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) this.router.onPeerGone(name);
     peer.up = true;
     peer.bootEpoch = bootEpoch;
@@ -335,8 +349,9 @@ export class NodeCore implements Gateway, LeaderContext {
   }
 
   onLinkDown(name: string): void {
+    this.#earlyLinks.delete(name);
     const peer = this.peers.get(name);
-    if (!peer) return;
+    if (!peer?.up) return;
     this.counters.linkResets++;
     peer.up = false;
     peer.synced = false;
