@@ -82,6 +82,19 @@ describe('MemoryStore', () => {
     assert.deepEqual(answers, ['write after', 'read 1']);
   });
 
+  it('keeps what a dead process wrote, until the power is cut before a sync', () => {
+    const { store, runAll, content } = manual();
+    let answered = false;
+    store.write([put('a', '1')], false, () => {
+      answered = true;
+    });
+    store.abandon();
+    runAll();
+    assert.deepEqual([answered, store.size, store.unsyncedBatches], [false, 1, 1]);
+    store.crash(0);
+    assert.equal(content(), '');
+  });
+
   it('counts the oldest unsynced batches as written back beyond its bound', () => {
     const { store, content } = manual(2);
     for (const value of ['1', '2', '3']) store.write([put(value, value)], false, () => {});

@@ -126,6 +126,14 @@ export class MemoryStore implements Store {
       this.#undo(this.#unsynced[i]!);
     }
     this.#unsynced = [];
+    this.abandon();
+  }
+
+  /**
+   * The process died and the machine lives: forgets everybody who waits for an answer. What was
+   * written stays, and what was not synced can still be lost by a later {@link crash}.
+   */
+  abandon(): void {
     this.#waiting = [];
     this.#life++;
   }
