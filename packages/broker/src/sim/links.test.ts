@@ -23,7 +23,7 @@ class Host implements LinkHost {
   paused = false;
   bootEpoch = 1;
   clusterId = 'c';
-  peers: ReadonlySet<string> = new Set();
+  peers: ReadonlyMap<string, number> = new Map();
 
   constructor(name: string) {
     this.name = name;
@@ -58,8 +58,8 @@ function world(options: Partial<NetworkOptions> = {}) {
   });
   const links = new SimLinks({ scheduler, random, network, transcript });
   const [a, b] = [new Host('a'), new Host('b')];
-  a.peers = new Set(['b']);
-  b.peers = new Set(['a']);
+  a.peers = new Map([['b', 1]]);
+  b.peers = new Map([['a', 1]]);
   links.attach(a);
   links.attach(b);
   links.peersChanged(a);
@@ -141,10 +141,31 @@ describe('simulated links', () => {
     assert.deepEqual(b.log, ['a 1']);
   });
 
+  it('wait until the dialler is listed at the other end', () => {
+    const { scheduler, links, a, b } = world();
+    b.peers = new Map();
+    links.peersChanged(b);
+    scheduler.runUntil(1000);
+    assert.deepEqual(b.log, ['down a']);
+    b.peers = new Map([['a', 1]]);
+    scheduler.runUntil(3000);
+    assert.deepEqual(a.log, ['down b', 'up b']);
+  });
+
+  it('of a lost machine stay up at the other end until time tells', () => {
+    const { scheduler, links, a, b } = world();
+    a.alive = false;
+    links.detach(a, true);
+    scheduler.runUntil(800);
+    assert.deepEqual(b.log, []);
+    scheduler.runUntil(1300);
+    assert.deepEqual(b.log, ['down a']);
+  });
+
   it('of a dead process go down at the other end', () => {
     const { scheduler, links, a, b } = world();
     a.alive = false;
-    links.detach(a);
+    links.detach(a, false);
     scheduler.runUntil(400);
     assert.deepEqual(b.log, ['down a']);
   });

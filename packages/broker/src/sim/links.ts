@@ -9,8 +9,8 @@ export interface LinkHost {
   readonly paused: boolean;
   readonly bootEpoch: number;
   readonly clusterId: string;
-  /** Peers that the member list names: a link is kept with each. */
-  readonly peers: ReadonlySet<string>;
+  /** Peers that the member list names, with their boot epochs: a link is kept with each. */
+  readonly peers: ReadonlyMap<string, number>;
   /** Runs `fn` in the process's event loop: now, when it wakes, or never if it dies first. */
   run(fn: () => void): void;
   onLinkUp(peer: string, bootEpoch: number): void;
@@ -78,22 +78,30 @@ export class SimLinks {
     this.hosts.set(host.name, host);
   }
 
-  /** A process died: its kernel resets every link it had. */
-  detach(host: LinkHost): void {
+  /**
+   * A process died: its kernel resets every link it had. `silent`: the machine is gone too, so that
+   * the other ends learn of it by time, or by the next process.
+   */
+  detach(host: LinkHost, silent: boolean): void {
     if (this.hosts.get(host.name) === host) this.hosts.delete(host.name);
     for (const link of this.links.values()) {
-      if (link.ends[0].host === host || link.ends[1].host === host) this.kill(link);
+      if (link.ends[0].host !== host && link.ends[1].host !== host) continue;
+      if (silent) this.scheduler.after(this.network.options.linkTimeoutMs, () => this.kill(link));
+      else this.kill(link);
     }
   }
 
   /** The member list of `host` changed: dials whom it should, drops whom it should not have. */
   peersChanged(host: LinkHost): void {
-    for (const name of host.peers) {
-      if (host.name < name) this.dialSoon(host, name, 0);
-    }
     for (const link of this.links.values()) {
       const [near, far] = sides(link, host);
-      if (near?.up && !link.dead && !host.peers.has(far.host.name)) this.kill(link);
+      if (!near?.up || link.dead) continue;
+      // Unlisted, or listed with a newer process than the one at the other end.
+      const bootEpoch = host.peers.get(far.host.name);
+      if (bootEpoch === undefined || bootEpoch > far.host.bootEpoch) this.kill(link);
+    }
+    for (const name of host.peers.keys()) {
+      if (host.name < name) this.dialSoon(host, name, 0);
     }
   }
 
@@ -219,7 +227,12 @@ export class SimLinks {
     const other = this.hosts.get(peer);
     const reachable =
       other?.alive === true && !other.paused && !this.network.severed(host.name, peer);
-    const welcome = reachable && host.clusterId !== '' && other.clusterId === host.clusterId;
+    // Whoever is dialled answers members only: a dialler it has not heard of tries again.
+    const welcome =
+      reachable &&
+      host.clusterId !== '' &&
+      other.clusterId === host.clusterId &&
+      other.peers.has(host.name);
     if (!welcome) {
       const nextMs = reachable ? backoffMs * 2 : Math.max(backoffMs * 2, DIAL_TIMEOUT_MS / 4);
       this.dialSoon(host, peer, Math.min(REDIAL_MAX_MS, Math.max(REDIAL_MIN_MS, nextMs)));

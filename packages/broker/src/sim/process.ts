@@ -65,7 +65,7 @@ export class SimProcess implements LinkHost, PipeHost {
   /** The listener for clients is open. */
   listening = false;
   bootEpoch = 0;
-  peers: ReadonlySet<string> = new Set();
+  peers: ReadonlyMap<string, number> = new Map();
   core: CoreUnderTest | undefined;
   /** The core has loaded its shards. */
   booted = false;
@@ -155,7 +155,7 @@ export class SimProcess implements LinkHost, PipeHost {
     this.alive = false;
     this.listening = false;
     this.held = [];
-    this.env.links.detach(this);
+    this.env.links.detach(this, silent);
     for (const pipe of this.pipes) pipe.processDied(silent);
     this.pipes.clear();
   }
@@ -231,7 +231,7 @@ export class SimProcess implements LinkHost, PipeHost {
     this.meta = meta;
     this.core = this.env.factory.create(this.nodeEnv(), {
       identity,
-      found: this.options.founder && identity.fresh,
+      found: this.options.founder && identity.clusterId === '',
       shardCount: this.options.shardCount,
       replicas: this.options.replicas,
       durability: this.options.durability,
@@ -384,13 +384,13 @@ export class SimProcess implements LinkHost, PipeHost {
   private membersChanged(): void {
     if (this.swim === undefined || !this.booted) return;
     const members: MemberInfo[] = [];
-    const peers = new Set<string>();
+    const peers = new Map<string, number>();
     for (const member of this.swim.members()) {
       const meta = decodeMeta(member.meta);
       if (meta === undefined) continue;
       const { name, bootEpoch, state, address } = member;
       members.push({ name, bootEpoch, state, address, meta });
-      if (name !== this.name && (state === 'alive' || state === 'suspect')) peers.add(name);
+      if (name !== this.name && state !== 'left') peers.set(name, bootEpoch);
     }
     if (this.env.transcript.readable) {
       this.say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
