@@ -55,6 +55,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   clientId = '';
   /** Index of the OPEN, 0 before it is committed. */
   epoch = 0;
+  openedHlc = 0;
   /** The session outlives the connection. */
   persistent = false;
   expirySeconds = 0;
@@ -199,6 +200,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     }
     if (!opened) return this.#refuse(ReasonCode.ServerUnavailable);
     this.epoch = opened.epoch;
+    this.openedHlc = this.gateway.hlc();
     this.#state = OPEN;
     this.gateway.counters.connects++;
     for (const s of opened.subscriptions)

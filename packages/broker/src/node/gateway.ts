@@ -14,6 +14,8 @@ export interface LiveSubscription extends SubscriptionRequest {
 
 export interface LiveConnection {
   readonly clientId: string;
+  /** Clock of the node when the connection was opened. */
+  readonly openedHlc: number;
   /** A message for a session without persistence, or at QoS 0 for any. */
   deliverLive(
     message: Message,

@@ -124,6 +124,7 @@ export class NodeCore implements Gateway, LeaderContext {
         env.sendFrame(peer, frame);
       },
       () => env.scheduleFlush(),
+      () => this.hlc(),
     );
     this.membership = new Membership(self, this.bootEpoch, options.replicas);
     const schedule = () => env.scheduleFlush();
@@ -180,7 +181,7 @@ export class NodeCore implements Gateway, LeaderContext {
       leaderHere: (shard) => this.shards.leaders[shard] ?? null,
       linked: (name) => this.peers.get(name)?.up ?? false,
       to: (name) => this.peers.to(name),
-      deliverLive: (message) => this.#live.deliver(message),
+      deliverLive: (message, rx2) => this.#live.deliver(message, rx2 !== null),
     };
   }
 
@@ -383,6 +384,7 @@ export class NodeCore implements Gateway, LeaderContext {
     this.counters.linkBytesReceived += frame.length;
     const r = new Reader(frame);
     try {
+      this.#hlc = Math.max(this.#hlc, r.f64());
       while (!r.done) this.#onWire(peer, r);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
@@ -446,7 +448,7 @@ export class NodeCore implements Gateway, LeaderContext {
       case Wire.BarrierAck:
         return this.leases.onBarrierAck(peer, r.varint());
       case Wire.QosZero:
-        return this.#live.deliver(readMessage(r));
+        return this.#live.deliver(readMessage(r), false);
       case Wire.Release: {
         const connection = r.varint();
         this.connections.get(connection)?.releaseQueued(r.varint());

@@ -47,6 +47,7 @@ export class Peers {
   readonly byName = new Map<string, Peer>();
   readonly #sendFrame: (peer: string, frame: Uint8Array) => void;
   readonly #schedule: () => void;
+  readonly #hlc: () => number;
   readonly #dirty = new Set<Peer>();
   #lastHeartbeatMs = 0;
 
@@ -54,7 +55,9 @@ export class Peers {
     self: string,
     sendFrame: (peer: string, frame: Uint8Array) => void,
     schedule: () => void,
+    hlc: () => number,
   ) {
+    this.#hlc = hlc;
     this.self = self;
     this.#sendFrame = sendFrame;
     this.#schedule = schedule;
@@ -69,6 +72,8 @@ export class Peers {
     const peer = this.byName.get(name);
     if (!peer?.up) return null;
     if (peer.out.length === 0) {
+      // Every frame carries the clock, so that what one node did before telling another is before.
+      peer.out.f64(this.#hlc());
       this.#dirty.add(peer);
       this.#schedule();
     }

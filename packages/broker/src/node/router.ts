@@ -46,7 +46,7 @@ export interface RouterHost {
   leaderHere(shard: number): ShardLeader | null;
   linked(node: string): boolean;
   to(node: string): Writer | null;
-  deliverLive(message: Message): void;
+  deliverLive(message: Message, rx2: Rx2Id | null): void;
 }
 
 /** Publishes that wait for the route lease. Bounded by what connections may have unacknowledged. */
@@ -78,17 +78,17 @@ export class Router {
 
   publishZero(message: Message): void {
     const matched = this.#host.routes.match(message.topic);
-    this.#zeroTo(matched.nodes, message);
-    this.#zeroTo(matched.zeroNodes, message);
+    this.#zeroTo(matched.nodes, message, null);
+    this.#zeroTo(matched.zeroNodes, message, null);
     if (!message.retain || this.#retainZero >= RETAIN_ZERO_MAX) return;
     this.#retainZero++;
     this.#retain(message, null, () => this.#retainZero--);
   }
 
-  #zeroTo(nodes: readonly string[], message: Message): void {
+  #zeroTo(nodes: readonly string[], message: Message, rx2: Rx2Id | null): void {
     for (const node of nodes) {
       if (node === this.#host.name) {
-        this.#host.deliverLive(message);
+        this.#host.deliverLive(message, rx2);
         continue;
       }
       const w = this.#host.to(node);
@@ -119,8 +119,8 @@ export class Router {
   #route(message: Message, rx2: Rx2Id | null, done: (status: number) => void): void {
     const matched = this.#host.routes.match(message.topic);
     if (message.qos === 0) {
-      this.received.once(rx2, () => this.#zeroTo(matched.nodes, message));
-      this.#zeroTo(matched.zeroNodes, message);
+      this.received.once(rx2, () => this.#zeroTo(matched.nodes, message, rx2));
+      this.#zeroTo(matched.zeroNodes, message, rx2);
       if (message.retain) this.#retain(message, rx2, () => done(0));
       else done(0);
       return;
@@ -145,7 +145,7 @@ export class Router {
 
   #toNode(node: string, message: Message, rx2: Rx2Id | null, done: () => void): void {
     if (node === this.#host.name) {
-      this.received.once(rx2, () => this.#host.deliverLive(message));
+      this.received.once(rx2, () => this.#host.deliverLive(message, rx2));
       return done();
     }
     let channel = this.#live.get(node);
@@ -321,8 +321,8 @@ export class Router {
   }
 
   onLivePublish(peer: Peer, r: Reader): void {
-    const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message) =>
-      this.#host.deliverLive(message),
+    const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message, rx2) =>
+      this.#host.deliverLive(message, rx2),
     );
     const w = this.#host.to(peer.name);
     if (!w) return;

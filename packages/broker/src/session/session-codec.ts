@@ -6,6 +6,7 @@ import { Session } from './session.ts';
 export function writeSession(w: Writer, s: Session): void {
   w.str(s.clientId);
   w.varint(s.birth);
+  w.f64(s.clearedBefore);
   w.varint(s.epoch);
   w.str(s.gateway);
   w.varint(s.gatewayEpoch);
@@ -39,6 +40,7 @@ export function writeSession(w: Writer, s: Session): void {
 
 export function readSession(r: Reader): Session {
   const s = new Session(r.str(), r.varint());
+  s.clearedBefore = r.f64();
   s.epoch = r.varint();
   s.gateway = r.str();
   s.gatewayEpoch = r.varint();

@@ -32,6 +32,8 @@ export class Session {
   readonly clientId: string;
   /** Index of the OPEN that began the session. */
   readonly birth: number;
+  /** Clock of the OPEN that began the session: nothing older is ever queued (`clearedBefore`). */
+  clearedBefore = 0;
   /** Index of the last OPEN. */
   epoch = 0;
   /** Node of the connection, '' when there is none. */

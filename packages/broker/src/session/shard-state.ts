@@ -62,12 +62,14 @@ export class ShardState implements ShardMachine {
   readonly #multi = new Map<number, number>();
   #freed: number[] = [];
   #index = 0;
+  #hlc = 0;
   #number = '';
 
   apply(entry: Entry, logged?: unknown): void {
     const { operation, origin } =
       (logged as Logged | undefined) ?? readOperation(new Reader(entry.operation));
     this.#index = entry.index;
+    this.#hlc = entry.hlc;
     this.#number = `${entry.number.counter}.${entry.number.leader}`;
     if (origin) this.#note(origin);
     if (!this.#run(operation, entry.index)) this.#freed.push(entry.index);
@@ -154,6 +156,7 @@ export class ShardState implements ShardMachine {
     const present = s !== undefined;
     if (!s) {
       s = new Session(op.clientId, index);
+      s.clearedBefore = this.#hlc;
       this.sessions.set(op.clientId, s);
     }
     this.dated.delete(s);

@@ -280,7 +280,7 @@ function nextVoters(f: Formation): Pick<View, 'voters' | 'oldVoters'> {
   const { base, intent } = f;
   if (base.oldVoters.length > 0) {
     // Unfinished change: only the leader that knows the joint view established may finish it.
-    return intent.settle ? { voters: base.voters, oldVoters: [] } : base;
+    return { voters: base.voters, oldVoters: intent.settle ? [] : base.oldVoters };
   }
   if (intent.voters && !sameSet(intent.voters, base.voters))
     return { voters: intent.voters, oldVoters: base.voters };
