@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
+import { Wire } from '../../src/node/wire.ts';
 import { read } from './files.ts';
 
-/** Names in the table that follows `heading` in docs/PROTOCOL.md, by the number in its first column. */
-function documented(heading: string): string[] {
+/** Names in the table below `heading` in docs/PROTOCOL.md, whose numbers count up from `first`. */
+function documented(heading: string, first = 0): string[] {
   const [, section = ''] = read('docs/PROTOCOL.md').split(new RegExp(`^## ${heading}$`, 'm'));
   const [body = ''] = section.split(/^## /m);
   const rows = [...body.matchAll(/^\| (\d+) \| ([\w-]+) \|/gm)];
   return rows.map(([, number, name = ''], index) => {
-    assert.equal(Number(number), index, `${heading}: row ${name}`);
+    assert.equal(Number(number), first + index, `${heading}: row ${name}`);
     return name;
   });
 }
@@ -27,5 +28,18 @@ describe('house style: PROTOCOL.md', () => {
   it('numbers the messages between copies as the codec does', () => {
     const source = inSource('packages/broker/src/shard/message.ts', 'TYPES');
     assert.deepEqual(documented('Between the copies of a shard'), source);
+  });
+
+  it('numbers the kinds of message in a frame as the node does', () => {
+    const kinds = Object.entries(Wire).sort(([, a], [, b]) => a - b);
+    assert.deepEqual(
+      documented('Frames between nodes', 1),
+      kinds.map(([name]) => name),
+    );
+  });
+
+  it('numbers operations as the codec does', () => {
+    const source = inSource('packages/broker/src/session/operation.ts', 'TYPES');
+    assert.deepEqual(documented('Operations'), source);
   });
 });
