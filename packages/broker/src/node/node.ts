@@ -65,6 +65,14 @@ const DEFAULT_REPLICATION: ReplicaLimits = { checkpointEvery: 1000, tailKeep: 10
 const OPEN_TIMEOUT_MS = 10_000;
 const LEASE_REFRESH_MS = 20;
 
+/** Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. */
+const EARLY_FRAMES_MAX = 4096;
+
+interface EarlyLink {
+  readonly bootEpoch: number;
+  readonly frames: Uint8Array[];
+}
+
 interface Settling {
   readonly items: AckItem[];
   readonly dones: ((ok: boolean) => void)[];
@@ -295,14 +303,19 @@ export class NodeCore implements Gateway, LeaderContext {
       }
       if ((m.state === 'left' || m.state === 'faulty') && !peer?.up) this.routes.clearNode(m.name);
     }
-    for (const [name, bootEpoch] of [...this.#earlyLinks]) this.onLinkUp(name, bootEpoch);
+    for (const [name, { bootEpoch, frames }] of [...this.#earlyLinks]) {
+      if (this.peers.get(name)?.member.bootEpoch !== bootEpoch) continue;
+      this.#earlyLinks.delete(name);
+      this.onLinkUp(name, bootEpoch);
+      for (const frame of frames) this.onFrame(name, frame);
+    }
     const counts = this.counters.members;
     counts.alive = counts.suspect = counts.faulty = 0;
     for (const m of members) if (m.state !== 'left') counts[m.state]++;
   }
 
-  /** Links whose process membership does not know yet, by name. */
-  readonly #earlyLinks = new Map<string, number>();
+  /** Links whose process membership does not know yet, with what came on them, by name. */
+  readonly #earlyLinks = new Map<string, EarlyLink>();
 
   /**
    * A link waits until membership tells of the same process: only then it is known which copies its
@@ -311,10 +324,9 @@ export class NodeCore implements Gateway, LeaderContext {
   onLinkUp(name: string, bootEpoch: number): void {
     const peer = this.peers.get(name);
     if (peer?.member.bootEpoch !== bootEpoch) {
-      this.#earlyLinks.set(name, bootEpoch);
+      this.#earlyLinks.set(name, { bootEpoch, frames: [] });
       return;
     }
-    this.#earlyLinks.delete(name);
     if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) this.router.onPeerGone(name);
     peer.up = true;
     peer.bootEpoch = bootEpoch;
@@ -377,6 +389,11 @@ export class NodeCore implements Gateway, LeaderContext {
   // ---- frames ----------------------------------------------------------------------------------
 
   onFrame(name: string, frame: Uint8Array): void {
+    const early = this.#earlyLinks.get(name);
+    if (early) {
+      if (early.frames.length < EARLY_FRAMES_MAX) early.frames.push(frame);
+      return;
+    }
     const peer = this.peers.get(name);
     if (!peer?.up) return;
     peer.heardMs = this.nowMs();

@@ -394,8 +394,9 @@ function establish(r: Copy, f: Formation): void {
     active: next.active.map(nameOf),
     voters: next.voters.map(nameOf),
   });
-  r.host.onEstablished(r.shard, f.again);
+  // The starting log is committed before the leader looks at it.
   r.advance();
+  r.host.onEstablished(r.shard, f.again);
   r.host.dirty(r.shard);
 }
 
