@@ -2,55 +2,42 @@
  * Questions of people about other nodes' shards: JSON, since they are rare.
  *
  * A question goes to one node and is answered from what it leads; one that gets no answer in time is
- * answered with null.
+ * answered with undefined.
  */
-import type { Reader } from '../bytes.ts';
-import { nameOf } from '../shard/view.ts';
+import { BytesError, type Reader } from '../bytes.ts';
+import { shardOf } from '../placement/hash.ts';
+import type { Session } from '../session/session.ts';
+import { type CopyId, nameOf } from '../shard/view.ts';
+import type { ShardLeader } from './leader.ts';
 import type { NodeCore } from './node.ts';
 import type { Peer } from './peers.ts';
+import type {
+  Answers,
+  CopyAnswer,
+  ExplainAnswer,
+  ListedSession,
+  Question,
+  RemovalAnswer,
+  SessionAnswer,
+  SessionsAnswer,
+  TotalsAnswer,
+} from './question.ts';
+import { copiesWanted, presentCopies } from './replication.ts';
 import { Wire } from './wire.ts';
 
-export type Question =
-  | { readonly type: 'sessions'; readonly after: string; readonly limit: number }
-  | { readonly type: 'session'; readonly clientId: string }
-  | { readonly type: 'kick'; readonly clientId: string }
-  | { readonly type: 'totals' };
-
-export interface SessionAnswer {
-  readonly clientId: string;
-  readonly shard: number;
-  readonly gateway: string | null;
-  readonly connection: number;
-  readonly version: number;
-  readonly queued: number;
-  readonly inflightQos1: number;
-  readonly inflightQos2: number;
-  readonly expirySeconds: number;
-  readonly remainingSeconds: number | null;
-  readonly subscriptions: readonly {
-    readonly filter: string;
-    readonly qos: 0 | 1 | 2;
-    readonly noLocal: boolean;
-    readonly retainAsPublished: boolean;
-    readonly identifier: number;
-  }[];
-  readonly copies: readonly {
-    readonly node: string;
-    readonly active: boolean;
-    readonly behind: number;
-  }[];
-}
-
-export interface TotalsAnswer {
-  readonly sessions: number;
-  readonly persistent: number;
-  readonly connected: number;
-  readonly queued: number;
-  readonly retained: number;
+/** What the process around the core answers. */
+export interface AskedProcess {
+  bytesHeld(done: (bytes: number) => void): void;
+  leave(done: (answer: RemovalAnswer | 'last') => void): void;
+  removal(): RemovalAnswer | null;
 }
 
 const TIMEOUT_MS = 3000;
+/** Questions that wait for an answer; beyond, they are answered with undefined at once. */
 const ASKED_MAX = 10_000;
+/** Sessions in one answer, and characters of Client Identifiers or Topic Filters. */
+const SESSIONS_MAX = 1000;
+const CHARACTERS_MAX = 4 * 1024 * 1024;
 
 interface Asked {
   readonly deadlineMs: number;
@@ -59,6 +46,8 @@ interface Asked {
 
 export class Asking {
   readonly #node: NodeCore;
+  /** Set by the process once it can answer. */
+  process: AskedProcess | null = null;
   #next = 1;
   readonly #asked = new Map<number, Asked>();
 
@@ -66,13 +55,18 @@ export class Asking {
     this.#node = node;
   }
 
-  /** @param done with the answer, or null when there was none in time */
-  ask(name: string, question: Question, done: (answer: unknown) => void): void {
-    if (name === this.#node.name) return done(this.answer(question));
+  /** @param done with the answer, or undefined when there was none in time */
+  ask<T extends Question['type']>(
+    name: string,
+    question: Question & { readonly type: T },
+    done: (answer: Answers[T] | undefined) => void,
+  ): void {
+    const answered = done as (answer: unknown) => void;
+    if (name === this.#node.name) return this.#answer(question, answered);
     const w = this.#node.peers.to(name);
-    if (!w || this.#asked.size >= ASKED_MAX) return done(null);
+    if (!w || this.#asked.size >= ASKED_MAX) return done(undefined);
     const id = this.#next++;
-    this.#asked.set(id, { deadlineMs: this.#node.nowMs() + TIMEOUT_MS, done });
+    this.#asked.set(id, { deadlineMs: this.#node.nowMs() + TIMEOUT_MS, done: answered });
     w.u8(Wire.Ask);
     w.varint(id);
     w.str(JSON.stringify(question));
@@ -80,12 +74,15 @@ export class Asking {
 
   onAsk(peer: Peer, r: Reader): void {
     const id = r.varint();
-    const answer = this.answer(JSON.parse(r.str()) as Question);
-    const w = this.#node.peers.to(peer.name);
-    if (!w) return;
-    w.u8(Wire.Answer);
-    w.varint(id);
-    w.str(JSON.stringify(answer));
+    const { bootEpoch } = peer;
+    this.#answer(parse(r.str()) as Question, (answer) => {
+      if (answer === undefined || peer.bootEpoch !== bootEpoch) return;
+      const w = this.#node.peers.to(peer.name);
+      if (!w) return;
+      w.u8(Wire.Answer);
+      w.varint(id);
+      w.str(JSON.stringify(answer));
+    });
   }
 
   onAnswer(r: Reader): void {
@@ -94,113 +91,220 @@ export class Asking {
     const asked = this.#asked.get(id);
     if (!asked) return;
     this.#asked.delete(id);
-    asked.done(JSON.parse(text));
+    asked.done(parse(text));
   }
 
   tick(nowMs: number): void {
     for (const [id, asked] of this.#asked) {
       if (nowMs < asked.deadlineMs) continue;
       this.#asked.delete(id);
-      asked.done(null);
+      asked.done(undefined);
     }
   }
 
-  answer(question: Question): unknown {
-    switch (question.type) {
+  /** Also of a newer version's question, which is not answered. */
+  #answer(q: Question, done: (answer: unknown) => void): void {
+    switch (q.type) {
       case 'sessions':
-        return this.#sessions(question.after, question.limit);
+        return done(this.#sessions(q.after, q.limit));
       case 'session':
-        return this.#session(question.clientId);
+        return done(this.#session(q.clientId));
+      case 'explain':
+        return done(this.#explain(q.clientId));
       case 'kick':
-        return this.#kick(question.clientId);
+        return done(this.#kick(q.clientId));
       case 'totals':
-        return this.#totals();
+        return done(this.totals());
+      case 'remote':
+        return done(this.#node.connections.get(q.connection)?.socket.remote ?? '');
+      default:
+        return this.#answerOfProcess(q, done);
     }
   }
 
-  *#led() {
+  #answerOfProcess(q: Question, done: (answer: unknown) => void): void {
+    const { process } = this;
+    if (!process) return done(undefined);
+    if (q.type === 'bytes') process.bytesHeld(done);
+    else if (q.type === 'leave') process.leave(done);
+    else if (q.type === 'removal') done(process.removal());
+    else done(undefined);
+  }
+
+  *#led(): Generator<ShardLeader> {
     for (const copy of this.#node.shards.led) {
       const leader = this.#node.shards.leaders[copy.shard]!;
       if (leader.serving) yield leader;
     }
   }
 
-  #sessions(after: string, limit: number): SessionAnswer[] {
-    const names: string[] = [];
+  *#sessionsAfter(after: string): Generator<[string, ShardLeader]> {
     for (const leader of this.#led())
-      for (const s of leader.state.sessions.values())
-        if (s.clientId > after) names.push(s.clientId);
-    names.sort();
-    return names.slice(0, limit).map((clientId) => this.#session(clientId)!);
+      for (const clientId of leader.state.sessions.keys())
+        if (clientId > after) yield [clientId, leader];
   }
 
-  #session(clientId: string): SessionAnswer | null {
+  #sessions(after: string, limit: number): SessionsAnswer {
+    const count = Math.min(limit, SESSIONS_MAX);
+    const found = firstByName(this.#sessionsAfter(after), count + 1);
+    const sessions: ListedSession[] = [];
+    let characters = 0;
+    for (const [clientId, leader] of found.slice(0, count)) {
+      characters += clientId.length;
+      if (sessions.length > 0 && characters > CHARACTERS_MAX) break;
+      const s = leader.state.sessions.get(clientId)!;
+      sessions.push({
+        clientId,
+        shard: leader.shard,
+        gateway: s.connected ? s.gateway : null,
+        queued: s.pending,
+        inflight: inFlight(leader, s),
+        subscriptions: s.subscriptions?.size ?? 0,
+      });
+    }
+    return { sessions, complete: sessions.length === found.length };
+  }
+
+  /** The leader of the Client Identifier's shard if it is here, and the session if there is one. */
+  #find(clientId: string): { leader: ShardLeader; session: Session | null } | null {
+    const { shardCount, shards } = this.#node;
+    if (shardCount === 0) return null;
+    const leader = shards.leaders[shardOf(clientId, shardCount)];
+    if (!leader?.serving) return null;
+    return { leader, session: leader.state.sessions.get(clientId) ?? null };
+  }
+
+  #session(clientId: string): SessionAnswer | 'elsewhere' | null {
     const found = this.#find(clientId);
-    if (!found) return null;
+    if (!found) return 'elsewhere';
     const { leader, session: s } = found;
+    if (!s) return null;
     const { replica, state } = leader;
-    const sent = Math.max(0, leader.delivering.sentUpto(s) - s.front);
     const released = s.rel?.size ?? 0;
-    const inFlight = Math.min(sent, s.pending);
+    let characters = 0;
     return {
-      clientId,
       shard: leader.shard,
       gateway: s.connected ? s.gateway : null,
       connection: s.connection,
       version: s.version,
       queued: s.pending,
-      inflightQos1: Math.max(0, inFlight - released),
+      inflightQos1: Math.max(0, inFlight(leader, s) - released),
       inflightQos2: released,
       expirySeconds: s.expirySeconds,
       remainingSeconds:
         s.expiresAtMs > 0 ? Math.max(0, Math.round((s.expiresAtMs - state.clockMs) / 1000)) : null,
-      subscriptions: [...(s.subscriptions?.values() ?? [])].map((sub) => ({
-        filter: sub.filter,
-        qos: sub.qos,
-        noLocal: sub.noLocal,
-        retainAsPublished: sub.retainAsPublished,
-        identifier: sub.identifier,
-      })),
-      copies: replica.view.active.map((id) => ({
-        node: nameOf(id),
-        active: true,
-        behind: id === replica.self ? 0 : replica.log.end - (replica.match.get(id) ?? 0),
-      })),
+      subscriptions: [...(s.subscriptions?.values() ?? [])]
+        .filter(({ filter }) => {
+          characters += filter.length;
+          return characters <= CHARACTERS_MAX;
+        })
+        .map(({ filter, qos, noLocal, retainAsPublished, identifier }) => ({
+          filter,
+          qos,
+          noLocal,
+          retainAsPublished,
+          identifier,
+        })),
+      owners: leaderFirst(replica.view.active, replica.self).map(nameOf),
     };
   }
 
-  #find(clientId: string) {
-    for (const leader of this.#led()) {
-      const session = leader.state.sessions.get(clientId);
-      if (session) return { leader, session };
-    }
-    return null;
-  }
-
-  #kick(clientId: string): { kicked: boolean } | null {
+  #explain(clientId: string): ExplainAnswer | 'elsewhere' {
     const found = this.#find(clientId);
-    if (!found) return null;
-    const { session: s } = found;
-    if (!s.connected) return { kicked: false };
-    this.#node.kick(s.gateway, s.connection, 0x98);
-    return { kicked: true };
+    if (!found) return 'elsewhere';
+    const { leader, session } = found;
+    const { view, log, match, self, syncs } = leader.replica;
+    const { end } = log;
+    const copies: CopyAnswer[] = [];
+    const add = (id: CopyId, role: CopyAnswer['role'], endIndex: number | null) =>
+      copies.push({
+        node: nameOf(id),
+        role,
+        endIndex,
+        behind: endIndex === null ? null : Math.max(0, end - endIndex),
+      });
+    for (const id of leaderFirst(view.active, self)) {
+      if (id === self) add(id, 'leader', end);
+      else add(id, 'active', match.get(id) ?? null);
+    }
+    for (const [id, sync] of syncs)
+      if (!view.active.includes(id))
+        add(id, 'learner', sync.phase === 'stream' ? sync.acked : null);
+    for (const id of view.voters)
+      if (!view.active.includes(id) && !syncs.has(id)) add(id, 'voter', null);
+    return { exists: session !== null, gateway: session?.connected ? session.gateway : null, copies };
   }
 
-  #totals(): TotalsAnswer {
+  #kick(clientId: string): Answers['kick'] {
+    const found = this.#find(clientId);
+    if (!found) return 'elsewhere';
+    const { session: s } = found;
+    if (!s) return null;
+    if (!s.connected) return 'not-connected';
+    this.#node.kick(s.gateway, s.connection, 0x98);
+    return 'kicked';
+  }
+
+  /** Over the shards led here; looks at every session. */
+  totals(): TotalsAnswer {
+    const { membership, options } = this.#node;
+    const wanted = copiesWanted(membership, options.replicas);
     let sessions = 0;
     let persistent = 0;
     let connected = 0;
     let queued = 0;
     let retained = 0;
-    for (const { state } of this.#led()) {
+    let atRisk = 0;
+    for (const { state, replica } of this.#led()) {
+      const alone = wanted > 1 && presentCopies(membership, replica.view.active).length <= 1;
       sessions += state.sessions.size;
       retained += state.retained.size;
       for (const s of state.sessions.values()) {
-        if (s.persistent) persistent++;
+        if (s.persistent) {
+          persistent++;
+          if (alone) atRisk++;
+        }
         if (s.connected) connected++;
         queued += s.pending;
       }
     }
-    return { sessions, persistent, connected, queued, retained };
+    return { sessions, persistent, connected, queued, retained, atRisk };
   }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new BytesError('not JSON');
+  }
+}
+
+/** Messages sent to the connection and not settled. */
+function inFlight(leader: ShardLeader, s: Session): number {
+  const sent = Math.max(0, leader.delivering.sentUpto(s) - s.front);
+  return Math.min(sent, s.pending);
+}
+
+function leaderFirst(active: readonly CopyId[], leader: CopyId): CopyId[] {
+  return [leader, ...active.filter((id) => id !== leader)];
+}
+
+/** The `count` first by code units, in order, without sorting all. */
+function firstByName<T>(entries: Iterable<[string, T]>, count: number): [string, T][] {
+  const first: [string, T][] = [];
+  const shrink = () => {
+    first.sort(([a], [b]) => (a < b ? -1 : 1));
+    first.length = Math.min(first.length, count);
+  };
+  let last: string | null = null;
+  for (const entry of entries) {
+    if (last !== null && entry[0] >= last) continue;
+    first.push(entry);
+    if (first.length < 2 * count) continue;
+    shrink();
+    last = first[count - 1]![0];
+  }
+  shrink();
+  return first;
 }

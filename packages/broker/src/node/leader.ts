@@ -271,9 +271,12 @@ export class ShardLeader implements StateObserver {
           s?.gateway === q.gateway &&
           s.gatewayEpoch === q.gatewayEpoch &&
           s.connection === q.connection;
-        this.afterCommit(() =>
-          respond(same ? { status: Status.Ok, opened: opened(s) } : reply(Status.NoSession)),
-        );
+        this.afterCommit(() => {
+          if (!same || !s) return respond(reply(Status.NoSession));
+          respond({ status: Status.Ok, opened: opened(s) });
+          // What was sent before the gateway knew of the session is lost there.
+          this.delivering.attach(s);
+        });
         return;
       }
       case 'attach':

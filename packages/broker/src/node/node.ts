@@ -229,8 +229,8 @@ export class NodeCore implements Gateway, LeaderContext {
       this.#loaded = true;
       if (!found) return done();
       this.shards.found();
-      saveIdentity(this.env.store, this.identity, done);
-      this.env.scheduleFlush();
+      // Only when every view is on disk does the folder say that it is of a cluster.
+      this.batch.onDurable(() => saveIdentity(this.env.store, this.identity, done));
     });
   }
 
@@ -377,7 +377,7 @@ export class NodeCore implements Gateway, LeaderContext {
 
   /** After a new link or leader: is the session still this connection's? */
   #reattach(c: Connection, leader: string): void {
-    if (!c.isOpen || !c.persistent) return;
+    if (!c.isOpen) return;
     const shard = shardOf(c.clientId, this.#shardCount);
     if (leader !== '' && this.views.leader(shard) !== leader) return;
     const { clientId, epoch } = c;
@@ -528,7 +528,7 @@ export class NodeCore implements Gateway, LeaderContext {
   #onNewLeader(shard: number): void {
     this.router.onLeader(shard);
     for (const c of this.connections.values())
-      if (c.persistent && shardOf(c.clientId, this.#shardCount) === shard) this.#reattach(c, '');
+      if (c.isOpen && shardOf(c.clientId, this.#shardCount) === shard) this.#reattach(c, '');
   }
 
   /** Barriers to acknowledge once the routes that we lack are here. */
