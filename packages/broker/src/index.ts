@@ -31,4 +31,5 @@ export {
   isBrokerErrorCode,
   toBrokerError,
 } from './errors.ts';
+export { type NodeHooks, type ReadyReport, type RunningNode, startNode } from './main.ts';
 export type * from './ports.ts';

@@ -37,6 +37,8 @@ export interface ReadyReport {
 export interface NodeHooks {
   /** An error after which the process must end. */
   onFatal(error: BrokerError): void;
+  /** The node was removed from its cluster and has closed: the process may end, with success. */
+  onLeft?(): void;
 }
 
 export interface RunningNode {
@@ -326,10 +328,14 @@ class NodeProcess implements RunningNode {
     });
   }
 
-  /** Nothing needs this node any more: it leaves membership and ends. */
+  /** No view needs this node any more: its clients go elsewhere, it leaves membership and ends. */
   async #leave(): Promise<void> {
+    const core = this.#core!;
+    core.disconnectAll(ReasonCode.ServerMoved);
+    await this.#until(() => core.unanswered === 0);
     await this.#agent?.leave();
-    this.#hooks.onFatal(new BrokerError('BROKER_ERR_NODE_REMOVED', this.#config.node.name));
+    await this.close();
+    this.#hooks.onLeft?.();
   }
 
   stop(): Promise<void> {

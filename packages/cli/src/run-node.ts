@@ -18,11 +18,11 @@ export interface ReadyReport {
 /** The broker's `startNode`, as far as this file uses it; a test gives another. */
 export type StartNode = (
   config: Config,
-  hooks: { readonly onFatal: (error: BrokerError) => void },
+  hooks: { readonly onFatal: (error: BrokerError) => void; readonly onLeft: () => void },
 ) => Promise<{ readonly ready: Promise<ReadyReport>; stop(): Promise<void> }>;
 
 /**
- * Runs a node until it is told to stop or fails.
+ * Runs a node until it is told to stop, is removed from its cluster, or fails.
  *
  * The first SIGTERM or SIGINT stops it in order, also while it starts; a second one ends the process
  * on the spot.
@@ -53,7 +53,10 @@ export async function runNode(config: Config, startNode: StartNode): Promise<num
   process.on('unhandledRejection', fail);
 
   const serve = async () => {
-    const node = await startNode(config, { onFatal: (error) => void fail(error) });
+    const node = await startNode(config, {
+      onFatal: (error) => void fail(error),
+      onLeft: () => end(0),
+    });
     stopAsked.then(() => node.stop()).then(() => end(0), fail);
     const ready = await node.ready;
     if (!stopRequested) process.stdout.write(`ready ${JSON.stringify(ready)}\n`);

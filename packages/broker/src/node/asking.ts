@@ -232,7 +232,11 @@ export class Asking {
         add(id, 'learner', sync.phase === 'stream' ? sync.acked : null);
     for (const id of view.voters)
       if (!view.active.includes(id) && !syncs.has(id)) add(id, 'voter', null);
-    return { exists: session !== null, gateway: session?.connected ? session.gateway : null, copies };
+    return {
+      exists: session !== null,
+      gateway: session?.connected ? session.gateway : null,
+      copies,
+    };
   }
 
   #kick(clientId: string): Answers['kick'] {

@@ -14,6 +14,7 @@ const startNode: StartNode = async (_config, hooks) => {
   if (behaviour === 'fatal') {
     setImmediate(() => hooks.onFatal(new BrokerError('BROKER_ERR_DISK_FAILED', 'EIO')));
   }
+  if (behaviour === 'removed') setImmediate(() => hooks.onLeft());
   if (behaviour === 'throws') setImmediate(() => Promise.reject(new TypeError('a bug')));
   process.stderr.write('started\n');
   return {

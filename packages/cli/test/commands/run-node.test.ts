@@ -87,6 +87,11 @@ describe('shoal start, the process', function () {
     assert.match(child.text, /\[BROKER_ERR_DISK_FAILED\]/);
   });
 
+  it('exits 0 once the node was removed from its cluster', async () => {
+    const child = new Child('removed');
+    assert.equal(await child.closed, 0);
+  });
+
   it('exits 80 at a bug, with its stack', async () => {
     const child = new Child('throws');
     assert.equal(await child.closed, 80);

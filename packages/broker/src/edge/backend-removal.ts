@@ -1,0 +1,293 @@
+/**
+ * Removal of nodes: the one that goes drains itself, the others look on.
+ *
+ * ```
+ *   serving ──leave──▶ leaving: placement takes its shards away ──no view needs it──▶ left, ended
+ * ```
+ *
+ * That it leaves is part of what a member says of itself, so no node has to remember it; a node that
+ * is started again meanwhile is an ordinary member again.
+ */
+
+import { BrokerError } from '../errors.ts';
+import type { NodeCore } from '../node/node.ts';
+import type { RemovalAnswer } from '../node/question.ts';
+import { copiesWanted, isUsable } from '../node/replication.ts';
+import type { MemberInfo } from '../ports.ts';
+import { nameOf } from '../shard/view.ts';
+import type { RemovalPlan, RemovalProgress } from './admin-backend.ts';
+import { ask, isReachable } from './backend-ask.ts';
+import { underReplicated } from './backend-status.ts';
+
+export interface RemovalHooks {
+  /** From now on this member says that it leaves. */
+  setLeaving(): void;
+  /** Nothing needs this node any more: it leaves membership and its process ends. */
+  leave(): Promise<void>;
+  bytesHeld(): Promise<number>;
+}
+
+/** A removal as this node knows it. */
+interface Removal {
+  readonly bootEpoch: number;
+  readonly startedMs: number;
+  readonly shardsTotal: number;
+  readonly bytesTotal: number;
+}
+
+const WATCH_MS = 200;
+/** No view may need the node for this many looks in a row: a view that drops a voter is followed by one that forgets it. */
+const CLEAR_LOOKS = 5;
+
+/** For the estimate of a plan: what one learner takes in, and the hand-overs that a leader starts. */
+const TRANSFER_BYTES_PER_SECOND = 20 * 1024 * 1024;
+const HANDOVERS_PER_SECOND = 200;
+const SETTLING_MS = 3000;
+
+export class Removals {
+  readonly #core: NodeCore;
+  readonly #hooks: RemovalHooks;
+  /** By name; at most one per member. */
+  readonly #followed = new Map<string, Removal>();
+  #own: Promise<Removal> | null = null;
+  #ownStarted: Removal | null = null;
+  #watch: NodeJS.Timeout | undefined;
+  #clearLooks = 0;
+
+  constructor(core: NodeCore, hooks: RemovalHooks) {
+    this.#core = core;
+    this.#hooks = hooks;
+  }
+
+  close(): void {
+    clearInterval(this.#watch);
+  }
+
+  /** @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_UNREACHABLE */
+  async plan(name: string): Promise<RemovalPlan> {
+    const member = this.#removable(name);
+    const replicas = this.#core.options.replicas;
+    const { after, breaks, refusal } = this.#judge(member);
+    const { held, led, moving } = this.#shards(name, after);
+    const bytes = isDead(member) ? 0 : await ask(this.#core, name, { type: 'bytes' });
+    if (bytes === undefined) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', name);
+    const toCopy = held === 0 ? 0 : Math.round((bytes * moving) / held);
+    return {
+      node: name,
+      shardsHeld: held,
+      shardsLed: led,
+      bytes: toCopy,
+      durationMs: Math.round(
+        SETTLING_MS +
+          (toCopy / TRANSFER_BYTES_PER_SECOND) * 1000 +
+          (led / HANDOVERS_PER_SECOND) * 1000,
+      ),
+      replicas,
+      replicasAfter: after,
+      breaksReplicas: breaks,
+      refusal,
+    };
+  }
+
+  /**
+   * Tells the node to drain; again, answers where it stands.
+   *
+   * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_WOULD_BREAK_REPLICAS,
+   *   BROKER_ERR_NODE_UNREACHABLE; nothing has changed
+   */
+  async remove(name: string, { force }: { readonly force: boolean }): Promise<RemovalProgress> {
+    const under = await this.#underWay(name);
+    if (under) return this.#progress(name, under);
+    const member = this.#removable(name);
+    if (isDead(member)) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', deadNode(name));
+    const { refusal } = this.#judge(member);
+    if (refusal !== '' && !force)
+      throw new BrokerError('BROKER_ERR_NODE_WOULD_BREAK_REPLICAS', refusal);
+    const answer = await ask(this.#core, name, { type: 'leave' });
+    if (answer === undefined) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', name);
+    if (answer === 'last') throw new BrokerError('BROKER_ERR_NODE_LAST', name);
+    return this.#progress(name, this.#follow(member, answer));
+  }
+
+  /**
+   * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_REMOVAL_UNKNOWN, BROKER_ERR_NODE_UNREACHABLE when it
+   *   died before it was drained
+   */
+  async progress(name: string): Promise<RemovalProgress> {
+    const removal = await this.#underWay(name);
+    if (removal) return this.#progress(name, removal);
+    if (!this.#core.membership.get(name)) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
+    throw new BrokerError('BROKER_ERR_REMOVAL_UNKNOWN', name);
+  }
+
+  // ---- the node that goes ----------------------------------------------------------------------
+
+  /** The drain of this very node, begun now if it was not before. */
+  leave(done: (answer: RemovalAnswer | 'last') => void): void {
+    if (!this.#own && !this.#othersRemain(this.#core.name)) return done('last');
+    this.#own ??= this.#begin();
+    this.#own.then((removal) => done(this.#answer(removal)));
+  }
+
+  /** Where the drain of this very node stands. */
+  own(): RemovalAnswer | null {
+    return this.#ownStarted && this.#answer(this.#ownStarted);
+  }
+
+  async #begin(): Promise<Removal> {
+    const core = this.#core;
+    const removal: Removal = {
+      bootEpoch: core.bootEpoch,
+      startedMs: core.nowMs(),
+      shardsTotal: this.#needing(core.name),
+      bytesTotal: await this.#hooks.bytesHeld(),
+    };
+    this.#ownStarted = removal;
+    core.log('info', 'leaving the cluster', { shards: removal.shardsTotal });
+    this.#hooks.setLeaving();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    return removal;
+  }
+
+  #answer({ shardsTotal, bytesTotal, startedMs }: Removal): RemovalAnswer {
+    return { shardsTotal, bytesTotal, elapsedMs: this.#core.nowMs() - startedMs };
+  }
+
+  #look(): void {
+    this.#clearLooks = this.#drained() ? this.#clearLooks + 1 : 0;
+    if (this.#clearLooks < CLEAR_LOOKS) return;
+    clearInterval(this.#watch);
+    this.#core.log('info', 'drained');
+    this.#hooks.leave().catch((error: unknown) => {
+      this.#core.log('error', 'leaving failed', { error: String(error) });
+    });
+  }
+
+  /** Every shard is known to be led elsewhere, by a view that does not name this node. */
+  #drained(): boolean {
+    const { name, views, shardCount, shards } = this.#core;
+    for (let shard = 0; shard < shardCount; shard++) {
+      const leader = views.leader(shard);
+      if (leader === '' || leader === name || !isReachable(this.#core, leader)) return false;
+    }
+    return shards.led.size === 0 && this.#needing(name) === 0;
+  }
+
+  // ---- the others ------------------------------------------------------------------------------
+
+  /** The removal of a member if there is one under way or done. */
+  async #underWay(name: string): Promise<Removal | null> {
+    const member = this.#core.membership.get(name);
+    const known = this.#followed.get(name);
+    if (known && (!member || known.bootEpoch === member.bootEpoch)) return known;
+    // Started again, which ends a removal.
+    this.#followed.delete(name);
+    if (!member?.meta.leaving || member.state === 'left') return null;
+    const answer = await ask(this.#core, name, { type: 'removal' });
+    if (answer) return this.#follow(member, answer);
+    if (answer === null) return null;
+    return this.#follow(member, { shardsTotal: this.#needing(name), bytesTotal: 0, elapsedMs: 0 });
+  }
+
+  #follow(member: MemberInfo, { shardsTotal, bytesTotal, elapsedMs }: RemovalAnswer): Removal {
+    const { bootEpoch } = member;
+    const startedMs = this.#core.nowMs() - elapsedMs;
+    const removal = { bootEpoch, startedMs, shardsTotal, bytesTotal };
+    this.#followed.set(member.name, removal);
+    return removal;
+  }
+
+  #progress(node: string, removal: Removal): RemovalProgress {
+    const member = this.#core.membership.get(node);
+    const { shardsTotal, bytesTotal, startedMs } = removal;
+    const left = this.#needing(node);
+    const dead = member?.state === 'faulty';
+    if (dead && left > 0)
+      throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', `${deadNode(node)} It was draining.`);
+    const gone = !member || member.state === 'left' || dead;
+    const shardsDone = gone ? shardsTotal : Math.max(0, shardsTotal - left);
+    const share = shardsTotal === 0 ? 1 : shardsDone / shardsTotal;
+    const elapsedMs = Math.round(this.#core.nowMs() - startedMs);
+    return {
+      node,
+      state: gone ? 'gone' : 'draining',
+      shardsTotal,
+      shardsDone,
+      bytesTotal,
+      bytesDone: Math.floor(bytesTotal * share),
+      elapsedMs,
+      remainingMs: gone ? 0 : share === 0 ? null : Math.round((elapsedMs * (1 - share)) / share),
+    };
+  }
+
+  /** Shards whose view names the member, as one that holds or as one that votes. */
+  #needing(name: string): number {
+    let count = 0;
+    for (const { active, voters } of this.#core.views)
+      if ([...active, ...voters].some((id) => nameOf(id) === name)) count++;
+    return count;
+  }
+
+  /** What the member holds, leads, and what of it must be copied for `wanted` copies without it. */
+  #shards(name: string, wanted: number): { held: number; led: number; moving: number } {
+    let held = 0;
+    let led = 0;
+    let moving = 0;
+    for (const { active, number } of this.#core.views) {
+      if (nameOf(number.leader) === name) led++;
+      if (!active.some((id) => nameOf(id) === name)) continue;
+      held++;
+      if (active.length - 1 < wanted) moving++;
+    }
+    return { held, led, moving };
+  }
+
+  /** @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST */
+  #removable(name: string): MemberInfo {
+    const member = this.#core.membership.get(name);
+    if (!member) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
+    if (member.state === 'left')
+      throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', `${name} has left`);
+    if (!this.#othersRemain(name)) throw new BrokerError('BROKER_ERR_NODE_LAST', name);
+    return member;
+  }
+
+  #othersRemain(name: string): boolean {
+    for (const m of this.#core.membership.members) if (m.name !== name && isUsable(m)) return true;
+    return false;
+  }
+
+  /** Copies possible without the member, and why to refuse. */
+  #judge(member: MemberInfo): { after: number; breaks: boolean; refusal: string } {
+    const { membership, options } = this.#core;
+    const hosts = new Set<string>();
+    for (const m of membership.members)
+      if (m.name !== member.name && isUsable(m)) hosts.add(m.meta.host);
+    const after = Math.min(options.replicas, hosts.size);
+    const wanted = copiesWanted(membership, options.replicas);
+    const breaks = after < wanted;
+    if (isDead(member)) return { after, breaks, refusal: deadNode(member.name) };
+    const lacking = underReplicated(this.#core).length;
+    if (breaks)
+      return {
+        after,
+        breaks,
+        refusal: `${count(hosts.size, 'host')} would remain for ${wanted} copies`,
+      };
+    if (lacking === 0) return { after, breaks, refusal: '' };
+    const refusal = `${count(lacking, 'shard')} already ${lacking === 1 ? 'has' : 'have'} fewer copies than wanted; wait until \`shoal cluster status\` shows none`;
+    return { after, breaks, refusal };
+  }
+}
+
+function isDead({ state }: MemberInfo): boolean {
+  return state === 'faulty';
+}
+
+function deadNode(name: string): string {
+  return `${name} is dead and cannot be drained. The others make its copies anew by themselves, give its votes away after 10 minutes and forget it after 24 hours.`;
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,259 @@
+/**
+ * The {@link AdminBackend} of a running node: what its core and the other nodes know, for people.
+ *
+ * Reads the core between its turns and changes nothing in it but by the ways that clients use.
+ */
+
+import { lookup } from 'node:dns/promises';
+import type { Dirent } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SwimError } from '@shoal/swim';
+import { formatAddress, parseAddress } from '../address.ts';
+import type { Counters } from '../counters.ts';
+import { BrokerError, type BrokerErrorCode } from '../errors.ts';
+import type { NodeCore } from '../node/node.ts';
+import { nameOf } from '../shard/view.ts';
+import type {
+  AddedNode,
+  AdminBackend,
+  ClusterStatus,
+  HealthReport,
+  ReadinessReason,
+  ReadinessReport,
+  RemovalPlan,
+  RemovalProgress,
+  SessionDetail,
+  SessionExplanation,
+  SessionPage,
+} from './admin-backend.ts';
+import { explainSession } from './backend-explain.ts';
+import { Removals } from './backend-removal.ts';
+import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
+import { clusterStatus, underReplicated } from './backend-status.ts';
+
+/** What the backend needs of the process around the core. */
+export interface BackendHooks {
+  readonly dataDir: string;
+  /** Exchanges membership with the node at a cluster address. @throws SwimError */
+  join(address: string): Promise<void>;
+  /** From now on this member says that it leaves. */
+  setLeaving(): void;
+  /** Nothing needs this node any more: it leaves membership and its process ends. */
+  leave(): Promise<void>;
+}
+
+/** How long a node that was reached may take to show up in membership. */
+const ADD_TIMEOUT_MS = 3000;
+const ADD_POLL_MS = 50;
+
+export class Backend implements AdminBackend {
+  readonly #core: NodeCore;
+  readonly #hooks: BackendHooks;
+  readonly #removals: Removals;
+
+  constructor(core: NodeCore, hooks: BackendHooks) {
+    this.#core = core;
+    this.#hooks = hooks;
+    const bytesHeld = () => folderBytes(hooks.dataDir);
+    this.#removals = new Removals(core, {
+      setLeaving: () => hooks.setLeaving(),
+      leave: () => hooks.leave(),
+      bytesHeld,
+    });
+    core.asking.process = {
+      bytesHeld: (done) => void bytesHeld().then(done),
+      leave: (done) => this.#removals.leave(done),
+      removal: () => this.#removals.own(),
+    };
+  }
+
+  /** Ends what is under way; answers nothing to other nodes any more. */
+  close(): void {
+    this.#core.asking.process = null;
+    this.#removals.close();
+  }
+
+  health(): HealthReport {
+    const { name, bootedMs } = this.#core;
+    const uptimeMs = Math.round(this.#core.nowMs() - bootedMs);
+    return { node: name, pid: process.pid, version: VERSION, uptimeMs };
+  }
+
+  readiness(): ReadinessReport {
+    const core = this.#core;
+    const reasons: ReadinessReason[] = [];
+    const say = (reason: ReadinessReason['reason'], message: string) =>
+      reasons.push({ reason, message });
+    const self = core.membership.get(core.name);
+    const listens = (self?.meta.mqtt ?? '') !== '';
+    const leaving = self?.meta.leaving ?? false;
+    if (core.shardCount === 0) say('not-joined', 'No member of a cluster has answered yet.');
+    else if (!core.ready || !listens) say('loading', this.#loading());
+    if (leaving) say('leaving', 'The node is being removed: new clients should go elsewhere.');
+    const lacking = core.shardCount === 0 ? 0 : underReplicated(core).length;
+    if (lacking > 0)
+      say('under-replicated', `${lacking} of ${core.shardCount} shards lack copies.`);
+    const { atRisk } = core.asking.totals();
+    if (atRisk > 0)
+      say('sessions-at-risk', `${atRisk} persistent sessions led here have one copy left.`);
+    return { ready: core.ready && listens && !leaving, reasons };
+  }
+
+  #loading(): string {
+    const { views, shardCount } = this.#core;
+    let known = 0;
+    for (const _view of views) known++;
+    if (known < shardCount) return `The leaders of ${known} of ${shardCount} shards are known.`;
+    return 'The leaders are known, and not all of them have told their routes.';
+  }
+
+  /** Counters, with gauges as of now. */
+  counters(): Counters {
+    const core = this.#core;
+    const { counters } = core;
+    const totals = core.asking.totals();
+    counters.sessions = totals.sessions;
+    counters.sessionsPersistent = totals.persistent;
+    counters.queuedMessages = totals.queued;
+    counters.retained = totals.retained;
+    counters.sessionsAtRisk = totals.atRisk;
+    counters.routes = core.routes.size;
+    counters.shardsLed = core.shards.led.size;
+    let held = 0;
+    for (const { active } of core.views) if (active.some((id) => nameOf(id) === core.name)) held++;
+    counters.shardsHeld = held;
+    counters.underReplicated =
+      core.shardCount === 0
+        ? 0
+        : underReplicated(core).filter(({ leader }) => leader === core.name).length;
+    counters.ready = core.ready ? 1 : 0;
+    return counters;
+  }
+
+  clusterStatus(): Promise<ClusterStatus> {
+    return clusterStatus(this.#core);
+  }
+
+  async addNode(address: string): Promise<AddedNode> {
+    const before = new Set(this.#names());
+    try {
+      await this.#hooks.join(address);
+    } catch (error) {
+      throw joinError(error, address);
+    }
+    const numeric = await resolveAddress(address);
+    const deadlineMs = performance.now() + ADD_TIMEOUT_MS;
+    for (;;) {
+      const alive = [...this.#core.membership.members].filter(({ state }) => state === 'alive');
+      const found =
+        alive.find((m) => m.address === numeric || m.address === address) ??
+        // Known by an address that it advertises, another than the one given.
+        alive.find(({ name }) => !before.has(name));
+      if (found) return { name: found.name, address: found.address };
+      if (performance.now() >= deadlineMs)
+        throw new BrokerError('BROKER_ERR_TIMEOUT', `${address} answered and has not joined`);
+      await delay(ADD_POLL_MS, undefined, { ref: false });
+    }
+  }
+
+  #names(): string[] {
+    return [...this.#core.membership.members]
+      .filter(({ state }) => state === 'alive')
+      .map(({ name }) => name);
+  }
+
+  planRemoval(name: string): Promise<RemovalPlan> {
+    return this.#removals.plan(name);
+  }
+
+  removeNode(name: string, options: { readonly force: boolean }): Promise<RemovalProgress> {
+    return this.#removals.remove(name, options);
+  }
+
+  removalProgress(name: string): Promise<RemovalProgress> {
+    return this.#removals.progress(name);
+  }
+
+  listSessions(options: {
+    readonly limit: number;
+    readonly cursor: string | undefined;
+  }): Promise<SessionPage> {
+    return listSessions(this.#core, options);
+  }
+
+  showSession(clientId: string): Promise<SessionDetail> {
+    return showSession(this.#core, clientId);
+  }
+
+  explainSession(clientId: string): Promise<SessionExplanation> {
+    return explainSession(this.#core, clientId);
+  }
+
+  kickSession(clientId: string): Promise<void> {
+    return kickSession(this.#core, clientId);
+  }
+
+  deleteSession(clientId: string): Promise<void> {
+    return deleteSession(this.#core, clientId);
+  }
+}
+
+/** Of package.json, which is as far from `src/edge` as from `dist/edge`. */
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+const JOIN_ERRORS: Readonly<Record<string, BrokerErrorCode>> = {
+  SWIM_ERR_OTHER_CLUSTER: 'BROKER_ERR_JOIN_OTHER_CLUSTER',
+  SWIM_ERR_NAME_CONFLICT: 'BROKER_ERR_NODE_NAME_TAKEN',
+  SWIM_ERR_OWN_ADDRESS: 'BROKER_ERR_REQUEST_INVALID',
+  SWIM_ERR_ADDRESS_INVALID: 'BROKER_ERR_REQUEST_INVALID',
+  SWIM_ERR_NO_CLUSTER: 'BROKER_ERR_NOT_READY',
+  SWIM_ERR_BUSY: 'BROKER_ERR_NOT_READY',
+  SWIM_ERR_STOPPED: 'BROKER_ERR_NOT_READY',
+};
+
+/** Any other failure of membership's is silence, or noise from something that is no node. */
+function joinError(error: unknown, address: string): BrokerError {
+  if (!(error instanceof SwimError)) {
+    return new BrokerError('BROKER_ERR_NODE_UNREACHABLE', `${address}: ${String(error)}`, {
+      cause: error,
+    });
+  }
+  const code = JOIN_ERRORS[error.code] ?? 'BROKER_ERR_NODE_UNREACHABLE';
+  return new BrokerError(code, `${address}: ${error.message}`, { cause: error });
+}
+
+/** The address as members give theirs: with a number for the host. */
+async function resolveAddress(address: string): Promise<string> {
+  const parsed = parseAddress(address);
+  if ('problem' in parsed) return address;
+  try {
+    const { address: host } = await lookup(parsed.host);
+    return formatAddress({ host, port: parsed.port });
+  } catch {
+    return address;
+  }
+}
+
+/** Bytes of all files in a folder; those that vanish meanwhile, as a store's do, count nothing. */
+async function folderBytes(folder: string): Promise<number> {
+  const entries: Dirent[] = await readdir(folder, { withFileTypes: true, recursive: true }).catch(
+    () => [],
+  );
+  let bytes = 0;
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const size = await stat(join(entry.parentPath, entry.name)).then(
+      (s) => s.size,
+      () => 0,
+    );
+    bytes += size;
+  }
+  return bytes;
+}
