@@ -10,6 +10,9 @@ import type { SimOptions } from './options.ts';
 import { addressOf, type ProcessEnv, SimProcess } from './process.ts';
 import type { Transcript } from './transcript.ts';
 
+/** Turns of all processes together in one run; ten times what the busiest run takes. */
+const TURNS_MAX = 3_000_000;
+
 /** One machine: its disk outlives its processes. */
 interface Machine {
   readonly name: string;
@@ -29,6 +32,7 @@ export class SimCluster {
   private readonly options: SimOptions;
   private readonly history: History;
   private readonly processEnv: ProcessEnv;
+  private turns = 0;
   private readonly machines = new Map<string, Machine>();
 
   constructor(o: {
@@ -66,6 +70,10 @@ export class SimCluster {
       transcript: o.transcript,
       factory: o.factory,
       processAt: (address) => this.process(address.slice(0, address.indexOf(':'))),
+      onTurn: () => {
+        this.turns += 1;
+        if (this.turns > TURNS_MAX) throw new Error(`more than ${TURNS_MAX} turns: a livelock`);
+      },
       onPhase: o.onPhase,
       onFatal: (process, code, message) => {
         this.history.fail('process', `${process.name} ended with ${code}: ${message}`);

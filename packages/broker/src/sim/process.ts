@@ -45,6 +45,8 @@ export interface ProcessEnv {
   readonly factory: CoreFactory;
   /** The process that listens at a cluster address now. */
   processAt(address: string): SimProcess | undefined;
+  /** Every turn of every process; throws when a run takes too many. */
+  onTurn(): void;
   onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void;
   /** The process must end: an operating error it reported, or an exception. */
   onFatal(process: SimProcess, code: string, message: string): void;
@@ -115,6 +117,7 @@ export class SimProcess implements LinkHost, PipeHost {
   /** One turn of the event loop. */
   run(fn: () => void): void {
     if (!this.alive) return;
+    this.env.onTurn();
     if (this.paused) {
       this.held.push(fn);
       return;
