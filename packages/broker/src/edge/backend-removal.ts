@@ -44,6 +44,8 @@ const TRANSFER_BYTES_PER_SECOND = 20 * 1024 * 1024;
 const HANDOVERS_PER_SECOND = 200;
 const SETTLING_MS = 3000;
 
+const NOTHING: RemovalAnswer = { shardsTotal: 0, bytesTotal: 0, elapsedMs: 0 };
+
 export class Removals {
   readonly #core: NodeCore;
   readonly #hooks: RemovalHooks;
@@ -71,7 +73,7 @@ export class Removals {
     const { held, led, moving } = this.#shards(name, after);
     const bytes = isDead(member) ? 0 : await ask(this.#core, name, { type: 'bytes' });
     if (bytes === undefined) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', name);
-    const toCopy = held === 0 ? 0 : Math.round((bytes * moving) / held);
+    const toCopy = Math.round(bytes * moving);
     return {
       node: name,
       shardsHeld: held,
@@ -96,9 +98,9 @@ export class Removals {
    *   BROKER_ERR_NODE_UNREACHABLE; nothing has changed
    */
   async remove(name: string, { force }: { readonly force: boolean }): Promise<RemovalProgress> {
+    const member = this.#removable(name);
     const under = await this.#underWay(name);
     if (under) return this.#progress(name, under);
-    const member = this.#removable(name);
     if (isDead(member)) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', deadNode(name));
     const { refusal } = this.#judge(member);
     if (refusal !== '' && !force)
@@ -116,7 +118,10 @@ export class Removals {
   async progress(name: string): Promise<RemovalProgress> {
     const removal = await this.#underWay(name);
     if (removal) return this.#progress(name, removal);
-    if (!this.#core.membership.get(name)) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
+    const member = this.#core.membership.get(name);
+    if (!member) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
+    // It went without this node being asked: that it is gone is all that is known here.
+    if (member.state === 'left') return this.#progress(name, this.#follow(member, NOTHING));
     throw new BrokerError('BROKER_ERR_REMOVAL_UNKNOWN', name);
   }
 
@@ -136,11 +141,13 @@ export class Removals {
 
   async #begin(): Promise<Removal> {
     const core = this.#core;
+    const { after } = this.#copiesWithout(core.name);
+    const { moving } = this.#shards(core.name, after);
     const removal: Removal = {
       bootEpoch: core.bootEpoch,
       startedMs: core.nowMs(),
       shardsTotal: this.#needing(core.name),
-      bytesTotal: await this.#hooks.bytesHeld(),
+      bytesTotal: Math.round((await this.#hooks.bytesHeld()) * moving),
     };
     this.#ownStarted = removal;
     core.log('info', 'leaving the cluster', { shards: removal.shardsTotal });
@@ -186,7 +193,7 @@ export class Removals {
     const answer = await ask(this.#core, name, { type: 'removal' });
     if (answer) return this.#follow(member, answer);
     if (answer === null) return null;
-    return this.#follow(member, { shardsTotal: this.#needing(name), bytesTotal: 0, elapsedMs: 0 });
+    return this.#follow(member, { ...NOTHING, shardsTotal: this.#needing(name) });
   }
 
   #follow(member: MemberInfo, { shardsTotal, bytesTotal, elapsedMs }: RemovalAnswer): Removal {
@@ -228,7 +235,7 @@ export class Removals {
     return count;
   }
 
-  /** What the member holds, leads, and what of it must be copied for `wanted` copies without it. */
+  /** What the member holds and leads, and the share of it to be copied for `wanted` copies without it. */
   #shards(name: string, wanted: number): { held: number; led: number; moving: number } {
     let held = 0;
     let led = 0;
@@ -239,7 +246,7 @@ export class Removals {
       held++;
       if (active.length - 1 < wanted) moving++;
     }
-    return { held, led, moving };
+    return { held, led, moving: held === 0 ? 0 : moving / held };
   }
 
   /** @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST */
@@ -257,13 +264,17 @@ export class Removals {
     return false;
   }
 
+  #copiesWithout(name: string): { hosts: number; after: number } {
+    const hosts = new Set<string>();
+    for (const m of this.#core.membership.members)
+      if (m.name !== name && isUsable(m)) hosts.add(m.meta.host);
+    return { hosts: hosts.size, after: Math.min(this.#core.options.replicas, hosts.size) };
+  }
+
   /** Copies possible without the member, and why to refuse. */
   #judge(member: MemberInfo): { after: number; breaks: boolean; refusal: string } {
     const { membership, options } = this.#core;
-    const hosts = new Set<string>();
-    for (const m of membership.members)
-      if (m.name !== member.name && isUsable(m)) hosts.add(m.meta.host);
-    const after = Math.min(options.replicas, hosts.size);
+    const { hosts, after } = this.#copiesWithout(member.name);
     const wanted = copiesWanted(membership, options.replicas);
     const breaks = after < wanted;
     if (isDead(member)) return { after, breaks, refusal: deadNode(member.name) };
@@ -272,7 +283,7 @@ export class Removals {
       return {
         after,
         breaks,
-        refusal: `${count(hosts.size, 'host')} would remain for ${wanted} copies`,
+        refusal: `${count(hosts, 'host')} would remain for ${wanted} copies`,
       };
     if (lacking === 0) return { after, breaks, refusal: '' };
     const refusal = `${count(lacking, 'shard')} already ${lacking === 1 ? 'has' : 'have'} fewer copies than wanted; wait until \`shoal cluster status\` shows none`;
