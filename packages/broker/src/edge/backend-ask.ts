@@ -29,9 +29,10 @@ export function isReachable(core: NodeCore, name: string): boolean {
   return name === core.name || (core.peers.get(name)?.up ?? false);
 }
 
-/** Leader of a shard that can be asked now; '' for none. */
+/** Leader of a shard that can be asked now; '' for none, also when this node led it and lost it. */
 export function reachableLeader(core: NodeCore, shard: number): string {
   const leader = core.views.leader(shard);
+  if (leader === core.name) return core.shards.leaders[shard]?.serving ? leader : '';
   return leader !== '' && isReachable(core, leader) ? leader : '';
 }
 

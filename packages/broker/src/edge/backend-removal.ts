@@ -79,11 +79,13 @@ export class Removals {
       shardsHeld: held,
       shardsLed: led,
       bytes: toCopy,
-      durationMs: Math.round(
-        SETTLING_MS +
-          (toCopy / TRANSFER_BYTES_PER_SECOND) * 1000 +
-          (led / HANDOVERS_PER_SECOND) * 1000,
-      ),
+      durationMs: isDead(member)
+        ? 0
+        : Math.round(
+            SETTLING_MS +
+              (toCopy / TRANSFER_BYTES_PER_SECOND) * 1000 +
+              (led / HANDOVERS_PER_SECOND) * 1000,
+          ),
       replicas,
       replicasAfter: after,
       breaksReplicas: breaks,
@@ -210,7 +212,10 @@ export class Removals {
     const left = this.#needing(node);
     const dead = member?.state === 'faulty';
     if (dead && left > 0)
-      throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', `${deadNode(node)} It was draining.`);
+      throw new BrokerError(
+        'BROKER_ERR_NODE_UNREACHABLE',
+        `it died while it was draining; ${deadNode(node)}`,
+      );
     const gone = !member || member.state === 'left' || dead;
     const shardsDone = gone ? shardsTotal : Math.max(0, shardsTotal - left);
     const share = shardsTotal === 0 ? 1 : shardsDone / shardsTotal;
@@ -296,7 +301,7 @@ function isDead({ state }: MemberInfo): boolean {
 }
 
 function deadNode(name: string): string {
-  return `${name} is dead and cannot be drained. The others make its copies anew by themselves, give its votes away after 10 minutes and forget it after 24 hours.`;
+  return `${name} is dead and cannot be drained. The others make its copies anew by themselves, give its votes away after 10 minutes and forget it after 24 hours`;
 }
 
 function count(n: number, noun: string): string {

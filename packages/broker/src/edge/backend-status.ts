@@ -36,7 +36,7 @@ export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
  * Sessions of shards that nobody within reach leads, as far as this node has a copy: they are not
  * served, and are counted as at risk.
  */
-function orphans(core: NodeCore): { total: number; connected: number; atRisk: number } {
+export function orphans(core: NodeCore): { total: number; connected: number; atRisk: number } {
   let total = 0;
   let atRisk = 0;
   for (let shard = 0; shard < core.shardCount; shard++) {

@@ -32,7 +32,7 @@ import type {
 import { explainSession } from './backend-explain.ts';
 import { Removals } from './backend-removal.ts';
 import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
-import { clusterStatus, underReplicated } from './backend-status.ts';
+import { clusterStatus, orphans, underReplicated } from './backend-status.ts';
 
 /** What the backend needs of the process around the core. */
 export interface BackendHooks {
@@ -99,6 +99,9 @@ export class Backend implements AdminBackend {
     const { atRisk } = core.asking.totals();
     if (atRisk > 0)
       say('sessions-at-risk', `${atRisk} persistent sessions led here have one copy left.`);
+    const unled = orphans(core).atRisk;
+    if (unled > 0)
+      say('sessions-at-risk', `${unled} persistent sessions held here have no leader in reach.`);
     return { ready: core.ready && listens && !leaving, reasons };
   }
 
