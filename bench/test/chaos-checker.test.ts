@@ -162,6 +162,15 @@ describe('chaos checker', () => {
     assert.equal(check(script(sent(m(0)), acked(m(0)), leaving)).counts['lost-qos2'], 1);
   });
 
+  it('minds the order only of messages that were sent while the session was subscribed', () => {
+    const [a, b] = [m(0, 1), m(1, 1)];
+    const resent = { ...sent(a), dup: true } as HistoryEvent;
+    // The first copy of `a` was sent before SUBACK and went to nobody; the second one was for us.
+    assert.equal(check([sent(a), ...script(sent(b), got(b), resent, got(a))]).ok, true);
+    const late = script(sent(a), sent(b), got(b), resent, got(a));
+    assert.deepEqual(kinds(check(late)), ['order']);
+  });
+
   it('counts a loss even if the session was lost with it', () => {
     const back: HistoryEvent[] = [
       { type: 'connect-sent', client: 'sub', node: 'n2', cleanStart: false },

@@ -92,6 +92,10 @@ export class ToyBroker implements BrokerUnderTest {
     return Promise.resolve(this.isUp());
   }
 
+  describe(): Promise<string> {
+    return Promise.resolve(this.isUp() ? 'runs' : 'does not run');
+  }
+
   stop(): Promise<void> {
     return this.kill();
   }

@@ -18,6 +18,8 @@ export interface BrokerUnderTest {
   signal(name: string, signal: NodeJS.Signals): void;
   /** Waits until the broker says that all its copies are in place; false if it did not in time. */
   whole(timeoutMs: number): Promise<boolean>;
+  /** What the nodes say of themselves, for messages about what went wrong. */
+  describe(): Promise<string>;
   /** Ends every process and removes the data, or with `keep` leaves data and logs behind. */
   stop(keep?: boolean): Promise<void>;
   /** Where data and logs are. */

@@ -13,7 +13,8 @@ import { Lane, SessionLane } from './lane.ts';
  * - `lost-qos1`, `lost-qos2`: acknowledged to the publisher, matching an acknowledged subscription,
  *   never delivered [1]
  * - `duplicate-qos2`: the same message taken as new twice by one session [2]
- * - `order`: a first delivery after that of a later message of the same publisher, topic and QoS [7]
+ * - `order`: a message sent while the session was subscribed, first delivered after a later one of
+ *   the same publisher, topic and QoS [7]
  * - `session-lost`: CONNACK without session present although the session had not ended
  * - `session-unexpected`: session present after a clean start, or where none ever was
  * - `packet-id-reuse`: a packet identifier that stands for one QoS 2 message used for another
@@ -323,7 +324,7 @@ export class Checker {
     }
     if (qos === 2) this.#figures.deliveredQos2++;
     else this.#figures.deliveredQos1++;
-    if (outcome === 'late') {
+    if (outcome === 'late' && this.#sentSubscribed(session, message)) {
       this.#report('order', client, name, `first delivered after #${got.highest}`, index);
     }
   }
@@ -341,6 +342,18 @@ export class Checker {
       this.#report('packet-id-reuse', event.client, name, detail, event.index);
     }
     return false;
+  }
+
+  /**
+   * Whether the message was first sent while the session was subscribed. Otherwise its first copy was
+   * not for this session, and a copy that its publisher sent again may come after later messages.
+   */
+  #sentSubscribed(session: Session, message: MessageId): boolean {
+    const sentAt = this.#lanes.get(keyOf(message))?.sentAt(message.seq) ?? 0;
+    return session.subscriptions.some(
+      ({ filter, from, to }) =>
+        filterMatches(filter, message.topic) && sentAt > from && sentAt < to,
+    );
   }
 
   /** The highest QoS at which `message` may arrive: granted and published, whichever is lower. */

@@ -37,6 +37,11 @@ export class Lane {
     return seq < this.#sentAt.length;
   }
 
+  /** Index of its first PUBLISH. */
+  sentAt(seq: number): number | undefined {
+    return this.#sentAt[seq];
+  }
+
   forEachAcked(visit: (seq: number, sentAt: number, ackedAt: number) => void): void {
     for (let seq = 0; seq < this.#ackedAt.length; seq++) {
       const ackedAt = this.#ackedAt[seq] as number;

@@ -170,6 +170,7 @@ function printReport(report: RunReport): void {
       `never acknowledged: ${report.unsettled}; refused: ${figures.publishesRefused}; ` +
       `abandoned: ${figures.publishesAbandoned}`,
   );
+  for (const event of report.evidence) if (event.type === 'note') console.log(`  ${event.text}`);
   for (const violation of report.verdict.violations.slice(0, 20)) {
     const { kind, client, message, detail, index } = violation;
     console.log(`  ${kind} ${client} ${message} ${detail} (event ${index})`);

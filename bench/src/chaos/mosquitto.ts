@@ -79,6 +79,10 @@ export class MosquittoBroker implements BrokerUnderTest {
     return Promise.resolve(this.isUp());
   }
 
+  describe(): Promise<string> {
+    return Promise.resolve(this.isUp() ? 'runs' : 'does not run');
+  }
+
   async stop(keep = false): Promise<void> {
     await this.#process?.kill('SIGKILL');
     if (!keep) fs.rmSync(this.folder, { recursive: true, force: true });

@@ -143,7 +143,6 @@ function report(run: {
 /** The last thousand events that concern the first few violations. */
 function evidence(verdict: Verdict, history: History): StampedEvent[] {
   const first = verdict.violations.slice(0, 5);
-  if (first.length === 0) return [];
   const clients = new Set(first.map(({ client }) => client));
   const messages = new Set(first.map(({ message }) => message));
   const concerns = (event: StampedEvent): boolean => {

@@ -163,11 +163,12 @@ function absence({ random, calmMsMax }: ScenarioContext): number {
 }
 
 async function untilWhole(
-  { broker, watch, wholeTimeoutMs }: ScenarioContext,
+  { broker, history, watch, wholeTimeoutMs }: ScenarioContext,
   startMs: number,
 ): Promise<KillFigures & { wholeMs: number; whole: boolean }> {
   const whole = await broker.whole(wholeTimeoutMs);
   const wholeMs = performance.now() - startMs;
+  if (!whole) history.append({ type: 'note', text: `not whole: ${await broker.describe()}` });
   // A broker that is whole serves; that its clients have noticed may take a moment more.
   const untilMs = performance.now() + CLIENTS_TIMEOUT_MS;
   while (whole && !watch.complete && performance.now() < untilMs) await pause(10);
