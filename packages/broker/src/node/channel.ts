@@ -42,6 +42,10 @@ export class ShardChannel {
     return this.#pending.size;
   }
 
+  describe() {
+    return [...this.#pending.values()].map((p) => `${p.sequence}:${p.request.type}`);
+  }
+
   /** Queues and, when a leader is known, sends. Bounded by what the connections may have open. */
   send(request: Request, done: (reply: Reply) => void): void {
     const sequence = this.reserve(request, done);

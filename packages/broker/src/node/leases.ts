@@ -9,7 +9,7 @@
  * what was announced before, or cannot hold a lease any more.
  */
 import type { Replica } from '../shard/replica.ts';
-import { type CopyId, nameOf, type View } from '../shard/view.ts';
+import { type CopyId, nameOf } from '../shard/view.ts';
 import { type Peer, type Peers, ROUTE_LEASE_MS } from './peers.ts';
 import type { Views } from './views.ts';
 import { Wire } from './wire.ts';
@@ -47,26 +47,26 @@ export class Leases {
     this.#silenceMs = silenceMs;
   }
 
-  /** Until when a majority of the view's voters promises nobody else. */
-  leaderUntil(view: View): number {
-    const until = this.#majorityHeard(view.voters);
-    const old = view.oldVoters.length > 0 ? this.#majorityHeard(view.oldVoters) : until;
+  /** Until when a majority of the voters, of those that recorded the view, promises nobody else. */
+  leaderUntil({ view, witnesses }: Replica): number {
+    const until = this.#majorityHeard(view.voters, witnesses);
+    const old = view.oldVoters.length > 0 ? this.#majorityHeard(view.oldVoters, witnesses) : until;
     return Math.min(until, old) + 0.8 * this.#silenceMs;
   }
 
-  #majorityHeard(voters: readonly CopyId[]): number {
+  #majorityHeard(voters: readonly CopyId[], witnesses: ReadonlySet<CopyId>): number {
     if (voters.length === 1 && voters[0] === this.#self) return Number.POSITIVE_INFINITY;
     const times = voters.map((id) => {
       if (id === this.#self) return Number.POSITIVE_INFINITY;
       const peer = this.#peers.get(nameOf(id));
-      return peer?.id === id ? peer.ackedMs : Number.NEGATIVE_INFINITY;
+      return peer?.id === id && witnesses.has(id) ? peer.ackedMs : Number.NEGATIVE_INFINITY;
     });
     times.sort((a, b) => b - a);
     return times[Math.floor(voters.length / 2)]!;
   }
 
   confirm(replica: Replica, nowMs: number, done: () => void): void {
-    if (replica.role === 'leader' && this.leaderUntil(replica.view) > nowMs) done();
+    if (replica.role === 'leader' && this.leaderUntil(replica) > nowMs) done();
     else this.#confirming.push({ replica, done });
   }
 
@@ -76,10 +76,10 @@ export class Leases {
     const seen = new Map<string, number>();
     for (const replica of led) {
       const { voters, oldVoters } = replica.view;
-      const key = oldVoters.length > 0 ? '' : voters.join();
+      const key = oldVoters.length > 0 ? '' : `${voters.join()}/${[...replica.witnesses].join()}`;
       let until = key === '' ? undefined : seen.get(key);
       if (until === undefined) {
-        until = this.leaderUntil(replica.view);
+        until = this.leaderUntil(replica);
         if (key !== '') seen.set(key, until);
       }
       if (replica.role !== 'leader') until = Number.NEGATIVE_INFINITY;

@@ -65,7 +65,12 @@ export const QUOTA = 0x97;
 export class Router {
   readonly #host: RouterHost;
   readonly #channels = new Map<number, ShardChannel>();
-  get chan() { return this.#channels; } get liveChans() { return this.#live; }
+  get chan() {
+    return this.#channels;
+  }
+  get liveChans() {
+    return this.#live;
+  }
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
   #held: Held[] = [];

@@ -55,6 +55,8 @@ export abstract class Copy {
   view: View = NO_VIEW;
   /** The newest established view heard of, from its leader. */
   known: ViewNumber = NO_NUMBER;
+  /** A view of which its leader said that it does not lead it. */
+  leaderless: ViewNumber = NO_NUMBER;
   /** False while the log is being replaced by a snapshot, or was found corrupt. */
   valid = true;
   /** True while the machine is rebuilt from disk. */
@@ -76,6 +78,8 @@ export abstract class Copy {
   syncs = new Map<CopyId, Sync>();
   receiving: Receiving | null = null;
 
+  /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */
+  readonly witnesses = new Set<CopyId>();
   /** Leader: last durable index of each other active copy, and last index sent to it. */
   readonly match = new Map<CopyId, number>();
   readonly sent = new Map<CopyId, number>();

@@ -111,14 +111,24 @@ export function abandon(r: Copy, why: string): void {
 
 /** A voter refuses while it hears the leader of its view, except when that leader hands over. */
 function mayPromise(r: Copy, from: CopyId, handoverOf: ViewNumber): boolean {
-  const current = r.view.number;
+  const current = compareNumbers(r.known, r.view.number) > 0 ? r.known : r.view.number;
   if (current.counter === 0 || current.leader === from) return true;
-  if (sameNumber(current, handoverOf)) return true;
+  if (sameNumber(current, handoverOf) || sameNumber(current, r.leaderless)) return true;
   if (r.host.ended(current)) return true;
   // A process that has just started may have forgotten that it heard the leader.
   if (r.host.justBooted()) return false;
   if (current.leader === r.self) return r.role !== 'leader' && !r.formation;
-  return !r.host.heard(current.leader);
+  if (!r.host.heard(current.leader)) return true;
+  // Its process is alive, but it may have lost the role without this copy hearing of it.
+  r.host.send(current.leader, r.shard, { type: 'leading', number: current });
+  return false;
+}
+
+/** Asked about a view: says so if it neither leads nor forms any more. */
+export function onLeading(r: Copy, from: CopyId, number: ViewNumber): void {
+  const forms =
+    r.formation !== null && (r.formation.again || sameNumber(r.formation.number, number));
+  if (r.role !== 'leader' && !forms) r.host.send(from, r.shard, { type: 'not-leading', number });
 }
 
 export function onPrepare(r: Copy, from: CopyId, m: ShardMessage & { type: 'prepare' }): void {
@@ -129,9 +139,11 @@ export function onPrepare(r: Copy, from: CopyId, m: ShardMessage & { type: 'prep
   }
   // A leader must not count this voter for its lease from now on; on one link this word overtakes no
   // heartbeat.
-  const { leader } = r.view.number;
   r.promised = m.number;
-  if (leader !== from && leader !== r.self && leader !== '') r.refuse(leader, r.view.number);
+  for (const { number } of [r.view, { number: r.known }]) {
+    const { leader } = number;
+    if (leader !== from && leader !== r.self && leader !== '') r.refuse(leader, number);
+  }
   // Whoever promised gives the candidate time before it stands itself.
   if (r.role !== 'follower' || r.formation) abandon(r, 'promised to another');
   r.retryAtMs = r.host.nowMs() + r.host.timings.formationTimeoutMs;
@@ -366,6 +378,7 @@ export function onInstalled(r: Copy, from: CopyId, number: ViewNumber): void {
 
 export function onRecorded(r: Copy, from: CopyId, number: ViewNumber): void {
   const f = r.formation;
+  if (r.role === 'leader' && sameNumber(number, r.view.number)) r.witnesses.add(from);
   if (f?.phase !== 'record' || !sameNumber(number, f.number)) return;
   f.recorded.add(from);
   establish(r, f);
@@ -379,6 +392,8 @@ function establish(r: Copy, f: Formation): void {
   r.known = next.number;
   r.leaderlessSinceMs = 0;
   r.establishedAtMs = r.host.nowMs();
+  r.witnesses.clear();
+  for (const id of [...f.installed, ...f.recorded]) r.witnesses.add(id);
   r.match.clear();
   r.sent.clear();
   r.lagging.clear();

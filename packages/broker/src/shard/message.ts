@@ -85,7 +85,10 @@ export type ShardMessage =
     }
   | { readonly type: 'snapshotted'; readonly number: ViewNumber; readonly seq: number }
   /** The leader of `number` asks the receiver to lead, or a candidate asks the better copy to. */
-  | { readonly type: 'handover'; readonly number: ViewNumber };
+  | { readonly type: 'handover'; readonly number: ViewNumber }
+  /** Do you lead this view? Asked by a voter that refused a candidate for its sake. */
+  | { readonly type: 'leading'; readonly number: ViewNumber }
+  | { readonly type: 'not-leading'; readonly number: ViewNumber };
 
 const TYPES = [
   'prepare',
@@ -106,6 +109,8 @@ const TYPES = [
   'snapshot',
   'snapshotted',
   'handover',
+  'leading',
+  'not-leading',
 ] as const satisfies readonly ShardMessage['type'][];
 
 const CODES = new Map<string, number>(TYPES.map((type, code) => [type, code]));
@@ -194,6 +199,8 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
     case 'recorded':
     case 'probe':
     case 'handover':
+    case 'leading':
+    case 'not-leading':
       writeNumber(w, m.number);
       return;
   }
@@ -272,6 +279,8 @@ export function readShardMessage(r: Reader): ShardMessage {
     case 'recorded':
     case 'probe':
     case 'handover':
+    case 'leading':
+    case 'not-leading':
       return { type, number: readNumber(r) };
     default:
       throw new BytesError('unknown shard message');

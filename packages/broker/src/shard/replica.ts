@@ -13,6 +13,7 @@ import {
   onHandover,
   onInstall,
   onInstalled,
+  onLeading,
   onPrepare,
   onPromise,
   onRecord,
@@ -68,6 +69,11 @@ export class Replica extends Copy {
         return this.#onRefused(m);
       case 'handover':
         return onHandover(this, m.number);
+      case 'leading':
+        return onLeading(this, from, m.number);
+      case 'not-leading':
+        this.leaderless = m.number;
+        return;
       case 'probe':
         return onProbe(this, from, m.number);
       case 'status':
