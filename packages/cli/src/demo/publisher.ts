@@ -100,7 +100,8 @@ export class Publisher {
 
   async close(): Promise<void> {
     this.#stopTimer();
-    await this.#client.endAsync();
+    // In order only if nothing is open: an end in order waits for every answer.
+    await this.#client.endAsync(this.inFlight > 0);
   }
 
   #publish(stream: Stream): void {

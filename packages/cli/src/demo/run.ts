@@ -58,6 +58,9 @@ async function play(
   const checked = `${summary.checks.length - failed} of ${summary.checks.length} checks held`;
   reporter.say('');
   reporter.check(summary.ok, `${checked}, in ${duration(performance.now() - startMs)}`);
+  if (!summary.ok && !options.keepData) {
+    reporter.say('The nodes’ logs are removed with their data; --keep-data keeps both.');
+  }
   if (options.json) process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
   return summary;
 }

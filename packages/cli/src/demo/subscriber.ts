@@ -70,7 +70,7 @@ export class Subscriber {
   }
 
   async close(): Promise<void> {
-    await this.#client?.endAsync();
+    await this.#client?.endAsync(!this.#client.connected);
     this.#client = null;
   }
 
