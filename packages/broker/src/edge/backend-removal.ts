@@ -33,6 +33,8 @@ interface Removal {
   readonly startedMs: number;
   readonly shardsTotal: number;
   readonly bytesTotal: number;
+  /** When it was first seen to be gone. */
+  endedMs: number | null;
 }
 
 const WATCH_MS = 200;
@@ -150,6 +152,7 @@ export class Removals {
       startedMs: core.nowMs(),
       shardsTotal: this.#needing(core.name),
       bytesTotal: Math.round((await this.#hooks.bytesHeld()) * moving),
+      endedMs: null,
     };
     this.#ownStarted = removal;
     core.log('info', 'leaving the cluster', { shards: removal.shardsTotal });
@@ -201,7 +204,7 @@ export class Removals {
   #follow(member: MemberInfo, { shardsTotal, bytesTotal, elapsedMs }: RemovalAnswer): Removal {
     const { bootEpoch } = member;
     const startedMs = this.#core.nowMs() - elapsedMs;
-    const removal = { bootEpoch, startedMs, shardsTotal, bytesTotal };
+    const removal = { bootEpoch, startedMs, shardsTotal, bytesTotal, endedMs: null };
     this.#followed.set(member.name, removal);
     return removal;
   }
@@ -219,7 +222,8 @@ export class Removals {
     const gone = !member || member.state === 'left' || dead;
     const shardsDone = gone ? shardsTotal : Math.max(0, shardsTotal - left);
     const share = shardsTotal === 0 ? 1 : shardsDone / shardsTotal;
-    const elapsedMs = Math.round(this.#core.nowMs() - startedMs);
+    if (gone) removal.endedMs ??= this.#core.nowMs();
+    const elapsedMs = Math.round((removal.endedMs ?? this.#core.nowMs()) - startedMs);
     return {
       node,
       state: gone ? 'gone' : 'draining',
