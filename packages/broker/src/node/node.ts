@@ -468,12 +468,14 @@ export class NodeCore implements Gateway, LeaderContext {
         return this.#live.deliver(readMessage(r), false);
       case Wire.Release: {
         const connection = r.varint();
-        this.connections.get(connection)?.releaseQueued(r.varint());
+        const position = r.varint();
+        this.connections.get(connection)?.releaseQueued(position);
         return;
       }
       case Wire.Kick: {
         const connection = r.varint();
-        this.connections.get(connection)?.disconnect(r.u8());
+        const reasonCode = r.u8();
+        this.connections.get(connection)?.disconnect(reasonCode);
         return;
       }
       case Wire.RetainedQuery:
@@ -494,7 +496,13 @@ export class NodeCore implements Gateway, LeaderContext {
     this.identity = { ...this.identity, shardCount };
     saveIdentity(this.env.store, this.identity, () => {});
     this.#create(shardCount);
+    const early = this.#earlyViews;
+    this.#earlyViews = [];
+    for (const { peer, view } of early) if (peer.up) this.#onView(peer, view);
   }
+
+  /** Views announced to a joiner before it knew how many shards there are. */
+  #earlyViews: { peer: Peer; view: ShardView }[] = [];
 
   // ---- views and routes ------------------------------------------------------------------------
 
@@ -516,6 +524,8 @@ export class NodeCore implements Gateway, LeaderContext {
   }
 
   #onView(peer: Peer, view: ShardView): void {
+    if (this.#shardCount === 0 && this.#earlyViews.length < EARLY_FRAMES_MAX)
+      this.#earlyViews.push({ peer, view });
     if (view.shard >= this.#shardCount) return;
     this.shards.copies[view.shard]!.onViewKnown(view.number);
     const before = this.views.update(view);

@@ -337,6 +337,7 @@ export class Router {
   }
 
   onLiveAck(peer: Peer, r: Reader): void {
-    this.#live.get(peer.name)?.onAck(r.varint());
+    const sequence = r.varint();
+    this.#live.get(peer.name)?.onAck(sequence);
   }
 }
