@@ -5,6 +5,7 @@
  */
 import type { DemoCluster } from './cluster.ts';
 import { waitFor } from './cluster.ts';
+import type { NodeProcess } from './node-process.ts';
 import { Publisher } from './publisher.ts';
 import { count, duration, type Reporter } from './reporter.ts';
 import { assignRoles, type Roles } from './roles.ts';
@@ -24,6 +25,8 @@ const LOAD_MESSAGES_MAX = 100_000;
 const SETTLE_TIMEOUT_MS = 120_000;
 const RETURN_TIMEOUT_MS = 30_000;
 const STILL_MS = 20_000;
+/** No copy has arrived for this long: the move is over. */
+const UNCHANGED_MS = 1_000;
 const EXIT_TIMEOUT_MS = 30_000;
 
 export class Story {
@@ -196,9 +199,8 @@ export class Story {
     const joinMs = performance.now();
     const fourth = await this.#cluster.add(FOURTH);
     this.#reporter.say(`${FOURTH}  pid ${fourth.pid}  MQTT ${fourth.settings.mqtt}`);
-    await this.#settle();
+    const held = await this.#fairShare(fourth);
     figures.joinMs = performance.now() - joinMs;
-    const held = await this.#held(FOURTH);
     const took = `${FOURTH} took over ${count(held)} copies in ${duration(figures.joinMs)}`;
     this.#check('fourth node joined', held > 0, took);
   }
@@ -237,9 +239,30 @@ export class Story {
     this.#check('node left', figures.removedExit === 0, left);
   }
 
-  async #held(name: string): Promise<number> {
-    const status = await this.#cluster.status(this.#cluster.node(name));
-    return status.members.find((member) => member.name === name)?.shardsHeld ?? 0;
+  /**
+   * Waits until a new node has received what placement gives it: at least half of an even share,
+   * and no more coming.
+   *
+   * @returns copies that it holds
+   */
+  async #fairShare(node: NodeProcess): Promise<number> {
+    let held = 0;
+    let unchangedSinceMs = performance.now();
+    await waitFor(
+      SETTLE_TIMEOUT_MS,
+      () => `${node.name} received ${held} copies only`,
+      async () => {
+        const { members, shards, replicas } = await this.#cluster.status(node);
+        const even = (shards * replicas) / members.filter((m) => m.state === 'alive').length;
+        const now = members.find((member) => member.name === node.name)?.shardsHeld ?? 0;
+        this.#reporter.progress(`copies at ${node.name}`, Math.min(now, even), even);
+        if (now !== held) unchangedSinceMs = performance.now();
+        held = now;
+        return held >= even / 2 && performance.now() - unchangedSinceMs >= UNCHANGED_MS;
+      },
+    );
+    await this.#settle();
+    return held;
   }
 
   async #countLoad(publisher: Publisher, subscriber: Subscriber): Promise<void> {
