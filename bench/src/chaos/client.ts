@@ -363,6 +363,8 @@ export class ChaosClient {
   #violation(wire: Wire, what: string): void {
     const { node } = wire.target;
     this.#history.append({ type: 'protocol-violation', client: this.clientId, node, what });
+    // What else the same bytes hold is of no interest any more.
+    wire.ended ??= 'abrupt';
     wire.socket.destroy();
   }
 
