@@ -38,7 +38,10 @@ interface Removal {
 }
 
 const WATCH_MS = 200;
-/** No view may need the node for this many looks in a row: a view that drops a voter is followed by one that forgets it. */
+/**
+ * Looks in a row at which no view needs the node. One is too few: during a change of voters those that
+ * are left still count, and are not named in what is announced.
+ */
 const CLEAR_LOOKS = 5;
 
 /** For the estimate of a plan: what one learner takes in, and the hand-overs that a leader starts. */

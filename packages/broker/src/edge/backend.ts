@@ -63,7 +63,7 @@ export class Backend implements AdminBackend {
       leave: () => hooks.leave(),
       bytesHeld,
     });
-    core.asking.process = {
+    core.asking.host = {
       bytesHeld: (done) => void bytesHeld().then(done),
       leave: (done) => this.#removals.leave(done),
       removal: () => this.#removals.own(),
@@ -72,7 +72,7 @@ export class Backend implements AdminBackend {
 
   /** Ends what is under way; answers nothing to other nodes any more. */
   close(): void {
-    this.#core.asking.process = null;
+    this.#core.asking.host = null;
     this.#removals.close();
   }
 

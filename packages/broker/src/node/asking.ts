@@ -26,7 +26,7 @@ import { copiesWanted, presentCopies } from './replication.ts';
 import { Wire } from './wire.ts';
 
 /** What the process around the core answers. */
-export interface AskedProcess {
+export interface AskedHost {
   bytesHeld(done: (bytes: number) => void): void;
   leave(done: (answer: RemovalAnswer | 'last') => void): void;
   removal(): RemovalAnswer | null;
@@ -47,7 +47,7 @@ interface Asked {
 export class Asking {
   readonly #node: NodeCore;
   /** Set by the process once it can answer. */
-  process: AskedProcess | null = null;
+  host: AskedHost | null = null;
   #next = 1;
   readonly #asked = new Map<number, Asked>();
 
@@ -118,16 +118,16 @@ export class Asking {
       case 'remote':
         return done(this.#node.connections.get(q.connection)?.socket.remote ?? '');
       default:
-        return this.#answerOfProcess(q, done);
+        return this.#answerOfHost(q, done);
     }
   }
 
-  #answerOfProcess(q: Question, done: (answer: unknown) => void): void {
-    const { process } = this;
-    if (!process) return done(undefined);
-    if (q.type === 'bytes') process.bytesHeld(done);
-    else if (q.type === 'leave') process.leave(done);
-    else if (q.type === 'removal') done(process.removal());
+  #answerOfHost(q: Question, done: (answer: unknown) => void): void {
+    const { host } = this;
+    if (!host) return done(undefined);
+    if (q.type === 'bytes') host.bytesHeld(done);
+    else if (q.type === 'leave') host.leave(done);
+    else if (q.type === 'removal') done(host.removal());
     else done(undefined);
   }
 
