@@ -22,7 +22,7 @@ import { type Connect, type Disconnect, PacketType, type ProtocolVersion } from 
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import type { ClientHandler, ClientSocket } from '../ports.ts';
-import type { AckKind, Message } from '../session/operation.ts';
+import type { AckKind, Message, SubscriptionRequest } from '../session/operation.ts';
 import { packetIdOf } from '../session/session.ts';
 import type { AckOrder } from './ack-order.ts';
 import { checkConnect, connackProperties, willOf } from './connect.ts';
@@ -55,7 +55,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   clientId = '';
   /** Index of the OPEN, 0 before it is committed. */
   epoch = 0;
-  openedHlc = 0;
   /** The session outlives the connection. */
   persistent = false;
   expirySeconds = 0;
@@ -200,11 +199,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     }
     if (!opened) return this.#refuse(ReasonCode.ServerUnavailable);
     this.epoch = opened.epoch;
-    this.openedHlc = this.gateway.hlc();
     this.#state = OPEN;
     this.gateway.counters.connects++;
-    for (const s of opened.subscriptions)
-      this.#addLive({ ...s, connection: this, zeroOnly: s.qos > 0 });
+    for (const s of opened.subscriptions) this.setLive(s);
     const { version } = this;
     this.write(
       encodeConnack({
@@ -497,8 +494,13 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (old) this.gateway.removeLive(old);
   }
 
-  setLive(s: LiveSubscription): void {
-    this.#addLive(s);
+  setLive(request: SubscriptionRequest): void {
+    this.#addLive({
+      ...request,
+      connection: this,
+      zeroOnly: this.persistent && request.qos > 0,
+      since: this.subscriptions?.get(request.filter)?.since ?? this.gateway.hlc(),
+    });
   }
 
   dropLive(filter: string): boolean {

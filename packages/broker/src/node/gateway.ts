@@ -10,12 +10,12 @@ export interface LiveSubscription extends SubscriptionRequest {
   readonly connection: LiveConnection;
   /** The session's queue brings QoS 1 and 2; only QoS 0 goes the short way. */
   readonly zeroOnly: boolean;
+  /** Clock of the node when the subscription was made. */
+  readonly since: number;
 }
 
 export interface LiveConnection {
   readonly clientId: string;
-  /** Clock of the node when the connection was opened. */
-  readonly openedHlc: number;
   /** A message for a session without persistence, or at QoS 0 for any. */
   deliverLive(
     message: Message,

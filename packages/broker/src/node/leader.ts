@@ -359,8 +359,8 @@ export class ShardLeader implements StateObserver {
     this.state.tree.match(message.topic, (sub: Subscription) => {
       const { session } = sub;
       if (sub.noLocal && session.clientId === message.publisher) return;
-      // Driven again after a failover: not meant for sessions that began since.
-      if (rx2 && message.hlc < session.clearedBefore) return;
+      // Driven again after a failover: not meant for subscriptions made since.
+      if (rx2 && message.hlc < sub.since) return;
       const qos = Math.min(sub.qos, message.qos) as 1 | 2;
       const held = bySession.get(session);
       if (!held) {

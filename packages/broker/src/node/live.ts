@@ -55,7 +55,7 @@ export class Live {
    * Delivers to every live connection that wants the message, each once at its highest QoS.
    * Persistent sessions get QoS 1 and 2 from their queues, so here only what is effectively QoS 0.
    * @param driven the message may be driven again after a failover, long after it was published:
-   *   a connection that is younger than it is not meant
+   *   a subscription that is younger than it is not meant
    */
   deliver(message: Message, driven: boolean): void {
     const frames = { frames: [] };
@@ -64,7 +64,7 @@ export class Live {
     this.#tree.match(message.topic, (s) => {
       const { connection } = s;
       if (s.noLocal && connection.clientId === message.publisher) return;
-      if (driven && connection.openedHlc > message.hlc) return;
+      if (driven && s.since > message.hlc) return;
       if (!first && !wants) {
         first = s;
         return;

@@ -6,6 +6,7 @@
  */
 import { BytesError, Reader } from '../bytes.ts';
 import { type Counters, createCounters } from '../counters.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta, NodeEnv } from '../ports.ts';
 import {
@@ -295,7 +296,7 @@ export class NodeCore implements Gateway, LeaderContext {
       } else {
         const before = peer.member;
         // The process at the other end of the link is not the one that membership now knows.
-        if (peer.up && m.bootEpoch > peer.bootEpoch) this.onLinkDown(m.name);
+        if (peer.up && m.bootEpoch > peer.bootEpoch) this.#lost(peer);
         peer.member = m;
         peer.id = copyId(m.name, m.meta.storeId);
         if (m.bootEpoch > before.bootEpoch || m.state === 'faulty' || m.state === 'left')
@@ -364,7 +365,11 @@ export class NodeCore implements Gateway, LeaderContext {
   onLinkDown(name: string): void {
     this.#earlyLinks.delete(name);
     const peer = this.peers.get(name);
-    if (!peer?.up) return;
+    if (peer?.up) this.#lost(peer);
+  }
+
+  #lost(peer: Peer): void {
+    const { name } = peer;
     this.counters.linkResets++;
     peer.up = false;
     peer.synced = false;
@@ -474,8 +479,7 @@ export class NodeCore implements Gateway, LeaderContext {
       }
       case Wire.Kick: {
         const connection = r.varint();
-        const reasonCode = r.u8();
-        this.connections.get(connection)?.disconnect(reasonCode);
+        this.#kickHere(connection, r.u8());
         return;
       }
       case Wire.RetainedQuery:
@@ -926,7 +930,7 @@ export class NodeCore implements Gateway, LeaderContext {
 
   kick(gateway: string, connection: number, reasonCode: number): void {
     if (gateway === this.name) {
-      this.connections.get(connection)?.disconnect(reasonCode);
+      this.#kickHere(connection, reasonCode);
       return;
     }
     const w = this.peers.to(gateway);
@@ -934,6 +938,13 @@ export class NodeCore implements Gateway, LeaderContext {
     w.u8(Wire.Kick);
     w.varint(connection);
     w.u8(reasonCode);
+  }
+
+  /** A takeover ends the connection alone; an administrator's kick is an end like any other. */
+  #kickHere(id: number, reasonCode: number): void {
+    const connection = this.connections.get(id);
+    if (reasonCode === ReasonCode.SessionTakenOver) connection?.disconnect(reasonCode);
+    else connection?.shutdown(reasonCode);
   }
 
   gatewayGone(gateway: string, bootEpoch: number): boolean {

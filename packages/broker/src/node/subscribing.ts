@@ -28,7 +28,7 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   };
   if (granted.length === 0) return answer();
   const live = new LiveTopics(c, wantsRetained);
-  for (const s of granted) c.setLive({ ...s, connection: c, zeroOnly: c.persistent && s.qos > 0 });
+  for (const s of granted) c.setLive(s);
   if (!c.persistent) {
     c.gateway.liveBarrier(() => live.read(answer));
     return;

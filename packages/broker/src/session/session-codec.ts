@@ -6,7 +6,6 @@ import { Session } from './session.ts';
 export function writeSession(w: Writer, s: Session): void {
   w.str(s.clientId);
   w.varint(s.birth);
-  w.f64(s.clearedBefore);
   w.varint(s.epoch);
   w.str(s.gateway);
   w.varint(s.gatewayEpoch);
@@ -18,7 +17,10 @@ export function writeSession(w: Writer, s: Session): void {
   w.varint(s.willIndex);
   w.varint(s.willDelayMs);
   w.varint(s.willAtMs);
-  w.list([...(s.subscriptions?.values() ?? [])], writeSubscription);
+  w.list([...(s.subscriptions?.values() ?? [])], (o, sub) => {
+    writeSubscription(o, sub);
+    o.f64(sub.since);
+  });
   w.varint(s.retaining);
   w.list(s.retainingFilters, (o, f) => o.str(f));
   w.str(s.retainingAfter);
@@ -40,7 +42,6 @@ export function writeSession(w: Writer, s: Session): void {
 
 export function readSession(r: Reader): Session {
   const s = new Session(r.str(), r.varint());
-  s.clearedBefore = r.f64();
   s.epoch = r.varint();
   s.gateway = r.str();
   s.gatewayEpoch = r.varint();
@@ -52,9 +53,9 @@ export function readSession(r: Reader): Session {
   s.willIndex = r.varint();
   s.willDelayMs = r.varint();
   s.willAtMs = r.varint();
-  const subscriptions = r.list(readSubscription);
+  const subscriptions = r.list((i) => ({ ...readSubscription(i), since: i.f64(), session: s }));
   if (subscriptions.length > 0)
-    s.subscriptions = new Map(subscriptions.map((sub) => [sub.filter, { ...sub, session: s }]));
+    s.subscriptions = new Map(subscriptions.map((sub) => [sub.filter, sub]));
   s.retaining = r.varint();
   s.retainingFilters = r.list((i) => i.str());
   s.retainingAfter = r.str();

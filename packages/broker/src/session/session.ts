@@ -18,6 +18,8 @@ import type { SubscriptionRequest } from './operation.ts';
 /** A subscription as stored; the same object stands in the shard's topic tree. */
 export interface Subscription extends SubscriptionRequest {
   readonly session: Session;
+  /** Clock of the SUB that made it: a message driven again is not meant for younger ones. */
+  readonly since: number;
 }
 
 const SETTLED = -1;
@@ -32,8 +34,6 @@ export class Session {
   readonly clientId: string;
   /** Index of the OPEN that began the session. */
   readonly birth: number;
-  /** Clock of the OPEN that began the session: nothing older is ever queued (`clearedBefore`). */
-  clearedBefore = 0;
   /** Index of the last OPEN. */
   epoch = 0;
   /** Node of the connection, '' when there is none. */

@@ -156,7 +156,6 @@ export class ShardState implements ShardMachine {
     const present = s !== undefined;
     if (!s) {
       s = new Session(op.clientId, index);
-      s.clearedBefore = this.#hlc;
       this.sessions.set(op.clientId, s);
     }
     this.dated.delete(s);
@@ -251,7 +250,7 @@ export class ShardState implements ShardMachine {
     s.retainingFilters = [];
     for (const request of op.subscriptions) {
       const old = s.subscriptions.get(request.filter);
-      const sub: Subscription = { ...request, session: s };
+      const sub: Subscription = { ...request, session: s, since: old?.since ?? this.#hlc };
       // Add before remove, so that a replaced subscription never leaves the route.
       s.subscriptions.set(request.filter, sub);
       if (sub.qos > 0) this.#remember(sub);
