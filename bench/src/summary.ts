@@ -7,6 +7,9 @@ import { median, slope, spread } from './stats.ts';
 /** Above this share of one core the load generator, not the broker, is what was measured. */
 export const LOAD_BOUND_SHARE = 0.9;
 
+/** Above this share of one core, others disturbed the run. */
+export const DISTURBED_SHARE = 0.1;
+
 /** What one step gave. */
 export interface StepResult extends Step {
   readonly measurements?: readonly Measurement[];
@@ -29,6 +32,8 @@ export interface TrafficRow {
   /** Share of one core. */
   readonly brokerCpuShare: number | null;
   readonly loadCpuShare: number | null;
+  /** What others used of the two cores, as a share of one. */
+  readonly foreignCpuShare: number | null;
   readonly missing: number;
   readonly loadBound: boolean;
 }
@@ -74,6 +79,7 @@ function trafficRow(step: StepResult, measurements: readonly Measurement[]): Tra
     cpuSpread: spread(cpu),
     brokerCpuShare: over((m) => m.brokerCpuUs / 1e6 / m.seconds),
     loadCpuShare,
+    foreignCpuShare: over((m) => m.foreignCpuUs / 1e6 / m.seconds),
     missing: measurements.reduce((sum, m) => sum + m.missing, 0),
     loadBound: loadCpuShare !== null && loadCpuShare >= LOAD_BOUND_SHARE,
   };

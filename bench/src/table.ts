@@ -1,5 +1,11 @@
 /** The report for people: plain text tables. Pure. */
-import { type IdleRow, LOAD_BOUND_SHARE, type StepResult, type TrafficRow } from './summary.ts';
+import {
+  DISTURBED_SHARE,
+  type IdleRow,
+  LOAD_BOUND_SHARE,
+  type StepResult,
+  type TrafficRow,
+} from './summary.ts';
 
 /** Columns padded to their widest cell; the first `left` columns to the left, the rest to the right. */
 export function formatTable(rows: readonly (readonly string[])[], left: number): string {
@@ -62,6 +68,8 @@ function remarks(row: TrafficRow): string {
       alsoBroker ? 'load generator at its limit too' : 'load generator was the bottleneck',
     );
   }
+  const foreign = row.foreignCpuShare ?? 0;
+  if (foreign >= DISTURBED_SHARE) texts.push(`others used ${percent(foreign)} of a core`);
   if (row.missing > 0) texts.push(`${row.missing} missing`);
   return texts.join(', ');
 }

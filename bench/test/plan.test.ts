@@ -13,6 +13,7 @@ const measurement = (change: Partial<Measurement>): Measurement => ({
   missing: 0,
   brokerCpuUs: 20_000,
   loadCpuUs: 1_000_000,
+  foreignCpuUs: 0,
   latencyP50Us: 100,
   latencyP99Us: 900,
   latencyMaxUs: 1_000,
@@ -94,6 +95,12 @@ describe('benchmark summary', () => {
     assert.match(trafficTable(rows), /load generator was the bottleneck, 2 missing/);
     const both = trafficRows([traffic(0, { loadCpuUs: 1_900_000, brokerCpuUs: 1_990_000 })]);
     assert.match(trafficTable(both), /load generator at its limit too/);
+  });
+
+  it('says when others disturbed the run', () => {
+    const rows = trafficRows([traffic(0, { foreignCpuUs: 500_000 })]);
+    assert.match(trafficTable(rows), /others used 25% of a core/);
+    assert.doesNotMatch(trafficTable(trafficRows([traffic(0, {})])), /others/);
   });
 
   it('gives no CPU per message if nothing was delivered', () => {

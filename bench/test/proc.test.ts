@@ -4,7 +4,14 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cpuUsOf, parseSchedstat, parseStat, processTree, treeCpuUs } from '../src/proc/cpu.ts';
+import {
+  coresCpuUs,
+  cpuUsOf,
+  parseSchedstat,
+  parseStat,
+  processTree,
+  treeCpuUs,
+} from '../src/proc/cpu.ts';
 import { isSettled, parsePrivateBytes, treePrivateBytes } from '../src/proc/memory.ts';
 
 const stat = (pid: number, command: string, ppid: number, user: number, system: number) =>
@@ -52,6 +59,14 @@ describe('CPU time from /proc', () => {
     addProcess(10, stat(10, 'root', 1, 1, 0), [30_000_000, 4_000_000]);
     addProcess(11, stat(11, 'child', 10, 10, 10), [1_000]);
     assert.equal(treeCpuUs(10, procDir), 34_000 + 200_000);
+  });
+
+  it('reads what all tasks used of some cores, interrupts and idle time left out', () => {
+    const text =
+      'cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 99 99 99 99 4 7 7\ncpu1 10 0 0 0 0 0 0 0 0 0\n';
+    assert.equal(coresCpuUs(text, [0]), 100_000);
+    assert.equal(coresCpuUs(text, [0, 1]), 200_000);
+    assert.equal(coresCpuUs(text, [5]), 0);
   });
 
   it('leaves out a process that is gone', () => {

@@ -67,6 +67,8 @@ export interface Measurement {
   readonly missing: number;
   readonly brokerCpuUs: number;
   readonly loadCpuUs: number;
+  /** Of everybody else on the two cores of the run: other programs, other virtual machines. */
+  readonly foreignCpuUs: number;
   readonly latencyP50Us: number | null;
   readonly latencyP99Us: number | null;
   readonly latencyMaxUs: number | null;

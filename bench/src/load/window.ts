@@ -1,7 +1,11 @@
 /** One measured window: CPU of both sides and counters, read at its start and at its end only. */
-import { cpuUsOf, processTree } from '../proc/cpu.ts';
+import { readFileSync } from 'node:fs';
+import { coresCpuUs, cpuUsOf, processTree } from '../proc/cpu.ts';
 import type { LatencyHistogram } from '../stats.ts';
 import type { Measurement } from './result.ts';
+
+/** The cores that a pinned run uses; who else works on them disturbs it. */
+const CORES = [0, 1] as const;
 
 /** Running totals of a load, and the latencies since the last reset. */
 export interface LoadCounters {
@@ -29,11 +33,14 @@ export async function measure(
   const missingBefore = counters.missing;
   const brokerBefore = cpuUsOf(pids);
   const loadBefore = process.cpuUsage();
+  const coresBefore = coresUs();
   const startMs = performance.now();
   await finished();
   const seconds = (performance.now() - startMs) / 1000;
   const load = process.cpuUsage(loadBefore);
+  const loadCpuUs = load.user + load.system;
   const brokerCpuUs = cpuUsOf(pids) - brokerBefore;
+  const allCpuUs = coresUs() - coresBefore;
   return {
     name,
     seconds,
@@ -41,11 +48,16 @@ export async function measure(
     delivered: counters.delivered - before.delivered,
     missing: counters.missing - missingBefore,
     brokerCpuUs,
-    loadCpuUs: load.user + load.system,
+    loadCpuUs,
+    foreignCpuUs: Math.max(0, allCpuUs - brokerCpuUs - loadCpuUs),
     latencyP50Us: counters.latency.percentileUs(50),
     latencyP99Us: counters.latency.percentileUs(99),
     latencyMaxUs: counters.latency.total === 0 ? null : counters.latency.maxUs,
   };
+}
+
+function coresUs(): number {
+  return coresCpuUs(readFileSync('/proc/stat', 'latin1'), CORES);
 }
 
 export function delay(ms: number): Promise<void> {

@@ -38,6 +38,23 @@ export function parseSchedstat(text: string): number {
   return Number.isFinite(ns) ? ns / 1000 : 0;
 }
 
+/**
+ * CPU time that tasks of any kind have spent on the given cores since boot, in microseconds: user,
+ * nice, system, and steal (another virtual machine had the core). Interrupts are left out, since a
+ * task's own time leaves them out too.
+ *
+ * @param text of /proc/stat
+ */
+export function coresCpuUs(text: string, cores: readonly number[]): number {
+  let ticks = 0;
+  for (const core of cores) {
+    const match = new RegExp(`^cpu${core} (.*)$`, 'm').exec(text);
+    const [user, nice, system, , , , , steal] = (match?.[1] ?? '').split(' ').map(Number);
+    ticks += (user ?? 0) + (nice ?? 0) + (system ?? 0) + (steal ?? 0);
+  }
+  return (ticks / TICKS_PER_SECOND) * 1e6;
+}
+
 /** Pids of `root` and all its descendants that live now. */
 export function processTree(root: number, procDir = '/proc'): number[] {
   const children = new Map<number, number[]>();
