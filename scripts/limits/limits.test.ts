@@ -26,11 +26,14 @@ describe('limits', () => {
       'const B_MAX_MS = 5 + 0xff;',
       'const C = 3;',
       'const D_BYTES_MAX = 1_000;',
+      '',
+      'const E_MAX = 1;',
     ].join('\n');
     assert.deepEqual(boundsOf('x.ts', text), [
       { name: 'A_MAX', value: 65_536, path: 'x.ts', sentence: 'Most of it, and no more.' },
       { name: 'B_MAX_MS', value: 260, path: 'x.ts', sentence: 'Short.' },
-      { name: 'D_BYTES_MAX', value: 1000, path: 'x.ts', sentence: '' },
+      { name: 'D_BYTES_MAX', value: 1000, path: 'x.ts', sentence: 'Short.' },
+      { name: 'E_MAX', value: 1, path: 'x.ts', sentence: '' },
     ]);
   });
 });

@@ -1,8 +1,8 @@
 /**
  * docs/LIMITS.md from the source: every key of `limits`, and every constant that is a bound.
  *
- * A bound is a constant named `…_MAX` (a unit may follow). The sentence above it says what it
- * bounds and what happens beyond; one without a sentence is an error, so that no bound is silent.
+ * A bound is a constant named `…_MAX` (a unit may follow). The sentence above it, or above its group,
+ * says what it bounds and what happens beyond; one without a sentence is an error, so that no bound is silent.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { configSections } from '../../packages/broker/src/config-schema.ts';
@@ -39,9 +39,11 @@ function product(expression: string): number {
   );
 }
 
+/** Constants without a line between them share the comment above the first. */
 function commentAbove(lines: readonly string[], index: number): string {
   const words: string[] = [];
   let at = index - 1;
+  while (/^(export )?const [A-Z]/.test(lines[at] ?? '')) at -= 1;
   const block = lines[at]?.trimEnd().endsWith('*/') ?? false;
   while (at >= 0) {
     const line = lines[at] ?? '';
