@@ -1,8 +1,9 @@
 /**
  * docs/LIMITS.md from the source: every key of `limits`, and every constant that is a bound.
  *
- * A bound is a constant named `…_MAX` (a unit may follow). The sentence above it, or above its group,
- * says what it bounds and what happens beyond; one without a sentence is an error, so that no bound is silent.
+ * A bound is a constant named `…_MAX` (a unit may follow). The sentence above it says what it
+ * bounds and what happens beyond, or else `MEANINGS` does; one without either is an error, so that no
+ * bound is silent.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { configSections } from '../../packages/broker/src/config-schema.ts';
@@ -15,6 +16,39 @@ export interface Bound {
   readonly sentence: string;
 }
 
+/** Sentences of bounds whose code speaks for itself; one that is no longer needed is an error. */
+export const MEANINGS: Readonly<Record<string, string>> = {
+  'packages/broker/src/config.ts FILE_CHARACTERS_MAX':
+    'Characters of a configuration file; a larger one is refused.',
+  'packages/broker/src/edge/admin-api.ts BODY_BYTES_MAX':
+    'Bytes of the body of a request to the admin API; a larger one is refused.',
+  'packages/broker/src/edge/admin-api.ts CONNECTIONS_MAX':
+    'Connections to the admin API; further ones are closed.',
+  'packages/broker/src/edge/backend-status.ts EXAMPLES_MAX':
+    'Under-replicated shards that a status names; all of them are counted.',
+  'packages/broker/src/edge/peer-link.ts REDIAL_MAX_MS':
+    'Longest pause between two attempts to reach a peer.',
+  'packages/broker/src/edge/peer-link.ts PENDING_BYTES_MAX':
+    'Bytes that wait to be sent to one peer; beyond, its link is reset.',
+  'packages/broker/src/node/asking.ts CHARACTERS_MAX':
+    'Characters of Client Identifiers or Topic Filters in one answer to another node.',
+  'packages/broker/src/store/memory-store.ts UNSYNCED_BATCHES_MAX':
+    'Batches that a memory store keeps for a crash; beyond, the oldest counts as synced.',
+  'packages/swim/src/core/context.ts NOTICES_MAX':
+    'Subjects whose last notice is remembered, to repeat it seldom; beyond, all are forgotten.',
+  'packages/swim/src/core/dissemination.ts MISFITS_MAX':
+    'Updates skipped in one packet because they do not fit.',
+  'packages/swim/src/core/message.ts CLUSTER_ID_BYTES_MAX': 'Bytes of a cluster id.',
+  'packages/swim/src/core/message.ts ADDRESS_BYTES_MAX': 'Bytes of an address.',
+  'packages/swim/src/core/message.ts META_BYTES_MAX': 'Bytes of the metadata of a member.',
+  'packages/swim/src/core/probe.ts HELP_MS_MAX':
+    'Longest time for which a probe on behalf of another member is remembered.',
+  'packages/swim/src/runtime/address.ts NAMES_MAX':
+    'Host names whose address is remembered; beyond, all are looked up again.',
+  'packages/swim/src/runtime/bind.ts ATTEMPTS_MAX':
+    'Attempts to find a port that is free for both UDP and TCP.',
+};
+
 /** A document comment or line comments, then the constant with a value of plain arithmetic. */
 const CONSTANT = /^(?:export )?const ([A-Z][A-Z0-9_]*_MAX(?:_[A-Z]+)?) = ([\d_a-fx*+\- ()]+);/;
 
@@ -25,7 +59,8 @@ export function boundsOf(path: string, text: string): Bound[] {
   lines.forEach((line, index) => {
     const [, name, expression] = CONSTANT.exec(line) ?? [];
     if (name === undefined || expression === undefined) return;
-    bounds.push({ name, value: product(expression), path, sentence: commentAbove(lines, index) });
+    const sentence = commentAbove(lines, index) || (MEANINGS[`${path} ${name}`] ?? '');
+    bounds.push({ name, value: product(expression), path, sentence });
   });
   return bounds;
 }
@@ -39,11 +74,9 @@ function product(expression: string): number {
   );
 }
 
-/** Constants without a line between them share the comment above the first. */
 function commentAbove(lines: readonly string[], index: number): string {
   const words: string[] = [];
   let at = index - 1;
-  while (/^(export )?const [A-Z]/.test(lines[at] ?? '')) at -= 1;
   const block = lines[at]?.trimEnd().endsWith('*/') ?? false;
   while (at >= 0) {
     const line = lines[at] ?? '';

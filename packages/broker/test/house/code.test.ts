@@ -4,8 +4,8 @@ import { codeOnly, isTest, matches, typeScript } from './files.ts';
 
 /** Where control flow gathers, files grow; beyond this they are split by event. */
 const LINES_MAX = 500;
-/** The formatter keeps code within 100; a comment's last word may hang over. */
-const COMMENT_COLUMNS_MAX = 110;
+/** The formatter keeps code within 100; a last word, or an example, may hang over. */
+const COMMENT_COLUMNS_MAX = 115;
 
 /** Files that are allowed to be longer, each with the reason; an entry no longer needed fails. */
 const LONGER: Readonly<Record<string, string>> = {};
