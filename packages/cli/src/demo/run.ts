@@ -14,6 +14,8 @@ export interface DemoOptions {
   readonly keepData: boolean;
 }
 
+/** Signals this close together are one wish to end. */
+const SAME_CTRL_C_MS = 500;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** @returns exit code: 0 all held, 1 not, 128 + signal if it was interrupted before the end */
@@ -81,16 +83,15 @@ async function stayUp(
   reporter.say('\nStopping the nodes and removing their data.');
 }
 
-/** The first signal resolves; a second one ends the process at once (the guard cleans up). */
+/** The first signal resolves; a later one ends the process at once (the guard cleans up). */
 function awaitSignal(): { readonly signal: Promise<NodeJS.Signals>; stop(): void } {
-  let count = 0;
-  let resolve: (signal: NodeJS.Signals) => void;
-  const signal = new Promise<NodeJS.Signals>((done) => {
-    resolve = done;
-  });
+  let firstMs: number | null = null;
+  const { promise: signal, resolve } = Promise.withResolvers<NodeJS.Signals>();
   const onSignal = (name: NodeJS.Signals) => {
-    count += 1;
-    if (count > 1) process.exit(128 + constants.signals[name]);
+    const nowMs = performance.now();
+    firstMs ??= nowMs;
+    // Under `npm start` one Ctrl-C arrives twice: from the terminal, and passed on by npm.
+    if (nowMs - firstMs > SAME_CTRL_C_MS) process.exit(128 + constants.signals[name]);
     resolve(name);
   };
   for (const name of SIGNALS) process.on(name, onSignal);
