@@ -12,6 +12,9 @@ export const SHOAL_BIN: string = fileURLToPath(
   new URL('../../../packages/cli/bin/shoal', import.meta.url),
 );
 
+/** Exit code of a `node remove` that would leave fewer copies than wanted; docs/ERRORS.md. */
+const WOULD_BREAK_REPLICAS = 46;
+
 export interface ClusterOptions {
   /** Nodes at the start, named n1, n2, …; default 3. */
   readonly nodes?: number;
@@ -203,7 +206,13 @@ export class LocalCluster implements ElasticBroker {
   async remove(name: string): Promise<void> {
     const helper = this.names.find((other) => other !== name && this.isUp(other));
     if (!helper) throw new Error(`nobody is left to remove ${name}`);
-    const output = await this.cli(['node', 'remove', name, '--wait'], helper, 120_000);
+    const command = ['node', 'remove', name, '--wait'];
+    let output = await this.cli(command, helper, 180_000);
+    // Refused while copies are still being made, as after a join: an operator would wait, too.
+    for (let tries = 0; output.code === WOULD_BREAK_REPLICAS && tries < 20; tries++) {
+      await this.whole(10_000);
+      output = await this.cli(command, helper, 180_000);
+    }
     if (output.code !== 0) {
       throw new Error(`node remove ${name}: exit code ${output.code}\n${output.stderr}`);
     }
