@@ -83,7 +83,8 @@ export interface Gateway {
     done: (items: readonly RetainedItem[]) => void,
   ): void;
   publishZero(message: Message): void;
-  publish(message: Message, done: Published): void;
+  /** @param wanted asked when the message had to wait: is its publisher still there? */
+  publish(message: Message, wanted: () => boolean, done: Published): void;
   /** QoS 2 of a session that outlives its connection. */
   receive(
     clientId: string,

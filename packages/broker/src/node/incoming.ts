@@ -87,7 +87,8 @@ function acknowledge(c: Connection, type: number, packetId: number, message: Mes
   c.publishing();
   c.acks ??= new AckOrder();
   const slot = c.acks.take();
-  c.gateway.publish(message, (reasonCode) => {
+  const wanted = () => c.isOpen;
+  c.gateway.publish(message, wanted, (reasonCode) => {
     c.published();
     if (!c.isOpen) return;
     if (reasonCode >= 0x80 && type === PacketType.Pubrec) c.received?.delete(packetId);

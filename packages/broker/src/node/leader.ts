@@ -341,7 +341,7 @@ export class ShardLeader implements StateObserver {
 
   #publish(origin: Origin, message: Message, rx2: Rx2Id | null, respond: Respond): void {
     if (rx2 && this.state.enqSeen.has(rx2)) return this.afterCommit(() => respond(OK));
-    const { targets, refused } = this.#match(message, rx2);
+    const { targets, refused } = this.#match(message);
     if (refused > 0) this.node.counters.queueRefused += refused;
     if (targets.length === 0) {
       const answer = refused > 0 ? reply(Status.Quota) : OK;
@@ -353,14 +353,14 @@ export class ShardLeader implements StateObserver {
   }
 
   /** Persistent sessions that want the message at QoS 1 or 2, each once at its highest QoS. */
-  #match(message: Message, rx2: Rx2Id | null): { targets: Target[]; refused: number } {
+  #match(message: Message): { targets: Target[]; refused: number } {
     const bySession = new Map<Session, { qos: 1 | 2; retain: boolean; identifiers: number[] }>();
     let refused = 0;
     this.state.tree.match(message.topic, (sub: Subscription) => {
       const { session } = sub;
       if (sub.noLocal && session.clientId === message.publisher) return;
-      // Driven again after a failover: not meant for subscriptions made since.
-      if (rx2 && message.hlc < sub.since) return;
+      // Published before the subscription was made and sent again since: not meant for it.
+      if (message.hlc < sub.since) return;
       const qos = Math.min(sub.qos, message.qos) as 1 | 2;
       const held = bySession.get(session);
       if (!held) {

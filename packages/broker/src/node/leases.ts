@@ -91,7 +91,9 @@ export class Leases {
     for (const view of this.#views) leaders.add(nameOf(view.number.leader));
     for (const name of leaders) {
       if (name === this.#peers.self) continue;
-      const until = this.#peers.get(name)?.leaseUntilMs ?? Number.NEGATIVE_INFINITY;
+      const peer = this.#peers.get(name);
+      // A leader whose routes are on their way has not been heard out, whatever it granted before.
+      const until = peer?.needs === 0 ? peer.leaseUntilMs : Number.NEGATIVE_INFINITY;
       if (until < routable) routable = until;
     }
     this.routableUntilMs = routable;

@@ -68,12 +68,7 @@ export class LiveReceived {
   readonly #seen = new SeenSet();
 
   /** @returns the sequence to acknowledge */
-  take(
-    peer: string,
-    bootEpoch: number,
-    r: Reader,
-    deliver: (message: Message, rx2: Rx2Id | null) => void,
-  ): number {
+  take(peer: string, bootEpoch: number, r: Reader, deliver: (message: Message) => void): number {
     const sequence = r.varint();
     const rx2 = readRx2Id(r);
     const message = readMessage(r);
@@ -84,7 +79,7 @@ export class LiveReceived {
     }
     if (sequence > source.lastSeen) {
       source.lastSeen = sequence;
-      this.once(rx2, () => deliver(message, rx2));
+      this.once(rx2, () => deliver(message));
     }
     return sequence;
   }

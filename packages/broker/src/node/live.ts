@@ -54,17 +54,17 @@ export class Live {
   /**
    * Delivers to every live connection that wants the message, each once at its highest QoS.
    * Persistent sessions get QoS 1 and 2 from their queues, so here only what is effectively QoS 0.
-   * @param driven the message may be driven again after a failover, long after it was published:
-   *   a subscription that is younger than it is not meant
+   * A message that was published before a subscription was made, and comes late because it was sent
+   * again, is not meant for it.
    */
-  deliver(message: Message, driven: boolean): void {
+  deliver(message: Message): void {
     const frames = { frames: [] };
     let first: LiveSubscription | null = null;
     let wants: Map<LiveConnection, Want> | null = null;
     this.#tree.match(message.topic, (s) => {
       const { connection } = s;
       if (s.noLocal && connection.clientId === message.publisher) return;
-      if (driven && s.since > message.hlc) return;
+      if (message.qos > 0 && s.since > message.hlc) return;
       if (!first && !wants) {
         first = s;
         return;

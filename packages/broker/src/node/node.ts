@@ -187,10 +187,11 @@ export class NodeCore implements Gateway, LeaderContext {
         return node.routable;
       },
       nowMs: () => this.nowMs(),
+      hlc: () => this.hlc(),
       leaderHere: (shard) => this.shards.leaders[shard] ?? null,
       linked: (name) => this.peers.get(name)?.up ?? false,
       to: (name) => this.peers.to(name),
-      deliverLive: (message, rx2) => this.#live.deliver(message, rx2 !== null),
+      deliverLive: (message) => this.#live.deliver(message),
     };
   }
 
@@ -470,7 +471,7 @@ export class NodeCore implements Gateway, LeaderContext {
       case Wire.BarrierAck:
         return this.leases.onBarrierAck(peer, r.varint());
       case Wire.QosZero:
-        return this.#live.deliver(readMessage(r), false);
+        return this.#live.deliver(readMessage(r));
       case Wire.Release: {
         const connection = r.varint();
         const position = r.varint();
@@ -825,8 +826,8 @@ export class NodeCore implements Gateway, LeaderContext {
     this.router.publishZero(message);
   }
 
-  publish(message: Message, done: Published): void {
-    this.router.publish(message, null, done);
+  publish(message: Message, wanted: () => boolean, done: Published): void {
+    this.router.publish(message, null, wanted, done);
   }
 
   // ---- LeaderContext: what leaders ask ---------------------------------------------------------
@@ -873,7 +874,7 @@ export class NodeCore implements Gateway, LeaderContext {
   }
 
   route(message: Message, rx2: Rx2Id | null, done: () => void): void {
-    this.router.publish(message, rx2, done);
+    this.router.publish(message, rx2, () => true, done);
   }
 
   queryRetained(

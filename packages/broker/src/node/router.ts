@@ -41,18 +41,21 @@ export interface RouterHost {
   readonly routes: Routes;
   readonly views: Views;
   nowMs(): number;
+  hlc(): number;
   /** QoS 1 and 2 may be routed now. */
   readonly routable: boolean;
   leaderHere(shard: number): ShardLeader | null;
   linked(node: string): boolean;
   to(node: string): Writer | null;
-  deliverLive(message: Message, rx2: Rx2Id | null): void;
+  deliverLive(message: Message): void;
 }
 
 /** Publishes that wait for the route lease. Bounded by what connections may have unacknowledged. */
 interface Held {
   readonly message: Message;
   readonly rx2: Rx2Id | null;
+  /** Whether the publisher's connection is still there to be answered. */
+  readonly wanted: () => boolean;
   readonly done: (status: number) => void;
 }
 
@@ -84,17 +87,17 @@ export class Router {
 
   publishZero(message: Message): void {
     const matched = this.#host.routes.match(message.topic);
-    this.#zeroTo(matched.nodes, message, null);
-    this.#zeroTo(matched.zeroNodes, message, null);
+    this.#zeroTo(matched.nodes, message);
+    this.#zeroTo(matched.zeroNodes, message);
     if (!message.retain || this.#retainZero >= RETAIN_ZERO_MAX) return;
     this.#retainZero++;
     this.#retain(message, null, () => this.#retainZero--);
   }
 
-  #zeroTo(nodes: readonly string[], message: Message, rx2: Rx2Id | null): void {
+  #zeroTo(nodes: readonly string[], message: Message): void {
     for (const node of nodes) {
       if (node === this.#host.name) {
-        this.#host.deliverLive(message, rx2);
+        this.#host.deliverLive(message);
         continue;
       }
       const w = this.#host.to(node);
@@ -104,10 +107,18 @@ export class Router {
     }
   }
 
-  /** @param done with 0, {@link NO_MATCH} or {@link QUOTA} once all that match have the message */
-  publish(message: Message, rx2: Rx2Id | null, done: (status: number) => void): void {
+  /**
+   * @param wanted asked when the message had to wait
+   * @param done with 0, {@link NO_MATCH} or {@link QUOTA} once all that match have the message
+   */
+  publish(
+    message: Message,
+    rx2: Rx2Id | null,
+    wanted: () => boolean,
+    done: (status: number) => void,
+  ): void {
     if (this.#host.routable && this.#held.length === 0) this.#route(message, rx2, done);
-    else this.#held.push({ message, rx2, done });
+    else this.#held.push({ message, rx2, wanted, done });
   }
 
   /** The lease may hold again. */
@@ -115,7 +126,13 @@ export class Router {
     if (this.#held.length === 0 || !this.#host.routable) return;
     const held = this.#held;
     this.#held = [];
-    for (const h of held) this.#route(h.message, h.rx2, h.done);
+    for (const h of held) {
+      // Unanswered and its client gone: the client sends it again wherever it is now.
+      if (!h.wanted()) continue;
+      // Published when it may be routed: by then this node's clock is past every SUBACK.
+      const message = h.rx2 ? h.message : { ...h.message, hlc: this.#host.hlc() };
+      this.#route(message, h.rx2, h.done);
+    }
   }
 
   get heldCount(): number {
@@ -125,8 +142,8 @@ export class Router {
   #route(message: Message, rx2: Rx2Id | null, done: (status: number) => void): void {
     const matched = this.#host.routes.match(message.topic);
     if (message.qos === 0) {
-      this.received.once(rx2, () => this.#zeroTo(matched.nodes, message, rx2));
-      this.#zeroTo(matched.zeroNodes, message, rx2);
+      this.received.once(rx2, () => this.#zeroTo(matched.nodes, message));
+      this.#zeroTo(matched.zeroNodes, message);
       if (message.retain) this.#retain(message, rx2, () => done(0));
       else done(0);
       return;
@@ -151,7 +168,7 @@ export class Router {
 
   #toNode(node: string, message: Message, rx2: Rx2Id | null, done: () => void): void {
     if (node === this.#host.name) {
-      this.received.once(rx2, () => this.#host.deliverLive(message, rx2));
+      this.received.once(rx2, () => this.#host.deliverLive(message));
       return done();
     }
     let channel = this.#live.get(node);
@@ -327,8 +344,8 @@ export class Router {
   }
 
   onLivePublish(peer: Peer, r: Reader): void {
-    const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message, rx2) =>
-      this.#host.deliverLive(message, rx2),
+    const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message) =>
+      this.#host.deliverLive(message),
     );
     const w = this.#host.to(peer.name);
     if (!w) return;
