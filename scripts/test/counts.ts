@@ -6,6 +6,8 @@ export interface MochaCounts {
   skipped: string[];
   /** Full titles of the tests that failed. */
   failures: string[];
+  /** False while mocha runs: what it leaves behind when it is killed or dies. */
+  complete: boolean;
 }
 
 /** The result of one stage of `npm test`: each check or test is one item. */

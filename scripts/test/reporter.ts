@@ -2,8 +2,8 @@
  * The mocha reporter of `npm test`: one line per test file's outermost suite, failures in full.
  *
  * A run has more than a thousand tests; a line each would bury the one that failed. The counts go
- * to the file named by SHOAL_TEST_COUNTS, where the stage runner picks them up: no counts file
- * means that the run died, which is a failure too.
+ * to the file named by SHOAL_TEST_COUNTS, where the stage runner picks them up: counts that are not
+ * complete mean that the run died, which is a failure too.
  */
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
@@ -13,10 +13,23 @@ import type { MochaCounts } from './counts.ts';
 const { EVENT_RUN_END, EVENT_SUITE_END, EVENT_TEST_FAIL, EVENT_TEST_PASS, EVENT_TEST_PENDING } =
   Mocha.Runner.constants;
 
+/** Lines of one failure: a history of a thousand events would bury the others. */
+const FAILURE_LINES_MAX = 60;
+
 class StageReporter extends Mocha.reporters.Base {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
-    const counts: MochaCounts = { passed: 0, failed: 0, skipped: [], failures: [] };
+    const counts: MochaCounts = {
+      passed: 0,
+      failed: 0,
+      skipped: [],
+      failures: [],
+      complete: false,
+    };
+    const save = () => {
+      const path = process.env['SHOAL_TEST_COUNTS'];
+      if (path !== undefined) writeFileSync(path, JSON.stringify(counts));
+    };
     let suitePassed = 0;
     let suiteFailed = 0;
     let suiteStartMs = performance.now();
@@ -30,8 +43,10 @@ class StageReporter extends Mocha.reporters.Base {
       counts.failures.push(test.fullTitle());
       const file = test.file === undefined ? '' : ` (${relative(process.cwd(), test.file)})`;
       console.log(`    ✖ ${test.fullTitle()}${file}`);
-      const text = error.stack ?? String(error);
-      console.log(text.replace(/^/gm, '      '));
+      const lines = (error.stack ?? String(error)).split('\n');
+      const left = lines.length - FAILURE_LINES_MAX;
+      const shown = left > 0 ? [...lines.slice(0, FAILURE_LINES_MAX), `… ${left} lines`] : lines;
+      console.log(shown.join('\n').replace(/^/gm, '      '));
     });
     runner.on(EVENT_TEST_PENDING, (test: Mocha.Test) => {
       counts.skipped.push(test.fullTitle());
@@ -46,10 +61,11 @@ class StageReporter extends Mocha.reporters.Base {
       suitePassed = 0;
       suiteFailed = 0;
       suiteStartMs = performance.now();
+      save();
     });
     runner.once(EVENT_RUN_END, () => {
-      const path = process.env['SHOAL_TEST_COUNTS'];
-      if (path !== undefined) writeFileSync(path, JSON.stringify(counts));
+      counts.complete = true;
+      save();
     });
   }
 }

@@ -103,12 +103,12 @@ async function runTests(files: readonly string[], limitMs: number): Promise<Stag
     const command = ['mocha', '--reporter', 'scripts/test/reporter.ts', ...files];
     const result = await run(command, true, limitMs, { SHOAL_TEST_COUNTS: countsFile });
     const counts = readCounts(countsFile);
-    if (counts === undefined) {
-      const failure = `mocha ended without a result: ${result.reason}`;
+    const { passed, failed, skipped, failures, complete } = counts;
+    if (!complete) {
+      const failure = `mocha did not get to its end: ${result.reason}`;
       console.log(`    ✖ ${failure}`);
-      return { passed: 0, failed: 1, skipped: [], failures: [failure] };
+      return { passed, failed: failed + 1, skipped, failures: [...failures, failure] };
     }
-    const { passed, failed, skipped, failures } = counts;
     // mocha fails without a failing test when a file does not load, or when it was killed late.
     if (!result.ok && failed === 0) {
       return { passed, failed: 1, skipped, failures: [`mocha: ${result.reason}`] };
@@ -119,12 +119,12 @@ async function runTests(files: readonly string[], limitMs: number): Promise<Stag
   }
 }
 
-function readCounts(path: string): MochaCounts | undefined {
+function readCounts(path: string): MochaCounts {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as MochaCounts;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return { passed: 0, failed: 0, skipped: [], failures: [], complete: false };
   }
 }
 
