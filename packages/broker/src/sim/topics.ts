@@ -1,5 +1,25 @@
+/** Filter → topic → verdict: a run has few of both, and checkers ask often. */
+const known = new Map<string, Map<string, boolean>>();
+/** Filters remembered; beyond it all are forgotten. */
+const KNOWN_MAX = 10_000;
+
 /** Whether a Topic Filter matches a Topic Name, by the letter of [MQTT-4.7]; no shared filters. */
 export function filterMatches(filter: string, topic: string): boolean {
+  let topics = known.get(filter);
+  if (topics === undefined) {
+    if (known.size >= KNOWN_MAX) known.clear();
+    topics = new Map();
+    known.set(filter, topics);
+  }
+  let verdict = topics.get(topic);
+  if (verdict === undefined) {
+    verdict = match(filter, topic);
+    topics.set(topic, verdict);
+  }
+  return verdict;
+}
+
+function match(filter: string, topic: string): boolean {
   const wanted = filter.split('/');
   const levels = topic.split('/');
   // Leading wildcards do not match topics of the server's own [MQTT-4.7.2-1].

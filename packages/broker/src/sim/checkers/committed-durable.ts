@@ -1,5 +1,7 @@
 import { Checker, type World } from './checker.ts';
 
+const LOOK_EVERY_MS = 500;
+
 /**
  * Invariant 12: cutting power on all nodes at any step violates none of the others.
  *
@@ -8,10 +10,13 @@ import { Checker, type World } from './checker.ts';
  */
 export class CommittedDurable extends Checker {
   readonly invariant = '12 committed is durable';
+  private lookedMs = 0;
   /** shard → highest commit index that a leader showed. */
   private readonly committed = new Map<number, number>();
 
   override onInterval(world: World): void {
+    if (world.nowMs - this.lookedMs < LOOK_EVERY_MS) return;
+    this.lookedMs = world.nowMs;
     for (const { inspection } of world.inspections()) {
       for (const copy of inspection.shards) {
         if (copy.role !== 'leader') continue;

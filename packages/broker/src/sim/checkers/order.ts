@@ -1,4 +1,5 @@
 import type { Delivery, Session } from '../history.ts';
+import { filterMatches } from '../topics.ts';
 import { Checker } from './checker.ts';
 
 /**
@@ -17,6 +18,15 @@ export class Order extends Checker {
     const { message, session } = delivery;
     if (message === undefined || message.kind === 'will' || delivery.retain || !first) return;
     if (delivery.qos === 0 && message.qos > 0) return;
+    // First published before the session was subscribed: what arrives is a late copy or a repetition,
+    // and repetitions begin again further back.
+    const owed = session.subscriptions.some(
+      (s) =>
+        s.ackedAtMs !== undefined &&
+        s.ackedAtMs <= message.sentAtMs &&
+        filterMatches(s.filter, message.topic),
+    );
+    if (!owed) return;
     let streams = this.last.get(session);
     if (streams === undefined) {
       streams = new Map();
