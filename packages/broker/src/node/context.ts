@@ -66,6 +66,8 @@ export interface LeaderContext {
   nowMs(): number;
   wallMs(): number;
   hlc(): number;
+  /** The node's clock goes on after this. */
+  observeHlc(hlc: number): void;
   trace(phase: string, fields?: Record<string, unknown>): void;
   /** Runs `done` once no other leader can have answered differently: the leader lease holds. */
   confirm(replica: Replica, done: () => void): void;

@@ -150,7 +150,7 @@ export class Delivering {
   }
 
   #logged(ref: number): Logged | null {
-    const recent = this.#leader.recent.get(ref) ?? this.#cache.get(ref);
+    const recent = this.#leader.recent(ref) ?? this.#cache.get(ref);
     if (recent) return recent;
     const entry = this.#leader.replica.log.get(ref);
     return entry ? readOperation(new Reader(entry.operation)) : null;

@@ -47,8 +47,6 @@ interface RouteChange {
 
 /** Requests that wait while a view of the same leader is being formed. */
 const PAUSED_MAX = 100_000;
-/** Recent operations kept decoded, so that deliveries need not decode what was just logged. */
-const RECENT_MAX = 512;
 
 export class ShardLeader implements StateObserver {
   readonly shard: number;
@@ -66,7 +64,9 @@ export class ShardLeader implements StateObserver {
   #waiters: Waiter[] = [];
   #paused: (() => void)[] = [];
   #routeChanges: RouteChange[] = [];
-  readonly recent = new Map<number, Logged>();
+  /** What was just logged, decoded; dropped after two ticks. */
+  #recent = new Map<number, Logged>();
+  #older = new Map<number, Logged>();
 
   constructor(replica: Replica, state: ShardState, node: LeaderContext) {
     this.shard = replica.shard;
@@ -92,6 +92,7 @@ export class ShardLeader implements StateObserver {
     this.serving = true;
     this.since = this.replica.view.number.counter;
     this.state.observer = this;
+    this.node.observeHlc(this.state.hlc);
     this.#sources.clear();
     for (const o of this.state.origins.values())
       this.#sources.set(o.node, { bootEpoch: o.bootEpoch, lastSeen: o.sequence });
@@ -109,7 +110,8 @@ export class ShardLeader implements StateObserver {
     this.#waiters = [];
     this.#paused = [];
     this.#routeChanges = [];
-    this.recent.clear();
+    this.#recent.clear();
+    this.#older.clear();
     this.delivering.stop();
     this.owing.stop();
     this.retaining.stop();
@@ -125,8 +127,7 @@ export class ShardLeader implements StateObserver {
       (w: Writer) => writeOperation(w, operation, origin),
       logged,
     );
-    this.recent.set(index, logged);
-    if (this.recent.size > RECENT_MAX) this.recent.delete(this.recent.keys().next().value!);
+    if (operation.type === 'enq') this.#recent.set(index, logged);
     this.#waiters.push({ index, run: committed });
     return index;
   }
@@ -411,8 +412,17 @@ export class ShardLeader implements StateObserver {
 
   // ---- time ------------------------------------------------------------------------------------
 
+  /** An operation logged a moment ago, so that delivering it need not decode it. */
+  recent(index: number): Logged | undefined {
+    return this.#recent.get(index) ?? this.#older.get(index);
+  }
+
   tick(nowMs: number): void {
     if (!this.serving) return;
+    if (this.#recent.size > 0 || this.#older.size > 0) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
+    }
     this.deadlines.tick(nowMs);
     this.owing.tick();
     this.delivering.run();

@@ -27,6 +27,17 @@ interface Barrier {
   readonly done: () => void;
 }
 
+/** Views with equal voters and witnesses share one computation. */
+function leaseKey(replica: Replica): string {
+  if (replica.leaseKey === '') {
+    const { voters, oldVoters } = replica.view;
+    replica.leaseKey = [voters, oldVoters, [...replica.witnesses]]
+      .map((ids) => ids.join())
+      .join('/');
+  }
+  return replica.leaseKey;
+}
+
 export class Leases {
   readonly #peers: Peers;
   readonly #views: Views;
@@ -75,21 +86,17 @@ export class Leases {
     let own = Number.POSITIVE_INFINITY;
     const seen = new Map<string, number>();
     for (const replica of led) {
-      const { voters, oldVoters } = replica.view;
-      const key = oldVoters.length > 0 ? '' : `${voters.join()}/${[...replica.witnesses].join()}`;
-      let until = key === '' ? undefined : seen.get(key);
+      let until = seen.get(leaseKey(replica));
       if (until === undefined) {
         until = this.leaderUntil(replica);
-        if (key !== '') seen.set(key, until);
+        seen.set(replica.leaseKey, until);
       }
       if (replica.role !== 'leader') until = Number.NEGATIVE_INFINITY;
       if (until < own) own = until;
     }
     this.ownUntilMs = own;
     let routable = this.#views.complete ? own : Number.NEGATIVE_INFINITY;
-    const leaders = new Set<string>();
-    for (const view of this.#views) leaders.add(nameOf(view.number.leader));
-    for (const name of leaders) {
+    for (const name of this.#views.leaders) {
       if (name === this.#peers.self) continue;
       const peer = this.#peers.get(name);
       // A leader whose routes are on their way has not been heard out, whatever it granted before.

@@ -407,7 +407,7 @@ export class NodeCore implements Gateway, LeaderContext {
     this.counters.linkBytesReceived += frame.length;
     const r = new Reader(frame);
     try {
-      this.#hlc = Math.max(this.#hlc, r.f64());
+      this.observeHlc(r.f64());
       while (!r.done) this.#onWire(peer, r);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
@@ -855,6 +855,10 @@ export class NodeCore implements Gateway, LeaderContext {
   hlc(): number {
     this.#hlc = Math.max(this.#hlc + 1, Math.floor(this.env.wallMs()) * 2048);
     return this.#hlc;
+  }
+
+  observeHlc(hlc: number): void {
+    if (hlc > this.#hlc) this.#hlc = hlc;
   }
 
   trace(phase: string, fields?: Record<string, unknown>): void {

@@ -116,7 +116,8 @@ export class Shards implements ReplicaHost {
       const copy = copies[i]!;
       if (i % SLICES === slice || copy.formation) copy.tick(nowMs);
     }
-    for (const copy of this.led) this.leaders[copy.shard]!.tick(nowMs);
+    for (const copy of this.led)
+      if (copy.shard % SLICES === slice) this.leaders[copy.shard]!.tick(nowMs);
   }
 
   /** End of turn: what was appended goes to the other copies. */

@@ -43,6 +43,9 @@ export function readShardView(r: Reader): ShardView {
 
 export class Views {
   #views: (ShardView | null)[] = [];
+  #known = 0;
+  /** Name → shards led. */
+  readonly #leads = new Map<string, number>();
 
   resize(shardCount: number): void {
     this.#views = new Array(shardCount).fill(null);
@@ -66,6 +69,9 @@ export class Views {
     if (order === 0 && held?.since === view.since && held.routeVersion === view.routeVersion)
       return undefined;
     this.#views[view.shard] = view;
+    if (!held) this.#known++;
+    else this.#count(nameOf(held.number.leader), -1);
+    this.#count(nameOf(view.number.leader), 1);
     return held;
   }
 
@@ -73,8 +79,19 @@ export class Views {
     for (const view of this.#views) if (view) yield view;
   }
 
+  #count(name: string, change: number): void {
+    const count = (this.#leads.get(name) ?? 0) + change;
+    if (count === 0) this.#leads.delete(name);
+    else this.#leads.set(name, count);
+  }
+
+  /** Every node that leads a shard. */
+  get leaders(): Iterable<string> {
+    return this.#leads.keys();
+  }
+
   /** Every shard has a leader that is known. */
   get complete(): boolean {
-    return this.#views.length > 0 && this.#views.every((view) => view !== null);
+    return this.#views.length > 0 && this.#known === this.#views.length;
   }
 }

@@ -23,6 +23,9 @@ export interface Subscription extends SubscriptionRequest {
 }
 
 const SETTLED = -1;
+/** Shared by all sessions that have nothing: never written to. */
+const EMPTY: number[] = [];
+const NONE: readonly string[] = [];
 /** Identifiers run from 1 to this; a position's is 1 + position mod it. */
 export const PACKET_IDS = 65535;
 
@@ -56,14 +59,14 @@ export class Session {
   /** Index of a SUB whose retained messages are still being read, 0 = none. */
   retaining = 0;
   /** The filters of that SUB that want them. */
-  retainingFilters: string[] = [];
+  retainingFilters: readonly string[] = NONE;
   /** Topics before and with this one (in code unit order) are read. */
   retainingAfter = '';
 
   front = 0;
   /** Messages in the queue that are not settled. */
   pending = 0;
-  #refs: number[] = [];
+  #refs: number[] = EMPTY;
   #offset = 0;
   /** Positions below may have been sent at some time. */
   mark = 0;
@@ -101,6 +104,7 @@ export class Session {
   }
 
   push(ref: number): void {
+    if (this.#refs === EMPTY) this.#refs = [];
     this.#refs.push(ref);
     this.pending++;
   }
@@ -117,7 +121,7 @@ export class Session {
       this.front++;
     }
     if (this.#offset === this.#refs.length) {
-      this.#refs = [];
+      this.#refs = EMPTY;
       this.#offset = 0;
     } else if (this.#offset > 1024 && this.#offset * 2 > this.#refs.length) {
       this.#refs = this.#refs.slice(this.#offset);

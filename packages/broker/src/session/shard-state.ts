@@ -56,20 +56,21 @@ export class ShardState implements ShardMachine {
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
   readonly origins = new Map<string, Origin>();
+  /** Highest clock of an entry: whoever leads goes on from there, whatever its wall clock says. */
+  hlc = 0;
   observer: StateObserver | null = null;
 
   /** Log indexes with more than one reference. */
   readonly #multi = new Map<number, number>();
   #freed: number[] = [];
   #index = 0;
-  #hlc = 0;
   #number = '';
 
   apply(entry: Entry, logged?: unknown): void {
     const { operation, origin } =
       (logged as Logged | undefined) ?? readOperation(new Reader(entry.operation));
     this.#index = entry.index;
-    this.#hlc = entry.hlc;
+    if (entry.hlc > this.hlc) this.hlc = entry.hlc;
     this.#number = `${entry.number.counter}.${entry.number.leader}`;
     if (origin) this.#note(origin);
     if (!this.#run(operation, entry.index)) this.#freed.push(entry.index);
@@ -247,17 +248,18 @@ export class ShardState implements ShardMachine {
     const s = this.#current(op.clientId, op.epoch);
     if (!s) return;
     s.subscriptions ??= new Map();
-    s.retainingFilters = [];
+    const wanting: string[] = [];
     for (const request of op.subscriptions) {
       const old = s.subscriptions.get(request.filter);
-      const sub: Subscription = { ...request, session: s, since: old?.since ?? this.#hlc };
+      const sub: Subscription = { ...request, session: s, since: old?.since ?? this.hlc };
       // Add before remove, so that a replaced subscription never leaves the route.
       s.subscriptions.set(request.filter, sub);
       if (sub.qos > 0) this.#remember(sub);
       if (old) this.#forget(old);
       if (request.retainHandling === 0 || (request.retainHandling === 1 && !old))
-        s.retainingFilters.push(request.filter);
+        wanting.push(request.filter);
     }
+    s.retainingFilters = wanting;
     s.retaining = s.retainingFilters.length > 0 ? index : 0;
     s.retainingAfter = '';
   }
@@ -404,6 +406,7 @@ export class ShardState implements ShardMachine {
   encode(): Uint8Array {
     const w = new Writer(4096);
     w.varint(this.#index);
+    w.f64(this.hlc);
     w.str(this.routeVersion);
     w.varint(this.clockMs);
     w.list([...this.sessions.values()], writeSession);
@@ -430,6 +433,7 @@ export class ShardState implements ShardMachine {
     this.reset();
     const r = new Reader(state);
     this.#index = r.varint();
+    this.hlc = r.f64();
     const routeVersion = r.str();
     this.clockMs = r.varint();
     for (const s of r.list(readSession)) {
@@ -481,5 +485,6 @@ export class ShardState implements ShardMachine {
     this.#multi.clear();
     this.#freed = [];
     this.#index = 0;
+    this.hlc = 0;
   }
 }

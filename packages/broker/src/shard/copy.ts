@@ -29,6 +29,8 @@ import {
   writeView,
 } from './view.ts';
 
+/** Entries at the end of a log that stay in memory; older ones are read from disk when wanted. */
+const MEM_KEEP = 4;
 /** Bytes of entries in one append. What is left goes in the next. */
 export const APPEND_BYTES_MAX = 1024 * 1024;
 const HARD_VERSION = 1;
@@ -74,12 +76,16 @@ export abstract class Copy {
   retryAtMs = 0;
   leaderlessSinceMs = 0;
   establishedAtMs = 0;
+  /** Last look at what placement wants. */
+  plannedAtMs = 0;
   handingOver: { to: CopyId; deadlineMs: number; sent: boolean } | null = null;
   syncs = new Map<CopyId, Sync>();
   receiving: Receiving | null = null;
 
   /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */
   readonly witnesses = new Set<CopyId>();
+  /** Equal for views whose leader lease depends on the same voters; '' = to be made anew. */
+  leaseKey = '';
   /** Leader: last durable index of each other active copy, and last index sent to it. */
   readonly match = new Map<CopyId, number>();
   readonly sent = new Map<CopyId, number>();
@@ -360,8 +366,8 @@ export abstract class Copy {
   }
 
   forget(): void {
-    if (this.log.memCount < 64) return;
-    let upTo = this.log.end - 32;
+    if (this.log.memCount <= MEM_KEEP || this.loading) return;
+    let upTo = this.log.end - MEM_KEEP;
     if (this.role === 'leader') {
       for (const id of this.view.active) {
         if (id !== this.self) upTo = Math.min(upTo, this.match.get(id) ?? 0);
@@ -369,7 +375,7 @@ export abstract class Copy {
       // A copy that stays behind is caught up from disk instead of holding memory.
       upTo = Math.max(upTo, this.log.end - 8192);
     }
-    this.log.forget(Math.min(upTo, this.durable, this.loading ? 0 : upTo));
+    this.log.forget(Math.min(upTo, this.durable));
   }
 }
 

@@ -378,7 +378,10 @@ export function onInstalled(r: Copy, from: CopyId, number: ViewNumber): void {
 
 export function onRecorded(r: Copy, from: CopyId, number: ViewNumber): void {
   const f = r.formation;
-  if (r.role === 'leader' && sameNumber(number, r.view.number)) r.witnesses.add(from);
+  if (r.role === 'leader' && sameNumber(number, r.view.number)) {
+    r.witnesses.add(from);
+    r.leaseKey = '';
+  }
   if (f?.phase !== 'record' || !sameNumber(number, f.number)) return;
   f.recorded.add(from);
   establish(r, f);
@@ -393,6 +396,7 @@ function establish(r: Copy, f: Formation): void {
   r.leaderlessSinceMs = 0;
   r.establishedAtMs = r.host.nowMs();
   r.witnesses.clear();
+  r.leaseKey = '';
   for (const id of [...f.installed, ...f.recorded]) r.witnesses.add(id);
   r.match.clear();
   r.sent.clear();

@@ -50,17 +50,27 @@ function rank(r: Copy): number {
   return at >= 0 ? at : order.length + 1;
 }
 
+const NOBODY: readonly CopyId[] = [];
+
+/** Active copies that are not heard, or lag beyond memory. */
+function silentOf(r: Copy): readonly CopyId[] {
+  let silent = NOBODY;
+  for (const id of r.view.active)
+    if (id !== r.self && (!r.host.heard(id) || r.lagging.has(id))) silent = [...silent, id];
+  return silent;
+}
+
 function lead(r: Copy, nowMs: number): void {
   if (r.handingOver) return handOver(r, nowMs);
-  const silent = r.view.active.filter(
-    (id) => id !== r.self && (!r.host.heard(id) || r.lagging.has(id)),
-  );
+  const silent = silentOf(r);
   const least = minCopies(r.view.voters.length, r.host.replicas);
   if (silent.length > 0 && nowMs >= r.retryAtMs && r.view.active.length - silent.length >= least) {
     r.retryAtMs = nowMs + r.host.timings.silenceMs;
     return form(r, { drop: silent });
   }
-  if (nowMs - r.establishedAtMs < PLANNED_PAUSE_MS) return;
+  if (nowMs - r.establishedAtMs < PLANNED_PAUSE_MS || nowMs - r.plannedAtMs < PLANNED_PAUSE_MS)
+    return;
+  r.plannedAtMs = nowMs;
   if (r.view.oldVoters.length > 0) return form(r, {});
   plan(r, nowMs);
 }
