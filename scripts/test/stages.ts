@@ -65,7 +65,7 @@ export function stages(options: StageOptions): readonly Stage[] {
     { name: 'property', limitSeconds: 180, tests: /(^|\/)test\/property\/|\.property\.test\.ts$/ },
     {
       name: 'simulation',
-      limitSeconds: 330,
+      limitSeconds: 400,
       tests: /(^|\/)test\/sim\//,
       checks: [
         {
@@ -89,7 +89,7 @@ export function stages(options: StageOptions): readonly Stage[] {
       limitSeconds: 180,
       tests: /(^|\/)test\/integration\/|\.integration\.test\.ts$/,
     },
-    { name: 'end to end', limitSeconds: 300, tests: /(^|\/)test\/e2e\// },
+    { name: 'end to end', limitSeconds: 420, tests: /(^|\/)test\/e2e\// },
     // Last in the table because it takes what no other stage claims; first of the tests to run.
     { name: 'unit', limitSeconds: 240, tests: /\.test\.ts$/ },
   ];
