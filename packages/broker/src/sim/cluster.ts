@@ -10,8 +10,8 @@ import type { SimOptions } from './options.ts';
 import { addressOf, type ProcessEnv, SimProcess } from './process.ts';
 import type { Transcript } from './transcript.ts';
 
-/** Turns of all processes together in one run; ten times what the busiest run takes. */
-const TURNS_MAX = 3_000_000;
+/** Turns of all processes together in one run; four times what the busiest run takes. */
+const TURNS_MAX = 600_000;
 
 /** One machine: its disk outlives its processes. */
 interface Machine {

@@ -103,7 +103,7 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
 }
 
 function drawFaults(random: Prng, durability: 'disk' | 'memory'): FaultName[] {
-  const intensity = random.pick([0, 0.15, 0.3, 0.5]);
+  const intensity = random.pick([0, 0.15, 0.15, 0.3, 0.3, 0.5, 0.5, 0.7]);
   return FAULTS.filter((fault) => {
     const drawn = random.chance(intensity);
     if (OPTIONAL_FAULTS.has(fault)) return false;
