@@ -30,6 +30,7 @@ export class ShardChannel {
   /** Last sequence sent to the present leader; 0 = none yet. */
   #lastSent = 0;
   #open = false;
+  #resending = false;
   /** Earliest time of the next attempt after the leader refused. */
   retryAtMs = 0;
 
@@ -42,14 +43,10 @@ export class ShardChannel {
     return this.#pending.size;
   }
 
-  describe() {
-    return [...this.#pending.values()].map((p) => `${p.sequence}:${p.request.type}`);
-  }
-
   /** Queues and, when a leader is known, sends. Bounded by what the connections may have open. */
   send(request: Request, done: (reply: Reply) => void): void {
     const sequence = this.reserve(request, done);
-    if (this.#open) this.#send(sequence, request);
+    if (this.#open && !this.#resending) this.#send(sequence, request);
   }
 
   /** Queues without sending: the caller sends it in a frame of its own by {@link claim}. */
@@ -61,7 +58,7 @@ export class ShardChannel {
 
   /** For a reserved request: the `prev` to send it with now, or −1 if there is no leader. */
   claim(sequence: number): number {
-    if (!this.#open) return -1;
+    if (!this.#open || this.#resending) return -1;
     const prev = this.#lastSent;
     this.#lastSent = sequence;
     return prev;
@@ -89,15 +86,24 @@ export class ShardChannel {
   open(): void {
     this.#open = true;
     this.#lastSent = 0;
-    for (const p of [...this.#pending.values()]) {
-      if (!this.#open) return;
-      if (this.#pending.has(p.sequence)) this.#send(p.sequence, p.request);
+    // An answer may come at once and ask for more: that waits for its turn at the end, or it would
+    // overtake what is still to be sent again and that would be taken for a repetition.
+    this.#resending = true;
+    for (const p of this.#pending.values()) {
+      if (!this.#open) break;
+      this.#send(p.sequence, p.request);
     }
+    this.#resending = false;
   }
 
   /** The leader or the link to it is gone. */
   close(): void {
     this.#open = false;
+  }
+
+  /** A request would be sent at once. */
+  get takes(): boolean {
+    return this.#open && !this.#resending;
   }
 
   get isOpen(): boolean {

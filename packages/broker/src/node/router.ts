@@ -68,12 +68,6 @@ export const QUOTA = 0x97;
 export class Router {
   readonly #host: RouterHost;
   readonly #channels = new Map<number, ShardChannel>();
-  get chan() {
-    return this.#channels;
-  }
-  get liveChans() {
-    return this.#live;
-  }
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
   #held: Held[] = [];
@@ -198,7 +192,7 @@ export class Router {
     for (const shard of shards) {
       const channel = this.channel(shard);
       const leader = this.#host.views.leader(shard);
-      if (leader === this.#host.name || !channel.isOpen) {
+      if (leader === this.#host.name || !channel.takes) {
         channel.send(request, done);
         continue;
       }
