@@ -165,6 +165,7 @@ class NodeProcess implements RunningNode {
       random: Math.random,
       store,
       sendFrame: (peer, frame) => this.#links?.send(peer, frame),
+      resetLink: (peer) => this.#links?.reset(peer),
       scheduleFlush: () => this.#scheduleFlush(),
       log: this.#log,
       fatal: (code, message) => this.#fatal(new BrokerError(code as BrokerErrorCode, message)),

@@ -127,6 +127,8 @@ export interface NodeEnv {
    * down on both sides. Dropped silently if the link is down. The bytes are the link's to keep.
    */
   sendFrame(peer: string, frame: Uint8Array): void;
+  /** What came on the link cannot be read: both ends are to start anew. */
+  resetLink?(peer: string): void;
   /** Asks for `NodeCore.flush()` at the end of the turn; many calls, one flush. */
   scheduleFlush(): void;
   readonly log: Log;

@@ -294,6 +294,14 @@ export class PeerLinks {
   }
 
   /** Drops from within a call, so that the caller is not called back before it returns. */
+  /** Ends the link to a peer whose bytes make no sense; it is dialled anew. */
+  reset(name: string): void {
+    const peer = this.#peers.get(name);
+    if (this.#closed || peer === undefined) return;
+    this.#dropLater(peer, 'it sent what cannot be read');
+    this.#redialLater(peer);
+  }
+
   #dropLater(peer: Peer, reason: string): void {
     if (!this.#detach(peer, reason)) return;
     queueMicrotask(() => {

@@ -282,7 +282,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (held?.qos !== qos || (qos === 2 && !held.released)) return;
     this.out!.inFlight.delete(packetId);
     if (held.position >= 0) this.#settlePosition(qos === 1 ? 'ack' : 'done', held.position, null);
-    else this.#pumpLive();
+    this.#pumpHeld();
+    this.#pumpLive();
   }
 
   #settlePosition(kind: AckKind, position: number, done: ((ok: boolean) => void) | null): void {
@@ -298,7 +299,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (reasonCode >= 0x80) {
       this.out!.inFlight.delete(packetId);
       if (held.position >= 0) this.#settlePosition('ack', held.position, null);
-      else this.#pumpLive();
+      this.#pumpHeld();
+      this.#pumpLive();
       return;
     }
     const again = held.released;
@@ -445,11 +447,24 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.out ??= new Outgoing();
     if (d.position < this.out.nextPosition) return;
     this.out.nextPosition = d.position + 1;
+    if (this.out.held.length > 0 || this.out.inFlight.size >= this.receiveMaximum)
+      this.out.held.push(d);
+    else this.#sendQueued(d);
+  }
+
+  #sendQueued(d: Delivery): void {
     const packetId = packetIdOf(d.position);
     const { qos, retain, dup } = d;
     if (!this.#sendPublish(d.message, { qos, retain, dup, packetId }, d.identifiers))
       return this.#settlePosition('ack', d.position, null);
-    this.out.inFlight.set(packetId, { position: d.position, qos, released: false });
+    this.out!.inFlight.set(packetId, { position: d.position, qos, released: false });
+  }
+
+  /** The client has room again [MQTT-3.3.4-9]. */
+  #pumpHeld(): void {
+    const out = this.out!;
+    while (out.held.length > 0 && out.inFlight.size < this.receiveMaximum)
+      this.#sendQueued(out.held.shift()!);
   }
 
   /** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
@@ -568,7 +583,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   }
 
   #sendClose(epoch: number, abnormal: boolean, expirySeconds: number): void {
-    const sentUpto = this.persistent ? (this.out?.nextPosition ?? -1) : -1;
+    const sentUpto = this.persistent ? (this.out?.sentUpto ?? -1) : -1;
     this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto });
   }
 

@@ -4,6 +4,7 @@
  * The shard's clock advances by TICK operations of its leader only: an outage or a step of the wall
  * clock expires nobody. A shard without a deadline logs nothing.
  */
+import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardLeader } from './leader.ts';
 
@@ -91,16 +92,27 @@ export class Deadlines {
     const { node, state } = this.#leader;
     for (const s of state.sessions.values()) {
       if (!s.connected || !node.gatewayGone(s.gateway, s.gatewayEpoch)) continue;
-      const { clientId, epoch } = s;
-      const operation = {
-        type: 'close',
-        clientId,
-        epoch,
-        abnormal: true,
-        expirySeconds: -1,
-        sentUpto: this.#leader.delivering.sentUpto(s),
-      } as const;
-      this.#leader.appendOwn(() => (this.#leader.live(clientId, epoch) ? operation : null));
+      this.#close(s);
     }
+  }
+
+  /** Membership gave the gateway up. Should it be alive after all, it is told. */
+  #close(s: Session): void {
+    const { clientId, epoch, gateway, connection } = s;
+    const { delivering, node } = this.#leader;
+    this.#leader.appendOwn(
+      () =>
+        this.#leader.live(clientId, epoch)
+          ? {
+              type: 'close',
+              clientId,
+              epoch,
+              abnormal: true,
+              expirySeconds: -1,
+              sentUpto: delivering.sentUpto(s),
+            }
+          : null,
+      () => node.kick(gateway, connection, ReasonCode.SessionTakenOver),
+    );
   }
 }

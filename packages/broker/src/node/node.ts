@@ -412,6 +412,8 @@ export class NodeCore implements Gateway, LeaderContext {
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
       this.log('error', 'malformed frame', { peer: name, why: e.message });
+      // What followed in the frame is lost, as is everything on a link that goes down.
+      this.env.resetLink?.(name);
     }
   }
 

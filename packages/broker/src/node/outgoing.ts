@@ -7,6 +7,7 @@
 import { encodeAck, encodePublish, encodePublishProperties } from '../mqtt/frame.ts';
 import { PacketType, type ProtocolVersion } from '../mqtt/packet.ts';
 import type { Message } from '../session/operation.ts';
+import type { Delivery } from './context.ts';
 
 /** A message waiting for room in the window of a live session. */
 interface Waiting {
@@ -26,10 +27,17 @@ interface InFlight {
 
 export class Outgoing {
   readonly inFlight = new Map<number, InFlight>();
-  /** First queue position not sent on this connection. */
+  /** First queue position that has not come to this connection. */
   nextPosition = 0;
+  /** Came from the queue beyond the client's Receive Maximum; at most the leader's window. */
+  held: Delivery[] = [];
   #nextId = 1;
   #waiting: Waiting[] = [];
+
+  /** First queue position not sent on this connection. */
+  get sentUpto(): number {
+    return this.held[0]?.position ?? this.nextPosition;
+  }
 
   get waitingCount(): number {
     return this.#waiting.length;

@@ -339,7 +339,8 @@ export function onSynced(r: Copy, id: CopyId, end: number): void {
   const p = f?.promises.get(id);
   if (!f || f.phase !== 'sync' || !p) return;
   f.promises.set(id, { ...p, end, floor: 0, valid: true, terms: r.log.terms });
-  f.intent = { ...f.intent, add: [...(f.intent.add ?? []), id] };
+  const { add = [], drop = [] } = f.intent;
+  f.intent = { ...f.intent, add: [...add, id], drop: drop.filter((other) => other !== id) };
   choose(r, f);
 }
 
