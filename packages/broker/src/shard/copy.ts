@@ -342,7 +342,7 @@ export abstract class Copy {
     for (const i of this.kept) (i <= tailStart ? deletes : kept).push(i);
     for (const i of this.machine.takeFreed()) (i <= tailStart ? deletes : kept).push(i);
     this.kept = [];
-    const bytes = encodeCheckpoint(this, index, tailStart, kept);
+    const bytes = encodeCheckpoint(this, index, index, tailStart, kept);
     this.#pending = { index, bytes, deletes, kept };
     this.writeCheckpoint();
   }
@@ -379,9 +379,11 @@ export abstract class Copy {
   }
 }
 
+/** @param commit last index known to be committed once the record is written */
 export function encodeCheckpoint(
   r: Copy,
   index: number,
+  commit: number,
   tailStart: number,
   kept: readonly number[],
 ): Uint8Array {
@@ -389,6 +391,7 @@ export function encodeCheckpoint(
   writer.reset();
   writer.u8(CHECKPOINT_VERSION);
   writer.varint(index);
+  writer.varint(commit);
   writer.varint(tailStart);
   writeTerms(writer, r.log.terms);
   writer.list(kept, (o, i) => o.varint(i));

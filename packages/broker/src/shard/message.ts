@@ -78,6 +78,8 @@ export type ShardMessage =
       readonly number: ViewNumber;
       readonly seq: number;
       readonly index: number;
+      /** Last index known to be committed: the state may be ahead of it. */
+      readonly commit: number;
       readonly terms: readonly Term[];
       readonly state: Uint8Array;
       readonly entries: readonly Uint8Array[];
@@ -186,6 +188,7 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
       writeNumber(w, m.number);
       w.varint(m.seq);
       w.varint(m.index);
+      w.varint(m.commit);
       writeTerms(w, m.terms);
       w.bytes(m.state);
       writeEntries(w, m.entries);
@@ -268,6 +271,7 @@ export function readShardMessage(r: Reader): ShardMessage {
         number: readNumber(r),
         seq: r.varint(),
         index: r.varint(),
+        commit: r.varint(),
         terms: readTerms(r),
         state: r.bytes(),
         entries: readEntries(r),

@@ -10,6 +10,7 @@ const PAGE = 512;
 
 interface Checkpoint {
   readonly index: number;
+  readonly commit: number;
   readonly tailStart: number;
   readonly terms: Term[];
   readonly kept: number[];
@@ -31,6 +32,7 @@ function readCheckpoint(bytes: Uint8Array): Checkpoint {
   const r = checked(bytes);
   return {
     index: r.varint(),
+    commit: r.varint(),
     tailStart: r.varint(),
     terms: readTerms(r),
     kept: r.list((i) => i.varint()),
@@ -66,7 +68,6 @@ export function load(r: Copy, done: (corruption: Corruption | null) => void): vo
     rebuild(r, checkpoint, (why) => {
       r.loading = false;
       r.durable = r.log.end;
-      r.commit = r.checkpointIndex;
       if (why) {
         r.valid = false;
         r.putHard();
@@ -113,6 +114,7 @@ function rebuild(
       r.log.restart(c.index, c.terms, c.tailStart);
       r.kept = c.kept;
       r.checkpointIndex = c.index;
+      r.commit = Math.max(r.commit, c.commit);
       from = c.index;
     } else {
       r.log.restart(0, [], 0);

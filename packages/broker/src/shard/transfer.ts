@@ -89,7 +89,8 @@ export function onLearned(r: Copy, from: CopyId, m: ShardMessage & { type: 'lear
 
 function nextPart(r: Copy, id: CopyId, s: Sync, o: Outgoing): void {
   s.busy = true;
-  const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index } as const;
+  const commit = Math.min(r.commit, o.index);
+  const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index, commit } as const;
   if (o.stateAt < o.state.length) {
     const state = o.state.subarray(o.stateAt, o.stateAt + CHUNK_BYTES);
     o.stateAt += state.length;
@@ -233,12 +234,12 @@ function restore(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snaps
   r.log.restart(m.index, m.terms, m.index);
   r.machine.restore(Buffer.concat(receiving.state));
   r.applied = m.index;
-  r.commit = m.index;
+  r.commit = m.commit;
   r.durable = 0;
   r.checkpointIndex = m.index;
   r.kept = [];
   r.valid = true;
-  r.host.put(checkpointKey(r.shard), encodeCheckpoint(r, m.index, m.index, []));
+  r.host.put(checkpointKey(r.shard), encodeCheckpoint(r, m.index, m.commit, m.index, []));
   r.putHard();
   r.host.onDurable(() => {
     r.durable = Math.max(r.durable, m.index);
