@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { BROKER_ERRORS } from '../../src/errors.ts';
-import { markdown, read, root } from './files.ts';
+import { isTest, markdown, read, root, typeScript } from './files.ts';
 
 /** GitHub's anchor of a heading: lower case, punctuation gone, spaces as hyphens. */
 function anchors(text: string): Set<string> {
@@ -57,6 +57,22 @@ describe('house style: documents', () => {
           .filter((name) => !/[*…<]|NNNN|DATE/.test(name) && !existsSync(join(root, name)))
           .map((name) => `${path}: ${name}`),
       );
+    assert.deepEqual(missing, []);
+  });
+
+  it('traces decisions through functions that are where it says', () => {
+    const text = read('docs/ARCHITECTURE.md');
+    const sources = typeScript().filter(({ path }) => !isTest(path));
+    const traced = [...text.matchAll(/`([\w./-]+\.ts)`\s*\((`[^)]*)\)/g)];
+    assert.ok(traced.length >= 12, `${traced.length} steps name file and function`);
+    const missing = traced.flatMap(([, file = '', names = '']) =>
+      [...names.matchAll(/`([#\w]+)`/g)]
+        .map(([, name = '']) => name)
+        .filter(
+          (name) => !sources.some((s) => s.path.endsWith(`/${file}`) && s.text.includes(name)),
+        )
+        .map((name) => `${file}: ${name}`),
+    );
     assert.deepEqual(missing, []);
   });
 
