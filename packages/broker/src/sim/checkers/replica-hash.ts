@@ -19,7 +19,9 @@ export class ReplicaHash extends Checker {
     this.comparedMs = world.nowMs;
     for (const { node, inspection } of world.inspections()) {
       for (const copy of inspection.shards) {
-        if (!copy.valid || copy.commitIndex !== copy.endIndex) continue;
+        // A learner's snapshot may be ahead of the commit point.
+        if (!copy.valid || !copy.active.includes(node)) continue;
+        if (copy.commitIndex !== copy.endIndex) continue;
         const key = `${copy.shard}/${copy.endIndex}`;
         const hash = copy.stateHash;
         const known = this.committed.get(key);
