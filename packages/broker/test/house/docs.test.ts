@@ -69,7 +69,8 @@ describe('house style: documents', () => {
       [...names.matchAll(/`([#\w]+)`/g)]
         .map(([, name = '']) => name)
         .filter(
-          (name) => !sources.some((s) => s.path.endsWith(`/${file}`) && s.text.includes(name)),
+          (name) =>
+            !sources.some((s) => `/${s.path}`.endsWith(`/${file}`) && s.text.includes(name)),
         )
         .map((name) => `${file}: ${name}`),
     );
