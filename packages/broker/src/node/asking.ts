@@ -4,10 +4,13 @@
  * A question goes to one node and is answered from what it leads; one that gets no answer in time is
  * answered with undefined.
  */
+
 import { BytesError, type Reader } from '../bytes.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { Session } from '../session/session.ts';
 import { type CopyId, nameOf } from '../shard/view.ts';
+import { addressOf } from './delivering.ts';
 import type { ShardLeader } from './leader.ts';
 import type { NodeCore } from './node.ts';
 import type { Peer } from './peers.ts';
@@ -245,7 +248,7 @@ export class Asking {
     const { session: s } = found;
     if (!s) return null;
     if (!s.connected) return 'not-connected';
-    this.#node.kick(s.gateway, s.connection, 0x98);
+    this.#node.kick(addressOf(s), ReasonCode.AdministrativeAction);
     return 'kicked';
   }
 

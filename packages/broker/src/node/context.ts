@@ -37,9 +37,16 @@ export const DEFAULT_LIMITS: NodeLimits = {
   topicAliases: 64,
 };
 
+/** A client's connection, wherever it is; numbers start anew with every process. */
+export interface ConnectionAddress {
+  readonly node: string;
+  readonly bootEpoch: number;
+  readonly connection: number;
+}
+
 /** A queued message on its way from the leader to the connection. */
 export interface Delivery {
-  readonly connection: number;
+  readonly to: ConnectionAddress;
   readonly position: number;
   readonly qos: 1 | 2;
   readonly dup: boolean;
@@ -88,10 +95,10 @@ export interface LeaderContext {
     done: (items: readonly RetainedItem[]) => void,
   ): void;
   /** @returns false if the gateway cannot be reached now */
-  deliver(gateway: string, delivery: Delivery): boolean;
+  deliver(delivery: Delivery): boolean;
   /** PUBREL for a position whose PUBREC is committed. */
-  release(gateway: string, connection: number, position: number): boolean;
-  kick(gateway: string, connection: number, reasonCode: number): void;
+  release(to: ConnectionAddress, position: number): boolean;
+  kick(to: ConnectionAddress, reasonCode: number): void;
   /** The process that holds the connection has ended or left. */
   gatewayGone(gateway: string, bootEpoch: number): boolean;
 }

@@ -6,6 +6,7 @@
  */
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Session } from '../session/session.ts';
+import { addressOf } from './delivering.ts';
 import type { ShardLeader } from './leader.ts';
 
 /** Logged at least this often while a deadline is pending, so that a failover forgets little. */
@@ -98,7 +99,8 @@ export class Deadlines {
 
   /** Membership gave the gateway up. Should it be alive after all, it is told. */
   #close(s: Session): void {
-    const { clientId, epoch, gateway, connection } = s;
+    const { clientId, epoch } = s;
+    const address = addressOf(s);
     const { delivering, node } = this.#leader;
     this.#leader.appendOwn(
       () =>
@@ -112,7 +114,7 @@ export class Deadlines {
               sentUpto: delivering.sentUpto(s),
             }
           : null,
-      () => node.kick(gateway, connection, ReasonCode.SessionTakenOver),
+      () => node.kick(address, ReasonCode.SessionTakenOver),
     );
   }
 }

@@ -11,6 +11,7 @@ import { PACKET_IDS, type Session } from '../session/session.ts';
 import { ASSIGN_AHEAD } from '../session/shard-state.ts';
 import { entryKey } from '../shard/keys.ts';
 import { decodeEntry } from '../shard/log.ts';
+import type { ConnectionAddress } from './context.ts';
 import type { ShardLeader } from './leader.ts';
 
 /** Volatile: where delivery to one connection stands. */
@@ -30,6 +31,11 @@ interface Pump {
 const READ_ENTRIES = 64;
 /** An ASSIGN is logged when fewer positions than this are left below the mark. */
 const ASSIGN_LOW = ASSIGN_AHEAD / 2;
+
+/** Where the session's connection is. */
+export function addressOf(s: Session): ConnectionAddress {
+  return { node: s.gateway, bootEpoch: s.gatewayEpoch, connection: s.connection };
+}
 
 export class Delivering {
   readonly #leader: ShardLeader;
@@ -210,7 +216,7 @@ export class Delivering {
   #send(pump: Pump, position: number, logged: Logged): boolean {
     const { session: s } = pump;
     const { node } = this.#leader;
-    if (s.rel?.has(position)) return node.release(s.gateway, s.connection, position);
+    if (s.rel?.has(position)) return node.release(addressOf(s), position);
     const op = logged.operation;
     if (op.type !== 'enq') return true;
     const target = op.targets.find((t: Target) => t.clientId === s.clientId);
@@ -221,8 +227,8 @@ export class Delivering {
       this.#drop(s, position);
       return true;
     }
-    return node.deliver(s.gateway, {
-      connection: s.connection,
+    return node.deliver({
+      to: addressOf(s),
       position,
       qos: target.qos,
       dup: position < s.dupBelow,

@@ -6,6 +6,7 @@
  * when another leads they are forgotten here and sent again there.
  */
 import type { Writer } from '../bytes.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
 import {
   type Logged,
   type Message,
@@ -20,7 +21,7 @@ import type { Owed, ShardState, StateObserver } from '../session/shard-state.ts'
 import type { Replica } from '../shard/replica.ts';
 import type { LeaderContext } from './context.ts';
 import { Deadlines } from './deadlines.ts';
-import { Delivering } from './delivering.ts';
+import { addressOf, Delivering } from './delivering.ts';
 import { Owing } from './owing.ts';
 import { OK, type Opened, type Reply, type Request, reply, Status } from './request.ts';
 import { Retaining } from './retaining.ts';
@@ -299,10 +300,7 @@ export class ShardLeader implements StateObserver {
   #open(origin: Origin, q: Operation & { type: 'open' }, respond: Respond): void {
     const old = this.state.sessions.get(q.clientId);
     if (old) this.deadlines.expireIfDue(old);
-    const previous =
-      old?.connected && this.state.sessions.has(q.clientId)
-        ? { gateway: old.gateway, connection: old.connection }
-        : null;
+    const previous = old?.connected && this.state.sessions.has(q.clientId) ? addressOf(old) : null;
     const sentUpto = old ? this.delivering.sentUpto(old) : -1;
     this.node.trace(previous ? 'takeover' : 'open');
     if (old) this.delivering.ended(old);
@@ -310,7 +308,7 @@ export class ShardLeader implements StateObserver {
       const s = this.state.sessions.get(q.clientId);
       if (previous) {
         this.node.counters.takeovers++;
-        this.node.kick(previous.gateway, previous.connection, 0x8e);
+        this.node.kick(previous, ReasonCode.SessionTakenOver);
       }
       const current = s?.connection === q.connection && s.gateway === q.gateway;
       respond(current ? { status: Status.Ok, opened: opened(s) } : reply(Status.NoSession));
@@ -328,10 +326,11 @@ export class ShardLeader implements StateObserver {
     const s = this.state.sessions.get(clientId);
     if (!s) return respond(reply(Status.NoSession));
     if (s.connected) {
-      const { gateway, connection, epoch } = s;
+      const { epoch } = s;
+      const address = addressOf(s);
       const close = { type: 'close', clientId, epoch, abnormal: true } as const;
       this.append({ ...close, expirySeconds: -1, sentUpto: -1 }, null, () =>
-        this.node.kick(gateway, connection, 0x98),
+        this.node.kick(address, ReasonCode.AdministrativeAction),
       );
     }
     if (!this.state.sessions.has(clientId)) return this.afterCommit(() => respond(OK));

@@ -19,12 +19,18 @@ import {
 import type { ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
 import { readShardMessage } from '../shard/message.ts';
 import type { Replica } from '../shard/replica.ts';
-import { copyId } from '../shard/view.ts';
+import { copyId, sameNumber } from '../shard/view.ts';
 import { Asking } from './asking.ts';
 import { Batch } from './batch.ts';
 import { Connection } from './connection.ts';
-import { DEFAULT_LIMITS, type Delivery, type LeaderContext, type NodeLimits } from './context.ts';
-import { readDelivery, writeDelivery } from './delivery-codec.ts';
+import {
+  type ConnectionAddress,
+  DEFAULT_LIMITS,
+  type Delivery,
+  type LeaderContext,
+  type NodeLimits,
+} from './context.ts';
+import { readAddress, readDelivery, writeAddress, writeDelivery } from './delivery-codec.ts';
 import type { Gateway, LiveSubscription, OpenRequest, Published } from './gateway.ts';
 import { type Identity, saveIdentity } from './identity.ts';
 import { inspect, type NodeInspection } from './inspection.ts';
@@ -475,14 +481,14 @@ export class NodeCore implements Gateway, LeaderContext {
       case Wire.QosZero:
         return this.#live.deliver(readMessage(r));
       case Wire.Release: {
-        const connection = r.varint();
+        const to = readAddress(r);
         const position = r.varint();
-        this.connections.get(connection)?.releaseQueued(position);
+        this.#connection(to)?.releaseQueued(position);
         return;
       }
       case Wire.Kick: {
-        const connection = r.varint();
-        this.#kickHere(connection, r.u8());
+        const to = readAddress(r);
+        this.#kickHere(to, r.u8());
         return;
       }
       case Wire.RetainedQuery:
@@ -536,8 +542,11 @@ export class NodeCore implements Gateway, LeaderContext {
     if (view.shard >= this.#shardCount) return;
     this.shards.copies[view.shard]!.onViewKnown(view.number);
     const before = this.views.update(view);
+    // Also for a view that is known: what we asked for on an earlier link may never have come.
+    const current = this.views.get(view.shard)?.number;
+    if (current && sameNumber(current, view.number))
+      if (view.routeVersion !== this.routes.shardVersion(view.shard)) this.#need(peer, view.shard);
     if (before === undefined) return;
-    if (view.routeVersion !== this.routes.shardVersion(view.shard)) this.#need(peer, view.shard);
     if (before?.number.leader === view.number.leader && before.since === view.since) return;
     this.#onNewLeader(view.shard);
   }
@@ -906,7 +915,13 @@ export class NodeCore implements Gateway, LeaderContext {
     });
   }
 
-  deliver(gateway: string, delivery: Delivery): boolean {
+  /** The connection that is meant: one of this process, not of an earlier one with the same number. */
+  #connection(to: ConnectionAddress): Connection | undefined {
+    return to.bootEpoch === this.bootEpoch ? this.connections.get(to.connection) : undefined;
+  }
+
+  deliver(delivery: Delivery): boolean {
+    const { node: gateway } = delivery.to;
     if (gateway === this.name) {
       this.#deliverHere(delivery);
       return true;
@@ -919,37 +934,37 @@ export class NodeCore implements Gateway, LeaderContext {
   }
 
   #deliverHere(delivery: Delivery): void {
-    this.connections.get(delivery.connection)?.deliverQueued(delivery);
+    this.#connection(delivery.to)?.deliverQueued(delivery);
   }
 
-  release(gateway: string, connection: number, position: number): boolean {
-    if (gateway === this.name) {
-      this.connections.get(connection)?.releaseQueued(position);
+  release(to: ConnectionAddress, position: number): boolean {
+    if (to.node === this.name) {
+      this.#connection(to)?.releaseQueued(position);
       return true;
     }
-    const w = this.peers.to(gateway);
+    const w = this.peers.to(to.node);
     if (!w) return false;
     w.u8(Wire.Release);
-    w.varint(connection);
+    writeAddress(w, to);
     w.varint(position);
     return true;
   }
 
-  kick(gateway: string, connection: number, reasonCode: number): void {
-    if (gateway === this.name) {
-      this.#kickHere(connection, reasonCode);
+  kick(to: ConnectionAddress, reasonCode: number): void {
+    if (to.node === this.name) {
+      this.#kickHere(to, reasonCode);
       return;
     }
-    const w = this.peers.to(gateway);
+    const w = this.peers.to(to.node);
     if (!w) return;
     w.u8(Wire.Kick);
-    w.varint(connection);
+    writeAddress(w, to);
     w.u8(reasonCode);
   }
 
   /** A takeover ends the connection alone; an administrator's kick is an end like any other. */
-  #kickHere(id: number, reasonCode: number): void {
-    const connection = this.connections.get(id);
+  #kickHere(to: ConnectionAddress, reasonCode: number): void {
+    const connection = this.#connection(to);
     if (reasonCode === ReasonCode.SessionTakenOver) connection?.disconnect(reasonCode);
     else connection?.shutdown(reasonCode);
   }
