@@ -91,6 +91,7 @@ export interface Gateway {
     epoch: number,
     packetId: number,
     message: Message,
+    wanted: () => boolean,
     done: (ok: boolean) => void,
   ): void;
   releaseReceived(

@@ -102,7 +102,8 @@ function receive(c: Connection, packetId: number, message: Message): void {
   c.publishing();
   c.acks ??= new AckOrder();
   const slot = c.acks.take();
-  c.gateway.receive(c.clientId, c.epoch, packetId, message, (ok) => {
+  const wanted = () => c.isOpen;
+  c.gateway.receive(c.clientId, c.epoch, packetId, message, wanted, (ok) => {
     c.published();
     if (!c.isOpen) return;
     if (!ok) return c.fenced();

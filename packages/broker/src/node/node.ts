@@ -564,6 +564,7 @@ export class NodeCore implements Gateway, LeaderContext {
     const w = this.peers.to(peer.name);
     if (!w) return;
     peer.needs++;
+    this.leases.routableUntilMs = Number.NEGATIVE_INFINITY;
     w.u8(Wire.NeedShardRoutes);
     w.varint(shard);
   }
@@ -779,9 +780,14 @@ export class NodeCore implements Gateway, LeaderContext {
     epoch: number,
     packetId: number,
     message: Message,
+    wanted: () => boolean,
     done: (ok: boolean) => void,
   ): void {
-    this.#session(clientId, { type: 'rx2', clientId, epoch, packetId, message }, done);
+    // Stamped under the route lease: the stamp is logged, and decides for whom the message is.
+    this.router.whenRoutable(wanted, () => {
+      const stamped = { ...message, hlc: this.hlc() };
+      this.#session(clientId, { type: 'rx2', clientId, epoch, packetId, message: stamped }, done);
+    });
   }
 
   releaseReceived(

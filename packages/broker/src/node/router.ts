@@ -50,13 +50,11 @@ export interface RouterHost {
   deliverLive(message: Message): void;
 }
 
-/** Publishes that wait for the route lease. Bounded by what connections may have unacknowledged. */
+/** What waits for the route lease. Bounded by what connections may have unacknowledged. */
 interface Held {
-  readonly message: Message;
-  readonly rx2: Rx2Id | null;
   /** Whether the publisher's connection is still there to be answered. */
   readonly wanted: () => boolean;
-  readonly done: (status: number) => void;
+  readonly run: () => void;
 }
 
 /** QoS 0 retained messages under way to their shards; beyond, they are not retained. */
@@ -111,8 +109,18 @@ export class Router {
     wanted: () => boolean,
     done: (status: number) => void,
   ): void {
-    if (this.#host.routable && this.#held.length === 0) this.#route(message, rx2, done);
-    else this.#held.push({ message, rx2, wanted, done });
+    if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, done);
+    this.whenRoutable(wanted, () => {
+      // Published when it may be routed: by then this node's clock is past every SUBACK.
+      const current = rx2 ? message : { ...message, hlc: this.#host.hlc() };
+      this.#route(current, rx2, done);
+    });
+  }
+
+  /** Runs `run` under the route lease, in the order of the calls, if it is then still wanted. */
+  whenRoutable(wanted: () => boolean, run: () => void): void {
+    if (this.#host.routable && this.#held.length === 0) run();
+    else this.#held.push({ wanted, run });
   }
 
   /** The lease may hold again. */
@@ -120,13 +128,8 @@ export class Router {
     if (this.#held.length === 0 || !this.#host.routable) return;
     const held = this.#held;
     this.#held = [];
-    for (const h of held) {
-      // Unanswered and its client gone: the client sends it again wherever it is now.
-      if (!h.wanted()) continue;
-      // Published when it may be routed: by then this node's clock is past every SUBACK.
-      const message = h.rx2 ? h.message : { ...h.message, hlc: this.#host.hlc() };
-      this.#route(message, h.rx2, h.done);
-    }
+    // Unanswered and its client gone: the client sends it again wherever it is now.
+    for (const h of held) if (h.wanted()) h.run();
   }
 
   get heldCount(): number {
