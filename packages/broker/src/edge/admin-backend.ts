@@ -27,7 +27,7 @@ export interface AdminBackend {
    * Begins to drain a member, or to forget a dead one; returns at once. Asked again, answers with
    * the progress of the removal under way.
    *
-   * @param force go on although fewer than R copies remain
+   * @param options.force go on although fewer than R copies remain
    * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_WOULD_BREAK_REPLICAS,
    *   BROKER_ERR_NODE_UNREACHABLE
    */
@@ -37,8 +37,8 @@ export interface AdminBackend {
   /**
    * Sessions of the whole cluster, a page at a time, in an order that stays the same.
    *
-   * @param limit 1 to 1000
-   * @param cursor `nextCursor` of the page before; undefined for the first
+   * @param options.limit 1 to 1000
+   * @param options.cursor `nextCursor` of the page before; undefined for the first
    */
   listSessions(options: {
     readonly limit: number;

@@ -3,7 +3,9 @@ import type { MemberMeta } from '../ports.ts';
 
 export function encodeMeta(meta: MemberMeta): Uint8Array {
   const { storeId, zone, host, weight, mqtt, admin, leaving } = meta;
-  return Buffer.from(JSON.stringify([1, storeId, zone, host, weight, mqtt, admin, leaving ? 1 : 0]));
+  return Buffer.from(
+    JSON.stringify([1, storeId, zone, host, weight, mqtt, admin, leaving ? 1 : 0]),
+  );
 }
 
 /** @returns null for bytes of another format: such a member is not one of ours */

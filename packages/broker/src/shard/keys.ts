@@ -30,9 +30,3 @@ export function entryKey(shard: number, index: number): Uint8Array {
   key[9] = index & 0xff;
   return key;
 }
-
-export function indexOfKey(key: Uint8Array): number {
-  const high = key[4]! * 256 + key[5]!;
-  const low = ((key[6]! << 24) | (key[7]! << 16) | (key[8]! << 8) | key[9]!) >>> 0;
-  return high * 0x1_0000_0000 + low;
-}

@@ -409,7 +409,7 @@ class RefConnection implements ClientHandler {
     if (will !== undefined) {
       const payload = new Uint8Array(will.payload as Buffer);
       const delayMs = (will.properties?.willDelayInterval ?? 0) * 1000;
-      this.will = { message: { topic: will.topic, payload, qos: will.qos }, delayMs };
+      this.will = { message: { topic: will.topic, payload, qos: will.qos ?? 0 }, delayMs };
     }
     this.write({ cmd: 'connack', sessionPresent: keep, returnCode: 0, reasonCode: 0 });
     this.resend(session);
