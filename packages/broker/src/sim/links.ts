@@ -57,6 +57,8 @@ export class SimLinks {
   private readonly hosts = new Map<string, LinkHost>();
   /** Newest link of a pair, by `small>large`. */
   private readonly links = new Map<string, Link>();
+  /** What each process believes to be up, by peer: at most one link each. */
+  private readonly upEnds = new WeakMap<LinkHost, Map<string, { end: End; link: Link }>>();
   private readonly dialling = new Map<string, number>();
   private nextId = 1;
 
@@ -205,8 +207,18 @@ export class SimLinks {
     if (!end.up) return;
     end.up = false;
     const other = link.ends[0] === end ? link.ends[1] : link.ends[0];
+    this.upAt(end.host).delete(other.host.name);
     this.transcript.note(end.host.name, `link ${link.id} to ${other.host.name} down`);
     end.host.onLinkDown(other.host.name);
+  }
+
+  private upAt(host: LinkHost): Map<string, { end: End; link: Link }> {
+    let ends = this.upEnds.get(host);
+    if (ends === undefined) {
+      ends = new Map();
+      this.upEnds.set(host, ends);
+    }
+    return ends;
   }
 
   private dialSoon(host: LinkHost, peer: string, backoffMs: number): void {
@@ -253,19 +265,19 @@ export class SimLinks {
     const link: Link = { id: this.nextId++, ends, dead: false, stalledUntilMs: 0 };
     this.links.set(key, link);
     if (previous && !previous.dead) previous.dead = true;
-    this.scheduler.at(acceptMs, () => this.comeUp(link, ends[1], ends[0], previous));
-    this.scheduler.at(dialMs, () => this.comeUp(link, ends[0], ends[1], previous));
+    this.scheduler.at(acceptMs, () => this.comeUp(link, ends[1], ends[0]));
+    this.scheduler.at(dialMs, () => this.comeUp(link, ends[0], ends[1]));
   }
 
-  private comeUp(link: Link, end: End, other: End, previous: Link | undefined): void {
+  private comeUp(link: Link, end: End, other: End): void {
     if (link.dead) return;
     end.host.run(() => {
       // A newer link replaces the older: its end first, then the new one's beginning.
-      for (const old of previous?.ends ?? []) {
-        if (old.host === end.host && previous) this.down(old, previous);
-      }
+      const older = this.upAt(end.host).get(other.host.name);
+      if (older !== undefined) this.down(older.end, older.link);
       if (link.dead) return;
       end.up = true;
+      this.upAt(end.host).set(other.host.name, { end, link });
       this.transcript.note(end.host.name, `link ${link.id} to ${other.host.name} up`);
       end.host.onLinkUp(other.host.name, other.host.bootEpoch);
     });
