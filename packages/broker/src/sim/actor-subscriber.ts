@@ -29,6 +29,7 @@ export class Subscriber extends Actor {
       fickle: readonly Wish[];
       mayStartClean: boolean;
       receiveMaximum: number;
+      sessionExpirySeconds?: number;
     },
   ) {
     super(env, { ...o, persistent: true });

@@ -7,7 +7,13 @@ export class Willer extends Actor {
 
   constructor(
     env: ActorEnv,
-    o: { clientId: string; version: ProtocolVersion; persistent: boolean; delaySeconds: number },
+    o: {
+      clientId: string;
+      version: ProtocolVersion;
+      persistent: boolean;
+      delaySeconds: number;
+      sessionExpirySeconds?: number;
+    },
   ) {
     super(env, o);
     this.delaySeconds = o.version === 5 ? o.delaySeconds : 0;

@@ -40,6 +40,7 @@ export abstract class Actor {
       persistent: boolean;
       version: ProtocolVersion;
       receiveMaximum?: number;
+      sessionExpirySeconds?: number;
     },
   ) {
     this.env = env;
@@ -55,6 +56,9 @@ export abstract class Actor {
         patienceMs: env.workload.patienceMs,
         keepAliveSeconds: random.pick([0, 2, 5]),
         receiveMaximum: o.receiveMaximum ?? 0,
+        ...(o.sessionExpirySeconds === undefined
+          ? {}
+          : { sessionExpirySeconds: o.sessionExpirySeconds }),
       },
       {
         onConnected: (present) => {

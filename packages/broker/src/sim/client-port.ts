@@ -20,6 +20,8 @@ export interface ClientOptions {
   readonly version: ProtocolVersion;
   /** False: the session ends with the connection. */
   readonly persistent: boolean;
+  /** Session Expiry Interval of a persistent MQTT 5 session; default a day. */
+  readonly sessionExpirySeconds?: number;
   /** Acknowledgements wait up to this long. */
   readonly ackDelayMs: number;
   /** A request unanswered for this long ends the connection. */

@@ -38,6 +38,9 @@ interface Request {
   readonly sentAtMs: number;
 }
 
+/** Clocks of two machines do not run equally fast. */
+const EXPIRY_SLACK_MS = 50;
+
 /**
  * One MQTT client: the persistent client state of the specification, and one connection at a time.
  *
@@ -65,6 +68,10 @@ export class SimClient implements ClientCore {
   private lastHeardMs = 0;
   /** A session is known to exist at the broker: a CONNACK said so. */
   private sessionKnown = false;
+  /** When the client left the last connection that had its CONNACK. */
+  private leftAtMs: number | undefined;
+  /** When the last CONNACK came. */
+  private acknowledgedMs = 0;
   /** A Clean Start is under way: until a CONNACK, the old session may or may not be gone. */
   private mustClean = false;
 
@@ -149,7 +156,7 @@ export class SimClient implements ClientCore {
         clientId: this.name,
         cleanStart,
         keepAliveSeconds: this.options.keepAliveSeconds,
-        sessionExpirySeconds: this.options.persistent ? 86_400 : 0,
+        sessionExpirySeconds: this.options.persistent ? this.expirySeconds : 0,
         receiveMaximum: this.options.receiveMaximum,
         will:
           will === undefined || o.will === undefined
@@ -332,6 +339,7 @@ export class SimClient implements ClientCore {
     }
     this.adoptSession(connection, packet.sessionPresent);
     connection.connackAtMs = this.nowMs;
+    this.acknowledgedMs = this.nowMs;
     connection.session = this.session;
     this.connected = true;
     this.outbox.receiveMaximum = packet.receiveMaximum;
@@ -342,8 +350,24 @@ export class SimClient implements ClientCore {
     this.events.onConnected(packet.sessionPresent);
   }
 
+  private get expirySeconds(): number {
+    return this.options.sessionExpirySeconds ?? 86_400;
+  }
+
+  /**
+   * The broker begins to count when the client leaves, or when it believes that the client's gateway
+   * is dead: in unrest nobody can say when that was.
+   */
+  private get mayHaveExpired(): boolean {
+    if (this.options.version === 4 || this.expirySeconds >= 86_400) return false;
+    if (this.leftAtMs === undefined) return true;
+    if (this.env.history.unrest(this.acknowledgedMs, this.nowMs)) return true;
+    return this.nowMs - this.leftAtMs >= this.expirySeconds * 1000 - EXPIRY_SLACK_MS;
+  }
+
   private adoptSession(connection: Connection, present: boolean): void {
-    const mustBePresent = !connection.cleanStart && this.sessionKnown;
+    const mustBePresent = !connection.cleanStart && this.sessionKnown && !this.mayHaveExpired;
+    this.leftAtMs = undefined;
     const mayBePresent = !connection.cleanStart && this.session !== undefined;
     const expected = mustBePresent
       ? true
@@ -414,6 +438,7 @@ export class SimClient implements ClientCore {
     this.pipe?.leave(quiet);
     this.pipe = undefined;
     if (this.connection) this.connection.goneAtMs ??= this.nowMs;
+    if (this.connected) this.leftAtMs ??= this.nowMs;
     this.connected = false;
     this.requests = [];
     this.inbox.connectionEnded();

@@ -130,6 +130,9 @@ export interface HistoryObserver {
   onDelivered?(delivery: Delivery, first: boolean): void;
 }
 
+/** Suspicions that a fault has raised are settled by then. */
+const UNREST_AFTER_MS = 4000;
+
 /** How many violations a run collects before the rest is only noise. */
 const VIOLATIONS_MAX = 20;
 
@@ -146,6 +149,7 @@ export class History {
   readonly checkers: readonly HistoryObserver[];
   /** Deliveries to applications. */
   deliveries = 0;
+  private readonly strikes: { fromMs: number; toMs: number }[] = [];
   private readonly disturbances: { fromMs: number; toMs: number }[] = [];
   private readonly clock: () => number;
 
@@ -167,8 +171,24 @@ export class History {
     else this.disturbances.push({ fromMs: this.nowMs, toMs: untilMs });
   }
 
+  /** Faults of the network hold for the whole run: nobody knows when a gateway is thought dead. */
+  unrestAlways = false;
+
+  /** A fault strikes a node or link and holds until `untilMs`. */
+  strike(untilMs: number): void {
+    this.strikes.push({ fromMs: this.nowMs, toMs: untilMs });
+    this.disturb(untilMs);
+  }
+
+  /** True if somebody may have been thought dead at some time in [fromMs, toMs]. */
+  unrest(fromMs: number, toMs: number): boolean {
+    if (this.unrestAlways) return true;
+    return this.strikes.some((s) => s.fromMs <= toMs && s.toMs + UNREST_AFTER_MS >= fromMs);
+  }
+
   /** All faults are over. */
   calm(): void {
+    for (const one of this.strikes) one.toMs = Math.min(one.toMs, this.nowMs);
     for (const one of this.disturbances) one.toMs = Math.min(one.toMs, this.nowMs);
   }
 

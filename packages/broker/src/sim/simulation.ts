@@ -15,7 +15,7 @@ import { WillOnce } from './checkers/will-once.ts';
 import { SimCluster } from './cluster.ts';
 import type { CoreFactory } from './core-port.ts';
 import { Coverage, type CoverageCounts } from './coverage.ts';
-import type { FaultName } from './faults.ts';
+import { type FaultName, STANDING_FAULTS } from './faults.ts';
 import { History, type Violation } from './history.ts';
 import { Injector, type Target } from './injector.ts';
 import type { SimOptions } from './options.ts';
@@ -189,6 +189,9 @@ export class Simulation {
   private drill(): boolean {
     if (this.options.chaosFromBirth) this.workload.start();
     this.cluster.network.faulty = true;
+    this.history.unrestAlways = this.options.faults.some(
+      (fault) => STANDING_FAULTS.has(fault) && fault !== 'slowDisk' && fault !== 'clockSkew',
+    );
     if (this.options.faults.length > 0) this.history.disturb(Number.POSITIVE_INFINITY);
     this.workload.enter('drill');
     if (!this.options.chaosFromBirth) this.injector.start();
@@ -289,7 +292,7 @@ export class Simulation {
     this.faults += 1;
     this.coverage.fault(fault, this.scheduler.nowMs);
     this.transcript.note('sim', `FAULT ${fault} ${what}`);
-    if (untilMs > this.scheduler.nowMs) this.history.disturb(untilMs);
+    if (untilMs > this.scheduler.nowMs) this.history.strike(untilMs);
   }
 
   private target(): Target {

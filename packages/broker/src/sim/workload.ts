@@ -169,6 +169,7 @@ export class Workload {
           version: version(),
           persistent: random.chance(0.5),
           delaySeconds: random.pick([0, 0, 1, 3]),
+          ...expiry(random),
         }),
       );
     }
@@ -194,10 +195,17 @@ export class Workload {
       fickle,
       mayStartClean,
       receiveMaximum: version === 5 ? this.random.pick([0, 1, 3, 20]) : 0,
+      // What judges the others must not expire itself.
+      ...(clientId === 'witness' ? {} : expiry(this.random)),
     });
     this.subscribers.push(subscriber);
     this.actors.push(subscriber);
   }
+}
+
+/** Some sessions expire within a run (MQTT 5 only; ignored in 3.1.1). */
+function expiry(random: Prng): { sessionExpirySeconds?: number } {
+  return random.chance(0.3) ? { sessionExpirySeconds: random.pick([1, 2, 5]) } : {};
 }
 
 function distinct(wishes: readonly Wish[]): Wish[] {
