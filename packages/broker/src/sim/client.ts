@@ -439,6 +439,9 @@ export class SimClient implements ClientCore {
     this.pipe = undefined;
     if (this.connection) this.connection.goneAtMs ??= this.nowMs;
     if (this.connected) this.leftAtMs ??= this.nowMs;
+    // An unanswered CONNECT may have found the session expired and made another: the next one would
+    // find that and call it present. A careful client starts clean.
+    else if (this.sessionKnown && this.mayHaveExpired) this.mustClean = true;
     this.connected = false;
     this.requests = [];
     this.inbox.connectionEnded();

@@ -18,6 +18,9 @@ export class Order extends Checker {
     const { message, session } = delivery;
     if (message === undefined || message.kind === 'will' || delivery.retain || !first) return;
     if (delivery.qos === 0 && message.qos > 0) return;
+    // A live session loses what was published while its node was thought dead; the publisher's
+    // repetition may then bring it after what came later.
+    if (!session.persistent && message.sends > 1) return;
     // First published before the session was subscribed: what arrives is a late copy or a repetition,
     // and repetitions begin again further back.
     const owed = session.subscriptions.some(
