@@ -1,6 +1,6 @@
 /** The state of the whole cluster, from membership, the views and what every leader counts. */
 import type { NodeCore } from '../node/node.ts';
-import { copiesWanted, presentCopies } from '../node/replication.ts';
+import { copiesWanted, isSettled, presentCopies } from '../node/replication.ts';
 import { nameOf } from '../shard/view.ts';
 import type { ClusterStatus, MemberStatus, UnderReplicatedShard } from './admin-backend.ts';
 import { ask, reachableLeader, reachableNames } from './backend-ask.ts';
@@ -76,14 +76,15 @@ function members(core: NodeCore): MemberStatus[] {
     }));
 }
 
-/** Shards with fewer copies that are there than are wanted, by number. */
+/** Shards with fewer copies or voters that are there than are wanted, by number. */
 export function underReplicated(core: NodeCore): UnderReplicatedShard[] {
   const { membership, options, views } = core;
   const wanted = copiesWanted(membership, options.replicas);
   const shards: UnderReplicatedShard[] = [];
   for (let shard = 0; shard < core.shardCount; shard++) {
-    const active = presentCopies(membership, views.get(shard)?.active ?? []).map(nameOf);
-    if (active.length >= wanted) continue;
+    const view = views.get(shard);
+    const active = presentCopies(membership, view?.active ?? []).map(nameOf);
+    if (active.length >= wanted && isSettled(view, wanted)) continue;
     shards.push({ shard, leader: reachableLeader(core, shard) || null, active, wanted });
   }
   return shards;

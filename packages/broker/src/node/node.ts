@@ -522,9 +522,9 @@ export class NodeCore implements Gateway, LeaderContext {
   #onEstablished(shard: number, again: boolean): void {
     const copy = this.shards.copies[shard]!;
     const leader = this.shards.leaders[shard]!;
-    const { number, active, voters } = copy.view;
+    const { number, active, voters, oldVoters } = copy.view;
     const routeVersion = this.routes.shardVersion(shard);
-    const view = { shard, number, since: leader.since, routeVersion, active, voters };
+    const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
     this.counters.viewsEstablished++;
     this.views.update(view);
     for (const name of this.peers.byName.keys()) {

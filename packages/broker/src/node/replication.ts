@@ -2,6 +2,7 @@
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId, nameOf } from '../shard/view.ts';
 import type { Membership } from './membership.ts';
+import type { ShardView } from './views.ts';
 
 /** A member that placement gives shards to. */
 export function isUsable(m: MemberInfo): boolean {
@@ -28,4 +29,13 @@ export function presentCopies(membership: Membership, active: readonly CopyId[])
     if (!m || (m.state !== 'alive' && m.state !== 'suspect')) return false;
     return copyId(m.name, m.meta.storeId) === id;
   });
+}
+
+/**
+ * Whether the shard's voters are as many as its copies allow, and no change of them is under way:
+ * before that the loss of one node may stop it, however many copies there are.
+ */
+export function isSettled(view: ShardView | null, wanted: number): boolean {
+  if (!view || view.oldVoters.length > 0) return false;
+  return view.voters.length >= (wanted % 2 === 1 ? wanted : wanted - 1);
 }

@@ -19,6 +19,8 @@ export interface ShardView {
   readonly routeVersion: string;
   readonly active: readonly CopyId[];
   readonly voters: readonly CopyId[];
+  /** Voters that are left; not empty while a change of voters is under way. */
+  readonly oldVoters: readonly CopyId[];
 }
 
 export function writeShardView(w: Writer, v: ShardView): void {
@@ -28,6 +30,7 @@ export function writeShardView(w: Writer, v: ShardView): void {
   w.str(v.routeVersion);
   w.list(v.active, (o, id) => o.str(id));
   w.list(v.voters, (o, id) => o.str(id));
+  w.list(v.oldVoters, (o, id) => o.str(id));
 }
 
 export function readShardView(r: Reader): ShardView {
@@ -38,6 +41,7 @@ export function readShardView(r: Reader): ShardView {
     routeVersion: r.str(),
     active: r.list((i) => i.str()),
     voters: r.list((i) => i.str()),
+    oldVoters: r.list((i) => i.str()),
   };
 }
 

@@ -68,10 +68,11 @@ function lead(r: Copy, nowMs: number): void {
     r.retryAtMs = nowMs + r.host.timings.silenceMs;
     return form(r, { drop: silent });
   }
+  // Between old and new voters either set can stop the shard: that state is left at once.
+  if (r.view.oldVoters.length > 0) return form(r, {});
   if (nowMs - r.establishedAtMs < PLANNED_PAUSE_MS || nowMs - r.plannedAtMs < PLANNED_PAUSE_MS)
     return;
   r.plannedAtMs = nowMs;
-  if (r.view.oldVoters.length > 0) return form(r, {});
   plan(r, nowMs);
 }
 
