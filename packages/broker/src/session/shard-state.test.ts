@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import { encodeEntry } from '../shard/log.ts';
 import {
   type AckKind,
@@ -144,7 +143,7 @@ describe('OPEN and CLOSE (DESIGN §6)', () => {
     assert.deepEqual([...shard.state.filters], []);
   });
 
-  it('end a session without expiry with its connection [MQTT-3.1.2-23]', () => {
+  it('end a session without expiry with its connection (§3.1.2.11.2)', () => {
     const shard = new Shard();
     const s = shard.open('c', { expirySeconds: 0 });
     const message = shard.enqueue(s);
@@ -275,7 +274,7 @@ describe('wills (DESIGN §7, §9.8)', () => {
 });
 
 describe('session age (DESIGN §6: counted in logged ticks)', () => {
-  it('runs from CLOSE on, as the last expiry given says [MQTT-3.1.2-11]', () => {
+  it('runs from CLOSE on, as the last expiry given says (§3.14.2.2.2)', () => {
     const shard = new Shard();
     const s = shard.open('c', { expirySeconds: 60 });
     shard.apply({ type: 'tick', elapsedMs: 5000 });
@@ -402,7 +401,7 @@ describe('queues, exchanges and retained messages (DESIGN §6)', () => {
     assert.deepEqual(shard.freed, [shard.index]);
   });
 
-  it('keep a QoS 2 message from PUBREC to PUBCOMP [MQTT-4.3.3-3]', () => {
+  it('keep a QoS 2 message from PUBREC to PUBCOMP [MQTT-4.3.3-5]', () => {
     const shard = new Shard();
     const s = shard.open('c');
     const message = shard.enqueue(s);
