@@ -52,14 +52,20 @@ export class Deadlines {
     this.#busy = true;
     this.#leader.appendOwn(
       () => {
-        const elapsed = Math.max(0, Math.floor(this.#leader.node.nowMs() - this.#tickedMs));
-        this.#tickedMs += elapsed;
+        const elapsedMs = this.takeElapsed();
         this.#leader.node.trace('tick');
         this.#busy = false;
-        return { type: 'tick', elapsedMs: elapsed };
+        return { type: 'tick', elapsedMs };
       },
       () => this.#expire(),
     );
+  }
+
+  /** Time since the last operation that told it; counts as told. Whole milliseconds. */
+  takeElapsed(): number {
+    const elapsed = Math.max(0, Math.floor(this.#leader.node.nowMs() - this.#tickedMs));
+    this.#tickedMs += elapsed;
+    return elapsed;
   }
 
   #expire(): void {
@@ -112,6 +118,7 @@ export class Deadlines {
               abnormal: true,
               expirySeconds: -1,
               sentUpto: delivering.sentUpto(s),
+              elapsedMs: this.takeElapsed(),
             }
           : null,
       () => node.kick(address, ReasonCode.SessionTakenOver),

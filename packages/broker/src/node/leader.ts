@@ -250,9 +250,11 @@ export class ShardLeader implements StateObserver {
         if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
         this.append(q, origin, () => respond(OK));
         return;
-      case 'close':
-        this.append(q, origin, () => respond(OK));
+      case 'close': {
+        const elapsedMs = this.deadlines.takeElapsed();
+        this.append({ ...q, elapsedMs }, origin, () => respond(OK));
         return;
+      }
       default:
         return respond(reply(Status.NoSession));
     }
@@ -329,7 +331,8 @@ export class ShardLeader implements StateObserver {
       const { epoch } = s;
       const address = addressOf(s);
       const close = { type: 'close', clientId, epoch, abnormal: true } as const;
-      this.append({ ...close, expirySeconds: -1, sentUpto: -1 }, null, () =>
+      const elapsedMs = this.deadlines.takeElapsed();
+      this.append({ ...close, expirySeconds: -1, sentUpto: -1, elapsedMs }, null, () =>
         this.node.kick(address, ReasonCode.AdministrativeAction),
       );
     }

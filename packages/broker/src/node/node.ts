@@ -754,7 +754,9 @@ export class NodeCore implements Gateway, LeaderContext {
     // Acknowledgements that came before the end of the connection count.
     this.#flushSettles();
     const shard = shardOf(clientId, this.#shardCount);
-    this.router.channel(shard).send({ type: 'close', clientId, epoch, ...how }, () => {});
+    this.router
+      .channel(shard)
+      .send({ type: 'close', clientId, epoch, ...how, elapsedMs: 0 }, () => {});
   }
 
   subscribeSession(

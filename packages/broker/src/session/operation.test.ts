@@ -82,6 +82,7 @@ const operations: { [T in Operation['type']]: fc.Arbitrary<Operation & { type: T
     abnormal: bool,
     expirySeconds: optional,
     sentUpto: optional,
+    elapsedMs: nat,
   }),
   sub: fc.record({
     type: fc.constant('sub'),

@@ -100,6 +100,8 @@ export type Operation =
       /** From DISCONNECT; −1 = as it was. */
       readonly expirySeconds: number;
       readonly sentUpto: number;
+      /** Time since the shard's last tick: deadlines count from now. */
+      readonly elapsedMs: number;
     }
   | {
       readonly type: 'sub';
@@ -297,6 +299,7 @@ export function writeOperation(w: Writer, op: Operation, origin: Origin | null):
       w.bool(op.abnormal);
       writeOptional(w, op.expirySeconds);
       writeOptional(w, op.sentUpto);
+      w.varint(op.elapsedMs);
       return;
     case 'sub':
       w.str(op.clientId);
@@ -396,6 +399,7 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
         abnormal: r.bool(),
         expirySeconds: r.varint() - 1,
         sentUpto: r.varint() - 1,
+        elapsedMs: r.varint(),
       };
     case 'sub':
       return {

@@ -70,7 +70,7 @@ class Shard {
 
   close(s: Session, how: Partial<Of<'close'>> = {}): number {
     const { clientId, epoch } = s;
-    const defaults = { abnormal: true, expirySeconds: -1, sentUpto: -1 };
+    const defaults = { abnormal: true, expirySeconds: -1, sentUpto: -1, elapsedMs: 0 };
     return this.apply({ type: 'close', clientId, epoch, ...defaults, ...how });
   }
 

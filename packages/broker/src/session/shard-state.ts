@@ -189,6 +189,7 @@ export class ShardState implements ShardMachine {
   }
 
   #close(op: Operation & { type: 'close' }, index: number): void {
+    this.clockMs += op.elapsedMs;
     const s = this.#current(op.clientId, op.epoch);
     if (!s?.connected) return;
     s.connection = 0;

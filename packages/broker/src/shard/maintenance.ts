@@ -139,6 +139,8 @@ function handOver(r: Copy, nowMs: number): void {
   const h = r.handingOver!;
   if (nowMs >= h.deadlineMs) {
     r.handingOver = null;
+    // A copy refused meanwhile for a higher promise: only a higher view wins it back.
+    if (r.counterSeen > r.view.number.counter) return form(r, {});
     r.establishedAtMs = nowMs;
     r.host.onEstablished(r.shard, true);
     return;
