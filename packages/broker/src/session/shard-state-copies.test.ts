@@ -35,6 +35,10 @@ const TYPES: readonly Operation['type'][] = [
   'tick',
   'expire',
 ];
+const BEGINNING: readonly Step[] = [
+  ...[0, 1, 2].map((client) => ({ type: 'open' as const, client, stale: false, a: 1, b: 2 })),
+  ...[0, 1, 2].map((b) => ({ type: 'enq' as const, client: 0, stale: false, a: 7, b })),
+];
 const step: fc.Arbitrary<Step> = fc.record({
   type: fc.constantFrom(...TYPES),
   client: fc.integer({ min: 0, max: 2 }),
@@ -42,7 +46,10 @@ const step: fc.Arbitrary<Step> = fc.record({
   a: fc.integer({ min: 0, max: 7 }),
   b: fc.integer({ min: 0, max: 7 }),
 });
-const steps = fc.array(step, { maxLength: 60 });
+/** Most begin with three sessions that last and messages for all, so that there is something to lose. */
+const steps = fc
+  .tuple(fc.boolean(), fc.array(step, { maxLength: 60 }))
+  .map(([bare, later]) => (bare ? later : [...BEGINNING, ...later]));
 
 function message(a: number, b: number): Message {
   return {
@@ -62,14 +69,14 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
   const s = state.sessions.get(clientId);
   const epoch = stale ? 1 : (s?.epoch ?? 1);
   const birth = stale ? 1 : (s?.birth ?? 1);
-  const position = (s?.front ?? 0) + a;
+  const position = (s?.front ?? 0) + (a < 4 ? 0 : a - 4);
   const rx2 = b < 4 ? null : { shard: b, index: a, low: a >> 1 };
   switch (type) {
     case 'open':
       return {
         type,
         clientId,
-        cleanStart: a === 0,
+        cleanStart: a === 0 && b > 3,
         expirySeconds: [0, 5, 60, NEVER_EXPIRES][b % 4]!,
         gateway: `n${a % 2}`,
         gatewayEpoch: b,
@@ -180,7 +187,7 @@ function derived(state: ShardState): unknown {
 }
 
 describe('the state of a shard through any history (DESIGN §6)', () => {
-  it('frees exactly the entries that nothing refers to any more, each once', () => {
+  it('frees exactly the entries that nothing refers to any more, each once, and knows all deadlines', () => {
     fc.assert(
       fc.property(steps, (history) => {
         const state = new ShardState();
@@ -199,6 +206,10 @@ describe('the state of a shard through any history (DESIGN §6)', () => {
             [...after].sort((x, y) => x - y),
           );
           live = after;
+          // Whoever leads looks for deadlines there, and only there.
+          const due = [...state.sessions.values()].filter((x) => x.expiresAtMs + x.willAtMs > 0);
+          assert.deepEqual(state.dated, new Set(due));
+          for (const x of due) assert.equal(x.connected, false);
         });
         assert.deepEqual(state.takeFreed(), []);
       }),

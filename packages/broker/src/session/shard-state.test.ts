@@ -15,7 +15,6 @@ import { ASSIGN_AHEAD, ShardState, type StateObserver } from './shard-state.ts';
 
 type Of<T extends Operation['type']> = Operation & { type: T };
 
-const NUMBER = { counter: 3, leader: 'a#1', bootEpoch: 1 };
 const MESSAGE: Message = {
   topic: 't',
   payload: Uint8Array.of(1),
@@ -40,12 +39,13 @@ const REQUEST: SubscriptionRequest = {
 class Shard {
   readonly state = new ShardState();
   index = 0;
+  number = { counter: 3, leader: 'a#1', bootEpoch: 1 };
   /** Of the last entry. */
   freed: number[] = [];
 
   apply(op: Operation, origin: Origin | null = null, hlc = this.index + 1): number {
     const index = ++this.index;
-    const entry = encodeEntry(index, NUMBER, hlc, (w) => writeOperation(w, op, origin));
+    const entry = encodeEntry(index, this.number, hlc, (w) => writeOperation(w, op, origin));
     this.state.apply(entry);
     this.freed = this.state.takeFreed();
     return index;
@@ -288,6 +288,13 @@ describe('session age (DESIGN §6: counted in logged ticks)', () => {
     assert.deepEqual([s.present, s.expiresAtMs, shard.state.dated.size], [true, 0, 0]);
   });
 
+  it('begins with CLOSE, not with the tick before it', () => {
+    const shard = new Shard();
+    const s = shard.open('c', { expirySeconds: 60, will: { ...WILL, delaySeconds: 10 } });
+    shard.close(s, { elapsedMs: 4000 });
+    assert.deepEqual([shard.state.clockMs, s.expiresAtMs, s.willAtMs], [4000, 64_000, 14_000]);
+  });
+
   it('has no deadline where the session never expires', () => {
     const shard = new Shard();
     shard.close(shard.open('c', { expirySeconds: NEVER_EXPIRES }));
@@ -341,6 +348,16 @@ describe('SUB and UNSUB (DESIGN §7, routes)', () => {
     assert.deepEqual(heard, ['+x/#', '-x/#']);
     assert.notEqual(shard.state.routeVersion, version);
     assert.deepEqual([shard.state.filters.size, shard.state.tree.size], [0, 0]);
+  });
+
+  it('version the route by view and index: what branches made at one index is not taken for equal', () => {
+    const versions = [1, 2].map((counter) => {
+      const shard = new Shard();
+      shard.number = { ...shard.number, counter };
+      shard.subscribe(shard.open('c'), { filter: `f${counter}` });
+      return shard.state.routeVersion;
+    });
+    assert.notEqual(versions[0], versions[1]);
   });
 
   it('keep QoS 0 out of the route of the shard: it goes to gateways', () => {

@@ -12,6 +12,9 @@ import {
 } from './log.ts';
 import type { ViewNumber } from './view.ts';
 
+/** A share of a length, evenly spread: doubles of fast-check are mostly next to nothing. */
+const share = fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100);
+
 function view(counter: number): ViewNumber {
   return { counter, leader: `n${counter % 3}#1`, bootEpoch: 7 };
 }
@@ -125,7 +128,7 @@ describe('Log', () => {
       { weight: 3, arbitrary: fc.record({ type: fc.constant('append'), newView: fc.boolean() }) },
       fc.record({
         type: fc.constantFrom('truncate', 'forget'),
-        at: fc.double({ min: 0, max: 1, noNaN: true }),
+        at: share,
       }),
     );
     fc.assert(
@@ -173,7 +176,7 @@ describe('commonPrefix', () => {
   const tree = fc.array(
     fc.record({
       parent: fc.nat(),
-      start: fc.double({ min: 0, max: 1, noNaN: true }),
+      start: share,
       entries: fc.integer({ min: 0, max: 4 }),
     }),
     { minLength: 1, maxLength: 12 },
