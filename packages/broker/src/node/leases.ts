@@ -46,6 +46,8 @@ export class Leases {
   #token = 0;
   readonly #barriers = new Map<number, Barrier>();
   #confirming: { replica: Replica; done: () => void }[] = [];
+  /** Shards whose routes are known to differ from what is here, until they have come. */
+  readonly stale = new Set<number>();
   /** Publishes may be routed until then. */
   routableUntilMs = Number.NEGATIVE_INFINITY;
   /** Every shard led here is led under a lease until then. */
@@ -76,6 +78,12 @@ export class Leases {
     return times[Math.floor(voters.length / 2)]!;
   }
 
+  /** Nothing is routed before this shard's routes have come. */
+  markStale(shard: number): void {
+    this.stale.add(shard);
+    this.routableUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
   confirm(replica: Replica, nowMs: number, done: () => void): void {
     if (replica.role === 'leader' && this.leaderUntil(replica) > nowMs) done();
     else this.#confirming.push({ replica, done });
@@ -95,7 +103,8 @@ export class Leases {
       if (until < own) own = until;
     }
     this.ownUntilMs = own;
-    let routable = this.#views.complete ? own : Number.NEGATIVE_INFINITY;
+    const known = this.#views.complete && this.stale.size === 0;
+    let routable = known ? own : Number.NEGATIVE_INFINITY;
     for (const name of this.#views.leaders) {
       if (name === this.#peers.self) continue;
       const peer = this.#peers.get(name);

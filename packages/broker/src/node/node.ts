@@ -527,6 +527,7 @@ export class NodeCore implements Gateway, LeaderContext {
     const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
     this.counters.viewsEstablished++;
     this.views.update(view);
+    this.leases.stale.delete(shard);
     for (const name of this.peers.byName.keys()) {
       const w = this.peers.to(name);
       if (!w) continue;
@@ -544,8 +545,10 @@ export class NodeCore implements Gateway, LeaderContext {
     const before = this.views.update(view);
     // Also for a view that is known: what we asked for on an earlier link may never have come.
     const current = this.views.get(view.shard)?.number;
-    if (current && sameNumber(current, view.number))
+    if (current && sameNumber(current, view.number)) {
       if (view.routeVersion !== this.routes.shardVersion(view.shard)) this.#need(peer, view.shard);
+      else this.leases.stale.delete(view.shard);
+    }
     if (before === undefined) return;
     if (before?.number.leader === view.number.leader && before.since === view.since) return;
     this.#onNewLeader(view.shard);
@@ -561,10 +564,10 @@ export class NodeCore implements Gateway, LeaderContext {
   #barriersDue: { peer: Peer; token: number }[] = [];
 
   #need(peer: Peer, shard: number): void {
+    this.leases.markStale(shard);
     const w = this.peers.to(peer.name);
     if (!w) return;
     peer.needs++;
-    this.leases.routableUntilMs = Number.NEGATIVE_INFINITY;
     w.u8(Wire.NeedShardRoutes);
     w.varint(shard);
   }
@@ -613,12 +616,11 @@ export class NodeCore implements Gateway, LeaderContext {
     // A leader that was replaced does not know it yet: its routes are not the shard's any more.
     const current = this.views.leader(shard) === peer.name;
     if (whole) {
-      if (current)
-        this.routes.setShard(
-          shard,
-          to,
-          changes.map(([, filter]) => filter),
-        );
+      if (current) {
+        const filters = changes.map(([, filter]) => filter);
+        this.routes.setShard(shard, to, filters);
+        this.leases.stale.delete(shard);
+      }
       peer.needs--;
       if (peer.needs > 0) return;
       const due = this.#barriersDue;
@@ -633,6 +635,7 @@ export class NodeCore implements Gateway, LeaderContext {
     if (this.routes.shardVersion(shard) !== from) return this.#need(peer, shard);
     for (const [added, filter] of changes) this.routes.changeShard(shard, filter, added);
     this.routes.setShardVersion(shard, to);
+    this.leases.stale.delete(shard);
   }
 
   #ackBarrier(peer: Peer, token: number): void {

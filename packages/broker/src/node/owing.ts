@@ -96,7 +96,9 @@ export class Owing {
     };
     if (!message) return done();
     const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
-    this.#leader.node.route(message, id, done);
+    // A Will is published when it fires, not when the client sent it: every subscription of now gets it.
+    const published = item.will ? { ...message, hlc: Number.MAX_SAFE_INTEGER } : message;
+    this.#leader.node.route(published, id, done);
   }
 
   /** Oldest index that is not marked ENQD. */

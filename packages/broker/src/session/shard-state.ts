@@ -169,7 +169,8 @@ export class ShardState implements ShardMachine {
     s.expirySeconds = op.expirySeconds;
     s.expiresAtMs = 0;
     s.retaining = 0;
-    s.dupBelow = Math.min(s.mark, s.tail, op.sentUpto >= 0 ? op.sentUpto : s.tail);
+    const sent = op.sentUpto >= 0 ? Math.min(op.sentUpto, s.mark) : s.mark;
+    s.dupBelow = Math.min(s.tail, Math.max(s.dupBelow, sent));
     s.mark = s.tail + ASSIGN_AHEAD;
     if (!op.will) return false;
     s.willIndex = index;
@@ -249,7 +250,8 @@ export class ShardState implements ShardMachine {
     const s = this.#current(op.clientId, op.epoch);
     if (!s) return;
     s.subscriptions ??= new Map();
-    const wanting: string[] = [];
+    // What an earlier SUBSCRIBE still waits for is read again from the start together with this one's.
+    const wanting = s.retaining === 0 ? [] : [...s.retainingFilters];
     for (const request of op.subscriptions) {
       const old = s.subscriptions.get(request.filter);
       const sub: Subscription = { ...request, session: s, since: old?.since ?? this.hlc };
