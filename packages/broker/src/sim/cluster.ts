@@ -10,6 +10,11 @@ import type { SimOptions } from './options.ts';
 import { addressOf, type ProcessEnv, SimProcess } from './process.ts';
 import type { Transcript } from './transcript.ts';
 
+/** The first node of a run; all others join. */
+const FOUNDER = 'n1';
+/** Machines that a run may add to those it began with. */
+const ADDED_MAX = 2;
+
 /** Turns of all processes together in one run; four times what the busiest run takes. */
 const TURNS_MAX = 600_000;
 
@@ -32,6 +37,7 @@ export class SimCluster {
   private readonly options: SimOptions;
   private readonly history: History;
   private readonly processEnv: ProcessEnv;
+  private added = 0;
   private turns = 0;
   private readonly machines = new Map<string, Machine>();
 
@@ -70,6 +76,11 @@ export class SimCluster {
       transcript: o.transcript,
       factory: o.factory,
       processAt: (address) => this.process(address.slice(0, address.indexOf(':'))),
+      onLeft: (process) => {
+        this.transcript.note(process.name, 'has left');
+        process.kill(false);
+        this.machines.delete(process.name);
+      },
       onTurn: () => {
         this.turns += 1;
         if (this.turns > TURNS_MAX) throw new Error(`more than ${TURNS_MAX} turns: a livelock`);
@@ -102,7 +113,7 @@ export class SimCluster {
   start(name: string): void {
     const machine = this.machines.get(name);
     if (machine === undefined || machine.process?.alive) return;
-    const first = [...this.machines.keys()][0] === name;
+    const first = name === FOUNDER;
     machine.process = new SimProcess(
       this.processEnv,
       {
@@ -125,6 +136,25 @@ export class SimCluster {
     );
     this.transcript.note(name, 'starts');
     machine.process.start();
+  }
+
+  /** An operator adds a node. False if there have been enough. */
+  addNode(): boolean {
+    if (this.added >= ADDED_MAX) return false;
+    this.added += 1;
+    this.add(`n${this.options.nodes + this.added}`);
+    return true;
+  }
+
+  /** An operator removes a node. False if that would leave too few, as the admin API says too. */
+  removeNode(name: string): boolean {
+    const process = this.process(name);
+    if (process === undefined || process.paused || !process.listening || process.leaving)
+      return false;
+    const staying = this.names().filter((n) => this.process(n)?.leaving !== true).length;
+    if (staying <= Math.max(2, this.options.replicas)) return false;
+    process.leave();
+    return true;
   }
 
   /** kill -9; with `power` the machine loses what it had not synced. */

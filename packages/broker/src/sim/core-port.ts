@@ -25,6 +25,8 @@ export interface CoreUnderTest {
   /** The cluster's id where the core knows it better than its identity: a founder's. */
   readonly clusterId?: string;
   inspect(): CoreInspection;
+  /** No shard needs this node any more; absent where nodes cannot be removed. */
+  readonly drained?: boolean;
 }
 
 /** What a core says of itself, for checkers. */

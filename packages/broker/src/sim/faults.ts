@@ -57,11 +57,7 @@ export const STANDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
  * Faults that no run draws by itself: what they break is promised by later versions only, or needs
  * the command line's `--fault`.
  */
-export const OPTIONAL_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
-  'bitRot',
-  'addNode',
-  'removeNode',
-]);
+export const OPTIONAL_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>(['bitRot']);
 
 /** Protocol phases that the core reports through `NodeEnv.trace`. */
 export const PHASES = [

@@ -133,11 +133,11 @@ export class Injector {
         if (this.target.rotDisk(node)) this.target.struck(fault, node, this.scheduler.nowMs);
         return;
       case 'addNode':
-        if (this.target.addNode()) this.target.struck(fault, '', this.scheduler.nowMs + 1000);
+        if (this.target.addNode()) this.target.struck(fault, '', this.scheduler.nowMs + 2000);
         return;
       case 'removeNode':
         if (this.target.removeNode(node)) {
-          this.target.struck(fault, node, this.scheduler.nowMs + 1000);
+          this.target.struck(fault, node, this.scheduler.nowMs + 5000);
         }
         return;
       case 'linkReset':

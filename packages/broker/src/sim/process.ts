@@ -15,6 +15,9 @@ import type { ClientPipe, PipeHost } from './pipe.ts';
 import type { Transcript } from './transcript.ts';
 
 const TICK_MS = 20;
+/** A leaving node looks this often, and goes when it saw nothing this many times in a row. */
+const DRAIN_LOOK_MS = 200;
+const DRAIN_LOOKS = 5;
 const FLUSH_DELAY_MAX_MS = 0.4;
 /** Wall clock at virtual time 0. */
 const WALL_START_MS = 1_767_225_600_000;
@@ -45,6 +48,8 @@ export interface ProcessEnv {
   readonly factory: CoreFactory;
   /** The process that listens at a cluster address now. */
   processAt(address: string): SimProcess | undefined;
+  /** The process has left membership for good. */
+  onLeft(process: SimProcess): void;
   /** Every turn of every process; throws when a run takes too many. */
   onTurn(): void;
   onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void;
@@ -82,6 +87,9 @@ export class SimProcess implements LinkHost, PipeHost {
   private flushAsked = false;
   private ticks = 0;
   private meta: MemberMeta | undefined;
+  /** Being removed; a restart ends it. */
+  leaving = false;
+  private clearLooks = 0;
   private streams = new Map<number, (bytes: Uint8Array) => void>();
   private nextStreamId = 1;
 
@@ -172,12 +180,16 @@ export class SimProcess implements LinkHost, PipeHost {
     return this.booted && !this.paused && this.alive ? this.core?.inspect() : undefined;
   }
 
-  /** Asks the member list to drain this node before it leaves. */
-  setLeaving(): void {
-    if (this.meta === undefined) return;
+  /** An operator removes this node: it says so, drains, and leaves when no shard needs it. */
+  leave(): void {
+    if (this.meta === undefined || this.leaving) return;
+    this.leaving = true;
     this.meta = { ...this.meta, leaving: true };
     const meta = encodeMeta(this.meta);
-    this.run(() => this.stepSwim({ type: 'set-meta', meta }));
+    this.run(() => {
+      this.stepSwim({ type: 'set-meta', meta });
+      this.membersChanged();
+    });
   }
 
   // LinkHost.
@@ -308,12 +320,18 @@ export class SimProcess implements LinkHost, PipeHost {
       this.listening = true;
       this.say('serves clients');
     }
+    if (this.leaving && this.ticks % (DRAIN_LOOK_MS / TICK_MS) === 0) this.lookDrained();
     if (this.ticks % (1000 / TICK_MS) !== 0) return;
     const nowMs = this.nowMs();
     for (const pipe of this.pipes) {
       if (pipe.serverOpen) pipe.second(nowMs);
       else this.pipes.delete(pipe);
     }
+  }
+
+  private lookDrained(): void {
+    this.clearLooks = this.core?.drained === true ? this.clearLooks + 1 : 0;
+    if (this.clearLooks === DRAIN_LOOKS) this.stepSwim({ type: 'leave' });
   }
 
   private stepSwim(event: SwimEvent): void {
@@ -354,6 +372,9 @@ export class SimProcess implements LinkHost, PipeHost {
       case 'cluster-id':
         transcript.note(this.name, `learned cluster ${effect.clusterId}`);
         this.core?.onClusterId(effect.clusterId);
+        return;
+      case 'left':
+        this.env.onLeft(this);
         return;
       default:
     }

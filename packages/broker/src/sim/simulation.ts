@@ -314,9 +314,8 @@ export class Simulation {
         if (disk) disk.stalledUntilMs = untilMs;
       },
       rotDisk: (name) => cluster.disk(name)?.rot() === true,
-      // Until the core can add and remove nodes under load, nothing happens.
-      addNode: () => false,
-      removeNode: () => false,
+      addNode: () => cluster.addNode(),
+      removeNode: (name) => cluster.removeNode(name),
       network: cluster.network,
       establishedLinks: () => cluster.links.established(),
       resetLink: (a, b) => cluster.links.reset(a, b),
