@@ -238,7 +238,10 @@ export class ShardLeader implements StateObserver {
         return this.#receive(origin, q, respond);
       case 'ack':
         this.append(q, origin, () => respond(OK));
-        for (const item of q.items) this.delivering.settled(item.clientId);
+        for (const { clientId, kind } of q.items) {
+          this.node.trace(kind);
+          this.delivering.settled(clientId);
+        }
         return;
       case 'sub':
         if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
@@ -391,7 +394,9 @@ export class ShardLeader implements StateObserver {
 
   #retain(origin: Origin, q: Operation & { type: 'retain' }, respond: Respond): void {
     if (q.rx2 && this.state.retainSeen.has(q.rx2)) return this.afterCommit(() => respond(OK));
-    const { topic, payload } = q.message;
+    const { topic, payload, hlc } = q.message;
+    // A copy that a gateway held, while its client published that one and newer ones elsewhere.
+    if (hlc < this.state.retainedHlc(topic)) return this.afterCommit(() => respond(OK));
     const adds = payload.length > 0 && !this.state.retained.has(topic);
     const share = Math.ceil(this.node.limits.retainedMessages / 16);
     if (adds && this.state.retained.size >= share) return respond(reply(Status.Quota));

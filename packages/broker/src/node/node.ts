@@ -71,6 +71,8 @@ const DEFAULT_REPLICATION: ReplicaLimits = { checkpointEvery: 1000, tailKeep: 10
 /** A CONNECT whose shard has no leader for this long is refused. */
 const OPEN_TIMEOUT_MS = 10_000;
 const LEASE_REFRESH_MS = 20;
+/** Steps of the hybrid clock in a millisecond: room to count events between. */
+const HLC_PER_MS = 2048;
 
 /** Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. */
 const EARLY_FRAMES_MAX = 4096;
@@ -117,6 +119,9 @@ export class NodeCore implements Gateway, LeaderContext {
   #stopping = false;
   #nextConnection = 1;
   #hlc = 0;
+  /** The clock's value at a time of the monotonic clock. */
+  #hlcBase: number;
+  #hlcAtMs: number;
   #settling = new Map<number, Settling>();
   readonly #opening = new Map<number, Opening>();
   #refreshedMs = 0;
@@ -130,6 +135,8 @@ export class NodeCore implements Gateway, LeaderContext {
     this.bootEpoch = options.identity.bootEpoch;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.bootedMs = env.nowMs();
+    this.#hlcAtMs = this.bootedMs;
+    this.#hlcBase = Math.floor(env.wallMs()) * HLC_PER_MS;
     const self = copyId(this.name, this.identity.storeId);
     this.peers = new Peers(
       this.name,
@@ -875,12 +882,22 @@ export class NodeCore implements Gateway, LeaderContext {
   }
 
   hlc(): number {
-    this.#hlc = Math.max(this.#hlc + 1, Math.floor(this.env.wallMs()) * 2048);
+    const elapsed = Math.floor((this.env.nowMs() - this.#hlcAtMs) * HLC_PER_MS);
+    this.#hlc = Math.max(this.#hlc + 1, this.#hlcBase + elapsed);
     return this.#hlc;
   }
 
+  /**
+   * The clock follows the wall only when the process starts, then the monotonic clock and the fastest
+   * node heard: what is stamped later is greater, whatever an operator does to a machine's clock.
+   */
   observeHlc(hlc: number): void {
     if (hlc > this.#hlc) this.#hlc = hlc;
+    const nowMs = this.env.nowMs();
+    const elapsed = Math.floor((nowMs - this.#hlcAtMs) * HLC_PER_MS);
+    if (hlc <= this.#hlcBase + elapsed) return;
+    this.#hlcBase = hlc;
+    this.#hlcAtMs = nowMs;
   }
 
   trace(phase: string, fields?: Record<string, unknown>): void {

@@ -24,7 +24,7 @@ export function readRetained(
   for (const filter of filters) {
     state.retainedTopics.match(filter, (topic) => {
       if (topic > after && found.size < RETAINED_PER_SUBSCRIBE_MAX)
-        found.set(topic, state.retained.get(topic)!);
+        found.set(topic, state.retained.get(topic)!.index);
     });
   }
   if (found.size === 0) return done([]);

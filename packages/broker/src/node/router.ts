@@ -176,8 +176,13 @@ export class Router {
     channel.send(this.#host.to(node), message, rx2, done);
   }
 
-  #retain(message: Message, rx2: Rx2Id | null, done: () => void): void {
-    const shard = shardOf(message.topic, this.#host.shardCount);
+  #retain(published: Message, rx2: Rx2Id | null, done: () => void): void {
+    const shard = shardOf(published.topic, this.#host.shardCount);
+    // A Will goes to the subscriptions of all times, but as a retained message it is of now.
+    const message =
+      published.hlc === Number.MAX_SAFE_INTEGER
+        ? { ...published, hlc: this.#host.hlc() }
+        : published;
     this.channel(shard).send({ type: 'retain', rx2, message }, done);
   }
 

@@ -23,6 +23,15 @@ import { readSession, writeSession } from './session-codec.ts';
 /** Positions that a new connection may be sent before the next ASSIGN commits. */
 export const ASSIGN_AHEAD = 1024;
 
+/** Deleted retained messages whose clock is remembered, per shard; beyond, the oldest is forgotten. */
+export const TOMBSTONES_MAX = 256;
+
+/** A topic's retained message: the log entry that holds it, and when it was published. */
+export interface Retained {
+  readonly index: number;
+  readonly hlc: number;
+}
+
 /** A message that this shard's leader owes to all that match: an RX2, or a will that fired. */
 export interface Owed {
   /** Log index of the entry that holds the message. */
@@ -45,8 +54,9 @@ export class ShardState implements ShardMachine {
   readonly filters = new Map<string, number>();
   /** Where the filters last changed: equal versions are equal sets of filters. */
   routeVersion = '0';
-  /** Topic → log index of the retained message. */
-  readonly retained = new Map<string, number>();
+  readonly retained = new Map<string, Retained>();
+  /** Topic → clock of the deletion, oldest first: what was published before must not come back. */
+  readonly #tombstones = new Map<string, number>();
   readonly retainedTopics = new TopicIndex();
   /** Sum of ticks: session age is counted in logged time, so an outage expires nobody. */
   clockMs = 0;
@@ -359,19 +369,33 @@ export class ShardState implements ShardMachine {
 
   #retain(op: Operation & { type: 'retain' }, index: number): boolean {
     if (op.rx2) this.retainSeen.add(op.rx2);
-    const { topic, payload } = op.message;
+    const { topic, payload, hlc } = op.message;
     const old = this.retained.get(topic);
-    if (old !== undefined) this.#release(old);
+    if (old) this.#release(old.index);
+    this.#tombstones.delete(topic);
     if (payload.length === 0) {
-      if (old !== undefined) {
-        this.retained.delete(topic);
-        this.retainedTopics.delete(topic);
-      }
+      this.retained.delete(topic);
+      if (old) this.retainedTopics.delete(topic);
+      this.#bury(topic, hlc);
       return false;
     }
-    if (old === undefined) this.retainedTopics.add(topic);
-    this.retained.set(topic, index);
+    if (!old) this.retainedTopics.add(topic);
+    this.retained.set(topic, { index, hlc });
     return true;
+  }
+
+  #bury(topic: string, hlc: number): void {
+    this.#tombstones.set(topic, hlc);
+    if (this.#tombstones.size <= TOMBSTONES_MAX) return;
+    for (const oldest of this.#tombstones.keys()) {
+      this.#tombstones.delete(oldest);
+      return;
+    }
+  }
+
+  /** When the topic's retained message was last written or deleted; 0 if that is not known. */
+  retainedHlc(topic: string): number {
+    return this.retained.get(topic)?.hlc ?? this.#tombstones.get(topic) ?? 0;
   }
 
   #release(index: number): void {
@@ -398,7 +422,7 @@ export class ShardState implements ShardMachine {
       for (const ref of s.refs()) if (ref !== 0) yield ref;
       if (s.willIndex !== 0) yield s.willIndex;
     }
-    yield* this.retained.values();
+    for (const { index } of this.retained.values()) yield index;
     for (const owed of this.owed.values()) yield owed.messageIndex;
   }
 
@@ -413,9 +437,14 @@ export class ShardState implements ShardMachine {
     w.str(this.routeVersion);
     w.varint(this.clockMs);
     w.list([...this.sessions.values()], writeSession);
-    w.list([...this.retained], (o, [topic, index]) => {
+    w.list([...this.retained], (o, [topic, { index, hlc }]) => {
       o.str(topic);
       o.varint(index);
+      o.f64(hlc);
+    });
+    w.list([...this.#tombstones], (o, [topic, hlc]) => {
+      o.str(topic);
+      o.f64(hlc);
     });
     w.list([...this.owed], (o, [index, owed]) => {
       o.varint(index);
@@ -445,10 +474,12 @@ export class ShardState implements ShardMachine {
       for (const sub of s.subscriptions?.values() ?? []) if (sub.qos > 0) this.#remember(sub);
     }
     this.routeVersion = routeVersion;
-    for (const [topic, index] of r.list((i) => [i.str(), i.varint()] as const)) {
-      this.retained.set(topic, index);
+    for (const [topic, index, hlc] of r.list((i) => [i.str(), i.varint(), i.f64()] as const)) {
+      this.retained.set(topic, { index, hlc });
       this.retainedTopics.add(topic);
     }
+    for (const [topic, hlc] of r.list((i) => [i.str(), i.f64()] as const))
+      this.#tombstones.set(topic, hlc);
     for (const [index, owed] of r.list(
       (i) => [i.varint(), { messageIndex: i.varint(), will: i.bool() }] as const,
     ))
@@ -480,6 +511,7 @@ export class ShardState implements ShardMachine {
     this.routeVersion = '0';
     this.retained.clear();
     this.retainedTopics.clear();
+    this.#tombstones.clear();
     this.clockMs = 0;
     this.owed.clear();
     this.enqSeen.clear();

@@ -8,7 +8,7 @@ const READ_MS = 500;
 export class RetainedReader {
   done = false;
   private readonly client: SimClient;
-  private readonly node: string;
+  readonly node: string;
 
   constructor(
     env: ClientEnv,

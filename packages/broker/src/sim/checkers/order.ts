@@ -27,6 +27,7 @@ export class Order extends Checker {
       (s) =>
         s.ackedAtMs !== undefined &&
         s.ackedAtMs <= message.sentAtMs &&
+        (s.endSentAtMs === undefined || s.endSentAtMs > message.sentAtMs) &&
         filterMatches(s.filter, message.topic),
     );
     if (!owed) return;
