@@ -1,5 +1,6 @@
 /** Reading retained messages of the whole cluster: one question per node that leads shards. */
 import { Reader, type Writer } from '../bytes.ts';
+import { shardOf } from '../placement/hash.ts';
 import { type Message, readMessage, readOperation, writeMessage } from '../session/operation.ts';
 import type { ShardState } from '../session/shard-state.ts';
 import { entryKey } from '../shard/keys.ts';
@@ -77,6 +78,7 @@ export interface QueryHost {
   ): boolean;
   to(node: string): Writer | null;
   readonly self: string;
+  readonly shardCount: number;
 }
 
 const RETRY_MS = 300;
@@ -90,8 +92,8 @@ export class RetainedQueries {
     this.#host = host;
   }
 
+  /** Reads all that match, ordered by topic, those after `after` only. */
   ask(
-    shards: Iterable<number>,
     filters: readonly string[],
     after: string,
     done: (items: readonly RetainedItem[]) => void,
@@ -100,13 +102,24 @@ export class RetainedQueries {
     const query: Query = {
       filters,
       after,
-      shards: new Set(shards),
+      shards: this.#shardsOf(filters),
       items: [],
       done,
       askedMs: 0,
     };
     this.#queries.set(id, query);
     this.#send(id, query);
+  }
+
+  /** The shards that may hold a match: of a filter without wildcards its own. */
+  #shardsOf(filters: readonly string[]): Set<number> {
+    const { shardCount } = this.#host;
+    const exact = filters.every((filter) => !/[+#]/.test(filter));
+    return new Set(
+      exact
+        ? filters.map((filter) => shardOf(filter, shardCount))
+        : Array.from({ length: shardCount }, (_, shard) => shard),
+    );
   }
 
   /** Asks the leaders of the shards that have not answered. */
@@ -121,7 +134,7 @@ export class RetainedQueries {
     }
     for (const [node, shards] of byNode) {
       if (node === this.#host.self) {
-        this.answer(shards, query.filters, query.after, (answered, items) =>
+        this.#answer(shards, query.filters, query.after, (answered, items) =>
           this.#take(id, answered, items),
         );
         continue;
@@ -136,8 +149,19 @@ export class RetainedQueries {
     }
   }
 
+  onQuery(from: string, r: Reader): void {
+    const id = r.varint();
+    const shards = r.list((i) => i.varint());
+    const filters = r.list((i) => i.str());
+    const after = r.str();
+    this.#answer(shards, filters, after, (answered, items) => {
+      const w = this.#host.to(from);
+      if (w) writeAnswer(w, id, answered, items);
+    });
+  }
+
   /** Reads here; shards that this node does not lead are left out of `answered`. */
-  answer(
+  #answer(
     shards: readonly number[],
     filters: readonly string[],
     after: string,
@@ -159,17 +183,6 @@ export class RetainedQueries {
       if (!led) left--;
     }
     one();
-  }
-
-  writeAnswer(w: Writer, id: number, answered: readonly number[], items: RetainedItem[]): void {
-    w.u8(Wire.RetainedReply);
-    w.varint(id);
-    w.list(answered, (o, shard) => o.varint(shard));
-    w.list(items, (o, item) => {
-      o.varint(item.shard);
-      o.varint(item.index);
-      writeMessage(o, item.message);
-    });
   }
 
   onReply(r: Reader): void {
@@ -198,4 +211,20 @@ export class RetainedQueries {
     for (const [id, query] of this.#queries)
       if (nowMs - query.askedMs >= RETRY_MS) this.#send(id, query);
   }
+}
+
+function writeAnswer(
+  w: Writer,
+  id: number,
+  answered: readonly number[],
+  items: readonly RetainedItem[],
+): void {
+  w.u8(Wire.RetainedReply);
+  w.varint(id);
+  w.list(answered, (o, shard) => o.varint(shard));
+  w.list(items, (o, item) => {
+    o.varint(item.shard);
+    o.varint(item.index);
+    writeMessage(o, item.message);
+  });
 }

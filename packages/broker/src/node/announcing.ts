@@ -1,0 +1,241 @@
+/**
+ * What nodes tell each other unasked: who leads which shard, and what is wanted where.
+ *
+ * Views and routes of shards come from their leaders, routes of live sessions from the nodes that hold
+ * them. Changes come in order on each link; a node that has missed one asks for the whole, and until
+ * that is here it routes nothing and acknowledges no barrier.
+ */
+import type { Reader } from '../bytes.ts';
+import { sameNumber } from '../shard/view.ts';
+import type { NodeCore } from './node.ts';
+import type { Peer } from './peers.ts';
+import { type FilterChange, readChange, writeChange } from './routes.ts';
+import { readShardView, type ShardView, writeShardView } from './views.ts';
+import { Wire } from './wire.ts';
+
+/** The parts of its node that announcing works with. */
+type AnnouncingNode = Pick<
+  NodeCore,
+  | 'name'
+  | 'counters'
+  | 'shardCount'
+  | 'onShardCount'
+  | 'peers'
+  | 'routes'
+  | 'views'
+  | 'leases'
+  | 'shards'
+  | 'router'
+  | 'gateway'
+>;
+
+/** Views kept by a joiner that does not know yet how many shards there are. */
+const EARLY_VIEWS_MAX = 4096;
+
+export class Announcing {
+  readonly #node: AnnouncingNode;
+  /** Views announced to a joiner before it knew how many shards there are. */
+  #earlyViews: { peer: Peer; view: ShardView }[] = [];
+  /** Barriers to acknowledge once the routes that we lack are here. */
+  #barriersDue: { peer: Peer; token: number }[] = [];
+
+  constructor(node: AnnouncingNode) {
+    this.#node = node;
+  }
+
+  /** First words on a link: the cluster's shape, our routes, what we lead. */
+  hello(peer: Peer): void {
+    const { name, shardCount, peers, routes, views, shards } = this.#node;
+    const w = peers.to(peer.name)!;
+    w.u8(Wire.Hello);
+    w.varint(shardCount);
+    w.u8(Wire.Routes);
+    w.bool(true);
+    w.list(routes.filtersOfNode(name), writeChange);
+    const led: ShardView[] = [];
+    for (const copy of shards.led) {
+      const view = views.get(copy.shard);
+      if (view && shards.leaders[copy.shard]!.serving)
+        led.push({ ...view, routeVersion: routes.shardVersion(copy.shard) });
+    }
+    w.u8(Wire.Views);
+    w.list(led, writeShardView);
+    w.u8(Wire.Synced);
+  }
+
+  onHello(shardCount: number): void {
+    if (!this.#node.onShardCount(shardCount)) return;
+    const early = this.#earlyViews;
+    this.#earlyViews = [];
+    for (const { peer, view } of early) if (peer.up) this.#onView(peer, view);
+  }
+
+  // ---- views -----------------------------------------------------------------------------------
+
+  /** A copy of ours leads. @param again it did before, and the view alone is new */
+  onEstablished(shard: number, again: boolean): void {
+    const { shards, routes, views, leases, peers, counters } = this.#node;
+    const copy = shards.copies[shard]!;
+    const leader = shards.leaders[shard]!;
+    const { number, active, voters, oldVoters } = copy.view;
+    const routeVersion = routes.shardVersion(shard);
+    const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
+    counters.viewsEstablished++;
+    views.update(view);
+    leases.stale.delete(shard);
+    for (const name of peers.byName.keys()) {
+      const w = peers.to(name);
+      if (!w) continue;
+      w.u8(Wire.Views);
+      w.list([view], writeShardView);
+    }
+    if (!again) this.#onNewLeader(shard);
+  }
+
+  onViews(peer: Peer, r: Reader): void {
+    for (const view of r.list(readShardView)) this.#onView(peer, view);
+  }
+
+  #onView(peer: Peer, view: ShardView): void {
+    const { shardCount, shards, views, routes, leases } = this.#node;
+    if (shardCount === 0 && this.#earlyViews.length < EARLY_VIEWS_MAX)
+      this.#earlyViews.push({ peer, view });
+    if (view.shard >= shardCount) return;
+    shards.copies[view.shard]!.onViewKnown(view.number);
+    const before = views.update(view);
+    // Also for a view that is known: what we asked for on an earlier link may never have come.
+    const current = views.get(view.shard)?.number;
+    if (current && sameNumber(current, view.number)) {
+      if (view.routeVersion !== routes.shardVersion(view.shard)) this.#need(peer, view.shard);
+      else leases.stale.delete(view.shard);
+    }
+    if (before === undefined) return;
+    if (before?.number.leader === view.number.leader && before.since === view.since) return;
+    this.#onNewLeader(view.shard);
+  }
+
+  #onNewLeader(shard: number): void {
+    this.#node.router.onLeader(shard);
+    this.#node.gateway.onLeader(shard);
+  }
+
+  // ---- routes of shards ------------------------------------------------------------------------
+
+  announceShardRoutes(
+    shard: number,
+    from: string,
+    to: string,
+    changes: readonly (readonly [string, boolean])[],
+  ): void {
+    const { peers } = this.#node;
+    for (const name of peers.byName.keys()) {
+      const w = peers.to(name);
+      if (!w) continue;
+      w.u8(Wire.ShardRoutes);
+      w.varint(shard);
+      w.bool(false);
+      w.str(from);
+      w.str(to);
+      w.list(changes, (o, [filter, added]) => {
+        o.bool(added);
+        o.str(filter);
+      });
+    }
+  }
+
+  onShardRoutes(peer: Peer, r: Reader): void {
+    const { views, routes, leases } = this.#node;
+    const shard = r.varint();
+    const whole = r.bool();
+    const from = r.str();
+    const to = r.str();
+    const changes = r.list((i) => [i.bool(), i.str()] as const);
+    // A leader that was replaced does not know it yet: its routes are not the shard's any more.
+    const current = views.leader(shard) === peer.name;
+    if (whole) {
+      if (current) {
+        const filters = changes.map(([, filter]) => filter);
+        routes.setShard(shard, to, filters);
+        leases.stale.delete(shard);
+      }
+      peer.needs--;
+      if (peer.needs <= 0) this.#ackDue(peer);
+      return;
+    }
+    if (!current || routes.shardVersion(shard) === to) return;
+    if (routes.shardVersion(shard) !== from) return this.#need(peer, shard);
+    for (const [added, filter] of changes) routes.changeShard(shard, filter, added);
+    routes.setShardVersion(shard, to);
+    leases.stale.delete(shard);
+  }
+
+  /** Asks for the whole of a shard's routes. */
+  #need(peer: Peer, shard: number): void {
+    this.#node.leases.markStale(shard);
+    const w = this.#node.peers.to(peer.name);
+    if (!w) return;
+    peer.needs++;
+    w.u8(Wire.NeedShardRoutes);
+    w.varint(shard);
+  }
+
+  onNeed(peer: Peer, shard: number): void {
+    const { peers, routes } = this.#node;
+    const w = peers.to(peer.name);
+    if (!w) return;
+    w.u8(Wire.ShardRoutes);
+    w.varint(shard);
+    w.bool(true);
+    w.str('');
+    w.str(routes.shardVersion(shard));
+    w.list(routes.filtersOfShard(shard), (o, filter) => {
+      o.bool(true);
+      o.str(filter);
+    });
+  }
+
+  // ---- routes of live sessions -----------------------------------------------------------------
+
+  /** What our own connections want has changed. */
+  onLiveChange(change: FilterChange): void {
+    const { name: self, peers, routes } = this.#node;
+    routes.changeNode(self, change);
+    for (const name of peers.byName.keys()) {
+      const w = peers.to(name);
+      if (!w) continue;
+      w.u8(Wire.Routes);
+      w.bool(false);
+      w.list([change], writeChange);
+    }
+  }
+
+  onRoutes(peer: Peer, r: Reader): void {
+    const { routes } = this.#node;
+    if (r.bool()) routes.clearNode(peer.name);
+    for (const change of r.list(readChange)) routes.changeNode(peer.name, change);
+  }
+
+  // ---- barriers --------------------------------------------------------------------------------
+
+  onBarrier(peer: Peer, token: number): void {
+    if (peer.needs === 0) this.#ackBarrier(peer, token);
+    else this.#barriersDue.push({ peer, token });
+  }
+
+  /** The last of the routes that we asked this peer for is here. */
+  #ackDue(peer: Peer): void {
+    const due = this.#barriersDue;
+    this.#barriersDue = [];
+    for (const b of due) {
+      if (b.peer === peer) this.#ackBarrier(peer, b.token);
+      else this.#barriersDue.push(b);
+    }
+  }
+
+  #ackBarrier(peer: Peer, token: number): void {
+    const w = this.#node.peers.to(peer.name);
+    if (!w) return;
+    w.u8(Wire.BarrierAck);
+    w.varint(token);
+  }
+}

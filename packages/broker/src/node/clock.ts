@@ -1,0 +1,46 @@
+/** The hybrid clock: what stamps messages, so that they have one order on all nodes. */
+
+/** Steps of the hybrid clock in a millisecond: room to count events between. */
+const HLC_PER_MS = 2048;
+
+export interface ClockSource {
+  /** Monotonic milliseconds. */
+  nowMs(): number;
+  /** Wall-clock milliseconds since 1970; read once. */
+  wallMs(): number;
+}
+
+/**
+ * The clock follows the wall only when the process starts, then the monotonic clock and the fastest
+ * node heard: what is stamped later is greater, whatever an operator does to a machine's clock.
+ */
+export class HybridClock {
+  readonly #source: ClockSource;
+  #last = 0;
+  /** The clock's value at a time of the monotonic clock. */
+  #base: number;
+  #atMs: number;
+
+  constructor(source: ClockSource) {
+    this.#source = source;
+    this.#atMs = source.nowMs();
+    this.#base = Math.floor(source.wallMs()) * HLC_PER_MS;
+  }
+
+  /** A stamp greater than every one given or heard before. */
+  next(): number {
+    const elapsed = Math.floor((this.#source.nowMs() - this.#atMs) * HLC_PER_MS);
+    this.#last = Math.max(this.#last + 1, this.#base + elapsed);
+    return this.#last;
+  }
+
+  /** The clock goes on after this stamp of another node, or of a log. */
+  observe(hlc: number): void {
+    if (hlc > this.#last) this.#last = hlc;
+    const nowMs = this.#source.nowMs();
+    const elapsed = Math.floor((nowMs - this.#atMs) * HLC_PER_MS);
+    if (hlc <= this.#base + elapsed) return;
+    this.#base = hlc;
+    this.#atMs = nowMs;
+  }
+}

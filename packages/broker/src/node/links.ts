@@ -1,0 +1,230 @@
+/**
+ * Links to the other nodes: up, down, and what comes by them.
+ *
+ * A frame is the sender's clock and the messages of one turn; each goes to the part of the node that
+ * its kind is for.
+ */
+import { BytesError, Reader } from '../bytes.ts';
+import type { MemberInfo } from '../ports.ts';
+import { readMessage } from '../session/operation.ts';
+import { readShardMessage } from '../shard/message.ts';
+import { copyId } from '../shard/view.ts';
+import { readAddress, readDelivery } from './delivery-codec.ts';
+import type { NodeCore } from './node.ts';
+import { Peer } from './peers.ts';
+import { Wire } from './wire.ts';
+
+/** The parts of its node that links bring something to. */
+type LinksNode = Pick<
+  NodeCore,
+  | 'name'
+  | 'env'
+  | 'counters'
+  | 'clock'
+  | 'shardCount'
+  | 'membership'
+  | 'peers'
+  | 'routes'
+  | 'leases'
+  | 'shards'
+  | 'router'
+  | 'live'
+  | 'queries'
+  | 'asking'
+  | 'announcing'
+  | 'gateway'
+  | 'context'
+>;
+
+/** Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. */
+const EARLY_FRAMES_MAX = 4096;
+
+interface EarlyLink {
+  readonly bootEpoch: number;
+  readonly frames: Uint8Array[];
+}
+
+export class Links {
+  readonly #node: LinksNode;
+  /** Links whose process membership does not know yet, with what came on them, by name. */
+  readonly #early = new Map<string, EarlyLink>();
+
+  constructor(node: LinksNode) {
+    this.#node = node;
+  }
+
+  // ---- up and down -----------------------------------------------------------------------------
+
+  /** Membership knows more: of links' other ends too. */
+  onMembers(members: readonly MemberInfo[]): void {
+    const { name: self, env, membership, peers, shardCount, counters } = this.#node;
+    membership.update(members, shardCount, env.nowMs());
+    for (const m of members) if (m.name !== self) this.#onMember(m);
+    for (const [name, { bootEpoch, frames }] of [...this.#early]) {
+      if (peers.get(name)?.member.bootEpoch !== bootEpoch) continue;
+      this.#early.delete(name);
+      this.onLinkUp(name, bootEpoch);
+      for (const frame of frames) this.onFrame(name, frame);
+    }
+    const counts = counters.members;
+    counts.alive = counts.suspect = counts.faulty = 0;
+    for (const m of members) if (m.state !== 'left') counts[m.state]++;
+  }
+
+  #onMember(m: MemberInfo): void {
+    const { peers, router, routes } = this.#node;
+    const peer = peers.get(m.name);
+    if (!peer) {
+      peers.byName.set(m.name, new Peer(m));
+    } else {
+      const before = peer.member;
+      // The process at the other end of the link is not the one that membership now knows.
+      if (peer.up && m.bootEpoch > peer.bootEpoch) this.#lost(peer);
+      peer.member = m;
+      peer.id = copyId(m.name, m.meta.storeId);
+      if (m.bootEpoch > before.bootEpoch || m.state === 'faulty' || m.state === 'left')
+        router.onPeerGone(m.name);
+    }
+    if ((m.state === 'left' || m.state === 'faulty') && !peer?.up) routes.clearNode(m.name);
+  }
+
+  /**
+   * A link waits until membership tells of the same process: only then it is known which copies its
+   * words are those of.
+   */
+  onLinkUp(name: string, bootEpoch: number): void {
+    const { env, peers, router, shards, announcing, gateway } = this.#node;
+    const peer = peers.get(name);
+    if (peer?.member.bootEpoch !== bootEpoch) {
+      this.#early.set(name, { bootEpoch, frames: [] });
+      return;
+    }
+    if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) router.onPeerGone(name);
+    peer.up = true;
+    peer.bootEpoch = bootEpoch;
+    peer.heardMs = env.nowMs();
+    peer.synced = false;
+    peer.needs = 0;
+    peer.leaseUntilMs = Number.NEGATIVE_INFINITY;
+    peer.out.reset();
+    announcing.hello(peer);
+    for (const copy of shards.copies) copy.onLinkUp(peer.id);
+    router.onLinkUp(peer);
+    for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkUp(name);
+    gateway.onLinkUp(name);
+  }
+
+  onLinkDown(name: string): void {
+    this.#early.delete(name);
+    const peer = this.#node.peers.get(name);
+    if (peer?.up) this.#lost(peer);
+  }
+
+  #lost(peer: Peer): void {
+    const { counters, router, routes } = this.#node;
+    const { name } = peer;
+    counters.linkResets++;
+    peer.up = false;
+    peer.synced = false;
+    peer.out.reset();
+    router.onLinkDown(name);
+    if (peer.member.state !== 'faulty' && peer.member.state !== 'left') return;
+    routes.clearNode(name);
+    router.onPeerGone(name);
+  }
+
+  // ---- frames ----------------------------------------------------------------------------------
+
+  onFrame(name: string, frame: Uint8Array): void {
+    const early = this.#early.get(name);
+    if (early) {
+      if (early.frames.length < EARLY_FRAMES_MAX) early.frames.push(frame);
+      return;
+    }
+    const node = this.#node;
+    const peer = node.peers.get(name);
+    if (!peer?.up) return;
+    peer.heardMs = node.env.nowMs();
+    node.counters.linkFramesReceived++;
+    node.counters.linkBytesReceived += frame.length;
+    const r = new Reader(frame);
+    try {
+      node.clock.observe(r.f64());
+      while (!r.done) this.#onMessage(peer, r);
+    } catch (e) {
+      if (!(e instanceof BytesError)) throw e;
+      node.env.log('error', 'malformed frame', { peer: name, why: e.message });
+      // What followed in the frame is lost, as is everything on a link that goes down.
+      node.env.resetLink?.(name);
+    }
+  }
+
+  /** What comes often. */
+  #onMessage(peer: Peer, r: Reader): void {
+    const node = this.#node;
+    const kind = r.u8();
+    switch (kind) {
+      case Wire.Shard:
+        return node.shards.onMessage(peer.id, r.varint(), readShardMessage(r));
+      case Wire.Request:
+        return node.router.onRequest(peer, r);
+      case Wire.Publish:
+        return node.router.onPublish(peer, r);
+      case Wire.Reply:
+        return node.router.onReply(r);
+      case Wire.LivePublish:
+        return node.router.onLivePublish(peer, r);
+      case Wire.LiveAck:
+        return node.router.onLiveAck(peer, r);
+      case Wire.Deliver:
+        return node.context.deliverHere(readDelivery(r));
+      case Wire.QosZero:
+        return node.live.deliver(readMessage(r));
+      default:
+        return this.#onControl(peer, kind, r);
+    }
+  }
+
+  #onControl(peer: Peer, kind: number, r: Reader): void {
+    const { env, peers, leases, announcing, context, queries, asking } = this.#node;
+    switch (kind) {
+      case Wire.Heartbeat: {
+        const nowMs = env.nowMs();
+        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs));
+      }
+      case Wire.HeartbeatAck:
+        return peers.onHeartbeatAck(peer, r);
+      case Wire.Hello:
+        return announcing.onHello(r.varint());
+      case Wire.Routes:
+        return announcing.onRoutes(peer, r);
+      case Wire.Views:
+        return announcing.onViews(peer, r);
+      case Wire.ShardRoutes:
+        return announcing.onShardRoutes(peer, r);
+      case Wire.NeedShardRoutes:
+        return announcing.onNeed(peer, r.varint());
+      case Wire.Synced:
+        peer.synced = true;
+        return;
+      case Wire.Barrier:
+        return announcing.onBarrier(peer, r.varint());
+      case Wire.BarrierAck:
+        return leases.onBarrierAck(peer, r.varint());
+      case Wire.Release:
+        return context.releaseHere(readAddress(r), r.varint());
+      case Wire.Kick:
+        return context.kickHere(readAddress(r), r.u8());
+      case Wire.RetainedQuery:
+        return queries.onQuery(peer.name, r);
+      case Wire.RetainedReply:
+        return queries.onReply(r);
+      case Wire.Ask:
+        return asking.onAsk(peer, r);
+      case Wire.Answer:
+        return asking.onAnswer(r);
+      default:
+        throw new BytesError(`unknown message ${kind}`);
+    }
+  }
+}

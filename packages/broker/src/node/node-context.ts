@@ -1,0 +1,169 @@
+/** What the leaders of shards ask of their node, answered with its parts. */
+import type { Counters } from '../counters.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
+import type { NodeEnv } from '../ports.ts';
+import type { Message, Rx2Id } from '../session/operation.ts';
+import type { Replica } from '../shard/replica.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionAddress, Delivery, LeaderContext, NodeLimits } from './context.ts';
+import { writeAddress, writeDelivery } from './delivery-codec.ts';
+import type { NodeCore } from './node.ts';
+import type { Routes } from './routes.ts';
+import { Wire } from './wire.ts';
+
+/** The parts of its node that leaders are answered with. */
+type ContextNode = Pick<
+  NodeCore,
+  | 'name'
+  | 'bootEpoch'
+  | 'limits'
+  | 'counters'
+  | 'env'
+  | 'clock'
+  | 'connections'
+  | 'membership'
+  | 'peers'
+  | 'routes'
+  | 'leases'
+  | 'router'
+  | 'queries'
+  | 'announcing'
+>;
+
+export class NodeContext implements LeaderContext {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly limits: NodeLimits;
+  readonly counters: Counters;
+  readonly routes: Routes;
+  readonly #node: ContextNode;
+  readonly #env: NodeEnv;
+
+  /** @param node whose other parts are used when leaders ask, and not before */
+  constructor(node: ContextNode) {
+    this.#node = node;
+    this.#env = node.env;
+    this.name = node.name;
+    this.bootEpoch = node.bootEpoch;
+    this.limits = node.limits;
+    this.counters = node.counters;
+    this.routes = node.routes;
+  }
+
+  get log(): NodeEnv['log'] {
+    return this.#env.log;
+  }
+
+  get store(): NodeEnv['store'] {
+    return this.#env.store;
+  }
+
+  nowMs(): number {
+    return this.#env.nowMs();
+  }
+
+  wallMs(): number {
+    return this.#env.wallMs();
+  }
+
+  hlc(): number {
+    return this.#node.clock.next();
+  }
+
+  observeHlc(hlc: number): void {
+    this.#node.clock.observe(hlc);
+  }
+
+  trace(phase: string, fields?: Record<string, unknown>): void {
+    this.#env.trace?.(phase, fields);
+  }
+
+  confirm(replica: Replica, done: () => void): void {
+    this.#node.leases.confirm(replica, this.#env.nowMs(), done);
+  }
+
+  barrier(sinceMs: number, done: () => void): void {
+    this.#node.leases.barrier(this.#env.nowMs(), sinceMs, done);
+  }
+
+  announceShardRoutes(...change: Parameters<LeaderContext['announceShardRoutes']>): void {
+    this.#node.announcing.announceShardRoutes(...change);
+  }
+
+  route(message: Message, rx2: Rx2Id | null, done: () => void): void {
+    this.#node.router.publish(message, rx2, () => true, done);
+  }
+
+  queryRetained(
+    filters: readonly string[],
+    after: string,
+    done: Parameters<LeaderContext['queryRetained']>[2],
+  ): void {
+    this.#node.queries.ask(filters, after, done);
+  }
+
+  gatewayGone(gateway: string, bootEpoch: number): boolean {
+    if (gateway === this.name) return bootEpoch !== this.bootEpoch;
+    return this.#node.membership.gone(gateway, bootEpoch);
+  }
+
+  // ---- to a connection, here or elsewhere ------------------------------------------------------
+
+  /** The connection that is meant: one of this process, not of an earlier one with the same number. */
+  #connection(to: ConnectionAddress): Connection | undefined {
+    return to.bootEpoch === this.bootEpoch ? this.#node.connections.get(to.connection) : undefined;
+  }
+
+  deliver(delivery: Delivery): boolean {
+    const { node: gateway } = delivery.to;
+    if (gateway === this.name) {
+      this.deliverHere(delivery);
+      return true;
+    }
+    const w = this.#node.peers.to(gateway);
+    if (!w) return false;
+    w.u8(Wire.Deliver);
+    writeDelivery(w, delivery);
+    return true;
+  }
+
+  deliverHere(delivery: Delivery): void {
+    this.#connection(delivery.to)?.deliverQueued(delivery);
+  }
+
+  release(to: ConnectionAddress, position: number): boolean {
+    if (to.node === this.name) {
+      this.releaseHere(to, position);
+      return true;
+    }
+    const w = this.#node.peers.to(to.node);
+    if (!w) return false;
+    w.u8(Wire.Release);
+    writeAddress(w, to);
+    w.varint(position);
+    return true;
+  }
+
+  releaseHere(to: ConnectionAddress, position: number): void {
+    this.#connection(to)?.releaseQueued(position);
+  }
+
+  kick(to: ConnectionAddress, reasonCode: number): void {
+    if (to.node === this.name) {
+      this.kickHere(to, reasonCode);
+      return;
+    }
+    const w = this.#node.peers.to(to.node);
+    if (!w) return;
+    w.u8(Wire.Kick);
+    writeAddress(w, to);
+    w.u8(reasonCode);
+  }
+
+  /** A takeover ends the connection alone; an administrator's kick is an end like any other. */
+  kickHere(to: ConnectionAddress, reasonCode: number): void {
+    const connection = this.#connection(to);
+    if (reasonCode === ReasonCode.SessionTakenOver) connection?.disconnect(reasonCode);
+    else connection?.shutdown(reasonCode);
+  }
+}

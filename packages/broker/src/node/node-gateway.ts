@@ -1,0 +1,296 @@
+/**
+ * What clients' connections ask of their node, answered with its parts: most of it becomes a request to
+ * the shard of the Client Identifier.
+ */
+import type { Counters } from '../counters.ts';
+import { shardOf } from '../placement/hash.ts';
+import type { ClientSocket, NodeEnv } from '../ports.ts';
+import type { AckItem, AckKind, Message } from '../session/operation.ts';
+import { Connection } from './connection.ts';
+import type { NodeLimits } from './context.ts';
+import type { Gateway, LiveSubscription, OpenRequest, Published } from './gateway.ts';
+import type { NodeCore } from './node.ts';
+import { type Opened, type Reply, type Request, Status } from './request.ts';
+
+/** The parts of its node that connections are answered with. */
+type GatewayNode = Pick<
+  NodeCore,
+  | 'name'
+  | 'bootEpoch'
+  | 'limits'
+  | 'counters'
+  | 'env'
+  | 'clock'
+  | 'ready'
+  | 'shardCount'
+  | 'connections'
+  | 'views'
+  | 'leases'
+  | 'router'
+  | 'live'
+  | 'queries'
+>;
+
+/** A CONNECT whose shard has no leader for this long is refused. */
+const OPEN_TIMEOUT_MS = 10_000;
+
+interface Settling {
+  readonly items: AckItem[];
+  readonly dones: ((ok: boolean) => void)[];
+}
+
+interface Opening {
+  readonly deadlineMs: number;
+  readonly done: (opened: Opened | null) => void;
+}
+
+export class NodeGateway implements Gateway {
+  readonly name: string;
+  readonly limits: NodeLimits;
+  readonly counters: Counters;
+  readonly #node: GatewayNode;
+  readonly #env: NodeEnv;
+  #nextConnection = 1;
+  readonly #opening = new Map<number, Opening>();
+  /** Acknowledgements of this turn, by shard. */
+  #settling = new Map<number, Settling>();
+
+  /** @param node whose other parts are used when connections ask, and not before */
+  constructor(node: GatewayNode) {
+    this.#node = node;
+    this.#env = node.env;
+    this.name = node.name;
+    this.limits = node.limits;
+    this.counters = node.counters;
+  }
+
+  get log(): NodeEnv['log'] {
+    return this.#env.log;
+  }
+
+  get ready(): boolean {
+    return this.#node.ready;
+  }
+
+  nowMs(): number {
+    return this.#env.nowMs();
+  }
+
+  wallMs(): number {
+    return this.#env.wallMs();
+  }
+
+  random(): number {
+    return this.#env.random();
+  }
+
+  hlc(): number {
+    return this.#node.clock.next();
+  }
+
+  trace(phase: string, fields?: Record<string, unknown>): void {
+    this.#env.trace?.(phase, fields);
+  }
+
+  // ---- connections -----------------------------------------------------------------------------
+
+  accept(socket: ClientSocket): Connection {
+    const { connections } = this.#node;
+    const id = this.#nextConnection++;
+    const connection = new Connection(this, socket, id);
+    connections.set(id, connection);
+    this.counters.connections = connections.size;
+    return connection;
+  }
+
+  gone(id: number): void {
+    const { connections } = this.#node;
+    connections.delete(id);
+    this.counters.connections = connections.size;
+  }
+
+  /** What connections have asked and no request carries yet. */
+  get waiting(): number {
+    return this.#settling.size;
+  }
+
+  tick(nowMs: number): void {
+    for (const [id, opening] of this.#opening) {
+      if (nowMs < opening.deadlineMs) continue;
+      this.#opening.delete(id);
+      opening.done(null);
+    }
+  }
+
+  /** End of a turn: its acknowledgements leave, one request per shard. */
+  flush(): void {
+    if (this.#settling.size === 0) return;
+    const settling = this.#settling;
+    this.#settling = new Map();
+    for (const [shard, { items, dones }] of settling) {
+      this.#node.router.channel(shard).send({ type: 'ack', items }, (reply: Reply) => {
+        for (const done of dones) done(reply.status === Status.Ok);
+      });
+    }
+  }
+
+  /** A new link to this node: are the sessions that it leads still our connections'? */
+  onLinkUp(name: string): void {
+    const { connections, views } = this.#node;
+    for (const c of connections.values()) {
+      if (!c.isOpen) continue;
+      const shard = this.#shardOf(c.clientId);
+      if (views.leader(shard) === name) this.#reattach(c, shard);
+    }
+  }
+
+  /** A new leader, or a new term: are the sessions of its shard still our connections'? */
+  onLeader(shard: number): void {
+    for (const c of this.#node.connections.values())
+      if (c.isOpen && this.#shardOf(c.clientId) === shard) this.#reattach(c, shard);
+  }
+
+  #reattach(c: Connection, shard: number): void {
+    const { clientId, epoch } = c;
+    this.#node.router.channel(shard).send({ type: 'attach', clientId, epoch }, (reply) => {
+      if (reply.status === Status.NoSession && c.isOpen && c.epoch === epoch) c.fenced();
+    });
+  }
+
+  // ---- sessions --------------------------------------------------------------------------------
+
+  #shardOf(clientId: string): number {
+    return shardOf(clientId, this.#node.shardCount);
+  }
+
+  #session(clientId: string, request: Request, done: (ok: boolean) => void): void {
+    this.#node.router
+      .channel(this.#shardOf(clientId))
+      .send(request, (reply) => done(reply.status === Status.Ok));
+  }
+
+  open(connection: number, request: OpenRequest, done: (opened: Opened | null) => void): void {
+    const deadlineMs = this.#env.nowMs() + OPEN_TIMEOUT_MS;
+    this.#opening.set(connection, { deadlineMs, done });
+    const operation = {
+      type: 'open',
+      ...request,
+      gateway: this.name,
+      gatewayEpoch: this.#node.bootEpoch,
+      connection,
+      sentUpto: -1,
+    } as const;
+    this.#node.router.channel(this.#shardOf(request.clientId)).send(operation, (reply) => {
+      const opened = reply.status === Status.Ok ? reply.opened : null;
+      const opening = this.#opening.get(connection);
+      if (opening) {
+        this.#opening.delete(connection);
+        opening.done(opened);
+      } else if (opened) {
+        // Given up before the answer came: what was opened is closed again.
+        const how = { abnormal: true, expirySeconds: -1, sentUpto: -1 };
+        this.close(request.clientId, opened.epoch, how);
+      }
+    });
+  }
+
+  close(
+    clientId: string,
+    epoch: number,
+    how: { abnormal: boolean; expirySeconds: number; sentUpto: number },
+  ): void {
+    // Acknowledgements that came before the end of the connection count.
+    this.flush();
+    this.#session(clientId, { type: 'close', clientId, epoch, ...how, elapsedMs: 0 }, () => {});
+  }
+
+  subscribeSession(
+    clientId: string,
+    epoch: number,
+    subscriptions: Parameters<Gateway['subscribeSession']>[2],
+    done: (ok: boolean) => void,
+  ): void {
+    this.#session(clientId, { type: 'sub', clientId, epoch, subscriptions }, done);
+  }
+
+  unsubscribeSession(
+    clientId: string,
+    epoch: number,
+    filters: readonly string[],
+    done: (ok: boolean) => void,
+  ): void {
+    this.#session(clientId, { type: 'unsub', clientId, epoch, filters }, done);
+  }
+
+  receive(
+    clientId: string,
+    epoch: number,
+    packetId: number,
+    message: Message,
+    wanted: () => boolean,
+    done: (ok: boolean) => void,
+  ): void {
+    // Stamped under the route lease: the stamp is logged, and decides for whom the message is.
+    this.#node.router.whenRoutable(wanted, () => {
+      const stamped = { ...message, hlc: this.hlc() };
+      this.#session(clientId, { type: 'rx2', clientId, epoch, packetId, message: stamped }, done);
+    });
+  }
+
+  releaseReceived(
+    clientId: string,
+    epoch: number,
+    packetId: number,
+    done: (ok: boolean) => void,
+  ): void {
+    this.#session(clientId, { type: 'rx2done', clientId, epoch, packetId }, done);
+  }
+
+  settle(
+    clientId: string,
+    epoch: number,
+    kind: AckKind,
+    position: number,
+    done: ((ok: boolean) => void) | null,
+  ): void {
+    const shard = this.#shardOf(clientId);
+    let settling = this.#settling.get(shard);
+    if (!settling) {
+      settling = { items: [], dones: [] };
+      this.#settling.set(shard, settling);
+      this.#env.scheduleFlush();
+    }
+    settling.items.push({ clientId, epoch, kind, position });
+    if (done) settling.dones.push(done);
+  }
+
+  // ---- messages --------------------------------------------------------------------------------
+
+  addLive(s: LiveSubscription): void {
+    this.#node.live.add(s);
+  }
+
+  removeLive(s: LiveSubscription): void {
+    this.#node.live.remove(s);
+  }
+
+  liveBarrier(done: () => void): void {
+    this.#node.leases.barrier(this.#env.nowMs(), Number.NEGATIVE_INFINITY, done);
+  }
+
+  queryRetained(
+    filters: readonly string[],
+    after: string,
+    done: Parameters<Gateway['queryRetained']>[2],
+  ): void {
+    this.#node.queries.ask(filters, after, done);
+  }
+
+  publishZero(message: Message): void {
+    this.#node.router.publishZero(message);
+  }
+
+  publish(message: Message, wanted: () => boolean, done: Published): void {
+    this.#node.router.publish(message, null, wanted, done);
+  }
+}
