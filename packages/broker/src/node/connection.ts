@@ -6,13 +6,13 @@
  * ```
  * Frames that come while the session is being opened wait in `early`. The state that only some
  * connections need (acknowledgement order, messages in flight, aliases) is made when it is needed, so
- * that an idle connection costs little.
+ * that an idle connection costs little. What packets mean is beside: connect.ts, subscribing.ts,
+ * incoming.ts for what the client publishes, sending.ts for what it is sent.
  */
 import { decodeControl, encodeConnack, encodeDisconnect } from '../mqtt/codec.ts';
 import {
   ackPacketId,
   ackReasonCode,
-  encodeAck,
   FrameReader,
   type FrameSink,
   PINGRESP,
@@ -22,15 +22,14 @@ import { type Connect, type Disconnect, PacketType, type ProtocolVersion } from 
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import type { ClientHandler, ClientSocket } from '../ports.ts';
-import type { AckKind, Message, SubscriptionRequest } from '../session/operation.ts';
-import { packetIdOf } from '../session/session.ts';
+import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
 import { checkConnect, connackProperties, willOf } from './connect.ts';
-import type { Delivery } from './context.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
-import { onPublish } from './incoming.ts';
-import { Outgoing, propertiesFor, publishFrame, pubrelFrame } from './outgoing.ts';
+import { onPublish, onPubrel } from './incoming.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { Opened } from './request.ts';
+import { onPubrec, onSettled, sendOrWait, sendZero } from './sending.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
 const NEW = 0;
@@ -264,71 +263,16 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const ack = parseAck(buf, start, end, this.version, type);
     if (ack < 0) return this.fail(-ack, 'acknowledgement');
     const packetId = ackPacketId(ack);
-    const reasonCode = ackReasonCode(ack);
     switch (type) {
       case PacketType.Puback:
-        return this.#settle(packetId, 1);
+        return onSettled(this, packetId, 1);
       case PacketType.Pubrec:
-        return this.#onPubrec(packetId, reasonCode);
+        return onPubrec(this, packetId, ackReasonCode(ack));
       case PacketType.Pubcomp:
-        return this.#settle(packetId, 2);
+        return onSettled(this, packetId, 2);
       default:
-        return this.#onPubrel(packetId);
+        return onPubrel(this, packetId);
     }
-  }
-
-  #settle(packetId: number, qos: number): void {
-    const held = this.out?.inFlight.get(packetId);
-    if (held?.qos !== qos || (qos === 2 && !held.released)) return;
-    this.out!.inFlight.delete(packetId);
-    if (held.position >= 0) this.#settlePosition(qos === 1 ? 'ack' : 'done', held.position, null);
-    this.#pumpHeld();
-    this.#pumpLive();
-  }
-
-  #settlePosition(kind: AckKind, position: number, done: ((ok: boolean) => void) | null): void {
-    this.gateway.settle(this.clientId, this.epoch, kind, position, done);
-  }
-
-  #onPubrec(packetId: number, reasonCode: number): void {
-    const held = this.out?.inFlight.get(packetId);
-    if (held?.qos !== 2) {
-      const unknown = this.version === 5 ? ReasonCode.PacketIdentifierNotFound : 0;
-      return this.write(pubrelFrame(packetId, this.version, unknown));
-    }
-    if (reasonCode >= 0x80) {
-      this.out!.inFlight.delete(packetId);
-      if (held.position >= 0) this.#settlePosition('ack', held.position, null);
-      this.#pumpHeld();
-      this.#pumpLive();
-      return;
-    }
-    const again = held.released;
-    held.released = true;
-    if (held.position < 0 || again) return this.write(pubrelFrame(packetId, this.version));
-    // PUBREL leaves once the copies know of the PUBREC, so that none sends the message anew.
-    this.#settlePosition('rel', held.position, (ok) => {
-      if (ok && this.#state === OPEN) this.write(pubrelFrame(packetId, this.version));
-    });
-  }
-
-  #onPubrel(packetId: number): void {
-    if (!this.persistent) {
-      const known = this.received?.delete(packetId) ?? false;
-      return this.#pubcomp(packetId, known);
-    }
-    this.gateway.releaseReceived(this.clientId, this.epoch, packetId, (ok) => {
-      if (ok) this.#pubcomp(packetId, true);
-      else this.fenced();
-    });
-  }
-
-  #pubcomp(packetId: number, known: boolean): void {
-    if (this.#state !== OPEN) return;
-    const code = known ? 0 : ReasonCode.PacketIdentifierNotFound;
-    this.write(
-      encodeAck(PacketType.Pubcomp, packetId, this.version, this.version === 5 ? code : 0),
-    );
   }
 
   /** A publish is answered: acknowledgements leave in the order of the publishes [MQTT-4.6.0-2]. */
@@ -366,119 +310,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (this.#state !== OPEN) return;
     if (this.#watched && this.#watched.topics.size < WATCHED_TOPICS_MAX)
       this.#watched.topics.add(message.topic);
-    if (qos === 0) return this.#deliverZero(message, retain, identifiers, frames);
-    this.out ??= new Outgoing();
-    if (this.out.waitingCount > 0 || this.out.inFlight.size >= this.#window()) {
-      if (this.out.waitingCount >= this.gateway.limits.liveQueueMessages)
-        this.gateway.counters.messagesDropped++;
-      else this.out.wait({ message, qos, retain, identifiers });
-      return;
-    }
-    this.#sendLive(message, qos, retain, identifiers);
-  }
-
-  #window(): number {
-    return Math.min(this.receiveMaximum, this.gateway.limits.inflightMessages);
-  }
-
-  #sendLive(message: Message, qos: 1 | 2, retain: boolean, identifiers: readonly number[]): void {
-    const packetId = this.out!.takeId();
-    if (!this.#sendPublish(message, { qos, retain, dup: false, packetId }, identifiers)) return;
-    this.out!.inFlight.set(packetId, { position: -1, qos, released: false });
-  }
-
-  #pumpLive(): void {
-    const out = this.out!;
-    while (out.waitingCount > 0 && out.inFlight.size < this.#window()) {
-      const w = out.shift()!;
-      this.#sendLive(w.message, w.qos, w.retain, w.identifiers);
-    }
-  }
-
-  /** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
-  #sendPublish(
-    message: Message,
-    o: { qos: 1 | 2; retain: boolean; dup: boolean; packetId: number },
-    identifiers: readonly number[],
-  ): boolean {
-    const properties =
-      this.version === 5 ? propertiesFor(message, identifiers, this.gateway.wallMs()) : undefined;
-    const frame = publishFrame(this.version, message, { ...o, properties });
-    if (this.maximumPacketSize > 0 && frame.length > this.maximumPacketSize) return false;
-    this.gateway.counters.messagesDelivered[o.qos]++;
-    this.write(frame);
-    return true;
-  }
-
-  #deliverZero(
-    message: Message,
-    retain: boolean,
-    identifiers: readonly number[],
-    cache: FrameCache,
-  ): void {
-    const { counters, limits } = this.gateway;
-    if (this.socket.pendingBytes > limits.socketPendingBytes) {
-      counters.messagesDropped++;
-      return;
-    }
-    const own = identifiers.length > 0;
-    const kind = (this.version === 5 ? 2 : 0) | (retain ? 1 : 0);
-    let frame = own ? undefined : cache.frames[kind];
-    if (!frame) {
-      const properties =
-        this.version === 5 ? propertiesFor(message, identifiers, this.gateway.wallMs()) : undefined;
-      frame = publishFrame(this.version, message, {
-        qos: 0,
-        retain,
-        dup: false,
-        packetId: 0,
-        properties,
-      });
-      if (!own) cache.frames[kind] = frame;
-    }
-    if (this.maximumPacketSize > 0 && frame.length > this.maximumPacketSize) return;
-    counters.messagesDelivered[0]++;
-    this.write(frame);
-  }
-
-  /** From the session's queue. What this connection has had is not sent again. */
-  deliverQueued(d: Delivery): void {
-    if (this.#state !== OPEN) return;
-    this.out ??= new Outgoing();
-    if (d.position < this.out.nextPosition) return;
-    this.out.nextPosition = d.position + 1;
-    if (this.out.held.length > 0 || this.out.inFlight.size >= this.receiveMaximum)
-      this.out.held.push(d);
-    else this.#sendQueued(d);
-  }
-
-  #sendQueued(d: Delivery): void {
-    const packetId = packetIdOf(d.position);
-    const { qos, retain, dup } = d;
-    if (!this.#sendPublish(d.message, { qos, retain, dup, packetId }, d.identifiers))
-      return this.#settlePosition('ack', d.position, null);
-    this.out!.inFlight.set(packetId, { position: d.position, qos, released: false });
-  }
-
-  /** The client has room again [MQTT-3.3.4-9]. */
-  #pumpHeld(): void {
-    const out = this.out!;
-    while (out.held.length > 0 && out.inFlight.size < this.receiveMaximum)
-      this.#sendQueued(out.held.shift()!);
-  }
-
-  /** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
-  releaseQueued(position: number): void {
-    if (this.#state !== OPEN) return;
-    this.out ??= new Outgoing();
-    const packetId = packetIdOf(position);
-    if (position < this.out.nextPosition) {
-      // Ours: PUBREL goes, or went, when the commit was confirmed.
-      return;
-    }
-    this.out.nextPosition = position + 1;
-    this.out.inFlight.set(packetId, { position, qos: 2, released: true });
-    this.write(pubrelFrame(packetId, this.version));
+    if (qos === 0) sendZero(this, message, retain, identifiers, frames);
+    else sendOrWait(this, message, qos, retain, identifiers);
   }
 
   // ---- retained copies against live messages ----------------------------------------------------

@@ -1,4 +1,4 @@
-/** PUBLISH from a client: decision 1 of its way, by QoS and kind of session. */
+/** PUBLISH from a client: decision 1 of its way, by QoS and kind of session; and its PUBREL. */
 import {
   decodePublishProperties,
   encodeAck,
@@ -110,4 +110,22 @@ function receive(c: Connection, packetId: number, message: Message): void {
     const frame = encodeAck(PacketType.Pubrec, packetId, c.version);
     c.acks!.fill(slot, frame, (due) => c.write(due));
   });
+}
+
+/** PUBREL: the Packet Identifier may be used for another message. */
+export function onPubrel(c: Connection, packetId: number): void {
+  if (!c.persistent) {
+    const known = c.received?.delete(packetId) ?? false;
+    return pubcomp(c, packetId, known);
+  }
+  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (ok) => {
+    if (ok) pubcomp(c, packetId, true);
+    else c.fenced();
+  });
+}
+
+function pubcomp(c: Connection, packetId: number, known: boolean): void {
+  if (!c.isOpen) return;
+  const code = known ? 0 : ReasonCode.PacketIdentifierNotFound;
+  c.write(encodeAck(PacketType.Pubcomp, packetId, c.version, c.version === 5 ? code : 0));
 }

@@ -9,6 +9,7 @@ import type { ConnectionAddress, Delivery, LeaderContext, NodeLimits } from './c
 import { writeAddress, writeDelivery } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
 import type { Routes } from './routes.ts';
+import { sendQueued, sendRelease } from './sending.ts';
 import { Wire } from './wire.ts';
 
 /** The parts of its node that leaders are answered with. */
@@ -128,7 +129,8 @@ export class NodeContext implements LeaderContext {
   }
 
   deliverHere(delivery: Delivery): void {
-    this.#connection(delivery.to)?.deliverQueued(delivery);
+    const connection = this.#connection(delivery.to);
+    if (connection) sendQueued(connection, delivery);
   }
 
   release(to: ConnectionAddress, position: number): boolean {
@@ -145,7 +147,8 @@ export class NodeContext implements LeaderContext {
   }
 
   releaseHere(to: ConnectionAddress, position: number): void {
-    this.#connection(to)?.releaseQueued(position);
+    const connection = this.#connection(to);
+    if (connection) sendRelease(connection, position);
   }
 
   kick(to: ConnectionAddress, reasonCode: number): void {

@@ -9,8 +9,6 @@ const COMMENT_COLUMNS_MAX = 115;
 
 /** Files that are allowed to be longer, each with the reason; an entry no longer needed fails. */
 const LONGER: Readonly<Record<string, string>> = {
-  'packages/broker/src/node/connection.ts':
-    'one machine from CONNECT to DISCONNECT; what it sends is to move beside outgoing.ts',
   'packages/swim/src/core/swim.test.ts': 'one case per rule of the core',
 };
 
