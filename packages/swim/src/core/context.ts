@@ -249,16 +249,17 @@ export class Context {
   }
 
   private encode(record: MemberRecord, accuser = this.self.name): Uint8Array {
-    const dead = record.state === 'faulty' || record.state === 'left';
+    const { state } = record;
+    const dead = state === 'faulty' || state === 'left';
     return encodeUpdate({
       name: record.name,
       bootEpoch: record.bootEpoch,
       incarnation: record.incarnation,
-      state: record.state,
+      state,
       address: record.address,
       meta: record.meta,
       ageS: dead ? Math.max(0, Math.floor((this.nowMs - record.sinceMs) / 1000)) : 0,
-      accuser: record.state === 'suspect' ? accuser : '',
+      accuser: state === 'suspect' ? accuser : state === 'left' ? record.removedBy : '',
     });
   }
 }

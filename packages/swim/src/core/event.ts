@@ -27,6 +27,8 @@ export type SwimEvent =
   | { readonly type: 'set-meta'; readonly meta: Uint8Array }
   /** A hint that a member may be gone: probes it at once. Never evidence by itself. */
   | { readonly type: 'probe-now'; readonly name: string }
+  /** An operator says that a faulty member never comes back: it counts as left, for everybody. */
+  | { readonly type: 'force-leave'; readonly name: string }
   /** Tells everybody that this member leaves for good; answered by `left`. */
   | { readonly type: 'leave' };
 

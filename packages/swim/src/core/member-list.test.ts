@@ -14,6 +14,7 @@ function record(name: string, state: MemberState = 'alive', sinceMs = 0): Member
     meta: new Uint8Array(),
     sinceMs,
     suspicion: undefined,
+    removedBy: '',
   };
 }
 

@@ -23,6 +23,8 @@ export interface Suspicion {
   readonly accusers: Set<string>;
   /** Another member's timeout ran out: the shortest applies, whoever confirms. */
   settled: boolean;
+  /** What that other member says, to be believed when the time is up. */
+  verdict: Update | undefined;
   token: number;
 }
 
@@ -37,6 +39,8 @@ export interface MemberRecord {
   /** When it took its present state. */
   sinceMs: number;
   suspicion: Suspicion | undefined;
+  /** Of a left one: the member where an operator removed it; '' if it said so itself. */
+  removedBy: string;
 }
 
 /**

@@ -9,10 +9,10 @@ const INCARNATION_MAX = 0xffff_ffff;
 /**
  * What is believed of whom: applies statements in the order of precedence, suspects, refutes.
  *
- *             suspicion                 timeout
- *     alive ─────────────▶ suspect ─────────────▶ faulty        left: said by the member itself
- *       ▲                     │                     │             │
- *       └─────────────────────┴─────────────────────┴─────────────┘
+ *             suspicion                 timeout              operator
+ *     alive ─────────────▶ suspect ─────────────▶ faulty ────────▶ left: or said by the member itself
+ *       ▲                     │                     │               │
+ *       └─────────────────────┴─────────────────────┴───────────────┘
  *            alive with a higher incarnation (refutation) or boot epoch (rebirth)
  */
 export class Membership {
@@ -42,7 +42,7 @@ export class Membership {
     const order = comparePrecedence(update, record);
     if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
     if (order <= 0) return false;
-    const isVerdict = update.bootEpoch === record.bootEpoch && update.state === 'faulty';
+    const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
     if (isVerdict && isPresent(record)) this.hearVerdict(record, update, from);
     else this.adopt(record, update);
     return false;
@@ -68,7 +68,20 @@ export class Membership {
       record.suspicion.token = this.context.arm({ kind: 'suspicion', name }, probeTimeoutMs);
       return;
     }
-    this.declareFaulty(record);
+    const { verdict } = record.suspicion;
+    if (verdict?.state === 'left') this.adopt(record, verdict);
+    else this.declareFaulty(record);
+  }
+
+  /**
+   * An operator knows that a faulty member never comes back: from now on it counts as left.
+   *
+   * Said of its current incarnation. A member that lives after all refutes it like any verdict.
+   */
+  forceLeave(record: MemberRecord): void {
+    if (record.state !== 'faulty') return;
+    const accuser = this.context.self.name;
+    this.adopt(record, { ...asUpdate(record), state: 'left', accuser });
   }
 
   /** Declares a member faulty on this process's own evidence. */
@@ -142,6 +155,7 @@ export class Membership {
       meta: update.meta,
       sinceMs: nowMs,
       suspicion: undefined,
+      removedBy: '',
     };
     if (!isPresent(update)) record.state = update.state;
     members.add(record);
@@ -158,6 +172,7 @@ export class Membership {
     record.address = update.address;
     record.meta = update.meta;
     record.sinceMs = context.nowMs - update.ageS * 1000;
+    record.removedBy = update.state === 'left' ? update.accuser : '';
     if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
     context.touch();
     context.disseminate(record, update.accuser);
@@ -176,6 +191,7 @@ export class Membership {
       bounds,
       accusers: new Set([accuser]),
       settled: false,
+      verdict: undefined,
       token,
     };
     // Some look for themselves at once instead of at their next turn: about as many as are needed
@@ -204,6 +220,8 @@ export class Membership {
       this.adopt(record, update);
       return;
     }
+    // That an operator removed it says more than that it is dead.
+    if (suspicion.verdict?.state !== 'left') suspicion.verdict = update;
     if (suspicion.settled) return;
     suspicion.settled = true;
     this.rearm(record, suspicion, leftMs);
@@ -233,6 +251,11 @@ export class Membership {
     this.context.disarm(record.suspicion.token);
     record.suspicion = undefined;
   }
+}
+
+/** Said by others than the member itself: it may live, and is to be asked first. */
+function isJudged({ state, accuser }: Update): boolean {
+  return state === 'faulty' || (state === 'left' && accuser !== '');
 }
 
 function asUpdate(record: MemberRecord): Update {

@@ -28,7 +28,10 @@ export interface Update {
   readonly meta: Uint8Array;
   /** Seconds since the member was found faulty or left; 0 otherwise. Lets all forget alike. */
   readonly ageS: number;
-  /** Who suspects: independent suspicions shorten the timeout (Lifeguard). Empty if not suspect. */
+  /**
+   * Who suspects: independent suspicions shorten the timeout (Lifeguard). Of a left member: where an
+   * operator removed it, empty if it said so itself. Otherwise empty.
+   */
   readonly accuser: string;
 }
 

@@ -352,6 +352,71 @@ describe('Swim', () => {
     assert.deepEqual(bench.swim.counters.declaredFaulty, 1);
   });
 
+  it('makes a faulty member count as left on the word of an operator, and nobody else', () => {
+    const bench = Bench.started();
+    bench.meet('a', 'b');
+    const forceLeave = (name: string) => bench.step({ type: 'force-leave', name });
+    for (const name of ['a', 'me', 'nobody']) assert.deepEqual(forceLeave(name), []);
+    bench.hear('b', { type: 'gossip' }, [about('a', { state: 'suspect', accuser: 'b' })]);
+    assert.deepEqual(forceLeave('a'), []);
+    bench.run(5_000);
+    assert.equal(bench.state('a'), 'faulty/0');
+    bench.hear('b', { type: 'gossip' }, [about('b', { incarnation: 1 })]);
+    bench.forget();
+    forceLeave('a');
+    assert.equal(bench.state('a'), 'left/0');
+    bench.run(300);
+    const told = bench.sent('b').flatMap((message) => message.updates);
+    const update = told.find(({ name }) => name === 'a');
+    assert.deepEqual([update?.state, update?.accuser], ['left', 'me']);
+    // Nobody probes it any more; itself, it objects or is born again.
+    bench.forget();
+    bench.run(10_000);
+    assert.deepEqual(bench.sent('a', 'ping'), []);
+    bench.hear('a', { type: 'gossip' }, [about('a')]);
+    assert.equal(bench.state('a'), 'left/0');
+    bench.hear('a', { type: 'gossip' }, [about('a', { incarnation: 1 })]);
+    assert.equal(bench.state('a'), 'alive/1');
+  });
+
+  it('forgets that a member was removed when it is born again', () => {
+    const bench = Bench.started();
+    bench.meet('b');
+    bench.hear('b', { type: 'gossip' }, [about('a', { state: 'left', accuser: 'b' })]);
+    assert.equal(bench.state('a'), 'left/0');
+    bench.hear('a', { type: 'gossip' }, [about('a', { bootEpoch: 2 })], { bootEpoch: 2 });
+    assert.equal(bench.state('a'), 'alive/0');
+  });
+
+  it('gives a member that it holds to be present the time to refute its removal', () => {
+    const removed = about('a', { state: 'left', accuser: 'b' });
+    const bench = Bench.started();
+    bench.meet('a', 'b', 'c', 'd');
+    bench.hear('b', { type: 'gossip' }, [removed]);
+    assert.equal(bench.state('a'), 'suspect/0');
+    bench.hear('a', { type: 'gossip' }, [about('a', { incarnation: 1 })]);
+    assert.equal(bench.state('a'), 'alive/1');
+    bench.run(1_300);
+    assert.match(bench.state('a') as string, /^(alive|suspect)\/1$/);
+
+    const silent = Bench.started();
+    silent.meet('a', 'b', 'c', 'd');
+    silent.hear('b', { type: 'gossip' }, [removed]);
+    silent.hear('c', { type: 'gossip' }, [about('a', { state: 'faulty' })]);
+    silent.run(1_300);
+    assert.equal(silent.state('a'), 'left/0');
+
+    const faulty = Bench.started();
+    faulty.meet('b');
+    faulty.hear('b', { type: 'gossip' }, [about('a', { state: 'faulty' })]);
+    faulty.hear('b', { type: 'gossip' }, [removed]);
+    assert.equal(faulty.state('a'), 'left/0');
+    // Said by itself, it needs no proof.
+    faulty.meet('c');
+    faulty.hear('c', { type: 'gossip' }, [about('c', { state: 'left' })]);
+    assert.equal(faulty.state('c'), 'left/0');
+  });
+
   it('tells a suspect first of all what it is accused of (Lifeguard, buddy system)', () => {
     const bench = Bench.started();
     bench.meet('a', 'b');

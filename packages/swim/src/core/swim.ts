@@ -56,6 +56,7 @@ export class Swim {
         meta: options.meta.slice(),
         sinceMs: 0,
         suspicion: undefined,
+        removedBy: '',
       },
     });
     this.membership = new Membership(this.context, (record) => this.prober.begin(record, 'hint'));
@@ -160,6 +161,9 @@ export class Swim {
         return;
       case 'probe-now':
         this.probeNow(event.name);
+        return;
+      case 'force-leave':
+        this.forceLeave(event.name);
         return;
       case 'leave':
         this.leave();
@@ -345,6 +349,12 @@ export class Swim {
     if (record === undefined || record === self || phase !== 'running') return;
     if (record.state === 'left') return;
     this.prober.begin(record, record.state === 'faulty' ? 'faulty' : 'hint');
+  }
+
+  private forceLeave(name: string): void {
+    const { members, phase } = this.context;
+    const record = members.get(name);
+    if (record !== undefined && phase === 'running') this.membership.forceLeave(record);
   }
 
   private leave(): void {

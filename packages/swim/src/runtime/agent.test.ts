@@ -125,6 +125,16 @@ describe('SwimAgent on real sockets', function () {
     await c.sees({ b: 'left' });
   });
 
+  it('counts a dead member as left once an operator says so', async () => {
+    const [a, b, c] = await three();
+    assert.equal(a.agent.forceLeave('b'), false);
+    await b.stop();
+    await a.sees({ b: 'faulty' });
+    assert.equal(a.agent.forceLeave('b'), true);
+    assert.equal(a.agent.forceLeave('nobody'), false);
+    await c.sees({ b: 'left' });
+  });
+
   it('replaces a member reborn on the same address under a newer boot epoch at once', async () => {
     const [a, b, c] = await three();
     const listen = b.agent.address;

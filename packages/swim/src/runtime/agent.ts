@@ -163,6 +163,17 @@ export class SwimAgent {
     this.dispatch({ type: 'probe-now', name });
   }
 
+  /**
+   * An operator knows that a faulty member never comes back: it counts as left, for everybody, and is
+   * remembered as such. One that lives after all refutes it, and a new boot epoch is a new member.
+   *
+   * @returns whether the member counts as left now; false if it is unknown or not faulty
+   */
+  forceLeave(name: string): boolean {
+    this.dispatch({ type: 'force-leave', name });
+    return this.members().some((member) => member.name === name && member.state === 'left');
+  }
+
   /** Tells everybody that this member leaves; resolves when told. Call {@link stop} after it. */
   async leave(): Promise<void> {
     if (this.stopped) return;

@@ -32,6 +32,35 @@ describe('simulated cluster', function () {
     });
   }
 
+  it('knows everywhere of a dead member that an operator removed; it may come back', () => {
+    const cluster = new TestCluster('removed');
+    cluster.addMany(5);
+    cluster.until('forms', 5_000, () => cluster.whole());
+    cluster.kill('n1');
+    cluster.until('detects', 10_000, () => cluster.allSee('faulty', ['n1']));
+    cluster.agent('n2').forceLeave('n1');
+    cluster.until('hears', 1_000, () => cluster.allSee('left', ['n1']));
+    cluster.add('n5');
+    cluster.until('tells a newcomer', 2_000, () => cluster.allSee('left', ['n1']));
+    cluster.add('n1', { bootEpoch: 2, clusterId: 'c' });
+    cluster.until('returns', 5_000, () => cluster.whole());
+  });
+
+  it('takes a removed member back that was only cut off', () => {
+    const cluster = new TestCluster('cut off');
+    cluster.addMany(5);
+    cluster.until('forms', 5_000, () => cluster.whole());
+    const [left, right] = [['n0', 'n2', 'n3'].map(addressOf), ['n1', 'n4'].map(addressOf)];
+    cluster.network.split([left, right]);
+    cluster.until('splits', 10_000, () => stateOf(cluster.agent('n2'), 'n1') === 'faulty');
+    cluster.agent('n2').forceLeave('n1');
+    cluster.until('hears', 1_000, () => stateOf(cluster.agent('n0'), 'n1') === 'left');
+    cluster.network.heal();
+    cluster.until('heals', 15_000, () => cluster.whole());
+    // Who saw it alive all the time never held it to have left.
+    assert.ok(!cluster.seen.has('n4 n1 left'));
+  });
+
   it('knows of a crash sooner when a reset connection hints at it', () => {
     const cluster = new TestCluster('hint');
     cluster.addMany(5);

@@ -80,6 +80,10 @@ export class SimAgent {
     this.dispatch({ type: 'join', address, requestId: this.lastId });
   }
 
+  forceLeave(name: string): void {
+    this.dispatch({ type: 'force-leave', name });
+  }
+
   leave(): void {
     this.dispatch({ type: 'leave' });
   }

@@ -30,7 +30,7 @@ function swarm(seed: string): void {
   for (let act = 0; act < 12; act += 1) {
     const name = prng.pick(names);
     const other = prng.pick(names);
-    switch (prng.int(0, 8)) {
+    switch (prng.int(0, 9)) {
       case 0:
         cluster.kill(name);
         paused.delete(name);
@@ -63,6 +63,10 @@ function swarm(seed: string): void {
       case 7:
         for (const each of paused) cluster.agent(each).resume();
         paused.clear();
+        break;
+      case 8:
+        // Also of one that lives behind a cut: it refutes.
+        if (!paused.has(name)) cluster.agents.get(name)?.forceLeave(other);
         break;
       default:
         if (cluster.agents.size < 3 || paused.has(name) || !cluster.agents.has(name)) break;
