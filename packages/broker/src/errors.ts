@@ -185,7 +185,8 @@ export const BROKER_ERRORS = {
     message: 'The node does not answer',
     httpStatus: 502,
     exitCode: 47,
-    remedy: 'Check that the node runs and that its cluster address is reachable from the others.',
+    remedy:
+      'Check that the node runs and that its cluster address is reachable from the others. One whose machine is gone for good: `shoal node remove NAME --force`.',
   },
   BROKER_ERR_NODE_LEAVING: {
     message: 'The node is being removed',

@@ -268,6 +268,7 @@ class NodeProcess implements RunningNode {
       join: (address) => this.#agent!.join(address),
       setLeaving: () => this.#setMeta({ leaving: true }),
       leave: () => this.#leave(),
+      forceLeave: (name) => this.#agent!.forceLeave(name),
     });
     const admin = await startAdminApi({
       listen: this.#config.admin.listen,

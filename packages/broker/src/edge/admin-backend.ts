@@ -24,10 +24,10 @@ export interface AdminBackend {
    */
   planRemoval(name: string): Promise<RemovalPlan>;
   /**
-   * Begins to drain a member, or to forget a dead one; returns at once. Asked again, answers with
+   * Begins to drain a member, or with force to replace a dead one; returns at once. Asked again, answers with
    * the progress of the removal under way.
    *
-   * @param options.force go on although fewer than R copies remain
+   * @param options.force go on although fewer than R copies remain, or although it is dead
    * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_WOULD_BREAK_REPLICAS,
    *   BROKER_ERR_NODE_UNREACHABLE
    */

@@ -6,17 +6,19 @@
  * ```
  *
  * That it leaves is part of what a member says of itself, so no node has to remember it; a node that
- * is started again meanwhile is an ordinary member again.
+ * is started again meanwhile is an ordinary member again. So is a dead one that an operator removed by
+ * force, should it come back: until then membership says that it has left, and the others replace it.
  */
 
 import { BrokerError } from '../errors.ts';
+import { isDrained, shardsNeeding } from '../node/drained.ts';
 import type { NodeCore } from '../node/node.ts';
 import type { RemovalAnswer } from '../node/question.ts';
 import { copiesWanted, isUsable } from '../node/replication.ts';
 import type { MemberInfo } from '../ports.ts';
 import { nameOf } from '../shard/view.ts';
 import type { RemovalPlan, RemovalProgress } from './admin-backend.ts';
-import { ask, isReachable } from './backend-ask.ts';
+import { ask } from './backend-ask.ts';
 import { underReplicated } from './backend-status.ts';
 
 export interface RemovalHooks {
@@ -24,6 +26,8 @@ export interface RemovalHooks {
   setLeaving(): void;
   /** Nothing needs this node any more: it leaves membership and its process ends. */
   leave(): Promise<void>;
+  /** Makes a dead member count as left, for everybody; false where it is not dead in fact. */
+  forceLeave(name: string): boolean;
   bytesHeld(): Promise<number>;
 }
 
@@ -33,14 +37,16 @@ interface Removal {
   readonly startedMs: number;
   readonly shardsTotal: number;
   readonly bytesTotal: number;
+  /** It was dead and did not drain itself. */
+  readonly forced: boolean;
   /** When it was first seen to be gone. */
   endedMs: number | null;
 }
 
 const WATCH_MS = 200;
 /**
- * Looks in a row at which no view needs the node. One is too few: during a change of voters those that
- * are left still count, and are not named in what is announced.
+ * Looks in a row at which no view needs the node. A leader that has not heard yet that it leaves may take
+ * it in once more; within a second gossip has told all that can be told.
  */
 const CLEAR_LOOKS = 5;
 
@@ -76,7 +82,8 @@ export class Removals {
     const replicas = this.#core.options.replicas;
     const { after, breaks, refusal } = this.#judge(member);
     const { held, led, moving } = this.#shards(name, after);
-    const bytes = isDead(member) ? 0 : await ask(this.#core, name, { type: 'bytes' });
+    const absent = isDead(member) || member.state === 'left';
+    const bytes = absent ? 0 : await ask(this.#core, name, { type: 'bytes' });
     if (bytes === undefined) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', name);
     const toCopy = Math.round(bytes * moving);
     return {
@@ -84,7 +91,7 @@ export class Removals {
       shardsHeld: held,
       shardsLed: led,
       bytes: toCopy,
-      durationMs: isDead(member)
+      durationMs: absent
         ? 0
         : Math.round(
             SETTLING_MS +
@@ -99,13 +106,15 @@ export class Removals {
   }
 
   /**
-   * Tells the node to drain; again, answers where it stands.
+   * Tells the node to drain, or with `force` everybody that a dead one has left; again, answers where it
+   * stands.
    *
    * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_WOULD_BREAK_REPLICAS,
    *   BROKER_ERR_NODE_UNREACHABLE; nothing has changed
    */
   async remove(name: string, { force }: { readonly force: boolean }): Promise<RemovalProgress> {
     const member = this.#removable(name);
+    if (isDead(member) && force) return this.#progress(name, this.#forceLeave(member));
     const under = await this.#underWay(name);
     if (under) return this.#progress(name, under);
     if (isDead(member)) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', deadNode(name));
@@ -115,7 +124,7 @@ export class Removals {
     const answer = await ask(this.#core, name, { type: 'leave' });
     if (answer === undefined) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', name);
     if (answer === 'last') throw new BrokerError('BROKER_ERR_NODE_LAST', name);
-    return this.#progress(name, this.#follow(member, answer));
+    return this.#progress(name, this.#follow(member, answer, false));
   }
 
   /**
@@ -128,7 +137,7 @@ export class Removals {
     const member = this.#core.membership.get(name);
     if (!member) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
     // It went without this node being asked: that it is gone is all that is known here.
-    if (member.state === 'left') return this.#progress(name, this.#follow(member, NOTHING));
+    if (member.state === 'left') return this.#progress(name, this.#follow(member, NOTHING, false));
     throw new BrokerError('BROKER_ERR_REMOVAL_UNKNOWN', name);
   }
 
@@ -153,8 +162,9 @@ export class Removals {
     const removal: Removal = {
       bootEpoch: core.bootEpoch,
       startedMs: core.nowMs(),
-      shardsTotal: this.#needing(core.name),
+      shardsTotal: shardsNeeding(core.views, core.name),
       bytesTotal: Math.round((await this.#hooks.bytesHeld()) * moving),
+      forced: false,
       endedMs: null,
     };
     this.#ownStarted = removal;
@@ -169,7 +179,7 @@ export class Removals {
   }
 
   #look(): void {
-    this.#clearLooks = this.#drained() ? this.#clearLooks + 1 : 0;
+    this.#clearLooks = isDrained(this.#core) ? this.#clearLooks + 1 : 0;
     if (this.#clearLooks < CLEAR_LOOKS) return;
     clearInterval(this.#watch);
     this.#core.log('info', 'drained');
@@ -178,36 +188,41 @@ export class Removals {
     });
   }
 
-  /** Every shard is known to be led elsewhere, by a view that does not name this node. */
-  #drained(): boolean {
-    const { name, views, shardCount, shards } = this.#core;
-    for (let shard = 0; shard < shardCount; shard++) {
-      const leader = views.leader(shard);
-      if (leader === '' || leader === name || !isReachable(this.#core, leader)) return false;
-    }
-    return shards.led.size === 0 && this.#needing(name) === 0;
-  }
-
   // ---- the others ------------------------------------------------------------------------------
+
+  /** An operator says of a dead member that it is gone for good. */
+  #forceLeave(member: MemberInfo): Removal {
+    const { name } = member;
+    const shardsTotal = shardsNeeding(this.#core.views, name);
+    if (!this.#hooks.forceLeave(name))
+      throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', `${name} has just come back; try again`);
+    this.#core.log('warn', 'a dead member was removed', { member: name, shards: shardsTotal });
+    return this.#follow(member, { ...NOTHING, shardsTotal }, true);
+  }
 
   /** The removal of a member if there is one under way or done. */
   async #underWay(name: string): Promise<Removal | null> {
     const member = this.#core.membership.get(name);
     const known = this.#followed.get(name);
-    if (known && (!member || known.bootEpoch === member.bootEpoch)) return known;
-    // Started again, which ends a removal.
+    const refuted = known?.forced && member && member.state !== 'left';
+    if (known && !refuted && (!member || known.bootEpoch === member.bootEpoch)) return known;
+    // Started again, or not dead after all, which ends a removal.
     this.#followed.delete(name);
-    if (!member?.meta.leaving || member.state === 'left') return null;
+    const shardsTotal = shardsNeeding(this.#core.views, name);
+    if (member?.state === 'left')
+      return shardsTotal > 0 ? this.#follow(member, { ...NOTHING, shardsTotal }, true) : null;
+    if (!member?.meta.leaving) return null;
     const answer = await ask(this.#core, name, { type: 'removal' });
-    if (answer) return this.#follow(member, answer);
+    if (answer) return this.#follow(member, answer, false);
     if (answer === null) return null;
-    return this.#follow(member, { ...NOTHING, shardsTotal: this.#needing(name) });
+    return this.#follow(member, { ...NOTHING, shardsTotal }, false);
   }
 
-  #follow(member: MemberInfo, { shardsTotal, bytesTotal, elapsedMs }: RemovalAnswer): Removal {
+  #follow(member: MemberInfo, answer: RemovalAnswer, forced: boolean): Removal {
     const { bootEpoch } = member;
+    const { shardsTotal, bytesTotal, elapsedMs } = answer;
     const startedMs = this.#core.nowMs() - elapsedMs;
-    const removal = { bootEpoch, startedMs, shardsTotal, bytesTotal, endedMs: null };
+    const removal = { bootEpoch, startedMs, shardsTotal, bytesTotal, forced, endedMs: null };
     this.#followed.set(member.name, removal);
     return removal;
   }
@@ -215,14 +230,14 @@ export class Removals {
   #progress(node: string, removal: Removal): RemovalProgress {
     const member = this.#core.membership.get(node);
     const { shardsTotal, bytesTotal, startedMs } = removal;
-    const left = this.#needing(node);
+    const left = shardsNeeding(this.#core.views, node);
     const dead = member?.state === 'faulty';
     if (dead && left > 0)
       throw new BrokerError(
         'BROKER_ERR_NODE_UNREACHABLE',
         `it died while it was draining; ${deadNode(node)}`,
       );
-    const gone = !member || member.state === 'left' || dead;
+    const gone = left === 0 && (!member || member.state === 'left' || dead);
     const shardsDone = gone ? shardsTotal : Math.max(0, shardsTotal - left);
     const share = shardsTotal === 0 ? 1 : shardsDone / shardsTotal;
     if (gone) removal.endedMs ??= this.#core.nowMs();
@@ -237,14 +252,6 @@ export class Removals {
       elapsedMs,
       remainingMs: gone ? 0 : share === 0 ? null : Math.round((elapsedMs * (1 - share)) / share),
     };
-  }
-
-  /** Shards whose view names the member, as one that holds or as one that votes. */
-  #needing(name: string): number {
-    let count = 0;
-    for (const { active, voters } of this.#core.views)
-      if ([...active, ...voters].some((id) => nameOf(id) === name)) count++;
-    return count;
   }
 
   /** What the member holds and leads, and the share of it to be copied for `wanted` copies without it. */
@@ -265,7 +272,7 @@ export class Removals {
   #removable(name: string): MemberInfo {
     const member = this.#core.membership.get(name);
     if (!member) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
-    if (member.state === 'left')
+    if (member.state === 'left' && shardsNeeding(this.#core.views, name) === 0)
       throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', `${name} has left`);
     if (!this.#othersRemain(name)) throw new BrokerError('BROKER_ERR_NODE_LAST', name);
     return member;
@@ -308,7 +315,7 @@ function isDead({ state }: MemberInfo): boolean {
 }
 
 function deadNode(name: string): string {
-  return `${name} is dead and cannot be drained. The others make its copies anew by themselves, give its votes away after 10 minutes and forget it after 24 hours`;
+  return `${name} is dead and cannot be drained. The others make its copies anew by themselves and give its votes away after 10 minutes. If it is gone for good, --force does so at once`;
 }
 
 function count(n: number, noun: string): string {

@@ -43,6 +43,8 @@ export interface BackendHooks {
   setLeaving(): void;
   /** Nothing needs this node any more: it leaves membership and its process ends. */
   leave(): Promise<void>;
+  /** Makes a dead member count as left, for everybody; false where it is not dead in fact. */
+  forceLeave(name: string): boolean;
 }
 
 /** How long a node that was reached may take to show up in membership. */
@@ -61,6 +63,7 @@ export class Backend implements AdminBackend {
     this.#removals = new Removals(core, {
       setLeaving: () => hooks.setLeaving(),
       leave: () => hooks.leave(),
+      forceLeave: (name) => hooks.forceLeave(name),
       bytesHeld,
     });
     core.asking.host = {

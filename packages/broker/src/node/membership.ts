@@ -3,8 +3,10 @@ import { type Placement, place } from '../placement/placement.ts';
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId, nameOf, type ViewNumber } from '../shard/view.ts';
 
-/** A voter dead for this long is replaced, where there is somebody to replace it. */
+/** A voter dead or unknown for this long is replaced, where there is somebody to replace it. */
 const REPLACE_VOTER_AFTER_MS = 600_000;
+/** Voters that membership does not know, remembered together; beyond it all begin anew. */
+const UNKNOWN_MAX = 1024;
 
 const NOBODY: readonly CopyId[] = [];
 
@@ -14,6 +16,8 @@ export class Membership {
   readonly #replicas: number;
   #members = new Map<string, MemberInfo>();
   readonly #faultySinceMs = new Map<string, number>();
+  /** Since when this process has found nobody of a copy's name. */
+  readonly #unknownSinceMs = new Map<CopyId, number>();
   #targets: (readonly CopyId[])[] = [];
   #voters: (readonly CopyId[])[] = [];
   #key = '';
@@ -38,6 +42,8 @@ export class Membership {
       if (m.state !== 'faulty') this.#faultySinceMs.delete(m.name);
       else if (!this.#faultySinceMs.has(m.name)) this.#faultySinceMs.set(m.name, nowMs);
     }
+    for (const id of this.#unknownSinceMs.keys())
+      if (this.#members.has(nameOf(id))) this.#unknownSinceMs.delete(id);
     this.place(shardCount);
   }
 
@@ -85,23 +91,42 @@ export class Membership {
     return this.#voters[shard] ?? NOBODY;
   }
 
-  /** The process that led this view has ended: its name runs under a newer epoch or another folder. */
+  /**
+   * The process that led this view has ended: its name runs under a newer epoch or another folder.
+   *
+   * That a member left is no proof: an operator may have said so of one that was only cut off.
+   */
   ended(number: ViewNumber): boolean {
     if (number.leader === this.#self) return number.bootEpoch !== this.#bootEpoch;
     const m = this.#members.get(nameOf(number.leader));
     if (!m) return false;
     if (copyId(m.name, m.meta.storeId) !== number.leader) return true;
-    return m.state === 'left' || m.bootEpoch > number.bootEpoch;
+    return m.bootEpoch > number.bootEpoch;
   }
 
+  /**
+   * Whether a copy may lose its vote: 'replace' only for another one. Membership may not know yet of a
+   * member that is well, and has forgotten one that died long ago.
+   */
   removable(id: CopyId, nowMs: number): 'yes' | 'replace' | 'no' {
     const m = this.#members.get(nameOf(id));
-    if (!m) return 'no';
+    if (!m) return this.#ripe(this.#unknownSince(id, nowMs), nowMs);
     if (copyId(m.name, m.meta.storeId) !== id) return 'replace';
     if (m.state === 'left' || m.meta.leaving) return 'yes';
     if (m.state !== 'faulty') return 'yes';
-    const since = this.#faultySinceMs.get(m.name) ?? nowMs;
-    return nowMs - since >= REPLACE_VOTER_AFTER_MS ? 'replace' : 'no';
+    return this.#ripe(this.#faultySinceMs.get(m.name) ?? nowMs, nowMs);
+  }
+
+  #ripe(sinceMs: number, nowMs: number): 'replace' | 'no' {
+    return nowMs - sinceMs >= REPLACE_VOTER_AFTER_MS ? 'replace' : 'no';
+  }
+
+  #unknownSince(id: CopyId, nowMs: number): number {
+    const sinceMs = this.#unknownSinceMs.get(id);
+    if (sinceMs !== undefined) return sinceMs;
+    if (this.#unknownSinceMs.size >= UNKNOWN_MAX) this.#unknownSinceMs.clear();
+    this.#unknownSinceMs.set(id, nowMs);
+    return nowMs;
   }
 
   /** The process of a gateway is certainly not there any more, or membership gave it up. */

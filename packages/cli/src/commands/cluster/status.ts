@@ -34,7 +34,7 @@ export default class ClusterStatusCommand extends AdminCommand {
         ['NODE', 'STATE', 'LEADS', 'HOLDS', 'ZONE', 'HOST', 'MQTT', 'CLUSTER', 'ADMIN'],
         status.members.map((member) => [
           member.name === status.node ? `${member.name} (asked)` : member.name,
-          member.leaving ? `${member.state}, leaving` : member.state,
+          member.leaving && member.state !== 'left' ? `${member.state}, leaving` : member.state,
           member.shardsLed,
           member.shardsHeld,
           member.zone,

@@ -5,9 +5,9 @@ import { AdminCommand } from '../../base-command.ts';
 export default class NodeRemove extends AdminCommand {
   static override summary = 'Drain a node and take it out of the cluster.';
   static override description =
-    `The node hands its shards to others, copy by copy, then its clients, and leaves; nothing acknowledged is lost, and its process exits. A member that is dead is forgotten and its copies are made anew.
+    `The node hands its shards to others, copy by copy, then its clients, and leaves; nothing acknowledged is lost, and its process exits.
 
-Refused, with the reason, where fewer copies would remain than cluster.replicas asks for (--force goes on), and for the last member.`;
+Refused, with the reason, where fewer copies would remain than cluster.replicas asks for (--force goes on), and for the last member. A dead member cannot drain: with --force it counts as left, and the others replace its copies and votes at once, as far as their majorities allow. Should it come back with its data folder, it joins like any other.`;
   static override examples = [
     {
       description: 'What would move, and how long it would take',
@@ -16,6 +16,10 @@ Refused, with the reason, where fewer copies would remain than cluster.replicas 
     {
       description: 'Remove it and wait until it is gone',
       command: '<%= config.bin %> node remove n3 --wait',
+    },
+    {
+      description: 'Its machine is gone for good: replace it now',
+      command: '<%= config.bin %> node remove n3 --force --wait',
     },
   ];
   static override args = {
@@ -28,7 +32,8 @@ Refused, with the reason, where fewer copies would remain than cluster.replicas 
     }),
     wait: Flags.boolean({ description: 'Show the progress until the node is gone.' }),
     force: Flags.boolean({
-      description: 'Go on although fewer copies remain than wanted.',
+      description:
+        'Go on although fewer copies remain than wanted, or although the node is dead: its machine is gone for good.',
       default: false,
     }),
     timeout: Flags.integer({
@@ -51,7 +56,11 @@ Refused, with the reason, where fewer copies would remain than cluster.replicas 
       }
       if (!flags.wait) {
         const progress = await client.removeNode(args.name, flags.force);
-        this.log(`${args.name} drains; \`shoal node remove ${args.name} --wait\` shows how far.`);
+        this.log(
+          progress.state === 'gone'
+            ? `${args.name} is gone.`
+            : `${args.name} is being replaced; \`shoal node remove ${args.name} --wait\` shows how far.`,
+        );
         return progress;
       }
       const { removeAndWait } = await import('../../removal.ts');

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { copyId, NO_NUMBER } from '../shard/view.ts';
+import { isDrained, shardsNeeding } from './drained.ts';
+import { Peer, Peers } from './peers.ts';
+import { type ShardView, Views } from './views.ts';
+
+const id = (name: string) => copyId(name, 's');
+
+function view(
+  shard: number,
+  changes: Partial<Record<'active' | 'voters' | 'oldVoters', string[]>>,
+) {
+  const { active = ['n2'], voters = ['n2'], oldVoters = [] } = changes;
+  const number = { ...NO_NUMBER, counter: 1, leader: id('n2') };
+  const ids = { active: active.map(id), voters: voters.map(id), oldVoters: oldVoters.map(id) };
+  return { shard, number, since: 0, routeVersion: '', ...ids } satisfies ShardView;
+}
+
+function node(...known: ShardView[]) {
+  const views = new Views();
+  views.resize(2);
+  for (const each of known) views.update(each);
+  const peers = new Peers(
+    'n1',
+    () => {},
+    () => {},
+    () => 0,
+  );
+  const meta = { storeId: 's', zone: '', host: '', weight: 1, mqtt: '', admin: '', leaving: false };
+  const n2 = new Peer({ name: 'n2', bootEpoch: 1, state: 'alive', address: '', meta });
+  n2.up = true;
+  peers.byName.set('n2', n2);
+  return { name: 'n1', shardCount: 2, views, peers, shards: { led: new Set<unknown>() }, n2 };
+}
+
+describe('isDrained', () => {
+  it('is true once no view names the node', () => {
+    assert.ok(isDrained(node(view(0, {}), view(1, {}))));
+  });
+
+  for (const role of ['active', 'voters', 'oldVoters'] as const) {
+    it(`is false while the node is among ${role}`, () => {
+      const needed = node(view(0, {}), view(1, { [role]: ['n1', 'n2'] }));
+      assert.equal(shardsNeeding(needed.views, 'n1'), 1);
+      assert.ok(!isDrained(needed));
+    });
+  }
+
+  it('is false while a shard has no leader that is known and within reach, or the node leads', () => {
+    assert.ok(!isDrained(node(view(0, {}))));
+    const cut = node(view(0, {}), view(1, {}));
+    cut.n2.up = false;
+    assert.ok(!isDrained(cut));
+    const leads = node(view(0, {}), view(1, {}));
+    leads.shards.led.add({});
+    assert.ok(!isDrained(leads));
+  });
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import type { MemberInfo } from '../ports.ts';
+import { copyId } from '../shard/view.ts';
+import { Membership } from './membership.ts';
+import { copiesWanted } from './replication.ts';
+
+const MINUTE = 60_000;
+
+function member(name: string, state: MemberInfo['state'] = 'alive', bootEpoch = 1): MemberInfo {
+  const meta = { storeId: 's', zone: '', host: name, weight: 1, mqtt: '', admin: '' };
+  return { name, bootEpoch, state, address: `${name}:1`, meta: { ...meta, leaving: false } };
+}
+
+function knowing(...members: MemberInfo[]): Membership {
+  const membership = new Membership(copyId('n1', 's'), 1, 3);
+  membership.update([member('n1'), ...members], 4, 0);
+  return membership;
+}
+
+const N3 = copyId('n3', 's');
+
+describe('Membership', () => {
+  it('replaces the vote of a member ten minutes after it died', () => {
+    const membership = knowing(member('n2'), member('n3', 'faulty'));
+    assert.equal(membership.removable(N3, 9 * MINUTE), 'no');
+    assert.equal(membership.removable(N3, 10 * MINUTE), 'replace');
+    membership.update([member('n1'), member('n3')], 4, 11 * MINUTE);
+    assert.equal(membership.removable(N3, 11 * MINUTE), 'yes');
+  });
+
+  it('replaces the vote of somebody unknown ten minutes after it first looked', () => {
+    const membership = knowing(member('n2'));
+    assert.equal(membership.removable(N3, 20 * MINUTE), 'no');
+    assert.equal(membership.removable(N3, 29 * MINUTE), 'no');
+    assert.equal(membership.removable(N3, 30 * MINUTE), 'replace');
+    // It was known in between: that begins anew.
+    membership.update([member('n1'), member('n3', 'faulty')], 4, 31 * MINUTE);
+    membership.update([member('n1')], 4, 32 * MINUTE);
+    assert.equal(membership.removable(N3, 33 * MINUTE), 'no');
+    assert.equal(membership.removable(N3, 43 * MINUTE), 'replace');
+  });
+
+  it('remembers a bounded number of those that it does not know', () => {
+    const membership = knowing();
+    membership.removable(N3, 0);
+    for (let n = 0; n < 1024; n++) membership.removable(copyId(`x${n}`, 's'), MINUTE);
+    assert.equal(membership.removable(N3, 10 * MINUTE), 'no');
+    assert.equal(membership.removable(N3, 20 * MINUTE), 'replace');
+  });
+
+  it('gives the vote of a member that left away at once, and counts it no more', () => {
+    const membership = knowing(member('n2'), member('n3', 'faulty'));
+    assert.equal(copiesWanted(membership, 3), 3);
+    membership.update([member('n1'), member('n2'), member('n3', 'left')], 4, 1);
+    assert.equal(membership.removable(N3, 1), 'yes');
+    assert.equal(copiesWanted(membership, 3), 2);
+    assert.ok(membership.gone('n3', 1));
+  });
+
+  it('takes no departure as proof that a process has ended: only a newer one', () => {
+    const number = { counter: 1, leader: N3, bootEpoch: 1 };
+    assert.equal(knowing(member('n3', 'left')).ended(number), false);
+    assert.equal(knowing(member('n3', 'alive', 2)).ended(number), true);
+    assert.equal(knowing().ended({ ...number, leader: copyId('n1', 's'), bootEpoch: 0 }), true);
+  });
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import type { ClusterStatus, RemovalPlan, RemovalProgress } from '../../src/index.ts';
+import { TestClient, TestCluster } from './cluster.ts';
+
+const SHARDS = 16;
+
+describe('a dead node is removed by force', function () {
+  this.timeout(30_000);
+  const cluster = new TestCluster(2);
+
+  const status = (name: string, wanted: (status: ClusterStatus) => boolean) =>
+    cluster.until<ClusterStatus>(name, '/api/v1/cluster', wanted);
+  const stateOf = ({ members }: ClusterStatus, name: string) =>
+    members.find((member) => member.name === name)?.state;
+  const whole = (name: string, nodes: number) =>
+    status(name, ({ members, underReplicated }) => {
+      const held = members.reduce((sum, { shardsHeld }) => sum + shardsHeld, 0);
+      const alive = members.filter(({ state }) => state === 'alive').length;
+      return alive === nodes && underReplicated.count === 0 && held === SHARDS * 2;
+    });
+
+  before(async () => {
+    for (const name of ['n1', 'n2', 'n3']) await cluster.start(name);
+    await whole('n1', 3);
+    const client = await TestClient.connect(cluster.nodes.get('n1')!, 'sam');
+    await client.subscribe('t');
+    await client.close();
+  });
+
+  after(() => cluster.stop());
+
+  it('is refused without force, with the reason and the remedy', async () => {
+    const n3 = cluster.nodes.get('n3')!;
+    await n3.running.stop();
+    cluster.nodes.delete('n3');
+    await status('n1', (body) => stateOf(body, 'n3') === 'faulty');
+    const plan = await cluster.ask<RemovalPlan>('n1', '/api/v1/nodes/n3?dryRun=true', 'DELETE');
+    assert.match(plan.body.refusal, /n3 is dead.*--force/);
+    const refused = await cluster.ask('n1', '/api/v1/nodes/n3', 'DELETE');
+    assert.deepEqual([refused.status, refused.body.code], [502, 'BROKER_ERR_NODE_UNREACHABLE']);
+    assert.match(refused.body.message, /n3 is dead.*--force/);
+    const { body } = await cluster.ask<ClusterStatus>('n1', '/api/v1/cluster');
+    assert.equal(stateOf(body, 'n3'), 'faulty');
+  });
+
+  it('gives its copies and votes to others at once, and says so everywhere', async () => {
+    const path = '/api/v1/nodes/n3';
+    const begun = await cluster.ask<RemovalProgress>('n1', `${path}?force=true`, 'DELETE');
+    assert.equal(begun.status, 202);
+    assert.ok(begun.body.shardsTotal > 0);
+    for (const name of ['n1', 'n2']) {
+      await status(name, (body) => stateOf(body, 'n3') === 'left');
+      const gone = ({ state }: RemovalProgress) => state === 'gone';
+      const end = await cluster.until<RemovalProgress>(name, `${path}/removal`, gone);
+      assert.deepEqual([end.shardsDone, end.remainingMs], [end.shardsTotal, 0]);
+      const { members, sessions } = await whole(name, 2);
+      assert.deepEqual([members[2]?.name, members[2]?.shardsHeld], ['n3', 0]);
+      assert.deepEqual(sessions, { total: 1, connected: 0, atRisk: 0 });
+    }
+    const again = await cluster.ask('n2', `${path}?force=true`, 'DELETE');
+    assert.deepEqual([again.status, again.body.code], [404, 'BROKER_ERR_NODE_UNKNOWN']);
+  });
+
+  it('lets it come back with its old folder, as a member like any other', async () => {
+    await cluster.start('n3');
+    for (const name of ['n1', 'n2', 'n3']) {
+      await status(name, ({ members }) => (members[2]?.shardsHeld ?? 0) > 0);
+      const { members, sessions } = await whole(name, 3);
+      assert.ok(members.every(({ state }) => state === 'alive'));
+      assert.equal(sessions.total, 1);
+    }
+    const none = await cluster.ask('n1', '/api/v1/nodes/n3/removal');
+    assert.deepEqual([none.status, none.body.code], [404, 'BROKER_ERR_REMOVAL_UNKNOWN']);
+  });
+});
