@@ -167,11 +167,23 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   connectionBufferBytes: key(integer(16_384, 1_073_741_824).default(4_194_304), {
     description:
-      'Bytes that wait for a slow client’s socket; beyond, its messages stay queued (QoS 1, 2) or are dropped and counted (QoS 0).',
+      'Bytes that wait for a slow client’s socket; beyond, QoS 0 messages to it are dropped and counted (`inflightMessages` bounds the others).',
+  }),
+  publishesInFlight: key(integer(1, 65_535).default(1000), {
+    description:
+      'QoS 1 and 2 publishes of one connection that are not acknowledged yet (Receive Maximum); beyond, it is not read.',
+  }),
+  topicAliases: key(integer(0, 65_535).default(64), {
+    description:
+      'Topic Aliases that one connection may define (Topic Alias Maximum); one more ends it.',
   }),
   inflightMessages: key(integer(1, 65_535).default(128), {
     description:
-      'QoS 1 and 2 messages under way to one client, and the Receive Maximum granted to it.',
+      'QoS 1 and 2 messages under way to one client, also where its Receive Maximum is higher.',
+  }),
+  liveQueueMessages: key(integer(0, 1_000_000).default(10_000), {
+    description:
+      'QoS 1 and 2 messages that wait for a client whose session ends with its connection, beyond those under way; further ones are dropped and counted.',
   }),
   sessionQueueMessages: key(integer(1, 10_000_000).default(100_000), {
     description:
@@ -184,37 +196,33 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   subscriptionsPerSession: key(integer(1, 1_000_000).default(10_000), {
     description: 'Subscriptions of one session; further ones are refused (0x97).',
   }),
-  retainedMessages: key(integer(0, 100_000_000).default(1_000_000), {
-    description: 'Retained messages in the cluster; further topics are refused and counted.',
+  retainedMessagesPerShard: key(integer(0, 10_000_000).default(65_536), {
+    description:
+      'Retained messages of one shard; a message on a further topic is delivered and not retained, and counted.',
   }),
-  topicLevels: key(integer(1, 32_768).default(128), {
-    description: 'Levels of a Topic Name or Topic Filter; deeper ones are refused.',
+  topicLevels: key(integer(1, 200).default(128), {
+    description:
+      'Levels of a Topic Name or Topic Filter; deeper ones are refused (0x90, 0x8F), or end an MQTT 3.1.1 publisher’s connection.',
   }),
 });
 
 const timings = section('Times of the shard log and of shutdown. Defaults suit a LAN.', {
-  heartbeatMs: key(integer(10, 10_000).default(100), {
-    description: 'Pause between heartbeats on an idle link between two nodes.',
+  heartbeatMs: key(integer(20, 10_000).default(100), {
+    description: 'Pause between two heartbeats to another node.',
   }),
   silenceMs: key(integer(100, 60_000).default(500), {
     description:
-      'Silence after which a copy is dropped from a view, or a leader replaced. At least 3 heartbeats.',
+      'Silence after which a copy is dropped from a view, or a leader replaced; a node publishes by routes for at most twice as long without a peer’s word. At least 3 heartbeats. The same on every node: links between nodes that differ are refused, so stop all to change it.',
   }),
   electionStaggerMs: key(integer(10, 10_000).default(200), {
     description: 'Pause between the candidacies of one voter and the next in preference order.',
   }),
-  routeLeaseMs: key(integer(100, 60_000).default(1000), {
-    description:
-      'How long a node may publish by routes that a peer has not confirmed again. At least silenceMs.',
-  }),
-  replaceSilentAfterMs: key(integer(1000, 86_400_000).default(60_000), {
-    description: 'Silence after which a copy is rebuilt elsewhere though SWIM has no verdict.',
-  }),
   replaceVoterAfterMs: key(integer(1000, 86_400_000).default(600_000), {
-    description: 'Time after which the vote of a dead member passes to another.',
+    description:
+      'Time for which a member is dead or unknown before its vote passes to another; its copies are rebuilt as soon as SWIM calls it dead.',
   }),
-  connectTimeoutMs: key(integer(100, 600_000).default(10_000), {
-    description: 'Time that a new connection has to send CONNECT.',
+  connectTimeoutMs: key(integer(1000, 600_000).default(10_000), {
+    description: 'Time that a new connection has to send CONNECT, then it is closed.',
   }),
   stopTimeoutMs: key(integer(0, 600_000).default(10_000), {
     description: 'Longest time that a stop spends on handing over and draining.',
@@ -248,6 +256,13 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
     'x-default': byPreset,
   }),
 });
+
+export type Limits = Readonly<z.output<typeof limits>>;
+export type Timings = Readonly<z.output<typeof timings>>;
+
+/** For cores that are made without a configuration. */
+export const DEFAULT_LIMITS: Limits = limits.parse({});
+export const DEFAULT_TIMINGS: Timings = timings.parse({});
 
 /** `prefault` gives an absent section its members' defaults. */
 export const configSchema = z.strictObject({

@@ -217,9 +217,7 @@ describe('resolveConfig refuses', () => {
       { 'mqtt.listen': '127.0.0.1:5', 'admin.listen': '127.0.0.1:5' },
       { 'cluster.listen': '0.0.0.0:7700' },
       { 'timings.silenceMs': '200', 'timings.heartbeatMs': '100' },
-      { 'timings.routeLeaseMs': '300' },
       { 'swim.protocolPeriodMs': '100', 'swim.probeTimeoutMs': '60' },
-      { 'timings.replaceVoterAfterMs': '1000' },
     ]) {
       const { error } = problemsOf({}, { ...NEEDED, ...flags });
       assert.equal(error.code, 'BROKER_ERR_CONFIG_CONFLICT', JSON.stringify(flags));

@@ -273,20 +273,6 @@ class Draft {
         `must be at least three times timings.heartbeatMs (${timings.heartbeatMs}): two lost turns are no silence`,
       );
     }
-    if (timings.routeLeaseMs < timings.silenceMs) {
-      conflict(
-        'timings.routeLeaseMs',
-        timings.routeLeaseMs,
-        `must be at least timings.silenceMs (${timings.silenceMs}), or publishing stops before a peer counts as silent`,
-      );
-    }
-    if (timings.replaceVoterAfterMs < timings.replaceSilentAfterMs) {
-      conflict(
-        'timings.replaceVoterAfterMs',
-        timings.replaceVoterAfterMs,
-        `must be at least timings.replaceSilentAfterMs (${timings.replaceSilentAfterMs})`,
-      );
-    }
   }
 
   allOrigins(): ReadonlyMap<string, string> {

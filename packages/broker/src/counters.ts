@@ -14,8 +14,10 @@ export interface Counters {
   readonly publishesReceived: PerQos;
   /** PUBLISH packets to clients, at their QoS, resent ones included. */
   readonly messagesDelivered: PerQos;
-  /** QoS 0 messages not sent to a client whose socket was full. */
+  /** Messages not sent to a client too slow to take them: QoS 0, or to a session without storage. */
   messagesDropped: number;
+  /** PUBLISH packets answered with an error: nobody may queue it, or its topic is too deep. */
+  publishesRefused: number;
   mqttBytesReceived: number;
   mqttBytesSent: number;
 
@@ -44,6 +46,8 @@ export interface Counters {
   queueRefused: number;
   /** Gauge: retained messages in shards that this node leads. */
   retained: number;
+  /** Messages that were not retained because their shard holds as many as it may. */
+  retainedRefused: number;
   willsFired: number;
   /** Gauge: Topic Filters that this node routes by. */
   routes: number;
@@ -77,7 +81,7 @@ export interface Counters {
 
   /** Gauges: members by state, self included. */
   readonly members: { alive: number; suspect: number; faulty: number };
-  /** Gauge: 1 once the node serves clients. */
+  /** Gauge: 1 while /ready answers 200. */
   ready: number;
 }
 
@@ -87,6 +91,7 @@ export function createCounters(): Counters {
     publishesReceived: [0, 0, 0],
     messagesDelivered: [0, 0, 0],
     messagesDropped: 0,
+    publishesRefused: 0,
     mqttBytesReceived: 0,
     mqttBytesSent: 0,
     connects: 0,
@@ -102,6 +107,7 @@ export function createCounters(): Counters {
     queuedMessages: 0,
     queueRefused: 0,
     retained: 0,
+    retainedRefused: 0,
     willsFired: 0,
     routes: 0,
     elections: 0,

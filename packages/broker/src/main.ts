@@ -113,11 +113,8 @@ class NodeProcess implements RunningNode {
       replicas: config.cluster.replicas,
       durability: config.data.durability,
       meta: this.#meta,
-      limits: limitsOf(config),
-      timings: {
-        silenceMs: config.timings.silenceMs,
-        electionStaggerMs: config.timings.electionStaggerMs,
-      },
+      limits: config.limits,
+      timings: config.timings,
     });
     this.#core = core;
     await new Promise<void>((resolve) => {
@@ -381,18 +378,4 @@ function checkLoopback(key: string, text: string): void {
   const address = parseAddress(text);
   if ('problem' in address || isLoopback(address.host)) return;
   throw new BrokerError('BROKER_ERR_ADDRESS_NOT_LOOPBACK', `${key} ${text}`);
-}
-
-function limitsOf(config: Config) {
-  const { limits } = config;
-  return {
-    sessionQueueMessages: limits.sessionQueueMessages,
-    inflightMessages: limits.inflightMessages,
-    maxPacketBytes: limits.maxPacketBytes,
-    retainedMessages: limits.retainedMessages,
-    connections: limits.connections,
-    sessionExpiryMaxSeconds: limits.sessionExpiryMaxSeconds,
-    subscriptionsPerSession: limits.subscriptionsPerSession,
-    socketPendingBytes: limits.connectionBufferBytes,
-  };
 }

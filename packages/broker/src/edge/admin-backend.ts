@@ -73,14 +73,23 @@ export interface HealthReport {
 
 /** Whether clients are served, and what is not as it should be. */
 export interface ReadinessReport {
-  /** True once the node is joined, knows views and routes, and accepts clients. */
+  /**
+   * True while the node is joined, knows views and routes, and serves clients. A node that has long
+   * lost touch with a leader is not ready, and yet keeps its clients and takes new ones: they wait.
+   */
   readonly ready: boolean;
   /** Empty when all is well; with `ready` true they are warnings. */
   readonly reasons: readonly ReadinessReason[];
 }
 
 export interface ReadinessReason {
-  readonly reason: 'not-joined' | 'loading' | 'leaving' | 'under-replicated' | 'sessions-at-risk';
+  readonly reason:
+    | 'not-joined'
+    | 'loading'
+    | 'publishes-wait'
+    | 'leaving'
+    | 'under-replicated'
+    | 'sessions-at-risk';
   /** A sentence for people, with figures. */
   readonly message: string;
 }

@@ -47,6 +47,8 @@ export interface BackendHooks {
   forceLeave(name: string): boolean;
 }
 
+/** Publishes that wait for longer make the node not ready: a failover is over by then. */
+const PUBLISHES_WAIT_MS = 5000;
 /** How long a node that was reached may take to show up in membership. */
 const ADD_TIMEOUT_MS = 3000;
 const ADD_POLL_MS = 50;
@@ -95,6 +97,8 @@ export class Backend implements AdminBackend {
     const leaving = self?.meta.leaving ?? false;
     if (core.shardCount === 0) say('not-joined', 'No member of a cluster has answered yet.');
     else if (!core.ready || !listens) say('loading', this.#loading());
+    const waits = core.ready && core.nowMs() - core.leases.lapsedSinceMs >= PUBLISHES_WAIT_MS;
+    if (waits) say('publishes-wait', this.#waiting());
     if (leaving) say('leaving', 'The node is being removed: new clients should go elsewhere.');
     const lacking = core.shardCount === 0 ? 0 : underReplicated(core).length;
     if (lacking > 0)
@@ -105,7 +109,7 @@ export class Backend implements AdminBackend {
     const unled = orphans(core).atRisk;
     if (unled > 0)
       say('sessions-at-risk', `${unled} persistent sessions held here have no leader in reach.`);
-    return { ready: core.ready && listens && !leaving, reasons };
+    return { ready: core.ready && listens && !leaving && !waits, reasons };
   }
 
   #loading(): string {
@@ -114,6 +118,20 @@ export class Backend implements AdminBackend {
     for (const _view of views) known++;
     if (known < shardCount) return `The leaders of ${known} of ${shardCount} shards are known.`;
     return 'The leaders are known, and not all of them have told their routes.';
+  }
+
+  #waiting(): string {
+    const { leases } = this.#core;
+    const nowMs = this.#core.nowMs();
+    const seconds = Math.floor((nowMs - leases.lapsedSinceMs) / 1000);
+    const silent = leases.lacking(nowMs);
+    const why =
+      leases.ownUntilMs <= nowMs
+        ? 'shards led here have lost the majority of their voters'
+        : silent.length > 0
+          ? `no word from ${silent.join(', ')}, which led shards`
+          : 'the routes of some shards have not come';
+    return `QoS 1 and 2 publishes have waited for ${seconds} s: ${why}.`;
   }
 
   /** Counters, with gauges as of now. */
@@ -135,7 +153,7 @@ export class Backend implements AdminBackend {
       core.shardCount === 0
         ? 0
         : underReplicated(core).filter(({ leader }) => leader === core.name).length;
-    counters.ready = core.ready ? 1 : 0;
+    counters.ready = this.readiness().ready ? 1 : 0;
     return counters;
   }
 

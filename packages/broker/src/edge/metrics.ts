@@ -78,7 +78,7 @@ function histogramSamples(name: string, source: LatencyHistogram): Sample[] {
 
 /** Every metric of Shoal's own, in the order of the reference. */
 export const METRICS: readonly MetricDefinition[] = [
-  gauge('shoal_ready', '1 once the node serves clients.', (c) => c.ready),
+  gauge('shoal_ready', '1 while /ready answers 200.', (c) => c.ready),
   {
     name: 'shoal_members',
     type: 'gauge',
@@ -123,8 +123,13 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
   counter(
     'shoal_mqtt_messages_dropped_total',
-    'QoS 0 messages not sent to a client too slow to take them.',
+    'Messages not sent to a client too slow to take them: QoS 0, or to a session that ends with its connection.',
     (c) => c.messagesDropped,
+  ),
+  counter(
+    'shoal_mqtt_publishes_refused_total',
+    'PUBLISH packets answered with an error: full queues, or a topic too deep.',
+    (c) => c.publishesRefused,
   ),
   counter('shoal_mqtt_received_bytes_total', 'Bytes from clients.', (c) => c.mqttBytesReceived),
   counter('shoal_mqtt_sent_bytes_total', 'Bytes to clients.', (c) => c.mqttBytesSent),
@@ -155,6 +160,11 @@ export const METRICS: readonly MetricDefinition[] = [
     'shoal_retained_messages',
     'Retained messages in shards that this node leads.',
     (c) => c.retained,
+  ),
+  counter(
+    'shoal_retained_refused_total',
+    'Messages not retained because their shard held as many as it may.',
+    (c) => c.retainedRefused,
   ),
   counter('shoal_wills_fired_total', 'Will Messages published.', (c) => c.willsFired),
   gauge('shoal_routes', 'Topic Filters that this node routes by.', (c) => c.routes),

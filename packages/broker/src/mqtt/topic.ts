@@ -42,10 +42,17 @@ function isWithinLimits(topic: string): boolean {
   // A UTF-16 unit takes at most three bytes of UTF-8: count only where it could matter.
   if (topic.length > TOPIC_BYTES_MAX / 3 && Buffer.byteLength(topic) > TOPIC_BYTES_MAX)
     return false;
-  if (topic.length < TOPIC_LEVELS_MAX) return true;
+  return !exceedsLevels(topic, TOPIC_LEVELS_MAX);
+}
+
+/** Whether a topic or filter has more than `most` levels; a short one is not looked at. */
+export function exceedsLevels(topic: string, most: number): boolean {
+  // n levels take n − 1 slashes.
+  if (topic.length < most) return false;
   let levels = 1;
-  for (let at = topic.indexOf('/'); at >= 0; at = topic.indexOf('/', at + 1)) levels++;
-  return levels <= TOPIC_LEVELS_MAX;
+  for (let at = topic.indexOf('/'); at >= 0; at = topic.indexOf('/', at + 1))
+    if (++levels > most) return true;
+  return false;
 }
 
 /** Whether a Topic Filter contains a wildcard character. */

@@ -5,7 +5,7 @@
  * them. Changes come in order on each link; a node that has missed one asks for the whole, and until
  * that is here it routes nothing and acknowledges no barrier.
  */
-import type { Reader } from '../bytes.ts';
+import { BytesError, type Reader } from '../bytes.ts';
 import { sameNumber } from '../shard/view.ts';
 import type { NodeCore } from './node.ts';
 import type { Peer } from './peers.ts';
@@ -17,6 +17,7 @@ import { Wire } from './wire.ts';
 type AnnouncingNode = Pick<
   NodeCore,
   | 'name'
+  | 'timings'
   | 'counters'
   | 'shardCount'
   | 'onShardCount'
@@ -45,10 +46,11 @@ export class Announcing {
 
   /** First words on a link: the cluster's shape, our routes, what we lead. */
   hello(peer: Peer): void {
-    const { name, shardCount, peers, routes, views, shards } = this.#node;
+    const { name, timings, shardCount, peers, routes, views, shards } = this.#node;
     const w = peers.to(peer.name)!;
     w.u8(Wire.Hello);
     w.varint(shardCount);
+    w.varint(timings.silenceMs);
     w.u8(Wire.Routes);
     w.bool(true);
     w.list(routes.filtersOfNode(name), writeChange);
@@ -63,7 +65,10 @@ export class Announcing {
     w.u8(Wire.Synced);
   }
 
-  onHello(shardCount: number): void {
+  onHello(shardCount: number, silenceMs: number): void {
+    // Leases, and the waits until they have lapsed, are measured by it on both sides.
+    const own = this.#node.timings.silenceMs;
+    if (silenceMs !== own) throw new BytesError(`timings.silenceMs ${silenceMs}, here ${own}`);
     if (!this.#node.onShardCount(shardCount)) return;
     const early = this.#earlyViews;
     this.#earlyViews = [];

@@ -2,7 +2,7 @@
 import { encodePublishProperties } from '../mqtt/frame.ts';
 import type { ConnackProperties, Connect } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import { isTopicName } from '../mqtt/topic.ts';
+import { exceedsLevels, isTopicName } from '../mqtt/topic.ts';
 import type { Will } from '../session/operation.ts';
 import type { Connection } from './connection.ts';
 import type { Gateway } from './gateway.ts';
@@ -14,7 +14,9 @@ export function checkConnect(connect: Connect, gateway: Gateway): number {
     return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-8] of 3.1.1
   if (connect.properties.authenticationMethod !== undefined)
     return ReasonCode.BadAuthenticationMethod;
-  if (connect.will && !isTopicName(connect.will.topic)) return ReasonCode.TopicNameInvalid;
+  const { will } = connect;
+  if (will && (!isTopicName(will.topic) || exceedsLevels(will.topic, gateway.limits.topicLevels)))
+    return ReasonCode.TopicNameInvalid;
   return 0;
 }
 
@@ -49,7 +51,7 @@ export function connackProperties(
   const { limits } = c.gateway;
   const asked = connect.properties.sessionExpiryInterval ?? 0;
   return {
-    receiveMaximum: Math.min(65535, limits.publishesInFlight),
+    receiveMaximum: limits.publishesInFlight,
     maximumPacketSize: limits.maxPacketBytes,
     topicAliasMaximum: limits.topicAliases,
     sharedSubscriptionAvailable: false,

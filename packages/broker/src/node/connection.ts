@@ -37,8 +37,6 @@ const OPENING = 1;
 const OPEN = 2;
 const CLOSED = 3;
 
-/** A client that has not sent CONNECT by then is closed. */
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Topics remembered per SUBSCRIBE as seen live. */
 const WATCHED_TOPICS_MAX = 10_000;
 /** Bytes of frames kept while the session is opened; beyond, the connection is closed. */
@@ -91,7 +89,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   onData(buffer: Uint8Array, start: number, end: number): void {
     if (this.#state === CLOSED) return;
-    this.#heardMs = this.gateway.nowMs();
+    // A new client has its time for the whole of CONNECT.
+    if (this.#state !== NEW) this.#heardMs = this.gateway.nowMs();
     this.gateway.counters.mqttBytesReceived += end - start;
     this.#reader.feed(buffer, start, end, this);
   }
@@ -136,7 +135,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   onSecond(nowMs: number): void {
     const silentMs = nowMs - this.#heardMs;
-    if (this.#state === NEW && silentMs > CONNECT_TIMEOUT_MS) {
+    if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
       this.gateway.counters.connectsRefused++;
       this.#end(true);
     } else if (this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
@@ -167,6 +166,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const refusal = checkConnect(connect, this.gateway);
     if (refusal !== 0) return this.#refuse(refusal);
     this.#state = OPENING;
+    this.#heardMs = this.gateway.nowMs();
     const assigned = connect.clientId === '';
     this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;

@@ -1,41 +1,10 @@
 /** What the parts of a node ask of each other: types only, so that none imports another's whole. */
+import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import type { Log, Store } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
 import type { Routes } from './routes.ts';
-
-/** Bounds of a node; every one is listed in docs/LIMITS.md. */
-export interface NodeLimits {
-  readonly sessionQueueMessages: number;
-  readonly inflightMessages: number;
-  /** Messages that wait for a live session without persistence, beyond those in flight. */
-  readonly liveQueueMessages: number;
-  readonly maxPacketBytes: number;
-  readonly retainedMessages: number;
-  readonly connections: number;
-  readonly sessionExpiryMaxSeconds: number;
-  readonly subscriptionsPerSession: number;
-  /** Publishes of one connection that are not acknowledged yet; beyond, it is not read. */
-  readonly publishesInFlight: number;
-  /** Bytes that may wait for one slow client before QoS 0 messages to it are dropped. */
-  readonly socketPendingBytes: number;
-  readonly topicAliases: number;
-}
-
-export const DEFAULT_LIMITS: NodeLimits = {
-  sessionQueueMessages: 100_000,
-  inflightMessages: 256,
-  liveQueueMessages: 10_000,
-  maxPacketBytes: 1024 * 1024,
-  retainedMessages: 1_000_000,
-  connections: 19_000,
-  sessionExpiryMaxSeconds: 0xffffffff,
-  subscriptionsPerSession: 10_000,
-  publishesInFlight: 1000,
-  socketPendingBytes: 8 * 1024 * 1024,
-  topicAliases: 64,
-};
 
 /** A client's connection, wherever it is; numbers start anew with every process. */
 export interface ConnectionAddress {
@@ -65,7 +34,7 @@ export interface RetainedItem {
 export interface LeaderContext {
   readonly name: string;
   readonly bootEpoch: number;
-  readonly limits: NodeLimits;
+  readonly limits: Limits;
   readonly counters: Counters;
   readonly log: Log;
   readonly store: Store;

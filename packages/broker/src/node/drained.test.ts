@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DEFAULT_TIMINGS } from '../config-schema.ts';
 import { copyId, NO_NUMBER } from '../shard/view.ts';
 import { isDrained, shardsNeeding } from './drained.ts';
 import { Peer, Peers } from './peers.ts';
@@ -22,6 +23,7 @@ function node(...known: ShardView[]) {
   for (const each of known) views.update(each);
   const peers = new Peers(
     'n1',
+    DEFAULT_TIMINGS,
     () => {},
     () => {},
     () => 0,

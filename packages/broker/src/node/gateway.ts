@@ -1,8 +1,9 @@
 /** What a client's connection asks of its node: types only. */
+import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import type { Log } from '../ports.ts';
 import type { AckKind, Message, SubscriptionRequest, Will } from '../session/operation.ts';
-import type { NodeLimits, RetainedItem } from './context.ts';
+import type { RetainedItem } from './context.ts';
 import type { Opened } from './request.ts';
 
 /** A filter of a live connection, as it stands in the node's tree. */
@@ -44,7 +45,8 @@ export type Published = (reasonCode: number) => void;
 
 export interface Gateway {
   readonly name: string;
-  readonly limits: NodeLimits;
+  readonly limits: Limits;
+  readonly connectTimeoutMs: number;
   readonly counters: Counters;
   readonly log: Log;
   readonly ready: boolean;

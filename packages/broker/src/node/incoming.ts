@@ -9,6 +9,7 @@ import {
 import { PacketType } from '../mqtt/packet.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
+import { exceedsLevels } from '../mqtt/topic.ts';
 import type { Message } from '../session/operation.ts';
 import { AckOrder } from './ack-order.ts';
 import type { Connection } from './connection.ts';
@@ -36,6 +37,7 @@ export function onPublish(
     return c.fail(e.reasonCode, e.message);
   }
   if (!message) return c.fail(ReasonCode.TopicAliasInvalid, 'unknown topic alias');
+  if (exceedsLevels(message.topic, gateway.limits.topicLevels)) return refuse(c, qos, packetId);
   if (qos === 0) return gateway.publishZero(message);
   if (qos === 1) return acknowledge(c, PacketType.Puback, packetId, message);
   if (c.persistent) return receive(c, packetId, message);
@@ -82,6 +84,17 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
   };
 }
 
+/** A topic of too many levels. Where no acknowledgement can say so, the connection ends. */
+function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number): void {
+  const reasonCode = ReasonCode.TopicNameInvalid;
+  if (qos === 0 || c.version < 5) return c.fail(reasonCode, 'more topic levels than the limit');
+  c.gateway.counters.publishesRefused++;
+  c.acks ??= new AckOrder();
+  const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
+  const frame = encodeAck(type, packetId, c.version, reasonCode);
+  c.acks.fill(c.acks.take(), frame, (due) => c.write(due));
+}
+
 /** Publishes, and acknowledges in order once every copy has it. */
 function acknowledge(c: Connection, type: number, packetId: number, message: Message): void {
   c.publishing();
@@ -91,6 +104,7 @@ function acknowledge(c: Connection, type: number, packetId: number, message: Mes
   c.gateway.publish(message, wanted, (reasonCode) => {
     c.published();
     if (!c.isOpen) return;
+    if (reasonCode >= 0x80) c.gateway.counters.publishesRefused++;
     if (reasonCode >= 0x80 && type === PacketType.Pubrec) c.received?.delete(packetId);
     const code = c.version === 5 ? reasonCode : 0;
     c.acks!.fill(slot, encodeAck(type, packetId, c.version, code), (frame) => c.write(frame));

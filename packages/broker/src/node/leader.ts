@@ -396,10 +396,12 @@ export class ShardLeader implements StateObserver {
     if (q.rx2 && this.state.retainSeen.has(q.rx2)) return this.afterCommit(() => respond(OK));
     const { topic, payload, hlc } = q.message;
     // A copy that a gateway held, while its client published that one and newer ones elsewhere.
-    if (hlc < this.state.retained.hlcOf(topic)) return this.afterCommit(() => respond(OK));
+    if (hlc < this.state.retainedHlc(topic)) return this.afterCommit(() => respond(OK));
     const adds = payload.length > 0 && !this.state.retained.has(topic);
-    const share = Math.ceil(this.node.limits.retainedMessages / 16);
-    if (adds && this.state.retained.size >= share) return respond(reply(Status.Quota));
+    if (adds && this.state.retained.size >= this.node.limits.retainedMessagesPerShard) {
+      this.node.counters.retainedRefused++;
+      return respond(reply(Status.Quota));
+    }
     this.node.trace('retain');
     this.append(q, origin, () => respond(OK));
   }

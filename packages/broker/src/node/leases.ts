@@ -10,14 +10,14 @@
  */
 import type { Replica } from '../shard/replica.ts';
 import { type CopyId, nameOf } from '../shard/view.ts';
-import { type Peer, type Peers, ROUTE_LEASE_MS } from './peers.ts';
+import { type Peer, type Peers, routeLeaseMs } from './peers.ts';
 import type { Views } from './views.ts';
 import { Wire } from './wire.ts';
 
-/** Beyond the lease: clocks of two machines do not run equally fast. */
-const MARGIN_MS = 100;
-/** A peer that leaves a barrier unanswered for this long gets no more grants, so that it ends. */
-const BARRIER_PATIENCE_MS = 400;
+/** Leases count as longer by this much: clocks of two machines do not run equally fast. */
+const MARGIN = 1.1;
+/** Silences that a peer may leave a barrier unanswered; then it gets no more grants, so that it ends. */
+const BARRIER_PATIENCE = 0.8;
 
 interface Barrier {
   readonly token: number;
@@ -43,6 +43,8 @@ export class Leases {
   readonly #views: Views;
   readonly #self: CopyId;
   readonly #silenceMs: number;
+  /** After a grant, its holder may route for at most this long. */
+  readonly #lapsesMs: number;
   #token = 0;
   readonly #barriers = new Map<number, Barrier>();
   #confirming: { replica: Replica; done: () => void }[] = [];
@@ -50,6 +52,8 @@ export class Leases {
   readonly stale = new Set<number>();
   /** Publishes may be routed until then. */
   routableUntilMs = Number.NEGATIVE_INFINITY;
+  /** Since when publishes may not be routed; infinite while they may. */
+  lapsedSinceMs = Number.POSITIVE_INFINITY;
   /** Every shard led here is led under a lease until then. */
   ownUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -58,6 +62,7 @@ export class Leases {
     this.#views = views;
     this.#self = self;
     this.#silenceMs = silenceMs;
+    this.#lapsesMs = routeLeaseMs(silenceMs) * MARGIN;
   }
 
   /** Until when a majority of the voters, of those that recorded the view, promises nobody else. */
@@ -113,7 +118,18 @@ export class Leases {
       if (until < routable) routable = until;
     }
     this.routableUntilMs = routable;
+    if (routable > nowMs) this.lapsedSinceMs = Number.POSITIVE_INFINITY;
+    else if (this.lapsedSinceMs > nowMs) this.lapsedSinceMs = nowMs;
     this.#tick(nowMs);
+  }
+
+  /** Nodes that lead a shard and have granted no lease that holds. */
+  lacking(nowMs: number): string[] {
+    const lacks = (name: string) => {
+      const peer = this.#peers.get(name);
+      return peer?.needs !== 0 || peer.leaseUntilMs <= nowMs;
+    };
+    return [...this.#views.leaders].filter((name) => name !== this.#peers.self && lacks(name));
   }
 
   #tick(nowMs: number): void {
@@ -126,7 +142,7 @@ export class Leases {
     for (const barrier of this.#barriers.values()) {
       for (const [name, deadlineMs] of barrier.waiting) {
         const peer = this.#peers.get(name);
-        const lapses = peer ? Math.max(deadlineMs, peer.grantedMs + ROUTE_LEASE_MS + MARGIN_MS) : 0;
+        const lapses = peer ? Math.max(deadlineMs, peer.grantedMs + this.#lapsesMs) : 0;
         if (nowMs > lapses) barrier.waiting.delete(name);
       }
       this.#finish(barrier);
@@ -137,7 +153,10 @@ export class Leases {
   grants(peer: Peer, nowMs: number): boolean {
     if (this.ownUntilMs <= nowMs) return false;
     for (const barrier of this.#barriers.values())
-      if (barrier.waiting.has(peer.name) && nowMs - barrier.startedMs > BARRIER_PATIENCE_MS)
+      if (
+        barrier.waiting.has(peer.name) &&
+        nowMs - barrier.startedMs > BARRIER_PATIENCE * this.#silenceMs
+      )
         return false;
     return true;
   }
@@ -148,11 +167,11 @@ export class Leases {
     const waiting = new Map<string, number>();
     for (const peer of this.#peers.byName.values()) {
       const w = this.#peers.to(peer.name);
-      const lapses = Math.max(sinceMs, peer.grantedMs) + ROUTE_LEASE_MS + MARGIN_MS;
+      const lapses = Math.max(sinceMs, peer.grantedMs) + this.#lapsesMs;
       if (w) {
         w.u8(Wire.Barrier);
         w.varint(token);
-        waiting.set(peer.name, Math.max(lapses, nowMs + ROUTE_LEASE_MS + MARGIN_MS));
+        waiting.set(peer.name, Math.max(lapses, nowMs + this.#lapsesMs));
       } else if (lapses > nowMs) {
         waiting.set(peer.name, lapses);
       }

@@ -153,7 +153,7 @@ export class Links {
       while (!r.done) this.#onMessage(peer, r);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
-      node.env.log('error', 'malformed frame', { peer: name, why: e.message });
+      node.env.log('error', 'frame refused', { peer: name, why: e.message });
       // What followed in the frame is lost, as is everything on a link that goes down.
       node.env.resetLink?.(name);
     }
@@ -195,7 +195,7 @@ export class Links {
       case Wire.HeartbeatAck:
         return peers.onHeartbeatAck(peer, r);
       case Wire.Hello:
-        return announcing.onHello(r.varint());
+        return announcing.onHello(r.varint(), r.varint());
       case Wire.Routes:
         return announcing.onRoutes(peer, r);
       case Wire.Views:

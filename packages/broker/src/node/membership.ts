@@ -3,8 +3,6 @@ import { type Placement, place } from '../placement/placement.ts';
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId, nameOf, type ViewNumber } from '../shard/view.ts';
 
-/** A voter dead or unknown for this long is replaced, where there is somebody to replace it. */
-const REPLACE_VOTER_AFTER_MS = 600_000;
 /** Voters that membership does not know, remembered together; beyond it all begin anew. */
 const UNKNOWN_MAX = 1024;
 
@@ -14,6 +12,7 @@ export class Membership {
   readonly #self: CopyId;
   readonly #bootEpoch: number;
   readonly #replicas: number;
+  readonly #replaceVoterAfterMs: number;
   #members = new Map<string, MemberInfo>();
   readonly #faultySinceMs = new Map<string, number>();
   /** Since when this process has found nobody of a copy's name. */
@@ -22,10 +21,12 @@ export class Membership {
   #voters: (readonly CopyId[])[] = [];
   #key = '';
 
-  constructor(self: CopyId, bootEpoch: number, replicas: number) {
+  /** @param replaceVoterAfterMs a voter dead or unknown for so long is replaced */
+  constructor(self: CopyId, bootEpoch: number, replicas: number, replaceVoterAfterMs: number) {
     this.#self = self;
     this.#bootEpoch = bootEpoch;
     this.#replicas = replicas;
+    this.#replaceVoterAfterMs = replaceVoterAfterMs;
   }
 
   get members(): IterableIterator<MemberInfo> {
@@ -118,7 +119,7 @@ export class Membership {
   }
 
   #ripe(sinceMs: number, nowMs: number): 'replace' | 'no' {
-    return nowMs - sinceMs >= REPLACE_VOTER_AFTER_MS ? 'replace' : 'no';
+    return nowMs - sinceMs >= this.#replaceVoterAfterMs ? 'replace' : 'no';
   }
 
   #unknownSince(id: CopyId, nowMs: number): number {

@@ -1,11 +1,12 @@
 /** What the leaders of shards ask of their node, answered with its parts. */
+import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { NodeEnv } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
 import type { Connection } from './connection.ts';
-import type { ConnectionAddress, Delivery, LeaderContext, NodeLimits } from './context.ts';
+import type { ConnectionAddress, Delivery, LeaderContext } from './context.ts';
 import { writeAddress, writeDelivery } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
 import type { Routes } from './routes.ts';
@@ -34,7 +35,7 @@ type ContextNode = Pick<
 export class NodeContext implements LeaderContext {
   readonly name: string;
   readonly bootEpoch: number;
-  readonly limits: NodeLimits;
+  readonly limits: Limits;
   readonly counters: Counters;
   readonly routes: Routes;
   readonly #node: ContextNode;

@@ -2,12 +2,12 @@
  * What clients' connections ask of their node, answered with its parts: most of it becomes a request to
  * the shard of the Client Identifier.
  */
+import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { ClientSocket, NodeEnv } from '../ports.ts';
 import type { AckItem, AckKind, Message } from '../session/operation.ts';
 import { Connection } from './connection.ts';
-import type { NodeLimits } from './context.ts';
 import type { Gateway, LiveSubscription, OpenRequest, Published } from './gateway.ts';
 import type { NodeCore } from './node.ts';
 import { type Opened, type Reply, type Request, Status } from './request.ts';
@@ -18,6 +18,7 @@ type GatewayNode = Pick<
   | 'name'
   | 'bootEpoch'
   | 'limits'
+  | 'timings'
   | 'counters'
   | 'env'
   | 'clock'
@@ -46,7 +47,8 @@ interface Opening {
 
 export class NodeGateway implements Gateway {
   readonly name: string;
-  readonly limits: NodeLimits;
+  readonly limits: Limits;
+  readonly connectTimeoutMs: number;
   readonly counters: Counters;
   readonly #node: GatewayNode;
   readonly #env: NodeEnv;
@@ -61,6 +63,7 @@ export class NodeGateway implements Gateway {
     this.#env = node.env;
     this.name = node.name;
     this.limits = node.limits;
+    this.connectTimeoutMs = node.timings.connectTimeoutMs;
     this.counters = node.counters;
   }
 

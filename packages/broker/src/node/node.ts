@@ -10,16 +10,16 @@
  * ```
  * Here is what the parts are, how they begin and end, and their turn.
  */
+import { DEFAULT_LIMITS, DEFAULT_TIMINGS, type Limits, type Timings } from '../config-schema.ts';
 import { type Counters, createCounters } from '../counters.ts';
 import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta, NodeEnv } from '../ports.ts';
-import type { ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
+import type { ReplicaLimits } from '../shard/host.ts';
 import { type CopyId, copyId } from '../shard/view.ts';
 import { Announcing } from './announcing.ts';
 import { Asking } from './asking.ts';
 import { Batch } from './batch.ts';
 import { HybridClock } from './clock.ts';
 import type { Connection } from './connection.ts';
-import { DEFAULT_LIMITS, type NodeLimits } from './context.ts';
 import { type Identity, saveIdentity } from './identity.ts';
 import { inspect, type NodeInspection } from './inspection.ts';
 import { Leases } from './leases.ts';
@@ -46,23 +46,21 @@ export interface NodeOptions {
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
   readonly meta: MemberMeta;
-  readonly limits?: Partial<NodeLimits>;
-  readonly timings?: Partial<ReplicaTimings>;
+  readonly limits?: Partial<Limits>;
+  readonly timings?: Partial<Timings>;
   readonly replication?: Partial<ReplicaLimits>;
 }
 
-const DEFAULT_TIMINGS: ReplicaTimings = {
-  silenceMs: 500,
-  electionStaggerMs: 200,
-  formationTimeoutMs: 1000,
-};
+/** A step of a view change that gets no answer for this long is tried anew. */
+const FORMATION_TIMEOUT_MS = 1000;
 const DEFAULT_REPLICATION: ReplicaLimits = { checkpointEvery: 1000, tailKeep: 1000 };
 const LEASE_REFRESH_MS = 20;
 
 export class NodeCore {
   readonly name: string;
   readonly bootEpoch: number;
-  readonly limits: NodeLimits;
+  readonly limits: Limits;
+  readonly timings: Timings;
   readonly counters: Counters = createCounters();
   readonly env: NodeEnv;
   readonly options: NodeOptions;
@@ -99,22 +97,25 @@ export class NodeCore {
     this.name = options.identity.name;
     this.bootEpoch = options.identity.bootEpoch;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    const { silenceMs, replaceVoterAfterMs } = this.timings;
     this.bootedMs = env.nowMs();
     this.clock = new HybridClock(env);
     const self = copyId(this.name, this.identity.storeId);
-    const timings = { ...DEFAULT_TIMINGS, ...options.timings };
     const schedule = () => env.scheduleFlush();
     this.peers = new Peers(
       this.name,
+      this.timings,
       (peer, frame) => this.#sendFrame(peer, frame),
       schedule,
       () => this.clock.next(),
     );
-    this.membership = new Membership(self, this.bootEpoch, options.replicas);
+    const { replicas } = options;
+    this.membership = new Membership(self, this.bootEpoch, replicas, replaceVoterAfterMs);
     this.batch = new Batch(env.store, options.durability === 'disk', schedule, schedule);
-    this.leases = new Leases(this.peers, this.views, self, timings.silenceMs);
+    this.leases = new Leases(this.peers, this.views, self, silenceMs);
     this.context = new NodeContext(this);
-    this.shards = this.#createShards(self, timings);
+    this.shards = this.#createShards(self);
     this.router = new Router(this.#routerHost());
     this.gateway = new NodeGateway(this);
     this.live = new Live((change) => this.announcing.onLiveChange(change));
@@ -130,14 +131,14 @@ export class NodeCore {
     this.env.sendFrame(peer, frame);
   }
 
-  #createShards(self: CopyId, timings: ReplicaTimings): Shards {
+  #createShards(self: CopyId): Shards {
     const { env, options } = this;
     return new Shards(
       {
         self,
         bootEpoch: this.bootEpoch,
         replicas: options.replicas,
-        timings,
+        timings: { ...this.timings, formationTimeoutMs: FORMATION_TIMEOUT_MS },
         limits: { ...DEFAULT_REPLICATION, ...options.replication },
       },
       {

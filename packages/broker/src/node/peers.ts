@@ -11,9 +11,18 @@ import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId } from '../shard/view.ts';
 import { Wire } from './wire.ts';
 
-export const HEARTBEAT_MS = 100;
-/** How long a granted heartbeat lets the asker route publishes, from its sending. */
-export const ROUTE_LEASE_MS = 1000;
+/**
+ * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a
+ * cluster must say the same, since a new leader waits for what earlier ones granted.
+ */
+export function routeLeaseMs(silenceMs: number): number {
+  return 2 * silenceMs;
+}
+
+export interface PeersTimings {
+  readonly heartbeatMs: number;
+  readonly silenceMs: number;
+}
 
 export class Peer {
   readonly name: string;
@@ -49,16 +58,21 @@ export class Peers {
   readonly #schedule: () => void;
   readonly #hlc: () => number;
   readonly #dirty = new Set<Peer>();
+  readonly #heartbeatMs: number;
+  readonly #routeLeaseMs: number;
   #lastHeartbeatMs = 0;
 
   constructor(
     self: string,
+    timings: PeersTimings,
     sendFrame: (peer: string, frame: Uint8Array) => void,
     schedule: () => void,
     hlc: () => number,
   ) {
     this.#hlc = hlc;
     this.self = self;
+    this.#heartbeatMs = timings.heartbeatMs;
+    this.#routeLeaseMs = routeLeaseMs(timings.silenceMs);
     this.#sendFrame = sendFrame;
     this.#schedule = schedule;
   }
@@ -89,7 +103,7 @@ export class Peers {
   }
 
   heartbeat(nowMs: number): void {
-    if (nowMs - this.#lastHeartbeatMs < HEARTBEAT_MS) return;
+    if (nowMs - this.#lastHeartbeatMs < this.#heartbeatMs) return;
     this.#lastHeartbeatMs = nowMs;
     for (const peer of this.byName.values()) {
       const w = this.to(peer.name);
@@ -114,6 +128,6 @@ export class Peers {
     const granted = r.bool();
     if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
     if (granted && peer.synced && peer.needs === 0)
-      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + ROUTE_LEASE_MS);
+      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + this.#routeLeaseMs);
   }
 }

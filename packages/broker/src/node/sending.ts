@@ -23,7 +23,7 @@ export function sendZero(
   cache: FrameCache,
 ): void {
   const { counters, limits } = c.gateway;
-  if (c.socket.pendingBytes > limits.socketPendingBytes) {
+  if (c.socket.pendingBytes > limits.connectionBufferBytes) {
     counters.messagesDropped++;
     return;
   }

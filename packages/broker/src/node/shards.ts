@@ -197,6 +197,10 @@ export class Shards implements ReplicaHost {
     return ++this.#handovers <= HANDOVERS_PER_SECOND;
   }
 
+  onElection(): void {
+    this.#node.context.counters.elections++;
+  }
+
   onEstablished(shard: number, again: boolean): void {
     const copy = this.copies[shard]!;
     this.led.add(copy);

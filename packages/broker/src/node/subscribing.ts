@@ -2,7 +2,7 @@
 import { encodeSuback, encodeUnsuback } from '../mqtt/codec.ts';
 import type { Subscribe, Unsubscribe } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import { isTopicFilter, matches, parseShare } from '../mqtt/topic.ts';
+import { exceedsLevels, isTopicFilter, matches, parseShare } from '../mqtt/topic.ts';
 import type { SubscriptionRequest } from '../session/operation.ts';
 import type { Connection } from './connection.ts';
 import type { RetainedItem } from './context.ts';
@@ -42,9 +42,11 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
 function check(c: Connection, filter: string, granted: number): number {
   if (filter.startsWith('$share/') && parseShare(filter) !== undefined)
     return ReasonCode.SharedSubscriptionsNotSupported;
-  if (!isTopicFilter(filter)) return ReasonCode.TopicFilterInvalid;
+  const { limits } = c.gateway;
+  if (!isTopicFilter(filter) || exceedsLevels(filter, limits.topicLevels))
+    return ReasonCode.TopicFilterInvalid;
   const held = c.subscriptions?.size ?? 0;
-  return held + granted >= c.gateway.limits.subscriptionsPerSession && !c.subscriptions?.has(filter)
+  return held + granted >= limits.subscriptionsPerSession && !c.subscriptions?.has(filter)
     ? ReasonCode.QuotaExceeded
     : 0;
 }

@@ -52,6 +52,8 @@ export interface ReplicaHost {
   removable(id: CopyId): 'yes' | 'replace' | 'no';
   /** Whether the node may start one more planned change of leader now. */
   mayHandover(): boolean;
+  /** A follower stands for leader. */
+  onElection(): void;
   onEstablished(shard: number, again: boolean): void;
   onDeposed(shard: number): void;
   onCommitted(shard: number): void;

@@ -33,7 +33,9 @@ function follow(r: Copy, nowMs: number): void {
   }
   if (r.leaderlessSinceMs === 0) r.leaderlessSinceMs = nowMs;
   const due = r.leaderlessSinceMs + rank(r) * r.host.timings.electionStaggerMs;
-  if (nowMs >= due && nowMs >= r.retryAtMs) form(r, {});
+  if (nowMs < due || nowMs < r.retryAtMs) return;
+  r.host.onElection();
+  form(r, {});
 }
 
 /** Place in the order of candidates: active copies by preference, then the other voters. */

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import type { IConnackPacket, IPublishPacket, Packet } from 'mqtt-packet';
+import { configSections } from '../../src/config-schema.ts';
+import { TOPIC_LEVELS_MAX } from '../../src/mqtt/topic.ts';
+import { type Settings, TestNodes, type TestSocket } from './nodes.ts';
+
+const deep = (levels: number) => Array(levels).fill('a').join('/');
+const codesOf = (packets: readonly Packet[]) =>
+  packets.map((packet) => [packet.cmd, 'reasonCode' in packet ? packet.reasonCode : undefined]);
+const publishesOf = (packets: readonly Packet[]) =>
+  packets.filter((packet): packet is IPublishPacket => packet.cmd === 'publish');
+
+/** One node that founds its cluster, with limits of its own. */
+function single(limits: Settings['limits'] = {}) {
+  const nodes = new TestNodes();
+  const core = nodes.add('n1', { limits });
+  const client = (clientId: string, expiry = 0, version: 4 | 5 = 5): TestSocket => {
+    const socket = nodes.accept(core, version);
+    socket.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: version,
+      clean: true,
+      keepalive: 0,
+      clientId,
+      ...(version === 5 ? { properties: { sessionExpiryInterval: expiry } } : {}),
+    });
+    nodes.advance(100);
+    return socket;
+  };
+  return { nodes, core, client };
+}
+
+const connackOf = (socket: TestSocket) => socket.take()[0] as IConnackPacket;
+
+/** Each case is named by its key; the last test sees that none is forgotten. */
+const CASES: Readonly<Record<string, () => void>> = {
+  maxPacketBytes: () => {
+    const { client } = single({ maxPacketBytes: 1024 });
+    const socket = client('c');
+    assert.equal(connackOf(socket).properties?.maximumPacketSize, 1024);
+    socket.take();
+    const packets = socket.publish(`t/${'x'.repeat(1100)}`).take();
+    assert.deepEqual(codesOf(packets), [['disconnect', 0x95]]);
+    assert.ok(socket.closed);
+  },
+
+  connectionBufferBytes: () => {
+    const { core, client } = single({ connectionBufferBytes: 20_000 });
+    const socket = client('slow');
+    socket.subscribe(['t']);
+    const publisher = client('p');
+    socket.pendingBytes = 20_000;
+    publisher.publish('t');
+    assert.equal(publishesOf(socket.take()).length, 1);
+    socket.pendingBytes = 20_001;
+    publisher.publish('t');
+    assert.equal(socket.take().length, 0);
+    assert.equal(core.counters.messagesDropped, 1);
+  },
+
+  publishesInFlight: () => {
+    const { nodes, core, client } = single({ publishesInFlight: 2 });
+    nodes.add('n2');
+    const socket = client('c');
+    assert.equal(connackOf(socket).properties?.receiveMaximum, 2);
+    nodes.cut('n1', 'n2');
+    nodes.advance(3000);
+    assert.equal(core.routable, false);
+    socket.publish('t', { qos: 1, id: 1 });
+    assert.equal(socket.paused, false);
+    socket.publish('t', { qos: 1, id: 2 });
+    assert.equal(socket.paused, true);
+    nodes.link('n1', 'n2');
+    nodes.advance(1000);
+    assert.equal(socket.paused, false);
+    assert.deepEqual(
+      socket.take().map(({ cmd }) => cmd),
+      ['puback', 'puback'],
+    );
+  },
+
+  topicAliases: () => {
+    const { client } = single({ topicAliases: 1 });
+    const socket = client('c');
+    assert.equal(connackOf(socket).properties?.topicAliasMaximum, 1);
+    const publish = (topicAlias: number) =>
+      socket
+        .send({
+          cmd: 'publish',
+          topic: 't',
+          payload: '',
+          qos: 0,
+          retain: false,
+          dup: false,
+          properties: { topicAlias },
+        })
+        .take();
+    assert.deepEqual(publish(1), []);
+    assert.deepEqual(codesOf(publish(2)), [['disconnect', 0x94]]);
+  },
+
+  inflightMessages: () => {
+    const { nodes, client } = single({ inflightMessages: 2 });
+    for (const expiry of [0, 3600]) {
+      const socket = client(`s${expiry}`, expiry);
+      socket.take();
+      socket.subscribe([`t${expiry}`]);
+      const publisher = client('p');
+      for (let id = 1; id <= 5; id++) publisher.publish(`t${expiry}`, { qos: 1, id });
+      nodes.advance(200);
+      const first = publishesOf(socket.take());
+      assert.equal(first.length, 2);
+      for (const { messageId = 0 } of first) socket.send({ cmd: 'puback', messageId });
+      nodes.advance(200);
+    }
+  },
+
+  liveQueueMessages: () => {
+    const { core, client } = single({ inflightMessages: 1, liveQueueMessages: 2 });
+    const socket = client('live');
+    socket.subscribe(['t']);
+    const publisher = client('p');
+    for (let id = 1; id <= 5; id++) publisher.publish('t', { qos: 1, id });
+    assert.equal(publishesOf(socket.packets).length, 1);
+    assert.equal(core.counters.messagesDropped, 2);
+  },
+
+  sessionQueueMessages: () => {
+    const { nodes, core, client } = single({ sessionQueueMessages: 2 });
+    const socket = client('s', 3600);
+    socket.subscribe(['t']);
+    socket.handler.onClosed();
+    nodes.advance(100);
+    const publisher = client('p');
+    publisher.take();
+    const codes = [1, 2, 3].flatMap((id) => {
+      publisher.publish('t', { qos: 1, id });
+      nodes.advance(100);
+      return codesOf(publisher.take());
+    });
+    assert.deepEqual(codes, [
+      ['puback', 0],
+      ['puback', 0],
+      ['puback', 0x97],
+    ]);
+    assert.equal(core.counters.queueRefused, 1);
+    assert.equal(core.counters.publishesRefused, 1);
+  },
+
+  sessionExpiryMaxSeconds: () => {
+    const { client } = single({ sessionExpiryMaxSeconds: 60 });
+    assert.equal(connackOf(client('a', 3600)).properties?.sessionExpiryInterval, 60);
+    assert.equal(connackOf(client('b', 30)).properties?.sessionExpiryInterval, undefined);
+  },
+
+  subscriptionsPerSession: () => {
+    const { nodes, client } = single({ subscriptionsPerSession: 2 });
+    const socket = client('c');
+    socket.take();
+    socket.subscribe(['a', 'b', 'c']);
+    nodes.advance(100);
+    const [suback] = socket.take();
+    assert.deepEqual(suback?.cmd === 'suback' && suback.granted, [1, 1, 0x97]);
+  },
+
+  retainedMessagesPerShard: () => {
+    const { nodes, core, client } = single({ retainedMessagesPerShard: 1 });
+    const publisher = client('p');
+    // 40 topics in 16 shards: one stays in each.
+    for (let k = 0; k < 40; k++) publisher.publish(`t/${k}`, { qos: 1, retain: true, id: k + 1 });
+    nodes.advance(200);
+    const held = core.asking.totals().retained;
+    assert.ok(held > 0 && held <= 16, `${held} retained`);
+    assert.equal(core.counters.retainedRefused, 40 - held);
+    const reader = client('r');
+    reader.take();
+    reader.subscribe(['t/+']);
+    nodes.advance(200);
+    assert.equal(publishesOf(reader.take()).length, held);
+  },
+
+  topicLevels: () => {
+    const { nodes, core, client } = single({ topicLevels: 3 });
+    const socket = client('c');
+    socket.take();
+    socket.subscribe([deep(3), deep(4), '+/+/#', '#']);
+    nodes.advance(100);
+    const [suback] = socket.take();
+    assert.deepEqual(suback?.cmd === 'suback' && suback.granted, [1, 0x8f, 1, 1]);
+    // Acknowledgements keep their order; a refused QoS 2 publish is over with its PUBREC.
+    socket.publish(deep(4), { qos: 1, id: 1 });
+    socket.publish(deep(4), { qos: 2, id: 2 });
+    socket.publish('t', { qos: 2, id: 3 });
+    nodes.advance(100);
+    const acks = codesOf(socket.take()).filter(([cmd]) => cmd !== 'publish');
+    assert.deepEqual(acks, [
+      ['puback', 0x90],
+      ['pubrec', 0x90],
+      ['pubrec', 0],
+    ]);
+    assert.equal(core.counters.publishesRefused, 2);
+    assert.deepEqual(codesOf(socket.publish(deep(4)).take()), [['disconnect', 0x90]]);
+    assert.ok(socket.closed);
+    const old = client('old', 0, 4);
+    old.take();
+    assert.deepEqual(old.publish(deep(4), { qos: 1 }).take(), []);
+    assert.ok(old.closed);
+    const will = { topic: deep(4), payload: Buffer.from(''), qos: 0, retain: false } as const;
+    assert.deepEqual(codesOf(nodes.connect(core, { clientId: 'w', will }).take()), [
+      ['connack', 0x90],
+    ]);
+  },
+};
+
+describe('limits of the configuration', () => {
+  for (const [key, test] of Object.entries(CASES)) it(`${key} has its effect`, test);
+
+  it('have a test each; limits.connections is the listener’s', () => {
+    const limits = configSections().find(({ name }) => name === 'limits');
+    const keys = limits?.keys.map(({ key }) => key.replace('limits.', ''));
+    assert.deepEqual(new Set(keys), new Set(['connections', ...Object.keys(CASES)]));
+  });
+
+  it('allow no more topic levels than tries are walked', () => {
+    const limits = configSections().find(({ name }) => name === 'limits');
+    const levels = limits?.keys.find(({ key }) => key === 'limits.topicLevels');
+    assert.equal(levels?.maximum, TOPIC_LEVELS_MAX);
+  });
+});

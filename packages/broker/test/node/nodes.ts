@@ -1,0 +1,233 @@
+/** Nodes without I/O, linked by hand: time moves only in `advance`, clients are packets. */
+
+import assert from 'node:assert/strict';
+import mqttPacket, { type IConnectPacket, type Packet } from 'mqtt-packet';
+import type { Config } from '../../src/config.ts';
+import { loadIdentity } from '../../src/node/identity.ts';
+import { NodeCore } from '../../src/node/node.ts';
+import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta } from '../../src/ports.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+
+const TICK_MS = 20;
+
+export interface Settings {
+  readonly replicas?: number;
+  readonly limits?: Partial<Config['limits']>;
+  readonly timings?: Partial<Config['timings']>;
+}
+
+interface TestNode {
+  readonly core: NodeCore;
+  readonly info: MemberInfo;
+}
+
+/** A cluster whose first node founds it; every node is linked to every other one. */
+export class TestNodes {
+  nowMs = 1000;
+  /** How long a frame is under way; with 0 it arrives within the turn. */
+  latencyMs = 0;
+  /** What the nodes logged as errors. */
+  readonly errors: string[] = [];
+  readonly #nodes = new Map<string, TestNode>();
+  readonly #work: (() => void)[] = [];
+  #underWay: { readonly dueMs: number; readonly arrive: () => void }[] = [];
+  #random = 1;
+
+  /** Adds a node and lets it join. */
+  add(name: string, settings: Settings = {}): NodeCore {
+    const store = new MemoryStore({ defer: (fn) => this.#work.push(fn) });
+    const meta: MemberMeta = {
+      storeId: `store-${name}`,
+      zone: 'default',
+      host: name,
+      weight: 1,
+      mqtt: `${name}:1883`,
+      admin: `${name}:7780`,
+      leaving: false,
+    };
+    let core: NodeCore | undefined;
+    const random = () => this.#next();
+    loadIdentity(store, { name, wallMs: 1, random }, (identity) => {
+      assert.ok(!('error' in identity));
+      const found = this.#nodes.size === 0;
+      core = new NodeCore(
+        {
+          nowMs: () => this.nowMs,
+          wallMs: () => this.nowMs,
+          random,
+          store,
+          sendFrame: (peer, frame) => {
+            const bytes = Uint8Array.from(frame);
+            const arrive = () => this.#nodes.get(peer)?.core.onFrame(name, bytes);
+            if (this.latencyMs === 0) this.#work.push(arrive);
+            else this.#underWay.push({ dueMs: this.nowMs + this.latencyMs, arrive });
+          },
+          resetLink: (peer) => this.#work.push(() => this.cut(name, peer)),
+          scheduleFlush: () => this.#work.push(() => core?.flush()),
+          log: (level, message, fields) => {
+            if (level === 'error') this.errors.push(`${message} ${JSON.stringify(fields)}`);
+          },
+          fatal: (code, message) => assert.fail(`${code} ${message}`),
+        },
+        {
+          identity: { ...identity, storeId: meta.storeId },
+          found,
+          shardCount: 16,
+          replicas: 1,
+          durability: 'disk',
+          meta,
+          ...settings,
+        },
+      );
+      const { bootEpoch } = identity;
+      const info = { name, bootEpoch, state: 'alive', address: `${name}:7700`, meta } as const;
+      this.#nodes.set(name, { core, info });
+      core.boot(() => {});
+    });
+    this.#settle();
+    assert.ok(core);
+    this.membersAre({});
+    for (const other of this.#nodes.keys()) if (other !== name) this.link(name, other);
+    this.advance(2000);
+    return core;
+  }
+
+  /** Tells every node of all members, `states` other than alive among them. */
+  membersAre(states: Readonly<Record<string, MemberInfo['state']>>): void {
+    const members = [...this.#nodes.values()].map(({ info }) => ({
+      ...info,
+      state: states[info.name] ?? info.state,
+    }));
+    for (const { core } of this.#nodes.values()) core.onMembers(members);
+    this.#settle();
+  }
+
+  link(a: string, b: string): void {
+    this.#both(a, b, (core, peer) => core.onLinkUp(peer.name, peer.bootEpoch));
+  }
+
+  cut(a: string, b: string): void {
+    this.#both(a, b, (core, peer) => core.onLinkDown(peer.name));
+  }
+
+  /** The process ends, and membership is slow to say so. */
+  kill(name: string): void {
+    for (const other of this.#nodes.keys()) if (other !== name) this.cut(name, other);
+    this.#nodes.delete(name);
+  }
+
+  #both(a: string, b: string, tell: (core: NodeCore, peer: MemberInfo) => void): void {
+    const [one, other] = [this.#nodes.get(a)!, this.#nodes.get(b)!];
+    tell(one.core, other.info);
+    tell(other.core, one.info);
+    this.#settle();
+  }
+
+  advance(ms: number): void {
+    for (const endMs = this.nowMs + ms; this.nowMs < endMs; ) {
+      this.nowMs += TICK_MS;
+      const due = this.#underWay.filter(({ dueMs }) => dueMs <= this.nowMs);
+      this.#underWay = this.#underWay.filter(({ dueMs }) => dueMs > this.nowMs);
+      for (const { arrive } of due) arrive();
+      for (const { core } of this.#nodes.values()) core.tick();
+      this.#settle();
+    }
+  }
+
+  connect(node: NodeCore, connect: Partial<IConnectPacket>): TestSocket {
+    const socket = this.accept(node);
+    socket.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: socket.version,
+      clean: true,
+      keepalive: 0,
+      clientId: 'c',
+      ...connect,
+    });
+    return socket;
+  }
+
+  /** A connection whose client has sent nothing yet. */
+  accept(node: NodeCore, version: 4 | 5 = 5): TestSocket {
+    return new TestSocket(node, version, () => this.#settle());
+  }
+
+  #settle(): void {
+    for (let work = this.#work.shift(); work; work = this.#work.shift()) work();
+  }
+
+  /** Park and Miller's generator. */
+  #next(): number {
+    this.#random = (this.#random * 48_271) % 2_147_483_647;
+    return this.#random / 2_147_483_647;
+  }
+}
+
+/** A client's connection: what it was sent, and whether it is closed or not read. */
+export class TestSocket implements ClientSocket {
+  readonly version: 4 | 5;
+  readonly remote = 'test:1';
+  readonly handler: ClientHandler;
+  readonly packets: Packet[] = [];
+  pendingBytes = 0;
+  closed = false;
+  paused = false;
+  readonly #parser;
+  readonly #settle: () => void;
+
+  constructor(node: NodeCore, version: 4 | 5, settle: () => void) {
+    this.version = version;
+    this.#settle = settle;
+    this.#parser = mqttPacket.parser({ protocolVersion: version });
+    this.#parser.on('packet', (packet) => this.packets.push(packet));
+    this.handler = node.accept(this);
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#parser.parse(Buffer.from(bytes));
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  /** Sends a packet and lets everything happen that takes no time. */
+  send(packet: Packet): this {
+    const bytes = mqttPacket.generate(packet, { protocolVersion: this.version });
+    this.handler.onData(bytes, 0, bytes.length);
+    this.#settle();
+    return this;
+  }
+
+  publish(topic: string, o: { qos?: 0 | 1 | 2; retain?: boolean; id?: number } = {}): this {
+    const { qos = 0, retain = false, id = 1 } = o;
+    return this.send({
+      cmd: 'publish',
+      topic,
+      payload: 'x',
+      qos,
+      retain,
+      dup: false,
+      ...(qos > 0 ? { messageId: id } : {}),
+    });
+  }
+
+  subscribe(topics: readonly string[], qos: 0 | 1 | 2 = 1): this {
+    const subscriptions = topics.map((topic) => ({ topic, qos }));
+    return this.send({ cmd: 'subscribe', messageId: 9, subscriptions } as Packet);
+  }
+
+  /** What came since it was last taken. */
+  take(): Packet[] {
+    return this.packets.splice(0);
+  }
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { configSections } from '../../src/config-schema.ts';
+import { Backend } from '../../src/edge/backend.ts';
+import type { NodeCore } from '../../src/node/node.ts';
+import { type Settings, TestNodes } from './nodes.ts';
+
+function pair(settings: Settings = {}) {
+  const nodes = new TestNodes();
+  const n1 = nodes.add('n1', settings);
+  const n2 = nodes.add('n2', settings);
+  assert.ok(n1.ready && n2.ready);
+  return { nodes, n1, n2 };
+}
+
+/** Time until it is so, in ticks of 20 ms. */
+function msUntil(nodes: TestNodes, holds: () => boolean): number {
+  const startMs = nodes.nowMs;
+  while (!holds()) {
+    assert.ok(nodes.nowMs - startMs < 60_000, 'not within a minute');
+    nodes.advance(20);
+  }
+  return nodes.nowMs - startMs;
+}
+
+describe('timings of the configuration', () => {
+  it('heartbeatMs: frames of an idle node', () => {
+    for (const heartbeatMs of [40, 200]) {
+      const { nodes, n1 } = pair({ timings: { heartbeatMs, silenceMs: 1000 } });
+      const before = n1.counters.linkFramesSent;
+      nodes.advance(4000);
+      // A heartbeat each, and an answer to each of the other's.
+      const sent = n1.counters.linkFramesSent - before;
+      const most = (2 * 4000) / heartbeatMs;
+      assert.ok(sent >= most / 2 && sent <= most + 2, `${sent} frames`);
+    }
+  });
+
+  it('silenceMs: a route lease lasts twice as long, a SUBACK waits a tenth longer', () => {
+    for (const silenceMs of [400, 2000]) {
+      const { nodes, n1, n2 } = pair({ timings: { silenceMs } });
+      const socket = nodes.connect(n1, { clientId: 'c' });
+      nodes.advance(200);
+      socket.take();
+      nodes.cut('n1', 'n2');
+      let acknowledged = false;
+      n1.gateway.liveBarrier(() => {
+        acknowledged = true;
+      });
+      const lapsedMs = msUntil(nodes, () => !n2.routable);
+      assert.ok(lapsedMs > 2 * silenceMs - 150 && lapsedMs <= 2 * silenceMs, `${lapsedMs} ms`);
+      assert.equal(acknowledged, false);
+      msUntil(nodes, () => acknowledged);
+    }
+  });
+
+  it('silenceMs: a link to a node with another one is refused', () => {
+    const nodes = new TestNodes();
+    nodes.add('n1');
+    const n2 = nodes.add('n2', { timings: { silenceMs: 700 } });
+    assert.equal(n2.ready, false);
+    assert.match(nodes.errors.join('\n'), /timings\.silenceMs 700, here 500/);
+    assert.equal(n2.peers.get('n1')?.up, false);
+  });
+
+  it('electionStaggerMs: copies of a dead leader’s shards stand one after another', () => {
+    const elections = (electionStaggerMs: number) => {
+      const nodes = new TestNodes();
+      const settings = { replicas: 3, timings: { electionStaggerMs } };
+      const [n1, ...others] = ['n1', 'n2', 'n3'].map((name) => nodes.add(name, settings));
+      nodes.advance(10_000);
+      const orphans = n1!.shards.led.size;
+      const sum = (of: (core: NodeCore) => number) => others.reduce((n, core) => n + of(core), 0);
+      const before = sum(({ counters }) => counters.elections);
+      nodes.latencyMs = 240;
+      nodes.advance(1000);
+      nodes.kill('n1');
+      msUntil(nodes, () => sum(({ shards }) => shards.led.size) === 16);
+      return (sum(({ counters }) => counters.elections) - before) / orphans;
+    };
+    const [apart, together] = [elections(1000), elections(10)];
+    assert.ok(apart < together, `${apart} and ${together} elections for each shard`);
+  });
+
+  it('replaceVoterAfterMs: when a dead member’s vote may pass on', () => {
+    const { nodes, n1, n2 } = pair({ timings: { replaceVoterAfterMs: 5000 } });
+    nodes.cut('n1', 'n2');
+    nodes.membersAre({ n2: 'faulty' });
+    const id = n2.shards.self;
+    assert.equal(n1.shards.removable(id), 'no');
+    assert.equal(
+      msUntil(nodes, () => n1.shards.removable(id) === 'replace'),
+      5000,
+    );
+  });
+
+  it('connectTimeoutMs: a client that has not sent all of CONNECT is closed', () => {
+    const nodes = new TestNodes();
+    const core = nodes.add('n1', { timings: { connectTimeoutMs: 3000 } });
+    const socket = nodes.accept(core);
+    nodes.advance(2000);
+    socket.handler.onData(Uint8Array.of(0x10, 0x20, 0), 0, 3);
+    nodes.advance(1000);
+    socket.handler.onSecond(nodes.nowMs);
+    assert.equal(socket.closed, false);
+    nodes.advance(20);
+    socket.handler.onSecond(nodes.nowMs);
+    assert.equal(socket.closed, true);
+    assert.equal(core.counters.connectsRefused, 1);
+  });
+
+  it('are the keys above; timings.stopTimeoutMs is the process’s', () => {
+    const timings = configSections().find(({ name }) => name === 'timings');
+    assert.deepEqual(
+      timings?.keys.map(({ key }) => key.replace('timings.', '')),
+      [
+        'heartbeatMs',
+        'silenceMs',
+        'electionStaggerMs',
+        'replaceVoterAfterMs',
+        'connectTimeoutMs',
+        'stopTimeoutMs',
+      ],
+    );
+  });
+});
+
+describe('readiness', () => {
+  const backendOf = (core: NodeCore) => {
+    const nothing = async () => {};
+    const forceLeave = () => false;
+    const hooks = { dataDir: '', join: nothing, setLeaving: () => {}, leave: nothing, forceLeave };
+    return new Backend(core, hooks);
+  };
+
+  it('ends while publishes have waited for 5 s, and clients stay and still come', () => {
+    const { nodes, n2 } = pair();
+    const backend = backendOf(n2);
+    const there = nodes.connect(n2, { clientId: 'there' });
+    nodes.advance(200);
+    assert.deepEqual(backend.readiness(), { ready: true, reasons: [] });
+    assert.equal(backend.counters().ready, 1);
+    nodes.cut('n1', 'n2');
+    nodes.advance(5000);
+    assert.equal(backend.readiness().ready, true);
+    nodes.advance(1000);
+    const { ready, reasons } = backend.readiness();
+    assert.equal(ready, false);
+    const reason = reasons.find((r) => r.reason === 'publishes-wait');
+    assert.match(reason?.message ?? '', /waited for 5 s: no word from n1/);
+    assert.equal(backend.counters().ready, 0);
+    const comes = nodes.connect(n2, { clientId: 'comes' });
+    assert.deepEqual([there.closed, comes.closed], [false, false]);
+    assert.deepEqual(
+      comes.take().filter(({ cmd }) => cmd !== 'connack'),
+      [],
+    );
+    nodes.link('n1', 'n2');
+    nodes.advance(1000);
+    assert.deepEqual(backend.readiness(), { ready: true, reasons: [] });
+    assert.equal(comes.closed, false);
+    backend.close();
+  });
+});
