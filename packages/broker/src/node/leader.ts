@@ -396,7 +396,7 @@ export class ShardLeader implements StateObserver {
     if (q.rx2 && this.state.retainSeen.has(q.rx2)) return this.afterCommit(() => respond(OK));
     const { topic, payload, hlc } = q.message;
     // A copy that a gateway held, while its client published that one and newer ones elsewhere.
-    if (hlc < this.state.retainedHlc(topic)) return this.afterCommit(() => respond(OK));
+    if (hlc < this.state.retained.hlcOf(topic)) return this.afterCommit(() => respond(OK));
     const adds = payload.length > 0 && !this.state.retained.has(topic);
     if (adds && this.state.retained.size >= this.node.limits.retainedMessagesPerShard) {
       this.node.counters.retainedRefused++;

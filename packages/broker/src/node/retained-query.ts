@@ -23,9 +23,9 @@ export function readRetained(
   const { shard } = replica;
   const found = new Map<string, number>();
   for (const filter of filters) {
-    state.retainedTopics.match(filter, (topic) => {
+    state.retained.topics.match(filter, (topic) => {
       if (topic > after && found.size < RETAINED_PER_SUBSCRIBE_MAX)
-        found.set(topic, state.retained.get(topic)!.index);
+        found.set(topic, state.retained.indexOf(topic));
     });
   }
   if (found.size === 0) return done([]);

@@ -161,7 +161,7 @@ function referred(state: ShardState): Set<number> {
     for (let position = s.front; position < s.tail; position++) found.add(s.refAt(position));
     found.add(s.willIndex);
   }
-  for (const { index } of state.retained.values()) found.add(index);
+  for (const index of state.retained.indexes()) found.add(index);
   for (const { messageIndex } of state.owed.values()) found.add(messageIndex);
   found.delete(0);
   return found;
@@ -178,7 +178,7 @@ function derived(state: ShardState): unknown {
     subscriptions: subscriptions.sort(),
     filters: [...state.filters].sort(),
     routeVersion: state.routeVersion,
-    topics: [...state.retainedTopics].sort(),
+    topics: [...state.retained.topics].sort(),
     dated: [...state.dated].map((s) => s.clientId).sort(),
     live: state.liveIndexes(),
     hlc: state.hlc,

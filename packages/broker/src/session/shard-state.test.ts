@@ -10,8 +10,9 @@ import {
   type Will,
   writeOperation,
 } from './operation.ts';
+import { TOMBSTONES_MAX } from './retained.ts';
 import type { Session } from './session.ts';
-import { ASSIGN_AHEAD, ShardState, type StateObserver, TOMBSTONES_MAX } from './shard-state.ts';
+import { ASSIGN_AHEAD, ShardState, type StateObserver } from './shard-state.ts';
 
 type Of<T extends Operation['type']> = Operation & { type: T };
 
@@ -451,24 +452,24 @@ describe('queues, exchanges and retained messages (DESIGN §6)', () => {
     const shard = new Shard();
     const first = shard.retain('a');
     const second = shard.retain('a');
-    assert.deepEqual([shard.freed, shard.state.retained.get('a')?.index], [[first], second]);
+    assert.deepEqual([shard.freed, shard.state.retained.indexOf('a')], [[first], second]);
     shard.retain('a', new Uint8Array(0));
     assert.deepEqual(shard.freed, [second, shard.index]);
-    assert.deepEqual([shard.state.retained.size, shard.state.retainedTopics.size], [0, 0]);
+    assert.deepEqual([shard.state.retained.size, shard.state.retained.topics.size], [0, 0]);
   });
 
   it('remember when a topic was last written or cleared, so that a late copy can be told', () => {
     const shard = new Shard();
-    assert.equal(shard.state.retainedHlc('a'), 0);
+    assert.equal(shard.state.retained.hlcOf('a'), 0);
     shard.retain('a', undefined, 70);
-    assert.equal(shard.state.retainedHlc('a'), 70);
+    assert.equal(shard.state.retained.hlcOf('a'), 70);
     shard.retain('a', new Uint8Array(0), 80);
-    assert.equal(shard.state.retainedHlc('a'), 80);
+    assert.equal(shard.state.retained.hlcOf('a'), 80);
     const copy = new ShardState();
     copy.restore(shard.state.encode());
-    assert.equal(copy.retainedHlc('a'), 80);
+    assert.equal(copy.retained.hlcOf('a'), 80);
     for (let i = 0; i < TOMBSTONES_MAX; i++) shard.retain(`b/${i}`, new Uint8Array(0), 90);
-    assert.equal(shard.state.retainedHlc('a'), 0);
+    assert.equal(shard.state.retained.hlcOf('a'), 0);
   });
 
   it('remember the newest request of each node, and the highest clock', () => {

@@ -5,7 +5,7 @@
  * needs a clock, a match or a limit was taken by the leader and stands in the operation.
  */
 import { Reader, Writer } from '../bytes.ts';
-import { TopicIndex, TopicTree } from '../mqtt/topic-tree.ts';
+import { TopicTree } from '../mqtt/topic-tree.ts';
 import type { ShardMachine } from '../shard/host.ts';
 import type { Entry } from '../shard/log.ts';
 import {
@@ -16,21 +16,14 @@ import {
   type Origin,
   readOperation,
 } from './operation.ts';
+import { References } from './references.ts';
+import { RetainedMessages } from './retained.ts';
 import { SeenSet } from './seen.ts';
 import { Session, type Subscription } from './session.ts';
 import { readSession, writeSession } from './session-codec.ts';
 
 /** Positions that a new connection may be sent before the next ASSIGN commits. */
 export const ASSIGN_AHEAD = 1024;
-
-/** Deleted retained messages whose clock is remembered, per shard; beyond, the oldest is forgotten. */
-export const TOMBSTONES_MAX = 256;
-
-/** A topic's retained message: the log entry that holds it, and when it was published. */
-export interface Retained {
-  readonly index: number;
-  readonly hlc: number;
-}
 
 /** A message that this shard's leader owes to all that match: an RX2, or a will that fired. */
 export interface Owed {
@@ -54,10 +47,7 @@ export class ShardState implements ShardMachine {
   readonly filters = new Map<string, number>();
   /** Where the filters last changed: equal versions are equal sets of filters. */
   routeVersion = '0';
-  readonly retained = new Map<string, Retained>();
-  /** Topic → clock of the deletion, oldest first: what was published before must not come back. */
-  readonly #tombstones = new Map<string, number>();
-  readonly retainedTopics = new TopicIndex();
+  readonly retained = new RetainedMessages();
   /** Sum of ticks: session age is counted in logged time, so an outage expires nobody. */
   clockMs = 0;
   /** Sessions with a deadline: expiry, or a delayed will. */
@@ -70,9 +60,7 @@ export class ShardState implements ShardMachine {
   hlc = 0;
   observer: StateObserver | null = null;
 
-  /** Log indexes with more than one reference. */
-  readonly #multi = new Map<number, number>();
-  #freed: number[] = [];
+  readonly #references = new References();
   #index = 0;
   #number = '';
 
@@ -83,7 +71,7 @@ export class ShardState implements ShardMachine {
     if (entry.hlc > this.hlc) this.hlc = entry.hlc;
     this.#number = `${entry.number.counter}.${entry.number.leader}`;
     if (origin) this.#note(origin);
-    if (!this.#run(operation, entry.index)) this.#freed.push(entry.index);
+    if (!this.#run(operation, entry.index)) this.#references.free(entry.index);
   }
 
   #note(origin: Origin): void {
@@ -221,7 +209,7 @@ export class ShardState implements ShardMachine {
   /** The session is over: its will is sent if pending, everything it refers to is released. */
   #end(s: Session, index: number): void {
     if (s.willIndex !== 0) this.#fireWill(s, index);
-    for (const ref of s.refs()) if (ref !== 0) this.#release(ref);
+    for (const ref of s.refs()) if (ref !== 0) this.#references.release(ref);
     for (const sub of s.subscriptions?.values() ?? []) this.#forget(sub);
     this.sessions.delete(s.clientId);
     this.dated.delete(s);
@@ -229,7 +217,7 @@ export class ShardState implements ShardMachine {
   }
 
   #dropWill(s: Session): void {
-    this.#release(s.willIndex);
+    this.#references.release(s.willIndex);
     s.willIndex = 0;
     s.willAtMs = 0;
   }
@@ -251,7 +239,7 @@ export class ShardState implements ShardMachine {
     const owed = this.owed.get(index);
     if (!owed) return;
     this.owed.delete(index);
-    this.#release(owed.messageIndex);
+    this.#references.release(owed.messageIndex);
   }
 
   // ---- subscriptions ---------------------------------------------------------------------------
@@ -325,7 +313,7 @@ export class ShardState implements ShardMachine {
       if (op.retained) s.retainingAfter = op.message.topic;
       this.observer?.onQueued(s);
     }
-    if (references > 1) this.#multi.set(index, references);
+    if (references > 1) this.#references.share(index, references);
     return references > 0;
   }
 
@@ -347,7 +335,7 @@ export class ShardState implements ShardMachine {
       return;
     }
     const ref = s.settle(item.position);
-    if (ref !== 0) this.#release(ref);
+    if (ref !== 0) this.#references.release(ref);
     if (s.rel?.size === 0) s.rel = null;
   }
 
@@ -370,64 +358,30 @@ export class ShardState implements ShardMachine {
   #retain(op: Operation & { type: 'retain' }, index: number): boolean {
     if (op.rx2) this.retainSeen.add(op.rx2);
     const { topic, payload, hlc } = op.message;
-    const old = this.retained.get(topic);
-    if (old) this.#release(old.index);
-    this.#tombstones.delete(topic);
-    if (payload.length === 0) {
-      this.retained.delete(topic);
-      if (old) this.retainedTopics.delete(topic);
-      this.#bury(topic, hlc);
-      return false;
-    }
-    if (!old) this.retainedTopics.add(topic);
-    this.retained.set(topic, { index, hlc });
-    return true;
-  }
-
-  #bury(topic: string, hlc: number): void {
-    this.#tombstones.set(topic, hlc);
-    if (this.#tombstones.size <= TOMBSTONES_MAX) return;
-    for (const oldest of this.#tombstones.keys()) {
-      this.#tombstones.delete(oldest);
-      return;
-    }
-  }
-
-  /** When the topic's retained message was last written or deleted; 0 if that is not known. */
-  retainedHlc(topic: string): number {
-    return this.retained.get(topic)?.hlc ?? this.#tombstones.get(topic) ?? 0;
-  }
-
-  #release(index: number): void {
-    const count = this.#multi.get(index);
-    if (count === undefined) {
-      this.#freed.push(index);
-    } else if (count > 2) {
-      this.#multi.set(index, count - 1);
-    } else {
-      this.#multi.delete(index);
-    }
+    const kept = payload.length > 0; // [MQTT-3.3.1-6]
+    const old = kept ? this.retained.set(topic, index, hlc) : this.retained.delete(topic, hlc);
+    if (old !== 0) this.#references.release(old);
+    return kept;
   }
 
   // ---- ShardMachine ----------------------------------------------------------------------------
 
   takeFreed(): number[] {
-    const freed = this.#freed;
-    this.#freed = [];
-    return freed;
+    return this.#references.takeFreed();
   }
 
-  *#references(): Generator<number> {
+  /** Every reference to a log entry. */
+  *#referred(): Generator<number> {
     for (const s of this.sessions.values()) {
       for (const ref of s.refs()) if (ref !== 0) yield ref;
       if (s.willIndex !== 0) yield s.willIndex;
     }
-    for (const { index } of this.retained.values()) yield index;
+    yield* this.retained.indexes();
     for (const owed of this.owed.values()) yield owed.messageIndex;
   }
 
   liveIndexes(): number[] {
-    return [...new Set(this.#references())].sort((a, b) => a - b);
+    return [...new Set(this.#referred())].sort((a, b) => a - b);
   }
 
   encode(): Uint8Array {
@@ -437,15 +391,7 @@ export class ShardState implements ShardMachine {
     w.str(this.routeVersion);
     w.varint(this.clockMs);
     w.list([...this.sessions.values()], writeSession);
-    w.list([...this.retained], (o, [topic, { index, hlc }]) => {
-      o.str(topic);
-      o.varint(index);
-      o.f64(hlc);
-    });
-    w.list([...this.#tombstones], (o, [topic, hlc]) => {
-      o.str(topic);
-      o.f64(hlc);
-    });
+    this.retained.write(w);
     w.list([...this.owed], (o, [index, owed]) => {
       o.varint(index);
       o.varint(owed.messageIndex);
@@ -474,12 +420,7 @@ export class ShardState implements ShardMachine {
       for (const sub of s.subscriptions?.values() ?? []) if (sub.qos > 0) this.#remember(sub);
     }
     this.routeVersion = routeVersion;
-    for (const [topic, index, hlc] of r.list((i) => [i.str(), i.varint(), i.f64()] as const)) {
-      this.retained.set(topic, { index, hlc });
-      this.retainedTopics.add(topic);
-    }
-    for (const [topic, hlc] of r.list((i) => [i.str(), i.f64()] as const))
-      this.#tombstones.set(topic, hlc);
+    this.retained.read(r);
     for (const [index, owed] of r.list(
       (i) => [i.varint(), { messageIndex: i.varint(), will: i.bool() }] as const,
     ))
@@ -492,15 +433,7 @@ export class ShardState implements ShardMachine {
       sequence: i.varint(),
     })))
       this.origins.set(origin.node, origin);
-    this.#countReferences();
-  }
-
-  #countReferences(): void {
-    const once = new Set<number>();
-    for (const index of this.#references()) {
-      if (once.has(index)) this.#multi.set(index, (this.#multi.get(index) ?? 1) + 1);
-      else once.add(index);
-    }
+    this.#references.count(this.#referred());
   }
 
   reset(): void {
@@ -510,15 +443,12 @@ export class ShardState implements ShardMachine {
     this.filters.clear();
     this.routeVersion = '0';
     this.retained.clear();
-    this.retainedTopics.clear();
-    this.#tombstones.clear();
     this.clockMs = 0;
     this.owed.clear();
     this.enqSeen.clear();
     this.retainSeen.clear();
     this.origins.clear();
-    this.#multi.clear();
-    this.#freed = [];
+    this.#references.clear();
     this.#index = 0;
     this.hlc = 0;
   }

@@ -1,0 +1,99 @@
+/** The retained messages of a shard's topics, and when topics were last cleared. */
+import type { Reader, Writer } from '../bytes.ts';
+import { TopicIndex } from '../mqtt/topic-tree.ts';
+
+/** Deleted retained messages whose clock is remembered, per shard; beyond, the oldest is forgotten. */
+export const TOMBSTONES_MAX = 256;
+
+/** A topic's retained message: the log entry that holds it, and when it was published. */
+interface Retained {
+  readonly index: number;
+  readonly hlc: number;
+}
+
+export class RetainedMessages {
+  readonly #messages = new Map<string, Retained>();
+  /** Topic → clock of the deletion, oldest first: what was published before must not come back. */
+  readonly #tombstones = new Map<string, number>();
+  /** The topics that have a message, to be matched with filters. */
+  readonly topics = new TopicIndex();
+
+  get size(): number {
+    return this.#messages.size;
+  }
+
+  has(topic: string): boolean {
+    return this.#messages.has(topic);
+  }
+
+  /** @returns the log index of the topic's message, 0 if it has none */
+  indexOf(topic: string): number {
+    return this.#messages.get(topic)?.index ?? 0;
+  }
+
+  /** When the topic's message was last written or deleted; 0 if that is not known. */
+  hlcOf(topic: string): number {
+    return this.#messages.get(topic)?.hlc ?? this.#tombstones.get(topic) ?? 0;
+  }
+
+  /** Log indexes of all messages. */
+  *indexes(): Generator<number> {
+    for (const { index } of this.#messages.values()) yield index;
+  }
+
+  /** @returns the log index of the message that was replaced, 0 if there was none */
+  set(topic: string, index: number, hlc: number): number {
+    const old = this.indexOf(topic);
+    this.#tombstones.delete(topic);
+    if (old === 0) this.topics.add(topic);
+    this.#messages.set(topic, { index, hlc });
+    return old;
+  }
+
+  /** @returns the log index of the message that was deleted, 0 if there was none */
+  delete(topic: string, hlc: number): number {
+    const old = this.indexOf(topic);
+    this.#tombstones.delete(topic);
+    this.#messages.delete(topic);
+    if (old !== 0) this.topics.delete(topic);
+    this.#bury(topic, hlc);
+    return old;
+  }
+
+  #bury(topic: string, hlc: number): void {
+    this.#tombstones.set(topic, hlc);
+    if (this.#tombstones.size <= TOMBSTONES_MAX) return;
+    for (const oldest of this.#tombstones.keys()) {
+      this.#tombstones.delete(oldest);
+      return;
+    }
+  }
+
+  clear(): void {
+    this.#messages.clear();
+    this.#tombstones.clear();
+    this.topics.clear();
+  }
+
+  write(w: Writer): void {
+    w.list([...this.#messages], (o, [topic, { index, hlc }]) => {
+      o.str(topic);
+      o.varint(index);
+      o.f64(hlc);
+    });
+    w.list([...this.#tombstones], (o, [topic, hlc]) => {
+      o.str(topic);
+      o.f64(hlc);
+    });
+  }
+
+  /** Into an empty one. */
+  read(r: Reader): void {
+    for (const [topic, index, hlc] of r.list((i) => [i.str(), i.varint(), i.f64()] as const)) {
+      this.#messages.set(topic, { index, hlc });
+      this.topics.add(topic);
+    }
+    for (const [topic, hlc] of r.list((i) => [i.str(), i.f64()] as const))
+      this.#tombstones.set(topic, hlc);
+  }
+}
