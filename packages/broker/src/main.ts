@@ -327,7 +327,7 @@ class NodeProcess implements RunningNode {
     });
   }
 
-  /** No view needs this node any more: its clients go elsewhere, it leaves membership and ends. */
+  /** No view needs this node any more, and its clients are elsewhere: it leaves membership and ends. */
   async #leave(): Promise<void> {
     const core = this.#core!;
     core.disconnectAll(ReasonCode.ServerMoved);

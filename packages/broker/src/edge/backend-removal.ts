@@ -315,7 +315,7 @@ function isDead({ state }: MemberInfo): boolean {
 }
 
 function deadNode(name: string): string {
-  return `${name} is dead and cannot be drained. The others make its copies anew by themselves and give its votes away after 10 minutes. If it is gone for good, --force does so at once`;
+  return `${name} is dead and cannot be drained. The others make its copies anew by themselves and give its votes away after timings.replaceVoterAfterMs. If it is gone for good, --force does so at once`;
 }
 
 function count(n: number, noun: string): string {

@@ -9,6 +9,7 @@ import type { Gateway } from './gateway.ts';
 
 /** @returns 0, or the Reason Code to refuse with */
 export function checkConnect(connect: Connect, gateway: Gateway): number {
+  if (gateway.leaving) return ReasonCode.ServerMoved;
   if (!gateway.ready) return ReasonCode.ServerUnavailable;
   if (connect.clientId === '' && connect.protocolVersion < 5 && !connect.cleanStart)
     return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-8] of 3.1.1

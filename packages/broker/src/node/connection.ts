@@ -163,6 +163,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       return this.fail(e.reasonCode, e.message);
     }
     this.version = connect.protocolVersion;
+    this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     const refusal = checkConnect(connect, this.gateway);
     if (refusal !== 0) return this.#refuse(refusal);
     this.#state = OPENING;
@@ -173,7 +174,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.expirySeconds = this.#expiryOf(connect);
     this.persistent = this.expirySeconds > 0;
     this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
-    this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     const request = {
       clientId: this.clientId,
       cleanStart: connect.cleanStart,
@@ -219,11 +219,23 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   #refuse(reasonCode: number): void {
     this.gateway.counters.connectsRefused++;
-    const properties = this.version === 5 ? { properties: {} } : {};
-    this.write(
-      encodeConnack({ version: this.version, sessionPresent: false, reasonCode, ...properties }),
+    const { version } = this;
+    this.#tell(reasonCode, (properties) =>
+      encodeConnack({ version, sessionPresent: false, reasonCode, properties }),
     );
     this.#end(true);
+  }
+
+  /** Writes where to go instead, if that is why and the client takes so large a packet. */
+  #tell(
+    reasonCode: number,
+    encode: (properties: { serverReference?: string }) => Uint8Array,
+  ): void {
+    const serverReference =
+      reasonCode === ReasonCode.ServerMoved ? this.gateway.serverReference() : '';
+    const bytes = encode(serverReference === '' ? {} : { serverReference });
+    const fits = this.maximumPacketSize === 0 || bytes.length <= this.maximumPacketSize;
+    this.write(fits ? bytes : encode({})); // [MQTT-3.1.2-24]
   }
 
   // ---- packets ---------------------------------------------------------------------------------
@@ -400,7 +412,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   /** The server stops: the session goes on elsewhere. */
   shutdown(reasonCode: number): void {
     if (this.#state === OPEN && this.version === 5)
-      this.write(encodeDisconnect({ version: 5, reasonCode }));
+      this.#tell(reasonCode, (properties) =>
+        encodeDisconnect({ version: 5, reasonCode, properties }),
+      );
     this.#end(true);
   }
 

@@ -32,7 +32,15 @@ function node(...known: ShardView[]) {
   const n2 = new Peer({ name: 'n2', bootEpoch: 1, state: 'alive', address: '', meta });
   n2.up = true;
   peers.byName.set('n2', n2);
-  return { name: 'n1', shardCount: 2, views, peers, shards: { led: new Set<unknown>() }, n2 };
+  return {
+    name: 'n1',
+    shardCount: 2,
+    views,
+    peers,
+    shards: { led: new Set<unknown>() },
+    draining: { done: true },
+    n2,
+  };
 }
 
 describe('isDrained', () => {
@@ -56,5 +64,11 @@ describe('isDrained', () => {
     const leads = node(view(0, {}), view(1, {}));
     leads.shards.led.add({});
     assert.ok(!isDrained(leads));
+  });
+
+  it('is false while clients are connected', () => {
+    const serves = node(view(0, {}), view(1, {}));
+    serves.draining.done = false;
+    assert.ok(!isDrained(serves));
   });
 });

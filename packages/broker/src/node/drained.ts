@@ -23,11 +23,16 @@ export interface LeavingNode {
   readonly views: Views;
   readonly peers: Peers;
   readonly shards: { readonly led: ReadonlySet<unknown> };
+  readonly draining: { readonly done: boolean };
 }
 
-/** Every shard is known to be led elsewhere, by a node within reach and a view that does not name it. */
-export function isDrained({ name, shardCount, views, peers, shards }: LeavingNode): boolean {
-  if (shards.led.size > 0) return false;
+/**
+ * It has no clients any more, and every shard is known to be led elsewhere, by a node within reach and a
+ * view that does not name it.
+ */
+export function isDrained(node: LeavingNode): boolean {
+  const { name, shardCount, views, peers, shards, draining } = node;
+  if (shards.led.size > 0 || !draining.done) return false;
   for (let shard = 0; shard < shardCount; shard++) {
     const leader = views.leader(shard);
     if (leader === '' || leader === name || peers.get(leader)?.up !== true) return false;

@@ -50,6 +50,10 @@ export interface Gateway {
   readonly counters: Counters;
   readonly log: Log;
   readonly ready: boolean;
+  /** The node is being removed: clients should go elsewhere. */
+  readonly leaving: boolean;
+  /** Addresses of other nodes for clients, another one first each time; '' for none. */
+  serverReference(): string;
   nowMs(): number;
   wallMs(): number;
   random(): number;

@@ -23,6 +23,7 @@ type GatewayNode = Pick<
   | 'env'
   | 'clock'
   | 'ready'
+  | 'draining'
   | 'shardCount'
   | 'connections'
   | 'views'
@@ -73,6 +74,14 @@ export class NodeGateway implements Gateway {
 
   get ready(): boolean {
     return this.#node.ready;
+  }
+
+  get leaving(): boolean {
+    return this.#node.draining.leaving;
+  }
+
+  serverReference(): string {
+    return this.#node.draining.serverReference();
   }
 
   nowMs(): number {

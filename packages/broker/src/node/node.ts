@@ -20,6 +20,7 @@ import { Asking } from './asking.ts';
 import { Batch } from './batch.ts';
 import { HybridClock } from './clock.ts';
 import type { Connection } from './connection.ts';
+import { Draining } from './draining.ts';
 import { type Identity, saveIdentity } from './identity.ts';
 import { inspect, type NodeInspection } from './inspection.ts';
 import { Leases } from './leases.ts';
@@ -77,6 +78,7 @@ export class NodeCore {
   readonly shards: Shards;
   readonly router: Router;
   readonly gateway: NodeGateway;
+  readonly draining: Draining;
   readonly live: Live;
   readonly queries: RetainedQueries;
   readonly asking: Asking;
@@ -118,6 +120,7 @@ export class NodeCore {
     this.shards = this.#createShards(self);
     this.router = new Router(this.#routerHost());
     this.gateway = new NodeGateway(this);
+    this.draining = new Draining(this);
     this.live = new Live((change) => this.announcing.onLiveChange(change));
     this.queries = new RetainedQueries(this.#queryHost());
     this.asking = new Asking(this);
@@ -327,6 +330,7 @@ export class NodeCore {
       this.queries.tick(nowMs);
       this.asking.tick(nowMs);
     }
+    this.draining.tick(nowMs);
     this.gateway.tick(nowMs);
   }
 

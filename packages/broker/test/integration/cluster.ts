@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import mqttPacket, { type Packet } from 'mqtt-packet';
+import mqttPacket, { type IConnackPacket, type IDisconnectPacket, type Packet } from 'mqtt-packet';
 import type { ErrorBody } from '../../src/index.ts';
 import { type ReadyReport, type RunningNode, resolveConfig, startNode } from '../../src/index.ts';
 
@@ -84,11 +84,13 @@ export class TestCluster {
 /** A client that connects, subscribes and hears what the server says. */
 export class TestClient extends EventEmitter<{ packet: [Packet]; closed: [] }> {
   readonly #socket: Socket;
+  readonly #protocolVersion: 4 | 5;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, protocolVersion: 4 | 5) {
     super();
     this.#socket = socket;
-    const parser = mqttPacket.parser({ protocolVersion: 5 });
+    this.#protocolVersion = protocolVersion;
+    const parser = mqttPacket.parser({ protocolVersion });
     parser.on('packet', (packet) => this.emit('packet', packet));
     socket.on('data', (chunk) => parser.parse(chunk));
     socket.on('close', () => this.emit('closed'));
@@ -97,21 +99,32 @@ export class TestClient extends EventEmitter<{ packet: [Packet]; closed: [] }> {
 
   /** MQTT 5, with a session that outlives the connection. */
   static async connect(node: ReadyReport, clientId: string): Promise<TestClient> {
+    const { client, connack } = await TestClient.dial(node, clientId, 5);
+    assert.equal(connack.reasonCode, 0);
+    return client;
+  }
+
+  /** A CONNECT, and whatever is answered. */
+  static async dial(
+    node: ReadyReport,
+    clientId: string,
+    protocolVersion: 4 | 5,
+  ): Promise<{ client: TestClient; connack: IConnackPacket }> {
     const [host, port] = node.mqtt.split(':');
     const socket = connect(Number(port), host);
     await once(socket, 'connect');
-    const client = new TestClient(socket);
+    const client = new TestClient(socket, protocolVersion);
     const connack = await client.#request({
       cmd: 'connect',
       protocolId: 'MQTT',
-      protocolVersion: 5,
+      protocolVersion,
       clean: false,
       clientId,
       keepalive: 0,
-      properties: { sessionExpiryInterval: 3600 },
+      ...(protocolVersion === 5 ? { properties: { sessionExpiryInterval: 3600 } } : {}),
     });
-    assert.equal(connack.cmd === 'connack' && connack.reasonCode, 0);
-    return client;
+    assert.equal(connack.cmd, 'connack');
+    return { client, connack: connack as IConnackPacket };
   }
 
   async subscribe(topic: string): Promise<void> {
@@ -125,15 +138,21 @@ export class TestClient extends EventEmitter<{ packet: [Packet]; closed: [] }> {
 
   async #request(packet: Packet): Promise<Packet> {
     const answered = once(this, 'packet');
-    this.#socket.write(mqttPacket.generate(packet, { protocolVersion: 5 }));
+    const protocolVersion = this.#protocolVersion;
+    this.#socket.write(mqttPacket.generate(packet, { protocolVersion }));
     return (await answered)[0];
   }
 
-  /** Reason Code of the DISCONNECT with which the server ends the connection. */
-  async ended(): Promise<number> {
+  /** The DISCONNECT with which the server ends the connection. */
+  async farewell(): Promise<IDisconnectPacket> {
     const [packet] = (await once(this, 'packet')) as [Packet];
     assert.equal(packet.cmd, 'disconnect');
-    return packet.cmd === 'disconnect' ? (packet.reasonCode ?? 0) : -1;
+    return packet as IDisconnectPacket;
+  }
+
+  /** Its Reason Code. */
+  async ended(): Promise<number> {
+    return (await this.farewell()).reasonCode ?? 0;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import type { ClusterStatus, RemovalPlan, RemovalProgress } from '../../src/index.ts';
+import { once } from 'node:events';
+import type {
+  ClusterStatus,
+  ReadinessReport,
+  RemovalPlan,
+  RemovalProgress,
+} from '../../src/index.ts';
 import { TestClient, TestCluster } from './cluster.ts';
 
 const SHARDS = 16;
@@ -71,5 +77,59 @@ describe('a dead node is removed by force', function () {
     }
     const none = await cluster.ask('n1', '/api/v1/nodes/n3/removal');
     assert.deepEqual([none.status, none.body.code], [404, 'BROKER_ERR_REMOVAL_UNKNOWN']);
+  });
+});
+
+describe('a node that is removed sends its clients elsewhere', function () {
+  this.timeout(30_000);
+  const cluster = new TestCluster(2);
+
+  before(async () => {
+    for (const name of ['n1', 'n2', 'n3']) await cluster.start(name);
+    for (const name of ['n1', 'n2', 'n3'])
+      await cluster.until<ClusterStatus>(
+        name,
+        '/api/v1/cluster',
+        ({ members, underReplicated }) =>
+          underReplicated.count === 0 && members.every(({ mqtt }) => mqtt !== ''),
+      );
+  });
+
+  after(() => cluster.stop());
+
+  it('with a Server Reference in MQTT 5, and refuses new ones; 3.1.1 is closed', async () => {
+    const n3 = cluster.nodes.get('n3')!;
+    const others = ['n1', 'n2'].map((name) => cluster.nodes.get(name)!.mqtt);
+    const modern = await Promise.all(['a', 'b'].map((id) => TestClient.connect(n3, id)));
+    const farewells = modern.map((client) => client.farewell());
+    const { client: old, connack } = await TestClient.dial(n3, 'old', 4);
+    assert.equal(connack.returnCode, 0);
+    const closed = once(old, 'closed');
+
+    const { status } = await cluster.ask('n1', '/api/v1/nodes/n3', 'DELETE');
+    assert.equal(status, 202);
+    const ready = await cluster.ask<ReadinessReport>('n3', '/ready');
+    assert.equal(ready.status, 503);
+    assert.ok(ready.body.reasons.some(({ reason }) => reason === 'leaving'));
+    const late = await TestClient.dial(n3, 'late', 5);
+    const { reasonCode, properties } = late.connack;
+    assert.equal(reasonCode, 0x9d);
+    assert.deepEqual(properties?.serverReference?.split(' ').sort(), [...others].sort());
+    assert.equal((await TestClient.dial(n3, 'late', 4)).connack.returnCode, 3);
+
+    const first = new Set<string>();
+    for (const { reasonCode, properties } of await Promise.all(farewells)) {
+      assert.equal(reasonCode, 0x9d);
+      const addresses = properties?.serverReference?.split(' ') ?? [];
+      assert.deepEqual([...addresses].sort(), [...others].sort());
+      first.add(addresses[0] ?? '');
+    }
+    assert.deepEqual(first, new Set(others));
+    await closed;
+    await n3.left;
+    cluster.nodes.delete('n3');
+    const back = await TestClient.dial(cluster.nodes.get('n1')!, 'a', 5);
+    assert.deepEqual([back.connack.reasonCode, back.connack.sessionPresent], [0, true]);
+    await back.client.close();
   });
 });

@@ -5,7 +5,7 @@ import { AdminCommand } from '../../base-command.ts';
 export default class NodeRemove extends AdminCommand {
   static override summary = 'Drain a node and take it out of the cluster.';
   static override description =
-    `The node hands its shards to others, copy by copy, then its clients, and leaves; nothing acknowledged is lost, and its process exits.
+    `The node hands its shards to others, copy by copy, sends its clients there (MQTT 5: by a Server Reference, 500 a second), and leaves; nothing acknowledged is lost, and its process exits.
 
 Refused, with the reason, where fewer copies would remain than cluster.replicas asks for (--force goes on), and for the last member. A dead member cannot drain: with --force it counts as left, and the others replace its copies and votes at once, as far as their majorities allow. Should it come back with its data folder, it joins like any other.`;
   static override examples = [
