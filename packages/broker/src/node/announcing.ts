@@ -77,6 +77,16 @@ export class Announcing {
 
   // ---- views -----------------------------------------------------------------------------------
 
+  /**
+   * A copy of ours leads no more. Its successor may have announced itself on a link that is down, and
+   * may take subscriptions: until it is known, nothing is routed.
+   */
+  onDeposed(shard: number): void {
+    const { name, views, leases, router } = this.#node;
+    if (views.leader(shard) === name) leases.markStale(shard);
+    router.onLeader(shard);
+  }
+
   /** A copy of ours leads. @param again it did before, and the view alone is new */
   onEstablished(shard: number, again: boolean): void {
     const { shards, routes, views, leases, peers, counters } = this.#node;

@@ -155,7 +155,7 @@ export class NodeCore {
         random: () => env.random(),
         scheduleFlush: () => env.scheduleFlush(),
         onEstablished: (shard, again) => this.announcing.onEstablished(shard, again),
-        onDeposed: (shard) => this.router.onLeader(shard),
+        onDeposed: (shard) => this.announcing.onDeposed(shard),
         trace: (phase, fields) => env.trace?.(phase, fields),
       },
     );
