@@ -225,10 +225,20 @@ export function onPromise(r: Copy, from: CopyId, m: Promised): void {
       // Somebody formed a newer view: what was intended for the older one no longer holds.
       f.base = m.view;
       f.intent = {};
+      notAgain(r, f);
       ask(r, f);
     }
   }
   if (f.phase === 'prepare') gather(r, f, false);
+}
+
+/** This copy led, but not without a break: what it appended meanwhile may not be in the starting log. */
+function notAgain(r: Copy, f: Formation): void {
+  if (!f.again) return;
+  f.again = false;
+  // Learners may have been given what is not in it.
+  r.syncs.clear();
+  r.host.onDeposed(r.shard);
 }
 
 /** Goes on once enough have promised and nobody who is heard is still to answer. */
@@ -262,6 +272,7 @@ function gather(r: Copy, f: Formation, late: boolean): void {
     }
     f.phase = 'fetch';
     f.stepMs = r.host.nowMs();
+    notAgain(r, f);
     r.truncate(common);
     fetch(r, f);
     return;

@@ -17,7 +17,8 @@ export interface Intent {
 export interface Formation {
   readonly number: ViewNumber;
   intent: Intent;
-  readonly again: boolean;
+  /** Its leader forms this view, and has led without a break. */
+  again: boolean;
   readonly handoverOf: ViewNumber;
   startedMs: number;
   /** Last progress, for the timeout of a step. */
