@@ -304,6 +304,9 @@ export class ShardLeader implements StateObserver {
 
   #open(origin: Origin, q: Operation & { type: 'open' }, respond: Respond): void {
     const old = this.state.sessions.get(q.clientId);
+    // Held up on its way while the client connected elsewhere: it must not take that over.
+    if (old && q.hlc < old.openedHlc)
+      return this.afterCommit(() => respond(reply(Status.NoSession)));
     if (old) this.deadlines.expireIfDue(old);
     const previous = old?.connected && this.state.sessions.has(q.clientId) ? addressOf(old) : null;
     const sentUpto = old ? this.delivering.sentUpto(old) : -1;

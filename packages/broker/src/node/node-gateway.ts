@@ -187,6 +187,7 @@ export class NodeGateway implements Gateway {
     const operation = {
       type: 'open',
       ...request,
+      hlc: this.hlc(),
       gateway: this.name,
       gatewayEpoch: this.#node.bootEpoch,
       connection,

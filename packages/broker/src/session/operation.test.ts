@@ -68,6 +68,7 @@ const operations: { [T in Operation['type']]: fc.Arbitrary<Operation & { type: T
     type: fc.constant('open'),
     clientId: text,
     cleanStart: bool,
+    hlc: fc.nat(),
     expirySeconds: fc.integer({ min: 0, max: 0xffffffff }),
     gateway: text,
     gatewayEpoch: nat,

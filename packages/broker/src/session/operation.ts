@@ -83,6 +83,8 @@ export type Operation =
       readonly type: 'open';
       readonly clientId: string;
       readonly cleanStart: boolean;
+      /** Clock of the gateway at the CONNECT: one that arrives after a later one is stale. */
+      readonly hlc: number;
       readonly expirySeconds: number;
       readonly gateway: string;
       readonly gatewayEpoch: number;
@@ -285,6 +287,7 @@ export function writeOperation(w: Writer, op: Operation, origin: Origin | null):
     case 'open':
       w.str(op.clientId);
       w.bool(op.cleanStart);
+      w.f64(op.hlc);
       w.varint(op.expirySeconds);
       w.str(op.gateway);
       w.varint(op.gatewayEpoch);
@@ -383,6 +386,7 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
         type,
         clientId: r.str(),
         cleanStart: r.bool(),
+        hlc: r.f64(),
         expirySeconds: r.varint(),
         gateway: r.str(),
         gatewayEpoch: r.varint(),

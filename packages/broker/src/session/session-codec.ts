@@ -7,6 +7,7 @@ export function writeSession(w: Writer, s: Session): void {
   w.str(s.clientId);
   w.varint(s.birth);
   w.varint(s.epoch);
+  w.f64(s.openedHlc);
   w.str(s.gateway);
   w.varint(s.gatewayEpoch);
   w.varint(s.connection);
@@ -43,6 +44,7 @@ export function writeSession(w: Writer, s: Session): void {
 export function readSession(r: Reader): Session {
   const s = new Session(r.str(), r.varint());
   s.epoch = r.varint();
+  s.openedHlc = r.f64();
   s.gateway = r.str();
   s.gatewayEpoch = r.varint();
   s.connection = r.varint();

@@ -39,6 +39,8 @@ export class Session {
   readonly birth: number;
   /** Index of the last OPEN. */
   epoch = 0;
+  /** Clock of the CONNECT of the last OPEN. */
+  openedHlc = 0;
   /** Node of the connection, '' when there is none. */
   gateway = '';
   gatewayEpoch = 0;

@@ -77,6 +77,7 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
         type,
         clientId,
         cleanStart: a === 0 && b > 3,
+        hlc: b,
         expirySeconds: [0, 5, 60, NEVER_EXPIRES][b % 4]!,
         gateway: `n${a % 2}`,
         gatewayEpoch: b,

@@ -57,6 +57,7 @@ class Shard {
       type: 'open',
       clientId,
       cleanStart: false,
+      hlc: this.index,
       expirySeconds: 60,
       gateway: 'n',
       gatewayEpoch: 1,

@@ -159,6 +159,7 @@ export class ShardState implements ShardMachine {
     }
     this.dated.delete(s);
     s.epoch = index;
+    s.openedHlc = op.hlc;
     s.gateway = op.gateway;
     s.gatewayEpoch = op.gatewayEpoch;
     s.connection = op.connection;
