@@ -54,8 +54,8 @@ export class Live {
   /**
    * Delivers to every live connection that wants the message, each once at its highest QoS.
    * Persistent sessions get QoS 1 and 2 from their queues, so here only what is effectively QoS 0.
-   * A message that was published before a subscription was made, and comes late because it was sent
-   * again, is not meant for it.
+   * A message that was published before a subscription was made here, and comes late because it was
+   * held up or sent again, is not meant for it.
    */
   deliver(message: Message): void {
     const frames = { frames: [] };
@@ -64,7 +64,7 @@ export class Live {
     this.#tree.match(message.topic, (s) => {
       const { connection } = s;
       if (s.noLocal && connection.clientId === message.publisher) return;
-      if (message.qos > 0 && s.since > message.hlc) return;
+      if (s.since > message.hlc) return;
       if (!first && !wants) {
         first = s;
         return;

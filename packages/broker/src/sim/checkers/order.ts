@@ -28,6 +28,7 @@ export class Order extends Checker {
         s.ackedAtMs !== undefined &&
         s.ackedAtMs <= message.sentAtMs &&
         (s.endSentAtMs === undefined || s.endSentAtMs > message.sentAtMs) &&
+        (s.qos > 0 || message.qos === 0) &&
         filterMatches(s.filter, message.topic),
     );
     if (!owed) return;
