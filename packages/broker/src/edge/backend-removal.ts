@@ -11,7 +11,7 @@
  */
 
 import { BrokerError } from '../errors.ts';
-import { isDrained, shardsNeeding } from '../node/drained.ts';
+import { isDrained, shardsNeeding, takeBackPromises } from '../node/drained.ts';
 import type { NodeCore } from '../node/node.ts';
 import type { RemovalAnswer } from '../node/question.ts';
 import { copiesWanted, isUsable } from '../node/replication.ts';
@@ -180,6 +180,7 @@ export class Removals {
 
   #look(): void {
     this.#clearLooks = isDrained(this.#core) ? this.#clearLooks + 1 : 0;
+    if (this.#clearLooks === 0) takeBackPromises(this.#core);
     if (this.#clearLooks < CLEAR_LOOKS) return;
     clearInterval(this.#watch);
     this.#core.log('info', 'drained');

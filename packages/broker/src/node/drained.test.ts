@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { DEFAULT_TIMINGS } from '../config-schema.ts';
 import { copyId, NO_NUMBER } from '../shard/view.ts';
-import { isDrained, shardsNeeding } from './drained.ts';
+import { isDrained, shardsNeeding, takeBackPromises } from './drained.ts';
 import { Peer, Peers } from './peers.ts';
 import { type ShardView, Views } from './views.ts';
 
@@ -32,15 +32,18 @@ function node(...known: ShardView[]) {
   const n2 = new Peer({ name: 'n2', bootEpoch: 1, state: 'alive', address: '', meta });
   n2.up = true;
   peers.byName.set('n2', n2);
-  return {
-    name: 'n1',
-    shardCount: 2,
-    views,
-    peers,
-    shards: { led: new Set<unknown>() },
-    draining: { done: true },
-    n2,
-  };
+  const refused: string[] = [];
+  const copies = [0, 1].map((shard) => ({
+    shard,
+    promised: NO_NUMBER,
+    view: { number: NO_NUMBER },
+    refuse: (leader: string, { counter }: { counter: number }) => {
+      refused.push(`${shard} to ${leader} ${counter}`);
+    },
+  }));
+  const shards = { led: new Set<unknown>(), copies };
+  const draining = { done: true };
+  return { name: 'n1', shardCount: 2, views, peers, shards, draining, n2, refused };
 }
 
 describe('isDrained', () => {
@@ -70,5 +73,13 @@ describe('isDrained', () => {
     const serves = node(view(0, {}), view(1, {}));
     serves.draining.done = false;
     assert.ok(!isDrained(serves));
+  });
+
+  it('is false while it has promised a view that nobody announced, and the leader is told', () => {
+    const promised = node(view(0, {}), view(1, {}));
+    promised.shards.copies[1]!.promised = { counter: 2, leader: id('n2'), bootEpoch: 0 };
+    assert.ok(!isDrained(promised));
+    takeBackPromises(promised);
+    assert.deepEqual(promised.refused, [`1 to ${id('n2')} 1`]);
   });
 });

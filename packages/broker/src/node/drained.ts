@@ -1,5 +1,5 @@
 /** Whether a node that leaves is still needed. */
-import { nameOf } from '../shard/view.ts';
+import { type CopyId, compareNumbers, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Peers } from './peers.ts';
 import type { ShardView, Views } from './views.ts';
 
@@ -22,8 +22,16 @@ export interface LeavingNode {
   readonly shardCount: number;
   readonly views: Views;
   readonly peers: Peers;
-  readonly shards: { readonly led: ReadonlySet<unknown> };
   readonly draining: { readonly done: boolean };
+  readonly shards: { readonly led: ReadonlySet<unknown>; readonly copies: readonly OwnCopy[] };
+}
+
+/** What this node's copy of a shard has promised or recorded. */
+interface OwnCopy {
+  readonly shard: number;
+  readonly promised: ViewNumber;
+  readonly view: { readonly number: ViewNumber };
+  refuse(leader: CopyId, number: ViewNumber): void;
 }
 
 /**
@@ -37,5 +45,26 @@ export function isDrained(node: LeavingNode): boolean {
     const leader = views.leader(shard);
     if (leader === '' || leader === name || peers.get(leader)?.up !== true) return false;
   }
-  return shardsNeeding(views, name) === 0;
+  return shardsNeeding(views, name) === 0 && shards.copies.every((c) => !isBeyond(c, views));
+}
+
+/** The copy knows of a view newer than the one announced, which may name this node. */
+function isBeyond({ shard, promised, view }: OwnCopy, views: Views): boolean {
+  const announced = views.get(shard);
+  if (!announced) return true;
+  return (
+    compareNumbers(promised, announced.number) > 0 ||
+    compareNumbers(view.number, announced.number) > 0
+  );
+}
+
+/**
+ * Tells leaders of promises that this node gave for views which were never announced, so that they
+ * form newer ones: otherwise the node could never say that none of them will need it.
+ */
+export function takeBackPromises({ views, shards }: LeavingNode): void {
+  for (const copy of shards.copies) {
+    const announced = views.get(copy.shard);
+    if (announced && isBeyond(copy, views)) copy.refuse(announced.number.leader, announced.number);
+  }
 }

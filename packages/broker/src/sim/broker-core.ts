@@ -1,4 +1,4 @@
-import { isDrained } from '../node/drained.ts';
+import { isDrained, takeBackPromises } from '../node/drained.ts';
 import { loadIdentity } from '../node/identity.ts';
 import { NodeCore } from '../node/node.ts';
 import type { CoreFactory } from './core-port.ts';
@@ -6,7 +6,9 @@ import type { CoreFactory } from './core-port.ts';
 /** The core with what the admin API judges a removal by. */
 class SimNodeCore extends NodeCore {
   get drained(): boolean {
-    return isDrained(this);
+    const drained = isDrained(this);
+    if (!drained) takeBackPromises(this);
+    return drained;
   }
 }
 
