@@ -54,7 +54,16 @@ describe('Membership', () => {
     membership.update([member('n1'), member('n2'), member('n3', 'left')], 4, 1);
     assert.equal(membership.removable(N3, 1), 'yes');
     assert.equal(copiesWanted(membership, 3), 2);
-    assert.ok(membership.gone('n3', 1));
+    assert.ok(membership.gone('n3', 1, 1));
+  });
+
+  it('gives a gateway up that nobody has known for ten seconds, as after a restart of all nodes', () => {
+    const membership = knowing();
+    assert.ok(!membership.gone('n3', 1, 0));
+    assert.ok(!membership.gone('n3', 1, 9999));
+    assert.ok(membership.gone('n3', 1, 10_000));
+    membership.update([member('n1'), member('n3')], 4, 10_001);
+    assert.ok(!membership.gone('n3', 1, 10_001));
   });
 
   it('takes no departure as proof that a process has ended: only a newer one', () => {

@@ -3,8 +3,10 @@ import { type Placement, place } from '../placement/placement.ts';
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId, nameOf, type ViewNumber } from '../shard/view.ts';
 
-/** Voters that membership does not know, remembered together; beyond it all begin anew. */
+/** Names that membership does not know, remembered together; beyond it all begin anew. */
 const UNKNOWN_MAX = 1024;
+/** A gateway unknown for so long is no more: its process is none of the cluster's. */
+const GATEWAY_UNKNOWN_MS = 10_000;
 
 const NOBODY: readonly CopyId[] = [];
 
@@ -15,8 +17,8 @@ export class Membership {
   readonly #replaceVoterAfterMs: number;
   #members = new Map<string, MemberInfo>();
   readonly #faultySinceMs = new Map<string, number>();
-  /** Since when this process has found nobody of a copy's name. */
-  readonly #unknownSinceMs = new Map<CopyId, number>();
+  /** Since when this process has found nobody of a name that it was asked for. */
+  readonly #unknownSinceMs = new Map<string, number>();
   #targets: (readonly CopyId[])[] = [];
   #voters: (readonly CopyId[])[] = [];
   #key = '';
@@ -43,8 +45,8 @@ export class Membership {
       if (m.state !== 'faulty') this.#faultySinceMs.delete(m.name);
       else if (!this.#faultySinceMs.has(m.name)) this.#faultySinceMs.set(m.name, nowMs);
     }
-    for (const id of this.#unknownSinceMs.keys())
-      if (this.#members.has(nameOf(id))) this.#unknownSinceMs.delete(id);
+    for (const name of this.#unknownSinceMs.keys())
+      if (this.#members.has(name)) this.#unknownSinceMs.delete(name);
     this.place(shardCount);
   }
 
@@ -111,7 +113,7 @@ export class Membership {
    */
   removable(id: CopyId, nowMs: number): 'yes' | 'replace' | 'no' {
     const m = this.#members.get(nameOf(id));
-    if (!m) return this.#ripe(this.#unknownSince(id, nowMs), nowMs);
+    if (!m) return this.#ripe(this.#unknownSince(nameOf(id), nowMs), nowMs);
     if (copyId(m.name, m.meta.storeId) !== id) return 'replace';
     if (m.state === 'left' || m.meta.leaving) return 'yes';
     if (m.state !== 'faulty') return 'yes';
@@ -122,18 +124,18 @@ export class Membership {
     return nowMs - sinceMs >= this.#replaceVoterAfterMs ? 'replace' : 'no';
   }
 
-  #unknownSince(id: CopyId, nowMs: number): number {
-    const sinceMs = this.#unknownSinceMs.get(id);
+  #unknownSince(name: string, nowMs: number): number {
+    const sinceMs = this.#unknownSinceMs.get(name);
     if (sinceMs !== undefined) return sinceMs;
     if (this.#unknownSinceMs.size >= UNKNOWN_MAX) this.#unknownSinceMs.clear();
-    this.#unknownSinceMs.set(id, nowMs);
+    this.#unknownSinceMs.set(name, nowMs);
     return nowMs;
   }
 
   /** The process of a gateway is certainly not there any more, or membership gave it up. */
-  gone(name: string, bootEpoch: number): boolean {
+  gone(name: string, bootEpoch: number, nowMs: number): boolean {
     const m = this.#members.get(name);
-    if (!m) return false;
+    if (!m) return nowMs - this.#unknownSince(name, nowMs) >= GATEWAY_UNKNOWN_MS;
     return m.bootEpoch > bootEpoch || m.state === 'left' || m.state === 'faulty';
   }
 }

@@ -106,7 +106,7 @@ export class NodeContext implements LeaderContext {
 
   gatewayGone(gateway: string, bootEpoch: number): boolean {
     if (gateway === this.name) return bootEpoch !== this.bootEpoch;
-    return this.#node.membership.gone(gateway, bootEpoch);
+    return this.#node.membership.gone(gateway, bootEpoch, this.nowMs());
   }
 
   // ---- to a connection, here or elsewhere ------------------------------------------------------
