@@ -146,8 +146,30 @@ export class SimCluster {
     return true;
   }
 
-  /** An operator removes a node. False if that would leave too few, as the admin API says too. */
-  removeNode(name: string): boolean {
+  /**
+   * An operator removes a node: by force whoever is held to be dead, else the one named.
+   *
+   * @returns what was done, '' if that would leave too few, as the admin API says too
+   */
+  removeNode(name: string): string {
+    const forced = this.removeDead();
+    if (forced !== '') return `${forced}, by force`;
+    return this.drain(name) ? name : '';
+  }
+
+  /** By force, although it may only be cut off or paused, or about to be started again. */
+  private removeDead(): string {
+    for (const name of this.names()) {
+      const process = this.process(name);
+      const dead = process?.listening && !process.paused ? process.faulty[0] : undefined;
+      if (process === undefined || dead === undefined) continue;
+      process.forceLeave(dead);
+      return dead;
+    }
+    return '';
+  }
+
+  private drain(name: string): boolean {
     const process = this.process(name);
     if (process === undefined || process.paused || !process.listening || process.leaving)
       return false;

@@ -17,7 +17,8 @@ export interface Target {
   stallDisk(name: string, untilMs: number): void;
   rotDisk(name: string): boolean;
   addNode(): boolean;
-  removeNode(name: string): boolean;
+  /** @returns what was done, '' for nothing */
+  removeNode(name: string): string;
   readonly network: SimNetwork;
   establishedLinks(): readonly (readonly [string, string])[];
   resetLink(a: string, b: string): boolean;
@@ -135,11 +136,11 @@ export class Injector {
       case 'addNode':
         if (this.target.addNode()) this.target.struck(fault, '', this.scheduler.nowMs + 2000);
         return;
-      case 'removeNode':
-        if (this.target.removeNode(node)) {
-          this.target.struck(fault, node, this.scheduler.nowMs + 5000);
-        }
+      case 'removeNode': {
+        const what = this.target.removeNode(node);
+        if (what !== '') this.target.struck(fault, what, this.scheduler.nowMs + 5000);
         return;
+      }
       case 'linkReset':
       case 'linkStall':
         return this.strikeLink(fault);

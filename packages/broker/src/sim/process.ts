@@ -192,6 +192,17 @@ export class SimProcess implements LinkHost, PipeHost {
     });
   }
 
+  /** Members that this process holds to be dead. */
+  get faulty(): readonly string[] {
+    const members = this.swim?.members() ?? [];
+    return members.filter(({ state }) => state === 'faulty').map(({ name }) => name);
+  }
+
+  /** An operator says here that a member held to be dead never comes back, which may be a mistake. */
+  forceLeave(name: string): void {
+    this.run(() => this.stepSwim({ type: 'force-leave', name }));
+  }
+
   // LinkHost.
 
   onLinkUp(peer: string, bootEpoch: number): void {

@@ -114,9 +114,9 @@ describe('MemberList', () => {
     const list = listOf(record('a', 'faulty'), record('b', 'left'), record('c', 'suspect'));
     for (let n = 0; n < 5; n += 1) assert.equal(list.nextTarget()?.name, 'c');
     assert.equal(listOf().nextTarget(), undefined);
-    assert.equal(list.nextFaulty()?.name, 'a');
-    assert.equal(list.nextFaulty()?.name, 'a');
-    assert.equal(listOf(record('b', 'left')).nextFaulty(), undefined);
+    assert.equal(list.nextLost()?.name, 'a');
+    assert.equal(list.nextLost()?.name, 'a');
+    assert.equal(listOf(record('b', 'left')).nextLost(), undefined);
   });
 
   it('picks different peers, never those excluded', () => {

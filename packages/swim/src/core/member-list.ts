@@ -68,6 +68,14 @@ export function isPresent(record: { readonly state: MemberState }): boolean {
   return record.state === 'alive' || record.state === 'suspect';
 }
 
+/**
+ * Dead in the eyes of others: it may come back. Those that an operator removed too, or two halves of a
+ * split that removed each other would never meet again.
+ */
+function isLost({ state, removedBy }: MemberRecord): boolean {
+  return state === 'faulty' || removedBy !== '';
+}
+
 /** Every member known, this one included; draws probe targets and helpers. */
 export class MemberList {
   readonly self: MemberRecord;
@@ -171,21 +179,21 @@ export class MemberList {
     }
   }
 
-  /** Next faulty member to try again, all in turn; undefined if there is none. */
-  nextFaulty(): MemberRecord | undefined {
+  /** Next lost member to try again, all in turn; undefined if there is none. */
+  nextLost(): MemberRecord | undefined {
     for (let refilled = false; ; ) {
       const name = this.deadRound.pop();
       if (name === undefined) {
         if (refilled) return undefined;
         refilled = true;
         for (const record of this.records.values()) {
-          if (record.state === 'faulty') this.deadRound.push(record.name);
+          if (isLost(record)) this.deadRound.push(record.name);
         }
         this.shuffle(this.deadRound);
         continue;
       }
       const record = this.records.get(name);
-      if (record?.state === 'faulty') return record;
+      if (record !== undefined && isLost(record)) return record;
     }
   }
 

@@ -225,7 +225,7 @@ export class Swim {
   }
 
   /**
-   * Tries again what is lost, at a bounded rate: seeds while nobody is there, and faulty members
+   * Tries again what is lost, at a bounded rate: seeds while nobody is there, and members lost
    * always, so that the halves of a healed split find each other without a human.
    */
   private reconnect(): void {
@@ -235,7 +235,7 @@ export class Swim {
     if (alone) this.sync.trySeeds();
     if (context.clusterId !== '') {
       for (let n = 0; n < (alone ? 3 : 1); n += 1) {
-        const record = context.members.nextFaulty();
+        const record = context.members.nextLost();
         if (record !== undefined) this.prober.begin(record, 'faulty');
       }
     }

@@ -61,6 +61,29 @@ describe('simulated cluster', function () {
     assert.ok(!cluster.seen.has('n4 n1 left'));
   });
 
+  it('heals when both halves of a split have removed each other', () => {
+    const cluster = new TestCluster('both');
+    cluster.addMany(4);
+    cluster.until('forms', 5_000, () => cluster.whole());
+    const halves = [
+      ['n0', 'n1'],
+      ['n2', 'n3'],
+    ] as const;
+    const [left, right] = halves;
+    cluster.network.split([left.map(addressOf), right.map(addressOf)]);
+    const sees = (observers: readonly string[], state: string, names: readonly string[]) =>
+      observers.every((observer) =>
+        names.every((name) => stateOf(cluster.agent(observer), name) === state),
+      );
+    const each = (state: string) => sees(left, state, right) && sees(right, state, left);
+    cluster.until('splits', 10_000, () => each('faulty'));
+    for (const name of right) cluster.agent('n0').forceLeave(name);
+    for (const name of left) cluster.agent('n2').forceLeave(name);
+    cluster.until('hears', 1_000, () => each('left'));
+    cluster.network.heal();
+    cluster.until('heals', 5_000, () => cluster.whole());
+  });
+
   it('knows of a crash sooner when a reset connection hints at it', () => {
     const cluster = new TestCluster('hint');
     cluster.addMany(5);
