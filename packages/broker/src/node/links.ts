@@ -12,6 +12,7 @@ import { copyId } from '../shard/view.ts';
 import { readAddress, readDelivery } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
 import { Peer } from './peers.ts';
+import { printOf } from './views.ts';
 import { Wire } from './wire.ts';
 
 /** The parts of its node that links bring something to. */
@@ -25,6 +26,7 @@ type LinksNode = Pick<
   | 'membership'
   | 'peers'
   | 'routes'
+  | 'views'
   | 'leases'
   | 'shards'
   | 'router'
@@ -186,14 +188,14 @@ export class Links {
   }
 
   #onControl(peer: Peer, kind: number, r: Reader): void {
-    const { env, peers, leases, announcing, context, queries, asking } = this.#node;
+    const { env, peers, leases, shards, views, announcing, context, queries, asking } = this.#node;
     switch (kind) {
       case Wire.Heartbeat: {
         const nowMs = env.nowMs();
-        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs));
+        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs), printOf(shards.led));
       }
       case Wire.HeartbeatAck:
-        return peers.onHeartbeatAck(peer, r);
+        return peers.onHeartbeatAck(peer, r, views.printLedBy(peer.name));
       case Wire.Hello:
         return announcing.onHello(r.varint(), r.varint());
       case Wire.Routes:

@@ -113,7 +113,8 @@ export class Peers {
     }
   }
 
-  onHeartbeat(peer: Peer, r: Reader, nowMs: number, grants: boolean): void {
+  /** @param print of the shards that this node leads: the grant is for them */
+  onHeartbeat(peer: Peer, r: Reader, nowMs: number, grants: boolean, print: number): void {
     const sentMs = r.f64();
     const w = this.to(peer.name);
     if (!w) return;
@@ -121,11 +122,17 @@ export class Peers {
     w.u8(Wire.HeartbeatAck);
     w.f64(sentMs);
     w.bool(grants);
+    w.u32(print);
   }
 
-  onHeartbeatAck(peer: Peer, r: Reader): void {
+  /**
+   * @param print of the shards that this node believes the peer to lead: if the peer has lost one of
+   *   them, its grant says nothing of what the next leader has announced meanwhile
+   */
+  onHeartbeatAck(peer: Peer, r: Reader, print: number): void {
     const sentMs = r.f64();
-    const granted = r.bool();
+    const grants = r.bool();
+    const granted = r.u32() === print && grants;
     if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
     if (granted && peer.synced && peer.needs === 0)
       peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + this.#routeLeaseMs);

@@ -1,5 +1,6 @@
 /** Who leads which shard, as the leaders themselves announced it. */
 import type { Reader, Writer } from '../bytes.ts';
+import { mix32 } from '../placement/hash.ts';
 import {
   type CopyId,
   compareNumbers,
@@ -45,11 +46,18 @@ export function readShardView(r: Reader): ShardView {
   };
 }
 
+/** 32 bits that differ for different sets of shards, but for one pair in 2³². */
+export function printOf(shards: Iterable<{ readonly shard: number }>): number {
+  let print = 0;
+  for (const { shard } of shards) print ^= mix32(shard + 1);
+  return print >>> 0;
+}
+
 export class Views {
   #views: (ShardView | null)[] = [];
   #known = 0;
-  /** Name → shards led. */
-  readonly #leads = new Map<string, number>();
+  /** Name → how many shards it leads, and their print. */
+  readonly #leads = new Map<string, { count: number; print: number }>();
 
   resize(shardCount: number): void {
     this.#views = new Array(shardCount).fill(null);
@@ -74,8 +82,8 @@ export class Views {
       return undefined;
     this.#views[view.shard] = view;
     if (!held) this.#known++;
-    else this.#count(nameOf(held.number.leader), -1);
-    this.#count(nameOf(view.number.leader), 1);
+    else this.#count(nameOf(held.number.leader), view.shard, -1);
+    this.#count(nameOf(view.number.leader), view.shard, 1);
     return held;
   }
 
@@ -83,10 +91,20 @@ export class Views {
     for (const view of this.#views) if (view) yield view;
   }
 
-  #count(name: string, change: number): void {
-    const count = (this.#leads.get(name) ?? 0) + change;
-    if (count === 0) this.#leads.delete(name);
-    else this.#leads.set(name, count);
+  #count(name: string, shard: number, change: 1 | -1): void {
+    let led = this.#leads.get(name);
+    if (!led) {
+      led = { count: 0, print: 0 };
+      this.#leads.set(name, led);
+    }
+    led.count += change;
+    led.print = (led.print ^ mix32(shard + 1)) >>> 0;
+    if (led.count === 0) this.#leads.delete(name);
+  }
+
+  /** {@link printOf} the shards that a node is known to lead. */
+  printLedBy(name: string): number {
+    return this.#leads.get(name)?.print ?? 0;
   }
 
   /** Every node that leads a shard. */
