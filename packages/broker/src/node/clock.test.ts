@@ -25,6 +25,19 @@ describe('hybrid clock', () => {
     assert.equal(new HybridClock(source).next(), WALL_MS * STEPS);
   });
 
+  it('goes on as far ahead of the wall as it was before a restart', () => {
+    const source = new Source();
+    const clock = new HybridClock(source);
+    assert.equal(clock.aheadMs, 0);
+    source.wall -= 5000;
+    source.now += 10;
+    const last = clock.next();
+    assert.equal(clock.aheadMs, 5010);
+    assert.ok(new HybridClock(source, clock.aheadMs).next() >= last);
+    source.wall += 90_000;
+    assert.equal(clock.aheadMs, 0);
+  });
+
   it('rises with every stamp, also within one moment', () => {
     const clock = new HybridClock(new Source());
     const first = clock.next();

@@ -6,7 +6,7 @@ const HLC_PER_MS = 2048;
 export interface ClockSource {
   /** Monotonic milliseconds. */
   nowMs(): number;
-  /** Wall-clock milliseconds since 1970; read once. */
+  /** Wall-clock milliseconds since 1970. */
   wallMs(): number;
 }
 
@@ -21,10 +21,17 @@ export class HybridClock {
   #base: number;
   #atMs: number;
 
-  constructor(source: ClockSource) {
+  /** @param aheadMs what {@link aheadMs} was when the process before this one ended */
+  constructor(source: ClockSource, aheadMs = 0) {
     this.#source = source;
     this.#atMs = source.nowMs();
-    this.#base = Math.floor(source.wallMs()) * HLC_PER_MS;
+    this.#base = Math.floor(source.wallMs() + aheadMs) * HLC_PER_MS;
+  }
+
+  /** By how much this clock is ahead of the wall, because that was set back or other nodes are faster. */
+  get aheadMs(): number {
+    const elapsedMs = this.#source.nowMs() - this.#atMs;
+    return Math.max(0, Math.floor(this.#base / HLC_PER_MS + elapsedMs - this.#source.wallMs()));
   }
 
   /** A stamp greater than every one given or heard before. */

@@ -7,6 +7,9 @@ import { KEY_IDENTITY } from '../shard/keys.ts';
 /** Format of everything in the folder; a newer one is refused. */
 export const FORMAT_VERSION = 1;
 
+/** A smaller change of {@link Identity.clockAheadMs} is not written. */
+export const CLOCK_AHEAD_STEP_MS = 100;
+
 export interface Identity {
   readonly name: string;
   /** Random; a wiped folder is another store. */
@@ -16,6 +19,8 @@ export interface Identity {
   readonly clusterId: string;
   /** 0 until then. */
   readonly shardCount: number;
+  /** By how much the hybrid clock was ahead of the wall, within {@link CLOCK_AHEAD_STEP_MS}. */
+  readonly clockAheadMs: number;
   /** The folder was empty. */
   readonly fresh: boolean;
 }
@@ -39,6 +44,7 @@ export function encodeIdentity(id: Identity): Uint8Array {
   w.varint(id.bootEpoch);
   w.str(id.clusterId);
   w.varint(id.shardCount);
+  w.varint(id.clockAheadMs);
   w.u32(crc32c(w.peek()));
   return w.take();
 }
@@ -57,6 +63,7 @@ function decode(bytes: Uint8Array): Identity | IdentityProblem {
     bootEpoch: r.varint(),
     clusterId: r.str(),
     shardCount: r.varint(),
+    clockAheadMs: r.varint(),
     fresh: false,
   };
   const end = r.position;
@@ -101,6 +108,7 @@ export function loadIdentity(
           bootEpoch,
           clusterId: '',
           shardCount: 0,
+          clockAheadMs: 0,
           fresh: true,
         };
     saveIdentity(store, id, () => done(id));

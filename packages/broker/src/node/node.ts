@@ -21,7 +21,7 @@ import { Batch } from './batch.ts';
 import { HybridClock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { Draining } from './draining.ts';
-import { type Identity, saveIdentity } from './identity.ts';
+import { CLOCK_AHEAD_STEP_MS, type Identity, saveIdentity } from './identity.ts';
 import { inspect, type NodeInspection } from './inspection.ts';
 import { Leases } from './leases.ts';
 import { Links } from './links.ts';
@@ -102,7 +102,7 @@ export class NodeCore {
     this.timings = { ...DEFAULT_TIMINGS, ...options.timings };
     const { silenceMs, replaceVoterAfterMs } = this.timings;
     this.bootedMs = env.nowMs();
-    this.clock = new HybridClock(env);
+    this.clock = new HybridClock(env, options.identity.clockAheadMs);
     const self = copyId(this.name, this.identity.storeId);
     const schedule = () => env.scheduleFlush();
     this.peers = new Peers(
@@ -325,6 +325,7 @@ export class NodeCore {
         this.#ready = true;
         this.log('info', 'ready', { shards: this.#shardCount });
       }
+      if (this.#ready) this.#keepClock();
       this.router.release();
       this.router.tick(nowMs);
       this.queries.tick(nowMs);
@@ -332,6 +333,14 @@ export class NodeCore {
     }
     this.draining.tick(nowMs);
     this.gateway.tick(nowMs);
+  }
+
+  /** A restart must not set the hybrid clock back, whatever happened to the wall. */
+  #keepClock(): void {
+    const { aheadMs } = this.clock;
+    if (Math.abs(aheadMs - this.identity.clockAheadMs) < CLOCK_AHEAD_STEP_MS) return;
+    this.identity = { ...this.identity, clockAheadMs: aheadMs };
+    saveIdentity(this.env.store, this.identity, () => {});
   }
 
   /** End of a turn; asked for by `env.scheduleFlush`. */

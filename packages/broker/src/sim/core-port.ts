@@ -59,6 +59,7 @@ export interface CoreIdentity {
   readonly bootEpoch: number;
   readonly clusterId: string;
   readonly shardCount: number;
+  readonly clockAheadMs: number;
   readonly fresh: boolean;
 }
 

@@ -121,6 +121,8 @@ export class Injector {
       case 'pause':
         return this.pause(node);
       case 'clockStep': {
+        // A clock set back while its machine is off: docs/OPERATIONS.md, Limitations.
+        if (!this.target.isAlive(node)) return;
         const byMs = this.random.pick([-3_600_000, -5000, -100, 100, 5000, 3_600_000]);
         this.target.stepClock(node, byMs);
         return this.target.struck(fault, `${node} by ${byMs} ms`, this.scheduler.nowMs);
