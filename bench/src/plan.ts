@@ -38,7 +38,7 @@ export const FULL: Sizes = {
   fanoutRate: 20,
   offlineMessages: 50_000,
   idleSteps: [5_000, 15_000],
-  settleMaxSeconds: 45,
+  settleMaxSeconds: 60,
   payloadBytes: 100,
 };
 

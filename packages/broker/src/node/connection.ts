@@ -77,7 +77,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.gateway = gateway;
     this.socket = socket;
     this.id = id;
-    this.#heardMs = gateway.nowMs();
+    this.#heardMs = Math.floor(gateway.nowMs());
     this.#reader = new FrameReader(gateway.limits.maxPacketBytes);
   }
 
@@ -167,7 +167,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const refusal = checkConnect(connect, this.gateway);
     if (refusal !== 0) return this.#refuse(refusal);
     this.#state = OPENING;
-    this.#heardMs = this.gateway.nowMs();
+    this.#heardMs = Math.floor(this.gateway.nowMs());
     const assigned = connect.clientId === '';
     this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;

@@ -29,6 +29,10 @@ export interface Target {
   struck(fault: FaultName, what: string, untilMs: number): void;
 }
 
+/** What faults wait for: rare phases more often, or few faults would ever meet them. */
+const RARE: readonly PhaseName[] = ['truncate', 'expire', 'tick', 'snapshot'];
+const ARMED_PHASES: readonly PhaseName[] = [...PHASES, ...RARE, ...RARE, ...RARE];
+
 /** How long an armed fault waits for its phase before it strikes anyway. */
 const ARMED_MAX_MS = 1500;
 
@@ -90,7 +94,7 @@ export class Injector {
     this.scheduler.after(delayMs, () => {
       if (!this.running) return;
       const fault = this.random.pick(this.strikes);
-      const phase = this.random.pick(PHASES);
+      const phase = this.random.pick(ARMED_PHASES);
       const atRandom = this.random.chance(0.5);
       const jitterMs = this.random.next() ** 2 * 5;
       if (atRandom || this.armed !== undefined) this.strike(fault, undefined);
