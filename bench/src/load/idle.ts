@@ -8,7 +8,7 @@ import { delay } from './window.ts';
 /** Connections per source address, well below half the range of ports (connect crawls past it). */
 const CONNECTIONS_PER_ADDRESS = 5_000;
 const SAMPLE_EVERY_MS = 1_000;
-/** At rest: seven samples within 0.5 %, half a minute after: V8 gives garbage back only after a pause of its own. */
+/** At rest: seven samples within 0.5 %, half a minute after: V8 gives garbage back only after a pause. */
 const SETTLE_SAMPLES = 7;
 const SETTLE_SHARE = 0.005;
 const SETTLE_MIN_SECONDS = 30;
