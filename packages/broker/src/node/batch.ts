@@ -1,32 +1,40 @@
 /** What a turn changes on disk, and who waits for it: one batch for all shards. */
+import type { Counters } from '../counters.ts';
 import type { Store, StoreChange } from '../ports.ts';
+
+/** What a batch counts, and by which clock. */
+export interface BatchHost {
+  readonly counters: Pick<Counters, 'fsyncs' | 'fsyncLatency' | 'storeBytesWritten'>;
+  nowMs(): number;
+  /** There is something to flush, or somebody has been told that it is durable. */
+  schedule(): void;
+}
 
 export class Batch {
   readonly #store: Store;
-  readonly #schedule: () => void;
-  readonly #onDone: () => void;
+  readonly #host: BatchHost;
   /** `memory` durability syncs only what elections depend on. */
   readonly #syncAll: boolean;
   #changes: StoreChange[] = [];
   #waiting: (() => void)[] = [];
   #sync = false;
 
-  constructor(store: Store, syncAll: boolean, schedule: () => void, onDone: () => void) {
+  constructor(store: Store, syncAll: boolean, host: BatchHost) {
     this.#store = store;
     this.#syncAll = syncAll;
-    this.#schedule = schedule;
-    this.#onDone = onDone;
+    this.#host = host;
   }
 
   put(key: Uint8Array, value: Uint8Array | null, sync: boolean): void {
     this.#changes.push({ key, value });
+    this.#host.counters.storeBytesWritten += key.length + (value?.length ?? 0);
     if (sync) this.#sync = true;
-    this.#schedule();
+    this.#host.schedule();
   }
 
   onDurable(fn: () => void): void {
     this.#waiting.push(fn);
-    this.#schedule();
+    this.#host.schedule();
   }
 
   get empty(): boolean {
@@ -37,9 +45,15 @@ export class Batch {
     if (this.empty) return;
     const waiting = this.#waiting;
     const sync = this.#syncAll || this.#sync;
+    const host = this.#host;
+    const atMs = host.nowMs();
     this.#store.write(this.#changes, sync, () => {
+      if (sync) {
+        host.counters.fsyncs++;
+        host.counters.fsyncLatency.observe(host.nowMs() - atMs);
+      }
       for (const fn of waiting) fn();
-      this.#onDone();
+      host.schedule();
     });
     this.#changes = [];
     this.#waiting = [];

@@ -36,6 +36,8 @@ interface Source {
 
 interface Waiter {
   readonly index: number;
+  /** When the entry was appended, −1 for one that waits for what others appended. */
+  readonly atMs: number;
   readonly run: () => void;
 }
 
@@ -129,7 +131,7 @@ export class ShardLeader implements StateObserver {
       logged,
     );
     if (operation.type === 'enq') this.#recent.set(index, logged);
-    this.#waiters.push({ index, run: committed });
+    this.#waiters.push({ index, atMs: this.node.nowMs(), run: committed });
     return index;
   }
 
@@ -150,7 +152,7 @@ export class ShardLeader implements StateObserver {
   afterCommit(run: () => void): void {
     const index = this.replica.log.end;
     if (index <= this.replica.commit) run();
-    else this.#waiters.push({ index, run });
+    else this.#waiters.push({ index, atMs: -1, run });
   }
 
   onCommitted(): void {
@@ -160,8 +162,15 @@ export class ShardLeader implements StateObserver {
     while (n < this.#waiters.length && this.#waiters[n]!.index <= commit) n++;
     if (n > 0) {
       const due = this.#waiters.splice(0, n);
-      this.node.counters.entriesCommitted += due.length;
-      for (const waiter of due) waiter.run();
+      const { counters } = this.node;
+      const nowMs = this.node.nowMs();
+      for (const { atMs, run } of due) {
+        if (atMs >= 0) {
+          counters.entriesCommitted++;
+          counters.commitLatency.observe(nowMs - atMs);
+        }
+        run();
+      }
     }
     this.delivering.run();
   }

@@ -114,7 +114,11 @@ export class NodeCore {
     );
     const { replicas } = options;
     this.membership = new Membership(self, this.bootEpoch, replicas, replaceVoterAfterMs);
-    this.batch = new Batch(env.store, options.durability === 'disk', schedule, schedule);
+    this.batch = new Batch(env.store, options.durability === 'disk', {
+      counters: this.counters,
+      nowMs: () => env.nowMs(),
+      schedule,
+    });
     this.leases = new Leases(this.peers, this.views, self, silenceMs);
     this.context = new NodeContext(this);
     this.shards = this.#createShards(self);
