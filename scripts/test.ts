@@ -89,8 +89,10 @@ process.exitCode = failed > 0 ? 1 : 0;
 /** First seed of the simulation stage: from the committed tree, or from the clock where git knows none. */
 function seedOfTree(): number {
   try {
-    const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
-    const hash = execFileSync('git', ['rev-parse', 'HEAD^{tree}'], options);
+    const hash = execFileSync('git', ['rev-parse', 'HEAD^{tree}'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     return Number.parseInt(hash.slice(0, 8), 16);
   } catch {
     return Date.now() % 1_000_000_000;

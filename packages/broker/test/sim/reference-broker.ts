@@ -91,7 +91,8 @@ export class ReferenceCluster {
         this.bootEpochs.set(want.name, bootEpoch);
         const fresh = bootEpoch === 1;
         const clusterId = want.name === 'n1' || !fresh ? 'reference' : '';
-        done({ name: want.name, storeId: want.name, bootEpoch, clusterId, shardCount: 1, fresh });
+        const { name } = want;
+        done({ name, storeId: name, bootEpoch, clusterId, shardCount: 1, clockAheadMs: 0, fresh });
       },
       create: (env, options) => {
         this.cores.get(options.identity.name)?.died();
