@@ -74,9 +74,10 @@ describe('load generator', () => {
       const [singles, bursts, paced] = await runTraffic(traffic(port, { qos }));
       assertMeasured(singles);
       assertMeasured(bursts);
-      assertMeasured(paced);
       assert.equal(bursts.published % 20, 0, 'bursts leave whole');
-      assert.ok(paced.published <= 20, `${paced.published} at 200/s in 0.1 s`);
+      // So few messages may cost the broker less than the kernel's clock shows.
+      assert.equal(paced?.published, 20, '200/s in 0.1 s');
+      assert.equal(paced.missing, 0);
       assert.ok((singles.latencyP50Us as number) > 0);
       assert.ok((singles.latencyP99Us as number) >= (singles.latencyP50Us as number));
     });

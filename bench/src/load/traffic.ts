@@ -167,12 +167,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
     let next = 0;
     await new Promise<void>((resolve) => {
       const tick = () => {
-        const nowMs = performance.now();
-        const elapsedMs = nowMs - startMs;
-        if (elapsedMs >= seconds * 1000) {
-          resolve();
-          return;
-        }
+        const elapsedMs = Math.min(performance.now() - startMs, seconds * 1000);
         due = Math.floor((elapsedMs / 1000) * publishesPerSecond);
         const backlogMax = Math.ceil((PACED_BACKLOG_MAX_MS / 1000) * publishesPerSecond);
         sent = Math.max(sent, due - backlogMax);
@@ -180,6 +175,10 @@ export class Traffic implements ConnectionListener, LoadCounters {
           this.#send(this.#groups[next] as Group, 1, performance.now());
           next = (next + 1) % this.#groups.length;
           sent += 1;
+        }
+        if (elapsedMs === seconds * 1000) {
+          resolve();
+          return;
         }
         setTimeout(tick, 1);
       };

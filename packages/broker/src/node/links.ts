@@ -151,7 +151,10 @@ export class Links {
     node.counters.linkBytesReceived += frame.length;
     const r = new Reader(frame);
     try {
-      node.clock.observe(r.f64());
+      const hlc = r.f64();
+      // Every node would follow it: beyond this the clock could count no more.
+      if (!Number.isSafeInteger(hlc) || hlc < 0) throw new BytesError(`clock ${hlc}`);
+      node.clock.observe(hlc);
       while (!r.done) this.#onMessage(peer, r);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;

@@ -1,6 +1,7 @@
 /** The retained messages of a shard's topics, and when topics were last cleared. */
 import type { Reader, Writer } from '../bytes.ts';
 import { TopicIndex } from '../mqtt/topic-tree.ts';
+import { hash32 } from '../placement/hash.ts';
 
 /** Deleted retained messages whose clock is remembered, per shard; beyond, the oldest is forgotten. */
 export const TOMBSTONES_MAX = 256;
@@ -11,10 +12,18 @@ interface Retained {
   readonly hlc: number;
 }
 
+/** 53 bits of hash: as many as a number holds exactly. */
+function keyOf(topic: string): number {
+  return hash32(topic) * 2 ** 21 + (hash32(topic, 1) >>> 11);
+}
+
 export class RetainedMessages {
   readonly #messages = new Map<string, Retained>();
-  /** Topic → clock of the deletion, oldest first: what was published before must not come back. */
-  readonly #tombstones = new Map<string, number>();
+  /**
+   * {@link keyOf} a topic → clock of its deletion, oldest first: what was published before must not come
+   * back. By hash, so that long topics cost no memory; of two with one key the later deletion counts.
+   */
+  readonly #tombstones = new Map<number, number>();
   /** The topics that have a message, to be matched with filters. */
   readonly topics = new TopicIndex();
 
@@ -33,7 +42,7 @@ export class RetainedMessages {
 
   /** When the topic's message was last written or deleted; 0 if that is not known. */
   hlcOf(topic: string): number {
-    return this.#messages.get(topic)?.hlc ?? this.#tombstones.get(topic) ?? 0;
+    return this.#messages.get(topic)?.hlc ?? this.#tombstones.get(keyOf(topic)) ?? 0;
   }
 
   /** Log indexes of all messages. */
@@ -44,7 +53,7 @@ export class RetainedMessages {
   /** @returns the log index of the message that was replaced, 0 if there was none */
   set(topic: string, index: number, hlc: number): number {
     const old = this.indexOf(topic);
-    this.#tombstones.delete(topic);
+    this.#tombstones.delete(keyOf(topic));
     if (old === 0) this.topics.add(topic);
     this.#messages.set(topic, { index, hlc });
     return old;
@@ -53,7 +62,7 @@ export class RetainedMessages {
   /** @returns the log index of the message that was deleted, 0 if there was none */
   delete(topic: string, hlc: number): number {
     const old = this.indexOf(topic);
-    this.#tombstones.delete(topic);
+    this.#tombstones.delete(keyOf(topic));
     this.#messages.delete(topic);
     if (old !== 0) this.topics.delete(topic);
     this.#bury(topic, hlc);
@@ -61,7 +70,7 @@ export class RetainedMessages {
   }
 
   #bury(topic: string, hlc: number): void {
-    this.#tombstones.set(topic, hlc);
+    this.#tombstones.set(keyOf(topic), hlc);
     if (this.#tombstones.size <= TOMBSTONES_MAX) return;
     for (const oldest of this.#tombstones.keys()) {
       this.#tombstones.delete(oldest);
@@ -81,8 +90,8 @@ export class RetainedMessages {
       o.varint(index);
       o.f64(hlc);
     });
-    w.list([...this.#tombstones], (o, [topic, hlc]) => {
-      o.str(topic);
+    w.list([...this.#tombstones], (o, [key, hlc]) => {
+      o.f64(key);
       o.f64(hlc);
     });
   }
@@ -93,7 +102,7 @@ export class RetainedMessages {
       this.#messages.set(topic, { index, hlc });
       this.topics.add(topic);
     }
-    for (const [topic, hlc] of r.list((i) => [i.str(), i.f64()] as const))
-      this.#tombstones.set(topic, hlc);
+    for (const [key, hlc] of r.list((i) => [i.f64(), i.f64()] as const))
+      this.#tombstones.set(key, hlc);
   }
 }

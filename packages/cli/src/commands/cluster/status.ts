@@ -49,7 +49,14 @@ export default class ClusterStatusCommand extends AdminCommand {
     this.log(`\n${count(total, 'session')}, ${connected} connected, ${atRisk} at risk.`);
     const { count: missing, shards: examples } = status.underReplicated;
     if (missing === 0) {
-      this.log('Every shard has all its copies.');
+      const hosts = new Set(
+        status.members.filter((m) => m.state === 'alive' && !m.leaving).map((m) => m.host),
+      ).size;
+      this.log(
+        hosts < replicas
+          ? `Every shard has a copy on each host, but ${replicas} copies want ${replicas} hosts and there ${hosts === 1 ? 'is' : 'are'} ${hosts}: add nodes.`
+          : 'Every shard has all its copies.',
+      );
       return;
     }
     const shown = examples.slice(0, 5).map(({ shard, leader, active, wanted }) => {
