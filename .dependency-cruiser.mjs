@@ -9,7 +9,7 @@
 export const CHAINS = {
   swim: [
     ['errors.ts'],
-    ['ports.ts', 'config.ts'],
+    ['ports.ts', 'config.ts', 'transport.ts'],
     ['core/'],
     ['codec.ts'],
     ['runtime/', 'sim/'],

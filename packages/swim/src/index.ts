@@ -21,3 +21,12 @@ export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
 export { formatAddress, type HostPort, parseAddress } from './runtime/address.ts';
 export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';
+export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
+export { MemoryHub } from './runtime/memory.ts';
+export {
+  PACKET_BYTES_MAX,
+  type Transport,
+  type TransportHandlers,
+  type TransportOpener,
+  type TransportOptions,
+} from './transport.ts';

@@ -6,6 +6,7 @@ import type { SwimMember } from '../core/member-list.ts';
 import type { MemberState } from '../core/message.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import { SwimAgent, type SwimAgentOptions } from './agent.ts';
+import { MemoryHub } from './memory.ts';
 
 const config = swimConfig({}, 'test');
 const running = new Set<SwimAgent>();
@@ -264,6 +265,18 @@ describe('SwimAgent on real sockets', function () {
     });
     await a.sees({ b: 'alive' });
     assert.match(all.agent.address, /^127\.0\.0\.1:\d+$/);
+  });
+
+  it('runs over a transport of the caller, here in memory', async () => {
+    const hub = new MemoryHub();
+    const start = (name: string, options: Partial<SwimAgentOptions>) =>
+      Watched.start({ name, listen: `${name}:0`, transport: hub.open, ...options });
+    const a = await start('a', { clusterId: 'one' });
+    const b = await start('b', { seeds: [a.agent.address] });
+    const c = await start('c', { seeds: [a.agent.address] });
+    for (const node of [a, b, c]) await node.sees({ a: 'alive', b: 'alive', c: 'alive' });
+    await b.stop();
+    await c.sees({ a: 'alive', b: 'faulty' });
   });
 
   it('leaves the port free at once when it stops, and says so to those who wait', async () => {

@@ -7,8 +7,9 @@ import { assertNever } from '../core/message.ts';
 import { Swim } from '../core/swim.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
+import type { Transport, TransportOpener } from '../transport.ts';
 import { formatAddress, isWildcard, parseAddress } from './address.ts';
-import { type BoundTransports, bindTransports } from './bind.ts';
+import { socketTransport } from './bind.ts';
 import { systemClock, systemRandom } from './system.ts';
 
 /** What a {@link SwimAgent} is started with. */
@@ -32,6 +33,8 @@ export interface SwimAgentOptions {
   onMembers?(members: readonly SwimMember[]): void;
   /** A joiner learned its cluster; called at most once. */
   onClusterId?(clusterId: string): void;
+  /** Opens what packets and requests go over; default UDP and TCP on one port. */
+  readonly transport?: TransportOpener;
   /**
    * A connection to the TCP port that does not begin with SWIM's first byte, with what was read of
    * it; paused. Attach listeners, `error` above all, before returning. Default: closed.
@@ -60,7 +63,7 @@ export class SwimAgent {
   /** host:port told to the peers. */
   readonly address: string;
   private readonly options: SwimAgentOptions;
-  private readonly transports: BoundTransports;
+  private readonly transport: Transport;
   private readonly swim: Swim;
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly joins = new Map<number, PromiseWithResolvers<void>>();
@@ -69,9 +72,9 @@ export class SwimAgent {
   private lastId = 0;
   private stopped = false;
 
-  private constructor(options: SwimAgentOptions, transports: BoundTransports, address: string) {
+  private constructor(options: SwimAgentOptions, transport: Transport, address: string) {
     this.options = options;
-    this.transports = transports;
+    this.transport = transport;
     this.address = address;
     const { config, name, bootEpoch, clusterId, meta } = options;
     const random = systemRandom;
@@ -90,27 +93,23 @@ export class SwimAgent {
     // Between binding and the first event nothing is lost: streams and datagrams that come
     // meanwhile find no agent, which is what they would have found a moment earlier.
     let agent: SwimAgent | undefined;
-    const transports = await bindTransports({
-      listen: options.listen,
-      streamBytesMax: options.config.streamBytesMax,
-      streamTimeoutMs: options.config.streamTimeoutMs,
+    const { listen, config, onForeignStream } = options;
+    const foreign = onForeignStream === undefined ? {} : { onForeign: onForeignStream };
+    const open = options.transport ?? socketTransport(foreign);
+    const transport = await open({
+      listen,
+      streamBytesMax: config.streamBytesMax,
+      streamTimeoutMs: config.streamTimeoutMs,
       onPacket: (from, bytes) => agent?.dispatch({ type: 'packet', from, bytes }),
-      handlers: {
-        onRequest: (from, bytes, reply) => {
-          if (agent === undefined) reply(null);
-          else agent.onRequest(from, bytes, reply);
-        },
-        onForeign: (socket, head) => {
-          if (options.onForeignStream === undefined) socket.destroy();
-          else options.onForeignStream(socket, head);
-        },
+      onRequest: (from, bytes, reply) => {
+        if (agent === undefined) reply(null);
+        else agent.onRequest(from, bytes, reply);
       },
     });
     try {
-      agent = new SwimAgent(options, transports, advertised(options, transports));
+      agent = new SwimAgent(options, transport, advertised(options, transport.address));
     } catch (error) {
-      transports.tcp.close();
-      await transports.udp.close();
+      await transport.close();
       throw error;
     }
     agent.dispatch({ type: 'start', seeds: options.seeds ?? [] });
@@ -191,8 +190,7 @@ export class SwimAgent {
     this.joins.clear();
     this.replies.clear();
     this.departed.resolve();
-    this.transports.tcp.close();
-    await this.transports.udp.close();
+    await this.transport.close();
   }
 
   private onRequest(
@@ -216,14 +214,14 @@ export class SwimAgent {
 
   private perform(effect: SwimEffect): void {
     if (this.stopped) return;
-    const { udp, tcp } = this.transports;
     switch (effect.type) {
       case 'send':
-        udp.send(effect.to, effect.bytes);
+        this.transport.send(effect.to, effect.bytes);
         return;
       case 'stream-open': {
-        const { requestId } = effect;
-        tcp.request(effect.to, effect.bytes, (bytes) =>
+        const { requestId, to } = effect;
+        const { streamTimeoutMs } = this.options.config;
+        this.transport.request(to, effect.bytes, streamTimeoutMs, (bytes) =>
           this.dispatch({ type: 'stream-response', requestId, bytes }),
         );
         return;
@@ -281,16 +279,17 @@ export class SwimAgent {
 }
 
 /** host:port for the peers: the bound one, unless another was asked for. */
-function advertised(options: SwimAgentOptions, bound: BoundTransports): string {
+function advertised(options: SwimAgentOptions, bound: string): string {
+  const { host, port } = parseAddress(bound);
   if (options.advertise !== undefined) {
-    const { host, port } = parseAddress(options.advertise);
-    return formatAddress(host, port === 0 ? bound.port : port);
+    const wanted = parseAddress(options.advertise);
+    return formatAddress(wanted.host, wanted.port === 0 ? port : wanted.port);
   }
-  if (isWildcard(bound.ip)) {
+  if (isWildcard(host)) {
     throw new SwimError(
       'SWIM_ERR_ADDRESS_INVALID',
       `${options.listen} means every interface: say which address to advertise.`,
     );
   }
-  return formatAddress(bound.ip, bound.port);
+  return bound;
 }

@@ -1,38 +1,69 @@
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { SwimError } from '../errors.ts';
-import { parseAddress, Resolver } from './address.ts';
-import { type TcpHandlers, TcpTransport } from './tcp.ts';
+import type { Transport, TransportOpener, TransportOptions } from '../transport.ts';
+import { formatAddress, parseAddress, Resolver } from './address.ts';
+import { TcpTransport } from './tcp.ts';
 import { UdpTransport } from './udp.ts';
 
-/** UDP and TCP on one port. */
-export interface BoundTransports {
-  readonly udp: UdpTransport;
-  readonly tcp: TcpTransport;
-  readonly ip: string;
-  readonly port: number;
-}
-
-export interface BindOptions {
-  /** host:port; port 0 for any that is free for both. */
-  readonly listen: string;
-  readonly streamBytesMax: number;
-  readonly streamTimeoutMs: number;
-  readonly handlers: TcpHandlers;
-  readonly onPacket: (from: string, bytes: Uint8Array) => void;
+/** What the TCP port does with connections that do not speak SWIM. */
+export interface ForeignStreams {
+  /**
+   * A connection whose first byte is not SWIM's, with what was read of it; paused, and the
+   * receiver's to keep. Attach listeners, `error` above all, before returning. Default: closed.
+   */
+  onForeign?(socket: Socket, head: Buffer): void;
 }
 
 /**
- * Binds UDP and TCP to the same port.
+ * Packets over UDP and requests over TCP, both on one port.
  *
- * @throws SwimError SWIM_ERR_ADDRESS_IN_USE or SWIM_ERR_ADDRESS_INVALID; nothing stays bound
+ * Names in addresses are looked up again five seconds after the last time: that long a name may
+ * lead to an address that it no longer has.
  */
-export async function bindTransports(options: BindOptions): Promise<BoundTransports> {
+export function socketTransport(foreign: ForeignStreams = {}): TransportOpener {
+  return async (options) => await bind(options, foreign);
+}
+
+class SocketTransport implements Transport {
+  readonly address: string;
+  private readonly udp: UdpTransport;
+  private readonly tcp: TcpTransport;
+
+  constructor(ip: string, udp: UdpTransport, tcp: TcpTransport) {
+    this.address = formatAddress(ip, tcp.port);
+    this.udp = udp;
+    this.tcp = tcp;
+  }
+
+  get failed(): number {
+    return this.udp.failed;
+  }
+
+  send(to: string, bytes: Uint8Array): void {
+    this.udp.send(to, bytes);
+  }
+
+  request(
+    to: string,
+    bytes: Uint8Array,
+    timeoutMs: number,
+    done: (bytes: Uint8Array | null) => void,
+  ): void {
+    this.tcp.request(to, bytes, timeoutMs, done);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.tcp.close(), this.udp.close()]);
+  }
+}
+
+async function bind(options: TransportOptions, foreign: ForeignStreams): Promise<Transport> {
   const { host, port } = parseAddress(options.listen);
   for (let attempt = 1; ; attempt += 1) {
     try {
       const ip = isIP(host) === 0 ? (await lookup(host, { family: 4 })).address : host;
-      return await bindOnce(options, ip, port);
+      return await bindOnce(options, foreign, ip, port);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? '';
       // The system chose a port that was free for TCP only.
@@ -50,11 +81,12 @@ export async function bindTransports(options: BindOptions): Promise<BoundTranspo
 }
 
 async function bindOnce(
-  options: BindOptions,
+  options: TransportOptions,
+  foreign: ForeignStreams,
   ip: string,
   wantedPort: number,
-): Promise<BoundTransports> {
-  const { streamBytesMax, streamTimeoutMs, handlers, onPacket } = options;
+): Promise<Transport> {
+  const { streamBytesMax, streamTimeoutMs } = options;
   const resolver = new Resolver(ip.includes(':') ? 6 : 4);
   const tcp = await TcpTransport.listen({
     ip,
@@ -62,13 +94,20 @@ async function bindOnce(
     resolver,
     streamBytesMax,
     streamTimeoutMs,
-    handlers,
+    handlers: {
+      onRequest: (from, bytes, reply) => options.onRequest(from, bytes, reply),
+      onForeign: (socket, head) => {
+        if (foreign.onForeign === undefined) socket.destroy();
+        else foreign.onForeign(socket, head);
+      },
+    },
   });
   try {
+    const onPacket = (from: string, bytes: Uint8Array): void => options.onPacket(from, bytes);
     const udp = await UdpTransport.bind({ ip, port: tcp.port, resolver, onPacket });
-    return { udp, tcp, ip, port: tcp.port };
+    return new SocketTransport(ip, udp, tcp);
   } catch (error) {
-    tcp.close();
+    await tcp.close();
     throw error;
   }
 }

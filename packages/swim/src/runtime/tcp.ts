@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { SWIM_MAGIC } from '../core/message.ts';
-import { parseAddress, type Resolver } from './address.ts';
+import { formatAddress, parseAddress, type Resolver } from './address.ts';
 import { readFrame, writeFrame } from './frame.ts';
 import { systemClock } from './system.ts';
 
@@ -31,6 +31,8 @@ export class TcpTransport {
   private readonly options: TcpOptions;
   /** Connections that are ours: unknown yet, or speaking SWIM. */
   private readonly sockets: Set<Socket>;
+  /** How to end each request of ours that is under way. */
+  private readonly pending = new Set<() => void>();
   private closed = false;
 
   private constructor(server: Server, options: TcpOptions, sockets: Set<Socket>) {
@@ -54,37 +56,54 @@ export class TcpTransport {
     return new TcpTransport(server, options, sockets);
   }
 
-  /** One request; null if it failed or took longer than streamTimeoutMs, connecting included. */
-  request(to: string, bytes: Uint8Array, done: (bytes: Uint8Array | null) => void): void {
-    this.open(to, bytes, done).catch(() => done(null));
+  /** One request; null if it failed or took longer than timeoutMs, connecting included. */
+  request(
+    to: string,
+    bytes: Uint8Array,
+    timeoutMs: number,
+    done: (bytes: Uint8Array | null) => void,
+  ): void {
+    const finish = (answer: Uint8Array | null): void => {
+      if (!this.pending.delete(fail)) return;
+      clearTimeout(timer);
+      done(answer);
+    };
+    const fail = (): void => finish(null);
+    const timer = setTimeout(fail, timeoutMs);
+    this.pending.add(fail);
+    if (this.closed || bytes.length > this.options.streamBytesMax) {
+      setImmediate(fail);
+      return;
+    }
+    this.open(to, Buffer.from(bytes), timeoutMs, finish).catch(fail);
   }
 
   /** Stops listening and cuts SWIM's streams; connections handed on stay as they are. */
-  close(): void {
+  async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    // Its callback would wait for the connections handed on; the port is free at once.
     this.server.close();
     for (const socket of this.sockets) socket.destroy();
     this.sockets.clear();
+    for (const fail of this.pending) fail();
   }
 
   private async open(
     to: string,
     bytes: Uint8Array,
-    done: (bytes: Uint8Array | null) => void,
+    timeoutMs: number,
+    finish: (bytes: Uint8Array | null) => void,
   ): Promise<void> {
-    const { resolver, streamBytesMax, streamTimeoutMs } = this.options;
+    const { resolver, streamBytesMax } = this.options;
     const { host, port } = parseAddress(to);
     const ip = await resolver.resolve(host, systemClock());
-    if (this.closed) {
-      done(null);
-      return;
-    }
+    if (this.closed) return;
     const socket = connect({ host: ip, port, noDelay: true });
-    adopt(socket, this.sockets, streamTimeoutMs);
+    adopt(socket, this.sockets, timeoutMs);
     readFrame(socket, undefined, streamBytesMax, (message) => {
       socket.destroy();
-      done(message);
+      finish(message);
     });
     writeFrame(socket, bytes);
   }
@@ -122,18 +141,21 @@ function accept(socket: Socket, options: TcpOptions, sockets: Set<Socket>): void
       handlers.onForeign(socket, head);
       return;
     }
-    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    const from = formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0);
     readFrame(socket, head, streamBytesMax, (message) => {
-      if (message === null) {
+      if (message === null || socket.destroyed) {
         socket.destroy();
         return;
       }
+      let answered = false;
       handlers.onRequest(from, message, (bytes) => {
-        if (bytes === null || socket.destroyed) {
+        if (answered) return;
+        answered = true;
+        if (bytes === null || bytes.length > streamBytesMax || socket.destroyed) {
           socket.destroy();
           return;
         }
-        writeFrame(socket, bytes);
+        writeFrame(socket, Buffer.from(bytes));
         socket.end();
       });
     });

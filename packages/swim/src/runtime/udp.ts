@@ -1,4 +1,5 @@
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
+import { PACKET_BYTES_MAX } from '../transport.ts';
 import { formatAddress, parseAddress, type Resolver } from './address.ts';
 import { systemClock } from './system.ts';
 
@@ -7,7 +8,7 @@ export class UdpTransport {
   private readonly socket: SocketAsPromised;
   private readonly resolver: Resolver;
   private closed = false;
-  /** Datagrams that the system refused to send. */
+  /** Datagrams too long, or refused by the system. */
   failed = 0;
 
   private constructor(socket: SocketAsPromised, resolver: Resolver) {
@@ -36,16 +37,22 @@ export class UdpTransport {
       await socket.close().catch(() => {});
       throw error;
     }
+    const transport = new UdpTransport(socket, options.resolver);
     socket.socket.on('message', (bytes, remote) => {
-      options.onPacket(formatAddress(remote.address, remote.port), bytes);
+      if (!transport.closed) options.onPacket(formatAddress(remote.address, remote.port), bytes);
     });
-    return new UdpTransport(socket, options.resolver);
+    return transport;
   }
 
   /** Best effort: what cannot be sent is counted and forgotten, as what is lost on the way. */
   send(to: string, bytes: Uint8Array): void {
     if (this.closed) return;
-    this.trySend(to, bytes).catch(() => {
+    if (bytes.length > PACKET_BYTES_MAX) {
+      this.failed += 1;
+      return;
+    }
+    // The socket reads the bytes in a later turn; the caller may have changed them by then.
+    this.trySend(to, Buffer.from(bytes)).catch(() => {
       this.failed += 1;
     });
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { Network, type NetworkFaults, type NetworkPort, NO_FAULTS } from './network.ts';
+export { Network, type NetworkFaults, NO_FAULTS } from './network.ts';
 export { Prng } from './prng.ts';
 export { type Handle, Scheduler } from './scheduler.ts';
 export { SimAgent, type SimAgentCallbacks } from './sim-agent.ts';

@@ -1,5 +1,7 @@
+import type { Transport, TransportHandlers, TransportOptions } from '../transport.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
+import { SimTransport } from './sim-transport.ts';
 
 /** What the network does to datagrams; each is drawn apart. Streams only take the delay. */
 export interface NetworkFaults {
@@ -24,13 +26,6 @@ export const NO_FAULTS: Readonly<NetworkFaults> = {
   delayMaxMs: 1,
 };
 
-/** The receiving side of one address. */
-export interface NetworkPort {
-  onPacket(from: string, bytes: Uint8Array): void;
-  /** One request over a stream; `reply(null)` closes it without an answer. */
-  onRequest(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void;
-}
-
 /**
  * Datagrams and request–response streams between addresses, in virtual time, with faults by name:
  * drop, duplicate, reorder, delay, one-way cut, isolation, split.
@@ -43,7 +38,7 @@ export class Network {
   readonly counters = { sent: 0, delivered: 0, dropped: 0, duplicated: 0, reordered: 0, cut: 0 };
   private readonly scheduler: Scheduler;
   private readonly prng: Prng;
-  private readonly ports = new Map<string, NetworkPort>();
+  private readonly ports = new Map<string, TransportHandlers>();
   private readonly cuts = new Set<string>();
   private readonly isolated = new Set<string>();
   private groupOf = new Map<string, number>();
@@ -58,7 +53,12 @@ export class Network {
     this.faults = { ...NO_FAULTS, ...options.faults };
   }
 
-  attach(address: string, port: NetworkPort): void {
+  /** Opens a transport at `listen`, which is taken as it is. @throws Error if it is in use */
+  open(options: TransportOptions): Transport {
+    return new SimTransport(this, this.scheduler, options);
+  }
+
+  attach(address: string, port: TransportHandlers): void {
     if (this.ports.has(address)) throw new Error(`${address} is in use`);
     this.ports.set(address, port);
   }
@@ -122,10 +122,10 @@ export class Network {
       counters.dropped += 1;
       return;
     }
-    this.deliver(from, to, bytes, delayMs);
+    this.deliver(from, to, bytes.slice(), delayMs);
     if (duplicate) {
       counters.duplicated += 1;
-      this.deliver(from, to, bytes, delayMs + this.delayMs());
+      this.deliver(from, to, bytes.slice(), delayMs + this.delayMs());
     }
   }
 
@@ -137,6 +137,7 @@ export class Network {
     timeoutMs: number,
     done: (bytes: Uint8Array | null) => void,
   ): void {
+    const copy = bytes.slice();
     let open = true;
     const finish = (answer: Uint8Array | null): void => {
       if (!open) return;
@@ -152,9 +153,13 @@ export class Network {
         this.scheduler.after(this.delayMs(), () => finish(null));
         return;
       }
-      port.onRequest(from, bytes, (answer) => {
+      let replied = false;
+      port.onRequest(from, copy, (answer) => {
+        if (replied) return;
+        replied = true;
+        const back = answer?.slice() ?? null;
         this.scheduler.after(this.delayMs(), () => {
-          if (this.reachable(to, from)) finish(answer);
+          if (this.reachable(to, from)) finish(back);
         });
       });
     });

@@ -1,7 +1,9 @@
+import type { SwimConfig } from '../config.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
 import type { SwimMember } from '../core/member-list.ts';
 import { Swim, type SwimOptions } from '../core/swim.ts';
 import type { SwimErrorCode } from '../errors.ts';
+import type { Transport } from '../transport.ts';
 import type { Network } from './network.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -20,7 +22,8 @@ export class SimAgent {
   private readonly scheduler: Scheduler;
   private readonly network: Network;
   private readonly callbacks: SimAgentCallbacks;
-  private readonly streamTimeoutMs: number;
+  private readonly config: SwimConfig;
+  private transport: Transport | undefined;
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
   private readonly joins = new Map<number, (error: SwimErrorCode | undefined) => void>();
   private lastId = 0;
@@ -36,14 +39,17 @@ export class SimAgent {
     this.scheduler = options.scheduler;
     this.network = options.network;
     this.callbacks = options.callbacks ?? {};
-    this.streamTimeoutMs = options.swim.config.streamTimeoutMs;
+    this.config = options.swim.config;
     this.address = options.swim.address;
     this.swim = new Swim(options.swim);
   }
 
   start(seeds: readonly string[] = []): void {
     this.running = true;
-    this.network.attach(this.address, {
+    this.transport = this.network.open({
+      listen: this.address,
+      streamBytesMax: this.config.streamBytesMax,
+      streamTimeoutMs: this.config.streamTimeoutMs,
       onPacket: (from, bytes) => this.dispatch({ type: 'packet', from, bytes }),
       onRequest: (from, bytes, reply) => {
         this.lastId += 1;
@@ -58,7 +64,7 @@ export class SimAgent {
   stop(): void {
     if (!this.running) return;
     this.running = false;
-    this.network.detach(this.address);
+    void this.transport?.close();
   }
 
   /** Stalls like a process that gets no CPU: what happens meanwhile waits, timers in front. */
@@ -112,11 +118,11 @@ export class SimAgent {
   private perform(effect: SwimEffect): void {
     switch (effect.type) {
       case 'send':
-        this.network.send(this.address, effect.to, effect.bytes);
+        this.transport?.send(effect.to, effect.bytes);
         return;
       case 'stream-open': {
         const { requestId, to, bytes } = effect;
-        this.network.request(this.address, to, bytes, this.streamTimeoutMs, (answer) =>
+        this.transport?.request(to, bytes, this.config.streamTimeoutMs, (answer) =>
           this.dispatch({ type: 'stream-response', requestId, bytes: answer }),
         );
         return;

@@ -1,0 +1,67 @@
+import { PACKET_BYTES_MAX, type Transport, type TransportOptions } from '../transport.ts';
+import type { Network } from './network.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** One address of a simulated {@link Network}. */
+export class SimTransport implements Transport {
+  readonly address: string;
+  failed = 0;
+  private readonly options: TransportOptions;
+  private readonly network: Network;
+  private readonly scheduler: Scheduler;
+  /** How to end each request of ours that is under way. */
+  private readonly pending = new Set<() => void>();
+  private closed = false;
+
+  constructor(network: Network, scheduler: Scheduler, options: TransportOptions) {
+    this.address = options.listen;
+    this.options = options;
+    this.network = network;
+    this.scheduler = scheduler;
+    network.attach(this.address, {
+      onPacket: (from, bytes) => options.onPacket(from, bytes),
+      onRequest: (from, bytes, reply) => this.serve(from, bytes, reply),
+    });
+  }
+
+  send(to: string, bytes: Uint8Array): void {
+    if (this.closed) return;
+    if (bytes.length > PACKET_BYTES_MAX) this.failed += 1;
+    else this.network.send(this.address, to, bytes);
+  }
+
+  request(
+    to: string,
+    bytes: Uint8Array,
+    timeoutMs: number,
+    done: (bytes: Uint8Array | null) => void,
+  ): void {
+    const finish = (answer: Uint8Array | null): void => {
+      if (this.pending.delete(fail)) done(answer);
+    };
+    const fail = (): void => finish(null);
+    this.pending.add(fail);
+    if (this.closed || bytes.length > this.options.streamBytesMax) this.scheduler.after(0, fail);
+    else this.network.request(this.address, to, bytes, timeoutMs, finish);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.network.detach(this.address);
+    for (const fail of this.pending) fail();
+  }
+
+  private serve(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void {
+    const { streamBytesMax, streamTimeoutMs } = this.options;
+    const untilMs = this.scheduler.nowMs + streamTimeoutMs;
+    if (bytes.length > streamBytesMax) {
+      reply(null);
+      return;
+    }
+    this.options.onRequest(from, bytes, (answer) => {
+      const late = this.closed || this.scheduler.nowMs > untilMs;
+      reply(late || answer === null || answer.length > streamBytesMax ? null : answer);
+    });
+  }
+}

@@ -1,0 +1,57 @@
+import { networkInterfaces } from 'node:os';
+import { socketTransport } from '../../src/runtime/bind.ts';
+import { MemoryHub } from '../../src/runtime/memory.ts';
+import { Network } from '../../src/sim/network.ts';
+import { Prng } from '../../src/sim/prng.ts';
+import { Scheduler } from '../../src/sim/scheduler.ts';
+import { describeTransportContract } from './transport.ts';
+
+async function settleAlone<T>(promise: Promise<T>): Promise<T> {
+  return await promise;
+}
+
+const sockets = (listen: string) => () => ({
+  open: socketTransport(),
+  listen: () => listen,
+  settle: settleAlone,
+});
+
+describeTransportContract('UDP and TCP over IPv4', sockets('127.0.0.1:0'));
+
+// A container may have no IPv6 at all.
+const loopbacks = Object.values(networkInterfaces()).flat();
+if (loopbacks.some((at) => at?.address === '::1')) {
+  describeTransportContract('UDP and TCP over IPv6', sockets('[::1]:0'));
+}
+
+describeTransportContract('memory', () => ({
+  open: new MemoryHub().open,
+  listen: () => 'host:0',
+  settle: settleAlone,
+}));
+
+describeTransportContract('simulated', () => {
+  const scheduler = new Scheduler();
+  const network = new Network({ scheduler, prng: new Prng('contract') });
+  let last = 0;
+  return {
+    open: async (options) => network.open(options),
+    listen: () => {
+      last += 1;
+      return `host:${last}`;
+    },
+    /** Virtual time passes, a millisecond at a time, until the promise settles. */
+    settle: async (promise) => {
+      let settled = false;
+      const mark = (): void => {
+        settled = true;
+      };
+      promise.then(mark, mark);
+      for (let turn = 0; !settled && turn < 100_000; turn += 1) {
+        await new Promise(setImmediate);
+        if (!settled) scheduler.runUntil(scheduler.nowMs + 1);
+      }
+      return await promise;
+    },
+  };
+});
