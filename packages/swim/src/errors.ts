@@ -26,6 +26,10 @@ export const SWIM_ERRORS = {
     message: 'Neither side belongs to a cluster yet.',
     remedy: 'Join through a node that does.',
   },
+  SWIM_ERR_VERSION: {
+    message: 'The two sides speak no common version of the membership protocol.',
+    remedy: 'Upgrade in steps: the old and the new version must overlap.',
+  },
   SWIM_ERR_OWN_ADDRESS: {
     message: 'The address is the own one.',
     remedy: 'Give the address of another node.',

@@ -14,8 +14,8 @@ export {
 } from './config.ts';
 export type { SwimCounters } from './core/context.ts';
 export type { SwimEffect, SwimEvent } from './core/event.ts';
-export type { SwimMember } from './core/member-list.ts';
 export { type MemberState, SWIM_MAGIC } from './core/message.ts';
+export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { decodeMessage, encodeMessage, encodeUpdate, messageOverheadBytes } from './codec.ts';
+import {
+  decodeMessage,
+  EVENT_PREFIX_BYTES,
+  encodeMessage,
+  encodeUpdate,
+  messageOverheadBytes,
+} from './codec.ts';
 import {
   type Body,
   type Header,
@@ -14,6 +20,7 @@ const u32 = fc.nat(0xffff_ffff);
 const u53 = fc.maxSafeNat();
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 });
 const header: fc.Arbitrary<Header> = fc.record({
+  version: fc.constant(1),
   clusterId: fc.string({ maxLength: 64 }),
   name,
   bootEpoch: u53,
@@ -43,15 +50,21 @@ const update: fc.Arbitrary<Update> = fc.record({
   accuser: fc.string({ maxLength: 64 }),
   address: fc.string({ minLength: 1, maxLength: 64 }),
   meta: fc.uint8Array({ maxLength: 512 }),
+  unwell: fc.boolean(),
+  versions: fc.record({
+    min: fc.integer({ min: 1, max: 9 }),
+    max: fc.integer({ min: 9, max: 255 }),
+  }),
 });
 const message: fc.Arbitrary<Message> = fc.record({
   header,
   body,
   updates: fc.array(update, { maxLength: 5 }),
+  events: fc.array(fc.uint8Array({ maxLength: 1024 }), { maxLength: 3 }),
 });
 
 function encode(value: Message): Uint8Array {
-  return encodeMessage(value.header, value.body, value.updates.map(encodeUpdate));
+  return encodeMessage(value.header, value.body, value.updates.map(encodeUpdate), value.events);
 }
 
 describe('codec', () => {
@@ -61,7 +74,8 @@ describe('codec', () => {
         const bytes = encode(value);
         assert.deepEqual(plain(decodeMessage(bytes)), plain(value));
         const updates = value.updates.map(encodeUpdate);
-        const size = updates.reduce((sum, each) => sum + each.length, 0);
+        const events = value.events.map((event) => event.length + EVENT_PREFIX_BYTES);
+        const size = [...updates.map((each) => each.length), ...events].reduce((x, y) => x + y, 0);
         assert.equal(bytes.length, messageOverheadBytes(value.header, value.body) + size);
       }),
     );
@@ -79,6 +93,7 @@ describe('codec', () => {
         const longer = new Uint8Array(bytes.length + 1);
         longer.set(bytes);
         assert.equal(decodeMessage(longer), 'malformed');
+        assert.equal(decodeMessage(bytes, { min: 2, max: 3 }), 'other-version');
       }),
     );
     fc.assert(
@@ -97,7 +112,7 @@ describe('codec', () => {
 
   it('keeps nothing of the buffer it read from', () => {
     const value: Message = {
-      header: { clusterId: 'c', name: 'a', bootEpoch: 1 },
+      header: { version: 1, clusterId: 'c', name: 'a', bootEpoch: 1 },
       body: { type: 'gossip' },
       updates: [
         {
@@ -109,8 +124,11 @@ describe('codec', () => {
           accuser: '',
           address: 'b:1',
           meta: Uint8Array.of(1, 2, 3),
+          unwell: true,
+          versions: { min: 1, max: 2 },
         },
       ],
+      events: [Uint8Array.of(4, 5)],
     };
     const bytes = encode(value);
     const decoded = decodeMessage(bytes);

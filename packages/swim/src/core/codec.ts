@@ -4,6 +4,7 @@ import {
   assertNever,
   type Body,
   CLUSTER_ID_BYTES_MAX,
+  EVENT_BYTES_MAX,
   type Header,
   MEMBER_STATES,
   META_BYTES_MAX,
@@ -11,20 +12,25 @@ import {
   NAME_BYTES_MAX,
   REFUSAL_REASONS,
   SWIM_MAGIC,
-  SWIM_VERSION,
+  SWIM_VERSIONS,
   stateRank,
   type Target,
   type Update,
+  type VersionRange,
 } from './message.ts';
 
 /*
  * A message, integers big endian, texts after one byte of length:
  *
- *   0x53  version  clusterId  name  bootEpoch:8  type:1  body  count:2  update × count
+ *   0x53  version  clusterId  name  bootEpoch:8  type:1  body
+ *        count:2  update × count  count:1  (length:2  event) × count
  *
  * An update:
  *
- *   name  bootEpoch:8  incarnation:4  state:1  ageS:4  accuser  address  metaLength:2  meta
+ *   name  bootEpoch:8  incarnation:4  state:1  versionMin:1  versionMax:1  ageS:4  accuser  address
+ *        metaLength:2  meta
+ *
+ * The state's top bit says that the member is unwell.
  */
 
 const TYPES = [
@@ -41,6 +47,10 @@ const TYPES = [
 
 /** Most updates in one message. */
 export const UPDATES_PER_MESSAGE_MAX = 0xffff;
+/** Most user events in one message. */
+const EVENTS_PER_MESSAGE_MAX = 0xff;
+/** Bytes that one event takes beside its own. */
+export const EVENT_PREFIX_BYTES = 2;
 
 /** Why bytes were not a message for us. */
 export type DecodeFailure = 'malformed' | 'other-version';
@@ -54,16 +64,23 @@ export function encodeMessage(
   header: Header,
   body: Body,
   updates: readonly Uint8Array[],
+  events: readonly Uint8Array[] = [],
 ): Uint8Array {
   const writer = writePrefix(header, body);
   writer.u16(updates.length);
   for (const update of updates) writer.raw(update);
+  if (events.length > EVENTS_PER_MESSAGE_MAX) throw new RangeError(`${events.length} events`);
+  writer.u8(events.length);
+  for (const event of events) {
+    writer.u16(event.length);
+    writer.raw(event);
+  }
   return writer.done();
 }
 
-/** Bytes a message takes without any update. */
+/** Bytes a message takes without any update or event. */
 export function messageOverheadBytes(header: Header, body: Body): number {
-  return writePrefix(header, body).length + 2;
+  return writePrefix(header, body).length + 3;
 }
 
 /** Bytes of one update; at most about 1050. */
@@ -72,7 +89,9 @@ export function encodeUpdate(update: Update): Uint8Array {
   writer.text(update.name);
   writer.u53(update.bootEpoch);
   writer.u32(update.incarnation);
-  writer.u8(stateRank(update.state));
+  writer.u8(stateRank(update.state) | (update.unwell ? UNWELL : 0));
+  writer.u8(update.versions.min);
+  writer.u8(update.versions.max);
   writer.u32(update.ageS);
   writer.text(update.accuser);
   writer.text(update.address);
@@ -81,13 +100,22 @@ export function encodeUpdate(update: Update): Uint8Array {
   return writer.done();
 }
 
-/** The message in a datagram or stream, or why there is none. Never throws on any bytes. */
-export function decodeMessage(bytes: Uint8Array): Message | DecodeFailure {
+/**
+ * The message in a datagram or stream, or why there is none. Never throws on any bytes.
+ *
+ * @param versions those understood
+ */
+export function decodeMessage(
+  bytes: Uint8Array,
+  versions: VersionRange = SWIM_VERSIONS,
+): Message | DecodeFailure {
   try {
     const reader = new ByteReader(bytes);
     if (reader.u8() !== SWIM_MAGIC) return 'malformed';
-    if (reader.u8() !== SWIM_VERSION) return 'other-version';
+    const version = reader.u8();
+    if (version < versions.min || version > versions.max) return 'other-version';
     const header: Header = {
+      version,
       clusterId: reader.text(0, CLUSTER_ID_BYTES_MAX),
       name: reader.text(1, NAME_BYTES_MAX),
       bootEpoch: reader.u53(),
@@ -96,8 +124,10 @@ export function decodeMessage(bytes: Uint8Array): Message | DecodeFailure {
     const count = reader.u16();
     const updates: Update[] = [];
     for (let n = 0; n < count; n += 1) updates.push(readUpdate(reader));
+    const events: Uint8Array[] = [];
+    for (let left = reader.u8(); left > 0; left -= 1) events.push(readEvent(reader));
     if (reader.remaining > 0) return 'malformed';
-    return { header, body, updates };
+    return { header, body, updates, events };
   } catch (error) {
     if (error instanceof MalformedError) return 'malformed';
     throw error;
@@ -107,7 +137,7 @@ export function decodeMessage(bytes: Uint8Array): Message | DecodeFailure {
 function writePrefix(header: Header, body: Body): ByteWriter {
   const writer = new ByteWriter();
   writer.u8(SWIM_MAGIC);
-  writer.u8(SWIM_VERSION);
+  writer.u8(header.version);
   writer.text(header.clusterId);
   writer.text(header.name);
   writer.u53(header.bootEpoch);
@@ -207,13 +237,25 @@ function readUpdate(reader: ByteReader): Update {
   const name = reader.text(1, NAME_BYTES_MAX);
   const bootEpoch = reader.u53();
   const incarnation = reader.u32();
-  const state = MEMBER_STATES[reader.u8()];
+  const flags = reader.u8();
+  const state = MEMBER_STATES[flags & ~UNWELL];
   if (state === undefined) throw new MalformedError('state');
+  const versions = { min: reader.u8(), max: reader.u8() };
+  if (versions.min < 1 || versions.max < versions.min) throw new MalformedError('versions');
   const ageS = reader.u32();
   const accuser = reader.text(0, NAME_BYTES_MAX);
   const address = reader.text(1, ADDRESS_BYTES_MAX);
   const metaLength = reader.u16();
   if (metaLength > META_BYTES_MAX) throw new MalformedError('length of the metadata');
   const meta = reader.raw(metaLength);
-  return { name, bootEpoch, incarnation, state, ageS, accuser, address, meta };
+  const unwell = (flags & UNWELL) !== 0;
+  return { name, bootEpoch, incarnation, state, unwell, versions, ageS, accuser, address, meta };
 }
+
+function readEvent(reader: ByteReader): Uint8Array {
+  const length = reader.u16();
+  if (length > EVENT_BYTES_MAX) throw new MalformedError('length of an event');
+  return reader.raw(length);
+}
+
+const UNWELL = 0x80;

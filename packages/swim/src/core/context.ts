@@ -10,8 +10,15 @@ import {
 import { Dissemination, retransmitLimit } from './dissemination.ts';
 import type { SwimEffect, TimerTask } from './event.ts';
 import { LocalHealth } from './local-health.ts';
-import { MemberList, type MemberRecord } from './member-list.ts';
-import type { Body, Header } from './message.ts';
+import { isPresent, MemberList } from './member-list.ts';
+import {
+  type Body,
+  commonVersion,
+  type Header,
+  type Update,
+  type VersionRange,
+} from './message.ts';
+import type { Statement, StatementTable } from './statement.ts';
 
 /** What was seen since the start; only ever grows. */
 export interface SwimCounters {
@@ -66,6 +73,7 @@ export class Context {
     syncs: 0,
     membersRefused: 0,
   };
+  readonly versions: VersionRange;
   clusterId: string;
   phase: 'idle' | 'running' | 'leaving' | 'left' = 'idle';
   nowMs = 0;
@@ -83,17 +91,21 @@ export class Context {
     readonly config: SwimConfig;
     readonly random: Random;
     readonly clusterId: string;
-    readonly self: MemberRecord;
+    readonly versions: VersionRange;
+    readonly self: Omit<Update, 'ageS' | 'accuser' | 'versions'>;
+    readonly table: StatementTable;
   }) {
     this.config = options.config;
     this.random = options.random;
     this.clusterId = options.clusterId;
-    this.members = new MemberList(options.self, options.random);
+    this.versions = options.versions;
+    const self = options.table.intern({ ...options.self, versions: options.versions }, '');
+    this.members = new MemberList(self, options.random, options.table);
     this.queue = new Dissemination(options.config.updatesMax);
     this.health = new LocalHealth(options.config.localHealthMax);
   }
 
-  get self(): MemberRecord {
+  get self(): Statement {
     return this.members.self;
   }
 
@@ -123,7 +135,6 @@ export class Context {
   /** Records a change that `members()` shows. */
   touch(): void {
     this.changedMs = this.nowMs;
-    this.members.touch();
     this.changed = true;
   }
 
@@ -171,10 +182,11 @@ export class Context {
    * First the records named in `first`, then those of the queue. A receiver that is not alive in
    * our eyes always hears that first, so that it can refute (Lifeguard's buddy system).
    */
-  send(to: string, body: Body, receiver: MemberRecord | undefined, first: readonly string[] = []) {
+  send(to: string, body: Body, receiver: Statement | undefined, first: readonly string[] = []) {
     const names = new Set(first);
     if (receiver !== undefined && receiver.state !== 'alive') names.add(receiver.name);
-    let left = this.config.datagramBytesMax - messageOverheadBytes(this.header(), body);
+    const header = this.header(receiver?.versions);
+    let left = this.config.datagramBytesMax - messageOverheadBytes(header, body);
     const updates: Uint8Array[] = [];
     for (const name of names) {
       const record = this.members.get(name);
@@ -184,18 +196,24 @@ export class Context {
       updates.push(update);
     }
     updates.push(...this.queue.take(left, this.retransmitLimit(), names));
-    const bytes = encodeMessage(this.header(), body, updates);
+    const bytes = encodeMessage(header, body, updates);
     this.counters.packetsOut += 1;
     this.counters.bytesOut += bytes.length;
     this.emit({ type: 'send', to, bytes });
   }
 
   /** A message with every member known, as far as a stream has room; the living go first. */
-  encodeState(body: Body): Uint8Array {
-    let left = this.config.streamBytesMax - messageOverheadBytes(this.header(), body);
+  encodeState(body: Body, version?: number): Uint8Array {
+    return this.encodeRecords(body, this.members.all(), version);
+  }
+
+  /** A message with these members, as far as a stream has room; the living go first. */
+  encodeRecords(body: Body, records: Iterable<Statement>, version?: number): Uint8Array {
+    const header = this.header(undefined, version);
+    let left = this.config.streamBytesMax - messageOverheadBytes(header, body);
     const updates: Uint8Array[] = [];
-    const dead: MemberRecord[] = [];
-    const add = (record: MemberRecord): void => {
+    const dead: Statement[] = [];
+    const add = (record: Statement): void => {
       const update = this.encode(record);
       if (update.length > left || updates.length >= UPDATES_PER_MESSAGE_MAX) {
         this.counters.membersRefused += 1;
@@ -204,21 +222,21 @@ export class Context {
       left -= update.length;
       updates.push(update);
     };
-    for (const record of this.members.all()) {
-      if (record.state === 'alive' || record.state === 'suspect') add(record);
+    for (const record of records) {
+      if (isPresent(record)) add(record);
       else dead.push(record);
     }
     for (const record of dead) add(record);
-    return encodeMessage(this.header(), body, updates);
+    return encodeMessage(header, body, updates);
   }
 
   /** A message without updates. */
-  encodeBare(body: Body): Uint8Array {
-    return encodeMessage(this.header(), body, []);
+  encodeBare(body: Body, version?: number): Uint8Array {
+    return encodeMessage(this.header(undefined, version), body, []);
   }
 
   /** Has a member's present record spread, in the name of `accuser` if it is a suspicion. */
-  disseminate(record: MemberRecord, accuser = this.self.name): void {
+  disseminate(record: Statement, accuser = this.self.name): void {
     this.queue.enqueue(record.name, this.encode(record, accuser));
     this.armGossip(GOSSIP_DELAY_MS);
   }
@@ -231,7 +249,7 @@ export class Context {
       if (this.queue.size === 0) break;
       this.send(peer.address, { type: 'gossip' }, peer);
     }
-    if (this.queue.size > 0 && this.members.peers().length > 0) this.armGossip(gossipIntervalMs);
+    if (this.queue.size > 0 && this.members.peerCount() > 0) this.armGossip(gossipIntervalMs);
   }
 
   retransmitLimit(): number {
@@ -244,21 +262,24 @@ export class Context {
     this.arm({ kind: 'gossip' }, Math.min(afterMs, this.config.gossipIntervalMs));
   }
 
-  private header(): Header {
-    return { clusterId: this.clusterId, name: this.self.name, bootEpoch: this.self.bootEpoch };
+  /** @param version that of the request which is answered; of what the receiver speaks otherwise */
+  private header(receiver: VersionRange | undefined, version?: number): Header {
+    const common = receiver === undefined ? undefined : commonVersion(this.versions, receiver);
+    return {
+      version: version ?? common ?? this.versions.min,
+      clusterId: this.clusterId,
+      name: this.self.name,
+      bootEpoch: this.self.bootEpoch,
+    };
   }
 
-  private encode(record: MemberRecord, accuser = this.self.name): Uint8Array {
+  private encode(record: Statement, accuser = this.self.name): Uint8Array {
     const { state } = record;
     const dead = state === 'faulty' || state === 'left';
+    const sinceMs = this.members.deadSince(record.name);
     return encodeUpdate({
-      name: record.name,
-      bootEpoch: record.bootEpoch,
-      incarnation: record.incarnation,
-      state,
-      address: record.address,
-      meta: record.meta,
-      ageS: dead ? Math.max(0, Math.floor((this.nowMs - record.sinceMs) / 1000)) : 0,
+      ...record,
+      ageS: dead ? Math.max(0, Math.floor((this.nowMs - sinceMs) / 1000)) : 0,
       accuser: state === 'suspect' ? accuser : state === 'left' ? record.removedBy : '',
     });
   }

@@ -25,6 +25,8 @@ export type SwimEvent =
   | { readonly type: 'join'; readonly address: string; readonly requestId?: number }
   /** Changes the own metadata (at most 512 bytes) and tells everybody. */
   | { readonly type: 'set-meta'; readonly meta: Uint8Array }
+  /** Whether this process does its work; the others see it, and nothing else changes. */
+  | { readonly type: 'set-unwell'; readonly unwell: boolean }
   /** A hint that a member may be gone: probes it at once. Never evidence by itself. */
   | { readonly type: 'probe-now'; readonly name: string }
   /** An operator says that a faulty member never comes back: it counts as left, for everybody. */

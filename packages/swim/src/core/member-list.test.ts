@@ -1,27 +1,27 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Prng } from '../sim/prng.ts';
-import { comparePrecedence, MemberList, type MemberRecord } from './member-list.ts';
+import { comparePrecedence, MemberList } from './member-list.ts';
 import { MEMBER_STATES, type MemberState } from './message.ts';
+import { type Statement, StatementTable } from './statement.ts';
 
-function record(name: string, state: MemberState = 'alive', sinceMs = 0): MemberRecord {
-  return {
-    name,
-    bootEpoch: 1,
-    incarnation: 0,
-    state,
-    address: `${name}:1`,
-    meta: new Uint8Array(),
-    sinceMs,
-    suspicion: undefined,
-    removedBy: '',
-  };
+const table = new StatementTable();
+
+function record(name: string, state: MemberState = 'alive'): Statement {
+  const address = `${name}:1`;
+  const versions = { min: 1, max: 1 };
+  const meta = new Uint8Array();
+  const unwell = false;
+  return table.intern(
+    { name, bootEpoch: 1, incarnation: 0, state, address, meta, unwell, versions },
+    '',
+  );
 }
 
-function listOf(...records: MemberRecord[]): MemberList {
+function listOf(...records: Statement[]): MemberList {
   const prng = new Prng('member list');
   const list = new MemberList(record('self'), () => prng.next());
-  for (const each of records) list.add(each);
+  for (const [at, each] of records.entries()) list.put(each, at);
   return list;
 }
 
@@ -130,23 +130,83 @@ describe('MemberList', () => {
   });
 
   it('shows everybody sorted, and hands out what never changes', () => {
-    const b = record('b');
-    const list = listOf(b, record('a', 'left'));
+    const list = listOf(record('b'), record('a', 'left'));
     const before = list.members();
     assert.deepEqual(
       before.map((member) => member.name),
       ['a', 'b', 'self'],
     );
-    b.state = 'faulty';
-    list.touch();
+    list.put(record('b', 'faulty'), 1);
     assert.equal(before[1]?.state, 'alive');
     assert.equal(list.members()[1]?.state, 'faulty');
     assert.ok(Object.isFrozen(list.members()) && Object.isFrozen(list.members()[0]));
   });
 
   it('knows who has been dead for longest', () => {
-    const list = listOf(record('a', 'faulty', 5), record('b', 'left', 3), record('c', 'alive', 1));
+    const list = listOf(record('c'), record('b', 'left'), record('a', 'faulty'));
     assert.equal(list.oldestDead()?.name, 'b');
+    assert.equal(list.deadSince('b'), 1);
     assert.equal(listOf(record('c')).oldestDead(), undefined);
+  });
+
+  it('forgets members and takes others, with every count and round right', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(fc.constantFrom(...names), fc.constantFrom('forget', 'draw', ...MEMBER_STATES)),
+        ),
+        (steps) => {
+          const list = listOf();
+          const model = new Map<string, MemberState>();
+          for (const [name, what] of steps) {
+            if (what === 'draw') list.nextTarget();
+            else if (what === 'forget') {
+              list.remove(name);
+              model.delete(name);
+            } else {
+              list.put(record(name, what), 1);
+              model.set(name, what);
+            }
+            const present = [...model].filter(
+              ([, state]) => state === 'alive' || state === 'suspect',
+            );
+            assert.equal(list.size, model.size + 1);
+            assert.equal(list.peerCount(), present.length);
+            assert.equal([...list.dead()].length, model.size - present.length);
+          }
+          const fresh = listOf(...[...model].map(([name, state]) => record(name, state)));
+          assert.equal(list.digest(), fresh.digest());
+          const targets = [...model].filter(
+            ([, state]) => state === 'alive' || state === 'suspect',
+          );
+          // Whatever the round was at, the next but one is whole.
+          for (let n = 0; n < targets.length; n += 1) list.nextTarget();
+          const start = new Set<string | undefined>();
+          for (let n = 0; n < targets.length * 2; n += 1) start.add(list.nextTarget()?.name);
+          assert.deepEqual([...start].sort(), targets.map(([name]) => name).sort());
+        },
+      ),
+    );
+  });
+
+  it('starts with the members of another list', () => {
+    const shared = new StatementTable({ shared: true });
+    const make = (name: string) => {
+      const self = shared.intern({ ...record(name) }, '');
+      return new MemberList(self, () => 0.5, shared);
+    };
+    const first = make('a');
+    for (const name of ['b', 'c', 'd']) first.put(shared.intern(record(name), ''), 0);
+    first.put(shared.intern(record('e', 'faulty'), ''), 7);
+    const second = make('b');
+    second.adoptAll(first);
+    assert.equal(second.digest(), first.digest());
+    assert.equal(second.get('c'), first.get('c'));
+    assert.equal(second.size, 5);
+    assert.equal(second.peerCount(), 3);
+    assert.equal(second.deadSince('e'), 7);
+    const targets = new Set([1, 2, 3].map(() => second.nextTarget()?.name));
+    assert.deepEqual([...targets].sort(), ['a', 'c', 'd']);
   });
 });

@@ -1,20 +1,7 @@
 import type { Random } from '../ports.ts';
 import { type MemberState, stateRank, type Update } from './message.ts';
+import { type Statement, StatementTable, type SwimMember } from './statement.ts';
 import type { SuspicionBounds } from './suspicion.ts';
-
-/** A member as the public door shows it. */
-export interface SwimMember {
-  readonly name: string;
-  /** Fresh at every start of the process; a higher one replaces whatever is known. */
-  readonly bootEpoch: number;
-  /** Raised by the member itself, to refute and to change its metadata. */
-  readonly incarnation: number;
-  readonly state: MemberState;
-  /** host:port of its cluster address. */
-  readonly address: string;
-  /** At most 512 bytes, opaque here. */
-  readonly meta: Uint8Array;
-}
 
 /** An open suspicion. */
 export interface Suspicion {
@@ -26,21 +13,6 @@ export interface Suspicion {
   /** What that other member says, to be believed when the time is up. */
   verdict: Update | undefined;
   token: number;
-}
-
-/** What is kept of a member. */
-export interface MemberRecord {
-  readonly name: string;
-  bootEpoch: number;
-  incarnation: number;
-  state: MemberState;
-  address: string;
-  meta: Uint8Array;
-  /** When it took its present state. */
-  sinceMs: number;
-  suspicion: Suspicion | undefined;
-  /** Of a left one: the member where an operator removed it; '' if it said so itself. */
-  removedBy: string;
 }
 
 /**
@@ -64,80 +36,174 @@ export function comparePrecedence(
 }
 
 /** Alive or suspect: to be probed, told and linked. */
-export function isPresent(record: { readonly state: MemberState }): boolean {
-  return record.state === 'alive' || record.state === 'suspect';
+export function isPresent(member: { readonly state: MemberState }): boolean {
+  return member.state === 'alive' || member.state === 'suspect';
 }
 
 /**
  * Dead in the eyes of others: it may come back. Those that an operator removed too, or two halves of a
  * split that removed each other would never meet again.
  */
-function isLost({ state, removedBy }: MemberRecord): boolean {
+function isLost({ state, removedBy }: Statement): boolean {
   return state === 'faulty' || removedBy !== '';
 }
 
-/** Every member known, this one included; draws probe targets and helpers. */
+/**
+ * Every member known, this one included; draws probe targets and helpers.
+ *
+ * Compact, so that one process can simulate thousands: statements by number in one array, the round
+ * as numbers; what only suspects and the dead have is kept apart.
+ */
 export class MemberList {
-  readonly self: MemberRecord;
-  private readonly records = new Map<string, MemberRecord>();
+  private readonly table: StatementTable;
   private readonly random: Random;
-  private round: string[] = [];
+  private readonly selfId: number;
+  private slots: (Statement | undefined)[] = [];
+  private count = 0;
+  private present = 0;
+  private sum = 0;
+  /** Every number but the own, in the order of this round; those before `next` had their turn. */
+  private order: Int32Array = new Int32Array(8);
+  private ordered = 0;
+  private next = 0;
+  /** When the dead became so. */
+  private readonly deadSinceMs = new Map<string, number>();
+  private readonly suspicions = new Map<string, Suspicion>();
   private deadRound: string[] = [];
-  private presentPeers: MemberRecord[] | undefined;
-  private hash: number | undefined;
   private view: readonly SwimMember[] | undefined;
 
-  constructor(self: MemberRecord, random: Random) {
-    this.self = self;
+  constructor(self: Statement, random: Random, table: StatementTable = new StatementTable()) {
+    this.table = table;
     this.random = random;
-    this.records.set(self.name, self);
+    this.selfId = table.claim(self.name);
+    this.put(self, 0);
+  }
+
+  get self(): Statement {
+    return this.slots[this.selfId] as Statement;
   }
 
   get size(): number {
-    return this.records.size;
+    return this.count;
   }
 
-  get(name: string): MemberRecord | undefined {
-    return this.records.get(name);
+  get(name: string): Statement | undefined {
+    const id = this.table.idOf(name);
+    return id === undefined ? undefined : this.slots[id];
   }
 
-  all(): IterableIterator<MemberRecord> {
-    return this.records.values();
+  /** Everybody, in no order that means anything. */
+  *all(): IterableIterator<Statement> {
+    for (const statement of this.slots) if (statement !== undefined) yield statement;
   }
 
-  add(record: MemberRecord): void {
-    this.records.set(record.name, record);
-    this.touch();
-    // SWIM §4.3: a newcomer enters the round at random, so that it waits for no more than one.
-    if (isPresent(record)) {
-      const at = Math.floor(this.random() * (this.round.length + 1));
-      this.round.splice(at, 0, record.name);
-    }
+  /** Those that are faulty or have left. */
+  *dead(): IterableIterator<Statement> {
+    for (const name of this.deadSinceMs.keys()) yield this.get(name) as Statement;
   }
 
-  remove(name: string): void {
-    this.records.delete(name);
-    this.touch();
-  }
-
-  /** To be called after any change of a record. */
-  touch(): void {
-    this.presentPeers = undefined;
+  /** Makes this what is believed of its member, new or not. @param sinceMs when it became so */
+  put(statement: Statement, sinceMs: number): void {
+    const id = this.table.claim(statement.name);
+    const old = this.slots[id];
+    if (old === undefined) this.enter(id);
+    else this.uncount(old);
+    while (this.slots.length < id) this.slots.push(undefined);
+    this.slots[id] = statement;
+    if (isPresent(statement)) {
+      this.present += 1;
+      this.sum = (this.sum + statement.hash) >>> 0;
+      this.deadSinceMs.delete(statement.name);
+    } else this.deadSinceMs.set(statement.name, sinceMs);
     this.view = undefined;
-    this.hash = undefined;
   }
 
-  /** Members that are alive or suspect, this one aside, in order of arrival. */
-  peers(): readonly MemberRecord[] {
-    this.presentPeers ??= [...this.records.values()].filter(
-      (record) => record !== this.self && isPresent(record),
-    );
-    return this.presentPeers;
+  /** What an update says, as the one object for it. */
+  intern(update: Omit<Update, 'ageS' | 'accuser'>, removedBy: string): Statement {
+    return this.table.intern(update, removedBy);
+  }
+
+  /** Forgets a member; never the own. */
+  remove(name: string): void {
+    const id = this.table.idOf(name);
+    const old = id === undefined ? undefined : this.slots[id];
+    if (id === undefined || old === undefined || id === this.selfId) return;
+    this.uncount(old);
+    this.count -= 1;
+    this.slots[id] = undefined;
+    this.deadSinceMs.delete(name);
+    this.suspicions.delete(name);
+    this.leaveRound(id);
+    this.table.release(name);
+    this.view = undefined;
+  }
+
+  /** Starts with the same members as another list, this one's own aside: cheaper than one by one. */
+  adoptAll(other: MemberList): void {
+    const { self } = this;
+    this.slots = other.slots.slice();
+    this.slots[this.selfId] = undefined;
+    this.count = 0;
+    this.present = 0;
+    this.sum = 0;
+    for (const statement of this.slots) {
+      if (statement === undefined) continue;
+      this.count += 1;
+      if (!isPresent(statement)) continue;
+      this.present += 1;
+      this.sum = (this.sum + statement.hash) >>> 0;
+    }
+    this.order = new Int32Array(this.count + 8);
+    this.ordered = 0;
+    this.slots.forEach((statement, id) => {
+      if (statement === undefined) return;
+      this.order[this.ordered] = id;
+      this.ordered += 1;
+    });
+    for (const [name, sinceMs] of other.deadSinceMs) this.deadSinceMs.set(name, sinceMs);
+    this.slots[this.selfId] = self;
+    this.count += 1;
+    this.present += 1;
+    this.sum = (this.sum + self.hash) >>> 0;
+    this.next = this.ordered;
+    this.view = undefined;
+  }
+
+  suspicionOf(name: string): Suspicion | undefined {
+    return this.suspicions.get(name);
+  }
+
+  /** Who is under suspicion. */
+  suspected(): ReadonlyMap<string, Suspicion> {
+    return this.suspicions;
+  }
+
+  setSuspicion(name: string, suspicion: Suspicion | undefined): void {
+    if (suspicion === undefined) this.suspicions.delete(name);
+    else this.suspicions.set(name, suspicion);
+  }
+
+  /** When a member became faulty or left; 0 for others. */
+  deadSince(name: string): number {
+    return this.deadSinceMs.get(name) ?? 0;
+  }
+
+  /** Present members beside this one. */
+  peerCount(): number {
+    return isPresent(this.self) ? this.present - 1 : this.present;
   }
 
   /** Members not dead, this one included: the n of every formula. */
   presentCount(): number {
-    return this.peers().length + 1;
+    return this.peerCount() + 1;
+  }
+
+  /** Whether a present member other than this one has this address. */
+  hasPeerAt(address: string): boolean {
+    for (const statement of this.all()) {
+      if (statement.address === address && this.isPeer(statement)) return true;
+    }
+    return false;
   }
 
   /**
@@ -146,102 +212,133 @@ export class MemberList {
    * Not of states: suspect and alive come and go, and the dead are forgotten at different times.
    */
   digest(): number {
-    if (this.hash === undefined) {
-      let sum = 0;
-      for (const record of this.records.values()) if (isPresent(record)) sum += hashOf(record);
-      this.hash = sum >>> 0;
-    }
-    return this.hash;
+    return this.sum;
   }
 
   /** Everybody, sorted by name. The array is shared and stays as it is. */
   members(): readonly SwimMember[] {
-    this.view ??= Object.freeze(
-      [...this.records.values()]
-        .sort((x, y) => (x.name < y.name ? -1 : 1))
-        .map(({ name, bootEpoch, incarnation, state, address, meta }) =>
-          Object.freeze({ name, bootEpoch, incarnation, state, address, meta }),
-        ),
-    );
+    this.view ??= Object.freeze([...this.all()].sort((x, y) => (x.name < y.name ? -1 : 1)));
     return this.view;
   }
 
   /** Next target of the shuffled round-robin (SWIM §4.3); undefined without peers. */
-  nextTarget(): MemberRecord | undefined {
+  nextTarget(): Statement | undefined {
+    if (this.peerCount() === 0) return undefined;
     for (;;) {
-      if (this.round.length === 0) {
-        this.round = this.peers().map((record) => record.name);
-        if (this.round.length === 0) return undefined;
-        this.shuffle(this.round);
+      if (this.next >= this.ordered) {
+        this.next = 0;
+        for (let last = this.ordered - 1; last > 0; last -= 1) {
+          this.swap(last, Math.floor(this.random() * (last + 1)));
+        }
       }
-      const record = this.records.get(this.round.pop() as string);
-      if (record !== undefined && record !== this.self && isPresent(record)) return record;
+      const statement = this.slots[this.order[this.next] as number];
+      this.next += 1;
+      if (statement !== undefined && isPresent(statement)) return statement;
     }
   }
 
   /** Next lost member to try again, all in turn; undefined if there is none. */
-  nextLost(): MemberRecord | undefined {
+  nextLost(): Statement | undefined {
     for (let refilled = false; ; ) {
       const name = this.deadRound.pop();
       if (name === undefined) {
         if (refilled) return undefined;
         refilled = true;
-        for (const record of this.records.values()) {
-          if (isLost(record)) this.deadRound.push(record.name);
+        for (const statement of this.dead()) {
+          if (isLost(statement)) this.deadRound.push(statement.name);
         }
-        this.shuffle(this.deadRound);
+        shuffle(this.deadRound, this.random);
         continue;
       }
-      const record = this.records.get(name);
-      if (record !== undefined && isLost(record)) return record;
+      const statement = this.get(name);
+      if (statement !== undefined && isLost(statement)) return statement;
     }
   }
 
   /** Up to `count` different present peers at random, none named in `exclude`. */
-  pickPeers(count: number, ...exclude: string[]): MemberRecord[] {
-    const pool = this.peers().filter((record) => !exclude.includes(record.name));
-    const picked: MemberRecord[] = [];
-    // A partial Fisher–Yates: only as many swaps as members wanted.
-    for (let n = 0; n < count && n < pool.length; n += 1) {
-      const at = n + Math.floor(this.random() * (pool.length - n));
-      const chosen = pool[at] as MemberRecord;
-      pool[at] = pool[n] as MemberRecord;
-      pool[n] = chosen;
-      picked.push(chosen);
+  pickPeers(count: number, ...exclude: string[]): Statement[] {
+    const wanted = Math.min(count, this.peerCount());
+    const picked: Statement[] = [];
+    const take = (statement: Statement | undefined): void => {
+      if (statement === undefined || !isPresent(statement)) return;
+      if (exclude.includes(statement.name) || picked.includes(statement)) return;
+      picked.push(statement);
+    };
+    for (let tries = wanted * DRAWS_PER_PICK; tries > 0 && picked.length < wanted; tries -= 1) {
+      take(this.slots[this.order[Math.floor(this.random() * this.ordered)] as number]);
+    }
+    if (picked.length === wanted) return picked;
+    // Few of those known are there: all in turn, from anywhere.
+    const start = Math.floor(this.random() * this.ordered);
+    for (let step = 0; step < this.ordered && picked.length < wanted; step += 1) {
+      take(this.slots[this.order[(start + step) % this.ordered] as number]);
     }
     return picked;
   }
 
   /** The dead member that has been so for longest: the first to forget. */
-  oldestDead(): MemberRecord | undefined {
-    let oldest: MemberRecord | undefined;
-    for (const record of this.records.values()) {
-      if (isPresent(record)) continue;
-      if (oldest === undefined || record.sinceMs < oldest.sinceMs) oldest = record;
+  oldestDead(): Statement | undefined {
+    let oldest: string | undefined;
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const [name, sinceMs] of this.deadSinceMs) {
+      if (sinceMs >= oldestMs || name === this.self.name) continue;
+      oldest = name;
+      oldestMs = sinceMs;
     }
-    return oldest === this.self ? undefined : oldest;
+    return oldest === undefined ? undefined : this.get(oldest);
   }
 
-  private shuffle(names: string[]): void {
-    for (let last = names.length - 1; last > 0; last -= 1) {
-      const other = Math.floor(this.random() * (last + 1));
-      const kept = names[last] as string;
-      names[last] = names[other] as string;
-      names[other] = kept;
+  private isPeer(statement: Statement): boolean {
+    return isPresent(statement) && statement.name !== this.self.name;
+  }
+
+  private uncount(old: Statement): void {
+    if (!isPresent(old)) return;
+    this.present -= 1;
+    this.sum = (this.sum - old.hash) >>> 0;
+  }
+
+  /** SWIM §4.3: a newcomer enters the round at random, so that it waits for no more than one. */
+  private enter(id: number): void {
+    this.count += 1;
+    if (id === this.selfId) return;
+    if (this.ordered === this.order.length) {
+      const grown = new Int32Array(this.order.length * 2);
+      grown.set(this.order);
+      this.order = grown;
     }
+    this.order[this.ordered] = id;
+    this.ordered += 1;
+    const left = this.ordered - this.next;
+    this.swap(this.ordered - 1, this.next + Math.floor(this.random() * left));
+  }
+
+  private leaveRound(id: number): void {
+    const at = this.order.subarray(0, this.ordered).indexOf(id);
+    // Those that had their turn stay before those that have not.
+    if (at < this.next) {
+      this.next -= 1;
+      this.order[at] = this.order[this.next] as number;
+      this.order[this.next] = this.order[this.ordered - 1] as number;
+    } else this.order[at] = this.order[this.ordered - 1] as number;
+    this.ordered -= 1;
+  }
+
+  private swap(left: number, right: number): void {
+    const kept = this.order[left] as number;
+    this.order[left] = this.order[right] as number;
+    this.order[right] = kept;
   }
 }
 
-/** FNV-1a over what a digest covers, with MurmurHash3's final mix. */
-function hashOf(record: MemberRecord): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < record.name.length; at += 1) {
-    hash = Math.imul(hash ^ record.name.charCodeAt(at), 0x01000193);
+/** Random draws for each peer wanted, before all are walked through. */
+const DRAWS_PER_PICK = 8;
+
+function shuffle(names: string[], random: Random): void {
+  for (let last = names.length - 1; last > 0; last -= 1) {
+    const other = Math.floor(random() * (last + 1));
+    const kept = names[last] as string;
+    names[last] = names[other] as string;
+    names[other] = kept;
   }
-  const { bootEpoch, incarnation } = record;
-  for (const part of [bootEpoch >>> 0, Math.floor(bootEpoch / 0x1_0000_0000), incarnation]) {
-    hash = Math.imul(hash ^ part, 0x01000193);
-    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
-  }
-  return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -1,6 +1,7 @@
 import type { Context } from './context.ts';
-import { comparePrecedence, isPresent, type MemberRecord, type Suspicion } from './member-list.ts';
+import { comparePrecedence, isPresent, type Suspicion } from './member-list.ts';
 import type { Update } from './message.ts';
+import type { Statement } from './statement.ts';
 import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
 
 /** Largest incarnation on the wire; a member that got there is renewed by its next boot epoch. */
@@ -17,10 +18,10 @@ const INCARNATION_MAX = 0xffff_ffff;
  */
 export class Membership {
   private readonly context: Context;
-  private readonly verify: (record: MemberRecord) => void;
+  private readonly verify: (record: Statement) => void;
 
   /** @param verify probes a member at once, by this process's own means */
-  constructor(context: Context, verify: (record: MemberRecord) => void) {
+  constructor(context: Context, verify: (record: Statement) => void) {
     this.context = context;
     this.verify = verify;
   }
@@ -44,32 +45,34 @@ export class Membership {
     if (order <= 0) return false;
     const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
     if (isVerdict && isPresent(record)) this.hearVerdict(record, update, from);
-    else this.adopt(record, update);
+    else this.adopt(update);
     return false;
   }
 
   /** This process found no sign of life: the first suspicion, or its confirmation. */
-  suspect(record: MemberRecord): void {
+  suspect(record: Statement): void {
     if (record.state === 'suspect') {
       this.confirm(record, this.context.self.name);
       return;
     }
     if (record.state !== 'alive') return;
-    this.adopt(record, { ...asUpdate(record), state: 'suspect', accuser: this.context.self.name });
+    this.adopt({ ...asUpdate(record), state: 'suspect', accuser: this.context.self.name });
   }
 
   /** The time of a suspicion is up. */
   onSuspicionTimer(name: string, late: boolean): void {
-    const record = this.context.members.get(name);
-    if (record?.suspicion === undefined) return;
+    const { members } = this.context;
+    const record = members.get(name);
+    const suspicion = members.suspicionOf(name);
+    if (record === undefined || suspicion === undefined) return;
     if (late) {
       // A process that could not look does not accuse: the refutation may be waiting unread.
       const { probeTimeoutMs } = this.context.config;
-      record.suspicion.token = this.context.arm({ kind: 'suspicion', name }, probeTimeoutMs);
+      suspicion.token = this.context.arm({ kind: 'suspicion', name }, probeTimeoutMs);
       return;
     }
-    const { verdict } = record.suspicion;
-    if (verdict?.state === 'left') this.adopt(record, verdict);
+    const { verdict } = suspicion;
+    if (verdict?.state === 'left') this.adopt(verdict);
     else this.declareFaulty(record);
   }
 
@@ -78,34 +81,42 @@ export class Membership {
    *
    * Said of its current incarnation. A member that lives after all refutes it like any verdict.
    */
-  forceLeave(record: MemberRecord): void {
+  forceLeave(record: Statement): void {
     if (record.state !== 'faulty') return;
     const accuser = this.context.self.name;
-    this.adopt(record, { ...asUpdate(record), state: 'left', accuser });
+    this.adopt({ ...asUpdate(record), state: 'left', accuser });
   }
 
   /** Declares a member faulty on this process's own evidence. */
-  declareFaulty(record: MemberRecord): void {
+  declareFaulty(record: Statement): void {
     if (!isPresent(record)) return;
     this.context.counters.declaredFaulty += 1;
-    this.adopt(record, { ...asUpdate(record), state: 'faulty' });
+    this.adopt({ ...asUpdate(record), state: 'faulty' });
   }
 
   /** Raises the own incarnation past what is said of us, and tells everybody. */
   refute(seenIncarnation: number): void {
     const { self, counters } = this.context;
     counters.refutes += 1;
-    self.incarnation = Math.min(INCARNATION_MAX, Math.max(self.incarnation, seenIncarnation) + 1);
+    const incarnation = Math.min(INCARNATION_MAX, Math.max(self.incarnation, seenIncarnation) + 1);
+    this.renew({ incarnation });
+  }
+
+  /** Says something new of this member itself; with a higher incarnation, so that it is believed. */
+  renew(change: Partial<Statement>): void {
+    const { self, members, nowMs } = this.context;
+    const incarnation = Math.min(INCARNATION_MAX, self.incarnation + 1);
+    members.put(members.intern({ ...self, incarnation, ...change }, ''), nowMs);
     this.context.touch();
-    this.context.disseminate(self);
+    this.context.disseminate(members.self);
   }
 
   /** Drops members that have been dead for longer than they are remembered. */
   forget(): void {
     const { members, nowMs, config } = this.context;
-    for (const record of [...members.all()]) {
-      if (isPresent(record) || record === members.self) continue;
-      if (nowMs - record.sinceMs < config.forgetAfterMs) continue;
+    for (const record of [...members.dead()]) {
+      if (record.name === members.self.name) continue;
+      if (nowMs - members.deadSince(record.name) < config.forgetAfterMs) continue;
       members.remove(record.name);
       this.context.touch();
     }
@@ -134,7 +145,7 @@ export class Membership {
 
   private admit(update: Update): void {
     const { context } = this;
-    const { members, config, nowMs } = context;
+    const { members, config } = context;
     if (update.ageS * 1000 >= config.forgetAfterMs) return;
     if (members.size >= config.membersMax) {
       const oldest = isPresent(update) ? members.oldestDead() : undefined;
@@ -145,40 +156,22 @@ export class Membership {
       members.remove(oldest.name);
       context.queue.remove(oldest.name);
     }
-    const record: MemberRecord = {
-      name: update.name,
-      bootEpoch: update.bootEpoch,
-      incarnation: update.incarnation,
-      // Adopted below; alive first, so that a suspicion begins as any other.
-      state: 'alive',
-      address: update.address,
-      meta: update.meta,
-      sinceMs: nowMs,
-      suspicion: undefined,
-      removedBy: '',
-    };
-    if (!isPresent(update)) record.state = update.state;
-    members.add(record);
-    this.adopt(record, update);
+    this.adopt(update);
   }
 
   /** Makes a statement the present record, whatever it was before, and spreads it. */
-  private adopt(record: MemberRecord, update: Update): void {
+  private adopt(update: Update): void {
     const { context } = this;
-    this.endSuspicion(record);
-    record.bootEpoch = update.bootEpoch;
-    record.incarnation = update.incarnation;
-    record.state = update.state;
-    record.address = update.address;
-    record.meta = update.meta;
-    record.sinceMs = context.nowMs - update.ageS * 1000;
-    record.removedBy = update.state === 'left' ? update.accuser : '';
+    const { members } = context;
+    this.endSuspicion(update.name);
+    const record = members.intern(update, update.state === 'left' ? update.accuser : '');
+    members.put(record, context.nowMs - update.ageS * 1000);
     if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
     context.touch();
     context.disseminate(record, update.accuser);
   }
 
-  private beginSuspicion(record: MemberRecord, accuser: string): void {
+  private beginSuspicion(record: Statement, accuser: string): void {
     const { context } = this;
     context.counters.suspicions += 1;
     const bounds = suspicionBounds(context.config, context.members.presentCount());
@@ -186,14 +179,14 @@ export class Membership {
       { kind: 'suspicion', name: record.name },
       suspicionTimeoutMs(bounds, 0),
     );
-    record.suspicion = {
+    context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
       bounds,
       accusers: new Set([accuser]),
       settled: false,
       verdict: undefined,
       token,
-    };
+    });
     // Some look for themselves at once instead of at their next turn: about as many as are needed
     // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
     const wanted = bounds.confirmations + 1;
@@ -208,28 +201,29 @@ export class Membership {
    * After a split each side calls all of the other faulty; taken at its word, it would have this
    * side drop members that answer it.
    */
-  private hearVerdict(record: MemberRecord, update: Update, from: string): void {
+  private hearVerdict(record: Statement, update: Update, from: string): void {
     const { context } = this;
-    if (record.suspicion === undefined || update.incarnation > record.incarnation) {
-      this.adopt(record, { ...update, state: 'suspect', ageS: 0, accuser: from });
+    const isOpen = context.members.suspicionOf(record.name) !== undefined;
+    if (!isOpen || update.incarnation > record.incarnation) {
+      this.adopt({ ...update, state: 'suspect', ageS: 0, accuser: from });
     }
-    const { suspicion } = record;
+    const suspicion = context.members.suspicionOf(record.name);
     if (suspicion === undefined) return;
     const leftMs = suspicion.startMs + suspicion.bounds.minMs - context.nowMs;
     if (leftMs <= 0) {
-      this.adopt(record, update);
+      this.adopt(update);
       return;
     }
     // That an operator removed it says more than that it is dead.
     if (suspicion.verdict?.state !== 'left') suspicion.verdict = update;
     if (suspicion.settled) return;
     suspicion.settled = true;
-    this.rearm(record, suspicion, leftMs);
+    this.rearm(record.name, suspicion, leftMs);
   }
 
   /** An independent suspicion shortens the timeout and is passed on (Lifeguard). */
-  private confirm(record: MemberRecord, accuser: string): void {
-    const { suspicion } = record;
+  private confirm(record: Statement, accuser: string): void {
+    const suspicion = this.context.members.suspicionOf(record.name);
     if (suspicion === undefined || suspicion.settled) return;
     if (accuser === '' || suspicion.accusers.has(accuser)) return;
     if (suspicion.accusers.size > suspicion.bounds.confirmations) return;
@@ -237,19 +231,21 @@ export class Membership {
     const { context } = this;
     const timeoutMs = suspicionTimeoutMs(suspicion.bounds, suspicion.accusers.size - 1);
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
-    this.rearm(record, suspicion, leftMs);
+    this.rearm(record.name, suspicion, leftMs);
     context.disseminate(record, accuser);
   }
 
-  private rearm(record: MemberRecord, suspicion: Suspicion, afterMs: number): void {
+  private rearm(name: string, suspicion: Suspicion, afterMs: number): void {
     this.context.disarm(suspicion.token);
-    suspicion.token = this.context.arm({ kind: 'suspicion', name: record.name }, afterMs);
+    suspicion.token = this.context.arm({ kind: 'suspicion', name }, afterMs);
   }
 
-  private endSuspicion(record: MemberRecord): void {
-    if (record.suspicion === undefined) return;
-    this.context.disarm(record.suspicion.token);
-    record.suspicion = undefined;
+  private endSuspicion(name: string): void {
+    const { members } = this.context;
+    const suspicion = members.suspicionOf(name);
+    if (suspicion === undefined) return;
+    this.context.disarm(suspicion.token);
+    members.setSuspicion(name, undefined);
   }
 }
 
@@ -258,7 +254,6 @@ function isJudged({ state, accuser }: Update): boolean {
   return state === 'faulty' || (state === 'left' && accuser !== '');
 }
 
-function asUpdate(record: MemberRecord): Update {
-  const { name, bootEpoch, incarnation, state, address, meta } = record;
-  return { name, bootEpoch, incarnation, state, address, meta, ageS: 0, accuser: '' };
+function asUpdate(record: Statement): Update {
+  return { ...record, ageS: 0, accuser: '' };
 }

@@ -26,6 +26,10 @@ export interface Update {
   readonly state: MemberState;
   readonly address: string;
   readonly meta: Uint8Array;
+  /** Said by the member itself: it runs, but does not do its work. */
+  readonly unwell: boolean;
+  /** Versions of this protocol that the member speaks, from..to. */
+  readonly versions: VersionRange;
   /** Seconds since the member was found faulty or left; 0 otherwise. Lets all forget alike. */
   readonly ageS: number;
   /**
@@ -35,8 +39,16 @@ export interface Update {
   readonly accuser: string;
 }
 
+/** Protocol versions, both ends included; 1..255. */
+export interface VersionRange {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** Who sends, and in which cluster; on every message. */
 export interface Header {
+  /** Of the wire format of this message. */
+  readonly version: number;
   readonly clusterId: string;
   readonly name: string;
   readonly bootEpoch: number;
@@ -70,7 +82,7 @@ export type Body =
   | { readonly type: 'sync-ack' }
   | { readonly type: 'sync-refused'; readonly reason: RefusalReason };
 
-export const REFUSAL_REASONS = ['other-cluster', 'no-cluster'] as const;
+export const REFUSAL_REASONS = ['other-cluster', 'no-cluster', 'other-version'] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
@@ -78,6 +90,8 @@ export interface Message {
   readonly header: Header;
   readonly body: Body;
   readonly updates: readonly Update[];
+  /** User events, each as its own codec wrote it. */
+  readonly events: readonly Uint8Array[];
 }
 
 /** Bounds of the wire format. */
@@ -85,10 +99,18 @@ export const NAME_BYTES_MAX = 128;
 export const CLUSTER_ID_BYTES_MAX = 64;
 export const ADDRESS_BYTES_MAX = 255;
 export const META_BYTES_MAX = 512;
+export const EVENT_BYTES_MAX = 1_024;
 
 /** First byte of every datagram and stream: 'S'. */
 export const SWIM_MAGIC = 0x53;
-export const SWIM_VERSION = 1;
+/** Versions of the wire format that this code speaks. */
+export const SWIM_VERSIONS: VersionRange = { min: 1, max: 1 };
+
+/** The version in which two speak: the highest both know; undefined if there is none. */
+export function commonVersion(left: VersionRange, right: VersionRange): number | undefined {
+  const version = Math.min(left.max, right.max);
+  return version >= left.min && version >= right.min ? version : undefined;
+}
 
 /** For switches over unions: a case that was forgotten does not compile. */
 export function assertNever(value: never): never {

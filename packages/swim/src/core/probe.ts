@@ -1,8 +1,8 @@
 import type { Context } from './context.ts';
-import type { MemberRecord } from './member-list.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
 import type { Body, Target } from './message.ts';
+import type { Statement } from './statement.ts';
 
 /** Why a member is probed. */
 export type ProbeKind =
@@ -37,7 +37,7 @@ interface Help {
 }
 
 /** Opens a stream to ask the target there too. */
-export type FallbackProbe = (record: MemberRecord, seq: number) => void;
+export type FallbackProbe = (record: Statement, seq: number) => void;
 
 /**
  * The probe cycle of SWIM §3.1, with Lifeguard's nacks.
@@ -69,7 +69,7 @@ export class Prober {
     if (target !== undefined) this.begin(target, 'round');
   }
 
-  begin(record: MemberRecord, kind: ProbeKind): void {
+  begin(record: Statement, kind: ProbeKind): void {
     if (this.probes.size >= this.context.config.probesMax) return;
     for (const probe of this.probes.values()) if (probe.name === record.name) return;
     const { config, health, nowMs, counters } = this.context;
@@ -227,7 +227,7 @@ export class Prober {
     this.membership.suspect(record);
   }
 
-  private ping(record: MemberRecord, seq: number): void {
+  private ping(record: Statement, seq: number): void {
     const digest = this.context.members.digest();
     this.context.send(record.address, { type: 'ping', seq, digest, ...targetOf(record) }, record);
   }
@@ -252,7 +252,7 @@ export class Prober {
   }
 }
 
-function targetOf(record: MemberRecord): Target {
+function targetOf(record: Statement): Target {
   return {
     target: record.name,
     targetBootEpoch: record.bootEpoch,

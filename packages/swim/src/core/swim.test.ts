@@ -4,7 +4,7 @@ import { type SwimConfigInput, swimConfig } from '../config.ts';
 import { Prng } from '../sim/prng.ts';
 import { decodeMessage, encodeMessage, encodeUpdate } from './codec.ts';
 import type { SwimEffect, SwimEvent } from './event.ts';
-import type { Body, Message, Update } from './message.ts';
+import { type Body, type Message, SWIM_VERSIONS, type Update } from './message.ts';
 import { Swim } from './swim.ts';
 
 /** One core, and hands to play every other member by. */
@@ -75,7 +75,11 @@ class Bench {
     header: { clusterId?: string; bootEpoch?: number } = {},
   ): SwimEffect[] {
     const { clusterId = 'c', bootEpoch = 1 } = header;
-    const bytes = encodeMessage({ clusterId, name, bootEpoch }, body, updates.map(encodeUpdate));
+    const bytes = encodeMessage(
+      { version: 1, clusterId, name, bootEpoch },
+      body,
+      updates.map(encodeUpdate),
+    );
     return this.step({ type: 'packet', from: `${name}:1`, bytes });
   }
 
@@ -114,6 +118,8 @@ function about(name: string, changes: Partial<Update> = {}): Update {
     state: 'alive',
     address: `${name}:1`,
     meta: new Uint8Array(),
+    unwell: false,
+    versions: SWIM_VERSIONS,
     ageS: 0,
     accuser: '',
     ...changes,

@@ -4,10 +4,17 @@ import type { Random } from '../ports.ts';
 import { decodeMessage } from './codec.ts';
 import { Context, type SwimCounters } from './context.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
-import type { SwimMember } from './member-list.ts';
 import { Membership } from './membership.ts';
-import { assertNever, type Header, META_BYTES_MAX, type Message } from './message.ts';
+import {
+  assertNever,
+  type Header,
+  META_BYTES_MAX,
+  type Message,
+  SWIM_VERSIONS,
+  type VersionRange,
+} from './message.ts';
 import { Prober } from './probe.ts';
+import { StatementTable, type SwimMember } from './statement.ts';
 import { Sync } from './sync.ts';
 
 /** What a {@link Swim} is made of. */
@@ -24,6 +31,10 @@ export interface SwimOptions {
   /** At most 512 bytes. */
   readonly meta: Uint8Array;
   readonly random: Random;
+  /** Versions of the wire format to speak; default all that this code knows. */
+  readonly versions?: VersionRange;
+  /** One for many cores of one process (a simulator); default one of its own. */
+  readonly table?: StatementTable;
 }
 
 /**
@@ -47,6 +58,8 @@ export class Swim {
       config: options.config,
       random: options.random,
       clusterId: options.clusterId,
+      versions: options.versions ?? SWIM_VERSIONS,
+      table: options.table ?? new StatementTable(),
       self: {
         name: options.name,
         bootEpoch: options.bootEpoch,
@@ -54,9 +67,7 @@ export class Swim {
         state: 'alive',
         address: options.address,
         meta: options.meta.slice(),
-        sinceMs: 0,
-        suspicion: undefined,
-        removedBy: '',
+        unwell: false,
       },
     });
     this.membership = new Membership(this.context, (record) => this.prober.begin(record, 'hint'));
@@ -90,6 +101,24 @@ export class Swim {
     return this.context.members.members();
   }
 
+  /** One member; undefined if it is not known. */
+  member(name: string): SwimMember | undefined {
+    return this.context.members.get(name);
+  }
+
+  /** Present members, this one included. */
+  get presentCount(): number {
+    return this.context.members.presentCount();
+  }
+
+  /**
+   * Starts out with the members that another core of this process knows: for simulators of large
+   * clusters, which would take hours to form. Both must share one statement table. Before `start`.
+   */
+  adoptMembers(other: Swim): void {
+    this.context.members.adoptAll(other.context.members);
+  }
+
   /**
    * Takes one event and says what is to be done about it, in order.
    *
@@ -113,6 +142,9 @@ export class Swim {
         return;
       case 'set-meta':
         this.setMeta(event.meta);
+        return;
+      case 'set-unwell':
+        this.setUnwell(event.unwell);
         return;
       case 'leave':
         context.phase = 'left';
@@ -159,6 +191,9 @@ export class Swim {
       case 'set-meta':
         this.setMeta(event.meta);
         return;
+      case 'set-unwell':
+        this.setUnwell(event.unwell);
+        return;
       case 'probe-now':
         this.probeNow(event.name);
         return;
@@ -177,7 +212,6 @@ export class Swim {
     const { context } = this;
     const { config } = context;
     context.phase = 'running';
-    context.self.sinceMs = context.nowMs;
     context.touch();
     // Random phases, so that nodes started together do not probe together.
     context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
@@ -230,7 +264,7 @@ export class Swim {
    */
   private reconnect(): void {
     const { context } = this;
-    const alone = context.members.peers().length === 0;
+    const alone = context.members.peerCount() === 0;
     this.lonelyTicks = alone ? this.lonelyTicks + 1 : 0;
     if (alone) this.sync.trySeeds();
     if (context.clusterId !== '') {
@@ -247,7 +281,7 @@ export class Swim {
     const { context } = this;
     const { reconnectIntervalMs } = context.config;
     const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.lonelyTicks, 3);
-    const alone = context.members.peers().length === 0;
+    const alone = context.members.peerCount() === 0;
     const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs;
     context.arm({ kind: 'reconnect' }, intervalMs);
   }
@@ -256,7 +290,7 @@ export class Swim {
     const { context } = this;
     const { counters, members } = context;
     counters.packetsIn += 1;
-    const message = decodeMessage(bytes);
+    const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
       counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
       return;
@@ -273,7 +307,7 @@ export class Swim {
       if (body.type === 'ping') context.send(from, { type: 'gossip' }, undefined, [header.name]);
       return;
     }
-    if (before === context.self) return;
+    if (header.name === context.self.name) return;
     const wasDead = before?.state === 'faulty' || before?.state === 'left';
     let refuted = false;
     for (const update of message.updates) {
@@ -336,17 +370,17 @@ export class Swim {
 
   private setMeta(meta: Uint8Array): void {
     checkMeta(meta);
-    const { self } = this.context;
-    self.meta = meta.slice();
-    self.incarnation += 1;
-    this.context.touch();
-    this.context.disseminate(self);
+    this.membership.renew({ meta: meta.slice() });
+  }
+
+  private setUnwell(unwell: boolean): void {
+    if (this.context.self.unwell !== unwell) this.membership.renew({ unwell });
   }
 
   private probeNow(name: string): void {
     const { members, self, phase } = this.context;
     const record = members.get(name);
-    if (record === undefined || record === self || phase !== 'running') return;
+    if (record === undefined || name === self.name || phase !== 'running') return;
     if (record.state === 'left') return;
     this.prober.begin(record, record.state === 'faulty' ? 'faulty' : 'hint');
   }
@@ -361,9 +395,9 @@ export class Swim {
     const { context } = this;
     if (context.phase !== 'running') return;
     context.phase = 'leaving';
+    const { members } = context;
+    members.put(members.intern({ ...context.self, state: 'left' }, ''), context.nowMs);
     const { self } = context;
-    self.state = 'left';
-    self.sinceMs = context.nowMs;
     context.touch();
     const peers = context.members.pickPeers(LEAVE_DIRECT_MAX);
     if (peers.length === 0) {

@@ -1,9 +1,10 @@
 import type { SwimErrorCode } from '../errors.ts';
-import { decodeMessage } from './codec.ts';
+import { type DecodeFailure, decodeMessage } from './codec.ts';
 import type { Context } from './context.ts';
-import type { MemberRecord } from './member-list.ts';
+import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
-import type { Message, Update } from './message.ts';
+import { commonVersion, type Message, type RefusalReason, type Update } from './message.ts';
+import type { Statement } from './statement.ts';
 
 /** Why a stream was opened. */
 type Purpose =
@@ -67,9 +68,9 @@ export class Sync {
   onSyncTimer(): void {
     const peer = this.context.members.pickPeers(1)[0];
     if (peer !== undefined) this.open(peer.address, { kind: 'sync' });
-    const present = new Set(this.context.members.peers().map((record) => record.address));
-    if (this.seeds.some((seed) => !present.has(seed))) {
-      const strangers = this.seeds.filter((seed) => !present.has(seed));
+    const { members } = this.context;
+    const strangers = this.seeds.filter((seed) => !members.hasPeerAt(seed));
+    if (strangers.length > 0) {
       const at = Math.floor(this.context.random() * strangers.length);
       this.open(strangers[at] as string, { kind: 'seed' });
     }
@@ -89,7 +90,7 @@ export class Sync {
    * differ and nothing new comes, they exchange everything, at doubling intervals if it does not
    * help.
    */
-  compare(peer: MemberRecord, digest: number): void {
+  compare(peer: Statement, digest: number): void {
     const { context } = this;
     const { members, nowMs, changedMs } = context;
     if (digest === members.digest() || context.queue.size > 0) return;
@@ -113,7 +114,7 @@ export class Sync {
   }
 
   /** Asks a silent target over a stream, where no datagram is lost. */
-  probe(record: MemberRecord, seq: number): void {
+  probe(record: Statement, seq: number): void {
     this.open(record.address, { kind: 'probe', seq, target: record.name });
   }
 
@@ -131,46 +132,54 @@ export class Sync {
       this.joined(purpose.callerId, error);
     } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
       this.seeds = this.seeds.filter((seed) => seed !== address);
-    } else if (purpose.kind === 'seed' && error === 'SWIM_ERR_OTHER_CLUSTER') {
-      this.context.notice(error, address);
+    } else if (error === 'SWIM_ERR_OTHER_CLUSTER' || error === 'SWIM_ERR_VERSION') {
+      if (purpose.kind === 'seed') this.context.notice(error, address);
     }
   }
 
   private replyTo(from: string, bytes: Uint8Array): Uint8Array | null {
     const { context } = this;
-    const message = decodeMessage(bytes);
+    const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
-      context.counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
-      return null;
+      return this.refuseUndecoded(message);
     }
     const { header, body } = message;
     if (body.type === 'ping') {
       if (header.clusterId !== context.clusterId || body.target !== context.self.name) return null;
       const { seq, target } = body;
-      return context.encodeBare({ type: 'ack', seq, digest: context.members.digest(), target });
+      const digest = context.members.digest();
+      return context.encodeBare({ type: 'ack', seq, digest, target }, header.version);
     }
     if (body.type !== 'sync') return null;
     // Ourselves, through another of our addresses: the answer tells us so.
-    if (this.isSelf(message)) return context.encodeState({ type: 'sync-ack' });
+    if (this.isSelf(message)) return context.encodeState({ type: 'sync-ack' }, header.version);
     if (header.clusterId === '' && context.clusterId === '') {
-      return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' });
+      return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' }, header.version);
+    }
+    if (!this.isUnderstood(message)) {
+      context.notice('SWIM_ERR_VERSION', from);
+      return context.encodeBare({ type: 'sync-refused', reason: 'other-version' }, header.version);
     }
     if (context.clusterId === '') this.adoptCluster(header.clusterId);
     if (header.clusterId !== '' && header.clusterId !== context.clusterId) {
       context.counters.otherCluster += 1;
       context.notice('SWIM_ERR_OTHER_CLUSTER', from);
-      return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' });
+      return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' }, header.version);
     }
     this.merge(message.updates, header.name);
-    return context.encodeState({ type: 'sync-ack' });
+    return context.encodeState({ type: 'sync-ack' }, header.version);
   }
 
   private take(purpose: Purpose, bytes: Uint8Array | null): SwimErrorCode | undefined {
     const { context } = this;
     if (bytes === null) return 'SWIM_ERR_UNREACHABLE';
-    const message = decodeMessage(bytes);
+    const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
-      context.counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
+      if (message === 'other-version') {
+        context.counters.otherVersion += 1;
+        return 'SWIM_ERR_VERSION';
+      }
+      context.counters.malformed += 1;
       return 'SWIM_ERR_MALFORMED';
     }
     const { header, body } = message;
@@ -182,7 +191,7 @@ export class Sync {
       return undefined;
     }
     if (body.type === 'sync-refused') {
-      return body.reason === 'other-cluster' ? 'SWIM_ERR_OTHER_CLUSTER' : 'SWIM_ERR_NO_CLUSTER';
+      return REFUSALS[body.reason];
     }
     if (body.type !== 'sync-ack') return 'SWIM_ERR_MALFORMED';
     if (this.isSelf(message)) return 'SWIM_ERR_OWN_ADDRESS';
@@ -195,6 +204,30 @@ export class Sync {
       (update) => update.name === self.name && update.bootEpoch > self.bootEpoch,
     );
     return usurped ? 'SWIM_ERR_NAME_CONFLICT' : undefined;
+  }
+
+  /** Whoever speaks another version is told ours, in the only words that it may understand. */
+  private refuseUndecoded(failure: DecodeFailure): Uint8Array | null {
+    const { context } = this;
+    if (failure === 'malformed') {
+      context.counters.malformed += 1;
+      return null;
+    }
+    context.counters.otherVersion += 1;
+    return context.encodeBare({ type: 'sync-refused', reason: 'other-version' });
+  }
+
+  /** Whether a joiner shares a version with every present member: otherwise some would call it faulty. */
+  private isUnderstood({ header, updates }: Message): boolean {
+    const { members } = this.context;
+    const joiner = updates.find((update) => update.name === header.name);
+    if (joiner === undefined) return true;
+    for (const member of members.all()) {
+      if (isPresent(member) && commonVersion(member.versions, joiner.versions) === undefined) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private merge(updates: readonly Update[], from: string): void {
@@ -250,6 +283,12 @@ export class Sync {
     );
   }
 }
+
+const REFUSALS = {
+  'other-cluster': 'SWIM_ERR_OTHER_CLUSTER',
+  'no-cluster': 'SWIM_ERR_NO_CLUSTER',
+  'other-version': 'SWIM_ERR_VERSION',
+} as const satisfies Record<RefusalReason, SwimErrorCode>;
 
 /** Streams of this process under way at once. */
 export const STREAMS_MAX = 64;

@@ -1,6 +1,6 @@
 import type { SwimConfig } from '../config.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
-import type { SwimMember } from '../core/member-list.ts';
+import type { SwimMember } from '../core/statement.ts';
 import { Swim, type SwimOptions } from '../core/swim.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import type { Transport } from '../transport.ts';
@@ -96,6 +96,10 @@ export class SimAgent {
 
   setMeta(meta: Uint8Array): void {
     this.dispatch({ type: 'set-meta', meta });
+  }
+
+  setUnwell(unwell: boolean): void {
+    this.dispatch({ type: 'set-unwell', unwell });
   }
 
   probeNow(name: string): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { SwimMember } from '../core/member-list.ts';
+import type { SwimMember } from '../core/statement.ts';
 import { Prng } from './prng.ts';
 import { addressOf, TestCluster } from './test-cluster.ts';
 

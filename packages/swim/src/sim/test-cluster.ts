@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { type SwimConfigInput, swimConfig } from '../config.ts';
-import type { SwimMember } from '../core/member-list.ts';
-import type { MemberState } from '../core/message.ts';
+import type { MemberState, VersionRange } from '../core/message.ts';
+import type { SwimMember } from '../core/statement.ts';
 import { Network, type NetworkFaults } from './network.ts';
 import { Prng } from './prng.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimAgent } from './sim-agent.ts';
+
+interface AddOptions {
+  readonly bootEpoch?: number;
+  readonly clusterId?: string;
+  readonly address?: string;
+  readonly seeds?: readonly string[];
+  readonly versions?: VersionRange;
+}
 
 /** A simulated cluster: n0 founds it, the others join through n0. */
 export class TestCluster {
@@ -31,10 +39,7 @@ export class TestCluster {
     });
   }
 
-  add(
-    name: string,
-    options: { bootEpoch?: number; clusterId?: string; address?: string; seeds?: string[] } = {},
-  ): SimAgent {
+  add(name: string, options: AddOptions = {}): SimAgent {
     const address = options.address ?? addressOf(name);
     const bootEpoch = options.bootEpoch ?? 1;
     const prng = this.prng.fork(`${name} ${bootEpoch}`);
@@ -49,6 +54,7 @@ export class TestCluster {
         address,
         meta: new TextEncoder().encode(`meta of ${name} ${bootEpoch}`),
         random: () => prng.next(),
+        ...(options.versions && { versions: options.versions }),
       },
       callbacks: {
         onMembers: (members) => {

@@ -1,0 +1,127 @@
+import type { MemberState, Update, VersionRange } from './message.ts';
+
+/** A member as the public door shows it. */
+export interface SwimMember {
+  readonly name: string;
+  /** Fresh at every start of the process; a higher one replaces whatever is known. */
+  readonly bootEpoch: number;
+  /** Raised by the member itself, to refute and to change its metadata. */
+  readonly incarnation: number;
+  readonly state: MemberState;
+  /** host:port of its cluster address. */
+  readonly address: string;
+  /** At most 512 bytes, opaque here. */
+  readonly meta: Uint8Array;
+  /** Says of itself that it runs but does not do its work. */
+  readonly unwell: boolean;
+}
+
+/** What is believed of a member. Never changed, so that many tables can hold the same one. */
+export interface Statement extends SwimMember {
+  readonly versions: VersionRange;
+  /** Of a left one: the member where an operator removed it; '' if it said so itself. */
+  readonly removedBy: string;
+  /** Of name, boot epoch and incarnation: what digests sum. */
+  readonly hash: number;
+}
+
+/** Statements kept of one name, so that equal ones are one object. */
+const VARIANTS_MAX = 8;
+
+/**
+ * Numbers for names, and one object for equal statements.
+ *
+ * A process of its own has its own table, whose numbers are used again. A simulator lets thousands of
+ * member lists share one: then 10^8 entries are 10^8 references to a few statements.
+ */
+export class StatementTable {
+  private readonly shared: boolean;
+  private readonly ids = new Map<string, number>();
+  private readonly variants: Statement[][] = [];
+  private readonly free: number[] = [];
+
+  constructor(options: { readonly shared: boolean } = { shared: false }) {
+    this.shared = options.shared;
+  }
+
+  /** The number of a name; undefined if nobody claimed it. */
+  idOf(name: string): number | undefined {
+    return this.ids.get(name);
+  }
+
+  /** The number of a name, given now if it has none: the smallest ones first. */
+  claim(name: string): number {
+    const known = this.ids.get(name);
+    if (known !== undefined) return known;
+    const id = this.free.pop() ?? this.variants.length;
+    this.ids.set(name, id);
+    this.variants[id] = [];
+    return id;
+  }
+
+  /** Gives the number of a name back. */
+  release(name: string): void {
+    const id = this.ids.get(name);
+    if (this.shared || id === undefined) return;
+    this.ids.delete(name);
+    this.variants[id] = [];
+    this.free.push(id);
+  }
+
+  /** The one object for what an update says. */
+  intern(update: Omit<Update, 'ageS' | 'accuser'>, removedBy: string): Statement {
+    const known = this.variants[this.claim(update.name)] as Statement[];
+    for (const statement of known) if (says(statement, update, removedBy)) return statement;
+    const { name, bootEpoch, incarnation, state, address, meta, unwell, versions } = update;
+    const hash = hashOf(name, bootEpoch, incarnation);
+    const statement = Object.freeze({
+      name,
+      bootEpoch,
+      incarnation,
+      state,
+      address,
+      meta,
+      unwell,
+      versions,
+      removedBy,
+      hash,
+    });
+    if (!this.shared) return statement;
+    if (known.length >= VARIANTS_MAX) known.shift();
+    known.push(statement);
+    return statement;
+  }
+}
+
+function says(known: Statement, update: Omit<Update, 'ageS' | 'accuser'>, removedBy: string) {
+  return (
+    known.bootEpoch === update.bootEpoch &&
+    known.incarnation === update.incarnation &&
+    known.state === update.state &&
+    known.address === update.address &&
+    known.unwell === update.unwell &&
+    known.removedBy === removedBy &&
+    known.versions.min === update.versions.min &&
+    known.versions.max === update.versions.max &&
+    sameBytes(known.meta, update.meta)
+  );
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let at = 0; at < left.length; at += 1) if (left[at] !== right[at]) return false;
+  return true;
+}
+
+/** FNV-1a, with MurmurHash3's final mix. */
+export function hashOf(name: string, bootEpoch: number, incarnation: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < name.length; at += 1) {
+    hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+  }
+  for (const part of [bootEpoch >>> 0, Math.floor(bootEpoch / 0x1_0000_0000), incarnation]) {
+    hash = Math.imul(hash ^ part, 0x01000193);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+  }
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
