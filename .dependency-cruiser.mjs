@@ -9,11 +9,9 @@
 export const CHAINS = {
   swim: [
     ['errors.ts'],
-    ['address.ts'],
     ['ports.ts', 'config.ts', 'transport.ts'],
     ['core/'],
     ['codec.ts'],
-    ['discovery/'],
     ['runtime/', 'sim/'],
     ['index.ts'],
   ],

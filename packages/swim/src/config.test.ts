@@ -22,6 +22,13 @@ describe('swimConfig', () => {
     ['a wrong type', { protocolPeriodMs: '5' }, /protocolPeriodMs/],
     ['out of range', { gossipFanout: 0 }, /gossipFanout/],
     ['a timeout that leaves helpers no time', { probeTimeoutMs: 300 }, /probeTimeoutMs.*half/],
+    ['a low watermark above the high one', { cutLow: 4 }, /cutLow.*cutHigh/],
+    [
+      'a longest hold above that of most',
+      { cutHoldMaxMs: 60_000 },
+      /cutHoldMaxMs.*cutMassHoldMaxMs/,
+    ],
+    ['a quiet time above its bound', { flapQuietMaxMs: 1_000 }, /flapQuietMs.*flapQuietMaxMs/],
   ];
   for (const [what, input, reason] of refused) {
     it(`refuses ${what} with its path`, () => {

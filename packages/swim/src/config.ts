@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { SwimError } from './errors.ts';
 
+/** Of each pair, the first is at most the second. */
+const ORDERED = [
+  ['cutLow', 'cutHigh'],
+  ['cutHoldMaxMs', 'cutMassHoldMaxMs'],
+  ['flapQuietMs', 'flapQuietMaxMs'],
+] as const;
+
 /**
  * Settings of the failure detector; every bound of the package is one of them.
  *
@@ -61,9 +68,43 @@ export const swimConfigSchema = z
     updatesMax: z.int().min(16).max(65_536).default(4_096),
     /** Probes under way for others (ping-req) and, apart, for ourselves. */
     probesMax: z.int().min(4).max(65_536).default(1_024),
+    /**
+     * Rapid §4.2, low watermark: hosts that must accuse a suspect before it holds a change of the stable
+     * view.
+     */
+    cutLow: z.int().min(1).max(17).default(2),
+    /** Rapid §4.2, high watermark: hosts that must accuse a suspect for its refutation to be a flap. */
+    cutHigh: z.int().min(1).max(17).default(3),
+    /** Longest that a faulty member stays in the stable view because others are suspect too. */
+    cutHoldMaxMs: z.number().min(0).max(600_000).default(10_000),
+    /** Fraction of the other hosts; when more are suspect at once, this member doubts itself. */
+    cutMassFraction: z.number().min(0.1).max(1).default(0.5),
+    /** Longest that a faulty member stays in the stable view while this member doubts itself. */
+    cutMassHoldMaxMs: z.number().min(0).max(3_600_000).default(30_000),
+    /** Shortest time between two changes of the stable view. */
+    cutBatchMs: z.number().min(0).max(60_000).default(100),
+    /**
+     * Refutations within `flapWindowMs` that make a member unstable, so that it leaves the stable view:
+     * of a verdict (faulty) it counts one, of a suspicion up to `cutHigh` a half.
+     */
+    flapsMax: z.int().min(1).max(100).default(2),
+    flapWindowMs: z.number().min(1_000).max(86_400_000).default(300_000),
+    /** An unstable member is let in again after so long without a flap; doubles with each relapse. */
+    flapQuietMs: z.number().min(1_000).max(86_400_000).default(60_000),
+    /** Bound of that time. */
+    flapQuietMaxMs: z.number().min(1_000).max(86_400_000).default(3_600_000),
   })
   .check((context) => {
     const { protocolPeriodMs, probeTimeoutMs } = context.value;
+    for (const [low, high] of ORDERED) {
+      if (context.value[low] <= context.value[high]) continue;
+      context.issues.push({
+        code: 'custom',
+        path: [low],
+        message: `must be at most ${high}`,
+        input: context.value[low],
+      });
+    }
     if (probeTimeoutMs * 2 > protocolPeriodMs) {
       context.issues.push({
         code: 'custom',

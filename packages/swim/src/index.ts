@@ -4,7 +4,6 @@
  *
  * @module
  */
-export { formatAddress, type HostPort, parseAddress } from './address.ts';
 export {
   SWIM_PRESETS,
   type SwimConfig,
@@ -14,12 +13,14 @@ export {
   swimConfigSchema,
 } from './config.ts';
 export type { SwimCounters } from './core/context.ts';
+export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
 export type { SwimEffect, SwimEvent } from './core/event.ts';
 export { type MemberState, SWIM_MAGIC } from './core/message.ts';
 export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
+export { formatAddress, type HostPort, parseAddress } from './runtime/address.ts';
 export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';
 export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
 export { MemoryHub } from './runtime/memory.ts';

@@ -7,6 +7,7 @@ import {
   messageOverheadBytes,
   UPDATES_PER_MESSAGE_MAX,
 } from './codec.ts';
+import { CutDetector, type HostOf } from './cut-detector.ts';
 import { Dissemination, retransmitLimit } from './dissemination.ts';
 import type { SwimEffect, TimerTask } from './event.ts';
 import { LocalHealth } from './local-health.ts';
@@ -42,6 +43,10 @@ export interface SwimCounters {
   syncs: number;
   /** Newcomers turned away, and records left out of a sync, for want of room. */
   membersRefused: number;
+  /** Changes of the stable view. */
+  viewChanges: number;
+  /** Times when most other hosts became suspect at once. */
+  massSuspicions: number;
 }
 
 /**
@@ -55,6 +60,7 @@ export class Context {
   readonly members: MemberList;
   readonly queue: Dissemination;
   readonly health: LocalHealth;
+  readonly cut: CutDetector;
   readonly counters: SwimCounters = {
     packetsIn: 0,
     packetsOut: 0,
@@ -72,6 +78,8 @@ export class Context {
     stalls: 0,
     syncs: 0,
     membersRefused: 0,
+    viewChanges: 0,
+    massSuspicions: 0,
   };
   readonly versions: VersionRange;
   clusterId: string;
@@ -85,6 +93,8 @@ export class Context {
   private readonly timers = new Map<number, { readonly task: TimerTask; readonly dueMs: number }>();
   private lastToken = 0;
   private gossipArmed = false;
+  private cutToken = 0;
+  private cutDueMs = Number.POSITIVE_INFINITY;
   private readonly noticedMs = new Map<string, number>();
 
   constructor(options: {
@@ -94,6 +104,7 @@ export class Context {
     readonly versions: VersionRange;
     readonly self: Omit<Update, 'ageS' | 'accuser' | 'versions'>;
     readonly table: StatementTable;
+    readonly hostOf?: HostOf | undefined;
   }) {
     this.config = options.config;
     this.random = options.random;
@@ -103,6 +114,7 @@ export class Context {
     this.members = new MemberList(self, options.random, options.table);
     this.queue = new Dissemination(options.config.updatesMax);
     this.health = new LocalHealth(options.config.localHealthMax);
+    this.cut = new CutDetector(this.members, options.config, options.hostOf);
   }
 
   get self(): Statement {
@@ -113,9 +125,29 @@ export class Context {
   takeEffects(): SwimEffect[] {
     if (this.changed) this.effects.push({ type: 'members-changed' });
     this.changed = false;
+    if (this.phase !== 'idle') this.detectCut();
     const effects = this.effects;
     this.effects = [];
     return effects;
+  }
+
+  /** Gives a new stable view, if there is one, and asks to be woken for the next. */
+  detectCut(): void {
+    const { change, massBegan } = this.cut.step(this.nowMs);
+    if (massBegan) {
+      this.counters.massSuspicions += 1;
+      this.health.adjust(1);
+    }
+    if (change !== undefined) {
+      this.counters.viewChanges += 1;
+      this.emit({ type: 'view-changed', ...change });
+    }
+    const { dueMs } = this.cut;
+    if (dueMs === this.cutDueMs) return;
+    this.cutDueMs = dueMs;
+    this.disarm(this.cutToken);
+    if (dueMs === Number.POSITIVE_INFINITY || this.phase === 'left') return;
+    this.cutToken = this.arm({ kind: 'cut' }, Math.max(0, dueMs - this.nowMs));
   }
 
   emit(effect: SwimEffect): void {

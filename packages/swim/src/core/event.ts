@@ -1,14 +1,10 @@
 import type { SwimErrorCode } from '../errors.ts';
+import type { ViewChange } from './cut-detector.ts';
 
 /** What happens to the core. */
 export type SwimEvent =
   /** Begins probing, and joining through `seeds` (host:port, the own address ignored). */
   | { readonly type: 'start'; readonly seeds: readonly string[] }
-  /**
-   * Replaces the seeds (the own address ignored, at most 256 kept). Some of those new are asked at
-   * once, but for members present; the others in turn.
-   */
-  | { readonly type: 'seeds'; readonly seeds: readonly string[] }
   /** A datagram came in. The bytes are copied where kept. */
   | { readonly type: 'packet'; readonly from: string; readonly bytes: Uint8Array }
   /** The time of a `timer` effect has come. */
@@ -58,6 +54,8 @@ export type SwimEffect =
   | { readonly type: 'timer'; readonly token: number; readonly afterMs: number }
   /** Something that `members()` shows has changed; at most once per step, last but for notices. */
   | { readonly type: 'members-changed' }
+  /** Another stable view: `view()` has it whole; at most once per step. */
+  | ({ readonly type: 'view-changed' } & ViewChange)
   /** The cluster's id was learned; it stays. */
   | { readonly type: 'cluster-id'; readonly clusterId: string }
   | {
@@ -78,6 +76,7 @@ export type TimerTask =
   | { readonly kind: 'sync' }
   | { readonly kind: 'reconnect' }
   | { readonly kind: 'leave' }
+  | { readonly kind: 'cut' }
   | { readonly kind: 'suspicion'; readonly name: string }
   | { readonly kind: 'probe'; readonly seq: number; readonly phase: 'direct' | 'verdict' | 'final' }
   | { readonly kind: 'help'; readonly seq: number; readonly phase: 'nack' | 'end' };

@@ -118,6 +118,7 @@ export class Membership {
       if (record.name === members.self.name) continue;
       if (nowMs - members.deadSince(record.name) < config.forgetAfterMs) continue;
       members.remove(record.name);
+      this.context.cut.observe(record, undefined, nowMs);
       this.context.touch();
     }
   }
@@ -154,6 +155,7 @@ export class Membership {
         return;
       }
       members.remove(oldest.name);
+      context.cut.observe(oldest, undefined, context.nowMs);
       context.queue.remove(oldest.name);
     }
     this.adopt(update);
@@ -163,10 +165,12 @@ export class Membership {
   private adopt(update: Update): void {
     const { context } = this;
     const { members } = context;
+    const before = members.get(update.name);
     this.endSuspicion(update.name);
     const record = members.intern(update, update.state === 'left' ? update.accuser : '');
     members.put(record, context.nowMs - update.ageS * 1000);
     if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
+    context.cut.observe(before, record, context.nowMs);
     context.touch();
     context.disseminate(record, update.accuser);
   }
@@ -218,6 +222,7 @@ export class Membership {
     if (suspicion.verdict?.state !== 'left') suspicion.verdict = update;
     if (suspicion.settled) return;
     suspicion.settled = true;
+    this.context.cut.observe(record, record, this.context.nowMs);
     this.rearm(record.name, suspicion, leftMs);
   }
 
@@ -231,6 +236,7 @@ export class Membership {
     const { context } = this;
     const timeoutMs = suspicionTimeoutMs(suspicion.bounds, suspicion.accusers.size - 1);
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
+    context.cut.observe(record, record, context.nowMs);
     this.rearm(record.name, suspicion, leftMs);
     context.disseminate(record, accuser);
   }

@@ -3,6 +3,7 @@ import { SwimError } from '../errors.ts';
 import type { Random } from '../ports.ts';
 import { decodeMessage } from './codec.ts';
 import { Context, type SwimCounters } from './context.ts';
+import type { HostOf, StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { Membership } from './membership.ts';
 import {
@@ -35,6 +36,8 @@ export interface SwimOptions {
   readonly versions?: VersionRange;
   /** One for many cores of one process (a simulator); default one of its own. */
   readonly table?: StatementTable;
+  /** What counts as one host where the stable view is formed; default: each member is one. */
+  readonly hostOf?: HostOf | undefined;
 }
 
 /**
@@ -60,6 +63,7 @@ export class Swim {
       clusterId: options.clusterId,
       versions: options.versions ?? SWIM_VERSIONS,
       table: options.table ?? new StatementTable(),
+      hostOf: options.hostOf,
       self: {
         name: options.name,
         bootEpoch: options.bootEpoch,
@@ -99,6 +103,11 @@ export class Swim {
    */
   members(): readonly SwimMember[] {
     return this.context.members.members();
+  }
+
+  /** The members that are in: see {@link StableView}. Changes with the effect `view-changed` only. */
+  view(): StableView {
+    return this.context.cut.view();
   }
 
   /** One member; undefined if it is not known. */
@@ -170,9 +179,6 @@ export class Swim {
   private stepRunning(event: SwimEvent): void {
     switch (event.type) {
       case 'start':
-        return;
-      case 'seeds':
-        if (this.context.phase === 'running') this.sync.setSeeds(event.seeds);
         return;
       case 'packet':
         this.onPacket(event.from, event.bytes);
@@ -246,6 +252,9 @@ export class Swim {
         return;
       case 'leave':
         this.depart();
+        return;
+      case 'cut':
+        // Every step ends with it.
         return;
       case 'suspicion':
         this.membership.onSuspicionTimer(task.name, late);

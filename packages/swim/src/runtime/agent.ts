@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
 import type { SwimCounters } from '../core/context.ts';
+import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
 import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
@@ -9,6 +9,7 @@ import { Swim } from '../core/swim.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import type { Transport, TransportOpener } from '../transport.ts';
+import { formatAddress, isWildcard, parseAddress } from './address.ts';
 import { socketTransport } from './bind.ts';
 import { systemClock, systemRandom } from './system.ts';
 
@@ -31,6 +32,10 @@ export interface SwimAgentOptions {
   readonly seeds?: readonly string[];
   /** The whole list, after the start and after every change. */
   onMembers?(members: readonly SwimMember[]): void;
+  /** After the start and after every change of the stable view; after `onMembers`. */
+  onView?(view: StableView, change: ViewChange): void;
+  /** What counts as one host where the stable view is formed; default: each member is one. */
+  readonly hostOf?: HostOf;
   /** A joiner learned its cluster; called at most once. */
   onClusterId?(clusterId: string): void;
   /** Opens what packets and requests go over; default UDP and TCP on one port. */
@@ -76,9 +81,9 @@ export class SwimAgent {
     this.options = options;
     this.transport = transport;
     this.address = address;
-    const { config, name, bootEpoch, clusterId, meta } = options;
+    const { config, name, bootEpoch, clusterId, meta, hostOf } = options;
     const random = systemRandom;
-    this.swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random });
+    this.swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random, hostOf });
   }
 
   /**
@@ -133,6 +138,14 @@ export class SwimAgent {
   /** Every member known, sorted by name, this one included. */
   members(): readonly SwimMember[] {
     return this.swim.members();
+  }
+
+  /**
+   * The members that are in: failures that come together change it once, and unstable members are
+   * out until they are quiet. For placement; who is well right now is in {@link members}.
+   */
+  view(): StableView {
+    return this.swim.view();
   }
 
   /**
@@ -235,6 +248,9 @@ export class SwimAgent {
         return;
       case 'members-changed':
         this.options.onMembers?.(this.swim.members());
+        return;
+      case 'view-changed':
+        this.options.onView?.(this.swim.view(), effect);
         return;
       case 'cluster-id':
         this.options.onClusterId?.(effect.clusterId);

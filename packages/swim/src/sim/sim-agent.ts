@@ -1,4 +1,5 @@
 import type { SwimConfig } from '../config.ts';
+import type { StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim, type SwimOptions } from '../core/swim.ts';
@@ -10,6 +11,8 @@ import type { Scheduler } from './scheduler.ts';
 /** What a {@link SimAgent} tells its owner; all optional. */
 export interface SimAgentCallbacks {
   onMembers?(members: readonly SwimMember[]): void;
+  /** Another stable view; `view()` has it whole. */
+  onView?(change: ViewChange): void;
   onClusterId?(clusterId: string): void;
   onLeft?(): void;
   onNotice?(code: SwimErrorCode, address: string): void;
@@ -80,10 +83,6 @@ export class SimAgent {
     for (const event of events) if (event.type !== 'timer') this.dispatch(event);
   }
 
-  setSeeds(seeds: readonly string[]): void {
-    this.dispatch({ type: 'seeds', seeds });
-  }
-
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
     this.lastId += 1;
     this.joins.set(this.lastId, done);
@@ -108,6 +107,10 @@ export class SimAgent {
 
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
+  }
+
+  view(): StableView {
+    return this.swim.view();
   }
 
   members(): readonly SwimMember[] {
@@ -146,6 +149,9 @@ export class SimAgent {
       }
       case 'members-changed':
         this.callbacks.onMembers?.(this.swim.members());
+        return;
+      case 'view-changed':
+        this.callbacks.onView?.(effect);
         return;
       case 'cluster-id':
         this.callbacks.onClusterId?.(effect.clusterId);

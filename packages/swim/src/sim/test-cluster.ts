@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type SwimConfigInput, swimConfig } from '../config.ts';
+import type { ViewChange } from '../core/cut-detector.ts';
 import type { MemberState, VersionRange } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Network, type NetworkFaults } from './network.ts';
@@ -26,6 +27,8 @@ export class TestCluster {
   readonly notices = new Set<string>();
   /** Names whose departure was spread. */
   readonly left = new Set<string>();
+  /** Changes of the stable view of each member, oldest first. */
+  readonly views = new Map<string, ViewChange[]>();
   private readonly prng: Prng;
   private readonly config: SwimConfigInput;
 
@@ -43,6 +46,8 @@ export class TestCluster {
     const address = options.address ?? addressOf(name);
     const bootEpoch = options.bootEpoch ?? 1;
     const prng = this.prng.fork(`${name} ${bootEpoch}`);
+    const changes: ViewChange[] = [];
+    this.views.set(name, changes);
     const agent = new SimAgent({
       scheduler: this.scheduler,
       network: this.network,
@@ -60,6 +65,7 @@ export class TestCluster {
         onMembers: (members) => {
           for (const member of members) this.seen.add(`${name} ${member.name} ${member.state}`);
         },
+        onView: (change) => changes.push(change),
         onNotice: (code, at) => this.notices.add(`${name} ${bootEpoch} ${code} ${at}`),
         onLeft: () => this.left.add(name),
       },
