@@ -9,9 +9,11 @@
 export const CHAINS = {
   swim: [
     ['errors.ts'],
+    ['address.ts'],
     ['ports.ts', 'config.ts', 'transport.ts'],
     ['core/'],
     ['codec.ts'],
+    ['discovery/'],
     ['runtime/', 'sim/'],
     ['index.ts'],
   ],

@@ -43,7 +43,7 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'packages/swim/src/core/message.ts META_BYTES_MAX': 'Bytes of the metadata of a member.',
   'packages/swim/src/core/probe.ts HELP_MS_MAX':
     'Longest time for which a probe on behalf of another member is remembered.',
-  'packages/swim/src/runtime/address.ts NAMES_MAX':
+  'packages/swim/src/runtime/resolver.ts NAMES_MAX':
     'Host names whose address is remembered; beyond, all are looked up again.',
   'packages/swim/src/runtime/bind.ts ATTEMPTS_MAX':
     'Attempts to find a port that is free for both UDP and TCP.',

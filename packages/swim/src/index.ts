@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { formatAddress, type HostPort, parseAddress } from './address.ts';
 export {
   SWIM_PRESETS,
   type SwimConfig,
@@ -20,7 +21,6 @@ export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
-export { formatAddress, type HostPort, parseAddress } from './runtime/address.ts';
 export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';
 export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
 export { MemoryHub } from './runtime/memory.ts';

@@ -5,6 +5,11 @@ import type { ViewChange } from './cut-detector.ts';
 export type SwimEvent =
   /** Begins probing, and joining through `seeds` (host:port, the own address ignored). */
   | { readonly type: 'start'; readonly seeds: readonly string[] }
+  /**
+   * Replaces the seeds (the own address ignored, at most 256 kept). Some of those new are asked at
+   * once, but for members present; the others in turn.
+   */
+  | { readonly type: 'seeds'; readonly seeds: readonly string[] }
   /** A datagram came in. The bytes are copied where kept. */
   | { readonly type: 'packet'; readonly from: string; readonly bytes: Uint8Array }
   /** The time of a `timer` effect has come. */

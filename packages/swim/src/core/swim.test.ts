@@ -611,6 +611,7 @@ describe('Swim', () => {
       fc.record({ type: fc.constant('timer' as const), token: fc.nat(20) }),
       fc.record({ type: fc.constant('join' as const), address: fc.string(), requestId: fc.nat(9) }),
       fc.record({ type: fc.constant('probe-now' as const), name: fc.string() }),
+      fc.record({ type: fc.constant('seeds' as const), seeds: fc.array(fc.string()) }),
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(event, fc.nat(1_000)), { maxLength: 40 }), (events) => {

@@ -180,6 +180,9 @@ export class Swim {
     switch (event.type) {
       case 'start':
         return;
+      case 'seeds':
+        if (this.context.phase === 'running') this.sync.setSeeds(event.seeds);
+        return;
       case 'packet':
         this.onPacket(event.from, event.bytes);
         return;

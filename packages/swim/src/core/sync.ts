@@ -48,8 +48,17 @@ export class Sync {
   }
 
   start(seeds: readonly string[]): void {
-    this.seeds = [...new Set(seeds)].filter((seed) => seed !== this.context.self.address);
+    this.seeds = this.usable(seeds);
     this.trySeeds(SEEDS_AT_ONCE);
+  }
+
+  /** Replaces the seeds; those that are new and nobody's address here are asked, a few at once. */
+  setSeeds(seeds: readonly string[]): void {
+    const { members } = this.context;
+    const asked = new Set(this.seeds);
+    this.seeds = this.usable(seeds);
+    const fresh = this.seeds.filter((seed) => !asked.has(seed) && !members.hasPeerAt(seed));
+    for (const seed of fresh.slice(0, SEEDS_AT_ONCE)) this.open(seed, { kind: 'seed' });
   }
 
   /** Asks the next few seeds, all in turn. */
@@ -135,6 +144,11 @@ export class Sync {
     } else if (error === 'SWIM_ERR_OTHER_CLUSTER' || error === 'SWIM_ERR_VERSION') {
       if (purpose.kind === 'seed') this.context.notice(error, address);
     }
+  }
+
+  private usable(seeds: readonly string[]): string[] {
+    const others = [...new Set(seeds)].filter((seed) => seed !== this.context.self.address);
+    return others.slice(0, SEEDS_MAX);
   }
 
   private replyTo(from: string, bytes: Uint8Array): Uint8Array | null {
@@ -293,4 +307,6 @@ const REFUSALS = {
 /** Streams of this process under way at once. */
 export const STREAMS_MAX = 64;
 const SEEDS_AT_ONCE = 8;
+/** Seeds that are kept; the first ones are. */
+const SEEDS_MAX = 256;
 const REPAIR_INTERVAL_MS = 1_000;

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
 import type { SwimCounters } from '../core/context.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
@@ -9,7 +10,6 @@ import { Swim } from '../core/swim.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import type { Transport, TransportOpener } from '../transport.ts';
-import { formatAddress, isWildcard, parseAddress } from './address.ts';
 import { socketTransport } from './bind.ts';
 import { systemClock, systemRandom } from './system.ts';
 

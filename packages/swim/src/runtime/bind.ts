@@ -1,8 +1,9 @@
 import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
+import { formatAddress, parseAddress } from '../address.ts';
 import { SwimError } from '../errors.ts';
 import type { Transport, TransportOpener, TransportOptions } from '../transport.ts';
-import { formatAddress, parseAddress, Resolver } from './address.ts';
+import { Resolver } from './resolver.ts';
 import { TcpTransport } from './tcp.ts';
 import { UdpTransport } from './udp.ts';
 

@@ -1,6 +1,6 @@
+import { formatAddress, parseAddress } from '../address.ts';
 import { SwimError } from '../errors.ts';
 import { PACKET_BYTES_MAX, type Transport, type TransportOptions } from '../transport.ts';
-import { formatAddress, parseAddress } from './address.ts';
 
 /**
  * A network within one process, for tests of what is built on membership: no socket, no port that

@@ -1,7 +1,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { formatAddress, parseAddress } from '../address.ts';
 import { SWIM_MAGIC } from '../core/message.ts';
-import { formatAddress, parseAddress, type Resolver } from './address.ts';
 import { readFrame, writeFrame } from './frame.ts';
+import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
 
 /** What happens on the TCP port. */

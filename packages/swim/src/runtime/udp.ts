@@ -1,6 +1,7 @@
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
+import { formatAddress, parseAddress } from '../address.ts';
 import { PACKET_BYTES_MAX } from '../transport.ts';
-import { formatAddress, parseAddress, type Resolver } from './address.ts';
+import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
 
 /** Datagrams over UDP. */

@@ -83,6 +83,10 @@ export class SimAgent {
     for (const event of events) if (event.type !== 'timer') this.dispatch(event);
   }
 
+  setSeeds(seeds: readonly string[]): void {
+    this.dispatch({ type: 'seeds', seeds });
+  }
+
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
     this.lastId += 1;
     this.joins.set(this.lastId, done);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { formatAddress, parseAddress, Resolver } from './address.ts';
+import { formatAddress, parseAddress } from './address.ts';
 
 describe('address', () => {
   for (const [text, host, port] of [
@@ -28,15 +28,4 @@ describe('address', () => {
       assert.throws(() => parseAddress(text), { code: 'SWIM_ERR_ADDRESS_INVALID' });
     });
   }
-});
-
-describe('Resolver', () => {
-  it('takes addresses as they are, and remembers a name for five seconds', async () => {
-    const resolver = new Resolver(4);
-    assert.equal(resolver.cached('10.1.2.3', 0), '10.1.2.3');
-    assert.equal(resolver.cached('localhost', 0), undefined);
-    assert.equal(await resolver.resolve('localhost', 0), '127.0.0.1');
-    assert.equal(resolver.cached('localhost', 4_999), '127.0.0.1');
-    assert.equal(resolver.cached('localhost', 5_000), undefined);
-  });
 });

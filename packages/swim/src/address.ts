@@ -1,0 +1,33 @@
+import { SwimError } from './errors.ts';
+
+/** A parsed host:port. */
+export interface HostPort {
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Parses `host:port`, an IPv6 host in brackets.
+ *
+ * @throws SwimError SWIM_ERR_ADDRESS_INVALID
+ */
+export function parseAddress(address: string): HostPort {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || !(port <= 65_535)) {
+    throw new SwimError('SWIM_ERR_ADDRESS_INVALID', `"${address}" is not HOST:PORT.`);
+  }
+  return { host, port };
+}
+
+/** The inverse of {@link parseAddress}. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Whether a host means every interface, so that nobody can be sent to it. */
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
