@@ -9,6 +9,7 @@ import {
 } from './codec.ts';
 import {
   type Body,
+  FAN_OUT,
   type Header,
   MEMBER_STATES,
   type Message,
@@ -17,6 +18,7 @@ import {
 } from './message.ts';
 
 const u32 = fc.nat(0xffff_ffff);
+const sums = fc.array(fc.nat(0xffff_ffff), { minLength: FAN_OUT, maxLength: FAN_OUT });
 const u53 = fc.maxSafeNat();
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 });
 const header: fc.Arbitrary<Header> = fc.record({
@@ -40,6 +42,12 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     type: fc.constant('sync-refused' as const),
     reason: fc.constantFrom(...REFUSAL_REASONS),
   }),
+  fc.record({ type: fc.constant('digest' as const), branches: sums }),
+  fc.record({
+    type: fc.constant('digest-ack' as const),
+    branches: fc.array(fc.record({ branch: fc.nat(FAN_OUT - 1), sums }), { maxLength: 3 }),
+  }),
+  fc.record({ type: fc.constant('sync-leaves' as const), leaves: fc.array(fc.nat(4095)) }),
 ) as fc.Arbitrary<Body>;
 const update: fc.Arbitrary<Update> = fc.record({
   name,

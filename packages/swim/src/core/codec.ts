@@ -3,8 +3,10 @@ import {
   ADDRESS_BYTES_MAX,
   assertNever,
   type Body,
+  type BranchSums,
   CLUSTER_ID_BYTES_MAX,
   EVENT_BYTES_MAX,
+  FAN_OUT,
   type Header,
   MEMBER_STATES,
   META_BYTES_MAX,
@@ -43,6 +45,9 @@ const TYPES = [
   'sync',
   'sync-ack',
   'sync-refused',
+  'digest',
+  'digest-ack',
+  'sync-leaves',
 ] as const satisfies readonly Body['type'][];
 
 /** Most updates in one message. */
@@ -175,6 +180,20 @@ function writeBody(writer: ByteWriter, body: Body): void {
     case 'sync-refused':
       writer.u8(REFUSAL_REASONS.indexOf(body.reason));
       return;
+    case 'digest':
+      for (let at = 0; at < FAN_OUT; at += 1) writer.u32(body.branches[at] as number);
+      return;
+    case 'digest-ack':
+      writer.u8(body.branches.length);
+      for (const { branch, sums } of body.branches) {
+        writer.u8(branch);
+        for (let at = 0; at < FAN_OUT; at += 1) writer.u32(sums[at] as number);
+      }
+      return;
+    case 'sync-leaves':
+      writer.u16(body.leaves.length);
+      for (const leaf of body.leaves) writer.u16(leaf);
+      return;
     default:
       assertNever(body);
   }
@@ -218,11 +237,29 @@ function readBody(reader: ByteReader): Body {
       if (reason === undefined) throw new MalformedError('reason');
       return { type, reason };
     }
+    case 'digest':
+      return { type, branches: readSums(reader) };
+    case 'digest-ack': {
+      const branches: BranchSums[] = [];
+      for (let left = reader.u8(); left > 0; left -= 1) {
+        branches.push({ branch: reader.u8() % FAN_OUT, sums: readSums(reader) });
+      }
+      return { type, branches };
+    }
+    case 'sync-leaves': {
+      const leaves: number[] = [];
+      for (let left = reader.u16(); left > 0; left -= 1) leaves.push(reader.u16());
+      return { type, leaves };
+    }
     case undefined:
       throw new MalformedError('type');
     default:
       return assertNever(type);
   }
+}
+
+function readSums(reader: ByteReader): number[] {
+  return Array.from({ length: FAN_OUT }, () => reader.u32());
 }
 
 function readTarget(reader: ByteReader): Target {

@@ -26,6 +26,8 @@ export interface SwimCounters {
   packetsIn: number;
   packetsOut: number;
   bytesOut: number;
+  /** Of requests and answers, TCP's own aside. */
+  streamBytesOut: number;
   malformed: number;
   otherVersion: number;
   otherCluster: number;
@@ -65,6 +67,7 @@ export class Context {
     packetsIn: 0,
     packetsOut: 0,
     bytesOut: 0,
+    streamBytesOut: 0,
     malformed: 0,
     otherVersion: 0,
     otherCluster: 0,
@@ -232,11 +235,6 @@ export class Context {
     this.counters.packetsOut += 1;
     this.counters.bytesOut += bytes.length;
     this.emit({ type: 'send', to, bytes });
-  }
-
-  /** A message with every member known, as far as a stream has room; the living go first. */
-  encodeState(body: Body, version?: number): Uint8Array {
-    return this.encodeRecords(body, this.members.all(), version);
   }
 
   /** A message with these members, as far as a stream has room; the living go first. */

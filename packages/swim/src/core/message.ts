@@ -80,7 +80,23 @@ export type Body =
   /** Push-pull: the whole state, over a stream. */
   | { readonly type: 'sync' }
   | { readonly type: 'sync-ack' }
-  | { readonly type: 'sync-refused'; readonly reason: RefusalReason };
+  | { readonly type: 'sync-refused'; readonly reason: RefusalReason }
+  /** Push-pull by digest: hashes of what I hold, by branch. */
+  | { readonly type: 'digest'; readonly branches: readonly number[] }
+  /** The leaves of the branches that differ. */
+  | { readonly type: 'digest-ack'; readonly branches: readonly BranchSums[] }
+  /** My members in the leaves that differ; answered by a sync-ack with yours. */
+  | { readonly type: 'sync-leaves'; readonly leaves: readonly number[] };
+
+/** Branches of the hash tree over members, and leaves of each branch. */
+export const FAN_OUT = 64;
+
+/** The sums of one branch's leaves. */
+export interface BranchSums {
+  readonly branch: number;
+  /** {@link FAN_OUT} u32. */
+  readonly sums: readonly number[];
+}
 
 export const REFUSAL_REASONS = ['other-cluster', 'no-cluster', 'other-version'] as const;
 

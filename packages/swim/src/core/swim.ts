@@ -374,6 +374,9 @@ export class Swim {
       case 'sync':
       case 'sync-ack':
       case 'sync-refused':
+      case 'digest':
+      case 'digest-ack':
+      case 'sync-leaves':
         // Streams only: a datagram could be forged by anyone who knows the address.
         context.counters.malformed += 1;
         break;

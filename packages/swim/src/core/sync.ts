@@ -1,6 +1,7 @@
 import type { SwimErrorCode } from '../errors.ts';
 import { type DecodeFailure, decodeMessage } from './codec.ts';
 import type { Context } from './context.ts';
+import { DigestTree, membersIn } from './digest-tree.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
 import { commonVersion, type Message, type RefusalReason, type Update } from './message.ts';
@@ -16,12 +17,23 @@ type Purpose =
 interface Pending {
   readonly address: string;
   readonly purpose: Purpose;
+  readonly step: Step;
 }
 
+/** What of the state is sent: all of it; first a digest, to find what differs; what differs. */
+type Step =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'digest' }
+  | { readonly kind: 'leaves'; readonly leaves: readonly number[] };
+
 /**
- * Push-pull over streams: joins, seeds, and the exchange of the whole state now and then.
+ * Push-pull over streams: joins, seeds, and an exchange with a random member now and then.
  *
- * Both sides send everything they know and merge what they get; gossip carries on from there. A
+ *     join:       sync, all that I know ──▶ sync-ack, all that I know
+ *     otherwise:  digest, 64 hashes ──▶ digest-ack, what differs, finer
+ *                 sync-leaves, mine of what differs ──▶ sync-ack, mine of the same
+ *
+ * Both sides merge what they get; gossip carries on from there. A
  * node without a cluster id takes the other's, whichever of the two asked. Two different ids never
  * merge. At most {@link STREAMS_MAX} are under way.
  */
@@ -128,7 +140,9 @@ export class Sync {
   }
 
   onRequest(streamId: number, from: string, bytes: Uint8Array): void {
-    this.context.emit({ type: 'stream-reply', streamId, bytes: this.replyTo(from, bytes) });
+    const answer = this.replyTo(from, bytes);
+    this.context.counters.streamBytesOut += answer?.length ?? 0;
+    this.context.emit({ type: 'stream-reply', streamId, bytes: answer });
   }
 
   onResponse(requestId: number, bytes: Uint8Array | null): void {
@@ -136,7 +150,7 @@ export class Sync {
     if (pending === undefined) return;
     this.pending.delete(requestId);
     const { purpose, address } = pending;
-    const error = this.take(purpose, bytes);
+    const error = this.take(pending, bytes);
     if (purpose.kind === 'join') {
       this.joined(purpose.callerId, error);
     } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
@@ -164,9 +178,9 @@ export class Sync {
       const digest = context.members.digest();
       return context.encodeBare({ type: 'ack', seq, digest, target }, header.version);
     }
-    if (body.type !== 'sync') return null;
+    if (body.type !== 'sync' && body.type !== 'digest' && body.type !== 'sync-leaves') return null;
     // Ourselves, through another of our addresses: the answer tells us so.
-    if (this.isSelf(message)) return context.encodeState({ type: 'sync-ack' }, header.version);
+    if (this.isSelf(message)) return context.encodeBare({ type: 'sync-ack' }, header.version);
     if (header.clusterId === '' && context.clusterId === '') {
       return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' }, header.version);
     }
@@ -180,12 +194,19 @@ export class Sync {
       context.notice('SWIM_ERR_OTHER_CLUSTER', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' }, header.version);
     }
+    if (body.type === 'digest') {
+      const branches = new DigestTree(context).differingBranches(body.branches);
+      return context.encodeBare({ type: 'digest-ack', branches }, header.version);
+    }
+    // Merged first, so that the answer has what is refuted.
     this.merge(message.updates, header.name);
-    return context.encodeState({ type: 'sync-ack' }, header.version);
+    const mine = body.type === 'sync' ? context.members.all() : membersIn(context, body.leaves);
+    return context.encodeRecords({ type: 'sync-ack' }, mine, header.version);
   }
 
-  private take(purpose: Purpose, bytes: Uint8Array | null): SwimErrorCode | undefined {
+  private take(pending: Pending, bytes: Uint8Array | null): SwimErrorCode | undefined {
     const { context } = this;
+    const { purpose } = pending;
     if (bytes === null) return 'SWIM_ERR_UNREACHABLE';
     const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
@@ -207,11 +228,17 @@ export class Sync {
     if (body.type === 'sync-refused') {
       return REFUSALS[body.reason];
     }
-    if (body.type !== 'sync-ack') return 'SWIM_ERR_MALFORMED';
+    const wanted = pending.step.kind === 'digest' ? 'digest-ack' : 'sync-ack';
     if (this.isSelf(message)) return 'SWIM_ERR_OWN_ADDRESS';
     if (header.clusterId === '') return 'SWIM_ERR_NO_CLUSTER';
     if (context.clusterId === '') this.adoptCluster(header.clusterId);
     if (header.clusterId !== context.clusterId) return 'SWIM_ERR_OTHER_CLUSTER';
+    if (body.type !== wanted) return 'SWIM_ERR_MALFORMED';
+    if (body.type === 'digest-ack') {
+      const leaves = new DigestTree(context).differingLeaves(body.branches);
+      if (leaves.length > 0) this.request(pending.address, purpose, { kind: 'leaves', leaves });
+      return undefined;
+    }
     this.merge(message.updates, header.name);
     const { self } = context;
     const usurped = message.updates.some(
@@ -266,26 +293,44 @@ export class Sync {
         if (other.address === address && other.purpose.kind === purpose.kind) return false;
       }
     }
+    if (purpose.kind !== 'probe') context.counters.syncs += 1;
+    const isWhole = purpose.kind === 'join' || context.members.size <= WHOLE_MEMBERS_MAX;
+    this.request(address, purpose, { kind: isWhole ? 'whole' : 'digest' });
+    return true;
+  }
+
+  private request(address: string, purpose: Purpose, step: Step): void {
+    const { context } = this;
     this.lastRequestId += 1;
     const requestId = this.lastRequestId;
-    this.pending.set(requestId, { address, purpose });
-    let bytes: Uint8Array;
-    if (purpose.kind === 'probe') {
-      const record = context.members.get(purpose.target);
-      bytes = context.encodeBare({
-        type: 'ping',
-        seq: purpose.seq,
-        digest: context.members.digest(),
-        target: purpose.target,
-        targetBootEpoch: record?.bootEpoch ?? 0,
-        targetIncarnation: record?.incarnation ?? 0,
-      });
-    } else {
-      context.counters.syncs += 1;
-      bytes = context.encodeState({ type: 'sync' });
-    }
+    this.pending.set(requestId, { address, purpose, step });
+    const bytes = purpose.kind === 'probe' ? this.pingOf(purpose) : this.syncOf(step);
+    context.counters.streamBytesOut += bytes.length;
     context.emit({ type: 'stream-open', requestId, to: address, bytes });
-    return true;
+  }
+
+  private pingOf({ seq, target }: { readonly seq: number; readonly target: string }): Uint8Array {
+    const { members } = this.context;
+    const record = members.get(target);
+    return this.context.encodeBare({
+      type: 'ping',
+      seq,
+      digest: members.digest(),
+      target,
+      targetBootEpoch: record?.bootEpoch ?? 0,
+      targetIncarnation: record?.incarnation ?? 0,
+    });
+  }
+
+  private syncOf(step: Step): Uint8Array {
+    const { context } = this;
+    if (step.kind === 'digest') {
+      return context.encodeBare({ type: 'digest', branches: new DigestTree(context).branches() });
+    }
+    if (step.kind === 'whole')
+      return context.encodeRecords({ type: 'sync' }, context.members.all());
+    const { leaves } = step;
+    return context.encodeRecords({ type: 'sync-leaves', leaves }, membersIn(context, leaves));
   }
 
   private joined(callerId: number | undefined, errorCode: SwimErrorCode | undefined): void {
@@ -309,4 +354,6 @@ export const STREAMS_MAX = 64;
 const SEEDS_AT_ONCE = 8;
 /** Seeds that are kept; the first ones are. */
 const SEEDS_MAX = 256;
+/** Up to here the whole state is hardly more than a digest. */
+const WHOLE_MEMBERS_MAX = 8;
 const REPAIR_INTERVAL_MS = 1_000;

@@ -1,0 +1,87 @@
+import type { Context } from './context.ts';
+import { isPresent } from './member-list.ts';
+import { type BranchSums, FAN_OUT } from './message.ts';
+import type { Statement } from './statement.ts';
+
+/**
+ * A hash tree over what is known of members, 64 × 64 leaves by the hash of the name: two members find
+ * what they hold differently in bytes proportional to that, not to the size of the cluster.
+ *
+ * Made when it is wanted: members change more often than they are compared. Alive and suspect count as
+ * one, since suspicions end by themselves; the dead who are soon forgotten do not count, since that
+ * happens at different times.
+ */
+export class DigestTree {
+  private readonly leaves = new Uint32Array(FAN_OUT * FAN_OUT);
+
+  constructor(context: Context) {
+    for (const statement of counted(context)) {
+      const at = leafOf(statement.name);
+      this.leaves[at] = (this.leaves[at] as number) + weightOf(statement);
+    }
+  }
+
+  /** u32 for each branch. */
+  branches(): number[] {
+    return Array.from({ length: FAN_OUT }, (_, branch) =>
+      this.branch(branch).reduce((hash, sum) => Math.imul(hash ^ sum, 0x01000193) >>> 0, 0),
+    );
+  }
+
+  /** The leaves of those branches that another tree sums up differently. */
+  differingBranches(theirs: readonly number[]): BranchSums[] {
+    const differing: BranchSums[] = [];
+    this.branches().forEach((sum, branch) => {
+      if (sum !== theirs[branch]) differing.push({ branch, sums: [...this.branch(branch)] });
+    });
+    return differing;
+  }
+
+  /** Numbers of the leaves that another tree holds differently. */
+  differingLeaves(theirs: readonly BranchSums[]): number[] {
+    const differing: number[] = [];
+    for (const { branch, sums } of theirs) {
+      this.branch(branch).forEach((sum, leaf) => {
+        if (sum !== sums[leaf]) differing.push(branch * FAN_OUT + leaf);
+      });
+    }
+    return differing;
+  }
+
+  private branch(branch: number): Uint32Array {
+    return this.leaves.subarray(branch * FAN_OUT, (branch + 1) * FAN_OUT);
+  }
+}
+
+/** Members in these leaves. */
+export function* membersIn(context: Context, leaves: Iterable<number>): Iterable<Statement> {
+  const wanted = new Set(leaves);
+  for (const statement of counted(context)) {
+    if (wanted.has(leafOf(statement.name))) yield statement;
+  }
+}
+
+function* counted({ members, config, nowMs }: Context): Iterable<Statement> {
+  const soonForgottenMs = config.forgetAfterMs * REMEMBERED_FRACTION;
+  for (const statement of members.all()) {
+    const isCounted =
+      isPresent(statement) || nowMs - members.deadSince(statement.name) < soonForgottenMs;
+    if (isCounted) yield statement;
+  }
+}
+
+function weightOf({ hash, state }: Statement): number {
+  const rank = state === 'faulty' ? 1 : state === 'left' ? 2 : 0;
+  return Math.imul(hash ^ rank, 0x9e3779b1);
+}
+
+/** FNV-1a, folded to 0..4095. */
+function leafOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < name.length; at += 1) {
+    hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+  }
+  return ((hash >>> 20) ^ (hash >>> 8) ^ hash) & (FAN_OUT * FAN_OUT - 1);
+}
+
+const REMEMBERED_FRACTION = 0.9;
