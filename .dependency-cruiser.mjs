@@ -13,7 +13,7 @@ export const CHAINS = {
     ['ports.ts', 'config.ts', 'transport.ts'],
     ['core/'],
     ['codec.ts'],
-    ['discovery/'],
+    ['discovery/', 'security/'],
     ['runtime/', 'sim/'],
     ['index.ts'],
   ],

@@ -205,6 +205,7 @@ class NodeProcess implements RunningNode {
         bootEpoch,
         clusterId: core.clusterId,
         listen: config.cluster.listen,
+        insecure: true,
         ...(config.cluster.advertise === undefined ? {} : { advertise: config.cluster.advertise }),
         meta: encodeMeta(this.#meta),
         seeds: config.cluster.join,

@@ -27,6 +27,11 @@ export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Whether only this machine reaches a host: 127.0.0.0/8, ::1 or the name localhost. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
 /** Whether a host means every interface, so that nobody can be sent to it. */
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';

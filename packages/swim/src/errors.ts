@@ -54,6 +54,48 @@ export const SWIM_ERRORS = {
     message: 'The configuration of membership is not valid.',
     remedy: 'See the path named.',
   },
+  SWIM_ERR_KEY_REQUIRED: {
+    message: 'Without a key, membership stays on loopback.',
+    remedy: 'Give a keyring, the same to every member, or listen on and advertise loopback only.',
+  },
+  SWIM_ERR_KEY_INVALID: {
+    message: 'A key has 32 bytes.',
+    remedy: 'Use a generated key, whole.',
+  },
+  SWIM_ERR_KEY_MISSING: {
+    message: 'The key is not on the keyring.',
+    remedy: 'Install the key on every member first; list shows who has which.',
+  },
+  SWIM_ERR_KEY_PRIMARY: {
+    message: 'The key is in use.',
+    remedy: 'Use another key everywhere, then remove this one.',
+  },
+  SWIM_ERR_KEY_UNKNOWN: {
+    message: 'A message is sealed with a key that is not on the own keyring.',
+    remedy:
+      'If it comes from a member, the keys were rotated meanwhile: start this one with the present keys.',
+  },
+  SWIM_ERR_KEY_REFUSED: {
+    message: 'The address takes connections and answers nothing that is sealed with the own key.',
+    remedy:
+      'Compare the keyrings; if the keys were rotated, start this member with the present ones.',
+  },
+  SWIM_ERR_CLEAR_REFUSED: {
+    message: 'A message is not encrypted, and this member takes encrypted ones only.',
+    remedy: 'Start every member with the same keyring.',
+  },
+  SWIM_ERR_KEYRING_FULL: {
+    message: 'A keyring holds at most 16 keys.',
+    remedy: 'Remove keys that are no longer used.',
+  },
+  SWIM_ERR_KEYRING_STORE: {
+    message: 'The keyring could not be kept, so it did not change.',
+    remedy: 'See the log of that member for the cause.',
+  },
+  SWIM_ERR_NO_KEYRING: {
+    message: 'Membership runs without a keyring.',
+    remedy: 'Start every member with a keyring first.',
+  },
   SWIM_ERR_STOPPED: {
     message: 'Membership was stopped.',
     remedy: 'Start it again.',

@@ -17,7 +17,18 @@ export interface TransportOptions extends TransportHandlers {
   readonly streamBytesMax: number;
   /** Longest life of a request that came in; then it ends without an answer. */
   readonly streamTimeoutMs: number;
+  /**
+   * Judges a request by its first bytes (all, if it is shorter): what is not admitted need not be
+   * read to its end, and never gets to `onRequest`. A transport may leave that out.
+   */
+  readonly requestHead?: {
+    readonly bytes: number;
+    admit(head: Uint8Array, from: string): boolean;
+  };
 }
+
+/** How a request of ours ended; see {@link Transport.request}. */
+export type RequestDone = (bytes: Uint8Array | null, refused?: boolean) => void;
 
 /**
  * Packets and requests between addresses: all that membership wants of a network.
@@ -38,14 +49,10 @@ export interface Transport {
   /**
    * One request. `done` runs exactly once: with the answer, or with null when nobody is there, the
    * other end gave none, one of the two is longer than streamBytesMax, timeoutMs have passed
-   * (finding and connecting included), or this transport was closed. Never throws.
+   * (finding and connecting included), or this transport was closed. `refused` says that somebody
+   * is there who ended the request without an answer, as far as a transport can tell. Never throws.
    */
-  request(
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (bytes: Uint8Array | null) => void,
-  ): void;
+  request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void;
   /** Frees the address; resolves when it is free and every request of ours has ended. */
   close(): Promise<void>;
 }

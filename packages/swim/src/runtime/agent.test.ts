@@ -254,7 +254,7 @@ describe('SwimAgent on real sockets', function () {
 
   it('says that an address is in use, invalid, or needs to be advertised', async () => {
     const a = await Watched.start({ name: 'a', clusterId: 'one' });
-    const start = (listen: string) => Watched.start({ name: 'b', listen });
+    const start = (listen: string) => Watched.start({ name: 'b', listen, insecure: true });
     await assert.rejects(start(a.agent.address), { code: 'SWIM_ERR_ADDRESS_IN_USE' });
     await assert.rejects(start('127.0.0.1'), { code: 'SWIM_ERR_ADDRESS_INVALID' });
     await assert.rejects(start('192.0.2.1:0'), { code: 'SWIM_ERR_ADDRESS_INVALID' });
@@ -262,6 +262,7 @@ describe('SwimAgent on real sockets', function () {
     const all = await Watched.start({
       name: 'b',
       listen: '0.0.0.0:0',
+      insecure: true,
       advertise: '127.0.0.1:0',
       seeds: [a.agent.address],
     });

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { formatAddress, isWildcard, parseAddress } from '../address.ts';
+import { formatAddress, isLoopback, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
 import type { SwimCounters } from '../core/context.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
@@ -9,8 +9,12 @@ import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
-import type { Transport, TransportOpener } from '../transport.ts';
+import { Keyring } from '../security/keyring.ts';
+import { SEAL_BYTES, type SealCounters } from '../security/sealer.ts';
+import type { TransportOpener } from '../transport.ts';
 import { socketTransport } from './bind.ts';
+import { KeyringControl } from './keyring-control.ts';
+import { type Encryption, SecureTransport } from './secure-transport.ts';
 import { systemClock, systemRandom } from './system.ts';
 
 /** What a {@link SwimAgent} is started with. */
@@ -30,6 +34,20 @@ export interface SwimAgentOptions {
   readonly meta: Uint8Array;
   /** host:port of nodes to join through; the own address is ignored. */
   readonly seeds?: readonly string[];
+  /**
+   * Keys of 32 bytes that all members share, the one to seal with first. Without any, everything is
+   * in clear, and on loopback only.
+   */
+  readonly keyring?: readonly Uint8Array[];
+  /** What to do with messages in clear where there is a keyring; default `required`. */
+  readonly encryption?: Encryption;
+  /** Runs in clear on any address: for networks that nobody else can reach. */
+  readonly insecure?: boolean;
+  /**
+   * The keyring changed: keep it for the next start, the primary first. Used once this resolves; if
+   * it rejects, nothing changes.
+   */
+  onKeyring?(keys: readonly Uint8Array[]): Promise<void> | void;
   /** The whole list, after the start and after every change. */
   onMembers?(members: readonly SwimMember[]): void;
   /** After the start and after every change of the stable view; after `onMembers`. */
@@ -50,6 +68,9 @@ export interface SwimAgentOptions {
   readonly log?: SwimLog;
 }
 
+/** What was seen since the start, refused messages included; only ever grows. */
+export type SwimAgentCounters = SwimCounters & SealCounters;
+
 /**
  * Membership over real sockets: performs what the core wants, and feeds it what happens.
  *
@@ -67,8 +88,10 @@ export interface SwimAgentOptions {
 export class SwimAgent {
   /** host:port told to the peers. */
   readonly address: string;
+  /** The keyrings of all members. */
+  readonly keyring: KeyringControl;
   private readonly options: SwimAgentOptions;
-  private readonly transport: Transport;
+  private readonly transport: SecureTransport;
   private readonly swim: Swim;
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly joins = new Map<number, PromiseWithResolvers<void>>();
@@ -77,13 +100,28 @@ export class SwimAgent {
   private lastId = 0;
   private stopped = false;
 
-  private constructor(options: SwimAgentOptions, transport: Transport, address: string) {
+  private constructor(
+    options: SwimAgentOptions,
+    keyring: Keyring | undefined,
+    transport: SecureTransport,
+  ) {
     this.options = options;
     this.transport = transport;
+    const address = advertised(options, transport.address);
     this.address = address;
-    const { config, name, bootEpoch, clusterId, meta, hostOf } = options;
+    const { name, bootEpoch, clusterId, meta, hostOf } = options;
+    const config = keyring === undefined ? options.config : withRoomForSeals(options.config);
     const random = systemRandom;
     this.swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random, hostOf });
+    this.keyring = new KeyringControl({
+      name,
+      keyring,
+      peers: () => this.presentPeers(),
+      request: (to, bytes, done) =>
+        transport.requestSealed(to, bytes, options.config.streamTimeoutMs, done),
+      store: (keys) => options.onKeyring?.(keys),
+      apply: (next) => transport.setKeyring(next),
+    });
   }
 
   /**
@@ -91,17 +129,31 @@ export class SwimAgent {
    *
    * Resolves once bound; joining through the seeds goes on after it, for as long as it takes.
    *
-   * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_META_TOO_LARGE;
-   * nothing stays bound
+   * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_META_TOO_LARGE,
+   * SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL; nothing stays bound
    */
   static async start(options: SwimAgentOptions): Promise<SwimAgent> {
+    const keyring = options.keyring === undefined ? undefined : Keyring.of(options.keyring);
+    if (keyring === undefined) checkLoopback(options);
     // Between binding and the first event nothing is lost: streams and datagrams that come
     // meanwhile find no agent, which is what they would have found a moment earlier.
     let agent: SwimAgent | undefined;
-    const { listen, config, onForeignStream } = options;
+    const { listen, clusterId, config, onForeignStream } = options;
     const foreign = onForeignStream === undefined ? {} : { onForeign: onForeignStream };
     const open = options.transport ?? socketTransport(foreign);
-    const transport = await open({
+    const secure = {
+      keyring,
+      encryption: options.encryption ?? 'required',
+      clusterId,
+      sendersMax: config.membersMax * SENDERS_PER_MEMBER,
+      onRefused: (code: SwimErrorCode, from: string, detail: string) =>
+        notify(options, code, from, detail),
+      onKeyring: async (bytes: Uint8Array) => {
+        if (agent === undefined || agent.clusterId === '') throw new SwimError('SWIM_ERR_STOPPED');
+        return await agent.keyring.answer(bytes);
+      },
+    };
+    const transport = await SecureTransport.open(open, secure, {
       listen,
       streamBytesMax: config.streamBytesMax,
       streamTimeoutMs: config.streamTimeoutMs,
@@ -112,7 +164,7 @@ export class SwimAgent {
       },
     });
     try {
-      agent = new SwimAgent(options, transport, advertised(options, transport.address));
+      agent = new SwimAgent(options, keyring, transport);
     } catch (error) {
       await transport.close();
       throw error;
@@ -126,8 +178,8 @@ export class SwimAgent {
     return this.swim.clusterId;
   }
 
-  get counters(): Readonly<SwimCounters> {
-    return this.swim.counters;
+  get counters(): Readonly<SwimAgentCounters> {
+    return { ...this.swim.counters, ...this.transport.counters };
   }
 
   /** Lifeguard's local health score: 0 is well. */
@@ -234,9 +286,10 @@ export class SwimAgent {
       case 'stream-open': {
         const { requestId, to } = effect;
         const { streamTimeoutMs } = this.options.config;
-        this.transport.request(to, effect.bytes, streamTimeoutMs, (bytes) =>
-          this.dispatch({ type: 'stream-response', requestId, bytes }),
-        );
+        this.transport.request(to, effect.bytes, streamTimeoutMs, (bytes, refused) => {
+          if (refused === true) this.onSilence(to);
+          this.dispatch({ type: 'stream-response', requestId, bytes });
+        });
         return;
       }
       case 'stream-reply':
@@ -253,6 +306,7 @@ export class SwimAgent {
         this.options.onView?.(this.swim.view(), effect);
         return;
       case 'cluster-id':
+        this.transport.setClusterId(effect.clusterId);
         this.options.onClusterId?.(effect.clusterId);
         return;
       case 'join-result':
@@ -262,15 +316,23 @@ export class SwimAgent {
         this.departed.resolve();
         return;
       case 'notice':
-        this.options.log?.('warn', SWIM_ERRORS[effect.code].message, {
-          code: effect.code,
-          address: effect.address,
-        });
-        this.options.onNotice?.(effect.code, effect.address);
+        notify(this.options, effect.code, effect.address, '');
         return;
       default:
         assertNever(effect);
     }
+  }
+
+  private presentPeers(): readonly SwimMember[] {
+    return this.members().filter(
+      ({ name, state }) => name !== this.options.name && (state === 'alive' || state === 'suspect'),
+    );
+  }
+
+  /** Alone, and somebody listens who says nothing: most likely we lack the key. */
+  private onSilence(to: string): void {
+    if (this.stopped || this.options.keyring === undefined) return;
+    if (this.presentPeers().length === 0) this.transport.refused('SWIM_ERR_KEY_REFUSED', to, '');
   }
 
   private setTimer(token: number, afterMs: number): void {
@@ -294,6 +356,36 @@ export class SwimAgent {
   }
 }
 
+/**
+ * Without a key, a member of a network of sockets stays on loopback. Names other than localhost may
+ * lead anywhere.
+ */
+function checkLoopback(options: SwimAgentOptions): void {
+  if (options.insecure === true || options.transport !== undefined) return;
+  for (const address of [options.listen, options.advertise]) {
+    if (address === undefined || isLoopback(parseAddress(address).host)) continue;
+    throw new SwimError('SWIM_ERR_KEY_REQUIRED', address);
+  }
+}
+
+/** Tells the operator of what the remedy is in the table for. */
+function notify(
+  options: SwimAgentOptions,
+  code: SwimErrorCode,
+  address: string,
+  detail: string,
+): void {
+  const { message, remedy } = SWIM_ERRORS[code];
+  const text = detail === '' ? message : `${message} ${detail}`;
+  options.log?.('warn', text, { code, address, remedy });
+  options.onNotice?.(code, address);
+}
+
+/** What a seal takes of a datagram is not the core's to fill. */
+function withRoomForSeals(config: SwimConfig): SwimConfig {
+  return { ...config, datagramBytesMax: config.datagramBytesMax - SEAL_BYTES };
+}
+
 /** host:port for the peers: the bound one, unless another was asked for. */
 function advertised(options: SwimAgentOptions, bound: string): string {
   const { host, port } = parseAddress(bound);
@@ -309,3 +401,6 @@ function advertised(options: SwimAgentOptions, bound: string): string {
   }
   return bound;
 }
+
+/** Salts of one member: of its datagrams, requests and responses, before and after a rotation. */
+const SENDERS_PER_MEMBER = 6;

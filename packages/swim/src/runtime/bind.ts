@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import { formatAddress, parseAddress } from '../address.ts';
 import { SwimError } from '../errors.ts';
-import type { Transport, TransportOpener, TransportOptions } from '../transport.ts';
+import type { RequestDone, Transport, TransportOpener, TransportOptions } from '../transport.ts';
 import { Resolver } from './resolver.ts';
 import { TcpTransport } from './tcp.ts';
 import { UdpTransport } from './udp.ts';
@@ -45,12 +45,7 @@ class SocketTransport implements Transport {
     this.udp.send(to, bytes);
   }
 
-  request(
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (bytes: Uint8Array | null) => void,
-  ): void {
+  request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
     this.tcp.request(to, bytes, timeoutMs, done);
   }
 
@@ -95,6 +90,7 @@ async function bindOnce(
     resolver,
     streamBytesMax,
     streamTimeoutMs,
+    requestHead: options.requestHead,
     handlers: {
       onRequest: (from, bytes, reply) => options.onRequest(from, bytes, reply),
       onForeign: (socket, head) => {

@@ -20,29 +20,65 @@ export function writeFrame(socket: Socket, message: Uint8Array): void {
   socket.uncork();
 }
 
+/** What a frame must keep to while it is read. */
+export interface FrameLimits {
+  readonly bytesMax: number;
+  /** Bytes that all frames being read may hold together; default no such bound. */
+  readonly budget?: ByteBudget;
+  /** Whether to read on, judged by the first bytes of the message (all, if it is shorter). */
+  readonly head?: { readonly bytes: number; admit(head: Buffer): boolean } | undefined;
+}
+
+/** A number of bytes that many share. */
+export class ByteBudget {
+  private left: number;
+
+  constructor(bytes: number) {
+    this.left = bytes;
+  }
+
+  /** Whether there was room; takes it if so. */
+  take(bytes: number): boolean {
+    if (bytes > this.left) return false;
+    this.left -= bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.left += bytes;
+  }
+}
+
 /**
  * Reads the one frame of a stream. Calls `done` once: with the message, or with null if the stream
- * ended, failed, was not SWIM's or announced more than `bytesMax`.
+ * ended, failed, was not SWIM's or broke its limits.
  *
  * Nothing is set aside for what is only announced: memory follows the bytes that came.
  */
 export function readFrame(
   socket: Socket,
   head: Buffer | undefined,
-  bytesMax: number,
+  limits: FrameLimits,
   done: (message: Uint8Array | null) => void,
 ): void {
+  const { bytesMax, budget } = limits;
   const chunks: Buffer[] = [];
   let received = 0;
   let wanted = PREFIX_BYTES;
   let hasLength = false;
+  let isAdmitted = limits.head === undefined;
   const finish = (message: Uint8Array | null): void => {
     socket.off('data', onData);
     socket.off('close', onClose);
+    budget?.give(received);
     done(message);
   };
   const onClose = (): void => finish(null);
   const onData = (chunk: Buffer): void => {
+    if (budget?.take(chunk.length) === false) {
+      finish(null);
+      return;
+    }
     chunks.push(chunk);
     received += chunk.length;
     if (!hasLength && received >= PREFIX_BYTES) {
@@ -54,6 +90,16 @@ export function readFrame(
       }
       hasLength = true;
       wanted = PREFIX_BYTES + length;
+    }
+    if (hasLength && !isAdmitted && limits.head !== undefined) {
+      const judged = Math.min(wanted, PREFIX_BYTES + limits.head.bytes);
+      if (received >= judged) {
+        isAdmitted = limits.head.admit(Buffer.concat(chunks, judged).subarray(PREFIX_BYTES));
+        if (!isAdmitted) {
+          finish(null);
+          return;
+        }
+      }
     }
     if (hasLength && received >= wanted) {
       finish(Buffer.concat(chunks).subarray(PREFIX_BYTES, wanted));

@@ -1,7 +1,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, parseAddress } from '../address.ts';
 import { SWIM_MAGIC } from '../core/message.ts';
-import { readFrame, writeFrame } from './frame.ts';
+import type { RequestDone, TransportOptions } from '../transport.ts';
+import { ByteBudget, readFrame, writeFrame } from './frame.ts';
 import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
 
@@ -22,6 +23,7 @@ export interface TcpOptions {
   readonly resolver: Resolver;
   readonly streamBytesMax: number;
   readonly streamTimeoutMs: number;
+  readonly requestHead?: TransportOptions['requestHead'];
   readonly handlers: TcpHandlers;
 }
 
@@ -46,7 +48,8 @@ export class TcpTransport {
   /** @throws the system's error (EADDRINUSE and the like) */
   static async listen(options: TcpOptions): Promise<TcpTransport> {
     const sockets = new Set<Socket>();
-    const server = createServer((socket) => accept(socket, options, sockets));
+    const budget = new ByteBudget(options.streamBytesMax * UNREAD_STREAMS_MAX);
+    const server = createServer((socket) => accept(socket, options, sockets, budget));
     const listening = Promise.withResolvers<void>();
     server.once('error', listening.reject);
     server.listen({ host: options.ip, port: options.port, exclusive: true }, listening.resolve);
@@ -58,16 +61,11 @@ export class TcpTransport {
   }
 
   /** One request; null if it failed or took longer than timeoutMs, connecting included. */
-  request(
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (bytes: Uint8Array | null) => void,
-  ): void {
-    const finish = (answer: Uint8Array | null): void => {
+  request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
+    const finish: RequestDone = (answer, refused) => {
       if (!this.pending.delete(fail)) return;
       clearTimeout(timer);
-      done(answer);
+      done(answer, refused);
     };
     const fail = (): void => finish(null);
     const timer = setTimeout(fail, timeoutMs);
@@ -94,7 +92,7 @@ export class TcpTransport {
     to: string,
     bytes: Uint8Array,
     timeoutMs: number,
-    finish: (bytes: Uint8Array | null) => void,
+    finish: RequestDone,
   ): Promise<void> {
     const { resolver, streamBytesMax } = this.options;
     const { host, port } = parseAddress(to);
@@ -102,9 +100,13 @@ export class TcpTransport {
     if (this.closed) return;
     const socket = connect({ host: ip, port, noDelay: true });
     adopt(socket, this.sockets, timeoutMs);
-    readFrame(socket, undefined, streamBytesMax, (message) => {
+    let ended = false;
+    socket.once('end', () => {
+      ended = true;
+    });
+    readFrame(socket, undefined, { bytesMax: streamBytesMax }, (message) => {
       socket.destroy();
-      finish(message);
+      finish(message, message === null && ended);
     });
     writeFrame(socket, bytes);
   }
@@ -128,12 +130,17 @@ function adopt(socket: Socket, sockets: Set<Socket>, lifeMs: number): () => void
   return release;
 }
 
-function accept(socket: Socket, options: TcpOptions, sockets: Set<Socket>): void {
+function accept(
+  socket: Socket,
+  options: TcpOptions,
+  sockets: Set<Socket>,
+  budget: ByteBudget,
+): void {
   if (sockets.size >= SOCKETS_MAX) {
     socket.destroy();
     return;
   }
-  const { handlers, streamBytesMax, streamTimeoutMs } = options;
+  const { handlers, streamBytesMax, streamTimeoutMs, requestHead } = options;
   const release = adopt(socket, sockets, streamTimeoutMs);
   socket.once('data', (head: Buffer) => {
     if (head[0] !== SWIM_MAGIC) {
@@ -143,7 +150,15 @@ function accept(socket: Socket, options: TcpOptions, sockets: Set<Socket>): void
       return;
     }
     const from = formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0);
-    readFrame(socket, head, streamBytesMax, (message) => {
+    const limits = {
+      bytesMax: streamBytesMax,
+      budget,
+      head: requestHead && {
+        bytes: requestHead.bytes,
+        admit: (bytes: Buffer) => requestHead.admit(bytes, from),
+      },
+    };
+    readFrame(socket, head, limits, (message) => {
       if (message === null || socket.destroyed) {
         socket.destroy();
         return;
@@ -165,3 +180,5 @@ function accept(socket: Socket, options: TcpOptions, sockets: Set<Socket>): void
 
 /** Streams and connections not yet known at once; more are refused. */
 const SOCKETS_MAX = 1_024;
+/** Requests being read hold together at most this many times `streamBytesMax`. */
+const UNREAD_STREAMS_MAX = 8;

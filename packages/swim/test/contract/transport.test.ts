@@ -1,6 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { socketTransport } from '../../src/runtime/bind.ts';
 import { MemoryHub } from '../../src/runtime/memory.ts';
+import { SecureTransport } from '../../src/runtime/secure-transport.ts';
+import { Keyring } from '../../src/security/keyring.ts';
 import { Network } from '../../src/sim/network.ts';
 import { Prng } from '../../src/sim/prng.ts';
 import { Scheduler } from '../../src/sim/scheduler.ts';
@@ -27,6 +29,24 @@ if (loopbacks.some((at) => at?.address === '::1')) {
 describeTransportContract('memory', () => ({
   open: new MemoryHub().open,
   listen: () => 'host:0',
+  settle: settleAlone,
+}));
+
+describeTransportContract('sealed', () => ({
+  open: (options) =>
+    SecureTransport.open(
+      socketTransport(),
+      {
+        keyring: Keyring.of([new Uint8Array(32).fill(1)]),
+        encryption: 'required',
+        clusterId: 'contract',
+        sendersMax: 64,
+        onRefused: () => {},
+        onKeyring: async (bytes) => bytes,
+      },
+      options,
+    ),
+  listen: () => '127.0.0.1:0',
   settle: settleAlone,
 }));
 

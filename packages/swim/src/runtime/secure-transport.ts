@@ -1,0 +1,232 @@
+import { SWIM_MAGIC } from '../core/message.ts';
+import type { SwimErrorCode } from '../errors.ts';
+import { formatKeyId, type Keyring } from '../security/keyring.ts';
+import { SEAL_BYTES, SEALED_MAGIC, type SealCounters, Sealer } from '../security/sealer.ts';
+import type { RequestDone, Transport, TransportOpener, TransportOptions } from '../transport.ts';
+import { KEYRING_MAGIC } from './keyring-message.ts';
+import { systemClock } from './system.ts';
+
+/**
+ * What is done with messages in clear, where there is a keyring.
+ *
+ * The two lenient values are steps of moving a running cluster to encryption: `send-clear` on every
+ * member, then `accept-clear` on every member, then `required`.
+ */
+export type Encryption = 'required' | 'accept-clear' | 'send-clear';
+
+/** What is told of what was refused: at most one of a code in ten seconds. */
+export type OnRefused = (code: SwimErrorCode, from: string, detail: string) => void;
+
+export interface SecureOptions {
+  readonly keyring: Keyring | undefined;
+  readonly encryption: Encryption;
+  /** Empty for a joiner. */
+  readonly clusterId: string;
+  readonly sendersMax: number;
+  readonly onRefused: OnRefused;
+  /** A request about the keyring: sealed, and from a member of our cluster. */
+  onKeyring(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+/**
+ * A transport whose packets and requests are sealed on their way out and opened on their way in.
+ *
+ * Without a keyring they pass as they are. With one, who has no key gets no answer of any kind:
+ * neither a packet nor a byte on a stream, which is closed after the first bytes show no key of
+ * ours.
+ */
+export class SecureTransport implements Transport {
+  private readonly options: SecureOptions;
+  private readonly sealer: Sealer | undefined;
+  private readonly refusedMs = new Map<SwimErrorCode, number>();
+  private inner: Transport = UNBOUND;
+
+  private constructor(options: SecureOptions) {
+    const { keyring, clusterId, sendersMax } = options;
+    this.options = options;
+    this.sealer =
+      keyring === undefined ? undefined : new Sealer({ keyring, clusterId, sendersMax });
+  }
+
+  /**
+   * @param open opens what the sealed messages go over
+   * @throws what `open` throws
+   */
+  static async open(
+    open: TransportOpener,
+    secure: SecureOptions,
+    options: TransportOptions,
+  ): Promise<SecureTransport> {
+    const made = new SecureTransport(secure);
+    const { sealer } = made;
+    const requestHead = sealer && {
+      bytes: SEAL_BYTES,
+      admit: (head: Uint8Array, from: string) => made.admits(sealer, head, from),
+    };
+    made.inner = await open({
+      listen: options.listen,
+      streamBytesMax: options.streamBytesMax + (sealer === undefined ? 0 : SEAL_BYTES),
+      streamTimeoutMs: options.streamTimeoutMs,
+      ...(requestHead === undefined ? {} : { requestHead }),
+      onPacket: (from, bytes) => {
+        const message = made.openPacket(from, bytes);
+        if (message !== undefined) options.onPacket(from, message);
+      },
+      onRequest: (from, bytes, reply) => {
+        const opened = made.openRequest(from, bytes, reply);
+        if (opened !== undefined) options.onRequest(from, opened.bytes, opened.reply);
+      },
+    });
+    return made;
+  }
+
+  get address(): string {
+    return this.inner.address;
+  }
+
+  get failed(): number {
+    return this.inner.failed;
+  }
+
+  get counters(): Readonly<SealCounters> {
+    return this.sealer?.counters ?? NONE;
+  }
+
+  /** Follows the core when it learns its cluster. */
+  setClusterId(clusterId: string): void {
+    if (this.sealer !== undefined) this.sealer.clusterId = clusterId;
+  }
+
+  /** From now on. */
+  setKeyring(keyring: Keyring): void {
+    if (this.sealer !== undefined) this.sealer.keyring = keyring;
+  }
+
+  send(to: string, message: Uint8Array): void {
+    const { sealer } = this;
+    const clear = sealer === undefined || this.options.encryption === 'send-clear';
+    this.inner.send(to, clear ? message : sealer.seal('datagram', message));
+  }
+
+  request(to: string, message: Uint8Array, timeoutMs: number, done: RequestDone): void {
+    const clear = this.sealer === undefined || this.options.encryption === 'send-clear';
+    if (clear) this.inner.request(to, message, timeoutMs, done);
+    else this.requestSealed(to, message, timeoutMs, done);
+  }
+
+  /** A request that never goes in clear: without a keyring there is no answer. */
+  requestSealed(to: string, message: Uint8Array, timeoutMs: number, done: RequestDone): void {
+    const { sealer } = this;
+    if (sealer === undefined) {
+      setImmediate(() => done(null, false));
+      return;
+    }
+    const request = sealer.seal('request', message);
+    this.inner.request(to, request, timeoutMs, (bytes, refused) => {
+      const opened = bytes === null ? undefined : sealer.open('response', bytes, request);
+      done(opened?.bytes ?? null, refused);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.inner.close();
+  }
+
+  private openPacket(from: string, bytes: Uint8Array): Uint8Array | undefined {
+    const { sealer } = this;
+    if (sealer === undefined) return this.passClear(from, bytes);
+    if (bytes[0] === SWIM_MAGIC) return this.admitsClear(sealer, from) ? bytes : undefined;
+    return this.noticing(sealer, from, bytes, () => sealer.open('datagram', bytes))?.bytes;
+  }
+
+  private openRequest(
+    from: string,
+    bytes: Uint8Array,
+    reply: (bytes: Uint8Array | null) => void,
+  ): { bytes: Uint8Array; reply: (bytes: Uint8Array | null) => void } | undefined {
+    const { sealer } = this;
+    if (sealer === undefined || bytes[0] === SWIM_MAGIC) {
+      // With a sealer, the head was admitted already.
+      const message = sealer === undefined ? this.passClear(from, bytes) : bytes;
+      if (message === undefined) reply(null);
+      return message === undefined ? undefined : { bytes: message, reply };
+    }
+    const opened = this.noticing(sealer, from, bytes, () => sealer.open('request', bytes));
+    if (opened === undefined) {
+      reply(null);
+      return undefined;
+    }
+    const replySealed = (answer: Uint8Array | null): void =>
+      reply(answer === null ? null : sealer.seal('response', answer, bytes));
+    if (opened.bytes[0] !== KEYRING_MAGIC) return { bytes: opened.bytes, reply: replySealed };
+    if (opened.sameCluster) {
+      this.options.onKeyring(opened.bytes).then(replySealed, () => reply(null));
+    } else {
+      reply(null);
+    }
+    return undefined;
+  }
+
+  /** Without a keyring: a sealed message shows that somebody has one. */
+  private passClear(from: string, bytes: Uint8Array): Uint8Array | undefined {
+    if (bytes[0] !== SEALED_MAGIC) return bytes;
+    this.refused('SWIM_ERR_KEY_UNKNOWN', from, 'This member has no keyring at all.');
+    return undefined;
+  }
+
+  private admits(sealer: Sealer, head: Uint8Array, from: string): boolean {
+    if (head[0] === SWIM_MAGIC) return this.admitsClear(sealer, from);
+    return this.noticing(sealer, from, head, () => sealer.admit('request', head)) !== undefined;
+  }
+
+  private admitsClear(sealer: Sealer, from: string): boolean {
+    if (this.options.encryption !== 'required') return true;
+    sealer.counters.clearRefused += 1;
+    this.refused('SWIM_ERR_CLEAR_REFUSED', from, '');
+    return false;
+  }
+
+  /** Runs `open`, and tells of an unknown key. */
+  private noticing<T>(
+    sealer: Sealer,
+    from: string,
+    bytes: Uint8Array,
+    open: () => T | undefined,
+  ): T | undefined {
+    const before = sealer.counters.sealKeyUnknown;
+    const result = open();
+    if (sealer.counters.sealKeyUnknown > before) {
+      const theirs = sealer.keyIdOf(bytes);
+      const ours = formatKeyId(sealer.keyring.primary.id);
+      this.refused('SWIM_ERR_KEY_UNKNOWN', from, `Its id is ${theirs}; ours in use is ${ours}.`);
+    }
+    return result;
+  }
+
+  /** Tells of something refused, the same at most once in ten seconds. */
+  refused(code: SwimErrorCode, from: string, detail: string): void {
+    const nowMs = systemClock();
+    const lastMs = this.refusedMs.get(code);
+    if (lastMs !== undefined && nowMs - lastMs < REFUSED_INTERVAL_MS) return;
+    this.refusedMs.set(code, nowMs);
+    this.options.onRefused(code, from, detail);
+  }
+}
+
+const REFUSED_INTERVAL_MS = 10_000;
+const NONE: SealCounters = Object.freeze({
+  clearRefused: 0,
+  sealMalformed: 0,
+  sealKeyUnknown: 0,
+  sealOtherCluster: 0,
+  sealForged: 0,
+  sealReplayed: 0,
+});
+/** Before it is bound. */
+const UNBOUND: Transport = {
+  address: '',
+  failed: 0,
+  send: () => {},
+  request: (_to, _bytes, _timeoutMs, done) => done(null),
+  close: async () => {},
+};

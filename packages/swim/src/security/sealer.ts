@@ -1,0 +1,282 @@
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Keyring, RingKey } from './keyring.ts';
+import { ReplayWindow } from './replay-window.ts';
+
+/*
+ * A sealed message, integers big endian:
+ *
+ *   0x45  version:1  clusterTag:8  keyId:4  salt:16  counter:6  ciphertext  tag:16
+ *   └──────────────────── associated data ────────────────────┘
+ *
+ * AES-256-GCM. Associated data goes on, unsent, with one byte for the kind of message, and in a
+ * response with salt and counter of the request that it answers: a message of one kind is nothing
+ * as another, and an answer fits one question. The cluster's id is in it by the tag.
+ *
+ * The key of a message is HMAC-SHA256(key of the ring, label | salt); salts are random and made by
+ * the sender at its start, so members never share a key, and the nonce can be the counter.
+ */
+const MAGIC_AT = 0;
+const VERSION_AT = 1;
+const CLUSTER_AT = 2;
+const KEY_AT = 10;
+const SALT_AT = 14;
+const COUNTER_AT = 30;
+const HEADER_BYTES = 36;
+const TAG_BYTES = 16;
+const SALT_BYTES = 16;
+const COUNTER_BYTES = 6;
+const NONCE_BYTES = 12;
+const BINDING_BYTES = SALT_BYTES + COUNTER_BYTES;
+
+/** First byte of a sealed message: 'E'. */
+export const SEALED_MAGIC = 0x45;
+export const SEALED_VERSION = 1;
+/** What sealing adds to a message. */
+export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES;
+
+/** What a message is sealed as; it opens as nothing else. */
+export type SealKind = 'datagram' | 'request' | 'response';
+
+const KINDS: readonly SealKind[] = ['datagram', 'request', 'response'];
+
+/** Messages refused, by reason; only ever grow. Nothing else comes of them. */
+export interface SealCounters {
+  /** Not sealed, though only sealed ones are taken. */
+  clearRefused: number;
+  /** Not a sealed message of this version, or too short to be one. */
+  sealMalformed: number;
+  /** Sealed with a key that is not on the ring; no cryptography was spent on it. */
+  sealKeyUnknown: number;
+  /** Sealed for another cluster; no cryptography was spent on it. */
+  sealOtherCluster: number;
+  /** Changed on the way, or made by somebody without the key. */
+  sealForged: number;
+  /** Seen before, or older than the window knows. */
+  sealReplayed: number;
+}
+
+/** A message that was opened. */
+export interface Opened {
+  readonly bytes: Uint8Array;
+  /** Whether the sender has our cluster's id; false for a joiner, and for another cluster. */
+  readonly sameCluster: boolean;
+}
+
+/** A sender that was authenticated: its key, derived, and the counters it has used. */
+interface Sender {
+  readonly key: Buffer;
+  readonly window: ReplayWindow;
+}
+
+/** What the own messages of one kind are sealed with. */
+interface Outgoing {
+  readonly salt: Buffer;
+  counter: number;
+  ringKeyId: number;
+  key: Buffer;
+}
+
+/**
+ * Seals messages for the members of a cluster, and opens theirs.
+ *
+ * A message is looked at in the order of cost: form, key id, cluster, counter, and only then the
+ * cipher. What fails leaves a counter behind and nothing else: no state is made for a sender before
+ * one of its messages is authentic, so floods neither grow nor displace anything. At most
+ * `sendersMax` senders are remembered; the one silent for longest goes first, and its messages
+ * could then be replayed once.
+ *
+ * Each of the own kinds has a salt of its own, so that the quick one does not push the counters of
+ * a slow one out of the receivers' windows. Responses need no window: each fits one request.
+ */
+export class Sealer {
+  readonly counters: SealCounters = {
+    clearRefused: 0,
+    sealMalformed: 0,
+    sealKeyUnknown: 0,
+    sealOtherCluster: 0,
+    sealForged: 0,
+    sealReplayed: 0,
+  };
+  keyring: Keyring;
+  private clusterTag: Buffer;
+  private readonly senders: LRUCache<string, Sender>;
+  private readonly outgoing: Readonly<Record<SealKind, Outgoing>>;
+  private readonly associated = Buffer.alloc(HEADER_BYTES + 1 + BINDING_BYTES);
+  private readonly nonce = Buffer.alloc(NONCE_BYTES);
+
+  constructor(options: {
+    readonly keyring: Keyring;
+    /** Empty for a joiner. */
+    readonly clusterId: string;
+    readonly sendersMax: number;
+  }) {
+    this.keyring = options.keyring;
+    this.clusterTag = tagOf(options.clusterId);
+    // Bounded by the sum of sizes, each 1: so the cache grows with what it holds.
+    this.senders = new LRUCache({ maxSize: options.sendersMax, sizeCalculation: () => 1 });
+    const { primary } = options.keyring;
+    this.outgoing = {
+      datagram: outgoing(primary),
+      request: outgoing(primary),
+      response: outgoing(primary),
+    };
+  }
+
+  /** Follows the core when it learns its cluster. */
+  set clusterId(clusterId: string) {
+    this.clusterTag = tagOf(clusterId);
+  }
+
+  /** Senders remembered. */
+  get senderCount(): number {
+    return this.senders.size;
+  }
+
+  /**
+   * Seals a message with the primary key.
+   *
+   * @param request the sealed request that this is the response to
+   */
+  seal(kind: SealKind, message: Uint8Array, request?: Uint8Array): Uint8Array {
+    const { primary } = this.keyring;
+    const out = this.outgoing[kind];
+    if (out.ringKeyId !== primary.id) {
+      out.ringKeyId = primary.id;
+      out.key = derive(primary.bytes, out.salt);
+    }
+    out.counter += 1;
+    const sealed = Buffer.allocUnsafe(SEAL_BYTES + message.length);
+    sealed[MAGIC_AT] = SEALED_MAGIC;
+    sealed[VERSION_AT] = SEALED_VERSION;
+    this.clusterTag.copy(sealed, CLUSTER_AT);
+    sealed.writeUInt32BE(primary.id, KEY_AT);
+    out.salt.copy(sealed, SALT_AT);
+    sealed.writeUIntBE(out.counter, COUNTER_AT, COUNTER_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', out.key, this.nonceOf(sealed), GCM);
+    cipher.setAAD(this.associate(kind, sealed, request));
+    const ciphertext = cipher.update(message);
+    cipher.final();
+    ciphertext.copy(sealed, HEADER_BYTES);
+    cipher.getAuthTag().copy(sealed, HEADER_BYTES + message.length);
+    return sealed;
+  }
+
+  /**
+   * Opens a message; undefined if it is refused, which is counted.
+   *
+   * Datagrams must be of our cluster. On streams, others with our key are heard too: joiners, which
+   * do not know the cluster yet, and members of another cluster, which are told so.
+   *
+   * @param request the own sealed request that this should answer
+   */
+  open(kind: SealKind, sealed: Uint8Array, request?: Uint8Array): Opened | undefined {
+    const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+    const ringKey = this.admit(kind, bytes);
+    if (ringKey === undefined) return undefined;
+    const name = bytes.toString('latin1', KEY_AT, COUNTER_AT);
+    const counter = bytes.readUIntBE(COUNTER_AT, COUNTER_BYTES);
+    const known = this.senders.get(name);
+    if (kind !== 'response' && known?.window.isFresh(counter) === false) {
+      this.counters.sealReplayed += 1;
+      return undefined;
+    }
+    const key = known?.key ?? derive(ringKey.bytes, bytes.subarray(SALT_AT, COUNTER_AT));
+    const message = this.decrypt(kind, bytes, key, request);
+    if (message === undefined) {
+      this.counters.sealForged += 1;
+      return undefined;
+    }
+    const sender = known ?? { key, window: new ReplayWindow() };
+    if (kind !== 'response') sender.window.record(counter);
+    if (known === undefined) this.senders.set(name, sender);
+    return { bytes: message, sameCluster: this.isOurs(bytes) };
+  }
+
+  /**
+   * What can be said of a message by its first {@link SEAL_BYTES} bytes: the key that it is sealed
+   * with, or undefined if it is refused, which is counted. Costs no cryptography.
+   */
+  admit(kind: SealKind, bytes: Uint8Array): RingKey | undefined {
+    const head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (
+      head.length < SEAL_BYTES ||
+      head[MAGIC_AT] !== SEALED_MAGIC ||
+      head[VERSION_AT] !== SEALED_VERSION
+    ) {
+      this.counters.sealMalformed += 1;
+      return undefined;
+    }
+    const key = this.keyring.find(head.readUInt32BE(KEY_AT));
+    if (key === undefined) {
+      this.counters.sealKeyUnknown += 1;
+      return undefined;
+    }
+    if (kind === 'datagram' && !this.isOurs(head)) {
+      this.counters.sealOtherCluster += 1;
+      return undefined;
+    }
+    return key;
+  }
+
+  /** The id of the key that a message claims to be sealed with, for the log. */
+  keyIdOf(sealed: Uint8Array): string {
+    return Buffer.from(sealed.subarray(KEY_AT, SALT_AT)).toString('hex');
+  }
+
+  private isOurs(sealed: Buffer): boolean {
+    return this.clusterTag.compare(sealed, CLUSTER_AT, KEY_AT) === 0;
+  }
+
+  private decrypt(
+    kind: SealKind,
+    sealed: Buffer,
+    key: Buffer,
+    request: Uint8Array | undefined,
+  ): Uint8Array | undefined {
+    const end = sealed.length - TAG_BYTES;
+    const decipher = createDecipheriv('aes-256-gcm', key, this.nonceOf(sealed), GCM);
+    decipher.setAAD(this.associate(kind, sealed, request));
+    decipher.setAuthTag(sealed.subarray(end));
+    const message = decipher.update(sealed.subarray(HEADER_BYTES, end));
+    try {
+      decipher.final();
+    } catch {
+      return undefined;
+    }
+    return message;
+  }
+
+  private nonceOf(sealed: Buffer): Buffer {
+    sealed.copy(this.nonce, NONCE_BYTES - COUNTER_BYTES, COUNTER_AT, HEADER_BYTES);
+    return this.nonce;
+  }
+
+  private associate(kind: SealKind, sealed: Buffer, request: Uint8Array | undefined): Buffer {
+    sealed.copy(this.associated, 0, 0, HEADER_BYTES);
+    this.associated[HEADER_BYTES] = KINDS.indexOf(kind);
+    if (request === undefined) return this.associated.subarray(0, HEADER_BYTES + 1);
+    this.associated.set(request.subarray(SALT_AT, HEADER_BYTES), HEADER_BYTES + 1);
+    return this.associated;
+  }
+}
+
+function outgoing(primary: RingKey): Outgoing {
+  const salt = randomBytes(SALT_BYTES);
+  return { salt, counter: 0, ringKeyId: primary.id, key: derive(primary.bytes, salt) };
+}
+
+function derive(key: Uint8Array, salt: Uint8Array): Buffer {
+  return createHmac('sha256', key).update(KEY_LABEL).update(salt).digest();
+}
+
+/** A hash of the cluster's id; zeros for none. */
+function tagOf(clusterId: string): Buffer {
+  if (clusterId === '') return Buffer.alloc(KEY_AT - CLUSTER_AT);
+  const hash = createHash('sha256').update(CLUSTER_LABEL).update(clusterId).digest();
+  return hash.subarray(0, KEY_AT - CLUSTER_AT);
+}
+
+const GCM = { authTagLength: TAG_BYTES };
+const KEY_LABEL = 'shoal swim message key v1';
+const CLUSTER_LABEL = 'shoal swim cluster v1';
