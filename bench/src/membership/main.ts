@@ -1,0 +1,145 @@
+/**
+ * Members in processes of their own, beside what the simulator says of the same run.
+ *
+ *   npm run bench:membership -- --agents 50 --kills 5 --json membership.json
+ *
+ * Some are sent SIGKILL at once, then some are stopped for 0.1 to 30 s; in between, what a member
+ * costs while nothing happens. Everything stays on loopback.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { SWIM_PRESETS, type SwimPreset } from '@shoal/swim';
+import { distribution } from '../chaos/figures.ts';
+import { formatTable } from '../table.ts';
+import type { Figures } from './observations.ts';
+import { type Plan, predict, roles, SETTLE_MS } from './prediction.ts';
+import { type IdleCost, ProcessCluster } from './processes.ts';
+
+const PAUSES_MS = [100, 1_000, 5_000, 15_000, 30_000];
+const PREDICTIONS = 20;
+const IDLE_MS = 20_000;
+
+async function measure(plan: Plan): Promise<{ figures: Figures; idle: IdleCost }> {
+  const cluster = new ProcessCluster();
+  const stop = (): void => {
+    cluster.stop();
+    process.exit(130);
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  const { killed, paused, survivors } = roles(plan);
+  const { observations } = cluster;
+  try {
+    await cluster.form(plan.agents, plan.preset, (n) => progress(`started ${n} of ${plan.agents}`));
+    progress(`all ${plan.agents} see each other; idle for ${IDLE_MS / 1000} s`);
+    const idle = await cluster.idleCost(IDLE_MS);
+    const killMs = performance.timeOrigin + performance.now();
+    for (const name of killed) cluster.signal(name, 'SIGKILL');
+    await cluster.until('known to all', SETTLE_MS, () =>
+      observations.allSee('faulty', [...survivors, ...paused.map(({ name }) => name)], killed),
+    );
+    progress(`${killed.length} killed, known to all; ${paused.length} are paused`);
+    const pauseMs = performance.timeOrigin + performance.now();
+    await Promise.all(
+      paused.map(async ({ name, durationMs }) => {
+        cluster.signal(name, 'SIGSTOP');
+        await new Promise((resolve) => setTimeout(resolve, durationMs));
+        cluster.signal(name, 'SIGCONT');
+      }),
+    );
+    progress('all run again');
+    await cluster.until('whole again', SETTLE_MS, () =>
+      observations.allSee('alive', cluster.names),
+    );
+    return { figures: observations.figures({ killed, killMs, paused, pauseMs }, survivors), idle };
+  } finally {
+    cluster.stop();
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+const ms = (value: number | null | undefined): string =>
+  value === null || value === undefined ? '–' : `${Math.round(value)}`;
+
+function range(values: readonly (number | null)[]): string {
+  const known = distribution(values.filter((value) => value !== null));
+  return known === null ? '–' : `${ms(known.min)} / ${ms(known.p50)} / ${ms(known.max)}`;
+}
+
+function report(real: Figures, predicted: readonly Figures[]): string {
+  const kills = predicted.flatMap((each) => each.kills);
+  const rows = [
+    ['', 'real, ms: min / median / max', `simulated, ${predicted.length} seeds`],
+    [
+      'killed: first detection',
+      range(real.kills.map((k) => k.firstMs)),
+      range(kills.map((k) => k.firstMs)),
+    ],
+    [
+      'killed: known to all',
+      range(real.kills.map((k) => k.allMs)),
+      range(kills.map((k) => k.allMs)),
+    ],
+    ...real.pauses.map((pause, n) => {
+      const others = predicted.map((each) => each.pauses[n]?.faultyBy ?? 0);
+      const backs = predicted.map((each) => each.pauses[n]?.backMs ?? 0);
+      const share = `faulty to some in ${others.filter((by) => by > 0).length} of ${others.length}`;
+      return [
+        `paused ${pause.durationMs / 1000} s`,
+        `suspected by ${pause.suspectedBy}, faulty to ${pause.faultyBy}, back after ${ms(pause.backMs)}`,
+        `${share}, back after ${range(backs)}`,
+      ];
+    }),
+    [
+      'left alone, called faulty',
+      String(real.falsePositives),
+      String(predicted.reduce((sum, each) => sum + each.falsePositives, 0)),
+    ],
+  ];
+  return formatTable(rows, 3);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      agents: { type: 'string', default: '50' },
+      kills: { type: 'string', default: '5' },
+      preset: { type: 'string', default: 'lan' },
+      json: { type: 'string' },
+    },
+  });
+  if (!Object.hasOwn(SWIM_PRESETS, values.preset)) {
+    throw new Error(`--preset is one of ${Object.keys(SWIM_PRESETS).join(', ')}`);
+  }
+  const plan: Plan = {
+    agents: Number(values.agents),
+    kills: Number(values.kills),
+    pausesMs: PAUSES_MS,
+    preset: values.preset as SwimPreset,
+  };
+  if (!(plan.agents >= plan.kills + PAUSES_MS.length + 2)) {
+    throw new Error(`--agents must be at least ${plan.kills + PAUSES_MS.length + 2}`);
+  }
+  const predicted = Array.from({ length: PREDICTIONS }, (_, seed) => predict(plan, seed));
+  const { figures, idle } = await measure(plan);
+  console.log(report(figures, predicted));
+  console.log(
+    `\nidle, per member and second: ${idle.cpuMs.toFixed(2)} ms CPU, ` +
+      `${idle.packetsOut.toFixed(2)} datagrams and ${Math.round(idle.bytesOut)} bytes sent`,
+  );
+  if (values.json !== undefined) {
+    const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
+    const json = { at: new Date().toISOString(), machine, args: values, figures, predicted, idle };
+    fs.writeFileSync(values.json, `${JSON.stringify(json, null, 2)}\n`);
+  }
+  process.exitCode = figures.falsePositives === 0 ? 0 : 1;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
