@@ -51,6 +51,15 @@ export interface SwimCounters {
   massSuspicions: number;
 }
 
+/** Who is to be answered: who a datagram says that it is from, and where it seems to come from. */
+export interface Origin {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly address: string;
+  /** Of the datagram. */
+  readonly bytes: number;
+}
+
 /**
  * What the parts of the core share: identity, members, queue, timers and the effects of this step.
  *
@@ -218,10 +227,39 @@ export class Context {
    * our eyes always hears that first, so that it can refute (Lifeguard's buddy system).
    */
   send(to: string, body: Body, receiver: Statement | undefined, first: readonly string[] = []) {
+    const { datagramBytesMax } = this.config;
+    const budget = { bytes: datagramBytesMax, withGossip: true };
+    this.sendWithin(budget, to, body, receiver, first);
+  }
+
+  /**
+   * Answers a datagram, without making us anybody's tool: the address it seems to come from may be
+   * forged.
+   *
+   * A member is answered at its own address, wherever the datagram came from. Anybody else gets no
+   * gossip, and at most {@link STRANGER_BYTES} more than it sent.
+   */
+  answer(origin: Origin, body: Body, first: readonly string[] = []): void {
+    const record = this.members.get(origin.name);
+    if (record?.bootEpoch === origin.bootEpoch) {
+      this.send(record.address, body, record, first);
+    } else {
+      const bytes = Math.min(origin.bytes + STRANGER_BYTES, this.config.datagramBytesMax);
+      this.sendWithin({ bytes, withGossip: false }, origin.address, body, undefined, first);
+    }
+  }
+
+  private sendWithin(
+    budget: { readonly bytes: number; readonly withGossip: boolean },
+    to: string,
+    body: Body,
+    receiver: Statement | undefined,
+    first: readonly string[],
+  ): void {
     const names = new Set(first);
     if (receiver !== undefined && receiver.state !== 'alive') names.add(receiver.name);
     const header = this.header(receiver?.versions);
-    let left = this.config.datagramBytesMax - messageOverheadBytes(header, body);
+    let left = budget.bytes - messageOverheadBytes(header, body);
     const updates: Uint8Array[] = [];
     for (const name of names) {
       const record = this.members.get(name);
@@ -230,7 +268,9 @@ export class Context {
       left -= update.length;
       updates.push(update);
     }
-    updates.push(...this.queue.take(left, this.retransmitLimit(), names));
+    if (budget.withGossip) {
+      updates.push(...this.queue.take(left, this.retransmitLimit(), names));
+    }
     const bytes = encodeMessage(header, body, updates);
     this.counters.packetsOut += 1;
     this.counters.bytesOut += bytes.length;
@@ -315,6 +355,8 @@ export class Context {
   }
 }
 
+/** An answer to one that is no member is at most this much longer than what it sent. */
+const STRANGER_BYTES = 256;
 /** Gathers the updates of one moment into one round. */
 const GOSSIP_DELAY_MS = 10;
 const NOTICE_INTERVAL_MS = 10_000;

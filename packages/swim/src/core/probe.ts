@@ -1,4 +1,4 @@
-import type { Context } from './context.ts';
+import type { Context, Origin } from './context.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
 import type { Body, Target } from './message.ts';
@@ -29,8 +29,7 @@ interface Probe {
 
 /** A probe made for another member (ping-req). */
 interface Help {
-  readonly originAddress: string;
-  readonly originName: string;
+  readonly origin: Origin;
   readonly originSeq: number;
   readonly target: string;
   token: number;
@@ -143,7 +142,7 @@ export class Prober {
 
   /** ping-req: probes the target for the origin, and says in time if it stays silent. */
   onPingReq(
-    origin: { readonly name: string; readonly address: string },
+    origin: Origin,
     request: { readonly seq: number; readonly remainingMs: number } & Target,
   ): void {
     const { context } = this;
@@ -151,8 +150,7 @@ export class Prober {
     const seq = this.nextSeq();
     const remainingMs = Math.min(request.remainingMs, HELP_MS_MAX);
     const help: Help = {
-      originAddress: origin.address,
-      originName: origin.name,
+      origin,
       originSeq: request.seq,
       target: request.target,
       token: 0,
@@ -233,7 +231,7 @@ export class Prober {
   }
 
   private answer(help: Help, body: Body): void {
-    this.context.send(help.originAddress, body, this.context.members.get(help.originName));
+    this.context.answer(help.origin, body);
   }
 
   private end(seq: number, probe: Probe): void {

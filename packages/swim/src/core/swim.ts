@@ -2,13 +2,12 @@ import type { SwimConfig } from '../config.ts';
 import { SwimError } from '../errors.ts';
 import type { Random } from '../ports.ts';
 import { decodeMessage } from './codec.ts';
-import { Context, type SwimCounters } from './context.ts';
+import { Context, type Origin, type SwimCounters } from './context.ts';
 import type { HostOf, StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { Membership } from './membership.ts';
 import {
   assertNever,
-  type Header,
   META_BYTES_MAX,
   type Message,
   SWIM_VERSIONS,
@@ -316,10 +315,12 @@ export class Swim {
       counters.otherCluster += 1;
       return;
     }
+    const { name, bootEpoch } = header;
+    const origin = { name, bootEpoch, address: from, bytes: bytes.length };
     const before = members.get(header.name);
     if (before !== undefined && header.bootEpoch < before.bootEpoch) {
       counters.staleSender += 1;
-      if (body.type === 'ping') context.send(from, { type: 'gossip' }, undefined, [header.name]);
+      if (body.type === 'ping') context.answer(origin, { type: 'gossip' }, [header.name]);
       return;
     }
     if (header.name === context.self.name) return;
@@ -332,13 +333,13 @@ export class Swim {
     const strange = sender === undefined || sender.bootEpoch < header.bootEpoch;
     const isBack = wasDead && sender?.state === 'alive';
     if (strange || isBack) this.sync.repair(strange ? from : sender.address);
-    this.onBody(from, header, body, refuted);
+    this.onBody(origin, body, refuted);
   }
 
-  private onBody(from: string, header: Header, body: Message['body'], refuted: boolean): void {
+  private onBody(origin: Origin, body: Message['body'], refuted: boolean): void {
     const { context } = this;
     const { self } = context;
-    const sender = context.members.get(header.name);
+    const sender = context.members.get(origin.name);
     const own = refuted ? [self.name] : [];
     if ((body.type === 'ping' || body.type === 'ack') && sender !== undefined) {
       this.sync.compare(sender, body.digest);
@@ -347,18 +348,18 @@ export class Swim {
       case 'ping': {
         const { seq, target } = body;
         if (target !== self.name) {
-          context.send(from, { type: 'not-me', seq, target }, sender, [self.name]);
+          context.answer(origin, { type: 'not-me', seq, target }, [self.name]);
           return;
         }
         const current =
           body.targetBootEpoch === self.bootEpoch && body.targetIncarnation === self.incarnation;
         const digest = context.members.digest();
         const told = current ? own : [self.name];
-        context.send(from, { type: 'ack', seq, digest, target }, sender, told);
+        context.answer(origin, { type: 'ack', seq, digest, target }, told);
         return;
       }
       case 'ping-req':
-        this.prober.onPingReq({ name: header.name, address: from }, body);
+        this.prober.onPingReq(origin, body);
         break;
       case 'ack':
         this.prober.onAck(body.seq, body.target);
@@ -383,7 +384,7 @@ export class Swim {
       default:
         assertNever(body);
     }
-    if (refuted) context.send(from, { type: 'gossip' }, sender, own);
+    if (refuted) context.answer(origin, { type: 'gossip' }, own);
   }
 
   private setMeta(meta: Uint8Array): void {
