@@ -15,6 +15,7 @@ export const CHAINS = {
     ['codec.ts'],
     ['discovery/', 'security/'],
     ['runtime/', 'sim/'],
+    ['thread/'],
     ['index.ts'],
   ],
   broker: [

@@ -96,6 +96,10 @@ export const SWIM_ERRORS = {
     message: 'Membership runs without a keyring.',
     remedy: 'Start every member with a keyring first.',
   },
+  SWIM_ERR_THREAD: {
+    message: 'The thread of membership ended unexpectedly.',
+    remedy: 'Restart the process; if it happens again, report the sentence that follows.',
+  },
   SWIM_ERR_STOPPED: {
     message: 'Membership was stopped.',
     remedy: 'Start it again.',

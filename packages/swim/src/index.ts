@@ -21,13 +21,15 @@ export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
-export { SwimAgent, type SwimAgentCounters, type SwimAgentOptions } from './runtime/agent.ts';
+export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';
 export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
-export type { KeyringControl, KeyringResult } from './runtime/keyring-control.ts';
+export type { KeyringOperations, SwimAgentCounters, SwimHandle } from './runtime/handle.ts';
+export type { KeyringResult } from './runtime/keyring-control.ts';
 export { MemoryHub } from './runtime/memory.ts';
 export type { Encryption } from './runtime/secure-transport.ts';
 export { generateKey, type KeyInfo, keyId } from './security/keyring.ts';
 export { SEAL_BYTES, type SealCounters } from './security/sealer.ts';
+export { SwimThread, type SwimThreadOptions } from './thread/swim-thread.ts';
 export {
   PACKET_BYTES_MAX,
   type RequestDone,

@@ -27,7 +27,7 @@ export interface RemovalHooks {
   /** Nothing needs this node any more: it leaves membership and its process ends. */
   leave(): Promise<void>;
   /** Makes a dead member count as left, for everybody; false where it is not dead in fact. */
-  forceLeave(name: string): boolean;
+  forceLeave(name: string): Promise<boolean>;
   bytesHeld(): Promise<number>;
 }
 
@@ -114,7 +114,7 @@ export class Removals {
    */
   async remove(name: string, { force }: { readonly force: boolean }): Promise<RemovalProgress> {
     const member = this.#removable(name);
-    if (isDead(member) && force) return this.#progress(name, this.#forceLeave(member));
+    if (isDead(member) && force) return this.#progress(name, await this.#forceLeave(member));
     const under = await this.#underWay(name);
     if (under) return this.#progress(name, under);
     if (isDead(member)) throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', deadNode(name));
@@ -192,10 +192,10 @@ export class Removals {
   // ---- the others ------------------------------------------------------------------------------
 
   /** An operator says of a dead member that it is gone for good. */
-  #forceLeave(member: MemberInfo): Removal {
+  async #forceLeave(member: MemberInfo): Promise<Removal> {
     const { name } = member;
     const shardsTotal = shardsNeeding(this.#core.views, name);
-    if (!this.#hooks.forceLeave(name))
+    if (!(await this.#hooks.forceLeave(name)))
       throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', `${name} has just come back; try again`);
     this.#core.log('warn', 'a dead member was removed', { member: name, shards: shardsTotal });
     return this.#follow(member, { ...NOTHING, shardsTotal }, true);

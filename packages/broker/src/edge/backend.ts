@@ -44,7 +44,7 @@ export interface BackendHooks {
   /** Nothing needs this node any more: it leaves membership and its process ends. */
   leave(): Promise<void>;
   /** Makes a dead member count as left, for everybody; false where it is not dead in fact. */
-  forceLeave(name: string): boolean;
+  forceLeave(name: string): Promise<boolean>;
 }
 
 /** Publishes that wait for longer make the node not ready: a failover is over by then. */

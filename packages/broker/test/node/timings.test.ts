@@ -127,7 +127,7 @@ describe('timings of the configuration', () => {
 describe('readiness', () => {
   const backendOf = (core: NodeCore) => {
     const nothing = async () => {};
-    const forceLeave = () => false;
+    const forceLeave = async () => false;
     const hooks = { dataDir: '', join: nothing, setLeaving: () => {}, leave: nothing, forceLeave };
     return new Backend(core, hooks);
   };

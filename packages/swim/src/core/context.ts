@@ -209,15 +209,23 @@ export class Context {
     if (timer === undefined) return undefined;
     this.timers.delete(token);
     const late = this.nowMs - timer.dueMs > this.config.stallThresholdMs;
-    if (late) {
-      // Timers that come late together are one stall.
-      if (this.nowMs - this.lastStallMs > this.config.stallThresholdMs) {
-        this.counters.stalls += 1;
-        this.health.adjust(1);
-      }
-      this.lastStallMs = this.nowMs;
-    }
+    if (late) this.noteStall();
     return { task: timer.task, late };
+  }
+
+  /** This process could not look for a while: it doubts itself, and verdicts under way are put off. */
+  noteStall(): void {
+    // What comes late together is one stall.
+    if (this.nowMs - this.lastStallMs > this.config.stallThresholdMs) {
+      this.counters.stalls += 1;
+      this.health.adjust(1);
+    }
+    this.lastStallMs = this.nowMs;
+  }
+
+  /** Whether what waited during a stall may still be on its way in. */
+  hasJustStalled(): boolean {
+    return this.nowMs - this.lastStallMs < this.config.probeTimeoutMs;
   }
 
   /**

@@ -14,6 +14,11 @@ export type SwimEvent =
   | { readonly type: 'packet'; readonly from: string; readonly bytes: Uint8Array }
   /** The time of a `timer` effect has come. */
   | { readonly type: 'timer'; readonly token: number }
+  /**
+   * This process could not look for a while, longer than `stallThresholdMs`. To be said before the
+   * timers that came due meanwhile.
+   */
+  | { readonly type: 'stalled' }
   /** A peer opened a stream and sent its request; answered by `stream-reply`. */
   | {
       readonly type: 'stream-request';

@@ -190,6 +190,9 @@ export class Swim {
         if (timer !== undefined) this.onTimer(timer.task, timer.late);
         return;
       }
+      case 'stalled':
+        this.context.noteStall();
+        return;
       case 'stream-request':
         this.sync.onRequest(event.streamId, event.from, event.bytes);
         return;
@@ -259,7 +262,7 @@ export class Swim {
         // Every step ends with it.
         return;
       case 'suspicion':
-        this.membership.onSuspicionTimer(task.name, late);
+        this.membership.onSuspicionTimer(task.name, late || context.hasJustStalled());
         return;
       case 'probe':
         if (context.phase === 'running') this.prober.onTimer(task.seq, task.phase, late);

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { formatAddress, isLoopback, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
-import type { SwimCounters } from '../core/context.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
 import { assertNever } from '../core/message.ts';
@@ -10,9 +9,11 @@ import { Swim } from '../core/swim.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import { Keyring } from '../security/keyring.ts';
-import { SEAL_BYTES, type SealCounters } from '../security/sealer.ts';
+import { SEAL_BYTES } from '../security/sealer.ts';
 import type { TransportOpener } from '../transport.ts';
 import { socketTransport } from './bind.ts';
+import { DrainingTimers } from './draining-timers.ts';
+import type { SwimAgentCounters, SwimHandle } from './handle.ts';
 import { KeyringControl } from './keyring-control.ts';
 import { type Encryption, SecureTransport } from './secure-transport.ts';
 import { systemClock, systemRandom } from './system.ts';
@@ -68,9 +69,6 @@ export interface SwimAgentOptions {
   readonly log?: SwimLog;
 }
 
-/** What was seen since the start, refused messages included; only ever grows. */
-export type SwimAgentCounters = SwimCounters & SealCounters;
-
 /**
  * Membership over real sockets: performs what the core wants, and feeds it what happens.
  *
@@ -85,19 +83,23 @@ export type SwimAgentCounters = SwimCounters & SealCounters;
  * await agent.stop();
  * ```
  */
-export class SwimAgent {
+export class SwimAgent implements SwimHandle {
   /** host:port told to the peers. */
   readonly address: string;
-  /** The keyrings of all members. */
   readonly keyring: KeyringControl;
   private readonly options: SwimAgentOptions;
   private readonly transport: SecureTransport;
   private readonly swim: Swim;
-  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly timers: DrainingTimers;
   private readonly joins = new Map<number, PromiseWithResolvers<void>>();
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
   private readonly departed = Promise.withResolvers<void>();
   private lastId = 0;
+  /** Datagrams and answers taken in. */
+  private received = 0;
+  /** Answers to requests of ours that came while suspended; at most as many as requests. */
+  private heldAnswers: { readonly requestId: number; readonly bytes: Uint8Array | null }[] = [];
+  private suspended = false;
   private stopped = false;
 
   private constructor(
@@ -121,6 +123,12 @@ export class SwimAgent {
         transport.requestSealed(to, bytes, options.config.streamTimeoutMs, done),
       store: (keys) => options.onKeyring?.(keys),
       apply: (next) => transport.setKeyring(next),
+    });
+    this.timers = new DrainingTimers({
+      stallThresholdMs: config.stallThresholdMs,
+      received: () => this.received,
+      onTimer: (token) => this.dispatch({ type: 'timer', token }),
+      onStall: () => this.dispatch({ type: 'stalled' }),
     });
   }
 
@@ -149,7 +157,8 @@ export class SwimAgent {
       onRefused: (code: SwimErrorCode, from: string, detail: string) =>
         notify(options, code, from, detail),
       onKeyring: async (bytes: Uint8Array) => {
-        if (agent === undefined || agent.clusterId === '') throw new SwimError('SWIM_ERR_STOPPED');
+        if (agent === undefined || agent.clusterId === '' || agent.suspended)
+          throw new SwimError('SWIM_ERR_STOPPED');
         return await agent.keyring.answer(bytes);
       },
     };
@@ -157,7 +166,7 @@ export class SwimAgent {
       listen,
       streamBytesMax: config.streamBytesMax,
       streamTimeoutMs: config.streamTimeoutMs,
-      onPacket: (from, bytes) => agent?.dispatch({ type: 'packet', from, bytes }),
+      onPacket: (from, bytes) => agent?.onPacket(from, bytes),
       onRequest: (from, bytes, reply) => {
         if (agent === undefined) reply(null);
         else agent.onRequest(from, bytes, reply);
@@ -173,7 +182,6 @@ export class SwimAgent {
     return agent;
   }
 
-  /** Empty until founded or learned. */
   get clusterId(): string {
     return this.swim.clusterId;
   }
@@ -182,31 +190,18 @@ export class SwimAgent {
     return { ...this.swim.counters, ...this.transport.counters };
   }
 
-  /** Lifeguard's local health score: 0 is well. */
   get localHealth(): number {
     return this.swim.localHealth;
   }
 
-  /** Every member known, sorted by name, this one included. */
   members(): readonly SwimMember[] {
     return this.swim.members();
   }
 
-  /**
-   * The members that are in: failures that come together change it once, and unstable members are
-   * out until they are quiet. For placement; who is well right now is in {@link members}.
-   */
   view(): StableView {
     return this.swim.view();
   }
 
-  /**
-   * Joins through the node at `address`, or pulls it into our cluster if it waits for one.
-   *
-   * @throws SwimError SWIM_ERR_UNREACHABLE, SWIM_ERR_OTHER_CLUSTER, SWIM_ERR_NO_CLUSTER,
-   * SWIM_ERR_OWN_ADDRESS, SWIM_ERR_NAME_CONFLICT, SWIM_ERR_MALFORMED, SWIM_ERR_BUSY,
-   * SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_STOPPED
-   */
   async join(address: string): Promise<void> {
     parseAddress(address);
     if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
@@ -217,40 +212,33 @@ export class SwimAgent {
     await joined.promise;
   }
 
-  /** Changes what we say of ourselves. @throws SwimError SWIM_ERR_META_TOO_LARGE */
   setMeta(meta: Uint8Array): void {
     this.dispatch({ type: 'set-meta', meta });
   }
 
-  /** Hints that a member may be gone (a connection was reset): probes it at once. */
+  setUnwell(unwell: boolean): void {
+    this.dispatch({ type: 'set-unwell', unwell });
+  }
+
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
   }
 
-  /**
-   * An operator knows that a faulty member never comes back: it counts as left, for everybody, and is
-   * remembered as such. One that lives after all refutes it, and a new boot epoch is a new member.
-   *
-   * @returns whether the member counts as left now; false if it is unknown or not faulty
-   */
-  forceLeave(name: string): boolean {
+  async forceLeave(name: string): Promise<boolean> {
     this.dispatch({ type: 'force-leave', name });
     return this.members().some((member) => member.name === name && member.state === 'left');
   }
 
-  /** Tells everybody that this member leaves; resolves when told. Call {@link stop} after it. */
   async leave(): Promise<void> {
     if (this.stopped) return;
     this.dispatch({ type: 'leave' });
     await this.departed.promise;
   }
 
-  /** Closes the sockets without a word to anybody; peers will find this member faulty. */
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
+    this.timers.close();
     for (const join of this.joins.values()) join.reject(new SwimError('SWIM_ERR_STOPPED'));
     this.joins.clear();
     this.replies.clear();
@@ -258,12 +246,47 @@ export class SwimAgent {
     await this.transport.close();
   }
 
+  /**
+   * From now on this member neither hears nor says anything, as if its process had been halted: the
+   * others find it faulty. Until {@link resume}.
+   */
+  suspend(): void {
+    if (this.stopped) return;
+    this.suspended = true;
+    this.timers.hold();
+  }
+
+  /** Ends {@link suspend}: takes it as a stall, accuses nobody for it, and refutes. */
+  resume(): void {
+    if (!this.suspended || this.stopped) return;
+    this.suspended = false;
+    this.timers.resume();
+    const answers = this.heldAnswers;
+    this.heldAnswers = [];
+    for (const { requestId, bytes } of answers) this.onAnswer(requestId, bytes);
+  }
+
+  private onPacket(from: string, bytes: Uint8Array): void {
+    if (this.suspended) return;
+    this.received += 1;
+    this.dispatch({ type: 'packet', from, bytes });
+  }
+
+  private onAnswer(requestId: number, bytes: Uint8Array | null): void {
+    if (this.suspended) {
+      this.heldAnswers.push({ requestId, bytes });
+      return;
+    }
+    this.received += 1;
+    this.dispatch({ type: 'stream-response', requestId, bytes });
+  }
+
   private onRequest(
     from: string,
     bytes: Uint8Array,
     reply: (bytes: Uint8Array | null) => void,
   ): void {
-    if (this.stopped) {
+    if (this.stopped || this.suspended) {
       reply(null);
       return;
     }
@@ -281,14 +304,14 @@ export class SwimAgent {
     if (this.stopped) return;
     switch (effect.type) {
       case 'send':
-        this.transport.send(effect.to, effect.bytes);
+        if (!this.suspended) this.transport.send(effect.to, effect.bytes);
         return;
       case 'stream-open': {
         const { requestId, to } = effect;
         const { streamTimeoutMs } = this.options.config;
         this.transport.request(to, effect.bytes, streamTimeoutMs, (bytes, refused) => {
           if (refused === true) this.onSilence(to);
-          this.dispatch({ type: 'stream-response', requestId, bytes });
+          this.onAnswer(requestId, bytes);
         });
         return;
       }
@@ -297,7 +320,7 @@ export class SwimAgent {
         this.replies.delete(effect.streamId);
         return;
       case 'timer':
-        this.setTimer(effect.token, effect.afterMs);
+        this.timers.set(effect.token, effect.afterMs);
         return;
       case 'members-changed':
         this.options.onMembers?.(this.swim.members());
@@ -333,14 +356,6 @@ export class SwimAgent {
   private onSilence(to: string): void {
     if (this.stopped || this.options.keyring === undefined) return;
     if (this.presentPeers().length === 0) this.transport.refused('SWIM_ERR_KEY_REFUSED', to, '');
-  }
-
-  private setTimer(token: number, afterMs: number): void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      this.dispatch({ type: 'timer', token });
-    }, afterMs);
-    this.timers.add(timer);
   }
 
   private onJoinResult(requestId: number, errorCode: SwimErrorCode | undefined): void {

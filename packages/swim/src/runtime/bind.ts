@@ -26,13 +26,14 @@ export function socketTransport(foreign: ForeignStreams = {}): TransportOpener {
   return async (options) => await bind(options, foreign);
 }
 
-class SocketTransport implements Transport {
+/** Packets over one, requests over the other. */
+export class SocketTransport implements Transport {
   readonly address: string;
   private readonly udp: UdpTransport;
   private readonly tcp: TcpTransport;
 
-  constructor(ip: string, udp: UdpTransport, tcp: TcpTransport) {
-    this.address = formatAddress(ip, tcp.port);
+  constructor(address: string, udp: UdpTransport, tcp: TcpTransport) {
+    this.address = address;
     this.udp = udp;
     this.tcp = tcp;
   }
@@ -55,20 +56,33 @@ class SocketTransport implements Transport {
 }
 
 async function bind(options: TransportOptions, foreign: ForeignStreams): Promise<Transport> {
-  const { host, port } = parseAddress(options.listen);
+  return await bindTo(options.listen, (ip, port) => bindOnce(options, foreign, ip, port));
+}
+
+/**
+ * Binds sockets of one address: looks the host up, tries again where port 0 gave one that is not free
+ * for all of them, and names what goes wrong.
+ *
+ * @param once binds all of them or none
+ * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID
+ */
+export async function bindTo<T>(
+  listen: string,
+  once: (ip: string, port: number) => Promise<T>,
+): Promise<T> {
+  const { host, port } = parseAddress(listen);
   for (let attempt = 1; ; attempt += 1) {
     try {
       const ip = isIP(host) === 0 ? (await lookup(host, { family: 4 })).address : host;
-      return await bindOnce(options, foreign, ip, port);
+      return await once(ip, port);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? '';
+      const inUse = code === 'EADDRINUSE' || code === 'SWIM_ERR_ADDRESS_IN_USE';
       // The system chose a port that was free for TCP only.
-      if (port === 0 && code === 'EADDRINUSE' && attempt < ATTEMPTS_MAX) continue;
-      if (code === 'EADDRINUSE') {
-        throw new SwimError('SWIM_ERR_ADDRESS_IN_USE', options.listen, { cause: error });
-      }
+      if (port === 0 && inUse && attempt < ATTEMPTS_MAX) continue;
+      if (inUse) throw new SwimError('SWIM_ERR_ADDRESS_IN_USE', listen, { cause: error });
       if (ADDRESS_CODES.has(code)) {
-        const detail = `Cannot listen on ${options.listen} (${code}).`;
+        const detail = `Cannot listen on ${listen} (${code}).`;
         throw new SwimError('SWIM_ERR_ADDRESS_INVALID', detail, { cause: error });
       }
       throw error;
@@ -102,7 +116,7 @@ async function bindOnce(
   try {
     const onPacket = (from: string, bytes: Uint8Array): void => options.onPacket(from, bytes);
     const udp = await UdpTransport.bind({ ip, port: tcp.port, resolver, onPacket });
-    return new SocketTransport(ip, udp, tcp);
+    return new SocketTransport(formatAddress(ip, tcp.port), udp, tcp);
   } catch (error) {
     await tcp.close();
     throw error;

@@ -20,13 +20,16 @@ export function writeFrame(socket: Socket, message: Uint8Array): void {
   socket.uncork();
 }
 
+/** Whether to read on; if that takes a while, the stream waits. Never rejects. */
+export type Admission = boolean | Promise<boolean>;
+
 /** What a frame must keep to while it is read. */
 export interface FrameLimits {
   readonly bytesMax: number;
   /** Bytes that all frames being read may hold together; default no such bound. */
   readonly budget?: ByteBudget;
   /** Whether to read on, judged by the first bytes of the message (all, if it is shorter). */
-  readonly head?: { readonly bytes: number; admit(head: Buffer): boolean } | undefined;
+  readonly head?: { readonly bytes: number; admit(head: Buffer): Admission } | undefined;
 }
 
 /** A number of bytes that many share. */
@@ -67,13 +70,25 @@ export function readFrame(
   let wanted = PREFIX_BYTES;
   let hasLength = false;
   let isAdmitted = limits.head === undefined;
+  let isFinished = false;
   const finish = (message: Uint8Array | null): void => {
+    if (isFinished) return;
+    isFinished = true;
     socket.off('data', onData);
     socket.off('close', onClose);
     budget?.give(received);
     done(message);
   };
   const onClose = (): void => finish(null);
+  const onAdmission = (admitted: boolean): void => {
+    isAdmitted = admitted;
+    if (!admitted) finish(null);
+  };
+  const finishIfWhole = (): void => {
+    if (hasLength && isAdmitted && received >= wanted) {
+      finish(Buffer.concat(chunks).subarray(PREFIX_BYTES, wanted));
+    }
+  };
   const onData = (chunk: Buffer): void => {
     if (budget?.take(chunk.length) === false) {
       finish(null);
@@ -94,16 +109,22 @@ export function readFrame(
     if (hasLength && !isAdmitted && limits.head !== undefined) {
       const judged = Math.min(wanted, PREFIX_BYTES + limits.head.bytes);
       if (received >= judged) {
-        isAdmitted = limits.head.admit(Buffer.concat(chunks, judged).subarray(PREFIX_BYTES));
-        if (!isAdmitted) {
-          finish(null);
-          return;
-        }
+        const admission = limits.head.admit(Buffer.concat(chunks, judged).subarray(PREFIX_BYTES));
+        if (typeof admission === 'boolean') onAdmission(admission);
+        else waitFor(admission);
       }
     }
-    if (hasLength && received >= wanted) {
-      finish(Buffer.concat(chunks).subarray(PREFIX_BYTES, wanted));
-    }
+    finishIfWhole();
+  };
+  /** Nothing comes meanwhile: the head is judged once. */
+  const waitFor = (admission: Promise<boolean>): void => {
+    socket.pause();
+    void admission.then((admitted) => {
+      if (isFinished) return;
+      onAdmission(admitted);
+      socket.resume();
+      finishIfWhole();
+    });
   };
   socket.on('data', onData);
   socket.on('close', onClose);

@@ -1,8 +1,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, parseAddress } from '../address.ts';
 import { SWIM_MAGIC } from '../core/message.ts';
-import type { RequestDone, TransportOptions } from '../transport.ts';
-import { ByteBudget, readFrame, writeFrame } from './frame.ts';
+import type { RequestDone } from '../transport.ts';
+import { type Admission, ByteBudget, readFrame, writeFrame } from './frame.ts';
 import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
 
@@ -17,32 +17,53 @@ export interface TcpHandlers {
   onForeign(socket: Socket, head: Buffer): void;
 }
 
-export interface TcpOptions {
-  readonly ip: string;
-  readonly port: number;
+/** As TransportOptions has it; the judgement may take a while. */
+export interface RequestHead {
+  readonly bytes: number;
+  admit(head: Uint8Array, from: string): Admission;
+}
+
+/** What requests of ours need. */
+export interface TcpClientOptions {
   readonly resolver: Resolver;
   readonly streamBytesMax: number;
+}
+
+export interface TcpOptions extends TcpClientOptions {
+  readonly ip: string;
+  readonly port: number;
   readonly streamTimeoutMs: number;
-  readonly requestHead?: TransportOptions['requestHead'];
+  readonly requestHead?: RequestHead | undefined;
   readonly handlers: TcpHandlers;
 }
 
 /** One request and one answer per TCP connection, on a port shared with others. */
 export class TcpTransport {
+  /** Listened on; 0 if it does not listen. */
   readonly port: number;
-  private readonly server: Server;
-  private readonly options: TcpOptions;
+  private readonly server: Server | undefined;
+  private readonly options: TcpClientOptions;
   /** Connections that are ours: unknown yet, or speaking SWIM. */
   private readonly sockets: Set<Socket>;
   /** How to end each request of ours that is under way. */
   private readonly pending = new Set<() => void>();
   private closed = false;
 
-  private constructor(server: Server, options: TcpOptions, sockets: Set<Socket>) {
-    this.server = server;
+  private constructor(
+    options: TcpClientOptions,
+    sockets: Set<Socket>,
+    port: number,
+    server?: Server,
+  ) {
     this.options = options;
     this.sockets = sockets;
-    this.port = (server.address() as { port: number }).port;
+    this.port = port;
+    this.server = server;
+  }
+
+  /** Only requests of its own: somebody else listens. */
+  static client(options: TcpClientOptions): TcpTransport {
+    return new TcpTransport(options, new Set(), 0);
   }
 
   /** @throws the system's error (EADDRINUSE and the like) */
@@ -57,7 +78,8 @@ export class TcpTransport {
     server.off('error', listening.reject);
     // Errors of accept (no file descriptors left): the connection is refused, no more.
     server.on('error', () => {});
-    return new TcpTransport(server, options, sockets);
+    const { port } = server.address() as { port: number };
+    return new TcpTransport(options, sockets, port, server);
   }
 
   /** One request; null if it failed or took longer than timeoutMs, connecting included. */
@@ -82,7 +104,7 @@ export class TcpTransport {
     if (this.closed) return;
     this.closed = true;
     // Its callback would wait for the connections handed on; the port is free at once.
-    this.server.close();
+    this.server?.close();
     for (const socket of this.sockets) socket.destroy();
     this.sockets.clear();
     for (const fail of this.pending) fail();

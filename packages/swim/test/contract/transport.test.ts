@@ -2,10 +2,12 @@ import { networkInterfaces } from 'node:os';
 import { socketTransport } from '../../src/runtime/bind.ts';
 import { MemoryHub } from '../../src/runtime/memory.ts';
 import { SecureTransport } from '../../src/runtime/secure-transport.ts';
+import { listenForThread, relayedTransport, type StreamHandlers } from '../../src/runtime/split.ts';
 import { Keyring } from '../../src/security/keyring.ts';
 import { Network } from '../../src/sim/network.ts';
 import { Prng } from '../../src/sim/prng.ts';
 import { Scheduler } from '../../src/sim/scheduler.ts';
+import type { Transport, TransportOpener } from '../../src/transport.ts';
 import { describeTransportContract } from './transport.ts';
 
 async function settleAlone<T>(promise: Promise<T>): Promise<T> {
@@ -25,6 +27,40 @@ const loopbacks = Object.values(networkInterfaces()).flat();
 if (loopbacks.some((at) => at?.address === '::1')) {
   describeTransportContract('UDP and TCP over IPv6', sockets('[::1]:0'));
 }
+
+/** Both halves in one thread, without what lies between them. */
+const openHalves: TransportOpener = async (options) => {
+  const heard = Promise.withResolvers<StreamHandlers>();
+  const opened = Promise.withResolvers<Transport>();
+  const tcp = await listenForThread(
+    {
+      ...options,
+      onRequest: (from, bytes, reply) =>
+        void heard.promise.then((streams) => streams.onRequest(from, bytes, reply)),
+      onForeign: (socket) => socket.destroy(),
+    },
+    async (listen) => opened.resolve(await relayedTransport(heard.resolve)({ ...options, listen })),
+  );
+  const other = await opened.promise;
+  return {
+    address: other.address,
+    get failed() {
+      return other.failed;
+    },
+    send: (to, bytes) => other.send(to, bytes),
+    request: (to, bytes, timeoutMs, done) => other.request(to, bytes, timeoutMs, done),
+    close: async () => {
+      await tcp.close();
+      await other.close();
+    },
+  };
+};
+
+describeTransportContract('UDP and TCP in two halves', () => ({
+  open: openHalves,
+  listen: () => '127.0.0.1:0',
+  settle: settleAlone,
+}));
 
 describeTransportContract('memory', () => ({
   open: new MemoryHub().open,

@@ -1,0 +1,119 @@
+import { systemClock } from './system.ts';
+
+/** What {@link DrainingTimers} are made of. */
+export interface DrainingTimersInit {
+  /** Timers or turns of the event loop that come later than this are a stall. */
+  readonly stallThresholdMs: number;
+  /** Datagrams and answers read so far; only ever grows. */
+  readonly received: () => number;
+  readonly onTimer: (token: number) => void;
+  /** The event loop did not turn for this long, and turns again. */
+  readonly onStall: (lateMs: number) => void;
+}
+
+/**
+ * Timers that fire only once everything that has arrived is read.
+ *
+ * Node.js runs timers before it looks at sockets: after a stall, a timeout would be believed though
+ * the answer lies in the socket's buffer. Each timer that is due therefore waits for a turn of the
+ * event loop in which nothing came:
+ *
+ *     due ──▶ one turn of the loop ──nothing read──▶ fires
+ *                   ▲        └──── something ────┐
+ *                   └────────────────────────────┘   at most TURNS_MAX times
+ *
+ * Stalls are told before any timer that was due during them.
+ */
+export class DrainingTimers {
+  private readonly init: DrainingTimersInit;
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly watch: NodeJS.Timeout;
+  private readonly watchMs: number;
+  private due: number[] = [];
+  private turn: NodeJS.Immediate | undefined;
+  private turns = 0;
+  private receivedBefore = 0;
+  private expectedMs: number;
+  private heldSinceMs: number | undefined;
+
+  constructor(init: DrainingTimersInit) {
+    this.init = init;
+    this.watchMs = Math.max(WATCH_MIN_MS, init.stallThresholdMs / 2);
+    this.expectedMs = systemClock() + this.watchMs;
+    this.watch = setInterval(() => this.onWatch(), this.watchMs);
+  }
+
+  set(token: number, afterMs: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.due.push(token);
+      this.drain();
+    }, afterMs);
+    this.timers.add(timer);
+  }
+
+  /** From now on nothing fires, until {@link resume}. */
+  hold(): void {
+    this.heldSinceMs ??= systemClock();
+    clearImmediate(this.turn);
+    this.turn = undefined;
+  }
+
+  /** Tells the time held as a stall, and fires what was due meanwhile. */
+  resume(): void {
+    if (this.heldSinceMs === undefined) return;
+    const heldMs = systemClock() - this.heldSinceMs;
+    this.heldSinceMs = undefined;
+    this.init.onStall(heldMs);
+    if (this.due.length > 0) this.drain();
+  }
+
+  /** Nothing fires any more. */
+  close(): void {
+    clearInterval(this.watch);
+    clearImmediate(this.turn);
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+    this.due = [];
+  }
+
+  private onWatch(): void {
+    const nowMs = systemClock();
+    const lateMs = nowMs - this.expectedMs;
+    this.expectedMs = nowMs + this.watchMs;
+    if (this.heldSinceMs === undefined && lateMs > this.init.stallThresholdMs) {
+      this.init.onStall(lateMs);
+    }
+  }
+
+  private drain(): void {
+    if (this.turn !== undefined || this.heldSinceMs !== undefined) return;
+    this.turns = 0;
+    this.nextTurn();
+  }
+
+  /** An immediate runs right after the loop has looked at the sockets. */
+  private nextTurn(): void {
+    this.turns += 1;
+    this.receivedBefore = this.init.received();
+    this.turn = setImmediate(() => {
+      this.turn = undefined;
+      const isQuiet = this.init.received() === this.receivedBefore;
+      if (isQuiet || this.turns >= TURNS_MAX) this.fire();
+      else this.nextTurn();
+    });
+  }
+
+  private fire(): void {
+    const due = this.due;
+    this.due = [];
+    for (const token of due) this.init.onTimer(token);
+  }
+}
+
+/**
+ * A turn reads 32 datagrams at most (libuv), and a socket's buffer holds some hundreds: this many
+ * turns empty it. More are new arrivals, for which no timer should wait.
+ */
+const TURNS_MAX = 32;
+const WATCH_MIN_MS = 5;

@@ -1,0 +1,56 @@
+import type { SwimCounters } from '../core/context.ts';
+import type { StableView } from '../core/cut-detector.ts';
+import type { SwimMember } from '../core/statement.ts';
+import type { SealCounters } from '../security/sealer.ts';
+import type { KeyringControl } from './keyring-control.ts';
+
+/** What was seen since the start, refused messages included; only ever grows. */
+export type SwimAgentCounters = SwimCounters & SealCounters;
+
+/** The keyrings of all members, changed together while they run. */
+export type KeyringOperations = Pick<KeyringControl, 'list' | 'install' | 'use' | 'remove'>;
+
+/** What owners hold of a running membership, in the main loop or in a thread of its own. */
+export interface SwimHandle {
+  /** host:port told to the peers. */
+  readonly address: string;
+  /** Empty until founded or learned. */
+  readonly clusterId: string;
+  /** What was seen since the start; of a thread, up to 100 ms old. */
+  readonly counters: Readonly<SwimAgentCounters>;
+  readonly keyring: KeyringOperations;
+  /** Lifeguard's local health score: 0 is well. */
+  readonly localHealth: number;
+  /** Every member known, sorted by name, this one included. The array never changes. */
+  members(): readonly SwimMember[];
+  /**
+   * The members that are in: failures that come together change it once, and unstable members are
+   * out until they are quiet. For placement; who is well right now is in {@link members}.
+   */
+  view(): StableView;
+  /**
+   * Joins through the node at `address`, or pulls it into our cluster if it waits for one.
+   *
+   * @throws SwimError SWIM_ERR_UNREACHABLE, SWIM_ERR_OTHER_CLUSTER, SWIM_ERR_NO_CLUSTER,
+   * SWIM_ERR_OWN_ADDRESS, SWIM_ERR_NAME_CONFLICT, SWIM_ERR_MALFORMED, SWIM_ERR_BUSY,
+   * SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_STOPPED
+   */
+  join(address: string): Promise<void>;
+  /** Changes what we say of ourselves. @throws SwimError SWIM_ERR_META_TOO_LARGE */
+  setMeta(meta: Uint8Array): void;
+  /** Says to everybody whether this member can do its work: it stays alive, and is shown unwell. */
+  setUnwell(unwell: boolean): void;
+  /** Hints that a member may be gone (a connection was reset): probes it at once. */
+  probeNow(name: string): void;
+  /**
+   * An operator knows that a faulty member never comes back: it counts as left, for everybody, and is
+   * remembered as such. One that lives after all refutes it, and a new boot epoch is a new member.
+   *
+   * @returns whether the member counts as left now; false if it is unknown or not faulty
+   */
+  forceLeave(name: string): Promise<boolean>;
+  /** Tells everybody that this member leaves; resolves when told. Call {@link stop} after it. */
+  leave(): Promise<void>;
+  /** Closes the sockets without a word to anybody; peers will find this member faulty. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,66 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { StableView, ViewChange } from '../core/cut-detector.ts';
+import type { SwimMember } from '../core/statement.ts';
+
+/** What changed between two lists of members. */
+export interface MembersDelta {
+  readonly changed: readonly SwimMember[];
+  readonly removed: readonly string[];
+}
+
+/** Differences of two lists sorted by name; undefined if there are none. */
+export function diffMembers(
+  before: readonly SwimMember[],
+  after: readonly SwimMember[],
+): MembersDelta | undefined {
+  const changed: SwimMember[] = [];
+  const removed: string[] = [];
+  let at = 0;
+  for (const member of after) {
+    while (at < before.length && (before[at] as SwimMember).name < member.name) {
+      removed.push((before[at] as SwimMember).name);
+      at += 1;
+    }
+    const old = before[at]?.name === member.name ? before[at] : undefined;
+    if (old !== undefined) at += 1;
+    if (!isDeepStrictEqual(old, member)) changed.push(portable(member));
+  }
+  for (; at < before.length; at += 1) removed.push((before[at] as SwimMember).name);
+  return changed.length + removed.length === 0 ? undefined : { changed, removed };
+}
+
+/** The list after a change; members that did not change stay the same objects. */
+export function applyDelta(
+  before: readonly SwimMember[],
+  delta: MembersDelta,
+): readonly SwimMember[] {
+  const members = new Map(before.map((member) => [member.name, member]));
+  for (const name of delta.removed) members.delete(name);
+  for (const member of delta.changed) members.set(member.name, Object.freeze(member));
+  return Object.freeze([...members.values()].sort((x, y) => (x.name < y.name ? -1 : 1)));
+}
+
+/** All changes between two stable views as one; undefined if it is the same view. */
+export function diffViews(before: StableView, after: StableView): ViewChange | undefined {
+  if (before.number === after.number) return undefined;
+  const [old, now] = [new Set(before.names), new Set(after.names)];
+  return {
+    number: after.number,
+    added: after.names.filter((name) => !old.has(name)),
+    removed: before.names.filter((name) => !now.has(name)),
+  };
+}
+
+/** The stable view after a change. */
+export function applyViewChange(before: StableView, change: ViewChange): StableView {
+  const names = new Set(before.names);
+  for (const name of change.removed) names.delete(name);
+  for (const name of change.added) names.add(name);
+  return { number: change.number, names: Object.freeze([...names].sort()) };
+}
+
+/** A view of a larger buffer would be copied to the other thread with all of it. */
+function portable(member: SwimMember): SwimMember {
+  const { meta } = member;
+  return meta.byteLength === meta.buffer.byteLength ? member : { ...member, meta: meta.slice() };
+}

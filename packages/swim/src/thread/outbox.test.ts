@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import type { SwimMember } from '../core/statement.ts';
+import type { Report } from './messages.ts';
+import { Outbox } from './outbox.ts';
+
+const member = (name: string, incarnation = 0): SwimMember => ({
+  name,
+  bootEpoch: 1,
+  incarnation,
+  state: 'alive',
+  address: 'host:1',
+  meta: new Uint8Array(),
+  unwell: false,
+});
+
+describe('Outbox', () => {
+  it('has one report under way, and makes one of what gathers meanwhile', async () => {
+    const reports: Report[] = [];
+    let members = [member('a')];
+    let view = { number: 1, names: ['a'] };
+    const outbox = new Outbox({ members: () => members, view: () => view }, (report) =>
+      reports.push(report),
+    );
+    outbox.membersChanged();
+    await Promise.resolve();
+    assert.equal(reports.length, 0, 'nobody is ready yet');
+    outbox.taken();
+    assert.deepEqual(reports[0]?.members?.changed, members);
+    for (let n = 1; n <= 1_000; n += 1) {
+      members = [member('a', n), member('b', n)];
+      view = { number: n, names: n % 2 === 0 ? ['a', 'b'] : ['a', 'c'] };
+      outbox.membersChanged();
+      outbox.notice('SWIM_ERR_OTHER_CLUSTER', `host:${n}`);
+      outbox.log('info', `line ${n}`);
+      await Promise.resolve();
+    }
+    outbox.answer({ id: 1, value: true, error: undefined });
+    outbox.learned('one');
+    outbox.departed();
+    await Promise.resolve();
+    assert.equal(reports.length, 1);
+    outbox.taken();
+    assert.equal(reports.length, 2);
+    const last = reports[1] as Report;
+    assert.deepEqual(last.members?.changed, members);
+    assert.deepEqual(last.view, { number: 1_000, added: ['b'], removed: [] });
+    assert.equal(last.notices.length, 256);
+    assert.equal(last.logs.length, 256);
+    assert.equal(last.outcomes.length, 1);
+    assert.equal(last.clusterId, 'one');
+    assert.equal(last.left, true);
+    outbox.taken();
+    assert.equal(reports.length, 2, 'nothing new');
+  });
+});

@@ -1,0 +1,114 @@
+import type { StableView } from '../core/cut-detector.ts';
+import type { SwimMember } from '../core/statement.ts';
+import type { SwimErrorCode } from '../errors.ts';
+import type { SwimLog } from '../ports.ts';
+import { diffMembers, diffViews } from './members-delta.ts';
+import { EMPTY_VIEW, NOBODY, type Outcome, type Report } from './messages.ts';
+
+/** Where the outbox looks when something has changed. */
+export interface OutboxSource {
+  members(): readonly SwimMember[];
+  view(): StableView;
+}
+
+/**
+ * What the thread has to tell the main loop: one report under way at a time, the rest gathers.
+ *
+ * While the main loop is busy, changes of members become one difference, and lines of the log beyond
+ * {@link LINES_MAX} are given up, so that what waits is bounded by the members and by the calls that
+ * the main loop itself made.
+ */
+export class Outbox {
+  private readonly source: OutboxSource;
+  private readonly post: (report: Report) => void;
+  private told: readonly SwimMember[] = NOBODY;
+  private toldView = EMPTY_VIEW;
+  private changed = false;
+  private clusterId: string | undefined;
+  private outcomes: Outcome[] = [];
+  private notices: { code: SwimErrorCode; address: string }[] = [];
+  private logs: Parameters<SwimLog>[] = [];
+  private left = false;
+  /** A report is under way, or nobody is ready to take one yet. */
+  private waiting = true;
+  private due = false;
+
+  constructor(source: OutboxSource, post: (report: Report) => void) {
+    this.source = source;
+    this.post = post;
+  }
+
+  /** The main loop is ready for the next. */
+  taken(): void {
+    this.waiting = false;
+    if (this.due) this.flush();
+  }
+
+  /** Of the list, or of the stable view. */
+  membersChanged(): void {
+    this.changed = true;
+    this.flushLater();
+  }
+
+  learned(clusterId: string): void {
+    this.clusterId = clusterId;
+    this.flushLater();
+  }
+
+  answer(outcome: Outcome): void {
+    this.outcomes.push(outcome);
+    this.flushLater();
+  }
+
+  notice(code: SwimErrorCode, address: string): void {
+    if (this.notices.length < LINES_MAX) this.notices.push({ code, address });
+    this.flushLater();
+  }
+
+  log(...line: Parameters<SwimLog>): void {
+    if (this.logs.length < LINES_MAX) this.logs.push(line);
+    this.flushLater();
+  }
+
+  departed(): void {
+    this.left = true;
+    this.flushLater();
+  }
+
+  /** What happens in one turn of the loop makes one report. */
+  private flushLater(): void {
+    if (this.due) return;
+    this.due = true;
+    queueMicrotask(() => this.flush());
+  }
+
+  private flush(): void {
+    if (this.waiting || !this.due) return;
+    this.due = false;
+    this.waiting = true;
+    const now = this.changed ? this.source.members() : this.told;
+    const nowView = this.changed ? this.source.view() : this.toldView;
+    const members = diffMembers(this.told, now);
+    const view = diffViews(this.toldView, nowView);
+    const { clusterId, outcomes, notices, logs, left } = this;
+    this.told = now;
+    this.toldView = nowView;
+    this.changed = false;
+    this.clusterId = undefined;
+    this.outcomes = [];
+    this.notices = [];
+    this.logs = [];
+    this.post({
+      ...(members === undefined ? {} : { members }),
+      ...(view === undefined ? {} : { view }),
+      ...(clusterId === undefined ? {} : { clusterId }),
+      outcomes,
+      notices,
+      logs,
+      left,
+    });
+  }
+}
+
+/** Notices, and lines of the log, that wait for a busy main loop. */
+const LINES_MAX = 256;

@@ -1,0 +1,424 @@
+import { Worker } from 'node:worker_threads';
+import { parseAddress } from '../address.ts';
+import type { StableView } from '../core/cut-detector.ts';
+import { assertNever, META_BYTES_MAX } from '../core/message.ts';
+import type { SwimMember } from '../core/statement.ts';
+import { SwimError } from '../errors.ts';
+import type { SwimAgentOptions } from '../runtime/agent.ts';
+import type { KeyringOperations, SwimAgentCounters, SwimHandle } from '../runtime/handle.ts';
+import type { KeyringResult } from '../runtime/keyring-control.ts';
+import { listenForThread } from '../runtime/split.ts';
+import type { TcpTransport } from '../runtime/tcp.ts';
+import { SEAL_BYTES } from '../security/sealer.ts';
+import { BEAT_MS, LOOK_MS } from './loop-watch.ts';
+import { applyDelta, applyViewChange } from './members-delta.ts';
+import {
+  type Callback,
+  EMPTY_VIEW,
+  type KeyringCall,
+  NOBODY,
+  type Outcome,
+  type PlainOptions,
+  type Report,
+  swimError,
+  type ThreadSetup,
+  type ToMain,
+  type ToWorker,
+  type WorkerInit,
+} from './messages.ts';
+import { type CounterNames, SharedStatus } from './shared-status.ts';
+
+/** What a {@link SwimThread} is started with: an agent's options, and what only a thread has. */
+export interface SwimThreadOptions
+  extends PlainOptions,
+    Pick<SwimAgentOptions, Callback | 'listen'> {
+  /** Makes the options that cannot be passed to a thread (`hostOf`) in the thread itself. */
+  readonly setup?: ThreadSetup;
+  /**
+   * Silence of the main loop, in ms, after which this member calls itself unwell; 200 to 600000,
+   * default 2000.
+   */
+  readonly unwellAfterMs?: number;
+  /**
+   * Silence of the main loop, in ms, after which this member falls silent too, so that the others find
+   * it faulty, until the main loop turns again; more than unwellAfterMs, default 30000, 0 for never.
+   */
+  readonly deadAfterMs?: number;
+  /**
+   * The thread ended though nobody asked it to; peers will find this member faulty. Every call that
+   * was waiting is rejected. Called at most once.
+   *
+   * @param error SWIM_ERR_THREAD
+   */
+  onFailure(error: SwimError): void;
+}
+
+/** A call that waits for its outcome. */
+type Call = PromiseWithResolvers<unknown>;
+
+/**
+ * An agent in a worker thread: pings are answered, and verdicts given, however busy the main loop is.
+ *
+ *     main loop                          worker thread
+ *     calls, callbacks  ◀── messages ──▶  agent, UDP, streams out
+ *     TCP port, if shared ── streams ──▶
+ *     beats every 50 ms ─ shared memory ▶ looks every 100 ms: unwell? dead?
+ *
+ * A thread that answers for a main loop that hangs would hide it: so the main loop raises a counter,
+ * and the thread says that this member is unwell while it stands still. It stays alive meanwhile: it can
+ * still be reached, and what it holds need not be moved. After `deadAfterMs` the thread falls silent.
+ *
+ * With `onForeignStream` the TCP port is the main loop's, since connections cannot move between
+ * threads. Memory of the thread is limited by {@link RESOURCE_LIMITS}.
+ *
+ * ```ts
+ * const thread = await SwimThread.start({
+ *   config: swimConfig(), name: 'a', bootEpoch: Date.now(), clusterId: 'demo',
+ *   listen: '127.0.0.1:7946', meta: new Uint8Array(),
+ *   onMembers: (members) => console.log(members),
+ *   onFailure: (error) => { throw error; },
+ * });
+ * ```
+ */
+export class SwimThread implements SwimHandle {
+  readonly keyring: KeyringOperations = {
+    list: () => this.callKeyring({ op: 'list' }),
+    install: (key) => this.callKeyring({ op: 'install', key: key.slice() }),
+    use: (keyId, force = false) => this.callKeyring({ op: 'use', keyId, force }),
+    remove: (keyId, force = false) => this.callKeyring({ op: 'remove', keyId, force }),
+  };
+  private readonly options: SwimThreadOptions;
+  private readonly status = new SharedStatus();
+  private readonly worker: Worker;
+  private readonly exited = Promise.withResolvers<void>();
+  private readonly beating: NodeJS.Timeout;
+  private readonly calls = new Map<number, Call>();
+  /** Streams that wait for the thread's answer. */
+  private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
+  /** Streams that wait for the thread's judgement of their head. */
+  private readonly admissions = new Map<number, (admitted: boolean) => void>();
+  private readonly departed = Promise.withResolvers<void>();
+  private opening: PromiseWithResolvers<void> | undefined;
+  private listener: TcpTransport | undefined;
+  private counterNames: CounterNames = [];
+  private present: readonly SwimMember[] = NOBODY;
+  private presentView = EMPTY_VIEW;
+  private ownAddress = '';
+  private learnedClusterId: string;
+  private lastId = 0;
+  private started = false;
+  private stopped = false;
+
+  private constructor(options: SwimThreadOptions, program: URL) {
+    this.options = options;
+    this.learnedClusterId = options.clusterId;
+    this.worker = new Worker(program, {
+      name: 'swim',
+      workerData: workerInit(options, this.status.memory),
+      resourceLimits: RESOURCE_LIMITS,
+    });
+    this.worker.on('message', (message: ToMain) => this.onMessage(message));
+    this.worker.on('error', (error) => this.fail(String(error)));
+    this.worker.on('exit', (code) => {
+      this.fail(`It ended with ${code}.`);
+      this.exited.resolve();
+    });
+    // The worker itself keeps the process, as the agent's sockets would.
+    this.beating = setInterval(() => this.status.beat(), BEAT_MS).unref();
+  }
+
+  /**
+   * Starts the thread, binds the sockets and begins.
+   *
+   * @param program the thread's program; another one is for tests
+   * @throws SwimError as {@link SwimAgent.start}, SWIM_ERR_CONFIG if the times do not fit, and
+   * SWIM_ERR_THREAD if the thread could not be started; nothing stays open
+   */
+  static async start(options: SwimThreadOptions, program: URL = PROGRAM): Promise<SwimThread> {
+    const thread = new SwimThread(options, program);
+    try {
+      await thread.open();
+    } catch (error) {
+      await thread.stop();
+      throw error;
+    }
+    return thread;
+  }
+
+  get address(): string {
+    return this.ownAddress;
+  }
+
+  get clusterId(): string {
+    return this.learnedClusterId;
+  }
+
+  get counters(): Readonly<SwimAgentCounters> {
+    return this.status.counters(this.counterNames);
+  }
+
+  get localHealth(): number {
+    return this.status.health;
+  }
+
+  members(): readonly SwimMember[] {
+    return this.present;
+  }
+
+  view(): StableView {
+    return this.presentView;
+  }
+
+  async join(address: string): Promise<void> {
+    parseAddress(address);
+    await this.call((id) => ({ type: 'join', id, address }));
+  }
+
+  setMeta(meta: Uint8Array): void {
+    if (meta.length > META_BYTES_MAX) throw new SwimError('SWIM_ERR_META_TOO_LARGE');
+    this.post({ type: 'set-meta', meta: meta.slice() });
+  }
+
+  setUnwell(unwell: boolean): void {
+    this.post({ type: 'set-unwell', unwell });
+  }
+
+  probeNow(name: string): void {
+    this.post({ type: 'probe-now', name });
+  }
+
+  async forceLeave(name: string): Promise<boolean> {
+    return (await this.call((id) => ({ type: 'force-leave', id, name }))) === true;
+  }
+
+  async leave(): Promise<void> {
+    if (this.stopped) return;
+    this.post({ type: 'leave' });
+    await this.departed.promise;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.stopped) {
+      this.post({ type: 'stop' });
+      this.close(new SwimError('SWIM_ERR_STOPPED'));
+    }
+    const timer = setTimeout(() => {
+      this.worker.terminate().catch(() => {});
+    }, STOP_MS_MAX);
+    await this.exited.promise;
+    clearTimeout(timer);
+    await this.listener?.close();
+  }
+
+  private async open(): Promise<void> {
+    const { listen, onForeignStream, config, keyring } = this.options;
+    if (onForeignStream === undefined) {
+      await this.openWorker(listen);
+      return;
+    }
+    this.listener = await listenForThread(
+      {
+        listen,
+        streamBytesMax: config.streamBytesMax + (keyring === undefined ? 0 : SEAL_BYTES),
+        streamTimeoutMs: config.streamTimeoutMs,
+        onRequest: (from, bytes, reply) => this.onRequest(from, bytes, reply),
+        requestHead:
+          keyring === undefined
+            ? undefined
+            : { bytes: SEAL_BYTES, admit: (head, from) => this.admit(head, from) },
+        onForeign: (socket, head) => onForeignStream(socket, head),
+      },
+      (bound) => this.openWorker(bound),
+    );
+  }
+
+  private async openWorker(listen: string): Promise<void> {
+    if (this.stopped) throw new SwimError('SWIM_ERR_THREAD');
+    this.opening = Promise.withResolvers();
+    this.post({ type: 'open', listen });
+    await this.opening.promise;
+  }
+
+  private onMessage(message: ToMain): void {
+    switch (message.type) {
+      case 'started':
+        this.ownAddress = message.address;
+        this.counterNames = message.counterNames;
+        return;
+      case 'refused':
+        this.opening?.reject(swimError(message.error));
+        return;
+      case 'report':
+        this.post({ type: 'taken' });
+        this.onReport(message.report);
+        return;
+      case 'reply':
+        this.replies.get(message.id)?.(message.bytes);
+        this.replies.delete(message.id);
+        return;
+      case 'admission':
+        this.admissions.get(message.id)?.(message.admitted);
+        this.admissions.delete(message.id);
+        return;
+      case 'store-keyring':
+        this.store(message.id, message.keys).catch(() => {});
+        return;
+      default:
+        assertNever(message);
+    }
+  }
+
+  private onReport(report: Report): void {
+    if (this.stopped) return;
+    const { members, view, clusterId } = report;
+    const { options } = this;
+    if (members !== undefined) this.present = applyDelta(this.present, members);
+    if (view !== undefined) this.presentView = applyViewChange(this.presentView, view);
+    if (clusterId !== undefined) this.learnedClusterId = clusterId;
+    if (!this.started) {
+      this.started = true;
+      this.opening?.resolve();
+    }
+    for (const [level, text, fields] of report.logs) options.log?.(level, text, fields);
+    if (clusterId !== undefined) options.onClusterId?.(clusterId);
+    if (members !== undefined) options.onMembers?.(this.present);
+    if (view !== undefined) options.onView?.(this.presentView, view);
+    for (const { code, address } of report.notices) options.onNotice?.(code, address);
+    for (const outcome of report.outcomes) this.onOutcome(outcome);
+    if (report.left) this.departed.resolve();
+  }
+
+  private onOutcome({ id, value, error }: Outcome): void {
+    const call = this.calls.get(id);
+    this.calls.delete(id);
+    if (error === undefined) call?.resolve(value);
+    else call?.reject(swimError(error));
+  }
+
+  /** A stream that came in at the main loop's port. */
+  private onRequest(
+    from: string,
+    bytes: Uint8Array,
+    reply: (bytes: Uint8Array | null) => void,
+  ): void {
+    if (this.stopped || this.replies.size >= RELAYED_MAX) {
+      reply(null);
+      return;
+    }
+    const id = this.nextId();
+    this.replies.set(id, reply);
+    // Of its own memory: a view would take the whole buffer along.
+    this.post({ type: 'request', id, from, bytes: Uint8Array.from(bytes) });
+  }
+
+  /** Whether a stream's head shows a key of ours; the keys are the thread's. */
+  private admit(head: Uint8Array, from: string): Promise<boolean> | boolean {
+    if (this.stopped || this.admissions.size >= RELAYED_MAX) return false;
+    const id = this.nextId();
+    const admission = Promise.withResolvers<boolean>();
+    this.admissions.set(id, admission.resolve);
+    this.post({ type: 'admit', id, from, head: Uint8Array.from(head) });
+    return admission.promise;
+  }
+
+  private async store(id: number, keys: readonly Uint8Array[]): Promise<void> {
+    let problem: string | undefined;
+    try {
+      await this.options.onKeyring?.(keys);
+    } catch (error) {
+      problem = String(error);
+    }
+    this.post({ type: 'stored', id, problem });
+  }
+
+  private async callKeyring(call: KeyringCall): Promise<KeyringResult[]> {
+    const results = await this.call((id) => ({ type: 'keyring', id, ...call }));
+    return results as KeyringResult[];
+  }
+
+  private call(message: (id: number) => ToWorker): Promise<unknown> {
+    if (this.stopped) return Promise.reject(new SwimError('SWIM_ERR_STOPPED'));
+    const id = this.nextId();
+    const call = Promise.withResolvers<unknown>();
+    this.calls.set(id, call);
+    this.post(message(id));
+    return call.promise;
+  }
+
+  /** The thread ended; as it should if we stopped. */
+  private fail(detail: string): void {
+    if (this.stopped) return;
+    const error = new SwimError('SWIM_ERR_THREAD', detail);
+    this.close(error);
+    this.listener?.close().catch(() => {});
+    if (this.started) this.options.onFailure(error);
+  }
+
+  /** Nothing is called back any more, but for those who wait. */
+  private close(reason: SwimError): void {
+    this.stopped = true;
+    clearInterval(this.beating);
+    this.opening?.reject(reason);
+    // It has nobody to wait for it once it was resolved.
+    this.opening?.promise.catch(() => {});
+    for (const call of this.calls.values()) call.reject(reason);
+    this.calls.clear();
+    for (const reply of this.replies.values()) reply(null);
+    this.replies.clear();
+    for (const admit of this.admissions.values()) admit(false);
+    this.admissions.clear();
+    this.departed.resolve();
+  }
+
+  private post(message: ToWorker): void {
+    if (!this.stopped) this.worker.postMessage(message);
+  }
+
+  private nextId(): number {
+    this.lastId += 1;
+    return this.lastId;
+  }
+}
+
+function workerInit(options: SwimThreadOptions, memory: SharedArrayBuffer): WorkerInit {
+  const {
+    listen,
+    unwellAfterMs = UNWELL_AFTER_MS,
+    deadAfterMs = DEAD_AFTER_MS,
+    setup,
+    onMembers,
+    onView,
+    onKeyring,
+    onClusterId,
+    onForeignStream,
+    onNotice,
+    onFailure,
+    log,
+    ...plain
+  } = options;
+  const isOrdered = deadAfterMs === 0 || deadAfterMs > unwellAfterMs;
+  if (!(unwellAfterMs >= 2 * LOOK_MS && unwellAfterMs <= 600_000) || !isOrdered) {
+    throw new SwimError('SWIM_ERR_CONFIG', 'unwellAfterMs: 200 to 600000, below deadAfterMs');
+  }
+  return {
+    options: plain satisfies PlainOptions,
+    setup,
+    watch: { unwellAfterMs, deadAfterMs },
+    memory,
+    relayed: onForeignStream !== undefined,
+  };
+}
+
+/** From source the program is TypeScript, from dist and an installed package JavaScript. */
+const PROGRAM = new URL(
+  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
+  import.meta.url,
+);
+/** For 16,384 members with 512 bytes of metadata each, and states of 4 MiB under way. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8 };
+const UNWELL_AFTER_MS = 2_000;
+const DEAD_AFTER_MS = 30_000;
+/** Streams that wait for the thread at once; more are closed. */
+const RELAYED_MAX = 1_024;
+/** Time that the thread has to end by itself. */
+const STOP_MS_MAX = 2_000;

@@ -1,0 +1,255 @@
+/**
+ * The thread's own program: runs an agent, and watches the main loop.
+ *
+ *                 sockets (UDP, streams out)
+ *                      │
+ *     main loop ──▶ worker: agent ◀── looks at the main loop's heartbeat
+ *          ◀── reports ──┘
+ */
+import assert from 'node:assert/strict';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { assertNever } from '../core/message.ts';
+import { SwimError } from '../errors.ts';
+import { SwimAgent } from '../runtime/agent.ts';
+import type { KeyringOperations } from '../runtime/handle.ts';
+import { relayedTransport, type StreamHandlers } from '../runtime/split.ts';
+import { systemClock } from '../runtime/system.ts';
+import { LOOK_MS, type LoopState, LoopWatch } from './loop-watch.ts';
+import {
+  type AgentOptionsOf,
+  EMPTY_VIEW,
+  type KeyringCall,
+  NOBODY,
+  plainError,
+  type ToMain,
+  type ToWorker,
+  type WorkerInit,
+} from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { type CounterNames, SharedStatus } from './shared-status.ts';
+
+class AgentWorker {
+  private readonly port: MessagePort;
+  private readonly init: WorkerInit;
+  private readonly outbox: Outbox;
+  private readonly status: SharedStatus;
+  private readonly watch: LoopWatch;
+  private agent: SwimAgent | undefined;
+  /** Where streams that the main loop passes on are handled. */
+  private streams: StreamHandlers | undefined;
+  /** Keyrings that the main loop is keeping. */
+  private readonly storing = new Map<number, PromiseWithResolvers<void>>();
+  private lastId = 0;
+  private counterNames: CounterNames = [];
+  private looking: NodeJS.Timeout | undefined;
+  private loop: LoopState = 'well';
+  /** What the owner says of itself. */
+  private saidUnwell = false;
+  private stopping = false;
+
+  constructor(port: MessagePort, init: WorkerInit) {
+    this.port = port;
+    this.init = init;
+    this.status = new SharedStatus(init.memory);
+    this.watch = new LoopWatch(init.watch, this.status.beats, systemClock());
+    this.outbox = new Outbox(
+      {
+        members: () => this.agent?.members() ?? NOBODY,
+        view: () => this.agent?.view() ?? EMPTY_VIEW,
+      },
+      (report) => this.post({ type: 'report', report }),
+    );
+    port.on('message', (message: ToWorker) => this.onMessage(message));
+  }
+
+  private onMessage(message: ToWorker): void {
+    switch (message.type) {
+      case 'open':
+        this.open(message.listen).catch((error: unknown) =>
+          this.post({ type: 'refused', error: plainError(error) }),
+        );
+        return;
+      case 'taken':
+        this.outbox.taken();
+        return;
+      case 'join':
+        this.answer(message.id, async (agent) => {
+          await agent.join(message.address);
+          return true;
+        });
+        return;
+      case 'set-meta':
+        this.agent?.setMeta(message.meta);
+        return;
+      case 'set-unwell':
+        this.saidUnwell = message.unwell;
+        this.tellHealth();
+        return;
+      case 'probe-now':
+        this.agent?.probeNow(message.name);
+        return;
+      case 'force-leave':
+        this.answer(message.id, async (agent) => await agent.forceLeave(message.name));
+        return;
+      case 'leave':
+        this.leave().catch(crash);
+        return;
+      case 'keyring':
+        this.answer(message.id, ({ keyring }) => changeKeyring(keyring, message));
+        return;
+      case 'stored':
+        this.onStored(message.id, message.problem);
+        return;
+      case 'admit': {
+        const { id, head, from } = message;
+        const admitted = this.streams?.requestHead?.admit(head, from) ?? true;
+        this.post({ type: 'admission', id, admitted });
+        return;
+      }
+      case 'request':
+        this.request(message.id, message.from, message.bytes);
+        return;
+      case 'stop':
+        this.stop().catch(crash);
+        return;
+      default:
+        assertNever(message);
+    }
+  }
+
+  private async open(listen: string): Promise<void> {
+    const relayed = relayedTransport((streams) => {
+      this.streams = streams;
+    });
+    const agent = await SwimAgent.start({
+      ...this.init.options,
+      ...(await this.setUp()),
+      listen,
+      ...(this.init.relayed ? { transport: relayed } : {}),
+      onMembers: () => this.outbox.membersChanged(),
+      onView: () => this.outbox.membersChanged(),
+      onKeyring: (keys) => this.store(keys),
+      onClusterId: (clusterId) => this.outbox.learned(clusterId),
+      onNotice: (code, address) => this.outbox.notice(code, address),
+      log: (level, message, fields) => this.outbox.log(level, message, fields),
+    });
+    if (this.stopping) {
+      await agent.stop();
+      return;
+    }
+    this.agent = agent;
+    this.counterNames = Object.keys(agent.counters) as unknown as CounterNames;
+    const { address, clusterId } = agent;
+    this.post({ type: 'started', address, clusterId, counterNames: this.counterNames });
+    this.look();
+    this.looking = setInterval(() => this.look(), LOOK_MS);
+    this.outbox.membersChanged();
+    this.outbox.taken();
+  }
+
+  /** What the owner's own module makes in this thread. */
+  private async setUp(): Promise<ReturnType<AgentOptionsOf>> {
+    const { setup } = this.init;
+    if (setup === undefined) return {};
+    const { agentOptions } = (await import(setup.module)) as { agentOptions: AgentOptionsOf };
+    return agentOptions(setup.data as never);
+  }
+
+  /** Every {@link LOOK_MS}: how is the main loop, and what can it be shown? */
+  private look(): void {
+    const agent = this.agent as SwimAgent;
+    this.status.publish(agent.localHealth, agent.counters, this.counterNames);
+    const before = this.loop;
+    const silentMs = Math.round(this.watch.silentMs);
+    this.loop = this.watch.look(this.status.beats, systemClock());
+    if (this.loop === before) return;
+    if (this.loop === 'dead') {
+      agent.suspend();
+      return;
+    }
+    if (before === 'dead') agent.resume();
+    if (this.loop === 'well') {
+      const message = 'The main loop turns again; peers were told that this member is unwell.';
+      this.outbox.log('warn', message, { silentMs, suspended: before === 'dead' });
+    }
+    this.tellHealth();
+  }
+
+  private tellHealth(): void {
+    this.agent?.setUnwell(this.saidUnwell || this.loop !== 'well');
+  }
+
+  private answer(id: number, call: (agent: SwimAgent) => Promise<unknown>): void {
+    const { agent } = this;
+    const outcome =
+      agent === undefined ? Promise.reject(new SwimError('SWIM_ERR_STOPPED')) : call(agent);
+    outcome.then(
+      (value) => this.outbox.answer({ id, value, error: undefined }),
+      (error: unknown) => this.outbox.answer({ id, value: false, error: plainError(error) }),
+    );
+  }
+
+  private async leave(): Promise<void> {
+    await this.agent?.leave();
+    this.outbox.departed();
+  }
+
+  private request(id: number, from: string, bytes: Uint8Array): void {
+    const reply = (answer: Uint8Array | null): void =>
+      this.post({ type: 'reply', id, bytes: answer });
+    if (this.streams === undefined) reply(null);
+    else this.streams.onRequest(from, bytes, reply);
+  }
+
+  /** Has the main loop keep a ring. */
+  private async store(keys: readonly Uint8Array[]): Promise<void> {
+    this.lastId += 1;
+    const id = this.lastId;
+    const stored = Promise.withResolvers<void>();
+    this.storing.set(id, stored);
+    this.post({ type: 'store-keyring', id, keys });
+    await stored.promise;
+  }
+
+  private onStored(id: number, problem: string | undefined): void {
+    const stored = this.storing.get(id);
+    this.storing.delete(id);
+    if (problem === undefined) stored?.resolve();
+    else stored?.reject(new Error(problem));
+  }
+
+  private async stop(): Promise<void> {
+    this.stopping = true;
+    clearInterval(this.looking);
+    await this.agent?.stop();
+    // Nothing is left that would keep this thread.
+    this.port.close();
+  }
+
+  private post(message: ToMain): void {
+    this.port.postMessage(message);
+  }
+}
+
+async function changeKeyring(keyring: KeyringOperations, call: KeyringCall): Promise<unknown> {
+  switch (call.op) {
+    case 'list':
+      return await keyring.list();
+    case 'install':
+      return await keyring.install(call.key);
+    case 'use':
+      return await keyring.use(call.keyId, call.force);
+    case 'remove':
+      return await keyring.remove(call.keyId, call.force);
+  }
+}
+
+/** An error here is a defect: thrown outside of any promise, it ends the thread and is told to the owner. */
+function crash(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+assert(parentPort !== null, 'this program is started as a thread');
+new AgentWorker(parentPort, workerData as WorkerInit);
