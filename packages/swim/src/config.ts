@@ -66,6 +66,12 @@ export const swimConfigSchema = z
     membersMax: z.int().min(2).max(65_536).default(16_384),
     /** Updates waiting to be spread; beyond it those spread most are given up. */
     updatesMax: z.int().min(16).max(65_536).default(4_096),
+    /** User events waiting to be gossiped and, apart, kept for exchanges of the whole state. */
+    eventsMax: z.int().min(16).max(4_096).default(256),
+    /** User events a second that a member may broadcast; twice as many at once. */
+    eventRateMax: z.number().min(0.1).max(1_000).default(20),
+    /** How long a user event may be under way; members that are away for longer miss it. */
+    eventKeepMs: z.number().min(1_000).max(3_600_000).default(60_000),
     /** Probes under way for others (ping-req) and, apart, for ourselves. */
     probesMax: z.int().min(4).max(65_536).default(1_024),
     /**

@@ -5,6 +5,7 @@ import { decodeMessage } from './codec.ts';
 import { Context, type Origin, type SwimCounters } from './context.ts';
 import type { HostOf, StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
+import { isEventSized } from './event-codec.ts';
 import { Membership } from './membership.ts';
 import {
   assertNever,
@@ -132,7 +133,8 @@ export class Swim {
    *
    * Never throws on what peers send. `nowMs` is monotonic and never less than at the last call.
    *
-   * @throws SwimError SWIM_ERR_META_TOO_LARGE on `set-meta`; no state changes
+   * @throws SwimError SWIM_ERR_META_TOO_LARGE on `set-meta`; SWIM_ERR_EVENT_SIZE, SWIM_ERR_EVENT_RATE
+   * and SWIM_ERR_STOPPED on `broadcast`; no state changes
    */
   step(event: SwimEvent, nowMs: number): SwimEffect[] {
     const { context } = this;
@@ -208,6 +210,9 @@ export class Swim {
       case 'set-unwell':
         this.setUnwell(event.unwell);
         return;
+      case 'broadcast':
+        this.broadcast(event.name, event.payload);
+        return;
       case 'probe-now':
         this.probeNow(event.name);
         return;
@@ -226,6 +231,7 @@ export class Swim {
     const { context } = this;
     const { config } = context;
     context.phase = 'running';
+    context.memberSinceMs = context.nowMs;
     context.touch();
     // Random phases, so that nodes started together do not probe together.
     context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
@@ -332,6 +338,7 @@ export class Swim {
     for (const update of message.updates) {
       if (this.membership.apply(update, header.name)) refuted = true;
     }
+    context.hearEvents(message.events);
     const sender = members.get(header.name);
     const strange = sender === undefined || sender.bootEpoch < header.bootEpoch;
     const isBack = wasDead && sender?.state === 'alive';
@@ -397,6 +404,15 @@ export class Swim {
 
   private setUnwell(unwell: boolean): void {
     if (this.context.self.unwell !== unwell) this.membership.renew({ unwell });
+  }
+
+  private broadcast(name: string, payload: Uint8Array): void {
+    const { context } = this;
+    if (!isEventSized(name, payload)) throw new SwimError('SWIM_ERR_EVENT_SIZE');
+    if (context.phase !== 'running') throw new SwimError('SWIM_ERR_STOPPED');
+    const event = context.events.broadcast(name, payload, context.nowMs);
+    if (event === undefined) throw new SwimError('SWIM_ERR_EVENT_RATE');
+    context.deliver(event);
   }
 
   private probeNow(name: string): void {

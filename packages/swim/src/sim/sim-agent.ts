@@ -1,6 +1,7 @@
 import type { SwimConfig } from '../config.ts';
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
+import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim, type SwimOptions } from '../core/swim.ts';
 import type { SwimErrorCode } from '../errors.ts';
@@ -13,6 +14,7 @@ export interface SimAgentCallbacks {
   onMembers?(members: readonly SwimMember[]): void;
   /** Another stable view; `view()` has it whole. */
   onView?(change: ViewChange): void;
+  onEvent?(event: UserEvent): void;
   onClusterId?(clusterId: string): void;
   onLeft?(): void;
   onNotice?(code: SwimErrorCode, address: string): void;
@@ -109,6 +111,10 @@ export class SimAgent {
     this.dispatch({ type: 'set-unwell', unwell });
   }
 
+  broadcast(name: string, payload: Uint8Array = new Uint8Array()): void {
+    this.dispatch({ type: 'broadcast', name, payload });
+  }
+
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
   }
@@ -156,6 +162,9 @@ export class SimAgent {
         return;
       case 'view-changed':
         this.callbacks.onView?.(effect);
+        return;
+      case 'user-event':
+        this.callbacks.onEvent?.(effect.event);
         return;
       case 'cluster-id':
         this.callbacks.onClusterId?.(effect.clusterId);
