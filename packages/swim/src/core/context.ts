@@ -24,6 +24,7 @@ import {
   type VersionRange,
 } from './message.ts';
 import type { Statement, StatementTable } from './statement.ts';
+import { SWIM_SWITCHES, type SwimSwitches } from './switches.ts';
 
 /** What was seen since the start; only ever grows. */
 export interface SwimCounters {
@@ -77,6 +78,7 @@ export interface Origin {
  */
 export class Context {
   readonly config: SwimConfig;
+  readonly switches: SwimSwitches;
   readonly random: Random;
   readonly members: MemberList;
   readonly queue: Dissemination;
@@ -133,13 +135,17 @@ export class Context {
     readonly self: Omit<Update, 'ageS' | 'accuser' | 'versions'>;
     readonly table: StatementTable;
     readonly hostOf?: HostOf | undefined;
+    readonly switches?: SwimSwitches | undefined;
+    readonly known?: MemberList | undefined;
   }) {
     this.config = options.config;
+    this.switches = options.switches ?? SWIM_SWITCHES;
     this.random = options.random;
     this.clusterId = options.clusterId;
     this.versions = options.versions;
     const self = options.table.intern({ ...options.self, versions: options.versions }, '');
     this.members = new MemberList(self, options.random, options.table);
+    if (options.known !== undefined) this.members.adoptAll(options.known);
     this.queue = new Dissemination(options.config.updatesMax);
     this.health = new LocalHealth(options.config.localHealthMax);
     this.events = new Events(options.config, self.name, self.bootEpoch);
@@ -225,7 +231,8 @@ export class Context {
     const timer = this.timers.get(token);
     if (timer === undefined) return undefined;
     this.timers.delete(token);
-    const late = this.nowMs - timer.dueMs > this.config.stallThresholdMs;
+    const lateMs = this.nowMs - timer.dueMs;
+    const late = this.switches.stallAwareness && lateMs > this.config.stallThresholdMs;
     if (late) this.noteStall();
     return { task: timer.task, late };
   }
@@ -283,7 +290,8 @@ export class Context {
     first: readonly string[],
   ): void {
     const names = new Set(first);
-    if (receiver !== undefined && receiver.state !== 'alive') names.add(receiver.name);
+    const isDoubted = receiver !== undefined && receiver.state !== 'alive';
+    if (isDoubted && this.switches.buddySystem) names.add(receiver.name);
     const header = this.header(receiver?.versions);
     let left = budget.bytes - messageOverheadBytes(header, body);
     const updates: Uint8Array[] = [];
@@ -383,7 +391,9 @@ export class Context {
   gossip(): void {
     this.gossipArmed = false;
     const { gossipFanout, gossipIntervalMs } = this.config;
-    for (const peer of this.members.pickPeers(gossipFanout)) {
+    const { gossipToDeadMs } = this.switches;
+    const dead = gossipToDeadMs > 0 ? this.members.faultyAfter(this.nowMs - gossipToDeadMs) : [];
+    for (const peer of this.members.pickPeersOr(gossipFanout, dead)) {
       if (this.queue.size + this.events.size === 0) break;
       this.send(peer.address, { type: 'gossip' }, peer);
     }

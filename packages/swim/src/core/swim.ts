@@ -6,16 +6,19 @@ import { Context, type Origin, type SwimCounters } from './context.ts';
 import type { HostOf, StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
+import type { MemberList } from './member-list.ts';
 import { Membership } from './membership.ts';
 import {
   assertNever,
   META_BYTES_MAX,
+  type MemberState,
   type Message,
   SWIM_VERSIONS,
   type VersionRange,
 } from './message.ts';
 import { Prober } from './probe.ts';
 import { StatementTable, type SwimMember } from './statement.ts';
+import type { SwimSwitches } from './switches.ts';
 import { Sync } from './sync.ts';
 
 /** What a {@link Swim} is made of. */
@@ -38,6 +41,12 @@ export interface SwimOptions {
   readonly table?: StatementTable;
   /** What counts as one host where the stable view is formed; default: each member is one. */
   readonly hostOf?: HostOf | undefined;
+  /** Members known from the start, in the same table: a warm start for simulations. */
+  readonly known?: MemberList;
+  /** For experiments; everything is on without it. */
+  readonly switches?: SwimSwitches;
+  /** For measurements: told every change of a member's state within the step that makes it. */
+  readonly onState?: (name: string, state: MemberState) => void;
 }
 
 /**
@@ -64,6 +73,8 @@ export class Swim {
       versions: options.versions ?? SWIM_VERSIONS,
       table: options.table ?? new StatementTable(),
       hostOf: options.hostOf,
+      switches: options.switches,
+      known: options.known,
       self: {
         name: options.name,
         bootEpoch: options.bootEpoch,
@@ -74,7 +85,10 @@ export class Swim {
         unwell: false,
       },
     });
-    this.membership = new Membership(this.context, (record) => this.prober.begin(record, 'hint'));
+    this.membership = new Membership(this.context, {
+      verify: (record) => this.prober.begin(record, 'hint'),
+      onState: options.onState,
+    });
     this.prober = new Prober(this.context, this.membership, (record, seq) =>
       this.sync.probe(record, seq),
     );
@@ -290,7 +304,7 @@ export class Swim {
     const alone = context.members.peerCount() === 0;
     this.lonelyTicks = alone ? this.lonelyTicks + 1 : 0;
     if (alone) this.sync.trySeeds();
-    if (context.clusterId !== '') {
+    if (context.clusterId !== '' && context.switches.probesLost) {
       for (let n = 0; n < (alone ? 3 : 1); n += 1) {
         const record = context.members.nextLost();
         if (record !== undefined) this.prober.begin(record, 'faulty');
@@ -299,13 +313,17 @@ export class Swim {
     this.armReconnect();
   }
 
-  /** Quicker at first: nodes that start together wait for each other. */
+  /**
+   * Quicker at first: nodes that start together wait for each other. Slower in large clusters, where
+   * many try: a crash must not add to the load for as long as it is remembered.
+   */
   private armReconnect(): void {
     const { context } = this;
     const { reconnectIntervalMs } = context.config;
     const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.lonelyTicks, 3);
     const alone = context.members.peerCount() === 0;
-    const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs;
+    const share = Math.max(1, context.members.presentCount() / RECONNECTING);
+    const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs * share;
     context.arm({ kind: 'reconnect' }, intervalMs);
   }
 
@@ -461,3 +479,5 @@ function checkMeta(meta: Uint8Array): void {
 
 /** Members told of a departure directly; gossip tells the rest, and these again. */
 const LEAVE_DIRECT_MAX = 16;
+/** Members that try lost ones once per reconnectIntervalMs; more of them take turns. */
+const RECONNECTING = 16;

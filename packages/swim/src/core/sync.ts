@@ -115,7 +115,8 @@ export class Sync {
    */
   compare(peer: Statement, digest: number): void {
     const { context } = this;
-    const { members, nowMs, changedMs } = context;
+    const { members, nowMs, changedMs, switches } = context;
+    if (!switches.comparesDigests) return;
     if (digest === members.digest() || context.queue.size > 0) return;
     if (nowMs - changedMs < REPAIR_INTERVAL_MS) return;
     if (changedMs > this.lastCompareMs) this.compareIntervalMs = REPAIR_INTERVAL_MS;
@@ -277,7 +278,14 @@ export class Sync {
   }
 
   private merge({ header, updates, events }: Message): void {
-    for (const update of updates) this.membership.apply(update, header.name);
+    for (const update of updates) {
+      // A whole state may be old: even memberlist suspects the dead of it only.
+      const isDoubted = update.state === 'faulty' && !this.context.switches.ownVerdicts;
+      const taken = isDoubted
+        ? { ...update, state: 'suspect' as const, accuser: header.name }
+        : update;
+      this.membership.apply(taken, header.name);
+    }
     this.context.hearEvents(events);
   }
 

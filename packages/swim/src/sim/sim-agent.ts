@@ -20,7 +20,12 @@ export interface SimAgentCallbacks {
   onNotice?(code: SwimErrorCode, address: string): void;
 }
 
-/** Runs one {@link Swim} core on a simulated network: the counterpart of the real agent. */
+/**
+ * Runs one {@link Swim} core on a simulated network: the counterpart of the real agent.
+ *
+ * Faults of the process: it stops, it pauses, its timers come late, its clock leaps. The clock is
+ * monotonic and so never steps back; forward it leaps when a virtual machine was held.
+ */
 export class SimAgent {
   readonly swim: Swim;
   readonly address: string;
@@ -34,17 +39,23 @@ export class SimAgent {
   private lastId = 0;
   private running = false;
   private pausedEvents: SwimEvent[] | undefined;
+  private pausedPackets = 0;
+  private clockAheadMs = 0;
+  private readonly timerLateMs: () => number;
 
   constructor(options: {
     readonly scheduler: Scheduler;
     readonly network: Network;
     readonly swim: SwimOptions;
     readonly callbacks?: SimAgentCallbacks;
+    /** How late each timer of this process is; not at all by default. */
+    readonly timerLateMs?: () => number;
   }) {
     this.scheduler = options.scheduler;
     this.network = options.network;
     this.callbacks = options.callbacks ?? {};
     this.config = options.swim.config;
+    this.timerLateMs = options.timerLateMs ?? (() => 0);
     this.address = options.swim.address;
     this.swim = new Swim(options.swim);
   }
@@ -80,6 +91,7 @@ export class SimAgent {
   resume(): void {
     const events = this.pausedEvents ?? [];
     this.pausedEvents = undefined;
+    this.pausedPackets = 0;
     // Node.js runs due timers before it reads sockets.
     for (const event of events) if (event.type === 'timer') this.dispatch(event);
     for (const event of events) if (event.type !== 'timer') this.dispatch(event);
@@ -87,6 +99,11 @@ export class SimAgent {
 
   setSeeds(seeds: readonly string[]): void {
     this.dispatch({ type: 'seeds', seeds });
+  }
+
+  /** The monotonic clock leaps forward, as after a virtual machine was held. */
+  leapClock(byMs: number): void {
+    this.clockAheadMs += Math.max(0, byMs);
   }
 
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
@@ -130,10 +147,14 @@ export class SimAgent {
   private dispatch(event: SwimEvent): void {
     if (!this.running) return;
     if (this.pausedEvents !== undefined) {
-      this.pausedEvents.push(event);
+      if (event.type === 'packet') this.pausedPackets += 1;
+      if (event.type !== 'packet' || this.pausedPackets <= PAUSED_PACKETS_MAX) {
+        this.pausedEvents.push(event);
+      }
       return;
     }
-    for (const effect of this.swim.step(event, this.scheduler.nowMs)) this.perform(effect);
+    const nowMs = this.scheduler.nowMs + this.clockAheadMs;
+    for (const effect of this.swim.step(event, nowMs)) this.perform(effect);
   }
 
   private perform(effect: SwimEffect): void {
@@ -154,7 +175,8 @@ export class SimAgent {
         return;
       case 'timer': {
         const { token } = effect;
-        this.scheduler.after(effect.afterMs, () => this.dispatch({ type: 'timer', token }));
+        const afterMs = effect.afterMs + this.timerLateMs();
+        this.scheduler.after(afterMs, () => this.dispatch({ type: 'timer', token }));
         return;
       }
       case 'members-changed':
@@ -182,3 +204,6 @@ export class SimAgent {
     }
   }
 }
+
+/** Datagrams that wait for a paused process; its socket drops the rest. */
+const PAUSED_PACKETS_MAX = 4_096;
