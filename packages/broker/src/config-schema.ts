@@ -109,13 +109,23 @@ const mqtt = section('MQTT for clients.', {
 const cluster = section('The cluster that this node belongs to.', {
   listen: key(listenAddress().default('127.0.0.1:7700'), {
     description:
-      'Address for other nodes: SWIM over UDP and TCP, links over TCP. Not encrypted yet: use a network you trust.',
+      'Address for other nodes: SWIM over UDP and TCP, links over TCP. Off loopback only with `cluster.keyringFile`.',
     'x-flag': '--cluster-listen',
   }),
   advertise: key(peerAddress().optional(), {
     description: 'Address at which other nodes reach this one.',
     'x-flag': '--advertise',
     'x-default': 'the address listened on',
+  }),
+  keyringFile: key(z.string().min(1).max(4096).optional(), {
+    description:
+      'Keyring that encrypts what nodes say to each other, of `shoal keyring generate`. Copied to the data folder at the first start; the copy there, which follows rotations, counts from then on.',
+    'x-flag': '--keyring',
+    'x-default': 'that of the data folder, or none',
+  }),
+  encryption: key(z.enum(['required', 'accept-clear', 'send-clear']).default('required'), {
+    description:
+      'With a keyring, whether clear text is refused, accepted, or accepted and sent: to move a running cluster to encryption, `send-clear` on every node, then `accept-clear`, then `required`.',
   }),
   join: key(z.array(peerAddress()).max(64).default([]), {
     description:
@@ -252,7 +262,7 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
   }),
   suspicionMult: key(swimShape.suspicionMult.unwrap().optional(), {
     description:
-      'Shortest time from suspect to faulty, in protocol periods, times log10 of the node count, at least of 32.',
+      'Shortest time from suspect to faulty, in protocol periods, times the logarithm of the member count.',
     'x-default': byPreset,
   }),
 });

@@ -212,17 +212,32 @@ describe('resolveConfig refuses', () => {
     }
   });
 
+  it('the cluster off loopback without a keyring', () => {
+    for (const flags of [
+      { 'cluster.listen': '10.0.0.1:7700' },
+      { 'cluster.advertise': '10.0.0.1:7700' },
+      { 'cluster.advertise': 'n1.example:7700' },
+    ]) {
+      const { error } = problemsOf({}, { ...NEEDED, ...flags });
+      assert.equal(error.code, 'BROKER_ERR_CLUSTER_KEY_REQUIRED', JSON.stringify(flags));
+      assert.match(error.message, /shoal keyring generate/);
+      resolve({ flags: { ...flags, 'cluster.keyringFile': '/etc/shoal/keyring.json' } });
+    }
+  });
+
   it('combinations that contradict each other', () => {
     for (const flags of [
       { 'mqtt.listen': '127.0.0.1:5', 'admin.listen': '127.0.0.1:5' },
       { 'cluster.listen': '0.0.0.0:7700' },
+      { 'cluster.encryption': 'accept-clear' },
       { 'timings.silenceMs': '200', 'timings.heartbeatMs': '100' },
       { 'swim.protocolPeriodMs': '100', 'swim.probeTimeoutMs': '60' },
     ]) {
       const { error } = problemsOf({}, { ...NEEDED, ...flags });
       assert.equal(error.code, 'BROKER_ERR_CONFIG_CONFLICT', JSON.stringify(flags));
     }
-    resolve({ flags: { 'cluster.listen': '0.0.0.0:7700', 'cluster.advertise': 'n1:7700' } });
+    const wide = { 'cluster.listen': '0.0.0.0:7700', 'cluster.advertise': 'n1:7700' };
+    resolve({ flags: { ...wide, 'cluster.keyringFile': 'k' } });
     resolve({ flags: { 'mqtt.listen': '127.0.0.1:0', 'admin.listen': '127.0.0.1:0' } });
   });
 

@@ -252,6 +252,20 @@ class Draft {
     if ((clusterHost === '0.0.0.0' || clusterHost === '::') && cluster.advertise === undefined) {
       conflict('cluster.listen', cluster.listen, 'a wildcard address needs cluster.advertise');
     }
+    if (cluster.keyringFile === undefined) {
+      for (const dotted of ['cluster.listen', 'cluster.advertise'] as const) {
+        const text = dotted === 'cluster.listen' ? cluster.listen : cluster.advertise;
+        if (text === undefined || isLoopback(hostOf(text))) continue;
+        const origin = this.#origins.get(dotted) ?? 'default';
+        const why =
+          'needs a keyring: make one with `shoal keyring generate --out FILE`, give every node the same, and set cluster.keyringFile (--keyring FILE)';
+        this.#report('BROKER_ERR_CLUSTER_KEY_REQUIRED', dotted, text, origin, why);
+        break;
+      }
+    }
+    if (cluster.encryption !== 'required' && cluster.keyringFile === undefined) {
+      conflict('cluster.encryption', cluster.encryption, 'is for a node with cluster.keyringFile');
+    }
     const taken = new Map<string, string>();
     for (const dotted of ['mqtt.listen', 'cluster.listen', 'admin.listen'] as const) {
       const address =

@@ -84,6 +84,18 @@ export const BROKER_ERRORS = {
     remedy:
       'Listen on 127.0.0.1 or [::1]. MQTT and the admin API have no authentication yet, so they refuse any other interface; put an authenticating proxy or a tunnel in front.',
   },
+  BROKER_ERR_CLUSTER_KEY_REQUIRED: {
+    message: 'The cluster address is not on the loopback interface, and there is no keyring',
+    exitCode: 23,
+    remedy:
+      'Make a keyring with `shoal keyring generate --out FILE`, give the same file to every node, and start with --keyring FILE (cluster.keyringFile).',
+  },
+  BROKER_ERR_KEYRING_FILE: {
+    message: 'The keyring file cannot be used',
+    exitCode: 24,
+    remedy:
+      'It must be a file of `shoal keyring generate --out FILE` that nobody but the owner may read (chmod 600), or of root and readable for the group of the process.',
+  },
 
   // Data folder and disk: 30–39.
   BROKER_ERR_DATA_LOCKED: {
@@ -215,6 +227,37 @@ export const BROKER_ERRORS = {
     exitCode: 51,
     remedy:
       'Bring back the nodes that hold it (`shoal session explain ID` names them), or mend the network between them.',
+  },
+  BROKER_ERR_KEYRING_ABSENT: {
+    message: 'The cluster runs without a keyring',
+    httpStatus: 409,
+    exitCode: 52,
+    remedy: 'Move it to encryption first: see “Encryption between nodes” in OPERATIONS.',
+  },
+  BROKER_ERR_KEY_INVALID: {
+    message: 'The key is not a key of a keyring',
+    httpStatus: 400,
+    exitCode: 53,
+    remedy: 'Use what `shoal keyring generate` prints, whole; a keyring holds at most 16 keys.',
+  },
+  BROKER_ERR_KEY_MISSING: {
+    message: 'Not every member has the key',
+    httpStatus: 409,
+    exitCode: 54,
+    remedy:
+      'Install it on all of them first: `shoal keyring install`. `shoal keyring list` shows who has it.',
+  },
+  BROKER_ERR_KEY_IN_USE: {
+    message: 'A member uses the key, or does not answer',
+    httpStatus: 409,
+    exitCode: 55,
+    remedy: 'Use another key everywhere first: `shoal keyring use ID`.',
+  },
+  BROKER_ERR_KEYRING_INCOMPLETE: {
+    message: 'The keyring has not changed on every member',
+    exitCode: 56,
+    remedy:
+      'Mend what is named and run the command again: it does no harm where it is done already.',
   },
 
   // Sessions: 60–69.

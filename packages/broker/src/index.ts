@@ -21,6 +21,13 @@ export {
 export { type Counters, createCounters, LatencyHistogram } from './counters.ts';
 export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin-api.ts';
 export type * from './edge/admin-backend.ts';
+export {
+  generateKeyText,
+  keyIdOf,
+  parseKey,
+  readKeyring,
+  writeKeyring,
+} from './edge/keyring-file.ts';
 export { BrokerMetrics, type MetricsSource } from './edge/metrics.ts';
 export {
   BROKER_ERRORS,

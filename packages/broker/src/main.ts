@@ -14,6 +14,7 @@ import { isLoopback, parseAddress } from './address.ts';
 import { type Config, swimSettings } from './config.ts';
 import { startAdminApi } from './edge/admin-api.ts';
 import { Backend } from './edge/backend.ts';
+import { type KeyringKeys, keepKeyring, keyIdOf, loadKeyring } from './edge/keyring-file.ts';
 import { LevelStore } from './edge/level-store.ts';
 import { TcpListener } from './edge/listeners/tcp.ts';
 import { decodeMeta, encodeMeta } from './edge/member-meta.ts';
@@ -187,6 +188,7 @@ class NodeProcess implements RunningNode {
   async #join(core: NodeCore, identity: Identity): Promise<void> {
     const config = this.#config;
     const { name, bootEpoch } = identity;
+    const keyring = await this.#keyring();
     const links = new PeerLinks({
       clusterId: () => core.clusterId,
       name,
@@ -205,7 +207,8 @@ class NodeProcess implements RunningNode {
         bootEpoch,
         clusterId: core.clusterId,
         listen: config.cluster.listen,
-        insecure: true,
+        ...(keyring === undefined ? {} : { keyring, encryption: config.cluster.encryption }),
+        onKeyring: (keys) => keepKeyring(config.data.dir, keys),
         ...(config.cluster.advertise === undefined ? {} : { advertise: config.cluster.advertise }),
         meta: encodeMeta(this.#meta),
         seeds: config.cluster.join,
@@ -232,6 +235,18 @@ class NodeProcess implements RunningNode {
       links.close();
       await agent.stop();
     });
+  }
+
+  /** What this node starts with; says so, since clear text is nothing to happen unnoticed. */
+  async #keyring(): Promise<KeyringKeys | undefined> {
+    const { data, cluster } = this.#config;
+    const keys = await loadKeyring(data.dir, cluster.keyringFile);
+    const ids = keys?.map((key) => keyIdOf(key));
+    if (ids !== undefined) {
+      const { encryption } = cluster;
+      this.#log(encryption === 'required' ? 'info' : 'warn', 'keyring', { keys: ids, encryption });
+    }
+    return keys;
   }
 
   #onNotice(code: string, address: string): void {
@@ -264,6 +279,7 @@ class NodeProcess implements RunningNode {
     const backend = new Backend(core, {
       dataDir: this.#config.data.dir,
       join: (address) => this.#agent!.join(address),
+      keyring: () => this.#agent!.keyring,
       setLeaving: () => this.#setMeta({ leaving: true }),
       leave: () => this.#leave(),
       forceLeave: (name) => this.#agent!.forceLeave(name),

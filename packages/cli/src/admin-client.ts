@@ -10,6 +10,7 @@ import type {
   AddedNode,
   BrokerErrorCode,
   ClusterStatus,
+  KeyringStatus,
   ReadinessReport,
   RemovalPlan,
   RemovalProgress,
@@ -79,6 +80,22 @@ export class AdminClient {
 
   removalProgress(name: string): Promise<RemovalProgress> {
     return this.#json('GET', `/api/v1/nodes/${encode(name)}/removal`);
+  }
+
+  keyring(): Promise<KeyringStatus> {
+    return this.#json('GET', '/api/v1/keyring');
+  }
+
+  installKey(key: string): Promise<KeyringStatus> {
+    return this.#json('POST', '/api/v1/keyring/keys', { key });
+  }
+
+  useKey(id: string, force: boolean): Promise<KeyringStatus> {
+    return this.#json('PUT', '/api/v1/keyring/primary', { id, force });
+  }
+
+  removeKey(id: string, force: boolean): Promise<KeyringStatus> {
+    return this.#json('DELETE', `/api/v1/keyring/keys/${encode(id)}?force=${force}`);
   }
 
   sessions(limit: number, cursor: string | null): Promise<SessionPage> {

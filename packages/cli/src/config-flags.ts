@@ -40,6 +40,10 @@ export const configFlags = {
     description: 'Address at which other nodes reach this one.',
     helpValue: 'HOST:PORT',
   }),
+  keyring: Flags.string({
+    description: 'Keyring that encrypts what nodes say to each other (shoal keyring generate).',
+    helpValue: 'FILE',
+  }),
   'admin-listen': Flags.string({
     description: 'Address of the admin API; loopback only.',
     helpValue: 'HOST:PORT',
@@ -76,6 +80,7 @@ export const KEY_OF_FLAG: Readonly<Record<string, string>> = {
   'mqtt-advertise': 'mqtt.advertise',
   'cluster-listen': 'cluster.listen',
   advertise: 'cluster.advertise',
+  keyring: 'cluster.keyringFile',
   'admin-listen': 'admin.listen',
   join: 'cluster.join',
   replicas: 'cluster.replicas',

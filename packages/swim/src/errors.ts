@@ -46,14 +46,6 @@ export const SWIM_ERRORS = {
     message: 'The metadata of a member is limited to 512 bytes.',
     remedy: 'Say less.',
   },
-  SWIM_ERR_EVENT_SIZE: {
-    message: 'The name of an event takes 1 to 64 bytes, its payload at most 512.',
-    remedy: 'Say less, or say where the rest can be found.',
-  },
-  SWIM_ERR_EVENT_RATE: {
-    message: 'This member broadcasts too many events.',
-    remedy: 'Wait, gather several into one, or raise eventRateMax everywhere.',
-  },
   SWIM_ERR_MALFORMED: {
     message: 'The answer could not be understood.',
     remedy: 'Check that a node of the same software and version listens there.',

@@ -16,7 +16,6 @@ export {
 export type { SwimCounters } from './core/context.ts';
 export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
 export type { SwimEffect, SwimEvent } from './core/event.ts';
-export type { UserEvent } from './core/event-codec.ts';
 export { type MemberState, SWIM_MAGIC } from './core/message.ts';
 export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';

@@ -102,6 +102,7 @@ export async function createAdminApp(options: AdminApiOptions): Promise<FastifyI
   const timeoutMs = options.answerTimeoutMs ?? 30_000;
   addProbeRoutes(app, options);
   addNodeRoutes(app, options.backend, timeoutMs);
+  addKeyringRoutes(app, options.backend, timeoutMs);
   addSessionRoutes(app, options.backend, timeoutMs);
   return app;
 }
@@ -156,6 +157,29 @@ function addNodeRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: n
     '/api/v1/nodes/:name/removal',
     { schema: { params: object({ name }) } },
     async ({ params }) => bounded(backend.removalProgress(params.name)),
+  );
+}
+
+function addKeyringRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: number): void {
+  const bounded = <T>(work: Promise<T>) => within(work, timeoutMs);
+  const id = { type: 'string', pattern: '^[0-9a-f]{8}$' };
+  const force = { type: 'boolean' };
+  app.get('/api/v1/keyring', async () => bounded(backend.keyring()));
+  app.post<{ Body: { key: string } }>(
+    '/api/v1/keyring/keys',
+    { schema: { body: object({ key: { type: 'string', maxLength: 100 } }, ['key']) } },
+    async ({ body }) => bounded(backend.installKey(body.key)),
+  );
+  app.put<{ Body: { id: string; force?: boolean } }>(
+    '/api/v1/keyring/primary',
+    { schema: { body: object({ id, force }, ['id']) } },
+    async ({ body }) => bounded(backend.useKey(body.id, { force: body.force ?? false })),
+  );
+  app.delete<{ Params: { id: string }; Querystring: { force?: boolean } }>(
+    '/api/v1/keyring/keys/:id',
+    { schema: { params: object({ id }), querystring: object({ force }) } },
+    async ({ params, query }) =>
+      bounded(backend.removeKey(params.id, { force: query.force ?? false })),
   );
 }
 

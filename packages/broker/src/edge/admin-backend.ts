@@ -34,6 +34,29 @@ export interface AdminBackend {
   removeNode(name: string, options: { readonly force: boolean }): Promise<RemovalProgress>;
   /** @throws BROKER_ERR_REMOVAL_UNKNOWN, BROKER_ERR_NODE_UNKNOWN */
   removalProgress(name: string): Promise<RemovalProgress>;
+  /** The keys of every present member, by id. @throws BROKER_ERR_KEYRING_ABSENT */
+  keyring(): Promise<KeyringStatus>;
+  /**
+   * Adds a key on every present member, which reads it from then on.
+   *
+   * @param key 32 bytes in base64
+   * @throws BROKER_ERR_KEY_INVALID, BROKER_ERR_KEYRING_ABSENT
+   */
+  installKey(key: string): Promise<KeyringStatus>;
+  /**
+   * Has every present member seal with a key.
+   *
+   * @param options.force although a member lacks it or does not answer: it is cut off
+   * @throws BROKER_ERR_KEY_MISSING, BROKER_ERR_KEYRING_ABSENT; nothing has changed
+   */
+  useKey(id: string, options: { readonly force: boolean }): Promise<KeyringStatus>;
+  /**
+   * Removes a key from every present member.
+   *
+   * @param options.force although a member does not answer
+   * @throws BROKER_ERR_KEY_IN_USE, BROKER_ERR_KEYRING_ABSENT; nothing has changed
+   */
+  removeKey(id: string, options: { readonly force: boolean }): Promise<KeyringStatus>;
   /**
    * Sessions of the whole cluster, a page at a time, in an order that stays the same.
    *
@@ -61,6 +84,19 @@ export interface AdminBackend {
    * @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE
    */
   deleteSession(clientId: string): Promise<void>;
+}
+
+/** What each present member said of its keyring, by name. */
+export interface KeyringStatus {
+  readonly members: readonly KeyringMember[];
+}
+
+export interface KeyringMember {
+  readonly name: string;
+  /** Its keys after the operation; null where it failed. */
+  readonly keys: readonly { readonly id: string; readonly primary: boolean }[] | null;
+  /** Why it failed; `code` is one of membership's (SWIM_ERR_…). */
+  readonly error: ErrorBody | null;
 }
 
 /** The process is up and answers. */

@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SwimError } from '@shoal/swim';
+import { SwimError, type SwimHandle } from '@shoal/swim';
 import { formatAddress, parseAddress } from '../address.ts';
 import type { Counters } from '../counters.ts';
 import { BrokerError, type BrokerErrorCode } from '../errors.ts';
@@ -21,6 +21,7 @@ import type {
   AdminBackend,
   ClusterStatus,
   HealthReport,
+  KeyringStatus,
   ReadinessReason,
   ReadinessReport,
   RemovalPlan,
@@ -30,6 +31,7 @@ import type {
   SessionPage,
 } from './admin-backend.ts';
 import { explainSession } from './backend-explain.ts';
+import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
 import { Removals } from './backend-removal.ts';
 import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
 import { clusterStatus, orphans, underReplicated } from './backend-status.ts';
@@ -39,6 +41,8 @@ export interface BackendHooks {
   readonly dataDir: string;
   /** Exchanges membership with the node at a cluster address. @throws SwimError */
   join(address: string): Promise<void>;
+  /** The keyrings of all members. */
+  keyring(): SwimHandle['keyring'];
   /** From now on this member says that it leaves. */
   setLeaving(): void;
   /** Nothing needs this node any more: it leaves membership and its process ends. */
@@ -199,6 +203,22 @@ export class Backend implements AdminBackend {
 
   removalProgress(name: string): Promise<RemovalProgress> {
     return this.#removals.progress(name);
+  }
+
+  keyring(): Promise<KeyringStatus> {
+    return listKeys(this.#hooks.keyring());
+  }
+
+  installKey(key: string): Promise<KeyringStatus> {
+    return installKey(this.#hooks.keyring(), key);
+  }
+
+  useKey(id: string, options: { readonly force: boolean }): Promise<KeyringStatus> {
+    return useKey(this.#hooks.keyring(), id, options.force);
+  }
+
+  removeKey(id: string, options: { readonly force: boolean }): Promise<KeyringStatus> {
+    return removeKey(this.#hooks.keyring(), id, options.force);
   }
 
   listSessions(options: {

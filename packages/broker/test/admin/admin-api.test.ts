@@ -113,6 +113,39 @@ describe('admin API', () => {
     assert.equal((await remove('/api/v1/nodes/n2?force=maybe')).statusCode, 400);
   });
 
+  it('lists, installs, uses and removes keys', async () => {
+    const url = '/api/v1/keyring';
+    const key = Buffer.alloc(32).toString('base64');
+    assert.equal((await get(url)).json().members.length, 3);
+    const install = { method: 'POST', url: `${url}/keys`, headers } as const;
+    assert.equal((await app.inject({ ...install, payload: { key } })).statusCode, 200);
+    const short = await app.inject({ ...install, payload: { key: 'c2VjcmV0' } });
+    assert.equal(short.json().code, 'BROKER_ERR_KEY_INVALID');
+    assert.ok(!short.body.includes('c2VjcmV0'));
+    const use = { method: 'PUT', url: `${url}/primary`, headers } as const;
+    const used = await app.inject({ ...use, payload: { id: '1169a4d2' } });
+    assert.equal(used.statusCode, 200);
+    const missing = await app.inject({ ...use, payload: { id: '00000001' } });
+    assert.equal(missing.json().code, 'BROKER_ERR_KEY_MISSING');
+    const forced = { id: '00000001', force: true };
+    assert.equal((await app.inject({ ...use, payload: forced })).statusCode, 200);
+    const remove = (id: string) =>
+      app.inject({ method: 'DELETE', url: `${url}/keys/${id}`, headers });
+    assert.equal((await remove('1169a4d2')).json().code, 'BROKER_ERR_KEY_IN_USE');
+    assert.equal((await remove('00000001')).statusCode, 200);
+    for (const id of ['x', '1169A4D2', '1169a4d20']) {
+      assert.equal((await remove(id)).statusCode, 400, id);
+    }
+    backend.encrypted = false;
+    assert.equal((await get(url)).json().code, 'BROKER_ERR_KEYRING_ABSENT');
+    assert.deepEqual(backend.calls, [
+      'installKey',
+      'useKey 1169a4d2 false',
+      'useKey 00000001 true',
+      'removeKey 00000001 false',
+    ]);
+  });
+
   it('pages through sessions', async () => {
     backend.sessionCount = 5;
     const first = (await get('/api/v1/sessions?limit=3')).json();

@@ -3,6 +3,7 @@
 import type {
   AdminBackend,
   ClusterStatus,
+  KeyringStatus,
   MemberStatus,
   ReadinessReport,
   RemovalPlan,
@@ -20,6 +21,9 @@ export class FakeBackend implements AdminBackend {
   removalStepBytes = 500;
   /** Answers of `clusterStatus` that fail before it works again. */
   failures: unknown[] = [];
+  encrypted = true;
+  /** A member that does not answer about its keyring. */
+  deaf = '';
   #movedBytes = -1;
 
   health() {
@@ -166,6 +170,39 @@ export class FakeBackend implements AdminBackend {
       ],
       why: ['n1 leads because placement prefers it and it holds the whole log.'],
     };
+  }
+
+  async keyring(): Promise<KeyringStatus> {
+    if (!this.encrypted) throw new BrokerError('BROKER_ERR_KEYRING_ABSENT');
+    return {
+      members: ['n1', 'n2', 'n3'].map((name) =>
+        name === this.deaf
+          ? {
+              name,
+              keys: null,
+              error: { code: 'SWIM_ERR_UNREACHABLE', message: 'm.', remedy: 'r.' },
+            }
+          : { name, keys: [{ id: '1169a4d2', primary: true }], error: null },
+      ),
+    };
+  }
+
+  async installKey(key: string): Promise<KeyringStatus> {
+    if (key.length !== 44) throw new BrokerError('BROKER_ERR_KEY_INVALID');
+    this.calls.push('installKey');
+    return this.keyring();
+  }
+
+  async useKey(id: string, { force }: { force: boolean }): Promise<KeyringStatus> {
+    if (id !== '1169a4d2' && !force) throw new BrokerError('BROKER_ERR_KEY_MISSING', 'On n2.');
+    this.calls.push(`useKey ${id} ${force}`);
+    return this.keyring();
+  }
+
+  async removeKey(id: string, { force }: { force: boolean }): Promise<KeyringStatus> {
+    if (id === '1169a4d2') throw new BrokerError('BROKER_ERR_KEY_IN_USE', 'On n1, n2, n3.');
+    this.calls.push(`removeKey ${id} ${force}`);
+    return this.keyring();
   }
 
   async kickSession(clientId: string): Promise<void> {

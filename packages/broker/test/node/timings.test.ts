@@ -128,8 +128,9 @@ describe('readiness', () => {
   const backendOf = (core: NodeCore) => {
     const nothing = async () => {};
     const forceLeave = async () => false;
-    const hooks = { dataDir: '', join: nothing, setLeaving: () => {}, leave: nothing, forceLeave };
-    return new Backend(core, hooks);
+    const keyring = (): never => assert.fail('not asked for');
+    const membership = { join: nothing, leave: nothing, forceLeave, keyring };
+    return new Backend(core, { dataDir: '', setLeaving: () => {}, ...membership });
   };
 
   it('ends while publishes have waited for 5 s, and clients stay and still come', () => {

@@ -84,6 +84,7 @@ describe('shoal config and start', function () {
     ['a --set without =', ['--set', 'node.zone'], 12, /KEY=VALUE/],
     ['an absent file', ['--config', '/nowhere/shoal.yaml'], 15, /nowhere.*ENOENT/],
     ['MQTT off loopback', ['--mqtt-listen', '0.0.0.0:1883'], 22, /authentication/],
+    ['the cluster off loopback', ['--cluster-listen', '10.0.0.1:7700'], 23, /keyring generate/],
     ['an unknown flag', ['--replcas', '3'], 2, /Nonexistent flag: --replcas/],
   ] as const) {
     it(`start and check refuse ${what} (exit code ${code})`, async () => {
@@ -108,7 +109,8 @@ describe('shoal config and start', function () {
     const commands = [
       ...['start', 'cluster status', 'node add', 'node remove', 'config check', 'config show'],
       ...['config reference', 'session list', 'session show', 'session explain', 'session kick'],
-      'session delete',
+      ...['session delete', 'keyring generate', 'keyring install', 'keyring use'],
+      ...['keyring remove', 'keyring list'],
     ];
     const outcomes = await Promise.all(
       commands.map((command) => shoal([...command.split(' '), '--help'])),

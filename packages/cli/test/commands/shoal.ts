@@ -11,14 +11,24 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** @param env replaces every SHOAL_ variable of this process */
-export function shoal(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+/**
+ * @param env replaces every SHOAL_ variable of this process
+ * @param stdin what the command reads, if anything
+ */
+export function shoal(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  stdin?: string,
+): Promise<Outcome> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SHOAL_'));
   const child = spawn(
     process.execPath,
     ['--conditions=shoal-source', '--no-warnings', RUN_SOURCE, ...args],
-    { env: { ...Object.fromEntries(inherited), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { env: { ...Object.fromEntries(inherited), ...env }, stdio: ['pipe', 'pipe', 'pipe'] },
   );
+  // A command that reads nothing may be gone before its input.
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {

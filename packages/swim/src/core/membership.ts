@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 import { comparePrecedence, isPresent, type Suspicion } from './member-list.ts';
-import type { MemberState, Update } from './message.ts';
+import type { Update } from './message.ts';
 import type { Statement } from './statement.ts';
 import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
 
@@ -19,22 +19,11 @@ const INCARNATION_MAX = 0xffff_ffff;
 export class Membership {
   private readonly context: Context;
   private readonly verify: (record: Statement) => void;
-  private readonly onState: (name: string, state: MemberState) => void;
 
-  /**
-   * @param hooks.verify probes a member at once, by this process's own means
-   * @param hooks.onState hears every change of a member's state
-   */
-  constructor(
-    context: Context,
-    hooks: {
-      readonly verify: (record: Statement) => void;
-      readonly onState: ((name: string, state: MemberState) => void) | undefined;
-    },
-  ) {
+  /** @param verify probes a member at once, by this process's own means */
+  constructor(context: Context, verify: (record: Statement) => void) {
     this.context = context;
-    this.verify = hooks.verify;
-    this.onState = hooks.onState ?? (() => {});
+    this.verify = verify;
   }
 
   /**
@@ -55,8 +44,7 @@ export class Membership {
     if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
     if (order <= 0) return false;
     const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
-    const isHearsay = isVerdict && this.context.switches.ownVerdicts;
-    if (isHearsay && isPresent(record)) this.hearVerdict(record, update, from);
+    if (isVerdict && isPresent(record)) this.hearVerdict(record, update, from);
     else this.adopt(update);
     return false;
   }
@@ -181,7 +169,6 @@ export class Membership {
     this.endSuspicion(update.name);
     const record = members.intern(update, update.state === 'left' ? update.accuser : '');
     members.put(record, context.nowMs - update.ageS * 1000);
-    if (before?.state !== record.state) this.onState(record.name, record.state);
     if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
     context.cut.observe(before, record, context.nowMs);
     context.touch();
@@ -204,7 +191,6 @@ export class Membership {
       verdict: undefined,
       token,
     });
-    if (!context.switches.verifiesSuspicions) return;
     // Some look for themselves at once instead of at their next turn: about as many as are needed
     // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
     const wanted = bounds.confirmations + 1;

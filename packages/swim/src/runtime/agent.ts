@@ -3,7 +3,6 @@ import { formatAddress, isLoopback, isWildcard, parseAddress } from '../address.
 import type { SwimConfig } from '../config.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
-import type { UserEvent } from '../core/event-codec.ts';
 import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
@@ -54,8 +53,6 @@ export interface SwimAgentOptions {
   onMembers?(members: readonly SwimMember[]): void;
   /** After the start and after every change of the stable view; after `onMembers`. */
   onView?(view: StableView, change: ViewChange): void;
-  /** What a member tells all, the own events included; each comes once. */
-  onEvent?(event: UserEvent): void;
   /** What counts as one host where the stable view is formed; default: each member is one. */
   readonly hostOf?: HostOf;
   /** A joiner learned its cluster; called at most once. */
@@ -223,11 +220,6 @@ export class SwimAgent implements SwimHandle {
     this.dispatch({ type: 'set-unwell', unwell });
   }
 
-  async broadcast(name: string, payload: Uint8Array = new Uint8Array()): Promise<void> {
-    if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
-    this.dispatch({ type: 'broadcast', name, payload });
-  }
-
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
   }
@@ -335,9 +327,6 @@ export class SwimAgent implements SwimHandle {
         return;
       case 'view-changed':
         this.options.onView?.(this.swim.view(), effect);
-        return;
-      case 'user-event':
-        this.options.onEvent?.(effect.event);
         return;
       case 'cluster-id':
         this.transport.setClusterId(effect.clusterId);

@@ -222,4 +222,5 @@ function result(name: string, answer: KeyringAnswer): KeyringResult {
 const AT_ONCE = 16;
 /** Operations that wait for their turn on one member; more are told that it is busy. */
 const WAITING_MAX = 64;
+/** Members that an error names; it counts the others. */
 const NAMES_SHOWN_MAX = 8;

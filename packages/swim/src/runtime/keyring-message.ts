@@ -11,6 +11,7 @@ import { KEYS_MAX, type KeyInfo } from '../security/keyring.ts';
 /** First byte of a message about the keyring: 'K'. */
 export const KEYRING_MAGIC = 0x4b;
 const KEYRING_VERSION = 1;
+/** Bytes of a request about keys, or of its answer; a longer one is refused. */
 const MESSAGE_BYTES_MAX = 4_096;
 
 /** What a member is asked to do with its keyring. `instance` is what its answer to `list` said. */

@@ -4,7 +4,7 @@ import { SwimError } from '../errors.ts';
 
 /** Bytes of a key: AES-256. */
 export const KEY_BYTES = 32;
-/** Keys on one ring. */
+/** Keys on one ring; one more is refused. */
 export const KEYS_MAX = 16;
 
 /** What may be told of a key: everything but the key. */

@@ -1,5 +1,4 @@
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
-import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
@@ -15,7 +14,6 @@ export type PlainOptions = Omit<SwimAgentOptions, Callback | 'listen' | 'transpo
 export type Callback =
   | 'onMembers'
   | 'onView'
-  | 'onEvent'
   | 'onClusterId'
   | 'onKeyring'
   | 'onForeignStream'
@@ -52,12 +50,6 @@ export type ToWorker =
   | { readonly type: 'join'; readonly id: number; readonly address: string }
   | { readonly type: 'set-meta'; readonly meta: Uint8Array }
   | { readonly type: 'set-unwell'; readonly unwell: boolean }
-  | {
-      readonly type: 'broadcast';
-      readonly id: number;
-      readonly name: string;
-      readonly payload: Uint8Array;
-    }
   | { readonly type: 'probe-now'; readonly name: string }
   | { readonly type: 'force-leave'; readonly id: number; readonly name: string }
   | { readonly type: 'leave' }
@@ -118,7 +110,6 @@ export interface Outcome {
 export interface Report {
   readonly members?: MembersDelta;
   readonly view?: ViewChange;
-  readonly events: readonly UserEvent[];
   readonly clusterId?: string;
   readonly outcomes: readonly Outcome[];
   readonly notices: readonly { readonly code: SwimErrorCode; readonly address: string }[];

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import type { UserEvent } from '../../src/core/event-codec.ts';
 import type { SwimMember } from '../../src/core/statement.ts';
 import type { SwimErrorCode } from '../../src/errors.ts';
 import { SwimAgent, type SwimAgentOptions } from '../../src/runtime/agent.ts';
@@ -204,35 +203,6 @@ function describeHandle(title: string, begin: Start): void {
       // Closed though most of it never came.
       noise.resume();
       await once(noise, 'close');
-    });
-
-    it('tells every member an event, once and itself too; refuses what is too large', async () => {
-      const heard = new Map<string, string[]>();
-      const all = Promise.withResolvers<void>();
-      const listener = (name: string) => {
-        const events: string[] = [];
-        heard.set(name, events);
-        return (event: UserEvent): void => {
-          events.push(
-            `${event.name} ${new TextDecoder().decode(event.payload)} of ${event.origin}`,
-          );
-          if ([...heard.values()].every(({ length }) => length === 2)) all.resolve();
-        };
-      };
-      const a = await watch({ name: 'a', clusterId: 'one', onEvent: listener('a') });
-      const b = await watch({ name: 'b', seeds: [a.agent.address], onEvent: listener('b') });
-      for (const node of [a, b]) await node.sees({ a: 'alive', b: 'alive' });
-      await a.agent.broadcast('deploy', new TextEncoder().encode('v2'));
-      await b.agent.broadcast('ready');
-      await all.promise;
-      for (const events of heard.values()) {
-        assert.deepEqual(events.sort(), ['deploy v2 of a', 'ready  of b']);
-      }
-      await assert.rejects(a.agent.broadcast('deploy', new Uint8Array(513)), {
-        code: 'SWIM_ERR_EVENT_SIZE',
-      });
-      await a.stop();
-      await assert.rejects(a.agent.broadcast('deploy'), { code: 'SWIM_ERR_STOPPED' });
     });
 
     it('survives noise on both transports', async () => {

@@ -1,0 +1,18 @@
+import { AdminCommand } from '../../base-command.ts';
+import { formatReport, type KeyringReport, summarize } from '../../keyring-report.ts';
+
+export default class KeyringList extends AdminCommand {
+  static override summary = 'List the keys of the cluster, by id.';
+  static override description =
+    'For each key, how many of the present members seal with it and how many hold it. Keys themselves are never shown.';
+  static override examples = ['<%= config.bin %> keyring list'];
+
+  override async run(): Promise<KeyringReport> {
+    const { flags } = await this.parse(KeyringList);
+    const client = await this.client(flags.admin);
+    const report = summarize(await client.keyring());
+    client.close();
+    if (!this.jsonEnabled()) this.log(await formatReport(report));
+    return report;
+  }
+}

@@ -1,0 +1,29 @@
+import { Args, Flags } from '@oclif/core';
+import { AdminCommand } from '../../base-command.ts';
+import { conclude, formatReport, type KeyringReport, summarize } from '../../keyring-report.ts';
+
+export default class KeyringRemove extends AdminCommand {
+  static override summary = 'Remove a key from every member; the last step of a rotation.';
+  static override description =
+    'Refused while a member seals with the key, or does not answer. A member that was away meanwhile and holds only removed keys is refused when it returns: start it with the present keyring (see OPERATIONS).';
+  static override examples = ['<%= config.bin %> keyring remove 1169a4d2'];
+  static override args = {
+    id: Args.string({ description: 'Id of the key, of `keyring list`.', required: true }),
+  };
+  static override flags = {
+    force: Flags.boolean({
+      default: false,
+      description: 'Go on although a member does not answer.',
+    }),
+  };
+
+  override async run(): Promise<KeyringReport> {
+    const { args, flags } = await this.parse(KeyringRemove);
+    const client = await this.client(flags.admin);
+    const report = summarize(await client.removeKey(args.id, flags.force));
+    client.close();
+    if (!this.jsonEnabled()) this.log(await formatReport(report));
+    await conclude(report, this.jsonEnabled());
+    return report;
+  }
+}
