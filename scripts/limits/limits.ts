@@ -38,6 +38,10 @@ export const MEANINGS: Readonly<Record<string, string>> = {
     'Subjects whose last notice is remembered, to repeat it seldom; beyond, all are forgotten.',
   'packages/swim/src/core/dissemination.ts MISFITS_MAX':
     'Updates skipped in one packet because they do not fit.',
+  'packages/swim/src/core/event-codec.ts EVENT_NAME_BYTES_MAX':
+    'Bytes of the name of a user event.',
+  'packages/swim/src/core/event-codec.ts EVENT_PAYLOAD_BYTES_MAX':
+    'Bytes of the payload of a user event.',
   'packages/swim/src/core/message.ts CLUSTER_ID_BYTES_MAX': 'Bytes of a cluster id.',
   'packages/swim/src/core/message.ts ADDRESS_BYTES_MAX': 'Bytes of an address.',
   'packages/swim/src/core/message.ts META_BYTES_MAX': 'Bytes of the metadata of a member.',

@@ -262,7 +262,7 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
   }),
   suspicionMult: key(swimShape.suspicionMult.unwrap().optional(), {
     description:
-      'Shortest time from suspect to faulty, in protocol periods, times the logarithm of the member count.',
+      'Shortest time from suspect to faulty, in protocol periods, times log10 of the node count, at least of 32.',
     'x-default': byPreset,
   }),
 });

@@ -17,17 +17,17 @@ const ORDERED = [
 export const swimConfigSchema = z
   .strictObject({
     /** SWIM: time between two round-robin probes of one member; each probe ends within it. */
-    protocolPeriodMs: z.number().min(10).max(60_000).default(400),
+    protocolPeriodMs: z.number().min(10).max(60_000).default(125),
     /** SWIM: wait for a direct ack before helpers are asked. At most half of the period. */
-    probeTimeoutMs: z.number().min(5).max(30_000).default(200),
+    probeTimeoutMs: z.number().min(5).max(30_000).default(60),
     /** SWIM: helpers asked by ping-req, k. */
     indirectProbes: z.int().min(0).max(16).default(3),
     /** Asks a silent target over a stream too, beside the helpers. */
     fallbackProbe: z.boolean().default(true),
-    /** SWIM §4.2: shortest suspicion = this × max(1, log10 n) × protocolPeriodMs. */
-    suspicionMult: z.number().min(1).max(20).default(3),
+    /** SWIM §4.2: shortest suspicion = this × log10 max(32, n) × protocolPeriodMs. */
+    suspicionMult: z.number().min(1).max(20).default(5.5),
     /** Lifeguard: longest suspicion (nobody else suspects) = this × the shortest. */
-    suspicionMaxMult: z.number().min(1).max(20).default(2),
+    suspicionMaxMult: z.number().min(1).max(20).default(3),
     /** Lifeguard: independent suspicions that bring the longest down to the shortest. */
     suspicionConfirmations: z.int().min(0).max(16).default(3),
     /** Lifeguard: highest local health score; period and timeout are scaled by score + 1. */
@@ -35,18 +35,13 @@ export const swimConfigSchema = z
     /** SWIM §4.1: an update is sent this × ⌈log10(n + 1)⌉ times by each member. */
     retransmitMult: z.int().min(1).max(16).default(4),
     /** Time between two rounds of gossip while there is something to tell. */
-    gossipIntervalMs: z.number().min(5).max(10_000).default(100),
+    gossipIntervalMs: z.number().min(5).max(10_000).default(50),
     /** Members told per round of gossip. */
     gossipFanout: z.int().min(1).max(16).default(3),
     /** Time between two exchanges of the whole state with one random member. */
     syncIntervalMs: z.number().min(100).max(3_600_000).default(15_000),
-    /** Time between attempts on faulty members, and on seeds while no peer is known. */
+    /** Time between attempts on faulty members (× n / 16 above 16) and on seeds while alone. */
     reconnectIntervalMs: z.number().min(50).max(600_000).default(1_000),
-    /**
-     * Time between two rounds of discovery; while no peer is known reconnectIntervalMs, if that is
-     * shorter. With more than eight members an eighth of their number times as long.
-     */
-    discoveryIntervalMs: z.number().min(50).max(3_600_000).default(30_000),
     /** How long faulty and departed members are remembered. */
     forgetAfterMs: z
       .number()
@@ -71,6 +66,12 @@ export const swimConfigSchema = z
     membersMax: z.int().min(2).max(65_536).default(16_384),
     /** Updates waiting to be spread; beyond it those spread most are given up. */
     updatesMax: z.int().min(16).max(65_536).default(4_096),
+    /** User events waiting to be gossiped and, apart, kept for exchanges of the whole state. */
+    eventsMax: z.int().min(16).max(4_096).default(256),
+    /** User events a second that a member may broadcast; twice as many at once. */
+    eventRateMax: z.number().min(0.1).max(1_000).default(20),
+    /** How long a user event may be under way; members that are away for longer miss it. */
+    eventKeepMs: z.number().min(1_000).max(3_600_000).default(60_000),
     /** Probes under way for others (ping-req) and, apart, for ourselves. */
     probesMax: z.int().min(4).max(65_536).default(1_024),
     /**
@@ -128,14 +129,13 @@ export type SwimConfigInput = z.input<typeof swimConfigSchema>;
 
 /** Starting points; single fields override them. */
 export const SWIM_PRESETS = {
-  /** One site, the default: a crash is known to all in 2 to 3 s. */
+  /** One site, the default: a crash is known to all in less than 2 s up to 32 members. See ADR 0012. */
   lan: {},
   /** Between sites: round trips up to 300 ms and some loss. */
   wan: {
     protocolPeriodMs: 2_000,
     probeTimeoutMs: 800,
-    suspicionMult: 4,
-    suspicionMaxMult: 3,
+    suspicionMult: 3,
     gossipIntervalMs: 250,
     syncIntervalMs: 30_000,
     reconnectIntervalMs: 3_000,
@@ -148,8 +148,7 @@ export const SWIM_PRESETS = {
     gossipIntervalMs: 20,
     syncIntervalMs: 1_000,
     reconnectIntervalMs: 100,
-    discoveryIntervalMs: 1_000,
-    suspicionMult: 4,
+    suspicionMult: 3,
     streamTimeoutMs: 1_000,
     leaveTimeoutMs: 200,
   },

@@ -46,6 +46,14 @@ export const SWIM_ERRORS = {
     message: 'The metadata of a member is limited to 512 bytes.',
     remedy: 'Say less.',
   },
+  SWIM_ERR_EVENT_SIZE: {
+    message: 'The name of an event takes 1 to 64 bytes, its payload at most 512.',
+    remedy: 'Say less, or say where the rest can be found.',
+  },
+  SWIM_ERR_EVENT_RATE: {
+    message: 'This member broadcasts too many events.',
+    remedy: 'Wait, gather several into one, or raise eventRateMax everywhere.',
+  },
   SWIM_ERR_MALFORMED: {
     message: 'The answer could not be understood.',
     remedy: 'Check that a node of the same software and version listens there.',
@@ -99,10 +107,6 @@ export const SWIM_ERRORS = {
   SWIM_ERR_THREAD: {
     message: 'The thread of membership ended unexpectedly.',
     remedy: 'Restart the process; if it happens again, report the sentence that follows.',
-  },
-  SWIM_ERR_DISCOVERY: {
-    message: 'The way to discover nodes is not valid.',
-    remedy: 'Write it as the error says.',
   },
   SWIM_ERR_STOPPED: {
     message: 'Membership was stopped.',

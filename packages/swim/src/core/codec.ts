@@ -53,7 +53,7 @@ const TYPES = [
 /** Most updates in one message. */
 export const UPDATES_PER_MESSAGE_MAX = 0xffff;
 /** Most user events in one message. */
-const EVENTS_PER_MESSAGE_MAX = 0xff;
+export const EVENTS_PER_MESSAGE_MAX = 0xff;
 /** Bytes that one event takes beside its own. */
 export const EVENT_PREFIX_BYTES = 2;
 

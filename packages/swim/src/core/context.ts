@@ -2,6 +2,8 @@ import type { SwimConfig } from '../config.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import type { Random } from '../ports.ts';
 import {
+  EVENT_PREFIX_BYTES,
+  EVENTS_PER_MESSAGE_MAX,
   encodeMessage,
   encodeUpdate,
   messageOverheadBytes,
@@ -10,6 +12,8 @@ import {
 import { CutDetector, type HostOf } from './cut-detector.ts';
 import { Dissemination, retransmitLimit } from './dissemination.ts';
 import type { SwimEffect, TimerTask } from './event.ts';
+import type { UserEvent } from './event-codec.ts';
+import { Events } from './events.ts';
 import { LocalHealth } from './local-health.ts';
 import { isPresent, MemberList } from './member-list.ts';
 import {
@@ -20,6 +24,7 @@ import {
   type VersionRange,
 } from './message.ts';
 import type { Statement, StatementTable } from './statement.ts';
+import { SWIM_SWITCHES, type SwimSwitches } from './switches.ts';
 
 /** What was seen since the start; only ever grows. */
 export interface SwimCounters {
@@ -49,6 +54,12 @@ export interface SwimCounters {
   viewChanges: number;
   /** Times when most other hosts became suspect at once. */
   massSuspicions: number;
+  /** User events delivered here, the own ones included. */
+  events: number;
+  /** User events that came and were not taken: too old, too many, or of an unknown member. */
+  eventsRefused: number;
+  /** User events no longer gossiped, for want of room. */
+  eventsDropped: number;
 }
 
 /** Who is to be answered: who a datagram says that it is from, and where it seems to come from. */
@@ -67,11 +78,13 @@ export interface Origin {
  */
 export class Context {
   readonly config: SwimConfig;
+  readonly switches: SwimSwitches;
   readonly random: Random;
   readonly members: MemberList;
   readonly queue: Dissemination;
   readonly health: LocalHealth;
   readonly cut: CutDetector;
+  readonly events: Events;
   readonly counters: SwimCounters = {
     packetsIn: 0,
     packetsOut: 0,
@@ -92,11 +105,16 @@ export class Context {
     membersRefused: 0,
     viewChanges: 0,
     massSuspicions: 0,
+    events: 0,
+    eventsRefused: 0,
+    eventsDropped: 0,
   };
   readonly versions: VersionRange;
   clusterId: string;
   phase: 'idle' | 'running' | 'leaving' | 'left' = 'idle';
   nowMs = 0;
+  /** Since when this member belongs to the cluster. */
+  memberSinceMs = 0;
   /** When `members()` last changed. */
   changedMs = Number.NEGATIVE_INFINITY;
   private lastStallMs = Number.NEGATIVE_INFINITY;
@@ -117,15 +135,20 @@ export class Context {
     readonly self: Omit<Update, 'ageS' | 'accuser' | 'versions'>;
     readonly table: StatementTable;
     readonly hostOf?: HostOf | undefined;
+    readonly switches?: SwimSwitches | undefined;
+    readonly known?: MemberList | undefined;
   }) {
     this.config = options.config;
+    this.switches = options.switches ?? SWIM_SWITCHES;
     this.random = options.random;
     this.clusterId = options.clusterId;
     this.versions = options.versions;
     const self = options.table.intern({ ...options.self, versions: options.versions }, '');
     this.members = new MemberList(self, options.random, options.table);
+    if (options.known !== undefined) this.members.adoptAll(options.known);
     this.queue = new Dissemination(options.config.updatesMax);
     this.health = new LocalHealth(options.config.localHealthMax);
+    this.events = new Events(options.config, self.name, self.bootEpoch);
     this.cut = new CutDetector(this.members, options.config, options.hostOf);
   }
 
@@ -208,7 +231,8 @@ export class Context {
     const timer = this.timers.get(token);
     if (timer === undefined) return undefined;
     this.timers.delete(token);
-    const late = this.nowMs - timer.dueMs > this.config.stallThresholdMs;
+    const lateMs = this.nowMs - timer.dueMs;
+    const late = this.switches.stallAwareness && lateMs > this.config.stallThresholdMs;
     if (late) this.noteStall();
     return { task: timer.task, late };
   }
@@ -232,7 +256,8 @@ export class Context {
    * Sends a datagram, filled with what is to be told.
    *
    * First the records named in `first`, then those of the queue. A receiver that is not alive in
-   * our eyes always hears that first, so that it can refute (Lifeguard's buddy system).
+   * our eyes always hears that first, so that it can refute (Lifeguard's buddy system). User events
+   * have their share, and what updates leave.
    */
   send(to: string, body: Body, receiver: Statement | undefined, first: readonly string[] = []) {
     const { datagramBytesMax } = this.config;
@@ -265,7 +290,8 @@ export class Context {
     first: readonly string[],
   ): void {
     const names = new Set(first);
-    if (receiver !== undefined && receiver.state !== 'alive') names.add(receiver.name);
+    const isDoubted = receiver !== undefined && receiver.state !== 'alive';
+    if (isDoubted && this.switches.buddySystem) names.add(receiver.name);
     const header = this.header(receiver?.versions);
     let left = budget.bytes - messageOverheadBytes(header, body);
     const updates: Uint8Array[] = [];
@@ -276,19 +302,38 @@ export class Context {
       left -= update.length;
       updates.push(update);
     }
+    const limit = this.retransmitLimit();
+    let events: Uint8Array[] = [];
     if (budget.withGossip) {
-      updates.push(...this.queue.take(left, this.retransmitLimit(), names));
+      for (const update of this.queue.take(left - this.events.reserve(left), limit, names)) {
+        left -= update.length;
+        updates.push(update);
+      }
+      events = this.events.take(left, limit, this.nowMs);
     }
-    const bytes = encodeMessage(header, body, updates);
+    const bytes = encodeMessage(header, body, updates, events);
     this.counters.packetsOut += 1;
     this.counters.bytesOut += bytes.length;
     this.emit({ type: 'send', to, bytes });
   }
 
+  /** A message with these members and the user events of late; the events have a quarter at most. */
+  encodeFull(body: Body, records: Iterable<Statement>, version?: number): Uint8Array {
+    const bytesMax = this.config.streamBytesMax * EVENTS_STREAM_SHARE;
+    const events = this.events.recent(bytesMax, EVENTS_PER_MESSAGE_MAX, this.nowMs);
+    return this.encodeRecords(body, records, version, events);
+  }
+
   /** A message with these members, as far as a stream has room; the living go first. */
-  encodeRecords(body: Body, records: Iterable<Statement>, version?: number): Uint8Array {
+  encodeRecords(
+    body: Body,
+    records: Iterable<Statement>,
+    version?: number,
+    events: readonly Uint8Array[] = [],
+  ): Uint8Array {
     const header = this.header(undefined, version);
     let left = this.config.streamBytesMax - messageOverheadBytes(header, body);
+    for (const event of events) left -= event.length + EVENT_PREFIX_BYTES;
     const updates: Uint8Array[] = [];
     const dead: Statement[] = [];
     const add = (record: Statement): void => {
@@ -305,12 +350,35 @@ export class Context {
       else dead.push(record);
     }
     for (const record of dead) add(record);
-    return encodeMessage(header, body, updates);
+    return encodeMessage(header, body, updates, events);
   }
 
   /** A message without updates. */
   encodeBare(body: Body, version?: number): Uint8Array {
     return encodeMessage(this.header(undefined, version), body, []);
+  }
+
+  /** Takes in what came along with a message. */
+  hearEvents(records: readonly Uint8Array[]): void {
+    for (const record of records) {
+      const received = this.events.receive(
+        record,
+        this.nowMs,
+        this.memberSinceMs,
+        (name, bootEpoch) => this.members.get(name)?.bootEpoch === bootEpoch,
+      );
+      if (received === 'malformed') this.counters.malformed += 1;
+      else if (received === 'refused') this.counters.eventsRefused += 1;
+      else if (received !== 'seen') this.deliver(received);
+    }
+  }
+
+  /** Hands over an event that is new here, and passes it on. */
+  deliver(event: UserEvent): void {
+    this.counters.events += 1;
+    this.counters.eventsDropped = this.events.dropped;
+    this.emit({ type: 'user-event', event });
+    this.armGossip(GOSSIP_DELAY_MS);
   }
 
   /** Has a member's present record spread, in the name of `accuser` if it is a suspicion. */
@@ -323,11 +391,14 @@ export class Context {
   gossip(): void {
     this.gossipArmed = false;
     const { gossipFanout, gossipIntervalMs } = this.config;
-    for (const peer of this.members.pickPeers(gossipFanout)) {
-      if (this.queue.size === 0) break;
+    const { gossipToDeadMs } = this.switches;
+    const dead = gossipToDeadMs > 0 ? this.members.faultyAfter(this.nowMs - gossipToDeadMs) : [];
+    for (const peer of this.members.pickPeersOr(gossipFanout, dead)) {
+      if (this.queue.size + this.events.size === 0) break;
       this.send(peer.address, { type: 'gossip' }, peer);
     }
-    if (this.queue.size > 0 && this.members.peerCount() > 0) this.armGossip(gossipIntervalMs);
+    const isMore = this.queue.size + this.events.size > 0;
+    if (isMore && this.members.peerCount() > 0) this.armGossip(gossipIntervalMs);
   }
 
   retransmitLimit(): number {
@@ -365,6 +436,8 @@ export class Context {
 
 /** An answer to one that is no member is at most this much longer than what it sent. */
 const STRANGER_BYTES = 256;
+/** Of a stream's bytes, what user events may take. */
+const EVENTS_STREAM_SHARE = 0.25;
 /** Gathers the updates of one moment into one round. */
 const GOSSIP_DELAY_MS = 10;
 const NOTICE_INTERVAL_MS = 10_000;

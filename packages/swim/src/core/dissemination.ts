@@ -11,13 +11,24 @@ export class Dissemination {
   private rows: Map<string, Uint8Array>[] = [];
   private readonly rowOf = new Map<string, number>();
   private readonly sizeMax: number;
+  private readonly prefixBytes: number;
 
-  constructor(sizeMax: number) {
+  /** @param prefixBytes what each takes in a packet beside its own bytes */
+  constructor(sizeMax: number, prefixBytes = 0) {
     this.sizeMax = sizeMax;
+    this.prefixBytes = prefixBytes;
   }
 
   get size(): number {
     return this.rowOf.size;
+  }
+
+  /** Bytes that the next one takes in a packet; 0 if there is none. */
+  nextBytes(): number {
+    for (const row of this.rows) {
+      for (const update of row.values()) return update.length + this.prefixBytes;
+    }
+    return 0;
   }
 
   has(name: string): boolean {
@@ -58,12 +69,12 @@ export class Dissemination {
     walk: for (let row = 0; row < this.rows.length; row += 1) {
       for (const [name, update] of this.rows[row] ?? []) {
         if (exclude?.has(name)) continue;
-        if (update.length > left) {
+        if (update.length + this.prefixBytes > left) {
           misfits += 1;
           if (misfits > MISFITS_MAX) break walk;
           continue;
         }
-        left -= update.length;
+        left -= update.length + this.prefixBytes;
         taken.push(update);
         moved.push([name, update, row]);
       }

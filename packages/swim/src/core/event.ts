@@ -1,5 +1,6 @@
 import type { SwimErrorCode } from '../errors.ts';
 import type { ViewChange } from './cut-detector.ts';
+import type { UserEvent } from './event-codec.ts';
 
 /** What happens to the core. */
 export type SwimEvent =
@@ -38,6 +39,8 @@ export type SwimEvent =
   | { readonly type: 'set-meta'; readonly meta: Uint8Array }
   /** Whether this process does its work; the others see it, and nothing else changes. */
   | { readonly type: 'set-unwell'; readonly unwell: boolean }
+  /** Tells all members; the own one too, by `user-event` in the same step. */
+  | { readonly type: 'broadcast'; readonly name: string; readonly payload: Uint8Array }
   /** A hint that a member may be gone: probes it at once. Never evidence by itself. */
   | { readonly type: 'probe-now'; readonly name: string }
   /** An operator says that a faulty member never comes back: it counts as left, for everybody. */
@@ -66,6 +69,8 @@ export type SwimEffect =
   | { readonly type: 'members-changed' }
   /** Another stable view: `view()` has it whole; at most once per step. */
   | ({ readonly type: 'view-changed' } & ViewChange)
+  /** A user event, for the first and only time. */
+  | { readonly type: 'user-event'; readonly event: UserEvent }
   /** The cluster's id was learned; it stays. */
   | { readonly type: 'cluster-id'; readonly clusterId: string }
   | {

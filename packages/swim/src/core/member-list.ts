@@ -276,6 +276,24 @@ export class MemberList {
     return picked;
   }
 
+  /** As `pickPeers`, drawn from the present and these others alike. */
+  pickPeersOr(count: number, others: readonly Statement[]): Statement[] {
+    const picked = this.pickPeers(count);
+    const share = others.length / Math.max(1, others.length + this.peerCount());
+    if (share === 0) return picked;
+    return picked.map((peer) =>
+      this.random() < share ? (others[Math.floor(this.random() * others.length)] ?? peer) : peer,
+    );
+  }
+
+  /** Faulty members that became so after sinceMs. */
+  faultyAfter(sinceMs: number): Statement[] {
+    if (this.deadSinceMs.size === 0) return [];
+    return [...this.dead()].filter(
+      ({ name, state }) => state === 'faulty' && this.deadSince(name) > sinceMs,
+    );
+  }
+
   /** The dead member that has been so for longest: the first to forget. */
   oldestDead(): Statement | undefined {
     let oldest: string | undefined;

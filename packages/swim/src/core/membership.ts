@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 import { comparePrecedence, isPresent, type Suspicion } from './member-list.ts';
-import type { Update } from './message.ts';
+import type { MemberState, Update } from './message.ts';
 import type { Statement } from './statement.ts';
 import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
 
@@ -19,11 +19,22 @@ const INCARNATION_MAX = 0xffff_ffff;
 export class Membership {
   private readonly context: Context;
   private readonly verify: (record: Statement) => void;
+  private readonly onState: (name: string, state: MemberState) => void;
 
-  /** @param verify probes a member at once, by this process's own means */
-  constructor(context: Context, verify: (record: Statement) => void) {
+  /**
+   * @param hooks.verify probes a member at once, by this process's own means
+   * @param hooks.onState hears every change of a member's state
+   */
+  constructor(
+    context: Context,
+    hooks: {
+      readonly verify: (record: Statement) => void;
+      readonly onState: ((name: string, state: MemberState) => void) | undefined;
+    },
+  ) {
     this.context = context;
-    this.verify = verify;
+    this.verify = hooks.verify;
+    this.onState = hooks.onState ?? (() => {});
   }
 
   /**
@@ -44,7 +55,8 @@ export class Membership {
     if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
     if (order <= 0) return false;
     const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
-    if (isVerdict && isPresent(record)) this.hearVerdict(record, update, from);
+    const isHearsay = isVerdict && this.context.switches.ownVerdicts;
+    if (isHearsay && isPresent(record)) this.hearVerdict(record, update, from);
     else this.adopt(update);
     return false;
   }
@@ -169,6 +181,7 @@ export class Membership {
     this.endSuspicion(update.name);
     const record = members.intern(update, update.state === 'left' ? update.accuser : '');
     members.put(record, context.nowMs - update.ageS * 1000);
+    if (before?.state !== record.state) this.onState(record.name, record.state);
     if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
     context.cut.observe(before, record, context.nowMs);
     context.touch();
@@ -191,6 +204,7 @@ export class Membership {
       verdict: undefined,
       token,
     });
+    if (!context.switches.verifiesSuspicions) return;
     // Some look for themselves at once instead of at their next turn: about as many as are needed
     // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
     const wanted = bounds.confirmations + 1;

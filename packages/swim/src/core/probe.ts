@@ -104,6 +104,9 @@ export class Prober {
       if (phase === 'final') this.verdict(probe);
     } else if (phase === 'direct') {
       this.askHelpers(seq, probe);
+    } else if (!this.context.switches.stallAwareness) {
+      this.probes.delete(seq);
+      this.verdict(probe);
     } else {
       // Once more around the event loop, so that what has arrived is read before the verdict.
       probe.token = this.context.arm({ kind: 'probe', seq, phase: 'final' }, DRAIN_MS);
@@ -161,7 +164,9 @@ export class Prober {
     }
     // A nack in time for the prober to count it: at 80 % of what is left (memberlist's comes after
     // its own probe timeout, too late).
-    help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, remainingMs * NACK_FRACTION);
+    const { nacksInTime } = context.switches;
+    const nackMs = nacksInTime ? remainingMs * NACK_FRACTION : context.config.probeTimeoutMs;
+    help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, nackMs);
     this.helps.set(seq, help);
     this.ping(record, seq);
   }
@@ -193,7 +198,7 @@ export class Prober {
       const body: Body = { type: 'ping-req', seq, remainingMs, ...targetOf(record) };
       context.send(helper.address, body, helper);
     }
-    this.ping(record, seq);
+    if (context.switches.pingsAgain) this.ping(record, seq);
     if (context.config.fallbackProbe) this.fallback(record, seq);
     probe.token = context.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
   }
@@ -221,7 +226,8 @@ export class Prober {
     context.counters.probesFailed += 1;
     // Lifeguard: helpers that nacked show that we hear well, so that the target is to blame.
     const missed = probe.helpers - probe.nacks;
-    context.health.adjust(probe.helpers > 0 ? Math.min(missed, 1) : 1);
+    const missedMax = context.switches.missedNacksOnce ? 1 : missed;
+    context.health.adjust(probe.helpers > 0 ? Math.min(missed, missedMax) : 1);
     this.membership.suspect(record);
   }
 

@@ -11,14 +11,15 @@ const options = {
 
 describe('suspicion', () => {
   it('takes the shortest time at once where nobody else could confirm', () => {
-    const bounds = suspicionBounds(options, 2);
-    assert.deepEqual(bounds, { minMs: 1200, maxMs: 1200, confirmations: 0 });
-    assert.equal(suspicionTimeoutMs(bounds, 0), 1200);
+    const bounds = suspicionBounds({ ...options, protocolPeriodMs: 800 / Math.log10(32) }, 2);
+    assert.deepEqual(bounds, { minMs: 2400, maxMs: 2400, confirmations: 0 });
+    assert.equal(suspicionTimeoutMs(bounds, 0), 2400);
   });
 
-  it('grows with log n (SWIM §4.2)', () => {
-    assert.equal(suspicionBounds(options, 10).minMs, 1200);
+  it('grows with log n (SWIM §4.2) from 32 members on', () => {
+    assert.equal(suspicionBounds(options, 3).minMs, suspicionBounds(options, 32).minMs);
     assert.equal(suspicionBounds(options, 100).minMs, 2400);
+    assert.equal(suspicionBounds(options, 1000).minMs, 3600);
     assert.equal(suspicionBounds(options, 100).maxMs, 4800);
     assert.equal(suspicionBounds(options, 4).confirmations, 2);
   });

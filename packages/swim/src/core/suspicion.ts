@@ -9,8 +9,9 @@ export interface SuspicionBounds {
 /**
  * Bounds for a cluster of n members that are not dead.
  *
- * The shortest grows with log10 n, as the spread of a refutation does (SWIM §4.2). Where too few
- * others are there to confirm, waiting for them makes no sense: it is the shortest at once.
+ * The shortest grows with log10 n, as the spread of a refutation does (SWIM §4.2), but is the same for
+ * all up to 32: there it is the pause of a process that must be outlasted, which does not depend on n.
+ * Where too few others are there to confirm, waiting for them makes no sense: it is the shortest at once.
  */
 export function suspicionBounds(
   options: {
@@ -21,7 +22,7 @@ export function suspicionBounds(
   },
   members: number,
 ): SuspicionBounds {
-  const scale = Math.max(1, Math.log10(Math.max(1, members)));
+  const scale = Math.log10(Math.max(SMALL_CLUSTER, members));
   const minMs = options.suspicionMult * scale * options.protocolPeriodMs;
   // Neither the suspect nor the first accuser confirms.
   const confirmations = Math.max(0, Math.min(options.suspicionConfirmations, members - 2));
@@ -40,3 +41,6 @@ export function suspicionTimeoutMs(bounds: SuspicionBounds, confirmed: number): 
   const fraction = Math.log(confirmed + 1) / Math.log(confirmations + 1);
   return Math.max(minMs, maxMs - (maxMs - minMs) * fraction);
 }
+
+/** Up to so many members suspicions last alike. */
+const SMALL_CLUSTER = 32;

@@ -5,16 +5,20 @@ import { decodeMessage } from './codec.ts';
 import { Context, type Origin, type SwimCounters } from './context.ts';
 import type { HostOf, StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
+import { isEventSized } from './event-codec.ts';
+import type { MemberList } from './member-list.ts';
 import { Membership } from './membership.ts';
 import {
   assertNever,
   META_BYTES_MAX,
+  type MemberState,
   type Message,
   SWIM_VERSIONS,
   type VersionRange,
 } from './message.ts';
 import { Prober } from './probe.ts';
 import { StatementTable, type SwimMember } from './statement.ts';
+import type { SwimSwitches } from './switches.ts';
 import { Sync } from './sync.ts';
 
 /** What a {@link Swim} is made of. */
@@ -37,6 +41,12 @@ export interface SwimOptions {
   readonly table?: StatementTable;
   /** What counts as one host where the stable view is formed; default: each member is one. */
   readonly hostOf?: HostOf | undefined;
+  /** Members known from the start, in the same table: a warm start for simulations. */
+  readonly known?: MemberList;
+  /** For experiments; everything is on without it. */
+  readonly switches?: SwimSwitches;
+  /** For measurements: told every change of a member's state within the step that makes it. */
+  readonly onState?: (name: string, state: MemberState) => void;
 }
 
 /**
@@ -63,6 +73,8 @@ export class Swim {
       versions: options.versions ?? SWIM_VERSIONS,
       table: options.table ?? new StatementTable(),
       hostOf: options.hostOf,
+      switches: options.switches,
+      known: options.known,
       self: {
         name: options.name,
         bootEpoch: options.bootEpoch,
@@ -73,7 +85,10 @@ export class Swim {
         unwell: false,
       },
     });
-    this.membership = new Membership(this.context, (record) => this.prober.begin(record, 'hint'));
+    this.membership = new Membership(this.context, {
+      verify: (record) => this.prober.begin(record, 'hint'),
+      onState: options.onState,
+    });
     this.prober = new Prober(this.context, this.membership, (record, seq) =>
       this.sync.probe(record, seq),
     );
@@ -132,7 +147,8 @@ export class Swim {
    *
    * Never throws on what peers send. `nowMs` is monotonic and never less than at the last call.
    *
-   * @throws SwimError SWIM_ERR_META_TOO_LARGE on `set-meta`; no state changes
+   * @throws SwimError SWIM_ERR_META_TOO_LARGE on `set-meta`; SWIM_ERR_EVENT_SIZE, SWIM_ERR_EVENT_RATE
+   * and SWIM_ERR_STOPPED on `broadcast`; no state changes
    */
   step(event: SwimEvent, nowMs: number): SwimEffect[] {
     const { context } = this;
@@ -208,6 +224,9 @@ export class Swim {
       case 'set-unwell':
         this.setUnwell(event.unwell);
         return;
+      case 'broadcast':
+        this.broadcast(event.name, event.payload);
+        return;
       case 'probe-now':
         this.probeNow(event.name);
         return;
@@ -226,6 +245,7 @@ export class Swim {
     const { context } = this;
     const { config } = context;
     context.phase = 'running';
+    context.memberSinceMs = context.nowMs;
     context.touch();
     // Random phases, so that nodes started together do not probe together.
     context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
@@ -284,7 +304,7 @@ export class Swim {
     const alone = context.members.peerCount() === 0;
     this.lonelyTicks = alone ? this.lonelyTicks + 1 : 0;
     if (alone) this.sync.trySeeds();
-    if (context.clusterId !== '') {
+    if (context.clusterId !== '' && context.switches.probesLost) {
       for (let n = 0; n < (alone ? 3 : 1); n += 1) {
         const record = context.members.nextLost();
         if (record !== undefined) this.prober.begin(record, 'faulty');
@@ -293,13 +313,17 @@ export class Swim {
     this.armReconnect();
   }
 
-  /** Quicker at first: nodes that start together wait for each other. */
+  /**
+   * Quicker at first: nodes that start together wait for each other. Slower in large clusters, where
+   * many try: a crash must not add to the load for as long as it is remembered.
+   */
   private armReconnect(): void {
     const { context } = this;
     const { reconnectIntervalMs } = context.config;
     const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.lonelyTicks, 3);
     const alone = context.members.peerCount() === 0;
-    const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs;
+    const share = Math.max(1, context.members.presentCount() / RECONNECTING);
+    const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs * share;
     context.arm({ kind: 'reconnect' }, intervalMs);
   }
 
@@ -332,6 +356,7 @@ export class Swim {
     for (const update of message.updates) {
       if (this.membership.apply(update, header.name)) refuted = true;
     }
+    context.hearEvents(message.events);
     const sender = members.get(header.name);
     const strange = sender === undefined || sender.bootEpoch < header.bootEpoch;
     const isBack = wasDead && sender?.state === 'alive';
@@ -399,6 +424,15 @@ export class Swim {
     if (this.context.self.unwell !== unwell) this.membership.renew({ unwell });
   }
 
+  private broadcast(name: string, payload: Uint8Array): void {
+    const { context } = this;
+    if (!isEventSized(name, payload)) throw new SwimError('SWIM_ERR_EVENT_SIZE');
+    if (context.phase !== 'running') throw new SwimError('SWIM_ERR_STOPPED');
+    const event = context.events.broadcast(name, payload, context.nowMs);
+    if (event === undefined) throw new SwimError('SWIM_ERR_EVENT_RATE');
+    context.deliver(event);
+  }
+
   private probeNow(name: string): void {
     const { members, self, phase } = this.context;
     const record = members.get(name);
@@ -445,3 +479,5 @@ function checkMeta(meta: Uint8Array): void {
 
 /** Members told of a departure directly; gossip tells the rest, and these again. */
 const LEAVE_DIRECT_MAX = 16;
+/** Members that try lost ones once per reconnectIntervalMs; more of them take turns. */
+const RECONNECTING = 16;

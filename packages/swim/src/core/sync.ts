@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import { DigestTree, membersIn } from './digest-tree.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
-import { commonVersion, type Message, type RefusalReason, type Update } from './message.ts';
+import { commonVersion, type Message, type RefusalReason } from './message.ts';
 import type { Statement } from './statement.ts';
 
 /** Why a stream was opened. */
@@ -33,9 +33,11 @@ type Step =
  *     otherwise:  digest, 64 hashes ──▶ digest-ack, what differs, finer
  *                 sync-leaves, mine of what differs ──▶ sync-ack, mine of the same
  *
- * Both sides merge what they get; gossip carries on from there. A
- * node without a cluster id takes the other's, whichever of the two asked. Two different ids never
- * merge. At most {@link STREAMS_MAX} are under way.
+ * User events of late come along with the first message each way.
+ *
+ * Both sides merge what they get; gossip carries on from there. A node without a cluster id takes the
+ * other's, whichever of the two asked. Two different ids never merge. At most {@link STREAMS_MAX} are
+ * under way.
  */
 export class Sync {
   private readonly context: Context;
@@ -113,7 +115,8 @@ export class Sync {
    */
   compare(peer: Statement, digest: number): void {
     const { context } = this;
-    const { members, nowMs, changedMs } = context;
+    const { members, nowMs, changedMs, switches } = context;
+    if (!switches.comparesDigests) return;
     if (digest === members.digest() || context.queue.size > 0) return;
     if (nowMs - changedMs < REPAIR_INTERVAL_MS) return;
     if (changedMs > this.lastCompareMs) this.compareIntervalMs = REPAIR_INTERVAL_MS;
@@ -194,14 +197,17 @@ export class Sync {
       context.notice('SWIM_ERR_OTHER_CLUSTER', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' }, header.version);
     }
+    // Merged first, so that the answer has what is refuted.
+    this.merge(message);
     if (body.type === 'digest') {
       const branches = new DigestTree(context).differingBranches(body.branches);
-      return context.encodeBare({ type: 'digest-ack', branches }, header.version);
+      return context.encodeFull({ type: 'digest-ack', branches }, [], header.version);
     }
-    // Merged first, so that the answer has what is refuted.
-    this.merge(message.updates, header.name);
-    const mine = body.type === 'sync' ? context.members.all() : membersIn(context, body.leaves);
-    return context.encodeRecords({ type: 'sync-ack' }, mine, header.version);
+    const { version } = header;
+    if (body.type === 'sync') {
+      return context.encodeFull({ type: 'sync-ack' }, context.members.all(), version);
+    }
+    return context.encodeRecords({ type: 'sync-ack' }, membersIn(context, body.leaves), version);
   }
 
   private take(pending: Pending, bytes: Uint8Array | null): SwimErrorCode | undefined {
@@ -234,12 +240,12 @@ export class Sync {
     if (context.clusterId === '') this.adoptCluster(header.clusterId);
     if (header.clusterId !== context.clusterId) return 'SWIM_ERR_OTHER_CLUSTER';
     if (body.type !== wanted) return 'SWIM_ERR_MALFORMED';
+    this.merge(message);
     if (body.type === 'digest-ack') {
       const leaves = new DigestTree(context).differingLeaves(body.branches);
       if (leaves.length > 0) this.request(pending.address, purpose, { kind: 'leaves', leaves });
       return undefined;
     }
-    this.merge(message.updates, header.name);
     const { self } = context;
     const usurped = message.updates.some(
       (update) => update.name === self.name && update.bootEpoch > self.bootEpoch,
@@ -271,12 +277,21 @@ export class Sync {
     return true;
   }
 
-  private merge(updates: readonly Update[], from: string): void {
-    for (const update of updates) this.membership.apply(update, from);
+  private merge({ header, updates, events }: Message): void {
+    for (const update of updates) {
+      // A whole state may be old: even memberlist suspects the dead of it only.
+      const isDoubted = update.state === 'faulty' && !this.context.switches.ownVerdicts;
+      const taken = isDoubted
+        ? { ...update, state: 'suspect' as const, accuser: header.name }
+        : update;
+      this.membership.apply(taken, header.name);
+    }
+    this.context.hearEvents(events);
   }
 
   private adoptCluster(clusterId: string): void {
     this.context.clusterId = clusterId;
+    this.context.memberSinceMs = this.context.nowMs;
     this.context.emit({ type: 'cluster-id', clusterId });
   }
 
@@ -325,10 +340,10 @@ export class Sync {
   private syncOf(step: Step): Uint8Array {
     const { context } = this;
     if (step.kind === 'digest') {
-      return context.encodeBare({ type: 'digest', branches: new DigestTree(context).branches() });
+      const branches = new DigestTree(context).branches();
+      return context.encodeFull({ type: 'digest', branches }, []);
     }
-    if (step.kind === 'whole')
-      return context.encodeRecords({ type: 'sync' }, context.members.all());
+    if (step.kind === 'whole') return context.encodeFull({ type: 'sync' }, context.members.all());
     const { leaves } = step;
     return context.encodeRecords({ type: 'sync-leaves', leaves }, membersIn(context, leaves));
   }

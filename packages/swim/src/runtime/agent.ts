@@ -3,13 +3,10 @@ import { formatAddress, isLoopback, isWildcard, parseAddress } from '../address.
 import type { SwimConfig } from '../config.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
+import type { UserEvent } from '../core/event-codec.ts';
 import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
-import type { Discovery } from '../discovery/discovery.ts';
-import { Hello } from '../discovery/hello.ts';
-import { parseDiscovery } from '../discovery/parse.ts';
-import { DiscoveryRounds } from '../discovery/rounds.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import { Keyring } from '../security/keyring.ts';
@@ -53,17 +50,12 @@ export interface SwimAgentOptions {
    * it rejects, nothing changes.
    */
   onKeyring?(keys: readonly Uint8Array[]): Promise<void> | void;
-  /**
-   * Further ways to find such nodes, tried at the start and again and again, as `parseDiscovery`
-   * takes them.
-   */
-  readonly discovery?: readonly string[];
-  /** The same, of your own making. */
-  readonly discoveries?: readonly Discovery[];
   /** The whole list, after the start and after every change. */
   onMembers?(members: readonly SwimMember[]): void;
   /** After the start and after every change of the stable view; after `onMembers`. */
   onView?(view: StableView, change: ViewChange): void;
+  /** What a member tells all, the own events included; each comes once. */
+  onEvent?(event: UserEvent): void;
   /** What counts as one host where the stable view is formed; default: each member is one. */
   readonly hostOf?: HostOf;
   /** A joiner learned its cluster; called at most once. */
@@ -101,8 +93,6 @@ export class SwimAgent implements SwimHandle {
   private readonly options: SwimAgentOptions;
   private readonly transport: SecureTransport;
   private readonly swim: Swim;
-  private readonly hello: Hello;
-  private rounds: DiscoveryRounds | undefined;
   private readonly timers: DrainingTimers;
   private readonly joins = new Map<number, PromiseWithResolvers<void>>();
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
@@ -143,7 +133,6 @@ export class SwimAgent implements SwimHandle {
       onTimer: (token) => this.dispatch({ type: 'timer', token }),
       onStall: () => this.dispatch({ type: 'stalled' }),
     });
-    this.hello = new Hello({ address, clusterId: () => this.clusterId, nowMs: systemClock });
   }
 
   /**
@@ -152,8 +141,7 @@ export class SwimAgent implements SwimHandle {
    * Resolves once bound; joining through the seeds goes on after it, for as long as it takes.
    *
    * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_META_TOO_LARGE,
-   * SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL, SWIM_ERR_DISCOVERY;
-   * nothing stays bound
+   * SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL; nothing stays bound
    */
   static async start(options: SwimAgentOptions): Promise<SwimAgent> {
     const keyring = options.keyring === undefined ? undefined : Keyring.of(options.keyring);
@@ -161,9 +149,7 @@ export class SwimAgent implements SwimHandle {
     // Between binding and the first event nothing is lost: streams and datagrams that come
     // meanwhile find no agent, which is what they would have found a moment earlier.
     let agent: SwimAgent | undefined;
-    const { listen, clusterId, config, onForeignStream, seeds = [] } = options;
-    const discoveries = (options.discovery ?? []).map(parseDiscovery);
-    discoveries.push(...(options.discoveries ?? []));
+    const { listen, clusterId, config, onForeignStream } = options;
     const foreign = onForeignStream === undefined ? {} : { onForeign: onForeignStream };
     const open = options.transport ?? socketTransport(foreign);
     const secure = {
@@ -195,8 +181,7 @@ export class SwimAgent implements SwimHandle {
       await transport.close();
       throw error;
     }
-    agent.dispatch({ type: 'start', seeds });
-    if (discoveries.length > 0) agent.discover(discoveries, seeds);
+    agent.dispatch({ type: 'start', seeds: options.seeds ?? [] });
     return agent;
   }
 
@@ -238,6 +223,11 @@ export class SwimAgent implements SwimHandle {
     this.dispatch({ type: 'set-unwell', unwell });
   }
 
+  async broadcast(name: string, payload: Uint8Array = new Uint8Array()): Promise<void> {
+    if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
+    this.dispatch({ type: 'broadcast', name, payload });
+  }
+
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
   }
@@ -261,22 +251,7 @@ export class SwimAgent implements SwimHandle {
     this.joins.clear();
     this.replies.clear();
     this.departed.resolve();
-    await Promise.all([this.rounds?.stop(), this.transport.close()]);
-  }
-
-  private discover(discoveries: readonly Discovery[], seeds: readonly string[]): void {
-    const { config, log } = this.options;
-    const { address, transport, hello } = this;
-    this.rounds = new DiscoveryRounds({
-      discoveries,
-      host: { address, transport, hello, wrap: transport.helloWrap },
-      seeds,
-      intervalMs: config.discoveryIntervalMs,
-      lonelyIntervalMs: config.reconnectIntervalMs,
-      presentCount: () => this.members().filter(isPresent).length,
-      onSeeds: (found) => this.dispatch({ type: 'seeds', seeds: found }),
-      log,
-    });
+    await this.transport.close();
   }
 
   /**
@@ -300,14 +275,9 @@ export class SwimAgent implements SwimHandle {
   }
 
   private onPacket(from: string, bytes: Uint8Array): void {
-    if (this.suspended || this.stopped) return;
+    if (this.suspended) return;
     this.received += 1;
-    if (!Hello.is(bytes)) {
-      this.dispatch({ type: 'packet', from, bytes });
-      return;
-    }
-    const answer = this.hello.take(bytes);
-    if (answer !== undefined) this.transport.send(from, answer);
+    this.dispatch({ type: 'packet', from, bytes });
   }
 
   private onAnswer(requestId: number, bytes: Uint8Array | null): void {
@@ -326,10 +296,6 @@ export class SwimAgent implements SwimHandle {
   ): void {
     if (this.stopped || this.suspended) {
       reply(null);
-      return;
-    }
-    if (Hello.is(bytes)) {
-      reply(this.hello.take(bytes) ?? null);
       return;
     }
     const streamId = this.nextId();
@@ -369,6 +335,9 @@ export class SwimAgent implements SwimHandle {
         return;
       case 'view-changed':
         this.options.onView?.(this.swim.view(), effect);
+        return;
+      case 'user-event':
+        this.options.onEvent?.(effect.event);
         return;
       case 'cluster-id':
         this.transport.setClusterId(effect.clusterId);
@@ -441,10 +410,6 @@ function notify(
 /** What a seal takes of a datagram is not the core's to fill. */
 function withRoomForSeals(config: SwimConfig): SwimConfig {
   return { ...config, datagramBytesMax: config.datagramBytesMax - SEAL_BYTES };
-}
-
-function isPresent({ state }: SwimMember): boolean {
-  return state === 'alive' || state === 'suspect';
 }
 
 /** host:port for the peers: the bound one, unless another was asked for. */

@@ -40,6 +40,15 @@ export interface SwimHandle {
   setMeta(meta: Uint8Array): void;
   /** Says to everybody whether this member can do its work: it stays alive, and is shown unwell. */
   setUnwell(unwell: boolean): void;
+  /**
+   * Tells every member, this one included; resolves when it is on its way. Who is away for longer than
+   * `eventKeepMs` misses it, and who joins later does not get it.
+   *
+   * @param name 1 to 64 bytes
+   * @param payload at most 512 bytes
+   * @throws SwimError SWIM_ERR_EVENT_SIZE, SWIM_ERR_EVENT_RATE, SWIM_ERR_STOPPED; nothing is sent
+   */
+  broadcast(name: string, payload?: Uint8Array): Promise<void>;
   /** Hints that a member may be gone (a connection was reset): probes it at once. */
   probeNow(name: string): void;
   /**

@@ -89,6 +89,52 @@ describe('Network', () => {
     network.cut('b', 'c');
     ask('c', 'b');
     scheduler.runUntil(1_000);
-    assert.deepEqual(results, ['ab 7 2', 'xb null 2', 'anobody null 2', 'cb null 100']);
+    assert.deepEqual(results, ['anobody null 2', 'ab 7 4', 'xb null 4', 'cb null 100']);
+  });
+
+  it('sends what a stream lost again, later and later, until its time is up', () => {
+    const { network, scheduler } = setup({ delayMinMs: 1, delayMaxMs: 1 });
+    const results: string[] = [];
+    const ask = (timeoutMs: number): void =>
+      network.request('a', 'b', Uint8Array.of(7), timeoutMs, (bytes) =>
+        results.push(`${bytes?.[0] ?? null} ${scheduler.nowMs}`),
+      );
+    network.lose('b', { into: 1 });
+    ask(10_000);
+    ask(2_000);
+    scheduler.runUntil(2_500);
+    network.heal();
+    scheduler.runUntil(20_000);
+    // SYNs at 0, 1 and 3 s.
+    assert.deepEqual(results, ['null 2000', '7 3004']);
+  });
+
+  it('loses into and out of single addresses', () => {
+    const { network, scheduler, got } = setup();
+    const arrived = (from: string): number => {
+      const before = got.length;
+      for (let n = 0; n < 1_000; n += 1) network.send(from, 'b', Uint8Array.of(1));
+      scheduler.runUntil(scheduler.nowMs + 10);
+      return got.length - before;
+    };
+    network.lose('a', { outOf: 0.5 });
+    assert.equal(arrived('c'), 1_000);
+    assert.ok(Math.abs(arrived('a') - 500) < 60);
+    network.lose('b', { into: 0.5 });
+    assert.ok(Math.abs(arrived('a') - 250) < 60);
+    network.heal();
+    assert.equal(arrived('a'), 1_000);
+  });
+
+  it('draws log-normal delays with the median asked for', () => {
+    const { network, scheduler } = setup({ logNormal: { medianMs: 5, sigma: 0.5 } });
+    const times: number[] = [];
+    network.attach('d', { onPacket: () => times.push(scheduler.nowMs), onRequest: () => {} });
+    for (let n = 0; n < 2_001; n += 1) network.send('a', 'd', Uint8Array.of(1));
+    scheduler.runUntil(1_000);
+    assert.ok(Math.abs((times[1_000] as number) - 5) < 0.3, `${times[1_000]}`);
+    // 97.7 % lie below median × exp(2 sigma).
+    const below = times.filter((time) => time < 5 * Math.exp(1)).length / times.length;
+    assert.ok(below > 0.965 && below < 0.988, `${below}`);
   });
 });

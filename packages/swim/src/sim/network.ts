@@ -3,17 +3,25 @@ import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimTransport } from './sim-transport.ts';
 
-/** What the network does to datagrams; each is drawn apart. Streams only take the delay. */
+/** Delays of a log-normal distribution: half are below the median, exp(sigma) is its spread. */
+export interface LogNormal {
+  readonly medianMs: number;
+  readonly sigma: number;
+}
+
+/** What the network does to datagrams; each is drawn apart. Streams take delay and loss. */
 export interface NetworkFaults {
-  /** Probability that a datagram is lost. */
+  /** Probability that a datagram, or a segment of a stream, is lost. */
   dropRate: number;
   /** Probability that it comes twice. */
   duplicateRate: number;
   /** Probability that it is held back by up to reorderMs more, so that later ones overtake it. */
   reorderRate: number;
   reorderMs: number;
+  /** Uniform delay, unless `logNormal` is given. */
   delayMinMs: number;
   delayMaxMs: number;
+  logNormal?: LogNormal | undefined;
 }
 
 /** A quiet local network. */
@@ -28,19 +36,35 @@ export const NO_FAULTS: Readonly<NetworkFaults> = {
 
 /**
  * Datagrams and request–response streams between addresses, in virtual time, with faults by name:
- * drop, duplicate, reorder, delay, one-way cut, isolation, split.
+ * drop, duplicate, reorder, delay, loss into or out of one address, one-way cut, isolation, split.
  *
- * Cuts act when something is sent and again when it arrives. Datagrams to nobody vanish; streams to
- * nobody fail after one delay (refused), streams cut on the way after their timeout.
+ * Cuts act when a datagram is sent and again when it arrives, and on each leg of a stream. Datagrams to
+ * nobody vanish; streams to nobody fail after one round trip (refused).
+ *
+ * A stream is TCP: handshake, request and answer are each one leg that is sent again when lost, after
+ * 1 s (handshake) or 200 ms (data), doubling, until it arrives or the stream's time is up. Of a long
+ * leg the segments lost are sent again together.
  */
 export class Network {
   faults: NetworkFaults;
-  readonly counters = { sent: 0, delivered: 0, dropped: 0, duplicated: 0, reordered: 0, cut: 0 };
+  readonly counters = {
+    sent: 0,
+    delivered: 0,
+    dropped: 0,
+    duplicated: 0,
+    reordered: 0,
+    cut: 0,
+    bytes: 0,
+    streams: 0,
+    streamBytes: 0,
+  };
   private readonly scheduler: Scheduler;
   private readonly prng: Prng;
   private readonly ports = new Map<string, TransportHandlers>();
   private readonly cuts = new Set<string>();
   private readonly isolated = new Set<string>();
+  private readonly lossInto = new Map<string, number>();
+  private readonly lossOutOf = new Map<string, number>();
   private groupOf = new Map<string, number>();
 
   constructor(options: {
@@ -81,6 +105,12 @@ export class Network {
     this.isolated.delete(address);
   }
 
+  /** Loses this share of what one address is sent (`into`) and sends (`outOf`), beside `dropRate`. */
+  lose(address: string, { into = 0, outOf = 0 }: { into?: number; outOf?: number }): void {
+    set(this.lossInto, address, into);
+    set(this.lossOutOf, address, outOf);
+  }
+
   /** Lets only addresses of one group reach each other; addresses in no group form one more. */
   split(groups: readonly (readonly string[])[]): void {
     this.groupOf = new Map();
@@ -89,24 +119,27 @@ export class Network {
     });
   }
 
-  /** Ends every cut, isolation and split; the rates of `faults` stay. */
+  /** Ends every cut, isolation, split and loss of one address; the rates of `faults` stay. */
   heal(): void {
     this.cuts.clear();
     this.isolated.clear();
+    this.lossInto.clear();
+    this.lossOutOf.clear();
     this.groupOf.clear();
   }
 
   reachable(from: string, to: string): boolean {
-    if (this.isolated.has(from) || this.isolated.has(to)) return false;
-    if (this.groupOf.get(from) !== this.groupOf.get(to)) return false;
-    return !this.cuts.has(`${from} ${to}`);
+    if (this.isolated.size > 0 && (this.isolated.has(from) || this.isolated.has(to))) return false;
+    if (this.groupOf.size > 0 && this.groupOf.get(from) !== this.groupOf.get(to)) return false;
+    return this.cuts.size === 0 || !this.cuts.has(`${from} ${to}`);
   }
 
   send(from: string, to: string, bytes: Uint8Array): void {
     const { faults, prng, counters } = this;
     counters.sent += 1;
+    counters.bytes += bytes.length;
     // Every draw is made every time, so that a rate of one fault does not shift another's.
-    const drop = prng.chance(faults.dropRate);
+    const drop = prng.chance(this.lossRate(from, to));
     const duplicate = prng.chance(faults.duplicateRate);
     const reorder = prng.chance(faults.reorderRate);
     let delayMs = this.delayMs();
@@ -138,7 +171,9 @@ export class Network {
     done: (bytes: Uint8Array | null) => void,
   ): void {
     const copy = bytes.slice();
+    this.counters.streams += 1;
     let open = true;
+    const isOpen = (): boolean => open;
     const finish = (answer: Uint8Array | null): void => {
       if (!open) return;
       open = false;
@@ -146,23 +181,47 @@ export class Network {
       done(answer);
     };
     const timer = this.scheduler.after(timeoutMs, () => finish(null));
-    this.scheduler.after(this.delayMs(), () => {
-      if (!this.reachable(from, to) || !this.reachable(to, from)) return;
-      const port = this.ports.get(to);
-      if (port === undefined) {
-        this.scheduler.after(this.delayMs(), () => finish(null));
-        return;
-      }
-      let replied = false;
-      port.onRequest(from, copy, (answer) => {
-        if (replied) return;
-        replied = true;
-        const back = answer?.slice() ?? null;
-        this.scheduler.after(this.delayMs(), () => {
-          if (this.reachable(to, from)) finish(back);
-        });
-      });
-    });
+    let replied = false;
+    const answer = (response: Uint8Array | null): void => {
+      if (replied) return;
+      replied = true;
+      const back = response?.slice() ?? null;
+      this.leg(to, from, back?.length ?? 0, DATA_RTO_MS, isOpen, () => finish(back));
+    };
+    const ask = (): void => this.ports.get(to)?.onRequest(from, copy, answer);
+    const refuse = (): void => this.leg(to, from, 0, SYN_RTO_MS, isOpen, () => finish(null));
+    const accept = (): void =>
+      this.leg(to, from, 0, SYN_RTO_MS, isOpen, () =>
+        this.leg(from, to, bytes.length, DATA_RTO_MS, isOpen, ask),
+      );
+    this.leg(from, to, 0, SYN_RTO_MS, isOpen, () => (this.ports.has(to) ? accept() : refuse()));
+  }
+
+  /** One direction of a stream: what is lost is sent again, later and later, while it is open. */
+  private leg(
+    from: string,
+    to: string,
+    bytes: number,
+    retryMs: number,
+    isOpen: () => boolean,
+    arrived: () => void,
+  ): void {
+    this.counters.streamBytes += bytes;
+    const segments = Math.max(1, Math.ceil(bytes / SEGMENT_BYTES));
+    const attempt = (left: number, afterMs: number): void => {
+      if (!isOpen()) return;
+      const lost = this.reachable(from, to) ? this.lostOf(left, this.lossRate(from, to)) : left;
+      if (lost > 0) this.scheduler.after(afterMs, () => attempt(lost, afterMs * 2));
+      else this.scheduler.after(this.delayMs(), () => isOpen() && arrived());
+    };
+    attempt(segments, retryMs);
+  }
+
+  private lostOf(segments: number, rate: number): number {
+    if (rate === 0) return 0;
+    let lost = 0;
+    for (let n = 0; n < segments; n += 1) if (this.prng.chance(rate)) lost += 1;
+    return lost;
   }
 
   private deliver(from: string, to: string, bytes: Uint8Array, delayMs: number): void {
@@ -174,8 +233,34 @@ export class Network {
     });
   }
 
+  private lossRate(from: string, to: string): number {
+    const { dropRate } = this.faults;
+    if (this.lossInto.size === 0 && this.lossOutOf.size === 0) return dropRate;
+    const kept =
+      (1 - dropRate) * (1 - (this.lossInto.get(to) ?? 0)) * (1 - (this.lossOutOf.get(from) ?? 0));
+    return 1 - kept;
+  }
+
   private delayMs(): number {
-    const { delayMinMs, delayMaxMs } = this.faults;
+    const { delayMinMs, delayMaxMs, logNormal } = this.faults;
+    if (logNormal !== undefined) {
+      return logNormal.medianMs * Math.exp(logNormal.sigma * normal(this.prng));
+    }
     return delayMinMs + this.prng.next() * (delayMaxMs - delayMinMs);
   }
 }
+
+function set(rates: Map<string, number>, address: string, rate: number): void {
+  if (rate > 0) rates.set(address, rate);
+  else rates.delete(address);
+}
+
+/** A normal deviate (Box–Muller). */
+function normal(prng: Prng): number {
+  return Math.sqrt(-2 * Math.log(1 - prng.next())) * Math.cos(2 * Math.PI * prng.next());
+}
+
+/** Linux: a lost SYN is sent again after 1 s, data after at least 200 ms. */
+const SYN_RTO_MS = 1_000;
+const DATA_RTO_MS = 200;
+const SEGMENT_BYTES = 1_448;

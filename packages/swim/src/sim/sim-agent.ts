@@ -1,6 +1,7 @@
 import type { SwimConfig } from '../config.ts';
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
+import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim, type SwimOptions } from '../core/swim.ts';
 import type { SwimErrorCode } from '../errors.ts';
@@ -13,12 +14,18 @@ export interface SimAgentCallbacks {
   onMembers?(members: readonly SwimMember[]): void;
   /** Another stable view; `view()` has it whole. */
   onView?(change: ViewChange): void;
+  onEvent?(event: UserEvent): void;
   onClusterId?(clusterId: string): void;
   onLeft?(): void;
   onNotice?(code: SwimErrorCode, address: string): void;
 }
 
-/** Runs one {@link Swim} core on a simulated network: the counterpart of the real agent. */
+/**
+ * Runs one {@link Swim} core on a simulated network: the counterpart of the real agent.
+ *
+ * Faults of the process: it stops, it pauses, its timers come late, its clock leaps. The clock is
+ * monotonic and so never steps back; forward it leaps when a virtual machine was held.
+ */
 export class SimAgent {
   readonly swim: Swim;
   readonly address: string;
@@ -32,17 +39,23 @@ export class SimAgent {
   private lastId = 0;
   private running = false;
   private pausedEvents: SwimEvent[] | undefined;
+  private pausedPackets = 0;
+  private clockAheadMs = 0;
+  private readonly timerLateMs: () => number;
 
   constructor(options: {
     readonly scheduler: Scheduler;
     readonly network: Network;
     readonly swim: SwimOptions;
     readonly callbacks?: SimAgentCallbacks;
+    /** How late each timer of this process is; not at all by default. */
+    readonly timerLateMs?: () => number;
   }) {
     this.scheduler = options.scheduler;
     this.network = options.network;
     this.callbacks = options.callbacks ?? {};
     this.config = options.swim.config;
+    this.timerLateMs = options.timerLateMs ?? (() => 0);
     this.address = options.swim.address;
     this.swim = new Swim(options.swim);
   }
@@ -78,6 +91,7 @@ export class SimAgent {
   resume(): void {
     const events = this.pausedEvents ?? [];
     this.pausedEvents = undefined;
+    this.pausedPackets = 0;
     // Node.js runs due timers before it reads sockets.
     for (const event of events) if (event.type === 'timer') this.dispatch(event);
     for (const event of events) if (event.type !== 'timer') this.dispatch(event);
@@ -85,6 +99,11 @@ export class SimAgent {
 
   setSeeds(seeds: readonly string[]): void {
     this.dispatch({ type: 'seeds', seeds });
+  }
+
+  /** The monotonic clock leaps forward, as after a virtual machine was held. */
+  leapClock(byMs: number): void {
+    this.clockAheadMs += Math.max(0, byMs);
   }
 
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
@@ -109,6 +128,10 @@ export class SimAgent {
     this.dispatch({ type: 'set-unwell', unwell });
   }
 
+  broadcast(name: string, payload: Uint8Array = new Uint8Array()): void {
+    this.dispatch({ type: 'broadcast', name, payload });
+  }
+
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
   }
@@ -124,10 +147,14 @@ export class SimAgent {
   private dispatch(event: SwimEvent): void {
     if (!this.running) return;
     if (this.pausedEvents !== undefined) {
-      this.pausedEvents.push(event);
+      if (event.type === 'packet') this.pausedPackets += 1;
+      if (event.type !== 'packet' || this.pausedPackets <= PAUSED_PACKETS_MAX) {
+        this.pausedEvents.push(event);
+      }
       return;
     }
-    for (const effect of this.swim.step(event, this.scheduler.nowMs)) this.perform(effect);
+    const nowMs = this.scheduler.nowMs + this.clockAheadMs;
+    for (const effect of this.swim.step(event, nowMs)) this.perform(effect);
   }
 
   private perform(effect: SwimEffect): void {
@@ -148,7 +175,8 @@ export class SimAgent {
         return;
       case 'timer': {
         const { token } = effect;
-        this.scheduler.after(effect.afterMs, () => this.dispatch({ type: 'timer', token }));
+        const afterMs = effect.afterMs + this.timerLateMs();
+        this.scheduler.after(afterMs, () => this.dispatch({ type: 'timer', token }));
         return;
       }
       case 'members-changed':
@@ -156,6 +184,9 @@ export class SimAgent {
         return;
       case 'view-changed':
         this.callbacks.onView?.(effect);
+        return;
+      case 'user-event':
+        this.callbacks.onEvent?.(effect.event);
         return;
       case 'cluster-id':
         this.callbacks.onClusterId?.(effect.clusterId);
@@ -173,3 +204,6 @@ export class SimAgent {
     }
   }
 }
+
+/** Datagrams that wait for a paused process; its socket drops the rest. */
+const PAUSED_PACKETS_MAX = 4_096;

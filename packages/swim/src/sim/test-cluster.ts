@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type SwimConfigInput, swimConfig } from '../config.ts';
 import type { ViewChange } from '../core/cut-detector.ts';
+import type { UserEvent } from '../core/event-codec.ts';
 import type { MemberState, VersionRange } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Network, type NetworkFaults } from './network.ts';
@@ -29,6 +30,8 @@ export class TestCluster {
   readonly left = new Set<string>();
   /** Changes of the stable view of each member, oldest first. */
   readonly views = new Map<string, ViewChange[]>();
+  /** User events that each member got, oldest first. */
+  readonly events = new Map<string, UserEvent[]>();
   private readonly prng: Prng;
   private readonly config: SwimConfigInput;
 
@@ -48,6 +51,8 @@ export class TestCluster {
     const prng = this.prng.fork(`${name} ${bootEpoch}`);
     const changes: ViewChange[] = [];
     this.views.set(name, changes);
+    const events: UserEvent[] = [];
+    this.events.set(name, events);
     const agent = new SimAgent({
       scheduler: this.scheduler,
       network: this.network,
@@ -65,6 +70,7 @@ export class TestCluster {
         onMembers: (members) => {
           for (const member of members) this.seen.add(`${name} ${member.name} ${member.state}`);
         },
+        onEvent: (event) => events.push(event),
         onView: (change) => changes.push(change),
         onNotice: (code, at) => this.notices.add(`${name} ${bootEpoch} ${code} ${at}`),
         onLeft: () => this.left.add(name),

@@ -1,4 +1,5 @@
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
+import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
@@ -8,15 +9,13 @@ import type { MembersDelta } from './members-delta.ts';
 import type { CounterNames } from './shared-status.ts';
 
 /** Options of an agent that are plain data: what a thread can be given. */
-export type PlainOptions = Omit<
-  SwimAgentOptions,
-  Callback | 'listen' | 'transport' | 'hostOf' | 'discoveries'
->;
+export type PlainOptions = Omit<SwimAgentOptions, Callback | 'listen' | 'transport' | 'hostOf'>;
 
 /** What an agent calls its owner with: becomes part of a report. */
 export type Callback =
   | 'onMembers'
   | 'onView'
+  | 'onEvent'
   | 'onClusterId'
   | 'onKeyring'
   | 'onForeignStream'
@@ -53,6 +52,12 @@ export type ToWorker =
   | { readonly type: 'join'; readonly id: number; readonly address: string }
   | { readonly type: 'set-meta'; readonly meta: Uint8Array }
   | { readonly type: 'set-unwell'; readonly unwell: boolean }
+  | {
+      readonly type: 'broadcast';
+      readonly id: number;
+      readonly name: string;
+      readonly payload: Uint8Array;
+    }
   | { readonly type: 'probe-now'; readonly name: string }
   | { readonly type: 'force-leave'; readonly id: number; readonly name: string }
   | { readonly type: 'leave' }
@@ -113,6 +118,7 @@ export interface Outcome {
 export interface Report {
   readonly members?: MembersDelta;
   readonly view?: ViewChange;
+  readonly events: readonly UserEvent[];
   readonly clusterId?: string;
   readonly outcomes: readonly Outcome[];
   readonly notices: readonly { readonly code: SwimErrorCode; readonly address: string }[];

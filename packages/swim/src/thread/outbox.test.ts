@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { Report } from './messages.ts';
 import { Outbox } from './outbox.ts';
@@ -11,6 +12,15 @@ const member = (name: string, incarnation = 0): SwimMember => ({
   address: 'host:1',
   meta: new Uint8Array(),
   unwell: false,
+});
+
+const event = (sequence: number): UserEvent => ({
+  name: 'e',
+  payload: new Uint8Array(),
+  origin: 'b',
+  bootEpoch: 1,
+  sequence,
+  ageMs: 0,
 });
 
 describe('Outbox', () => {
@@ -31,6 +41,7 @@ describe('Outbox', () => {
       view = { number: n, names: n % 2 === 0 ? ['a', 'b'] : ['a', 'c'] };
       outbox.membersChanged();
       outbox.notice('SWIM_ERR_OTHER_CLUSTER', `host:${n}`);
+      for (let more = 0; more < 2; more += 1) outbox.event(event(n));
       outbox.log('info', `line ${n}`);
       await Promise.resolve();
     }
@@ -45,7 +56,9 @@ describe('Outbox', () => {
     assert.deepEqual(last.members?.changed, members);
     assert.deepEqual(last.view, { number: 1_000, added: ['b'], removed: [] });
     assert.equal(last.notices.length, 256);
-    assert.equal(last.logs.length, 256);
+    assert.equal(last.logs.length, 257);
+    assert.deepEqual(last.logs.at(-1)?.[2], { lost: 976 });
+    assert.equal(last.events.length, 1_024);
     assert.equal(last.outcomes.length, 1);
     assert.equal(last.clusterId, 'one');
     assert.equal(last.left, true);

@@ -1,4 +1,5 @@
 import type { StableView } from '../core/cut-detector.ts';
+import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
@@ -14,9 +15,9 @@ export interface OutboxSource {
 /**
  * What the thread has to tell the main loop: one report under way at a time, the rest gathers.
  *
- * While the main loop is busy, changes of members become one difference, and lines of the log beyond
- * {@link LINES_MAX} are given up, so that what waits is bounded by the members and by the calls that
- * the main loop itself made.
+ * While the main loop is busy, changes of members become one difference. User events beyond
+ * {@link EVENTS_MAX} and lines of the log beyond {@link LINES_MAX} are given up, so that what waits is
+ * bounded by the members and by the calls that the main loop itself made.
  */
 export class Outbox {
   private readonly source: OutboxSource;
@@ -25,6 +26,8 @@ export class Outbox {
   private toldView = EMPTY_VIEW;
   private changed = false;
   private clusterId: string | undefined;
+  private events: UserEvent[] = [];
+  private eventsLost = 0;
   private outcomes: Outcome[] = [];
   private notices: { code: SwimErrorCode; address: string }[] = [];
   private logs: Parameters<SwimLog>[] = [];
@@ -52,6 +55,12 @@ export class Outbox {
 
   learned(clusterId: string): void {
     this.clusterId = clusterId;
+    this.flushLater();
+  }
+
+  event(event: UserEvent): void {
+    if (this.events.length < EVENTS_MAX) this.events.push(event);
+    else this.eventsLost += 1;
     this.flushLater();
   }
 
@@ -90,11 +99,15 @@ export class Outbox {
     const nowView = this.changed ? this.source.view() : this.toldView;
     const members = diffMembers(this.told, now);
     const view = diffViews(this.toldView, nowView);
-    const { clusterId, outcomes, notices, logs, left } = this;
+    const lost = this.eventsLost;
+    if (lost > 0) this.logs.push(['warn', 'The main loop was too busy for user events.', { lost }]);
+    const { clusterId, events, outcomes, notices, logs, left } = this;
     this.told = now;
     this.toldView = nowView;
     this.changed = false;
     this.clusterId = undefined;
+    this.events = [];
+    this.eventsLost = 0;
     this.outcomes = [];
     this.notices = [];
     this.logs = [];
@@ -102,6 +115,7 @@ export class Outbox {
       ...(members === undefined ? {} : { members }),
       ...(view === undefined ? {} : { view }),
       ...(clusterId === undefined ? {} : { clusterId }),
+      events,
       outcomes,
       notices,
       logs,
@@ -110,5 +124,7 @@ export class Outbox {
   }
 }
 
+/** User events that wait for a busy main loop. */
+const EVENTS_MAX = 1_024;
 /** Notices, and lines of the log, that wait for a busy main loop. */
 const LINES_MAX = 256;

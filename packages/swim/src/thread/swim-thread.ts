@@ -183,6 +183,10 @@ export class SwimThread implements SwimHandle {
     this.post({ type: 'set-unwell', unwell });
   }
 
+  async broadcast(name: string, payload: Uint8Array = new Uint8Array()): Promise<void> {
+    await this.call((id) => ({ type: 'broadcast', id, name, payload: payload.slice() }));
+  }
+
   probeNow(name: string): void {
     this.post({ type: 'probe-now', name });
   }
@@ -283,6 +287,7 @@ export class SwimThread implements SwimHandle {
     if (clusterId !== undefined) options.onClusterId?.(clusterId);
     if (members !== undefined) options.onMembers?.(this.present);
     if (view !== undefined) options.onView?.(this.presentView, view);
+    for (const event of report.events) options.onEvent?.(event);
     for (const { code, address } of report.notices) options.onNotice?.(code, address);
     for (const outcome of report.outcomes) this.onOutcome(outcome);
     if (report.left) this.departed.resolve();
@@ -388,6 +393,7 @@ function workerInit(options: SwimThreadOptions, memory: SharedArrayBuffer): Work
     setup,
     onMembers,
     onView,
+    onEvent,
     onKeyring,
     onClusterId,
     onForeignStream,

@@ -85,6 +85,9 @@ class AgentWorker {
         this.saidUnwell = message.unwell;
         this.tellHealth();
         return;
+      case 'broadcast':
+        this.answer(message.id, (agent) => agent.broadcast(message.name, message.payload));
+        return;
       case 'probe-now':
         this.agent?.probeNow(message.name);
         return;
@@ -128,6 +131,7 @@ class AgentWorker {
       ...(this.init.relayed ? { transport: relayed } : {}),
       onMembers: () => this.outbox.membersChanged(),
       onView: () => this.outbox.membersChanged(),
+      onEvent: (event) => this.outbox.event(event),
       onKeyring: (keys) => this.store(keys),
       onClusterId: (clusterId) => this.outbox.learned(clusterId),
       onNotice: (code, address) => this.outbox.notice(code, address),

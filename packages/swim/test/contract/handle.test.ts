@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import type { UserEvent } from '../../src/core/event-codec.ts';
 import type { SwimMember } from '../../src/core/statement.ts';
 import type { SwimErrorCode } from '../../src/errors.ts';
 import { SwimAgent, type SwimAgentOptions } from '../../src/runtime/agent.ts';
@@ -38,21 +39,6 @@ function describeHandle(title: string, begin: Start): void {
         ['a', 'b', 'c'],
       );
       assert.equal(members[0]?.address, a.agent.address);
-    });
-
-    it('joins through who it discovers, and refuses a way that is none', async () => {
-      const a = await watch({ name: 'a', clusterId: 'one', listen: '127.0.74.1:0' });
-      const port = a.agent.address.split(':')[1];
-      for (const [name, kind] of [
-        ['b', 'range'],
-        ['c', 'range+tcp'],
-      ] as const) {
-        const discovery = [`${kind}:127.0.74.1-127.0.74.3:${port}`];
-        await (await watch({ name, discovery })).sees({ a: 'alive' });
-      }
-      await a.sees({ a: 'alive', b: 'alive', c: 'alive' });
-      const wrong = watch({ name: 'd', discovery: ['mdns:swim.example:1'] });
-      await assert.rejects(wrong, { code: 'SWIM_ERR_DISCOVERY' });
     });
 
     it('finds a member that stopped without a word faulty, and keeps the others', async () => {
@@ -218,6 +204,35 @@ function describeHandle(title: string, begin: Start): void {
       // Closed though most of it never came.
       noise.resume();
       await once(noise, 'close');
+    });
+
+    it('tells every member an event, once and itself too; refuses what is too large', async () => {
+      const heard = new Map<string, string[]>();
+      const all = Promise.withResolvers<void>();
+      const listener = (name: string) => {
+        const events: string[] = [];
+        heard.set(name, events);
+        return (event: UserEvent): void => {
+          events.push(
+            `${event.name} ${new TextDecoder().decode(event.payload)} of ${event.origin}`,
+          );
+          if ([...heard.values()].every(({ length }) => length === 2)) all.resolve();
+        };
+      };
+      const a = await watch({ name: 'a', clusterId: 'one', onEvent: listener('a') });
+      const b = await watch({ name: 'b', seeds: [a.agent.address], onEvent: listener('b') });
+      for (const node of [a, b]) await node.sees({ a: 'alive', b: 'alive' });
+      await a.agent.broadcast('deploy', new TextEncoder().encode('v2'));
+      await b.agent.broadcast('ready');
+      await all.promise;
+      for (const events of heard.values()) {
+        assert.deepEqual(events.sort(), ['deploy v2 of a', 'ready  of b']);
+      }
+      await assert.rejects(a.agent.broadcast('deploy', new Uint8Array(513)), {
+        code: 'SWIM_ERR_EVENT_SIZE',
+      });
+      await a.stop();
+      await assert.rejects(a.agent.broadcast('deploy'), { code: 'SWIM_ERR_STOPPED' });
     });
 
     it('survives noise on both transports', async () => {

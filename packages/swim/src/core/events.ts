@@ -1,0 +1,274 @@
+import type { SwimConfig } from '../config.ts';
+import { EVENT_PREFIX_BYTES } from './codec.ts';
+import { Dissemination } from './dissemination.ts';
+import { decodeEvent, encodeEvent, setEventAge, type UserEvent } from './event-codec.ts';
+
+type Settings = Pick<SwimConfig, 'eventsMax' | 'eventRateMax' | 'eventKeepMs' | 'membersMax'>;
+
+/** What became of a record: a new event, or why it is none. */
+export type Received = UserEvent | 'seen' | 'refused' | 'malformed';
+
+/** An event that is kept for those whom gossip missed. */
+interface Kept {
+  readonly key: string;
+  readonly record: Uint8Array;
+  /** When it was broadcast, by the own clock. */
+  readonly bornMs: number;
+}
+
+/** What was seen of one life of one member. */
+interface Origin {
+  highest: number;
+  /** Bit `sequence % WINDOW` is set for those seen, down to `highest - WINDOW`. */
+  readonly seen: Uint32Array;
+  lastMs: number;
+  allowance: number;
+  allowanceMs: number;
+}
+
+/**
+ * User events: what any member tells all of them, spread beside the updates.
+ *
+ * Each is gossiped as often as an update, and kept for `eventKeepMs`, to come along when two members
+ * exchange everything: so whoever is present gets it in the end, though gossip missed it. Nobody gets
+ * one twice: sequence numbers seen are remembered for as long as an event can be under way, and what
+ * is older than that is refused. Nor does a joiner get what is older than its membership.
+ *
+ *     datagram:  │ updates │ events │     events wait: their share is a quarter at least, saved up
+ *                                         for the next one if it is larger; updates wait: no more
+ *
+ * Bounds: `eventsMax` to be gossiped (beyond, those sent most are left to the exchanges), as many kept
+ * (beyond, the oldest goes), `eventRateMax` a second from here, four times that from each other member,
+ * one window of numbers per member, `membersMax` of them.
+ */
+export class Events {
+  /** Events given up for want of room. */
+  dropped = 0;
+  private readonly settings: Settings;
+  private readonly origin: string;
+  private readonly bootEpoch: number;
+  private readonly queue: Dissemination;
+  private readonly kept = new Map<string, Kept>();
+  private readonly origins = new Map<string, Origin>();
+  private readonly bornMs = new WeakMap<Uint8Array, number>();
+  private sequence = 0;
+  private allowance: number;
+  private allowanceMs = Number.NEGATIVE_INFINITY;
+  private credit = 0;
+
+  constructor(settings: Settings, origin: string, bootEpoch: number) {
+    this.settings = settings;
+    this.origin = origin;
+    this.bootEpoch = bootEpoch;
+    this.queue = new Dissemination(settings.eventsMax, EVENT_PREFIX_BYTES);
+    this.allowance = this.burst();
+  }
+
+  /** Events that wait to be gossiped. */
+  get size(): number {
+    return this.queue.size;
+  }
+
+  /** Members whose sequence numbers are remembered. */
+  get originCount(): number {
+    return this.origins.size;
+  }
+
+  /** Events that wait for an exchange. */
+  get keptCount(): number {
+    return this.kept.size;
+  }
+
+  /** A new event of this member; undefined if there were too many lately. */
+  broadcast(name: string, payload: Uint8Array, nowMs: number): UserEvent | undefined {
+    const { eventRateMax } = this.settings;
+    const sinceMs = nowMs - this.allowanceMs;
+    this.allowance = Math.min(this.burst(), this.allowance + (sinceMs / 1000) * eventRateMax);
+    this.allowanceMs = nowMs;
+    if (this.allowance < 1) return undefined;
+    this.allowance -= 1;
+    this.sequence += 1;
+    const { origin, bootEpoch, sequence } = this;
+    const event = { name, payload: payload.slice(), origin, bootEpoch, sequence, ageMs: 0 };
+    this.keep(keyOf(event), encodeEvent(event), nowMs);
+    return event;
+  }
+
+  /**
+   * Takes in a record.
+   *
+   * What is refused now (its origin is unknown, says too much, or too much else is known) is not
+   * remembered: it may come again.
+   *
+   * @param sinceMs when this member joined; nothing older is taken
+   * @param isCurrent whether this is a member, and this its boot epoch
+   */
+  receive(
+    record: Uint8Array,
+    nowMs: number,
+    sinceMs: number,
+    isCurrent: (name: string, bootEpoch: number) => boolean,
+  ): Received {
+    const event = decodeEvent(record);
+    if (event === undefined) return 'malformed';
+    const key = keyOf(event);
+    if (event.origin === this.origin || this.kept.has(key)) return 'seen';
+    const bornMs = nowMs - event.ageMs;
+    if (bornMs < sinceMs || event.ageMs >= this.settings.eventKeepMs) return 'refused';
+    const life = `${event.bootEpoch} ${event.origin}`;
+    // The last words of a former life still count, if something was heard of it.
+    if (!this.origins.has(life) && !isCurrent(event.origin, event.bootEpoch)) return 'refused';
+    const origin = this.originOf(life, nowMs);
+    if (origin === undefined) return 'refused';
+    if (isSeen(origin, event.sequence)) return 'seen';
+    // No member says so much so soon: a forged number would silence it.
+    if (origin.highest > 0 && event.sequence > origin.highest + this.leapMax()) return 'refused';
+    if (!this.allow(origin, nowMs)) return 'refused';
+    markSeen(origin, event.sequence);
+    origin.lastMs = nowMs;
+    this.keep(key, record.slice(), bornMs);
+    return event;
+  }
+
+  /**
+   * Bytes of the next datagram that updates must leave to events.
+   *
+   * Adds a quarter of `bytes` to what events have saved, and gives it out once the next event fits.
+   */
+  reserve(bytes: number): number {
+    const next = this.queue.nextBytes();
+    if (next === 0) {
+      this.credit = 0;
+      return 0;
+    }
+    this.credit += bytes * SHARE;
+    const reserved = Math.floor(Math.min(this.credit, bytes));
+    return reserved >= next ? reserved : 0;
+  }
+
+  /**
+   * Takes events for one datagram.
+   *
+   * @param bytesMax what updates have left
+   * @param limit sends after which an event is only kept, ≥ 1
+   */
+  take(bytesMax: number, limit: number, nowMs: number): Uint8Array[] {
+    if (this.queue.size === 0) return NOTHING;
+    const taken = this.queue.take(bytesMax, limit);
+    for (const record of taken) {
+      this.credit -= record.length + EVENT_PREFIX_BYTES;
+      setEventAge(record, nowMs - (this.bornMs.get(record) ?? nowMs));
+    }
+    this.credit = Math.max(0, this.credit);
+    return taken;
+  }
+
+  /** Events for an exchange of everything, the newest first. */
+  recent(bytesMax: number, countMax: number, nowMs: number): Uint8Array[] {
+    this.expire(nowMs);
+    const records: Uint8Array[] = [];
+    let left = bytesMax;
+    for (const { record, bornMs } of [...this.kept.values()].reverse()) {
+      left -= record.length + EVENT_PREFIX_BYTES;
+      if (left < 0 || records.length >= countMax) break;
+      setEventAge(record, nowMs - bornMs);
+      records.push(record);
+    }
+    return records;
+  }
+
+  private keep(key: string, record: Uint8Array, bornMs: number): void {
+    this.bornMs.set(record, bornMs);
+    this.kept.set(key, { key, record, bornMs });
+    if (this.queue.size >= this.settings.eventsMax) this.dropped += 1;
+    this.queue.enqueue(key, record);
+    while (this.kept.size > this.settings.eventsMax) {
+      const [oldest] = this.kept.keys();
+      this.kept.delete(oldest as string);
+    }
+  }
+
+  private expire(nowMs: number): void {
+    for (const { key, bornMs } of this.kept.values()) {
+      if (nowMs - bornMs < this.settings.eventKeepMs) continue;
+      this.kept.delete(key);
+      this.queue.remove(key);
+    }
+  }
+
+  private originOf(key: string, nowMs: number): Origin | undefined {
+    const idleMs = 2 * this.settings.eventKeepMs;
+    const known = this.origins.get(key);
+    if (known !== undefined && nowMs - known.lastMs <= idleMs) return known;
+    this.origins.delete(key);
+    if (this.origins.size >= this.settings.membersMax) {
+      // Whatever these said is refused for its age by now.
+      for (const [other, { lastMs }] of this.origins) {
+        if (nowMs - lastMs > idleMs) this.origins.delete(other);
+      }
+      if (this.origins.size >= this.settings.membersMax) return undefined;
+    }
+    const origin: Origin = {
+      highest: 0,
+      seen: new Uint32Array(WINDOW / 32),
+      lastMs: nowMs,
+      allowance: this.settings.eventsMax,
+      allowanceMs: nowMs,
+    };
+    this.origins.set(key, origin);
+    return origin;
+  }
+
+  private allow(origin: Origin, nowMs: number): boolean {
+    const { eventsMax, eventRateMax } = this.settings;
+    const earned = ((nowMs - origin.allowanceMs) / 1000) * eventRateMax * OTHERS_RATE;
+    origin.allowance = Math.min(eventsMax, origin.allowance + earned);
+    origin.allowanceMs = nowMs;
+    if (origin.allowance < 1) return false;
+    origin.allowance -= 1;
+    return true;
+  }
+
+  private burst(): number {
+    return 2 * this.settings.eventRateMax;
+  }
+
+  /** More than a member can have broadcast while its last event may still be under way. */
+  private leapMax(): number {
+    const { eventRateMax, eventKeepMs } = this.settings;
+    return 2 * this.burst() + 4 * eventRateMax * (eventKeepMs / 1000);
+  }
+}
+
+function keyOf({ origin, bootEpoch, sequence }: UserEvent): string {
+  return `${bootEpoch} ${sequence} ${origin}`;
+}
+
+function isSeen({ highest, seen }: Origin, sequence: number): boolean {
+  if (sequence > highest) return false;
+  if (sequence <= highest - WINDOW) return true;
+  const at = sequence % WINDOW;
+  return ((seen[at >>> 5] as number) & (1 << (at & 31))) !== 0;
+}
+
+function markSeen(origin: Origin, sequence: number): void {
+  const { seen, highest } = origin;
+  if (sequence - highest >= WINDOW) seen.fill(0);
+  else {
+    for (let skipped = highest + 1; skipped < sequence; skipped += 1) {
+      const at = skipped % WINDOW;
+      seen[at >>> 5] = (seen[at >>> 5] as number) & ~(1 << (at & 31));
+    }
+  }
+  const at = sequence % WINDOW;
+  seen[at >>> 5] = (seen[at >>> 5] as number) | (1 << (at & 31));
+  origin.highest = Math.max(highest, sequence);
+}
+
+/** Of the room of datagrams: what events get while they wait. */
+const SHARE = 0.25;
+/** Sequence numbers remembered per member; older ones count as seen. */
+const WINDOW = 1_024;
+/** Above what a member may broadcast: events come late, and some together. */
+const OTHERS_RATE = 4;
+const NOTHING: Uint8Array[] = [];

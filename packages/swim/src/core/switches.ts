@@ -1,0 +1,45 @@
+/**
+ * Where this core differs from SWIM with Lifeguard as published and as memberlist runs it.
+ *
+ * Not configuration: everything is on in every process. Experiments turn single ones off, so that the
+ * baseline and ours are one code in one simulator. `localHealthMax: 0`, `suspicionMaxMult: 1` with
+ * `suspicionConfirmations: 0`, and `fallbackProbe` of the configuration switch the rest.
+ *
+ * @see docs/adr/0011-the-baseline-of-membership.md
+ */
+export interface SwimSwitches {
+  /** Late timers are noticed: verdicts wait for what lies unread, and the local health score rises. */
+  readonly stallAwareness: boolean;
+  /** Lifeguard: a receiver that is not alive in our eyes hears it first, so that it can refute. */
+  readonly buddySystem: boolean;
+  /** Nacks come in time for the prober to count them, at 80 % of what is left; else a probe timeout later. */
+  readonly nacksInTime: boolean;
+  /** One failed probe raises the score by one, however many nacks are missing. */
+  readonly missedNacksOnce: boolean;
+  /** Somebody else's verdict shortens the suspicion at most; else it is believed at once. */
+  readonly ownVerdicts: boolean;
+  /** About as many members as can confirm a suspicion probe at once when they hear of it. */
+  readonly verifiesSuspicions: boolean;
+  /** The target is pinged again when helpers are asked. */
+  readonly pingsAgain: boolean;
+  /** Pings and acks compare a hash of the members; who differs exchanges everything. */
+  readonly comparesDigests: boolean;
+  /** Lost members are asked now and then whether they are back. */
+  readonly probesLost: boolean;
+  /** How long the dead still get gossip; 0: they are told by what answers them. */
+  readonly gossipToDeadMs: number;
+}
+
+/** What every process runs. */
+export const SWIM_SWITCHES: SwimSwitches = {
+  stallAwareness: true,
+  buddySystem: true,
+  nacksInTime: true,
+  missedNacksOnce: true,
+  ownVerdicts: true,
+  verifiesSuspicions: true,
+  pingsAgain: true,
+  comparesDigests: true,
+  probesLost: true,
+  gossipToDeadMs: 0,
+};

@@ -1,0 +1,178 @@
+import type { SwimConfig } from '../../config.ts';
+import { MemberList } from '../../core/member-list.ts';
+import { type MemberState, SWIM_VERSIONS, type Update } from '../../core/message.ts';
+import { StatementTable } from '../../core/statement.ts';
+import type { SwimSwitches } from '../../core/switches.ts';
+import { Network, type NetworkFaults } from '../network.ts';
+import { Prng } from '../prng.ts';
+import { Scheduler } from '../scheduler.ts';
+import { SimAgent } from '../sim-agent.ts';
+
+/** What a {@link Fleet} is made of. */
+export interface FleetOptions {
+  readonly size: number;
+  /** Draws everything: equal options and seeds give equal histories. */
+  readonly seed: string;
+  readonly config: SwimConfig;
+  readonly switches?: SwimSwitches;
+  readonly faults?: Partial<NetworkFaults>;
+  /** All know all from the start; else members join through number 0. Default true. */
+  readonly warm?: boolean;
+}
+
+/** A change of one member's state in the eyes of another; both as numbers. */
+export type OnState = (observer: number, member: number, state: MemberState, nowMs: number) => void;
+
+/**
+ * A cluster for experiments: members are numbers, all alike, and every change of state in anybody's
+ * eyes is reported.
+ */
+export class Fleet {
+  readonly scheduler = new Scheduler();
+  readonly network: Network;
+  readonly prng: Prng;
+  readonly size: number;
+  /** Hears each change; replace it at will. */
+  onState: OnState = () => {};
+  private readonly options: FleetOptions;
+  private readonly agents: (SimAgent | undefined)[] = [];
+  private readonly numbers = new Map<string, number>();
+  private readonly bootEpochs: number[] = [];
+  private readonly table = new StatementTable({ shared: true });
+  private readonly known: MemberList | undefined;
+  private readonly down = new Set<number>();
+  private hash = 0x811c9dc5;
+
+  constructor(options: FleetOptions) {
+    this.options = options;
+    this.size = options.size;
+    this.prng = new Prng(options.seed);
+    this.network = new Network({
+      scheduler: this.scheduler,
+      prng: this.prng.fork('network'),
+      faults: { ...MODEL, ...options.faults },
+    });
+    const numbers = Array.from({ length: options.size }, (_, number) => number);
+    for (const number of numbers) this.numbers.set(nameOf(number), number);
+    if (options.warm === false) return;
+    this.known = new MemberList(this.table.intern(aliveUpdate(0), ''), () => 0, this.table);
+    for (const number of numbers) this.known.put(this.table.intern(aliveUpdate(number), ''), 0);
+    for (const number of numbers) this.start(number);
+  }
+
+  get nowMs(): number {
+    return this.scheduler.nowMs;
+  }
+
+  /** Hash of every change of state so far: equal histories have equal ones. */
+  get traceHash(): string {
+    return (this.hash >>> 0).toString(16).padStart(8, '0');
+  }
+
+  /** Starts a member, again with a higher boot epoch. Warm ones know all members from the start. */
+  start(number: number): SimAgent {
+    const { known } = this;
+    const warm = known !== undefined;
+    const founder = warm || number === 0;
+    const { scheduler, network, options } = this;
+    const bootEpoch = (this.bootEpochs[number] ?? 0) + 1;
+    this.bootEpochs[number] = bootEpoch;
+    this.down.delete(number);
+    const name = nameOf(number);
+    this.numbers.set(name, number);
+    const prng = this.prng.fork(`${name} ${bootEpoch}`);
+    const agent = new SimAgent({
+      scheduler,
+      network,
+      swim: {
+        config: options.config,
+        name,
+        bootEpoch,
+        clusterId: founder ? 'fleet' : '',
+        address: addressOf(number),
+        meta: NO_META,
+        random: () => prng.next(),
+        table: this.table,
+        ...(warm ? { known } : {}),
+        ...(options.switches === undefined ? {} : { switches: options.switches }),
+        onState: (member, state) => this.observe(number, member, state),
+      },
+    });
+    this.agents[number] = agent;
+    agent.start(warm ? [] : [addressOf(0)]);
+    return agent;
+  }
+
+  agent(number: number): SimAgent {
+    const agent = this.agents[number];
+    if (agent === undefined) throw new RangeError(`no member ${number}`);
+    return agent;
+  }
+
+  /** Numbers of the members that run. */
+  running(): number[] {
+    return this.agents.flatMap((_, number) => (this.down.has(number) ? [] : [number]));
+  }
+
+  crash(number: number): void {
+    this.agent(number).stop();
+    this.down.add(number);
+  }
+
+  isDown(number: number): boolean {
+    return this.down.has(number);
+  }
+
+  run(durationMs: number): void {
+    this.scheduler.runUntil(this.nowMs + durationMs);
+  }
+
+  /** Runs until the condition holds, asked every stepMs; the time it took, undefined after limitMs. */
+  until(limitMs: number, condition: () => boolean, stepMs = 10): number | undefined {
+    const startMs = this.nowMs;
+    while (!condition()) {
+      if (this.nowMs - startMs >= limitMs) return undefined;
+      this.run(stepMs);
+    }
+    return this.nowMs - startMs;
+  }
+
+  private observe(observer: number, name: string, state: MemberState): void {
+    const member = this.numbers.get(name);
+    if (member === undefined) return;
+    const { nowMs } = this;
+    for (const part of [observer, member, state.length, Math.round(nowMs * 1000)]) {
+      this.hash = Math.imul(this.hash ^ part, 0x01000193);
+    }
+    this.onState(observer, member, state, nowMs);
+  }
+}
+
+/**
+ * The network of every comparison, written down before the runs: log-normal latency one way, median
+ * 0.5 ms, sigma 0.5 (99 % within 1.6 ms), no duplicates, no reordering beyond that.
+ */
+export const MODEL: Partial<NetworkFaults> = { logNormal: { medianMs: 0.5, sigma: 0.5 } };
+
+function nameOf(number: number): string {
+  return `m${number}`;
+}
+
+export function addressOf(number: number): string {
+  return `m${number}:7946`;
+}
+
+function aliveUpdate(number: number): Omit<Update, 'ageS' | 'accuser'> {
+  return {
+    name: nameOf(number),
+    bootEpoch: 1,
+    incarnation: 0,
+    state: 'alive',
+    address: addressOf(number),
+    meta: NO_META,
+    unwell: false,
+    versions: SWIM_VERSIONS,
+  };
+}
+
+const NO_META = new Uint8Array(0);

@@ -1,0 +1,97 @@
+import { type SwimConfig, type SwimConfigInput, swimConfig } from '../../config.ts';
+import { SWIM_SWITCHES, type SwimSwitches } from '../../core/switches.ts';
+
+/** One column of a comparison: settings and switches. */
+export interface Variant {
+  readonly name: string;
+  readonly config: SwimConfig;
+  readonly switches: SwimSwitches;
+}
+
+/** Which parts of Lifeguard are on. */
+export interface LifeguardParts {
+  /** The local health score scales period and timeout of probes (LHA-Probe). */
+  readonly probe: boolean;
+  /** The suspicion timeout falls with confirmations (LHA-Suspicion). */
+  readonly suspicion: boolean;
+  readonly buddy: boolean;
+}
+
+export const ALL_PARTS: LifeguardParts = { probe: true, suspicion: true, buddy: true };
+
+/**
+ * memberlist with its LAN preset: probes each second, 500 ms for an ack, 3 helpers, gossip to 3 each
+ * 200 ms, retransmissions × 4, push-pull each 30 s and more in large clusters.
+ *
+ * @param alpha suspicion multiplier: 4 in the preset, 5 in the Lifeguard paper
+ * @param nacksInTime the paper's nacks at 80 % of the timeout; memberlist's come too late to count
+ * @see docs/adr/0011-the-baseline-of-membership.md
+ */
+export function memberlist(
+  size: number,
+  options: {
+    readonly name?: string;
+    readonly alpha?: number;
+    readonly parts?: LifeguardParts;
+    readonly nacksInTime?: boolean;
+  } = {},
+): Variant {
+  const { name = 'memberlist', alpha = 4, parts = ALL_PARTS, nacksInTime = false } = options;
+  const pushPullScale = size <= 32 ? 1 : Math.ceil(Math.log2(size) - 5) + 1;
+  return {
+    name,
+    config: swimConfig({
+      ...SECOND,
+      suspicionMult: alpha,
+      suspicionMaxMult: parts.suspicion ? 6 : 1,
+      suspicionConfirmations: parts.suspicion ? alpha - 2 : 0,
+      localHealthMax: parts.probe ? 8 - 1 : 0,
+      syncIntervalMs: 30_000 * pushPullScale,
+    }),
+    switches: {
+      stallAwareness: false,
+      buddySystem: parts.buddy,
+      nacksInTime,
+      missedNacksOnce: nacksInTime,
+      ownVerdicts: false,
+      verifiesSuspicions: false,
+      pingsAgain: false,
+      comparesDigests: false,
+      probesLost: false,
+      gossipToDeadMs: 30_000,
+    },
+  };
+}
+
+/** Ours at memberlist's pace (period 1 s), so that messages are as many. */
+export function oursAtOneSecond(overrides: SwimConfigInput = {}): Variant {
+  return {
+    name: 'ours',
+    config: swimConfig({ ...SECOND, ...OURS_AT_ONE_SECOND, ...overrides }),
+    switches: SWIM_SWITCHES,
+  };
+}
+
+/** Ours as it runs by default. */
+export function oursByDefault(overrides: SwimConfigInput = {}): Variant {
+  return { name: 'ours, preset lan', config: swimConfig(overrides), switches: SWIM_SWITCHES };
+}
+
+const SECOND: SwimConfigInput = {
+  protocolPeriodMs: 1_000,
+  probeTimeoutMs: 500,
+  indirectProbes: 3,
+  fallbackProbe: true,
+  retransmitMult: 4,
+  gossipIntervalMs: 200,
+  gossipFanout: 3,
+  streamTimeoutMs: 10_000,
+};
+
+/** Found by `--scenario detection` and `--scenario lifeguard`. */
+const OURS_AT_ONE_SECOND: SwimConfigInput = {
+  suspicionMult: 2.5,
+  suspicionMaxMult: 3,
+  suspicionConfirmations: 2,
+  syncIntervalMs: 30_000,
+};
