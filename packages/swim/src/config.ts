@@ -42,6 +42,11 @@ export const swimConfigSchema = z
     syncIntervalMs: z.number().min(100).max(3_600_000).default(15_000),
     /** Time between attempts on faulty members (× n / 16 above 16) and on seeds while alone. */
     reconnectIntervalMs: z.number().min(50).max(600_000).default(1_000),
+    /**
+     * Time between two rounds of discovery; while no peer is known reconnectIntervalMs, if that is
+     * shorter. With more than eight members an eighth of their number times as long.
+     */
+    discoveryIntervalMs: z.number().min(50).max(3_600_000).default(30_000),
     /** How long faulty and departed members are remembered. */
     forgetAfterMs: z
       .number()
@@ -148,6 +153,7 @@ export const SWIM_PRESETS = {
     gossipIntervalMs: 20,
     syncIntervalMs: 1_000,
     reconnectIntervalMs: 100,
+    discoveryIntervalMs: 1_000,
     suspicionMult: 3,
     streamTimeoutMs: 1_000,
     leaveTimeoutMs: 200,

@@ -108,6 +108,10 @@ export const SWIM_ERRORS = {
     message: 'The thread of membership ended unexpectedly.',
     remedy: 'Restart the process; if it happens again, report the sentence that follows.',
   },
+  SWIM_ERR_DISCOVERY: {
+    message: 'The way to discover nodes is not valid.',
+    remedy: 'Write it as the error says.',
+  },
   SWIM_ERR_STOPPED: {
     message: 'Membership was stopped.',
     remedy: 'Start it again.',

@@ -20,6 +20,18 @@ export type { UserEvent } from './core/event-codec.ts';
 export { type MemberState, SWIM_MAGIC } from './core/message.ts';
 export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
+export type {
+  Discovery,
+  DiscoveryHost,
+  Finder,
+  HelloWrap,
+} from './discovery/discovery.ts';
+export { type DnsSeedsOptions, dnsSeeds } from './discovery/dns.ts';
+export type { Hello } from './discovery/hello.ts';
+export { type MulticastSeedsOptions, multicastSeeds } from './discovery/multicast.ts';
+export { parseDiscovery } from './discovery/parse.ts';
+export { type RangeSeedsOptions, rangeSeeds } from './discovery/range.ts';
+export { staticSeeds } from './discovery/static.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
 export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';

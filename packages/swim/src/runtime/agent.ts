@@ -7,6 +7,10 @@ import type { UserEvent } from '../core/event-codec.ts';
 import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import { Hello } from '../discovery/hello.ts';
+import { parseDiscovery } from '../discovery/parse.ts';
+import { DiscoveryRounds } from '../discovery/rounds.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import { Keyring } from '../security/keyring.ts';
@@ -50,6 +54,13 @@ export interface SwimAgentOptions {
    * it rejects, nothing changes.
    */
   onKeyring?(keys: readonly Uint8Array[]): Promise<void> | void;
+  /**
+   * Further ways to find such nodes, tried at the start and again and again, as `parseDiscovery`
+   * takes them.
+   */
+  readonly discovery?: readonly string[];
+  /** The same, of your own making. */
+  readonly discoveries?: readonly Discovery[];
   /** The whole list, after the start and after every change. */
   onMembers?(members: readonly SwimMember[]): void;
   /** After the start and after every change of the stable view; after `onMembers`. */
@@ -93,6 +104,8 @@ export class SwimAgent implements SwimHandle {
   private readonly options: SwimAgentOptions;
   private readonly transport: SecureTransport;
   private readonly swim: Swim;
+  private readonly hello: Hello;
+  private rounds: DiscoveryRounds | undefined;
   private readonly timers: DrainingTimers;
   private readonly joins = new Map<number, PromiseWithResolvers<void>>();
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
@@ -133,6 +146,7 @@ export class SwimAgent implements SwimHandle {
       onTimer: (token) => this.dispatch({ type: 'timer', token }),
       onStall: () => this.dispatch({ type: 'stalled' }),
     });
+    this.hello = new Hello({ address, clusterId: () => this.clusterId, nowMs: systemClock });
   }
 
   /**
@@ -141,7 +155,8 @@ export class SwimAgent implements SwimHandle {
    * Resolves once bound; joining through the seeds goes on after it, for as long as it takes.
    *
    * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_META_TOO_LARGE,
-   * SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL; nothing stays bound
+   * SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL, SWIM_ERR_DISCOVERY;
+   * nothing stays bound
    */
   static async start(options: SwimAgentOptions): Promise<SwimAgent> {
     const keyring = options.keyring === undefined ? undefined : Keyring.of(options.keyring);
@@ -149,7 +164,9 @@ export class SwimAgent implements SwimHandle {
     // Between binding and the first event nothing is lost: streams and datagrams that come
     // meanwhile find no agent, which is what they would have found a moment earlier.
     let agent: SwimAgent | undefined;
-    const { listen, clusterId, config, onForeignStream } = options;
+    const { listen, clusterId, config, onForeignStream, seeds = [] } = options;
+    const discoveries = (options.discovery ?? []).map(parseDiscovery);
+    discoveries.push(...(options.discoveries ?? []));
     const foreign = onForeignStream === undefined ? {} : { onForeign: onForeignStream };
     const open = options.transport ?? socketTransport(foreign);
     const secure = {
@@ -181,7 +198,8 @@ export class SwimAgent implements SwimHandle {
       await transport.close();
       throw error;
     }
-    agent.dispatch({ type: 'start', seeds: options.seeds ?? [] });
+    agent.dispatch({ type: 'start', seeds });
+    if (discoveries.length > 0) agent.discover(discoveries, seeds);
     return agent;
   }
 
@@ -251,7 +269,22 @@ export class SwimAgent implements SwimHandle {
     this.joins.clear();
     this.replies.clear();
     this.departed.resolve();
-    await this.transport.close();
+    await Promise.all([this.rounds?.stop(), this.transport.close()]);
+  }
+
+  private discover(discoveries: readonly Discovery[], seeds: readonly string[]): void {
+    const { config, log } = this.options;
+    const { address, transport, hello } = this;
+    this.rounds = new DiscoveryRounds({
+      discoveries,
+      host: { address, transport, hello, wrap: transport.helloWrap },
+      seeds,
+      intervalMs: config.discoveryIntervalMs,
+      lonelyIntervalMs: config.reconnectIntervalMs,
+      presentCount: () => this.members().filter(isPresent).length,
+      onSeeds: (found) => this.dispatch({ type: 'seeds', seeds: found }),
+      log,
+    });
   }
 
   /**
@@ -275,9 +308,14 @@ export class SwimAgent implements SwimHandle {
   }
 
   private onPacket(from: string, bytes: Uint8Array): void {
-    if (this.suspended) return;
+    if (this.suspended || this.stopped) return;
     this.received += 1;
-    this.dispatch({ type: 'packet', from, bytes });
+    if (!Hello.is(bytes)) {
+      this.dispatch({ type: 'packet', from, bytes });
+      return;
+    }
+    const answer = this.hello.take(bytes);
+    if (answer !== undefined) this.transport.send(from, answer);
   }
 
   private onAnswer(requestId: number, bytes: Uint8Array | null): void {
@@ -296,6 +334,10 @@ export class SwimAgent implements SwimHandle {
   ): void {
     if (this.stopped || this.suspended) {
       reply(null);
+      return;
+    }
+    if (Hello.is(bytes)) {
+      reply(this.hello.take(bytes) ?? null);
       return;
     }
     const streamId = this.nextId();
@@ -410,6 +452,10 @@ function notify(
 /** What a seal takes of a datagram is not the core's to fill. */
 function withRoomForSeals(config: SwimConfig): SwimConfig {
   return { ...config, datagramBytesMax: config.datagramBytesMax - SEAL_BYTES };
+}
+
+function isPresent({ state }: SwimMember): boolean {
+  return state === 'alive' || state === 'suspect';
 }
 
 /** host:port for the peers: the bound one, unless another was asked for. */

@@ -1,4 +1,6 @@
 import { SWIM_MAGIC } from '../core/message.ts';
+import type { HelloWrap } from '../discovery/discovery.ts';
+import { HELLO_MAGIC } from '../discovery/hello.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import { formatKeyId, type Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES, SEALED_MAGIC, type SealCounters, Sealer } from '../security/sealer.ts';
@@ -40,6 +42,11 @@ export class SecureTransport implements Transport {
   private readonly sealer: Sealer | undefined;
   private readonly refusedMs = new Map<SwimErrorCode, number>();
   private inner: Transport = UNBOUND;
+  /** For discovery over sockets of its own: what is no hello is refused. */
+  readonly helloWrap: HelloWrap = {
+    wrap: (hello) => this.sealPacket(hello),
+    unwrap: (from, bytes) => (bytes[0] === HELLO_MAGIC ? this.openPacket(from, bytes) : undefined),
+  };
 
   private constructor(options: SecureOptions) {
     const { keyring, clusterId, sendersMax } = options;
@@ -103,9 +110,7 @@ export class SecureTransport implements Transport {
   }
 
   send(to: string, message: Uint8Array): void {
-    const { sealer } = this;
-    const clear = sealer === undefined || this.options.encryption === 'send-clear';
-    this.inner.send(to, clear ? message : sealer.seal('datagram', message));
+    this.inner.send(to, this.sealPacket(message));
   }
 
   request(to: string, message: Uint8Array, timeoutMs: number, done: RequestDone): void {
@@ -132,10 +137,22 @@ export class SecureTransport implements Transport {
     await this.inner.close();
   }
 
+  private sealPacket(message: Uint8Array): Uint8Array {
+    const { sealer } = this;
+    if (sealer === undefined || this.options.encryption === 'send-clear') return message;
+    if (message[0] !== HELLO_MAGIC) return sealer.seal('datagram', message);
+    return Buffer.concat([Uint8Array.of(HELLO_MAGIC), sealer.seal('hello', message)]);
+  }
+
   private openPacket(from: string, bytes: Uint8Array): Uint8Array | undefined {
     const { sealer } = this;
     if (sealer === undefined) return this.passClear(from, bytes);
-    if (bytes[0] === SWIM_MAGIC) return this.admitsClear(sealer, from) ? bytes : undefined;
+    if (isClear(bytes)) return this.admitsClear(sealer, from) ? bytes : undefined;
+    if (bytes[0] === HELLO_MAGIC) {
+      const sealed = bytes.subarray(1);
+      const hello = this.noticing(sealer, from, sealed, () => sealer.open('hello', sealed))?.bytes;
+      return hello?.[0] === HELLO_MAGIC ? hello : undefined;
+    }
     return this.noticing(sealer, from, bytes, () => sealer.open('datagram', bytes))?.bytes;
   }
 
@@ -145,7 +162,7 @@ export class SecureTransport implements Transport {
     reply: (bytes: Uint8Array | null) => void,
   ): { bytes: Uint8Array; reply: (bytes: Uint8Array | null) => void } | undefined {
     const { sealer } = this;
-    if (sealer === undefined || bytes[0] === SWIM_MAGIC) {
+    if (sealer === undefined || isClear(bytes)) {
       // With a sealer, the head was admitted already.
       const message = sealer === undefined ? this.passClear(from, bytes) : bytes;
       if (message === undefined) reply(null);
@@ -175,7 +192,7 @@ export class SecureTransport implements Transport {
   }
 
   private admits(sealer: Sealer, head: Uint8Array, from: string): boolean {
-    if (head[0] === SWIM_MAGIC) return this.admitsClear(sealer, from);
+    if (isClear(head)) return this.admitsClear(sealer, from);
     return this.noticing(sealer, from, head, () => sealer.admit('request', head)) !== undefined;
   }
 
@@ -211,6 +228,11 @@ export class SecureTransport implements Transport {
     this.refusedMs.set(code, nowMs);
     this.options.onRefused(code, from, detail);
   }
+}
+
+/** Of membership or of discovery, and not sealed; a sealed hello has a byte before the seal. */
+function isClear(bytes: Uint8Array): boolean {
+  return bytes[0] === SWIM_MAGIC || (bytes[0] === HELLO_MAGIC && bytes[1] !== SEALED_MAGIC);
 }
 
 const REFUSED_INTERVAL_MS = 10_000;

@@ -36,9 +36,9 @@ export const SEALED_VERSION = 1;
 export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES;
 
 /** What a message is sealed as; it opens as nothing else. */
-export type SealKind = 'datagram' | 'request' | 'response';
+export type SealKind = 'datagram' | 'request' | 'response' | 'hello';
 
-const KINDS: readonly SealKind[] = ['datagram', 'request', 'response'];
+const KINDS: readonly SealKind[] = ['datagram', 'request', 'response', 'hello'];
 
 /** Messages refused, by reason; only ever grow. Nothing else comes of them. */
 export interface SealCounters {
@@ -120,6 +120,7 @@ export class Sealer {
       datagram: outgoing(primary),
       request: outgoing(primary),
       response: outgoing(primary),
+      hello: outgoing(primary),
     };
   }
 
@@ -165,8 +166,8 @@ export class Sealer {
   /**
    * Opens a message; undefined if it is refused, which is counted.
    *
-   * Datagrams must be of our cluster. On streams, others with our key are heard too: joiners, which
-   * do not know the cluster yet, and members of another cluster, which are told so.
+   * Datagrams must be of our cluster. On streams and in discovery (hello), others with our key are
+   * heard too: joiners, which do not know the cluster yet, and members of another cluster.
    *
    * @param request the own sealed request that this should answer
    */

@@ -9,7 +9,10 @@ import type { MembersDelta } from './members-delta.ts';
 import type { CounterNames } from './shared-status.ts';
 
 /** Options of an agent that are plain data: what a thread can be given. */
-export type PlainOptions = Omit<SwimAgentOptions, Callback | 'listen' | 'transport' | 'hostOf'>;
+export type PlainOptions = Omit<
+  SwimAgentOptions,
+  Callback | 'listen' | 'transport' | 'hostOf' | 'discoveries'
+>;
 
 /** What an agent calls its owner with: becomes part of a report. */
 export type Callback =

@@ -41,6 +41,21 @@ function describeHandle(title: string, begin: Start): void {
       assert.equal(members[0]?.address, a.agent.address);
     });
 
+    it('joins through who it discovers, and refuses a way that is none', async () => {
+      const a = await watch({ name: 'a', clusterId: 'one', listen: '127.0.74.1:0' });
+      const port = a.agent.address.split(':')[1];
+      for (const [name, kind] of [
+        ['b', 'range'],
+        ['c', 'range+tcp'],
+      ] as const) {
+        const discovery = [`${kind}:127.0.74.1-127.0.74.3:${port}`];
+        await (await watch({ name, discovery })).sees({ a: 'alive' });
+      }
+      await a.sees({ a: 'alive', b: 'alive', c: 'alive' });
+      const wrong = watch({ name: 'd', discovery: ['mdns:swim.example:1'] });
+      await assert.rejects(wrong, { code: 'SWIM_ERR_DISCOVERY' });
+    });
+
     it('finds a member that stopped without a word faulty, and keeps the others', async () => {
       const [a, b, c] = await three();
       await b.stop();
