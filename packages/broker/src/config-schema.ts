@@ -244,6 +244,18 @@ const swimShape = swimConfigSchema.shape;
 const byPreset = 'by the preset';
 
 const swim = section('Failure detection (SWIM). The same on every node.', {
+  thread: key(z.enum(['own', 'main']).default('own'), {
+    description:
+      'Where failure detection runs: in a thread of its `own`, which answers however busy the node is and says when it hangs; or in the `main` one, which takes 10 MB less and answers late under load.',
+  }),
+  unwellAfterMs: key(integer(200, 600_000).default(2000), {
+    description:
+      'Time for which the main loop of the node, or a write to its disk, hangs before it calls itself unwell: others are preferred as leaders. The main loop only with `swim.thread: own`.',
+  }),
+  deadAfterMs: key(integer(0, 3_600_000).default(30_000), {
+    description:
+      'Time for which the main loop hangs before failure detection falls silent too, so that others find the node faulty; 0 for never. Above `swim.unwellAfterMs`.',
+  }),
   preset: key(z.enum(['lan', 'wan', 'test']).default('lan'), {
     description:
       'Timings: `lan` for one site, `wan` between sites, `test` for tests on one machine.',

@@ -232,12 +232,14 @@ describe('resolveConfig refuses', () => {
       { 'cluster.encryption': 'accept-clear' },
       { 'timings.silenceMs': '200', 'timings.heartbeatMs': '100' },
       { 'swim.protocolPeriodMs': '100', 'swim.probeTimeoutMs': '60' },
+      { 'swim.unwellAfterMs': '2000', 'swim.deadAfterMs': '2000' },
     ]) {
       const { error } = problemsOf({}, { ...NEEDED, ...flags });
       assert.equal(error.code, 'BROKER_ERR_CONFIG_CONFLICT', JSON.stringify(flags));
     }
     const wide = { 'cluster.listen': '0.0.0.0:7700', 'cluster.advertise': 'n1:7700' };
     resolve({ flags: { ...wide, 'cluster.keyringFile': 'k' } });
+    resolve({ flags: { 'swim.unwellAfterMs': '2000', 'swim.deadAfterMs': '0' } });
     resolve({ flags: { 'mqtt.listen': '127.0.0.1:0', 'admin.listen': '127.0.0.1:0' } });
   });
 

@@ -104,7 +104,8 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
 }
 
 /** The failure detector's settings: its preset with what `swim` overrides. */
-export function swimSettings({ preset, ...overrides }: Config['swim']): SwimConfig {
+export function swimSettings(settings: Config['swim']): SwimConfig {
+  const { preset, thread, unwellAfterMs, deadAfterMs, ...overrides } = settings;
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
   return swimConfig(Object.fromEntries(given), preset);
 }
@@ -279,6 +280,13 @@ class Draft {
     } catch (error) {
       if (!(error instanceof SwimError)) throw error;
       conflict('swim', config.swim, error.message);
+    }
+    if (config.swim.deadAfterMs !== 0 && config.swim.deadAfterMs <= config.swim.unwellAfterMs) {
+      conflict(
+        'swim.deadAfterMs',
+        config.swim.deadAfterMs,
+        `must be more than swim.unwellAfterMs (${config.swim.unwellAfterMs}), or 0`,
+      );
     }
     if (timings.silenceMs < 3 * timings.heartbeatMs) {
       conflict(

@@ -81,6 +81,8 @@ export interface Counters {
 
   /** Gauges: members by state, self included. */
   readonly members: { alive: number; suspect: number; faulty: number };
+  /** Gauge: members that say of themselves that their main loop or disk hangs. */
+  membersUnwell: number;
   /** Gauge: 1 while /ready answers 200. */
   ready: number;
 }
@@ -127,6 +129,7 @@ export function createCounters(): Counters {
     linkBytesReceived: 0,
     linkResets: 0,
     members: { alive: 0, suspect: 0, faulty: 0 },
+    membersUnwell: 0,
     ready: 0,
   };
 }

@@ -321,6 +321,13 @@ export const BROKER_ERRORS = {
     exitCode: 80,
     remedy: 'Please report it with the log. Starting the node again is safe.',
   },
+  BROKER_ERR_MEMBERSHIP_ENDED: {
+    message: 'The thread of membership ended unexpectedly',
+    httpStatus: 500,
+    exitCode: 81,
+    remedy:
+      'Start the node again; if it happens again, report it with the log, and run with `swim.thread: main` meanwhile.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 /** A code of the table. */

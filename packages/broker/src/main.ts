@@ -8,7 +8,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { SwimAgent, SwimError, type SwimMember, swimConfig } from '@shoal/swim';
+import { SwimError, type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
 import pino, { type Logger } from 'pino';
 import { isLoopback, parseAddress } from './address.ts';
 import { type Config, swimSettings } from './config.ts';
@@ -20,6 +20,7 @@ import { TcpListener } from './edge/listeners/tcp.ts';
 import { decodeMeta, encodeMeta } from './edge/member-meta.ts';
 import { BrokerMetrics } from './edge/metrics.ts';
 import { PeerLinks } from './edge/peer-link.ts';
+import { startMembership } from './edge/start-membership.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
 import { ReasonCode } from './mqtt/reason-code.ts';
 import { type Identity, loadIdentity, randomId } from './node/identity.ts';
@@ -74,7 +75,9 @@ class NodeProcess implements RunningNode {
   readonly #readiness = Promise.withResolvers<ReadyReport>();
   readonly #closers: (() => Promise<void> | void)[] = [];
   #core: NodeCore | null = null;
-  #agent: SwimAgent | null = null;
+  #agent: SwimHandle | null = null;
+  #store: LevelStore | null = null;
+  #diskHangs = false;
   #links: PeerLinks | null = null;
   #listener: TcpListener | null = null;
   #meta: MemberMeta;
@@ -139,6 +142,7 @@ class NodeProcess implements RunningNode {
       onFatal: (_code, error) => this.#fatal(error),
     });
     this.#closers.unshift(() => store.close());
+    this.#store = store;
     return store;
   }
 
@@ -201,23 +205,29 @@ class NodeProcess implements RunningNode {
     });
     this.#links = links;
     try {
-      this.#agent = await SwimAgent.start({
-        config: swimConfig(swimSettings(config.swim)),
-        name,
-        bootEpoch,
-        clusterId: core.clusterId,
-        listen: config.cluster.listen,
-        ...(keyring === undefined ? {} : { keyring, encryption: config.cluster.encryption }),
-        onKeyring: (keys) => keepKeyring(config.data.dir, keys),
-        ...(config.cluster.advertise === undefined ? {} : { advertise: config.cluster.advertise }),
-        meta: encodeMeta(this.#meta),
-        seeds: config.cluster.join,
-        onMembers: (members) => this.#onMembers(members),
-        onClusterId: (id) => core.onClusterId(id),
-        onForeignStream: (socket, head) => links.accept(socket, head),
-        onNotice: (code, address) => this.#onNotice(code, address),
-        log: (level, message, fields) => this.#log(level, message, fields),
-      });
+      this.#agent = await startMembership(
+        config.swim,
+        {
+          config: swimConfig(swimSettings(config.swim)),
+          name,
+          bootEpoch,
+          clusterId: core.clusterId,
+          listen: config.cluster.listen,
+          ...(keyring === undefined ? {} : { keyring, encryption: config.cluster.encryption }),
+          onKeyring: (keys) => keepKeyring(config.data.dir, keys),
+          ...(config.cluster.advertise === undefined
+            ? {}
+            : { advertise: config.cluster.advertise }),
+          meta: encodeMeta(this.#meta),
+          seeds: config.cluster.join,
+          onMembers: (members) => this.#onMembers(members),
+          onClusterId: (id) => core.onClusterId(id),
+          onForeignStream: (socket, head) => links.accept(socket, head),
+          onNotice: (code, address) => this.#onNotice(code, address),
+          log: (level, message, fields) => this.#log(level, message, fields),
+        },
+        (error) => this.#fatal(error),
+      );
     } catch (error) {
       if (error instanceof SwimError && error.code === 'SWIM_ERR_ADDRESS_IN_USE')
         throw new BrokerError(
@@ -304,6 +314,7 @@ class NodeProcess implements RunningNode {
   #tick(): void {
     const core = this.#core!;
     core.tick();
+    this.#watchDisk();
     if (core.ready && !this.#listener && !this.#serving) {
       this.#serving = true;
       this.#serve(core).catch((error: unknown) => {
@@ -315,6 +326,16 @@ class NodeProcess implements RunningNode {
         );
       });
     }
+  }
+
+  /** A node whose disk hangs says so; of its main loop, the thread of membership does. */
+  #watchDisk(): void {
+    const underWayMs = this.#store?.underWayMs ?? 0;
+    const hangs = underWayMs > this.#config.swim.unwellAfterMs;
+    if (hangs === this.#diskHangs) return;
+    this.#diskHangs = hangs;
+    this.#log('warn', hangs ? 'a write to the disk hangs' : 'the disk writes again', {});
+    this.#agent?.setUnwell(hangs);
   }
 
   #serving = false;

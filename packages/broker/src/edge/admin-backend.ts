@@ -158,6 +158,8 @@ export interface ClusterStatus {
 export interface MemberStatus {
   readonly name: string;
   readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** Its main loop or its disk hangs, as it says itself. */
+  readonly unwell: boolean;
   /** True while the member drains before it leaves. */
   readonly leaving: boolean;
   readonly bootEpoch: number;

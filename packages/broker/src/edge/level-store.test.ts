@@ -126,6 +126,9 @@ describe('LevelStore', () => {
     assert.deepEqual(level.batches, [{ operations: 3, sync: true }]);
     assert.equal(await read(store, 'd'), '4');
     assert.ok(store.pendingBytes >= 10);
+    // The first batch hangs, and the longer the more.
+    const underWayMs = store.underWayMs;
+    while (store.underWayMs <= underWayMs) await new Promise(setImmediate);
     release();
     await Promise.all([...first, ...second]);
     assert.deepEqual(level.batches, [
@@ -133,6 +136,7 @@ describe('LevelStore', () => {
       { operations: 2, sync: true },
     ]);
     assert.equal(store.pendingBytes, 0);
+    assert.equal(store.underWayMs, 0);
   });
 
   it('does not sync when no write of the batch asks for it', async () => {

@@ -49,6 +49,7 @@ export class LevelStore implements Store {
   readonly #onFatal: LevelStoreInit['onFatal'];
   #collecting = new WriteGroup();
   #underWay: WriteGroup | undefined;
+  #underWaySinceMs = 0;
   #scheduled = false;
   #dead = false;
   #closing: (() => void) | undefined;
@@ -81,6 +82,11 @@ export class LevelStore implements Store {
   /** Bytes of keys and values accepted and not yet in LevelDB. */
   get pendingBytes(): number {
     return this.#collecting.bytes + (this.#underWay?.bytes ?? 0);
+  }
+
+  /** How long the batch under way has taken so far, in ms: a disk that hangs lets it grow. */
+  get underWayMs(): number {
+    return this.#underWay === undefined ? 0 : performance.now() - this.#underWaySinceMs;
   }
 
   write(changes: readonly StoreChange[], sync: boolean, done: () => void): void {
@@ -157,6 +163,7 @@ export class LevelStore implements Store {
       return;
     }
     this.#underWay = group;
+    this.#underWaySinceMs = performance.now();
     this.#collecting = new WriteGroup();
     this.#level.batch(group.operations(), { sync: group.sync }).then(
       () => {

@@ -87,6 +87,11 @@ export const METRICS: readonly MetricDefinition[] = [
     read: ({ members }) =>
       Object.entries(members).map(([state, value]) => ({ value, labels: { state } })),
   },
+  gauge(
+    'shoal_members_unwell',
+    'Members that say of themselves that their main loop or disk hangs.',
+    (c) => c.membersUnwell,
+  ),
 
   gauge('shoal_mqtt_connections', 'MQTT connections of this node.', (c) => c.connections),
   counter('shoal_mqtt_connects_total', 'CONNECT packets accepted.', (c) => c.connects),

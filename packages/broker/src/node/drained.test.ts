@@ -29,7 +29,14 @@ function node(...known: ShardView[]) {
     () => 0,
   );
   const meta = { storeId: 's', zone: '', host: '', weight: 1, mqtt: '', admin: '', leaving: false };
-  const n2 = new Peer({ name: 'n2', bootEpoch: 1, state: 'alive', address: '', meta });
+  const n2 = new Peer({
+    name: 'n2',
+    bootEpoch: 1,
+    state: 'alive',
+    unwell: false,
+    address: '',
+    meta,
+  });
   n2.up = true;
   peers.byName.set('n2', n2);
   const refused: string[] = [];

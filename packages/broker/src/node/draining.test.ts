@@ -8,7 +8,8 @@ import { Membership } from './membership.ts';
 function member(name: string, o: Partial<MemberInfo> = {}, leaving = false): MemberInfo {
   const mqtt = `${name}:1883`;
   const meta = { storeId: 's', zone: '', host: name, weight: 1, mqtt, admin: '', leaving };
-  return { name, bootEpoch: 1, state: 'alive', address: `${name}:1`, meta, ...o };
+  const address = `${name}:1`;
+  return { name, bootEpoch: 1, state: 'alive', unwell: false, address, meta, ...o };
 }
 
 /** A node n1 with as many open connections, and one that has not sent CONNECT. */

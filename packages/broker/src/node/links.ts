@@ -70,7 +70,12 @@ export class Links {
     }
     const counts = counters.members;
     counts.alive = counts.suspect = counts.faulty = 0;
-    for (const m of members) if (m.state !== 'left') counts[m.state]++;
+    counters.membersUnwell = 0;
+    for (const m of members) {
+      if (m.state === 'left') continue;
+      counts[m.state]++;
+      if (m.unwell && m.state !== 'faulty') counters.membersUnwell++;
+    }
   }
 
   #onMember(m: MemberInfo): void {

@@ -8,7 +8,9 @@ const MINUTE = 60_000;
 
 function member(name: string, state: MemberInfo['state'] = 'alive', bootEpoch = 1): MemberInfo {
   const meta = { storeId: 's', zone: '', host: name, weight: 1, mqtt: '', admin: '' };
-  return { name, bootEpoch, state, address: `${name}:1`, meta: { ...meta, leaving: false } };
+  const unwell = false;
+  const address = `${name}:1`;
+  return { name, bootEpoch, state, unwell, address, meta: { ...meta, leaving: false } };
 }
 
 function knowing(...members: MemberInfo[]): Membership {
@@ -20,6 +22,35 @@ function knowing(...members: MemberInfo[]): Membership {
 const N3 = copyId('n3', 's');
 
 describe('Membership', () => {
+  it('prefers whoever is well as leader, and takes nothing away from who is not', () => {
+    const all = ['n1', 'n2', 'n3'].map((name) => member(name));
+    const membership = knowing(...all);
+    const before = [0, 1, 2, 3].map((shard) => membership.targets(shard));
+    const unwell = (names: readonly string[]) =>
+      membership.update(
+        all.map((m) => ({ ...m, unwell: names.includes(m.name) })),
+        4,
+        0,
+      );
+    unwell(['n3']);
+    for (const [shard, targets] of before.entries()) {
+      const now = membership.targets(shard);
+      assert.equal(now.at(-1), N3);
+      assert.deepEqual([...now].sort(), [...targets].sort());
+      assert.deepEqual(
+        now.slice(0, 2),
+        targets.filter((id) => id !== N3),
+      );
+    }
+    for (const names of [['n1', 'n2', 'n3'], []]) {
+      unwell(names);
+      assert.deepEqual(
+        [0, 1, 2, 3].map((shard) => membership.targets(shard)),
+        before,
+      );
+    }
+  });
+
   it('replaces the vote of a member ten minutes after it died', () => {
     const membership = knowing(member('n2'), member('n3', 'faulty'));
     assert.equal(membership.removable(N3, 9 * MINUTE), 'no');

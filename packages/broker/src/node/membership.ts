@@ -21,6 +21,8 @@ export class Membership {
   readonly #unknownSinceMs = new Map<string, number>();
   #targets: (readonly CopyId[])[] = [];
   #voters: (readonly CopyId[])[] = [];
+  /** Members whose main loop or disk hangs. */
+  #unwell: ReadonlySet<string> = new Set();
   #key = '';
 
   /** @param replaceVoterAfterMs a voter dead or unknown for so long is replaced */
@@ -41,6 +43,7 @@ export class Membership {
 
   update(members: readonly MemberInfo[], shardCount: number, nowMs: number): void {
     this.#members = new Map(members.map((m) => [m.name, m]));
+    this.#unwell = new Set(members.filter((m) => m.unwell).map((m) => m.name));
     for (const m of members) {
       if (m.state !== 'faulty') this.#faultySinceMs.delete(m.name);
       else if (!this.#faultySinceMs.has(m.name)) this.#faultySinceMs.set(m.name, nowMs);
@@ -86,8 +89,12 @@ export class Membership {
     }
   }
 
+  /** Members wanted for a shard, preferred leader first; those that are unwell come last. */
   targets(shard: number): readonly CopyId[] {
-    return this.#targets[shard] ?? NOBODY;
+    const targets = this.#targets[shard] ?? NOBODY;
+    if (this.#unwell.size === 0) return targets;
+    const isUnwell = (id: CopyId) => this.#unwell.has(nameOf(id));
+    return [...targets.filter((id) => !isUnwell(id)), ...targets.filter(isUnwell)];
   }
 
   voters(shard: number): readonly CopyId[] {

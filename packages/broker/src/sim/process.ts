@@ -423,8 +423,8 @@ export class SimProcess implements LinkHost, PipeHost {
     for (const member of this.swim.members()) {
       const meta = decodeMeta(member.meta);
       if (meta === undefined) continue;
-      const { name, bootEpoch, state, address } = member;
-      members.push({ name, bootEpoch, state, address, meta });
+      const { name, bootEpoch, state, unwell, address } = member;
+      members.push({ name, bootEpoch, state, unwell, address, meta });
       if (name !== this.name && state !== 'left') peers.set(name, bootEpoch);
     }
     if (this.env.transcript.readable) {

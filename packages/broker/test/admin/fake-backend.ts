@@ -44,7 +44,11 @@ export class FakeBackend implements AdminBackend {
       shards: 1024,
       durability: 'disk',
       consistency: 'consistent',
-      members: [member('n1', 'alive'), member('n2', 'alive'), member('n3', 'faulty')],
+      members: [
+        member('n1', 'alive'),
+        { ...member('n2', 'alive'), unwell: true },
+        member('n3', 'faulty'),
+      ],
       underReplicated: {
         count: 2,
         shards: [
@@ -239,6 +243,7 @@ function member(name: string, state: MemberStatus['state']): MemberStatus {
   return {
     name,
     state,
+    unwell: false,
     leaving: false,
     bootEpoch: 1,
     address: `127.0.0.1:${7700 + k}`,

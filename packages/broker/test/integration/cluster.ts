@@ -31,24 +31,26 @@ export class TestCluster {
     this.#replicas = replicas;
   }
 
-  async start(name: string): Promise<TestNode> {
+  /** What a node of this cluster is configured with, joining through those that run. */
+  async flags(name: string): Promise<Record<string, string | string[]>> {
     this.#folder ||= await mkdtemp(join(tmpdir(), 'shoal-test-'));
+    return {
+      'node.name': name,
+      'data.dir': join(this.#folder, name),
+      'mqtt.listen': '127.0.0.1:0',
+      'cluster.listen': '127.0.0.1:0',
+      'cluster.join': [...this.nodes.values()].map(({ cluster }) => cluster),
+      'cluster.shards': '16',
+      'cluster.replicas': String(this.#replicas),
+      'admin.listen': '127.0.0.1:0',
+      'log.level': 'error',
+      'swim.preset': 'test',
+    };
+  }
+
+  async start(name: string): Promise<TestNode> {
     const left = Promise.withResolvers<void>();
-    const config = resolveConfig({
-      env: {},
-      flags: {
-        'node.name': name,
-        'data.dir': join(this.#folder, name),
-        'mqtt.listen': '127.0.0.1:0',
-        'cluster.listen': '127.0.0.1:0',
-        'cluster.join': [...this.nodes.values()].map(({ cluster }) => cluster),
-        'cluster.shards': '16',
-        'cluster.replicas': String(this.#replicas),
-        'admin.listen': '127.0.0.1:0',
-        'log.level': 'error',
-        'swim.preset': 'test',
-      },
-    });
+    const config = resolveConfig({ env: {}, flags: await this.flags(name) });
     const running = await startNode(config, {
       onFatal: (error) => left.reject(error),
       onLeft: () => left.resolve(),

@@ -80,7 +80,14 @@ export class TestNodes {
         },
       );
       const { bootEpoch } = identity;
-      const info = { name, bootEpoch, state: 'alive', address: `${name}:7700`, meta } as const;
+      const info = {
+        name,
+        bootEpoch,
+        state: 'alive',
+        unwell: false,
+        address: `${name}:7700`,
+        meta,
+      } as const;
       this.#nodes.set(name, { core, info });
       core.boot(() => {});
     });

@@ -1,4 +1,4 @@
-import type { ClusterStatus } from '@shoal/broker';
+import type { ClusterStatus, MemberStatus } from '@shoal/broker';
 import { AdminCommand } from '../../base-command.ts';
 
 export default class ClusterStatusCommand extends AdminCommand {
@@ -34,7 +34,7 @@ export default class ClusterStatusCommand extends AdminCommand {
         ['NODE', 'STATE', 'LEADS', 'HOLDS', 'ZONE', 'HOST', 'MQTT', 'CLUSTER', 'ADMIN'],
         status.members.map((member) => [
           member.name === status.node ? `${member.name} (asked)` : member.name,
-          member.leaving && member.state !== 'left' ? `${member.state}, leaving` : member.state,
+          stateOf(member),
           member.shardsLed,
           member.shardsHeld,
           member.zone,
@@ -66,4 +66,14 @@ export default class ClusterStatusCommand extends AdminCommand {
     const more = missing > shown.length ? ', …' : '';
     this.log(`Under-replicated: ${count(missing, 'shard')}: ${shown.join(', ')}${more}`);
   }
+}
+
+/** `alive, unwell, leaving`: what membership sees, then what the member says of itself. */
+function stateOf({ state, unwell, leaving }: MemberStatus): string {
+  const isPresent = state === 'alive' || state === 'suspect';
+  return [
+    state,
+    ...(unwell && isPresent ? ['unwell'] : []),
+    ...(leaving && state !== 'left' ? ['leaving'] : []),
+  ].join(', ');
 }
