@@ -43,6 +43,7 @@ export function configReference(): string {
 
 function typeText(key: ConfigKey): string {
   if (key.choices !== undefined) return key.choices.map((choice) => `\`${choice}\``).join(', ');
+  if (key.key === 'cluster.discovery') return 'list of texts';
   if (key.type === 'list') return 'list of HOST:PORT';
   if (/\.(listen|advertise)$/.test(key.key)) return 'HOST:PORT';
   if (key.type === 'string') return 'text';

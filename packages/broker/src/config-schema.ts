@@ -6,7 +6,7 @@
  * `SHOAL_CLUSTER_REPLICAS`.
  */
 
-import { swimConfigSchema } from '@shoal/swim';
+import { parseDiscovery, SwimError, swimConfigSchema } from '@shoal/swim';
 import { z } from 'zod';
 import { parseAddress } from './address.ts';
 
@@ -41,6 +41,20 @@ const addressType = (portMin: 0 | 1, allowAnyHost: boolean) =>
               : undefined;
       if (problem !== undefined) {
         context.addIssue({ code: 'custom', message: `must be HOST:PORT: ${problem}` });
+      }
+    });
+
+/** A way to find members, as `parseDiscovery` reads it; its error says how to write it. */
+const discoveryType = () =>
+  z
+    .string()
+    .max(600)
+    .superRefine((text, context) => {
+      try {
+        parseDiscovery(text);
+      } catch (error) {
+        if (!(error instanceof SwimError)) throw error;
+        context.addIssue({ code: 'custom', message: error.detail.replace(`"${text}": `, '') });
       }
     });
 
@@ -129,8 +143,13 @@ const cluster = section('The cluster that this node belongs to.', {
   }),
   join: key(z.array(peerAddress()).max(64).default([]), {
     description:
-      'Cluster addresses of members to join, any of which may be down; its own is ignored. With none, an empty data folder founds a new cluster.',
+      'Cluster addresses of members to join, any of which may be down; its own is ignored. With none and no `cluster.discovery`, an empty data folder founds a new cluster.',
     'x-flag': '--join',
+  }),
+  discovery: key(z.array(discoveryType()).max(16).default([]), {
+    description:
+      'Ways to find such members, at the start and again and again: `dns:NAME:PORT`, `srv:NAME`, `multicast:GROUP:PORT`, `range:10.0.0.0/24:PORT`, `range+tcp:…`, HOST:PORT. With any, an empty data folder never founds a cluster. See OPERATIONS.',
+    'x-flag': '--discover',
   }),
   replicas: key(integer(1, 7).default(3), {
     description: 'Copies of every shard (R), at most one per host. The same on every node.',
@@ -270,6 +289,11 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
   }),
   indirectProbes: key(swimShape.indirectProbes.unwrap().optional(), {
     description: 'Nodes asked to probe one that does not answer.',
+    'x-default': byPreset,
+  }),
+  discoveryIntervalMs: key(swimShape.discoveryIntervalMs.unwrap().optional(), {
+    description:
+      'Time between two rounds of `cluster.discovery`; once a second while no other node is known.',
     'x-default': byPreset,
   }),
   suspicionMult: key(swimShape.suspicionMult.unwrap().optional(), {

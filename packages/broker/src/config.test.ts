@@ -74,6 +74,11 @@ describe('resolveConfig', () => {
   it('reads lists from text by commas and from a file as a list', () => {
     const env = { SHOAL_CLUSTER_JOIN: '127.0.0.1:1, [::1]:2' };
     assert.deepEqual(resolve({ env }).cluster.join, ['127.0.0.1:1', '[::1]:2']);
+    const discovery = 'multicast:239.192.0.1:7701, dns:swim.example:7700';
+    assert.deepEqual(resolve({ env: { SHOAL_CLUSTER_DISCOVERY: discovery } }).cluster.discovery, [
+      'multicast:239.192.0.1:7701',
+      'dns:swim.example:7700',
+    ]);
     const file = 'cluster: {join: ["n1:7700"]}';
     assert.deepEqual(resolve({ file }).cluster.join, ['n1:7700']);
   });
@@ -181,6 +186,8 @@ describe('resolveConfig refuses', () => {
     ['mqtt.listen', '::1:1883', /brackets/],
     ['cluster.advertise', '0.0.0.0:7700', /wildcard/],
     ['cluster.join', 'a:1,b:0', /port 0/],
+    ['cluster.discovery', 'dns:swim.example', /port is missing; write dns:NAME:PORT/],
+    ['cluster.discovery', 'a:1,mdns:b:1', /no "mdns:"; write HOST:PORT, or begin with dns:/],
     ['admin.listen', 'http://127.0.0.1:1', /URL/],
   ] as const) {
     it(`${key}=${value}`, () => {

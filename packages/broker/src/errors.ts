@@ -156,7 +156,7 @@ export const BROKER_ERRORS = {
     httpStatus: 502,
     exitCode: 40,
     remedy:
-      'Check the addresses in cluster.join and that UDP and TCP on their cluster ports pass both ways.',
+      'Check the addresses in cluster.join, what cluster.discovery finds, and that UDP and TCP on their cluster ports pass both ways.',
   },
   BROKER_ERR_JOIN_OTHER_CLUSTER: {
     message: 'The node to join belongs to another cluster',

@@ -156,7 +156,8 @@ class NodeProcess implements RunningNode {
       loadIdentity(store, want, resolve),
     );
     if ('error' in result) throw new BrokerError(result.error, result.message);
-    this.#founds = result.clusterId === '' && this.#config.cluster.join.length === 0;
+    const { join, discovery } = this.#config.cluster;
+    this.#founds = result.clusterId === '' && join.length === 0 && discovery.length === 0;
     return this.#founds ? { ...result, clusterId: randomId(Math.random, 16) } : result;
   }
 
@@ -220,6 +221,7 @@ class NodeProcess implements RunningNode {
             : { advertise: config.cluster.advertise }),
           meta: encodeMeta(this.#meta),
           seeds: config.cluster.join,
+          discovery: config.cluster.discovery,
           onMembers: (members) => this.#onMembers(members),
           onClusterId: (id) => core.onClusterId(id),
           onForeignStream: (socket, head) => links.accept(socket, head),
@@ -262,7 +264,8 @@ class NodeProcess implements RunningNode {
   #onNotice(code: string, address: string): void {
     if (code === 'SWIM_ERR_OTHER_CLUSTER') {
       this.#log('error', 'a node of another cluster answers there', { code, address });
-      if (!this.#core?.ready && this.#config.cluster.join.includes(address))
+      const { join, discovery } = this.#config.cluster;
+      if (!this.#core?.ready && [...join, ...discovery].includes(address))
         this.#fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
     } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
       this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));

@@ -50,8 +50,15 @@ export const configFlags = {
   }),
   join: Flags.string({
     description:
-      'Cluster address of a node to join; may repeat. Without it an empty data folder founds a cluster.',
+      'Cluster address of a node to join; may repeat. Without it and --discover an empty data folder founds a cluster.',
     helpValue: 'HOST:PORT',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  discover: Flags.string({
+    description:
+      'Way to find nodes to join; may repeat: dns:NAME:PORT, srv:NAME, multicast:GROUP:PORT, range:10.0.0.0/24:PORT, range+tcp:….',
+    helpValue: 'WAY',
     multiple: true,
     multipleNonGreedy: true,
   }),
@@ -83,6 +90,7 @@ export const KEY_OF_FLAG: Readonly<Record<string, string>> = {
   keyring: 'cluster.keyringFile',
   'admin-listen': 'admin.listen',
   join: 'cluster.join',
+  discover: 'cluster.discovery',
   replicas: 'cluster.replicas',
   zone: 'node.zone',
   host: 'node.host',

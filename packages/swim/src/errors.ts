@@ -124,6 +124,8 @@ export type SwimErrorCode = keyof typeof SWIM_ERRORS;
 /** An operating error; state is as before the call that threw it. */
 export class SwimError extends Error {
   readonly code: SwimErrorCode;
+  /** What exactly, without the table's sentence; may be empty. */
+  readonly detail: string;
 
   /** @param detail what exactly, appended to the table's sentence. */
   constructor(code: SwimErrorCode, detail = '', options?: ErrorOptions) {
@@ -132,5 +134,6 @@ export class SwimError extends Error {
     });
     this.name = 'SwimError';
     this.code = code;
+    this.detail = detail;
   }
 }

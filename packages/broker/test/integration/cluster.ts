@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import mqttPacket, { type IConnackPacket, type IDisconnectPacket, type Packet } from 'mqtt-packet';
-import type { ErrorBody } from '../../src/index.ts';
+import type { ConfigInput, ErrorBody } from '../../src/index.ts';
 import { type ReadyReport, type RunningNode, resolveConfig, startNode } from '../../src/index.ts';
 
 export interface TestNode extends ReadyReport {
@@ -48,9 +48,10 @@ export class TestCluster {
     };
   }
 
-  async start(name: string): Promise<TestNode> {
+  /** @param flags beside, or instead of, those of {@link flags} */
+  async start(name: string, flags: ConfigInput['flags'] = {}): Promise<TestNode> {
     const left = Promise.withResolvers<void>();
-    const config = resolveConfig({ env: {}, flags: await this.flags(name) });
+    const config = resolveConfig({ env: {}, flags: { ...(await this.flags(name)), ...flags } });
     const running = await startNode(config, {
       onFatal: (error) => left.reject(error),
       onLeft: () => left.resolve(),

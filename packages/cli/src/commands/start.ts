@@ -10,7 +10,7 @@ export default class Start extends BaseCommand {
 
 The log goes to stderr, as JSON lines. SIGTERM or SIGINT hands the shards over, drains and exits 0; a second one exits at once (143, 130), which loses nothing that was acknowledged.
 
-An empty data folder without --join founds a new cluster; with --join the node waits until one of those addresses answers. A folder that belongs to a cluster goes on where it was. Every key of the configuration can be given in a file (--config), in the environment (SHOAL_…) or by --set; flags win over the environment, that over the file.
+An empty data folder without --join and --discover founds a new cluster; with --join the node waits until one of those addresses answers, with --discover until it finds a member. A folder that belongs to a cluster goes on where it was. Every key of the configuration can be given in a file (--config), in the environment (SHOAL_…) or by --set; flags win over the environment, that over the file.
 
 Until Shoal has authentication, MQTT and the admin API listen on loopback only.`;
   static override examples = [
@@ -22,6 +22,11 @@ Until Shoal has authentication, MQTT and the admin API listen on loopback only.`
       description: 'Join it with a second node on the same machine',
       command:
         '<%= config.bin %> start --node-name n2 --data-dir ./n2 --mqtt-listen 127.0.0.1:1884 --cluster-listen 127.0.0.1:7701 --admin-listen 127.0.0.1:7781 --join 127.0.0.1:7700',
+    },
+    {
+      description: 'Find the members of a cluster by DNS, or by multicast',
+      command:
+        '<%= config.bin %> start --config shoal.yaml --discover dns:shoal.example:7700 --discover multicast:239.192.0.1:7701',
     },
     {
       description: 'Take the configuration from a file, but another queue bound',

@@ -1,7 +1,7 @@
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
-import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
+import { SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import type { SwimAgentOptions } from '../runtime/agent.ts';
 import type { LoopWatchOptions } from './loop-watch.ts';
@@ -137,10 +137,7 @@ export interface PlainError {
 
 /** For the other thread; what is not ours becomes SWIM_ERR_THREAD. */
 export function plainError(error: unknown): PlainError {
-  if (error instanceof SwimError) {
-    const { code, message } = error;
-    return { code, detail: message.slice(SWIM_ERRORS[code].message.length + 1) };
-  }
+  if (error instanceof SwimError) return { code: error.code, detail: error.detail };
   return { code: 'SWIM_ERR_THREAD', detail: String(error) };
 }
 
