@@ -300,7 +300,11 @@ class NodeProcess implements RunningNode {
     const admin = await startAdminApi({
       listen: this.#config.admin.listen,
       backend,
-      metrics: new BrokerMetrics(() => backend.counters(), this.#config.node.name),
+      metrics: new BrokerMetrics(
+        () => backend.counters(),
+        this.#config.node.name,
+        () => this.#agent ?? undefined,
+      ),
       log: this.#log,
     });
     this.#setMeta({ admin: admin.address });

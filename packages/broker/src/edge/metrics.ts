@@ -7,6 +7,7 @@
 
 import type { Registry } from 'prom-client';
 import { type Counters, LatencyHistogram, type PerQos } from '../counters.ts';
+import { SWIM_METRICS, type SwimSource } from './metrics-swim.ts';
 
 interface Sample {
   readonly value: number;
@@ -14,12 +15,12 @@ interface Sample {
   readonly metricName?: string;
 }
 
-export interface MetricDefinition {
+export interface MetricDefinition<Source = Counters> {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly string[];
-  readonly read: (counters: Counters) => readonly Sample[];
+  readonly read: (source: Source) => readonly Sample[];
 }
 
 type Read = (counters: Counters) => number;
@@ -230,6 +231,7 @@ export interface MetricsSource {
 export class BrokerMetrics implements MetricsSource {
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
   readonly #snapshot: () => Counters;
+  readonly #swim: () => SwimSource | undefined;
   readonly #node: string;
   #current: Counters | undefined;
   #registry: Promise<Registry> | undefined;
@@ -237,9 +239,15 @@ export class BrokerMetrics implements MetricsSource {
   /**
    * @param snapshot brings the gauges up to date and returns the counters; called once a scrape
    * @param node goes onto every sample as the label `node`
+   * @param swim what is known of membership; undefined where there is none
    */
-  constructor(snapshot: () => Counters, node: string) {
+  constructor(
+    snapshot: () => Counters,
+    node: string,
+    swim: () => SwimSource | undefined = () => undefined,
+  ) {
     this.#snapshot = snapshot;
+    this.#swim = swim;
     this.#node = node;
   }
 
@@ -255,37 +263,37 @@ export class BrokerMetrics implements MetricsSource {
     const { collectDefaultMetrics, Registry, Counter, Gauge } = await import('prom-client');
     const registry = new Registry();
     registry.setDefaultLabels({ node: this.#node });
-    for (const definition of METRICS) {
+    const add = <Source>(
+      { name, help, type, read }: MetricDefinition<Source>,
+      source: () => Source | undefined,
+    ): void => {
       // The kinds of prom-client hold numbers of their own; ours are read, so only `get` is ours.
-      const Kind = definition.type === 'counter' ? Counter : Gauge;
-      const metric = new Kind({
-        name: definition.name,
-        help: definition.help,
-        registers: [registry],
-      });
-      Object.assign(metric, { get: async () => this.#read(definition) });
-    }
+      const Kind = type === 'counter' ? Counter : Gauge;
+      const metric = new Kind({ name, help, registers: [registry] });
+      const get = async () => {
+        const now = source();
+        const values = now === undefined ? [] : read(now);
+        return { name, help, type, aggregator: 'sum', values };
+      };
+      Object.assign(metric, { get });
+    };
+    for (const definition of METRICS) add(definition, () => this.#current);
+    for (const definition of SWIM_METRICS) add(definition, this.#swim);
     // 100 ms: the default of 10 wakes an idle process a hundred times a second.
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
     return registry;
-  }
-
-  #read(definition: MetricDefinition): object {
-    const values = this.#current === undefined ? [] : definition.read(this.#current);
-    const { name, help, type } = definition;
-    return { name, help, type, aggregator: 'sum', values };
   }
 }
 
 /** docs/METRICS.md. */
 export function metricsReference(): string {
-  const rows = METRICS.map(
+  const rows = [...METRICS, ...SWIM_METRICS].map(
     ({ name, type, labels, help }) =>
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
   );
   return `# Metrics
 
-Printed from \`packages/broker/src/edge/metrics.ts\`; do not edit.
+Printed from \`packages/broker/src/edge/metrics.ts\` and \`metrics-swim.ts\`; do not edit.
 
 \`GET /metrics\` of the admin API, in the Prometheus text format. Every sample carries the label \`node\`.
 Counters start at 0 with the process. Sums over all nodes count each session, queue and shard once,

@@ -287,7 +287,7 @@ function fetch(r: Copy, f: Formation): void {
 
 export function onFetched(r: Copy, m: ShardMessage & { type: 'fetched' }): void {
   const f = r.formation;
-  if (!f || f.phase !== 'fetch' || !sameNumber(m.number, f.number)) return;
+  if (f?.phase !== 'fetch' || !sameNumber(m.number, f.number)) return;
   if (m.prev !== r.log.end) return;
   f.stepMs = r.host.nowMs();
   r.accept(m.entries);
@@ -348,7 +348,7 @@ function choose(r: Copy, f: Formation): void {
 export function onSynced(r: Copy, id: CopyId, end: number): void {
   const f = r.formation;
   const p = f?.promises.get(id);
-  if (!f || f.phase !== 'sync' || !p) return;
+  if (f?.phase !== 'sync' || !p) return;
   f.promises.set(id, { ...p, end, floor: 0, valid: true, terms: r.log.terms });
   const { add = [], drop = [] } = f.intent;
   f.intent = { ...f.intent, add: [...add, id], drop: drop.filter((other) => other !== id) };

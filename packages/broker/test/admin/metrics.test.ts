@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { SwimAgent, type SwimAgentCounters, swimConfig } from '@shoal/swim';
 import { createCounters, LatencyHistogram } from '../../src/counters.ts';
 import { BrokerMetrics, METRICS } from '../../src/edge/metrics.ts';
+import { SWIM_METRICS } from '../../src/edge/metrics-swim.ts';
 
 describe('BrokerMetrics', () => {
   it('reads the counters at each scrape', async () => {
@@ -43,19 +45,20 @@ describe('BrokerMetrics', () => {
 
   it('prints every metric of the table once, and the process’s own', async () => {
     const text = await new BrokerMetrics(createCounters, 'n1').render();
-    for (const { name, type } of METRICS) {
+    for (const { name, type } of [...METRICS, ...SWIM_METRICS]) {
       assert.equal(text.split(`# TYPE ${name} ${type}\n`).length, 2, name);
     }
     assert.match(text, /^process_resident_memory_bytes\{/m);
   });
 
   it('names every metric as Prometheus asks', () => {
-    for (const { name, type, help } of METRICS) {
+    const all = [...METRICS, ...SWIM_METRICS];
+    for (const { name, type, help } of all) {
       assert.match(name, /^shoal_[a-z0-9_]+$/);
       assert.equal(name.endsWith('_total'), type === 'counter', name);
       assert.match(help, /\.$/);
     }
-    assert.equal(new Set(METRICS.map(({ name }) => name)).size, METRICS.length);
+    assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
   });
 
   it('shows every field of the counters', () => {
@@ -69,6 +72,33 @@ describe('BrokerMetrics', () => {
     });
     for (const { read: readMetric } of METRICS) readMetric(spy);
     assert.deepEqual([...read].sort(), Object.keys(counters).sort());
+  });
+
+  it('shows every counter of membership, as the agent has it', async () => {
+    const agent = await SwimAgent.start({
+      config: swimConfig(),
+      name: 'n1',
+      bootEpoch: 1,
+      clusterId: 'c',
+      listen: '127.0.0.1:0',
+      meta: new Uint8Array(),
+    });
+    await agent.stop();
+    const read = new Set<string>();
+    const numbered = Object.keys(agent.counters).map((name, at) => [name, at + 1] as const);
+    const counters = new Proxy(Object.fromEntries(numbered) as unknown as SwimAgentCounters, {
+      get: (target, name) => {
+        read.add(String(name));
+        return Reflect.get(target, name);
+      },
+    });
+    const source = { counters, localHealth: 3 };
+    const text = await new BrokerMetrics(createCounters, 'n1', () => source).render();
+    assert.deepEqual([...read].sort(), numbered.map(([name]) => name).sort());
+    assert.match(text, /^shoal_swim_local_health\{node="n1"\} 3$/m);
+    const forged = numbered.find(([name]) => name === 'sealForged')?.[1];
+    const line = `shoal_swim_refused_total{reason="seal_forged",node="n1"} ${forged}`;
+    assert.ok(text.split('\n').includes(line), text);
   });
 });
 
