@@ -62,7 +62,25 @@ export function stages(options: StageOptions): readonly Stage[] {
       limitSeconds: 120,
       checks: [{ title: 'typedoc', command: ['typedoc', '--emit', 'none'] }],
     },
-    { name: 'property', limitSeconds: 180, tests: /(^|\/)test\/property\/|\.property\.test\.ts$/ },
+    {
+      name: 'property',
+      limitSeconds: 240,
+      tests: /(^|\/)test\/(property|fuzz)\/|\.property\.test\.ts$/,
+      checks: [
+        {
+          title: 'a million mutated messages into membership',
+          command: [
+            'node',
+            '--conditions=shoal-source',
+            'packages/swim/test/fuzz/main.ts',
+            '--count',
+            '1000000',
+            '--seed',
+            String(options.simSeed),
+          ],
+        },
+      ],
+    },
     {
       name: 'simulation',
       limitSeconds: 400,

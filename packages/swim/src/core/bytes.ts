@@ -1,6 +1,11 @@
 /** Thrown by {@link ByteReader} on bytes that are not what they should be; never leaves the codec. */
 export class MalformedError extends Error {}
 
+// Made once: a flood of noise must not cost a stack trace each.
+const CUT_SHORT = new MalformedError('cut short');
+const TEXT_LENGTH = new MalformedError('length of a text');
+const NOT_UTF8 = new MalformedError('not UTF-8');
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -100,12 +105,12 @@ export class ByteReader {
   /** A text of lengthMin ≤ bytes ≤ lengthMax. */
   text(lengthMin: number, lengthMax: number): string {
     const length = this.u8();
-    if (length < lengthMin || length > lengthMax) throw new MalformedError('length of a text');
+    if (length < lengthMin || length > lengthMax) throw TEXT_LENGTH;
     const start = this.advance(length);
     try {
       return decoder.decode(this.bytes.subarray(start, start + length));
     } catch {
-      throw new MalformedError('not UTF-8');
+      throw NOT_UTF8;
     }
   }
 
@@ -116,7 +121,7 @@ export class ByteReader {
   }
 
   private advance(length: number): number {
-    if (length > this.remaining) throw new MalformedError('cut short');
+    if (length > this.remaining) throw CUT_SHORT;
     const start = this.offset;
     this.offset += length;
     return start;

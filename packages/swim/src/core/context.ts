@@ -124,7 +124,7 @@ export class Context {
   private lastToken = 0;
   private gossipArmed = false;
   private cutToken = 0;
-  private cutDueMs = Number.POSITIVE_INFINITY;
+  private cutWakeMs = Number.POSITIVE_INFINITY;
   private readonly noticedMs = new Map<string, number>();
 
   constructor(options: {
@@ -166,8 +166,18 @@ export class Context {
     return effects;
   }
 
+  /** Timers that are wanted. */
+  get timerCount(): number {
+    return this.timers.size;
+  }
+
+  /** Notices that are not to be repeated yet. */
+  get noticeCount(): number {
+    return this.noticedMs.size;
+  }
+
   /** Gives a new stable view, if there is one, and asks to be woken for the next. */
-  detectCut(): void {
+  private detectCut(): void {
     const { change, massBegan } = this.cut.step(this.nowMs);
     if (massBegan) {
       this.counters.massSuspicions += 1;
@@ -177,12 +187,19 @@ export class Context {
       this.counters.viewChanges += 1;
       this.emit({ type: 'view-changed', ...change });
     }
-    const { dueMs } = this.cut;
-    if (dueMs === this.cutDueMs) return;
-    this.cutDueMs = dueMs;
+    this.armCut();
+  }
+
+  /** Looks again in time; at least now and then, so that few timers wait though the time changes. */
+  private armCut(): void {
+    const { nowMs } = this;
+    const isLeft = this.phase === 'left';
+    const wakeMs = isLeft ? Number.POSITIVE_INFINITY : Math.max(nowMs, this.cut.dueMs);
+    if (this.cutWakeMs > nowMs && this.cutWakeMs <= wakeMs) return;
     this.disarm(this.cutToken);
-    if (dueMs === Number.POSITIVE_INFINITY || this.phase === 'left') return;
-    this.cutToken = this.arm({ kind: 'cut' }, Math.max(0, dueMs - this.nowMs));
+    const afterMs = Math.min(wakeMs - nowMs, CUT_WAKE_MS_MAX);
+    this.cutWakeMs = wakeMs === Number.POSITIVE_INFINITY ? wakeMs : nowMs + afterMs;
+    if (wakeMs < Number.POSITIVE_INFINITY) this.cutToken = this.arm({ kind: 'cut' }, afterMs);
   }
 
   emit(effect: SwimEffect): void {
@@ -440,5 +457,7 @@ const STRANGER_BYTES = 256;
 const EVENTS_STREAM_SHARE = 0.25;
 /** Gathers the updates of one moment into one round. */
 const GOSSIP_DELAY_MS = 10;
+/** The stable view looks at the time at least so often while it waits for something. */
+const CUT_WAKE_MS_MAX = 5_000;
 const NOTICE_INTERVAL_MS = 10_000;
 const NOTICES_MAX = 256;

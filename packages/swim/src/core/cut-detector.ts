@@ -118,6 +118,11 @@ export class CutDetector {
     return this.wakeMs;
   }
 
+  /** Members of which more is kept than the member list knows. */
+  get entryCount(): number {
+    return this.entries.size;
+  }
+
   /** The view as last given. */
   view(): StableView {
     if (this.names === undefined) {

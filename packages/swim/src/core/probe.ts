@@ -62,6 +62,16 @@ export class Prober {
     this.lastSeq = Math.floor(context.random() * 0x1_0000_0000);
   }
 
+  /** Probes under way for ourselves. */
+  get probeCount(): number {
+    return this.probes.size;
+  }
+
+  /** Probes under way for others. */
+  get helpCount(): number {
+    return this.helps.size;
+  }
+
   /** One protocol period: probes the next member of the round. */
   onPeriod(): void {
     const target = this.context.members.nextTarget();

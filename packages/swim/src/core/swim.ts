@@ -17,6 +17,7 @@ import {
   type VersionRange,
 } from './message.ts';
 import { Prober } from './probe.ts';
+import { sizesOf } from './sizes.ts';
 import { StatementTable, type SwimMember } from './statement.ts';
 import type { SwimSwitches } from './switches.ts';
 import { Sync } from './sync.ts';
@@ -117,6 +118,11 @@ export class Swim {
    */
   members(): readonly SwimMember[] {
     return this.context.members.members();
+  }
+
+  /** What is held now, by kind: each within a bound, whatever peers send. */
+  sizes(): Readonly<Record<string, number>> {
+    return sizesOf(this.context, this.prober, this.sync);
   }
 
   /** The members that are in: see {@link StableView}. Changes with the effect `view-changed` only. */

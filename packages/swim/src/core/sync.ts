@@ -61,6 +61,11 @@ export class Sync {
     this.onAck = onAck;
   }
 
+  /** Streams of ours under way. */
+  get streamCount(): number {
+    return this.pending.size;
+  }
+
   start(seeds: readonly string[]): void {
     this.seeds = this.usable(seeds);
     this.trySeeds(SEEDS_AT_ONCE);
