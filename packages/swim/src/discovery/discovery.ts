@@ -27,6 +27,8 @@ export interface DiscoveryHost {
   readonly address: string;
   /** The agent's own network; what goes over it is sealed if the agent has a key. */
   readonly transport: Pick<Transport, 'address' | 'send' | 'request'>;
+  /** Members present, this one included. */
+  presentCount(): number;
   /** Questions and answers, over the agent's network or a socket of the discovery's own. */
   readonly hello: Hello;
   /** For a socket of the discovery's own. */

@@ -16,6 +16,7 @@ export class Hello {
   private readonly address: Uint8Array;
   private readonly clusterId: () => string;
   private readonly nowMs: Clock;
+  private readonly answers: () => boolean;
   private readonly asking = new Map<string, (seed: string) => void>();
   private answersLeft = ANSWERS_PER_SECOND_MAX;
   private filledMs = 0;
@@ -26,10 +27,13 @@ export class Hello {
     /** Empty until known. */
     readonly clusterId: () => string;
     readonly nowMs: Clock;
+    /** False while this member is silent; default always true. */
+    readonly answers?: () => boolean;
   }) {
     this.address = new TextEncoder().encode(options.address);
     this.clusterId = options.clusterId;
     this.nowMs = options.nowMs;
+    this.answers = options.answers ?? (() => true);
   }
 
   /** Whether the bytes are a question or an answer, or meant to be one. */
@@ -72,7 +76,7 @@ export class Hello {
     }
     // Our own question comes back where packets go to many.
     if (bytes[2] !== KINDS.question || found !== undefined) return undefined;
-    if (!this.concerns(bytes.subarray(CLUSTER_AT, NONCE_AT))) return undefined;
+    if (!this.answers() || !this.concerns(bytes.subarray(CLUSTER_AT, NONCE_AT))) return undefined;
     const answer = this.encode('answer', nonce, this.address);
     if (answer.length > bytes.length || !this.mayAnswer()) return undefined;
     return answer;

@@ -18,7 +18,8 @@ export interface MulticastSeedsOptions {
 /**
  * Asks a UDP multicast group who is there, and answers others that ask, as long as it is open.
  *
- * Stays within one network segment (TTL 1). Without a key anybody there can ask and answer, and a
+ * Of more than eight members, eight answer a question on average. Stays within one network segment
+ * (TTL 1). Without a key anybody there can ask and answer, and a
  * joiner joins whoever answers first: give each cluster a group or a port of its own.
  */
 export function multicastSeeds(options: MulticastSeedsOptions): Discovery {
@@ -48,7 +49,9 @@ class MulticastFinder implements Finder {
     this.group = group;
     this.own = own;
     for (const socket of [group, own]) {
-      socket.on('message', (bytes, remote) => this.onPacket(bytes, remote.address, remote.port));
+      socket.on('message', (bytes, { address, port }) => {
+        if (socket === own || this.isChosen()) this.onPacket(bytes, address, port);
+      });
       socket.on('error', () => {});
     }
   }
@@ -97,6 +100,11 @@ class MulticastFinder implements Finder {
     await Promise.all(closed);
   }
 
+  /** In a large cluster a few answer each question: everybody would be a flood. */
+  private isChosen(): boolean {
+    return Math.random() * this.host.presentCount() < ANSWERERS;
+  }
+
   private onPacket(bytes: Uint8Array, ip: string, port: number): void {
     const plain = this.host.wrap.unwrap(formatAddress(ip, port), bytes);
     if (plain === undefined || !Hello.is(plain)) return;
@@ -117,5 +125,7 @@ class MulticastFinder implements Finder {
   }
 }
 
+/** Members that answer one question, on average; all, if there are no more. */
+const ANSWERERS = 8;
 /** Time that a group has to answer. */
 const ANSWER_MS = 400;

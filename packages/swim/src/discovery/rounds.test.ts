@@ -14,6 +14,7 @@ const transport: Pick<Transport, 'address' | 'send' | 'request'> = {
 const host: DiscoveryHost = {
   address: 'me:1',
   transport,
+  presentCount: () => 1,
   hello: new Hello({ address: 'me:1', clusterId: () => 'c', nowMs: () => 0 }),
   wrap: { wrap: (bytes) => bytes, unwrap: (_from, bytes) => bytes },
 };
@@ -77,11 +78,10 @@ class Watch {
   constructor(discoveries: readonly Discovery[], options: Partial<RoundsOptions> = {}) {
     this.rounds = new DiscoveryRounds({
       discoveries,
-      host,
+      host: { ...host, presentCount: () => this.present },
       seeds: [],
       intervalMs: 30_000,
       lonelyIntervalMs: 1_000,
-      presentCount: () => this.present,
       onSeeds: (seeds) => this.told.push(seeds.join(' ')),
       log: (_level, _message, fields) => this.complaints.push(fields?.['reason']),
       wait: async (ms, signal) => {

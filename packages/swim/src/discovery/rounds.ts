@@ -14,8 +14,6 @@ export interface RoundsOptions {
   readonly intervalMs: number;
   /** Pause while no other member is known. */
   readonly lonelyIntervalMs: number;
-  /** Members present, this one included. */
-  readonly presentCount: () => number;
   /** All seeds known now, the static ones first; after every change. */
   readonly onSeeds: (seeds: readonly string[]) => void;
   readonly log?: SwimLog | undefined;
@@ -116,8 +114,8 @@ export class DiscoveryRounds {
   }
 
   private pauseMs(): number {
-    const { intervalMs, lonelyIntervalMs } = this.options;
-    const present = this.options.presentCount();
+    const { intervalMs, lonelyIntervalMs, host } = this.options;
+    const present = host.presentCount();
     if (present <= 1) return Math.min(lonelyIntervalMs, intervalMs);
     return intervalMs * Math.max(1, Math.ceil(present / ASKERS));
   }

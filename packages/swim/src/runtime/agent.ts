@@ -146,7 +146,12 @@ export class SwimAgent implements SwimHandle {
       onTimer: (token) => this.dispatch({ type: 'timer', token }),
       onStall: () => this.dispatch({ type: 'stalled' }),
     });
-    this.hello = new Hello({ address, clusterId: () => this.clusterId, nowMs: systemClock });
+    this.hello = new Hello({
+      address,
+      clusterId: () => this.clusterId,
+      nowMs: systemClock,
+      answers: () => !this.suspended,
+    });
   }
 
   /**
@@ -275,13 +280,13 @@ export class SwimAgent implements SwimHandle {
   private discover(discoveries: readonly Discovery[], seeds: readonly string[]): void {
     const { config, log } = this.options;
     const { address, transport, hello } = this;
+    const presentCount = (): number => this.members().filter(isPresent).length;
     this.rounds = new DiscoveryRounds({
       discoveries,
-      host: { address, transport, hello, wrap: transport.helloWrap },
+      host: { address, transport, hello, wrap: transport.helloWrap, presentCount },
       seeds,
       intervalMs: config.discoveryIntervalMs,
       lonelyIntervalMs: config.reconnectIntervalMs,
-      presentCount: () => this.members().filter(isPresent).length,
       onSeeds: (found) => this.dispatch({ type: 'seeds', seeds: found }),
       log,
     });

@@ -187,7 +187,7 @@ describe('discovery on real sockets', function () {
           nowMs: () => performance.now(),
         });
         const options = { group: address, port: Number(port), iface: '127.0.0.1' };
-        const host = { address: 'me:1', transport, hello, wrap };
+        const host = { address: 'me:1', transport, hello, wrap, presentCount: () => 1 };
         return (await search(multicastSeeds(options), host)).length;
       };
       assert.deepEqual(
@@ -204,6 +204,31 @@ describe('discovery on real sockets', function () {
         [...running].map((agent) => agent.members().length),
         [1, 1, 1],
       );
+    });
+
+    it('is answered by eight of many, not by all, and not by who is suspended', async () => {
+      const [address = '', port] = group().split(':');
+      const way = multicastSeeds({ group: address, port: Number(port), iface: '127.0.0.1' });
+      const open = async (at: string, present: number, silent: boolean) => {
+        const hello = new Hello({
+          address: at,
+          clusterId: () => 'c',
+          nowMs: () => performance.now(),
+          answers: () => !silent,
+        });
+        const presentCount = (): number => present;
+        return await way.open({ address: at, transport, hello, wrap: PLAIN, presentCount });
+      };
+      const finders = [
+        await open('few:1', 8, false),
+        await open('many:1', Number.MAX_SAFE_INTEGER, false),
+        await open('silent:1', 1, true),
+        await open('asker:1', 1, false),
+      ];
+      const seeds = new Set<string>();
+      await finders[3]?.search((seed) => seeds.add(seed), new AbortController().signal);
+      await Promise.all(finders.map(async (finder) => await finder.close()));
+      assert.deepEqual([...seeds], ['few:1']);
     });
 
     it('says which interface is not there', async () => {
