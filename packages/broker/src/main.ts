@@ -16,6 +16,7 @@ import { startAdminApi } from './edge/admin-api.ts';
 import { Backend } from './edge/backend.ts';
 import { type KeyringKeys, keepKeyring, keyIdOf, loadKeyring } from './edge/keyring-file.ts';
 import { LevelStore } from './edge/level-store.ts';
+import { LinkSecurity } from './edge/link-security.ts';
 import { TcpListener } from './edge/listeners/tcp.ts';
 import { decodeMeta, encodeMeta } from './edge/member-meta.ts';
 import { BrokerMetrics } from './edge/metrics.ts';
@@ -194,10 +195,14 @@ class NodeProcess implements RunningNode {
     const config = this.#config;
     const { name, bootEpoch } = identity;
     const keyring = await this.#keyring();
+    const { encryption } = config.cluster;
+    const clusterId = () => core.clusterId;
+    const security = keyring && new LinkSecurity({ keys: keyring, encryption, clusterId });
     const links = new PeerLinks({
-      clusterId: () => core.clusterId,
+      clusterId,
       name,
       bootEpoch,
+      security,
       onUp: (peer, epoch) => core.onLinkUp(peer, epoch),
       onDown: (peer) => core.onLinkDown(peer),
       onFrame: (peer, frame) => core.onFrame(peer, frame),
@@ -214,8 +219,12 @@ class NodeProcess implements RunningNode {
           bootEpoch,
           clusterId: core.clusterId,
           listen: config.cluster.listen,
-          ...(keyring === undefined ? {} : { keyring, encryption: config.cluster.encryption }),
-          onKeyring: (keys) => keepKeyring(config.data.dir, keys),
+          ...(keyring === undefined ? {} : { keyring, encryption }),
+          onKeyring: async (keys) => {
+            await keepKeyring(config.data.dir, keys);
+            security?.setKeys(keys);
+            links.onKeyring();
+          },
           ...(config.cluster.advertise === undefined
             ? {}
             : { advertise: config.cluster.advertise }),

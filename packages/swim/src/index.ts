@@ -40,8 +40,8 @@ export type { KeyringOperations, SwimAgentCounters, SwimHandle } from './runtime
 export type { KeyringResult } from './runtime/keyring-control.ts';
 export { MemoryHub } from './runtime/memory.ts';
 export type { Encryption } from './runtime/secure-transport.ts';
-export { generateKey, type KeyInfo, keyId } from './security/keyring.ts';
-export { SEAL_BYTES, type SealCounters } from './security/sealer.ts';
+export { generateKey, type KeyInfo, Keyring, keyId } from './security/keyring.ts';
+export { SEAL_BYTES, type SealCounters, Sealer, type SealKind } from './security/sealer.ts';
 export { SwimThread, type SwimThreadOptions } from './thread/swim-thread.ts';
 export {
   PACKET_BYTES_MAX,

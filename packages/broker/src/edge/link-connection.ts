@@ -9,6 +9,7 @@ import {
   type Hello,
   LINK_MAGIC,
 } from './link-frame.ts';
+import type { SecuredCallback, SecuredSocket } from './link-security.ts';
 
 /** What a {@link LinkConnection} tells its owner, from the event loop. */
 export interface LinkConnectionEvents {
@@ -19,20 +20,60 @@ export interface LinkConnectionEvents {
   readonly onEnd: (reason: string) => void;
 }
 
+/** Makes a stream to speak on of a socket, or says why there is none. */
+export type SecureStep = (socket: Socket, done: SecuredCallback) => void;
+
 /** From connect or accept to HELLO. */
 const HANDSHAKE_TIMEOUT_MS = 3000;
 
-/** One socket that speaks the link's format: HELLO first, then frames. */
+/**
+ * One socket that speaks the link's format: HELLO first, then frames; where there is a keyring, within
+ * the stream that {@link SecureStep} makes of it.
+ */
 export class LinkConnection {
-  readonly #socket: Socket;
+  #socket: Socket;
+  #keyId = '';
+  /** What is to be sent once the stream is secure. */
+  #hello: Hello | undefined;
   readonly #events: LinkConnectionEvents;
   readonly #reader = new FrameReader(HELLO_BYTES_MAX);
   readonly #handshake: NodeJS.Timeout;
-  #state: 'magic' | 'hello' | 'open' | 'over' = 'magic';
+  #state: 'securing' | 'magic' | 'hello' | 'open' | 'over' = 'magic';
 
-  constructor(socket: Socket, events: LinkConnectionEvents) {
+  constructor(socket: Socket, events: LinkConnectionEvents, secure?: SecureStep) {
     this.#socket = socket;
     this.#events = events;
+    this.#handshake = setTimeout(() => this.#over('no HELLO in time'), HANDSHAKE_TIMEOUT_MS);
+    if (secure === undefined) this.#attach(socket);
+    else this.#secure(socket, secure);
+  }
+
+  #secure(socket: Socket, secure: SecureStep): void {
+    this.#state = 'securing';
+    socket.setNoDelay(true);
+    socket.on('error', (error) => this.#over(error.message));
+    socket.on('close', () => this.#over('closed'));
+    // Later, since whoever makes this connection does not know it yet.
+    queueMicrotask(() => {
+      if (!this.#isOver()) secure(socket, (result) => this.#secured(result));
+    });
+  }
+
+  #secured(result: SecuredSocket | string): void {
+    if (typeof result === 'string') {
+      this.#over(result);
+    } else if (this.#isOver()) {
+      result.socket.destroy();
+    } else {
+      this.#state = 'magic';
+      this.#socket = result.socket;
+      this.#keyId = result.keyId;
+      this.#attach(result.socket);
+      if (this.#hello !== undefined) this.sendHello(this.#hello);
+    }
+  }
+
+  #attach(socket: Socket): void {
     // Frames are batched per turn already; Nagle would only add a delayed acknowledgement to each.
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
@@ -41,7 +82,11 @@ export class LinkConnection {
     socket.on('close', () => this.#over('closed'));
     // Whoever read the first byte may have paused it.
     socket.resume();
-    this.#handshake = setTimeout(() => this.#over('no HELLO in time'), HANDSHAKE_TIMEOUT_MS);
+  }
+
+  /** Of the key that the connection came up with; '' in clear. */
+  get keyId(): string {
+    return this.#keyId;
   }
 
   /** Bytes accepted by {@link sendFrame} and not yet taken by the kernel. */
@@ -74,6 +119,10 @@ export class LinkConnection {
   }
 
   sendHello(hello: Hello): void {
+    if (this.#state === 'securing') {
+      this.#hello = hello;
+      return;
+    }
     this.#socket.write(Buffer.concat([Buffer.of(LINK_MAGIC), ...encodeFrame(encodeHello(hello))]));
   }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import type { Log } from '../ports.ts';
-import { LinkConnection } from './link-connection.ts';
+import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts';
 import { FRAME_BYTES_MAX, type Hello, LINK_VERSION } from './link-frame.ts';
+import type { LinkSecurity, SecuredCallback } from './link-security.ts';
 
 /** A node to hold a link with. */
 export interface LinkPeer {
@@ -18,6 +19,8 @@ export interface PeerLinksInit {
   readonly clusterId: () => string;
   readonly name: string;
   readonly bootEpoch: number;
+  /** How links are encrypted; default not at all. */
+  readonly security?: LinkSecurity | undefined;
   readonly onUp: (peer: string, bootEpoch: number) => void;
   readonly onDown: (peer: string) => void;
   /** One frame; the bytes are the receiver's to keep. */
@@ -111,7 +114,11 @@ export class PeerLinks {
       return;
     }
     let accepted: Peer | undefined;
-    const connection: LinkConnection = new LinkConnection(socket, {
+    const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
+    const { security } = this.#init;
+    const secure =
+      security && ((of: Socket, done: SecuredCallback) => security.accept(of, bytes, done));
+    const events: LinkConnectionEvents = {
       onHello: (hello) => {
         this.#handshakes.delete(connection);
         accepted = this.#greeted(connection, hello);
@@ -120,11 +127,12 @@ export class PeerLinks {
       onEnd: (reason) => {
         this.#handshakes.delete(connection);
         if (accepted !== undefined) this.#ended(accepted, reason);
+        else this.#init.log('debug', 'link: refused before HELLO', { reason });
       },
-    });
+    };
+    const connection: LinkConnection = new LinkConnection(socket, events, secure);
     this.#handshakes.add(connection);
-    const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
-    queueMicrotask(() => connection.receive(bytes));
+    if (secure === undefined) queueMicrotask(() => connection.receive(bytes));
   }
 
   /**
@@ -145,6 +153,16 @@ export class PeerLinks {
       return;
     }
     connection.sendFrame(frame);
+  }
+
+  /** Ends links that came up with a key that is no longer on the ring; they are dialled anew. */
+  onKeyring(): void {
+    for (const peer of this.#peers.values()) {
+      if (peer.link === undefined || this.#init.security?.holds(peer.link.connection.keyId))
+        continue;
+      this.#dropLater(peer, 'its key was removed');
+      this.#redialLater(peer);
+    }
   }
 
   /** Whether there is a link, for inspection. */
@@ -187,7 +205,9 @@ export class PeerLinks {
       this.#redialLater(peer);
       return;
     }
-    const connection: LinkConnection = new LinkConnection(connect(target), {
+    const { security } = this.#init;
+    const secure = security && ((of: Socket, done: SecuredCallback) => security.dial(of, done));
+    const events: LinkConnectionEvents = {
       onHello: (hello) => this.#answered(peer, connection, hello),
       onFrame: (frame) => this.#init.onFrame(name, frame),
       onEnd: (reason) => {
@@ -199,7 +219,8 @@ export class PeerLinks {
         this.#init.log('debug', 'link: no connection', { peer: name, address, reason });
         this.#redialLater(peer);
       },
-    });
+    };
+    const connection: LinkConnection = new LinkConnection(connect(target), events, secure);
     peer.dialing = connection;
     connection.sendHello(this.#hello());
   }

@@ -36,9 +36,9 @@ export const SEALED_VERSION = 1;
 export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES;
 
 /** What a message is sealed as; it opens as nothing else. */
-export type SealKind = 'datagram' | 'request' | 'response' | 'hello';
+export type SealKind = 'datagram' | 'request' | 'response' | 'hello' | 'link';
 
-const KINDS: readonly SealKind[] = ['datagram', 'request', 'response', 'hello'];
+const KINDS: readonly SealKind[] = ['datagram', 'request', 'response', 'hello', 'link'];
 
 /** Messages refused, by reason; only ever grow. Nothing else comes of them. */
 export interface SealCounters {
@@ -121,6 +121,7 @@ export class Sealer {
       request: outgoing(primary),
       response: outgoing(primary),
       hello: outgoing(primary),
+      link: outgoing(primary),
     };
   }
 
@@ -166,8 +167,9 @@ export class Sealer {
   /**
    * Opens a message; undefined if it is refused, which is counted.
    *
-   * Datagrams must be of our cluster. On streams and in discovery (hello), others with our key are
-   * heard too: joiners, which do not know the cluster yet, and members of another cluster.
+   * Datagrams, and links of what is built on membership, must be of our cluster. On streams and in
+   * discovery (hello), others with our key are heard too: joiners, which do not know the cluster
+   * yet, and members of another cluster.
    *
    * @param request the own sealed request that this should answer
    */
@@ -213,7 +215,7 @@ export class Sealer {
       this.counters.sealKeyUnknown += 1;
       return undefined;
     }
-    if (kind === 'datagram' && !this.isOurs(head)) {
+    if ((kind === 'datagram' || kind === 'link') && !this.isOurs(head)) {
       this.counters.sealOtherCluster += 1;
       return undefined;
     }
