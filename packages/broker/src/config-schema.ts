@@ -265,7 +265,7 @@ const byPreset = 'by the preset';
 const swim = section('Failure detection (SWIM). The same on every node.', {
   thread: key(z.enum(['own', 'main']).default('own'), {
     description:
-      'Where failure detection runs: in a thread of its `own`, which answers however busy the node is and says when it hangs; or in the `main` one, which takes 10 MB less and answers late under load.',
+      'Where failure detection runs: in a thread of its `own`, which answers however busy the node is and says when it hangs; or in the `main` one, which takes 14 MiB less and answers late under load.',
   }),
   unwellAfterMs: key(integer(200, 600_000).default(2000), {
     description:

@@ -100,7 +100,7 @@ export class KeyringControl {
 
   /** Answers a request of another member. */
   async answer(bytes: Uint8Array): Promise<Uint8Array> {
-    const request = decodeKeyringRequest(bytes);
+    const request = await decodeKeyringRequest(bytes);
     const answer: KeyringAnswer =
       request === undefined ? { errorCode: 'SWIM_ERR_MALFORMED' } : await this.perform(request);
     return encodeKeyringMessage(answer);
@@ -158,7 +158,7 @@ export class KeyringControl {
     return new Promise((resolve) => {
       this.options.request(peer.address, encodeKeyringMessage(request), (bytes) => {
         if (bytes === null) resolve({ errorCode: 'SWIM_ERR_UNREACHABLE' });
-        else resolve(decodeKeyringAnswer(bytes) ?? { errorCode: 'SWIM_ERR_MALFORMED' });
+        else resolve(answerOf(bytes));
       });
     });
   }
@@ -206,6 +206,10 @@ export class KeyringControl {
       throw new SwimError('SWIM_ERR_KEYRING_STORE', '', { cause });
     }
   }
+}
+
+async function answerOf(bytes: Uint8Array): Promise<KeyringAnswer> {
+  return (await decodeKeyringAnswer(bytes)) ?? { errorCode: 'SWIM_ERR_MALFORMED' };
 }
 
 type Change =

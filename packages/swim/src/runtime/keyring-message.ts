@@ -1,6 +1,5 @@
-import { z } from 'zod';
-import { SWIM_ERRORS, type SwimErrorCode } from '../errors.ts';
-import { KEYS_MAX, type KeyInfo } from '../security/keyring.ts';
+import type { SwimErrorCode } from '../errors.ts';
+import type { KeyInfo } from '../security/keyring.ts';
 
 /*
  * A request about the keyring, and its answer, on a stream and always sealed:
@@ -26,37 +25,26 @@ export type KeyringAnswer =
   | { readonly instance: string; readonly keys: readonly KeyInfo[] }
   | { readonly errorCode: SwimErrorCode };
 
-const id = z.string().regex(/^[0-9a-f]{8}$/);
-const instance = z.string().max(64);
-
-const requestSchema = z.discriminatedUnion('op', [
-  z.strictObject({ op: z.literal('list') }),
-  z.strictObject({ op: z.literal('install'), key: z.base64().max(64), instance }),
-  z.strictObject({ op: z.literal('use'), id, instance }),
-  z.strictObject({ op: z.literal('remove'), id, instance }),
-]);
-
-const answerSchema = z.union([
-  z.strictObject({
-    instance,
-    keys: z.array(z.strictObject({ id, primary: z.boolean() })).max(KEYS_MAX),
-  }),
-  z.strictObject({ errorCode: z.enum(Object.keys(SWIM_ERRORS) as [SwimErrorCode]) }),
-]);
-
 export function encodeKeyringMessage(message: KeyringRequest | KeyringAnswer): Uint8Array {
   const prefix = Buffer.of(KEYRING_MAGIC, KEYRING_VERSION);
   return Buffer.concat([prefix, Buffer.from(JSON.stringify(message))]);
 }
 
 /** Undefined if the bytes are no such request. */
-export function decodeKeyringRequest(bytes: Uint8Array): KeyringRequest | undefined {
+export async function decodeKeyringRequest(bytes: Uint8Array): Promise<KeyringRequest | undefined> {
+  const { requestSchema } = await loadSchema();
   return requestSchema.safeParse(parse(bytes)).data;
 }
 
 /** Undefined if the bytes are no such answer. */
-export function decodeKeyringAnswer(bytes: Uint8Array): KeyringAnswer | undefined {
+export async function decodeKeyringAnswer(bytes: Uint8Array): Promise<KeyringAnswer | undefined> {
+  const { answerSchema } = await loadSchema();
   return answerSchema.safeParse(parse(bytes)).data;
+}
+
+/** When it is first needed: it is 7 MiB in a thread that may never need it. */
+async function loadSchema(): Promise<typeof import('./keyring-schema.ts')> {
+  return await import('./keyring-schema.ts');
 }
 
 function parse(bytes: Uint8Array): unknown {

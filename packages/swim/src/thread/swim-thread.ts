@@ -421,7 +421,7 @@ const PROGRAM = new URL(
   import.meta.url,
 );
 /** For 16,384 members with 512 bytes of metadata each, and states of 4 MiB under way. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8 };
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 2 };
 const UNWELL_AFTER_MS = 2_000;
 const DEAD_AFTER_MS = 30_000;
 /** Streams that wait for the thread at once; more are closed. */
