@@ -8,7 +8,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { SwimError, type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
+import { SWIM_ERRORS, SwimError, type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
 import pino, { type Logger } from 'pino';
 import { isLoopback, parseAddress } from './address.ts';
 import { type Config, swimSettings } from './config.ts';
@@ -278,6 +278,10 @@ class NodeProcess implements RunningNode {
         this.#fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
     } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
       this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
+    } else if (code === 'SWIM_ERR_INCARNATION') {
+      // Its next start is believed again, whatever is said of this one.
+      const { message } = SWIM_ERRORS[code];
+      this.#fatal(new BrokerError('BROKER_ERR_INTERNAL', message));
     }
   }
 

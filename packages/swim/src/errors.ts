@@ -38,6 +38,10 @@ export const SWIM_ERRORS = {
     message: 'A process with the same name and a newer boot epoch is known to the cluster.',
     remedy: 'Give every node a name of its own; never run one data folder twice.',
   },
+  SWIM_ERR_INCARNATION: {
+    message: 'This member can refute nothing more: its incarnation is at its highest.',
+    remedy: 'Start it again: its new boot epoch is believed whatever was said. Suspect a forgery.',
+  },
   SWIM_ERR_BUSY: {
     message: 'Too many joins are under way.',
     remedy: 'Try again later.',

@@ -1,11 +1,8 @@
 import type { Context } from './context.ts';
 import { comparePrecedence, isPresent, type Suspicion } from './member-list.ts';
-import type { MemberState, Update } from './message.ts';
+import { INCARNATION_MAX, type MemberState, type Update } from './message.ts';
 import type { Statement } from './statement.ts';
 import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
-
-/** Largest incarnation on the wire; a member that got there is renewed by its next boot epoch. */
-const INCARNATION_MAX = 0xffff_ffff;
 
 /**
  * What is believed of whom: applies statements in the order of precedence, suspects, refutes.
@@ -109,18 +106,28 @@ export class Membership {
   /** Raises the own incarnation past what is said of us, and tells everybody. */
   refute(seenIncarnation: number): void {
     const { self, counters } = this.context;
-    counters.refutes += 1;
-    const incarnation = Math.min(INCARNATION_MAX, Math.max(self.incarnation, seenIncarnation) + 1);
-    this.renew({ incarnation });
+    const incarnation = Math.max(self.incarnation, seenIncarnation) + 1;
+    if (this.renew({ incarnation })) counters.refutes += 1;
   }
 
-  /** Says something new of this member itself; with a higher incarnation, so that it is believed. */
-  renew(change: Partial<Statement>): void {
+  /**
+   * Says something new of this member itself; with a higher incarnation, so that it is believed.
+   *
+   * At the highest there is nothing more to say, and whatever others hold of this life stays: only a
+   * new boot epoch is believed then, so the operator is told. It takes 136 years at one a second; or
+   * a forgery by somebody who has the key.
+   */
+  renew(change: Partial<Statement>): boolean {
     const { self, members, nowMs } = this.context;
-    const incarnation = Math.min(INCARNATION_MAX, self.incarnation + 1);
-    members.put(members.intern({ ...self, incarnation, ...change }, ''), nowMs);
+    const next = { ...self, incarnation: self.incarnation + 1, ...change };
+    if (next.incarnation > INCARNATION_MAX) {
+      this.context.notice('SWIM_ERR_INCARNATION', self.address);
+      return false;
+    }
+    members.put(members.intern(next, ''), nowMs);
     this.context.touch();
     this.context.disseminate(members.self);
+    return true;
   }
 
   /** Drops members that have been dead for longer than they are remembered. */

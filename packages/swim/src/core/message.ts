@@ -116,6 +116,8 @@ export const CLUSTER_ID_BYTES_MAX = 64;
 export const ADDRESS_BYTES_MAX = 255;
 export const META_BYTES_MAX = 512;
 export const EVENT_BYTES_MAX = 1_024;
+/** Largest incarnation; a member that got there is renewed by its next boot epoch. */
+export const INCARNATION_MAX = 0xffff_ffff;
 
 /** First byte of every datagram and stream: 'S'. */
 export const SWIM_MAGIC = 0x53;
