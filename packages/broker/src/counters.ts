@@ -78,6 +78,8 @@ export interface Counters {
   linkBytesReceived: number;
   /** Links to peers that went down. */
   linkResets: number;
+  /** Connections to the cluster port that came to no link: no key, no HELLO, or another's. */
+  linksRefused: number;
 
   /** Gauges: members by state, self included. */
   readonly members: { alive: number; suspect: number; faulty: number };
@@ -128,6 +130,7 @@ export function createCounters(): Counters {
     linkBytesSent: 0,
     linkBytesReceived: 0,
     linkResets: 0,
+    linksRefused: 0,
     members: { alive: 0, suspect: 0, faulty: 0 },
     membersUnwell: 0,
     ready: 0,

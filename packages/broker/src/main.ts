@@ -203,6 +203,9 @@ class NodeProcess implements RunningNode {
       name,
       bootEpoch,
       security,
+      onRefused: () => {
+        core.counters.linksRefused += 1;
+      },
       onUp: (peer, epoch) => core.onLinkUp(peer, epoch),
       onDown: (peer) => core.onLinkDown(peer),
       onFrame: (peer, frame) => core.onFrame(peer, frame),

@@ -220,6 +220,11 @@ export const METRICS: readonly MetricDefinition[] = [
   counter('shoal_link_sent_bytes_total', 'Bytes to other nodes.', (c) => c.linkBytesSent),
   counter('shoal_link_received_bytes_total', 'Bytes from other nodes.', (c) => c.linkBytesReceived),
   counter('shoal_link_resets_total', 'Links to other nodes that went down.', (c) => c.linkResets),
+  counter(
+    'shoal_links_refused_total',
+    'Connections to the cluster port that came to no link: no key, no HELLO, or not a member’s.',
+    (c) => c.linksRefused,
+  ),
 ];
 
 /** What the admin API serves at /metrics. */

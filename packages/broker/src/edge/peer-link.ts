@@ -21,6 +21,8 @@ export interface PeerLinksInit {
   readonly bootEpoch: number;
   /** How links are encrypted; default not at all. */
   readonly security?: LinkSecurity | undefined;
+  /** A connection was refused before it said who it is, or after. */
+  readonly onRefused?: () => void;
   readonly onUp: (peer: string, bootEpoch: number) => void;
   readonly onDown: (peer: string) => void;
   /** One frame; the bytes are the receiver's to keep. */
@@ -36,7 +38,7 @@ export interface PeerLinksInit {
 
 const REDIAL_MIN_MS = 50;
 const REDIAL_MAX_MS = 1000;
-/** Accepted connections that have not said HELLO; beyond it the newest is closed. */
+/** Accepted connections that have not said HELLO; beyond it the oldest is closed. */
 const HANDSHAKES_MAX = 256;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -108,10 +110,16 @@ export class PeerLinks {
    * it is not the beginning of a link, or not of a listed peer.
    */
   accept(socket: Socket, head: Uint8Array): void {
-    if (this.#closed || this.#handshakes.size >= HANDSHAKES_MAX) {
+    if (this.#closed) {
       socket.on('error', () => {});
       socket.destroy();
       return;
+    }
+    const [oldest] = this.#handshakes;
+    if (oldest !== undefined && this.#handshakes.size >= HANDSHAKES_MAX) {
+      this.#handshakes.delete(oldest);
+      oldest.destroy();
+      this.#init.onRefused?.();
     }
     let accepted: Peer | undefined;
     const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
@@ -127,12 +135,17 @@ export class PeerLinks {
       onEnd: (reason) => {
         this.#handshakes.delete(connection);
         if (accepted !== undefined) this.#ended(accepted, reason);
-        else this.#init.log('debug', 'link: refused before HELLO', { reason });
+        else this.#refused(reason);
       },
     };
     const connection: LinkConnection = new LinkConnection(socket, events, secure);
     this.#handshakes.add(connection);
     if (secure === undefined) queueMicrotask(() => connection.receive(bytes));
+  }
+
+  #refused(reason: string): void {
+    this.#init.onRefused?.();
+    this.#init.log('debug', 'link: refused before HELLO', { reason });
   }
 
   /**
@@ -252,6 +265,7 @@ export class PeerLinks {
     const refusal = foreign ?? this.#refusal(peer, hello);
     if (refusal !== undefined || peer === undefined) {
       this.#logRefusal(hello, refusal ?? 'not a member');
+      this.#init.onRefused?.();
       if (foreign === undefined) {
         connection.destroy();
       } else {

@@ -148,6 +148,20 @@ describe('links with a keyring', () => {
     assert.ok(b.node.links.isUp('a'));
   });
 
+  it('come up past any number of connections that say nothing', async () => {
+    const b = await start('b', [one]);
+    for (let n = 0; n < 300; n += 1) {
+      const socket = connect(b.node.port, '127.0.0.1');
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.write(Buffer.of(0x45));
+      await once(socket, 'connect');
+    }
+    const a = await start('a', [one]);
+    meet(a.node, b.node);
+    await Promise.all([a.node.saw('up b 1'), b.node.saw('up a 1')]);
+  });
+
   it('are refused to noise, whole or in pieces', async () => {
     const b = await start('b', [one]);
     const hello = { version: LINK_VERSION, clusterId: 'cluster', name: 'a', bootEpoch: 1 };

@@ -34,6 +34,8 @@ export interface TcpOptions extends TcpClientOptions {
   readonly port: number;
   readonly streamTimeoutMs: number;
   readonly requestHead?: RequestHead | undefined;
+  /** Default {@link SOCKETS_MAX}. */
+  readonly socketsMax?: number;
   readonly handlers: TcpHandlers;
 }
 
@@ -69,8 +71,12 @@ export class TcpTransport {
   /** @throws the system's error (EADDRINUSE and the like) */
   static async listen(options: TcpOptions): Promise<TcpTransport> {
     const sockets = new Set<Socket>();
-    const budget = new ByteBudget(options.streamBytesMax * UNREAD_STREAMS_MAX);
-    const server = createServer((socket) => accept(socket, options, sockets, budget));
+    const intake: Intake = {
+      sockets,
+      incoming: new Set(),
+      budget: new ByteBudget(options.streamBytesMax * UNREAD_STREAMS_MAX),
+    };
+    const server = createServer((socket) => accept(socket, options, intake));
     const listening = Promise.withResolvers<void>();
     server.once('error', listening.reject);
     server.listen({ host: options.ip, port: options.port, exclusive: true }, listening.resolve);
@@ -152,22 +158,31 @@ function adopt(socket: Socket, sockets: Set<Socket>, lifeMs: number): () => void
   return release;
 }
 
-function accept(
-  socket: Socket,
-  options: TcpOptions,
-  sockets: Set<Socket>,
-  budget: ByteBudget,
-): void {
-  if (sockets.size >= SOCKETS_MAX) {
-    socket.destroy();
-    return;
-  }
+/** What connections that came in share. */
+interface Intake {
+  readonly sockets: Set<Socket>;
+  /** Those that came in, the oldest first. */
+  readonly incoming: Set<Socket>;
+  readonly budget: ByteBudget;
+}
+
+function accept(socket: Socket, options: TcpOptions, intake: Intake): void {
   const { handlers, streamBytesMax, streamTimeoutMs, requestHead } = options;
+  const { sockets, incoming, budget } = intake;
+  // The oldest has had its time: those who open and say nothing keep nobody out who speaks at once.
+  const [oldest] = incoming;
+  if (oldest !== undefined && incoming.size >= (options.socketsMax ?? SOCKETS_MAX)) {
+    incoming.delete(oldest);
+    oldest.destroy();
+  }
+  incoming.add(socket);
+  socket.once('close', () => incoming.delete(socket));
   const release = adopt(socket, sockets, streamTimeoutMs);
   socket.once('data', (head: Buffer) => {
     if (head[0] !== SWIM_MAGIC) {
       socket.pause();
       release();
+      incoming.delete(socket);
       handlers.onForeign(socket, head);
       return;
     }
@@ -200,7 +215,7 @@ function accept(
   });
 }
 
-/** Streams and connections not yet known at once; more are refused. */
+/** Streams that came in and connections not yet known at once; beyond, the oldest is closed. */
 const SOCKETS_MAX = 1_024;
 /** Requests being read hold together at most this many times `streamBytesMax`. */
 const UNREAD_STREAMS_MAX = 8;
