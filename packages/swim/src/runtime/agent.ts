@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { formatAddress, isLoopback, isWildcard, parseAddress } from '../address.ts';
+import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
@@ -20,6 +20,7 @@ import { socketTransport } from './bind.ts';
 import { DrainingTimers } from './draining-timers.ts';
 import type { SwimAgentCounters, SwimHandle } from './handle.ts';
 import { KeyringControl } from './keyring-control.ts';
+import { checkLoopback } from './loopback.ts';
 import { type Encryption, SecureTransport } from './secure-transport.ts';
 import { systemClock, systemRandom } from './system.ts';
 
@@ -165,7 +166,7 @@ export class SwimAgent implements SwimHandle {
    */
   static async start(options: SwimAgentOptions): Promise<SwimAgent> {
     const keyring = options.keyring === undefined ? undefined : Keyring.of(options.keyring);
-    if (keyring === undefined) checkLoopback(options);
+    if (options.transport === undefined) checkLoopback(options);
     // Between binding and the first event nothing is lost: streams and datagrams that come
     // meanwhile find no agent, which is what they would have found a moment earlier.
     let agent: SwimAgent | undefined;
@@ -426,18 +427,6 @@ export class SwimAgent implements SwimHandle {
   private nextId(): number {
     this.lastId += 1;
     return this.lastId;
-  }
-}
-
-/**
- * Without a key, a member of a network of sockets stays on loopback. Names other than localhost may
- * lead anywhere.
- */
-function checkLoopback(options: SwimAgentOptions): void {
-  if (options.insecure === true || options.transport !== undefined) return;
-  for (const address of [options.listen, options.advertise]) {
-    if (address === undefined || isLoopback(parseAddress(address).host)) continue;
-    throw new SwimError('SWIM_ERR_KEY_REQUIRED', address);
   }
 }
 

@@ -7,6 +7,7 @@ import { SwimError } from '../errors.ts';
 import type { SwimAgentOptions } from '../runtime/agent.ts';
 import type { KeyringOperations, SwimAgentCounters, SwimHandle } from '../runtime/handle.ts';
 import type { KeyringResult } from '../runtime/keyring-control.ts';
+import { checkLoopback } from '../runtime/loopback.ts';
 import { listenForThread } from '../runtime/split.ts';
 import type { TcpTransport } from '../runtime/tcp.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
@@ -135,6 +136,8 @@ export class SwimThread implements SwimHandle {
    * SWIM_ERR_THREAD if the thread could not be started; nothing stays open
    */
   static async start(options: SwimThreadOptions, program: URL = PROGRAM): Promise<SwimThread> {
+    // Here, since the agent in the thread does not see who listens for it.
+    checkLoopback(options);
     const thread = new SwimThread(options, program);
     try {
       await thread.open();

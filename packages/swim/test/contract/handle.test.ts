@@ -56,6 +56,15 @@ function describeHandle(title: string, begin: Start): void {
       await assert.rejects(wrong, { code: 'SWIM_ERR_DISCOVERY' });
     });
 
+    it('leaves loopback with a key only, whoever takes other connections', async () => {
+      const onForeignStream = (socket: Socket): void => void socket.destroy();
+      const wide = { name: 'a', listen: '0.0.0.0:0', advertise: '192.0.2.1:1' };
+      for (const options of [wide, { ...wide, onForeignStream }]) {
+        await assert.rejects(watch(options), { code: 'SWIM_ERR_KEY_REQUIRED' });
+        await watch({ ...options, keyring: [generateKey()] });
+      }
+    });
+
     it('finds a member that stopped without a word faulty, and keeps the others', async () => {
       const [a, b, c] = await three();
       await b.stop();
