@@ -9,7 +9,7 @@
  * stranger's bytes a counter, and is taken once.
  */
 
-import { createHmac } from 'node:crypto';
+import { constants, createHmac } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createSecureContext, connect as secure, TLSSocket } from 'node:tls';
 import { type Encryption, Keyring, keyId, SEAL_BYTES, Sealer } from '@shoal/swim';
@@ -36,7 +36,13 @@ const TICKET_MAGIC = 0x45;
 /** Diallers whose used tickets are remembered; beyond, that of the one silent for longest is not. */
 const DIALLERS_MAX = 16_384;
 const CIPHERS = 'DHE-PSK-AES256-GCM-SHA384';
-const TLS = { ciphers: CIPHERS, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
+const TLS = {
+  ciphers: CIPHERS,
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.2',
+  // A session that is resumed asks for no key: one that was removed would do.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+} as const;
 const PSK_LABEL = 'shoal link v1';
 const NOTHING = new Uint8Array();
 
@@ -166,7 +172,8 @@ function settle(
   };
   const onSecure = (): void => {
     stream.off('error', onError);
-    done({ socket: stream, keyId: typeof id === 'string' ? id : id() });
+    const keyId = typeof id === 'string' ? id : id();
+    done(keyId === '' ? 'no TLS: it showed no key' : { socket: stream, keyId });
   };
   stream.once('error', onError);
   stream.once(event, onSecure);
