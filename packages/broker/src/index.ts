@@ -23,12 +23,14 @@ export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin
 export type * from './edge/admin-backend.ts';
 export {
   generateKeyText,
+  type KeyringKeys,
   keyIdOf,
   parseKey,
   readKeyring,
   writeKeyring,
 } from './edge/keyring-file.ts';
 export { BrokerMetrics, type MetricsSource } from './edge/metrics.ts';
+export type { SwimSource } from './edge/metrics-swim.ts';
 export {
   BROKER_ERRORS,
   BrokerError,

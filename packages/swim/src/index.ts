@@ -17,7 +17,7 @@ export type { SwimCounters } from './core/context.ts';
 export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
 export type { SwimEffect, SwimEvent } from './core/event.ts';
 export type { UserEvent } from './core/event-codec.ts';
-export { type MemberState, SWIM_MAGIC } from './core/message.ts';
+export { type MemberState, SWIM_MAGIC, type VersionRange } from './core/message.ts';
 export type { SwimMember } from './core/statement.ts';
 export { Swim, type SwimOptions } from './core/swim.ts';
 export type {
@@ -37,11 +37,18 @@ export type { Clock, Random, SwimLog } from './ports.ts';
 export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';
 export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
 export type { KeyringOperations, SwimAgentCounters, SwimHandle } from './runtime/handle.ts';
-export type { KeyringResult } from './runtime/keyring-control.ts';
+export type { KeyringControl, KeyringResult } from './runtime/keyring-control.ts';
 export { MemoryHub } from './runtime/memory.ts';
 export type { Encryption } from './runtime/secure-transport.ts';
-export { generateKey, type KeyInfo, Keyring, keyId } from './security/keyring.ts';
-export { SEAL_BYTES, type SealCounters, Sealer, type SealKind } from './security/sealer.ts';
+export { generateKey, type KeyInfo, Keyring, keyId, type RingKey } from './security/keyring.ts';
+export {
+  type Opened,
+  SEAL_BYTES,
+  type SealCounters,
+  Sealer,
+  type SealKind,
+} from './security/sealer.ts';
+export type { ThreadSetup } from './thread/messages.ts';
 export { SwimThread, type SwimThreadOptions } from './thread/swim-thread.ts';
 export {
   PACKET_BYTES_MAX,

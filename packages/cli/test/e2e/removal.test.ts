@@ -54,10 +54,9 @@ describe('a node that was killed is removed by force', function () {
       members.map(({ state, shardsHeld }) => state === 'left' && shardsHeld > 0),
       [false, false, false, false],
     );
-    for (const name of ['n1', 'n2', 'n3']) {
-      const ready = await cluster.get(name, '/ready?replicated=true');
-      assert.equal(ready?.status, 200, JSON.stringify(ready));
-    }
+    const isWhole = async (name: string) =>
+      (await cluster.get(name, '/ready?replicated=true'))?.status === 200;
+    for (const name of ['n1', 'n2', 'n3']) while (!(await isWhole(name))) await delay(100);
     const publisher = connect('n1', 'publisher');
     await publisher.publishAsync('removal/1', 'while it is gone', { qos: 1 });
     await publisher.endAsync();

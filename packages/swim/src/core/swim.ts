@@ -38,13 +38,25 @@ export interface SwimOptions {
   readonly random: Random;
   /** Versions of the wire format to speak; default all that this code knows. */
   readonly versions?: VersionRange;
-  /** One for many cores of one process (a simulator); default one of its own. */
+  /**
+   * One for many cores of one process (a simulator); default one of its own.
+   *
+   * @internal
+   */
   readonly table?: StatementTable;
   /** What counts as one host where the stable view is formed; default: each member is one. */
   readonly hostOf?: HostOf | undefined;
-  /** Members known from the start, in the same table: a warm start for simulations. */
+  /**
+   * Members known from the start, in the same table: a warm start for simulations.
+   *
+   * @internal
+   */
   readonly known?: MemberList;
-  /** For experiments; everything is on without it. */
+  /**
+   * For experiments; everything is on without it.
+   *
+   * @internal
+   */
   readonly switches?: SwimSwitches;
   /** For measurements: told every change of a member's state within the step that makes it. */
   readonly onState?: (name: string, state: MemberState) => void;

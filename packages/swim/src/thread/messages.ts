@@ -27,7 +27,7 @@ export type Callback =
 
 /** Options of an agent that cannot be given to another thread, made there. */
 export interface ThreadSetup {
-  /** URL of a module whose export `agentOptions` is an {@link AgentOptionsOf}. */
+  /** URL of a module whose export `agentOptions` is an `AgentOptionsOf`. */
   readonly module: string;
   /** For that function; plain data. */
   readonly data?: unknown;

@@ -70,7 +70,7 @@ type Call = PromiseWithResolvers<unknown>;
  * still be reached, and what it holds need not be moved. After `deadAfterMs` the thread falls silent.
  *
  * With `onForeignStream` the TCP port is the main loop's, since connections cannot move between
- * threads. Memory of the thread is limited by {@link RESOURCE_LIMITS}.
+ * threads. Memory of the thread is limited by RESOURCE_LIMITS.
  *
  * ```ts
  * const thread = await SwimThread.start({
