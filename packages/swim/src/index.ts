@@ -18,8 +18,9 @@ export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
 export type { SwimEffect, SwimEvent } from './core/event.ts';
 export type { UserEvent } from './core/event-codec.ts';
 export { type MemberState, SWIM_MAGIC, type VersionRange } from './core/message.ts';
+export type { SwimOptions } from './core/options.ts';
 export type { SwimMember } from './core/statement.ts';
-export { Swim, type SwimOptions } from './core/swim.ts';
+export { Swim } from './core/swim.ts';
 export type {
   Discovery,
   DiscoveryHost,

@@ -1,66 +1,16 @@
-import type { SwimConfig } from '../config.ts';
 import { SwimError } from '../errors.ts';
-import type { Random } from '../ports.ts';
 import { decodeMessage } from './codec.ts';
 import { Context, type Origin, type SwimCounters } from './context.ts';
-import type { HostOf, StableView } from './cut-detector.ts';
+import type { StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
-import type { MemberList } from './member-list.ts';
 import { Membership } from './membership.ts';
-import {
-  assertNever,
-  META_BYTES_MAX,
-  type MemberState,
-  type Message,
-  SWIM_VERSIONS,
-  type VersionRange,
-} from './message.ts';
+import { assertNever, META_BYTES_MAX, type Message, SWIM_VERSIONS } from './message.ts';
+import type { SwimOptions } from './options.ts';
 import { Prober } from './probe.ts';
 import { sizesOf } from './sizes.ts';
 import { StatementTable, type SwimMember } from './statement.ts';
-import type { SwimSwitches } from './switches.ts';
 import { Sync } from './sync.ts';
-
-/** What a {@link Swim} is made of. */
-export interface SwimOptions {
-  readonly config: SwimConfig;
-  /** At most 128 bytes; one running process per name. */
-  readonly name: string;
-  /** Higher at every start of the process than ever before. A safe integer ≥ 0. */
-  readonly bootEpoch: number;
-  /** Empty for a joiner: learned by the first exchange with a member of a cluster. */
-  readonly clusterId: string;
-  /** host:port at which peers reach this process, by datagram and stream. */
-  readonly address: string;
-  /** At most 512 bytes. */
-  readonly meta: Uint8Array;
-  readonly random: Random;
-  /** Versions of the wire format to speak; default all that this code knows. */
-  readonly versions?: VersionRange;
-  /**
-   * One for many cores of one process (a simulator); default one of its own.
-   *
-   * @internal
-   */
-  readonly table?: StatementTable;
-  /** What counts as one host where the stable view is formed; default: each member is one. */
-  readonly hostOf?: HostOf | undefined;
-  /**
-   * Members known from the start, in the same table: a warm start for simulations.
-   *
-   * @internal
-   */
-  readonly known?: MemberList;
-  /**
-   * For experiments; everything is on without it.
-   *
-   * @internal
-   */
-  readonly switches?: SwimSwitches;
-  /** For measurements: told every change of a member's state within the step that makes it. */
-  readonly onState?: (name: string, state: MemberState) => void;
-}
 
 /**
  * The membership protocol as a state machine: events in, effects out, no clock and no socket.
