@@ -33,6 +33,41 @@ describe('Swim: what is believed of whom', () => {
     assert.equal(bench.state('me'), 'alive/0');
   });
 
+  it('doubts itself as soon as it is told of a stall, and judges no probe of before', () => {
+    const bench = CoreBench.started();
+    bench.meet('a');
+    bench.step({ type: 'probe-now', name: 'a' });
+    bench.run(210);
+    bench.nowMs += 180;
+    bench.step({ type: 'stalled' });
+    assert.equal(bench.swim.localHealth, 1);
+    // What is due is not late: the stall alone puts the verdict off.
+    bench.run(15);
+    assert.equal(bench.state('a'), 'alive/0');
+    assert.equal(bench.swim.counters.probesRearmed, 1);
+    bench.step({ type: 'stalled' });
+    assert.equal(bench.swim.counters.stalls, 1);
+  });
+
+  it('ends no suspicion right after a stall: the refutation may be on its way in', () => {
+    const bench = CoreBench.started();
+    bench.meet('a', 'b', 'c', 'd');
+    bench.hear('b', { type: 'gossip' }, [about('a', { state: 'suspect', accuser: 'b' })]);
+    const before = bench.nowMs;
+    while (bench.state('a') === 'suspect/0' && bench.nowMs < before + 20_000) bench.run(1);
+    const lastedMs = bench.nowMs - before;
+
+    const stalled = CoreBench.started();
+    stalled.meet('a', 'b', 'c', 'd');
+    stalled.hear('b', { type: 'gossip' }, [about('a', { state: 'suspect', accuser: 'b' })]);
+    stalled.run(lastedMs - 10);
+    stalled.step({ type: 'stalled' });
+    stalled.run(100);
+    assert.equal(stalled.state('a'), 'suspect/0');
+    stalled.run(400);
+    assert.equal(stalled.state('a'), 'faulty/0');
+  });
+
   it('puts off the end of a suspicion that a stall held up', () => {
     const bench = CoreBench.started();
     bench.meet('a', 'b', 'c', 'd');

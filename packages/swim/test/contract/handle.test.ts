@@ -112,6 +112,16 @@ function describeHandle(title: string, begin: Start): void {
       assert.equal(c.agent.members().find((member) => member.name === 'b')?.bootEpoch, 2);
     });
 
+    it('says of itself that it is unwell, and that it is well again', async () => {
+      const [a, b, c] = await three();
+      for (const unwell of [true, false]) {
+        b.agent.setUnwell(unwell);
+        const isSeen = ({ name, state, ...member }: SwimMember) =>
+          name === 'b' && state === 'alive' && member.unwell === unwell;
+        for (const node of [a, b, c]) await node.until((members) => members.some(isSeen));
+      }
+    });
+
     it('spreads a change of metadata', async () => {
       const [a, b, c] = await three();
       b.agent.setMeta(new TextEncoder().encode('changed'));

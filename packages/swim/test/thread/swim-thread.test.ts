@@ -3,10 +3,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { swimConfig } from '../../src/config.ts';
 import type { SwimMember } from '../../src/core/statement.ts';
-import { SwimAgent } from '../../src/runtime/agent.ts';
+import { SwimAgent, type SwimAgentOptions } from '../../src/runtime/agent.ts';
 import { SwimThread } from '../../src/thread/swim-thread.ts';
 import { stopAll, Watched } from '../watched.ts';
 import type { ChildPlan, FromChild, ToChild } from './child.ts';
+import type { SetupData } from './setup.ts';
 
 const PROGRAM = new URL('./child.ts', import.meta.url);
 const children = new Set<Child>();
@@ -148,6 +149,27 @@ describe('SwimThread', function () {
     assert.match(error.message, /planted/);
     await assert.rejects(thread.join('127.0.0.1:1'), { code: 'SWIM_ERR_STOPPED' });
     await thread.stop();
+  });
+
+  it('takes what cannot be passed from a module, which it runs in the thread', async () => {
+    const calls = new Int32Array(new SharedArrayBuffer(4));
+    const module = new URL('./setup.ts', import.meta.url).href;
+    const start = (data: SetupData) => (options: SwimAgentOptions) =>
+      SwimThread.start({
+        ...options,
+        setup: { module, data },
+        onFailure: (error) => {
+          throw error;
+        },
+      });
+    const a = await Watched.start(start({ calls }), { name: 'a', clusterId: 'one' });
+    const b = await Watched.start(SwimAgent.start, { name: 'b', seeds: [a.agent.address] });
+    await a.sees({ b: 'alive' });
+    await b.stop();
+    await a.sees({ b: 'faulty' });
+    assert.notEqual(Atomics.load(calls, 0), 0);
+    const refused = Watched.start(start({ refusal: 'planted' }), { name: 'c' });
+    await assert.rejects(refused, { code: 'SWIM_ERR_THREAD', message: /planted/ });
   });
 
   it('refuses times that do not fit', async () => {
