@@ -71,6 +71,8 @@ class MemoryTransport implements Transport {
   private readonly hub: MemoryHub;
   /** How to end each request of ours that is under way. */
   private readonly pending = new Set<() => void>();
+  /** How to end each request that came in and is not answered. */
+  private readonly serving = new Set<() => void>();
   private closed = false;
 
   constructor(address: string, options: TransportOptions, hub: MemoryHub) {
@@ -116,22 +118,22 @@ class MemoryTransport implements Transport {
     if (this.closed) return;
     this.closed = true;
     this.hub.free(this.address);
-    for (const fail of this.pending) fail();
+    for (const end of [...this.pending, ...this.serving]) end();
   }
 
   /** Takes a request in; the answer travels back in a later turn. */
   private serve(from: string, bytes: Uint8Array, answer: (bytes: Uint8Array | null) => void): void {
     const { streamBytesMax, streamTimeoutMs } = this.options;
-    let open = true;
     const reply = (bytes: Uint8Array | null): void => {
-      if (!open) return;
-      open = false;
+      if (!this.serving.delete(end)) return;
       clearTimeout(timer);
-      const refused = bytes === null || bytes.length > streamBytesMax || this.closed;
+      const refused = bytes === null || bytes.length > streamBytesMax;
       const copy = refused ? null : bytes.slice();
       if (!this.hub.later(() => answer(copy))) setImmediate(() => answer(null));
     };
-    const timer = setTimeout(() => reply(null), streamTimeoutMs);
+    const end = (): void => reply(null);
+    const timer = setTimeout(end, streamTimeoutMs);
+    this.serving.add(end);
     if (bytes.length > streamBytesMax) reply(null);
     else this.options.onRequest(from, bytes, reply);
   }

@@ -32,7 +32,7 @@ const textOf = (bytes: Uint8Array | null | undefined): string | null =>
 
 const STREAM_BYTES_MAX = 100_000;
 /** Long enough never to be reached where an answer comes. */
-const PATIENT_MS = 4_000;
+const PATIENT_MS = 60_000;
 /** For requests that nobody answers. */
 const BRIEF_MS = 30;
 
@@ -271,22 +271,34 @@ export function describeTransportContract(kind: string, makeLab: () => Transport
 
     it('hands nothing over once closed, and ends what is pending', async () => {
       const [a, b] = [await open(), await open()];
-      const answer = ask(a, b.transport.address, bytesOf('slow'));
+      const answers: (Uint8Array | null)[] = [];
+      a.transport.request(b.transport.address, bytesOf('slow'), PATIENT_MS, (answer) =>
+        answers.push(answer),
+      );
       await b.until(() => b.requests.length === 1);
       b.transport.send(a.transport.address, bytesOf('late'));
       const late = ask(b, a.transport.address, bytesOf('late'));
       await a.transport.close();
-      assert.equal(await answer, null);
+      assert.deepEqual(answers, [null]);
       b.requests[0]?.reply(bytesOf('answer'));
       assert.equal(await late, null);
       await fence();
-      assert.deepEqual([a.packets, a.requests], [[], []]);
+      assert.deepEqual([answers, a.packets, a.requests], [[null], [], []]);
       a.transport.send(b.transport.address, bytesOf('from the grave'));
       assert.equal(await ask(a, b.transport.address, bytesOf('from the grave')), null);
       await fence();
       assert.deepEqual(b.packets, []);
       assert.equal(b.requests.length, 1);
       await a.transport.close();
+    });
+
+    it('answers nothing once closed', async () => {
+      const [a, b] = [await open(), await open()];
+      const answer = ask(a, b.transport.address, bytesOf('slow'), 200);
+      await b.until(() => b.requests.length === 1);
+      await b.transport.close();
+      b.requests[0]?.reply(bytesOf('from the grave'));
+      assert.equal(await answer, null);
     });
 
     it('refuses an address in use, and frees it at once when closed', async () => {
