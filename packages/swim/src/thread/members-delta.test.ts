@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import type { SwimMember } from '../core/statement.ts';
 import { applyDelta, diffMembers } from './members-delta.ts';
 
@@ -28,6 +29,24 @@ describe('difference of members', () => {
     assert.deepEqual(applied, after);
     assert.equal(applied[1], before[0]);
     assert.equal(Object.isFrozen(applied), true);
+  });
+
+  it('gives the later list whatever the two are', () => {
+    const list = fc
+      .uniqueArray(fc.tuple(fc.constantFrom('', 'a', 'b', 'bb', 'c', 'ü', 'z'), fc.nat(2)), {
+        selector: ([name]) => name,
+      })
+      .map((entries) =>
+        entries
+          .sort(([left], [right]) => (left < right ? -1 : 1))
+          .map(([name, incarnation]) => member(name, { incarnation })),
+      );
+    fc.assert(
+      fc.property(list, list, (before, after) => {
+        const delta = diffMembers(before, after);
+        assert.deepEqual(delta === undefined ? before : applyDelta(before, delta), after);
+      }),
+    );
   });
 
   it('is nothing for lists that say the same', () => {

@@ -32,12 +32,21 @@ export function diffMembers(
 /** The list after a change; members that did not change stay the same objects. */
 export function applyDelta(
   before: readonly SwimMember[],
-  delta: MembersDelta,
+  { changed, removed }: MembersDelta,
 ): readonly SwimMember[] {
-  const members = new Map(before.map((member) => [member.name, member]));
-  for (const name of delta.removed) members.delete(name);
-  for (const member of delta.changed) members.set(member.name, Object.freeze(member));
-  return Object.freeze([...members.values()].sort((x, y) => (x.name < y.name ? -1 : 1)));
+  const gone = new Set(removed);
+  const after: SwimMember[] = [];
+  let at = 0;
+  // Both are sorted: a merge, since a large list changes often and by little.
+  for (const member of before) {
+    for (; at < changed.length && (changed[at] as SwimMember).name <= member.name; at += 1) {
+      after.push(Object.freeze(changed[at] as SwimMember));
+    }
+    const isReplaced = at > 0 && changed[at - 1]?.name === member.name;
+    if (!isReplaced && !gone.has(member.name)) after.push(member);
+  }
+  for (const member of changed.slice(at)) after.push(Object.freeze(member));
+  return Object.freeze(after);
 }
 
 /** All changes between two stable views as one; undefined if it is the same view. */

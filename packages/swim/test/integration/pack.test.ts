@@ -24,6 +24,19 @@ export const config = swimConfig({ protocolPeriodMs: 1000 + random }, 'wan');
 export const alive = members.filter(({ state }) => state === 'alive');
 `;
 
+const IN_A_THREAD = `
+import { SwimThread, swimConfig } from '@shoal/swim';
+
+const thread = await SwimThread.start({
+  ...{ config: swimConfig(), name: 'a', bootEpoch: 1, clusterId: 'c', meta: new Uint8Array() },
+  listen: '127.0.0.1:0',
+  onFailure: (error) => { throw error; },
+});
+console.log(thread.members().map(({ name, state }) => name + '=' + state).join());
+await thread.leave();
+await thread.stop();
+`;
+
 describe('the packed package', function () {
   this.timeout(60_000);
   let dir: string;
@@ -63,6 +76,13 @@ describe('the packed package', function () {
     fs.writeFileSync(path.join(dir, 'program.ts'), PROGRAM);
     const flags = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--noEmit'];
     execFileSync(TSC, [...flags, '--types', 'node', 'program.ts'], { cwd: dir, stdio: 'pipe' });
+  });
+
+  it('runs a member in a thread, which ends with it', () => {
+    const program = path.join(dir, 'thread.mjs');
+    fs.writeFileSync(program, IN_A_THREAD);
+    const said = execFileSync(process.execPath, [program], { encoding: 'utf8' });
+    assert.equal(said.trim(), 'a=alive');
   });
 
   it('runs the example: two processes find each other, and one that leaves has left', async () => {
