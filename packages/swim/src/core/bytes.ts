@@ -9,11 +9,23 @@ const NOT_UTF8 = new MalformedError('not UTF-8');
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
+const BUFFER_BYTES = 2_048;
+/** Buffers kept for the next writers. */
+const IDLE_BUFFERS_MAX = 4;
+const idleBuffers: { readonly buffer: Uint8Array; readonly view: DataView }[] = [];
+
 /** Appends integers (big endian), texts and byte strings to a buffer that grows. */
 export class ByteWriter {
-  private buffer = new Uint8Array(256);
-  private view = new DataView(this.buffer.buffer);
+  private buffer: Uint8Array;
+  private view: DataView;
   length = 0;
+
+  constructor() {
+    // Buffers of writers that are done are used again: encoding is the hottest path there is.
+    const idle = idleBuffers.pop();
+    this.buffer = idle?.buffer ?? new Uint8Array(BUFFER_BYTES);
+    this.view = idle?.view ?? new DataView(this.buffer.buffer);
+  }
 
   u8(value: number): void {
     this.reserve(1);
@@ -42,6 +54,7 @@ export class ByteWriter {
 
   /** A text of at most 255 bytes of UTF-8, after its length. */
   text(value: string): void {
+    if (this.ascii(value)) return;
     const bytes = encoder.encode(value);
     if (bytes.length > 255) throw new RangeError(`text of ${bytes.length} bytes`);
     this.u8(bytes.length);
@@ -54,9 +67,29 @@ export class ByteWriter {
     this.length += bytes.length;
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written. The last call: the buffer may be another writer's from now on. */
   done(): Uint8Array {
-    return this.buffer.slice(0, this.length);
+    const bytes = this.buffer.slice(0, this.length);
+    if (this.buffer.length === BUFFER_BYTES && idleBuffers.length < IDLE_BUFFERS_MAX) {
+      idleBuffers.push({ buffer: this.buffer, view: this.view });
+    }
+    return bytes;
+  }
+
+  /** Writes a text of ASCII with its length; false, and nothing written, if it is anything else. */
+  private ascii(value: string): boolean {
+    const { length } = value;
+    if (length > 255) return false;
+    this.reserve(length + 1);
+    const start = this.length + 1;
+    for (let at = 0; at < length; at += 1) {
+      const unit = value.charCodeAt(at);
+      if (unit > 0x7f) return false;
+      this.buffer[start + at] = unit;
+    }
+    this.buffer[this.length] = length;
+    this.length = start + length;
+    return true;
   }
 
   private reserve(bytes: number): void {
@@ -107,8 +140,16 @@ export class ByteReader {
     const length = this.u8();
     if (length < lengthMin || length > lengthMax) throw TEXT_LENGTH;
     const start = this.advance(length);
+    const end = start + length;
+    let ascii = '';
+    for (let at = start; at < end; at += 1) {
+      const unit = this.bytes[at] as number;
+      if (unit > 0x7f) break;
+      ascii += String.fromCharCode(unit);
+    }
+    if (ascii.length === length) return ascii;
     try {
-      return decoder.decode(this.bytes.subarray(start, start + length));
+      return decoder.decode(this.bytes.subarray(start, end));
     } catch {
       throw NOT_UTF8;
     }

@@ -210,6 +210,11 @@ export class Prober {
     }
     if (context.switches.pingsAgain) this.ping(record, seq);
     if (context.config.fallbackProbe) this.fallback(record, seq);
+    if (remainingMs === 0 && !context.switches.stallAwareness) {
+      this.probes.delete(seq);
+      this.verdict(probe);
+      return;
+    }
     probe.token = context.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
   }
 

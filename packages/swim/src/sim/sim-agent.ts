@@ -8,7 +8,7 @@ import { Swim } from '../core/swim.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import type { Transport } from '../transport.ts';
 import type { Network } from './network.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { Handle, Scheduler } from './scheduler.ts';
 
 /** What a {@link SimAgent} tells its owner; all optional. */
 export interface SimAgentCallbacks {
@@ -40,9 +40,12 @@ export class SimAgent {
   private lastId = 0;
   private running = false;
   private pausedEvents: SwimEvent[] | undefined;
-  private pausedPackets = 0;
+  /** Read one by one after a pause; what comes meanwhile waits behind them. */
+  private backlog: SwimEvent[] = [];
+  private reading: Handle | undefined;
   private clockAheadMs = 0;
   private readonly timerLateMs: () => number;
+  private readonly readMs: number;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -51,12 +54,15 @@ export class SimAgent {
     readonly callbacks?: SimAgentCallbacks;
     /** How late each timer of this process is; not at all by default. */
     readonly timerLateMs?: () => number;
+    /** Time to read each of those that waited during a pause; none by default. */
+    readonly readMs?: number;
   }) {
     this.scheduler = options.scheduler;
     this.network = options.network;
     this.callbacks = options.callbacks ?? {};
     this.config = options.swim.config;
     this.timerLateMs = options.timerLateMs ?? (() => 0);
+    this.readMs = options.readMs ?? 0;
     this.address = options.swim.address;
     this.swim = new Swim(options.swim);
   }
@@ -86,16 +92,30 @@ export class SimAgent {
 
   /** Stalls like a process that gets no CPU: what happens meanwhile waits, timers in front. */
   pause(): void {
-    this.pausedEvents ??= [];
+    if (this.pausedEvents !== undefined) return;
+    this.pausedEvents = this.backlog;
+    this.backlog = [];
+    if (this.reading !== undefined) this.scheduler.cancel(this.reading);
+    this.reading = undefined;
   }
 
   resume(): void {
     const events = this.pausedEvents ?? [];
     this.pausedEvents = undefined;
-    this.pausedPackets = 0;
     // Node.js runs due timers before it reads sockets.
     for (const event of events) if (event.type === 'timer') this.dispatch(event);
-    for (const event of events) if (event.type !== 'timer') this.dispatch(event);
+    this.backlog = events.filter((event) => event.type !== 'timer');
+    this.read();
+  }
+
+  private read(): void {
+    this.reading = undefined;
+    do {
+      const event = this.backlog.shift();
+      if (event === undefined) return;
+      this.step(event);
+    } while (this.readMs === 0);
+    this.reading = this.scheduler.after(this.readMs, () => this.read());
   }
 
   setSeeds(seeds: readonly string[]): void {
@@ -147,13 +167,14 @@ export class SimAgent {
 
   private dispatch(event: SwimEvent): void {
     if (!this.running) return;
-    if (this.pausedEvents !== undefined) {
-      if (event.type === 'packet') this.pausedPackets += 1;
-      if (event.type !== 'packet' || this.pausedPackets <= PAUSED_PACKETS_MAX) {
-        this.pausedEvents.push(event);
-      }
-      return;
-    }
+    const isBehind = this.backlog.length > 0 && event.type !== 'timer';
+    const waiting = this.pausedEvents ?? (isBehind ? this.backlog : undefined);
+    if (waiting === undefined) this.step(event);
+    else if (event.type !== 'packet' || waiting.length < WAITING_MAX) waiting.push(event);
+  }
+
+  private step(event: SwimEvent): void {
+    if (!this.running) return;
     const nowMs = this.scheduler.nowMs + this.clockAheadMs;
     for (const effect of this.swim.step(event, nowMs)) this.perform(effect);
   }
@@ -207,4 +228,4 @@ export class SimAgent {
 }
 
 /** Datagrams that wait for a paused process; its socket drops the rest. */
-const PAUSED_PACKETS_MAX = 4_096;
+const WAITING_MAX = 4_096;

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { runAnomaly } from './anomaly.ts';
+import { bootstrap } from './bootstrap.ts';
 import { detection } from './detection.ts';
+import { growth } from './growth.ts';
+import { load } from './load.ts';
 import { preset } from './preset.ts';
+import { rapid } from './rapid.ts';
 import { formatReport, type Report, type Scenario } from './report.ts';
+import { split } from './split.ts';
 import { chartSvg } from './svg.ts';
+import { memberlist, NO_PARTS, oursAtOneSecond } from './variant.ts';
 
 function run(scenario: Scenario, options: { nodes?: number; repeats?: number } = {}): Report {
   const { nodes, repeats } = options;
@@ -26,6 +33,35 @@ describe('experiments', function () {
 
   it('detection: sooner than memberlist by 30 %, with no more datagrams', () => {
     assertBars(run(detection, { repeats: 9 }));
+  });
+
+  it('lifeguard: members that block accuse nobody, where those of SWIM do', () => {
+    const anomaly = { concurrent: 8, durationMs: 16_384, intervalMs: 1 };
+    const falsePositives = [memberlist(40, { alpha: 5, parts: NO_PARTS }), oursAtOneSecond()].map(
+      (variant) => runAnomaly({ variant, size: 40, seed: 'test', anomaly }).falsePositives,
+    );
+    assert.ok((falsePositives[0] as number) > 0);
+    assert.equal(falsePositives[1], 0);
+  });
+
+  it('growth: at most logarithmic', () => {
+    assertBars(run(growth, { nodes: 300, repeats: 6 }));
+  });
+
+  it('load: two datagrams a period at any size; 17 joiners are held at 10 % loss', () => {
+    assertBars(run(load, { nodes: 100 }));
+  });
+
+  it('rapid: exactly the failed ones leave the view, whatever they do', () => {
+    assertBars(run(rapid, { nodes: 50 }));
+  });
+
+  it('bootstrap: all know all, not later than with memberlist', () => {
+    assertBars(run(bootstrap, { nodes: 60 }));
+  });
+
+  it('split: one view soon after the healing; a full outage revives nobody', () => {
+    assertBars(run(split, { nodes: 20 }));
   });
 
   it('replay bit for bit from their seed, and draw their charts', () => {

@@ -16,9 +16,18 @@ export interface FleetOptions {
   readonly config: SwimConfig;
   readonly switches?: SwimSwitches;
   readonly faults?: Partial<NetworkFaults>;
+  /** Time that a member takes to read each datagram that waited while it was paused. Default 0. */
+  readonly readMs?: number;
   /** All know all from the start; else members join through number 0. Default true. */
   readonly warm?: boolean;
 }
+
+/** A change of the stable view of one member. */
+export type OnView = (
+  observer: number,
+  added: readonly number[],
+  removed: readonly number[],
+) => void;
 
 /** A change of one member's state in the eyes of another; both as numbers. */
 export type OnState = (observer: number, member: number, state: MemberState, nowMs: number) => void;
@@ -34,6 +43,8 @@ export class Fleet {
   readonly size: number;
   /** Hears each change; replace it at will. */
   onState: OnState = () => {};
+  /** Hears each change of a stable view; replace it at will. */
+  onView: OnView = () => {};
   private readonly options: FleetOptions;
   private readonly agents: (SimAgent | undefined)[] = [];
   private readonly numbers = new Map<string, number>();
@@ -84,6 +95,11 @@ export class Fleet {
     const agent = new SimAgent({
       scheduler,
       network,
+      callbacks: {
+        onView: ({ added, removed }) =>
+          this.onView(number, this.numbersOf(added), this.numbersOf(removed)),
+      },
+      ...(options.readMs === undefined ? {} : { readMs: options.readMs }),
       swim: {
         config: options.config,
         name,
@@ -99,7 +115,7 @@ export class Fleet {
       },
     });
     this.agents[number] = agent;
-    agent.start(warm ? [] : [addressOf(0)]);
+    agent.start(warm ? [] : [addressOf(0), addressOf(1)]);
     return agent;
   }
 
@@ -135,6 +151,10 @@ export class Fleet {
       this.run(stepMs);
     }
     return this.nowMs - startMs;
+  }
+
+  private numbersOf(names: readonly string[]): number[] {
+    return names.map((name) => this.numbers.get(name) ?? -1);
   }
 
   private observe(observer: number, name: string, state: MemberState): void {

@@ -18,6 +18,7 @@ export interface LifeguardParts {
 }
 
 export const ALL_PARTS: LifeguardParts = { probe: true, suspicion: true, buddy: true };
+export const NO_PARTS: LifeguardParts = { probe: false, suspicion: false, buddy: false };
 
 /**
  * memberlist with its LAN preset: probes each second, 500 ms for an ack, 3 helpers, gossip to 3 each
