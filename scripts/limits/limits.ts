@@ -45,6 +45,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   'packages/swim/src/core/message.ts CLUSTER_ID_BYTES_MAX': 'Bytes of a cluster id.',
   'packages/swim/src/core/message.ts ADDRESS_BYTES_MAX': 'Bytes of an address.',
   'packages/swim/src/core/message.ts META_BYTES_MAX': 'Bytes of the metadata of a member.',
+  'packages/swim/src/core/message.ts EVENT_BYTES_MAX':
+    'Bytes of the encoded form of a user event; a larger one is refused.',
   'packages/swim/src/core/probe.ts HELP_MS_MAX':
     'Longest time for which a probe on behalf of another member is remembered.',
   'packages/swim/src/runtime/resolver.ts NAMES_MAX':

@@ -9,6 +9,7 @@ import type { SwimAgentCounters } from '../runtime/handle.ts';
 const BEATS = 0;
 const HEALTH = 1;
 const COUNTERS = 2;
+/** Counters that fit into the memory shared with the thread; more fail an assertion. */
 const COUNTERS_MAX = 126;
 
 /** Names of the counters in the order of their words. */
