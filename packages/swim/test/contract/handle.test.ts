@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { swimConfig } from '../../src/config.ts';
 import type { UserEvent } from '../../src/core/event-codec.ts';
 import type { SwimMember } from '../../src/core/statement.ts';
 import type { SwimErrorCode } from '../../src/errors.ts';
@@ -203,11 +204,14 @@ function describeHandle(title: string, begin: Start): void {
     it('changes the keyring of all, once each has kept it, and hears nobody without a key', async () => {
       const [old, next] = [generateKey(), generateKey()];
       const kept: string[][] = [];
-      const a = await watch({ name: 'a', clusterId: 'one', keyring: [old] });
+      // Each member has time to keep its ring, also on a busy machine.
+      const config = swimConfig({ streamTimeoutMs: 20_000 }, 'test');
+      const a = await watch({ name: 'a', clusterId: 'one', config, keyring: [old] });
       const seeds = [a.agent.address];
       const b = await watch({
         name: 'b',
         seeds,
+        config,
         keyring: [old],
         onKeyring: async (keys) => {
           await Promise.resolve();
@@ -217,6 +221,7 @@ function describeHandle(title: string, begin: Start): void {
       const c = await watch({
         name: 'c',
         seeds,
+        config,
         keyring: [old],
         onKeyring: () => Promise.reject(new Error('no room')),
       });
