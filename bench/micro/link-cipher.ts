@@ -70,7 +70,8 @@ async function stream(kind: 'clear' | 'TLS' | 'seals', size: number): Promise<nu
     if (kind === 'seals') {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       for (; rest.length >= wire; rest = rest.subarray(wire)) {
-        if (sealers[1].open('link', rest.subarray(0, wire)) === undefined) throw new Error('forged');
+        if (sealers[1].open('link', rest.subarray(0, wire)) === undefined)
+          throw new Error('forged');
       }
     }
     if (received >= FRAMES * wire) done.resolve();

@@ -25,7 +25,7 @@ export class Machines {
   static missing(): string | undefined {
     const name = `swim-${process.pid}-probe`;
     const added = spawnSync('ip', ['netns', 'add', name], { encoding: 'utf8' });
-    if (added.error !== undefined) return 'iproute2 is not installed';
+    if (added.error !== undefined) return NOT_INSTALLED;
     if (added.status !== 0) return `network namespaces are refused: ${added.stderr.trim()}`;
     spawnSync('ip', ['netns', 'delete', name]);
     return undefined;
@@ -72,3 +72,5 @@ function ip(...args: readonly string[]): void {
   const result = spawnSync('ip', args, { encoding: 'utf8', timeout: 10_000 });
   if (result.status !== 0) throw new Error(`ip ${args.join(' ')}: ${result.stderr}`);
 }
+
+export const NOT_INSTALLED = 'iproute2 is not installed';
