@@ -16,11 +16,11 @@ export interface DrainingTimersInit {
  *
  * Node.js runs timers before it looks at sockets: after a stall, a timeout would be believed though
  * the answer lies in the socket's buffer. Each timer that is due therefore waits for a turn of the
- * event loop in which nothing came:
+ * event loop that left nothing unread:
  *
- *     due ──▶ one turn of the loop ──nothing read──▶ fires
- *                   ▲        └──── something ────┐
- *                   └────────────────────────────┘   at most TURNS_MAX times
+ *     due ──▶ one turn of the loop ──few datagrams──▶ fires
+ *                   ▲        └──── many ──────────┐
+ *                   └─────────────────────────────┘   at most TURNS_MAX times
  *
  * Stalls are told before any timer that was due during them.
  */
@@ -98,8 +98,8 @@ export class DrainingTimers {
     this.receivedBefore = this.init.received();
     this.turn = setImmediate(() => {
       this.turn = undefined;
-      const isQuiet = this.init.received() === this.receivedBefore;
-      if (isQuiet || this.turns >= TURNS_MAX) this.fire();
+      const isEmpty = this.init.received() - this.receivedBefore < MANY;
+      if (isEmpty || this.turns >= TURNS_MAX) this.fire();
       else this.nextTurn();
     });
   }
@@ -112,8 +112,10 @@ export class DrainingTimers {
 }
 
 /**
- * A turn reads 32 datagrams at most (libuv), and a socket's buffer holds some hundreds: this many
- * turns empty it. More are new arrivals, for which no timer should wait.
+ * A turn reads until nothing is left, and 32 datagrams at most (libuv). Fewer than 32, since not all of
+ * them were counted: some may have been refused.
  */
+const MANY = 8;
+/** A socket's buffer holds some hundreds of datagrams: this many turns empty it. */
 const TURNS_MAX = 32;
 const WATCH_MIN_MS = 5;

@@ -107,7 +107,7 @@ describe('SwimThread', function () {
     const answer = await child.ask({ type: 'counters' }, 'counters');
     // It accused nobody of a silence that was its own.
     assert.equal(answer.type === 'counters' && answer.counters.declaredFaulty, 0);
-    assert.equal(answer.type === 'counters' && answer.counters.suspicions, 0);
+    assert.equal(answer.type === 'counters' && answer.counters.probesFailed, 0);
   });
 
   it('dies with its process', async () => {
@@ -231,7 +231,7 @@ describe('a process that stalls', function () {
       for (;;) {
         const after = await child.ask({ type: 'counters' }, 'counters');
         assert(after.type === 'counters');
-        assert.equal(after.counters.suspicions, before.counters.suspicions);
+        assert.equal(after.counters.probesFailed, before.counters.probesFailed);
         assert.equal(after.counters.declaredFaulty, 0);
         if (after.counters.probes < rounds) continue;
         assert(after.counters.stalls > before.counters.stalls);
