@@ -76,6 +76,8 @@ class NodeProcess implements RunningNode {
   readonly #readiness = Promise.withResolvers<ReadyReport>();
   readonly #closers: (() => Promise<void> | void)[] = [];
   #core: NodeCore | null = null;
+  /** The stable view that the core was last told of. */
+  #viewNumber = 0;
   #agent: SwimHandle | null = null;
   #store: LevelStore | null = null;
   #diskHangs = false;
@@ -235,6 +237,10 @@ class NodeProcess implements RunningNode {
           seeds: config.cluster.join,
           discovery: config.cluster.discovery,
           onMembers: (members) => this.#onMembers(members),
+          onView: ({ number }) => {
+            // Mostly it changed with the members, just before.
+            if (this.#agent && number !== this.#viewNumber) this.#onMembers(this.#agent.members());
+          },
           onClusterId: (id) => core.onClusterId(id),
           onForeignStream: (socket, head) => links.accept(socket, head),
           onNotice: (code, address) => this.#onNotice(code, address),
@@ -292,9 +298,12 @@ class NodeProcess implements RunningNode {
     const core = this.#core;
     if (!core || this.#closed) return;
     const infos: MemberInfo[] = [];
+    const { number, names } = this.#agent?.view() ?? { number: 0, names: [] };
+    this.#viewNumber = number;
+    const view = new Set(names);
     for (const m of members) {
       const meta = m.name === this.#config.node.name ? this.#meta : decodeMeta(m.meta);
-      if (meta) infos.push({ ...m, meta });
+      if (meta) infos.push({ ...m, meta, inView: view.has(m.name) });
     }
     core.onMembers(infos);
     this.#links?.setPeers(

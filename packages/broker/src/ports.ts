@@ -92,6 +92,8 @@ export interface MemberInfo {
   /** Fresh at every start of the process, on disk before the first packet; higher is newer. */
   readonly bootEpoch: number;
   readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** In the stable view: placement counts on it. Elections and links go by `state`; the default, too. */
+  readonly inView?: boolean;
   /** Says of itself that its main loop or its disk hangs: placement prefers others as leaders. */
   readonly unwell: boolean;
   /** Cluster address, host:port: SWIM over UDP and TCP, and the links between nodes over TCP. */

@@ -22,6 +22,26 @@ function knowing(...members: MemberInfo[]): Membership {
 const N3 = copyId('n3', 's');
 
 describe('Membership', () => {
+  it('places by the stable view, whatever the state; the rest goes by the state', () => {
+    const all = ['n1', 'n2', 'n3'].map((name) => ({ ...member(name), inView: true }));
+    const membership = knowing(...all);
+    const before = membership.targets(0);
+    assert.equal(before.length, 3);
+    const told = (state: MemberInfo['state'], inView: boolean) =>
+      membership.update([...all.slice(0, 2), { ...member('n3', state), inView }], 4, 0);
+    // Faulty, but others may be so too: nothing moves until that is settled.
+    told('faulty', true);
+    assert.equal(membership.targets(0), before);
+    assert.equal(membership.gone('n3', 1, 0), true);
+    told('faulty', false);
+    assert.ok(!membership.targets(0).includes(N3));
+    // It flaps: nothing is placed there though it is alive right now.
+    told('alive', false);
+    assert.ok(!membership.targets(0).includes(N3));
+    told('alive', true);
+    assert.deepEqual(membership.targets(0), before);
+  });
+
   it('prefers whoever is well as leader, and takes nothing away from who is not', () => {
     const all = ['n1', 'n2', 'n3'].map((name) => member(name));
     const membership = knowing(...all);

@@ -56,7 +56,7 @@ export class Membership {
   /** Computes the table anew when who may hold shards has changed. */
   place(shardCount: number): void {
     const usable = [...this.#members.values()].filter(
-      (m) => (m.state === 'alive' || m.state === 'suspect') && !m.meta.leaving,
+      (m) => (m.inView ?? (m.state === 'alive' || m.state === 'suspect')) && !m.meta.leaving,
     );
     const key = usable
       .map((m) => [m.name, m.meta.storeId, m.meta.zone, m.meta.host, m.meta.weight].join('|'))

@@ -378,6 +378,7 @@ export class SimProcess implements LinkHost, PipeHost {
         return;
       }
       case 'members-changed':
+      case 'view-changed':
         this.membersChanged();
         return;
       case 'cluster-id':
@@ -420,11 +421,13 @@ export class SimProcess implements LinkHost, PipeHost {
     if (this.swim === undefined || !this.booted) return;
     const members: MemberInfo[] = [];
     const peers = new Map<string, number>();
+    const view = new Set(this.swim.view().names);
     for (const member of this.swim.members()) {
       const meta = decodeMeta(member.meta);
       if (meta === undefined) continue;
       const { name, bootEpoch, state, unwell, address } = member;
-      members.push({ name, bootEpoch, state, unwell, address, meta });
+      const inView = view.has(name);
+      members.push({ name, bootEpoch, state, inView, unwell, address, meta });
       if (name !== this.name && state !== 'left') peers.set(name, bootEpoch);
     }
     if (this.env.transcript.readable) {
