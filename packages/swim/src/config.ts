@@ -146,6 +146,19 @@ export const SWIM_PRESETS = {
     reconnectIntervalMs: 3_000,
     streamTimeoutMs: 10_000,
   },
+  /** All on one machine, which may be busy: nothing is lost there, but everybody may have to wait. */
+  local: {
+    protocolPeriodMs: 250,
+    probeTimeoutMs: 120,
+    indirectProbes: 1,
+    retransmitMult: 2,
+    suspicionMult: 5,
+    syncIntervalMs: 5_000,
+    reconnectIntervalMs: 500,
+    discoveryIntervalMs: 5_000,
+    streamTimeoutMs: 1_000,
+    leaveTimeoutMs: 300,
+  },
   /** Tests with real sockets on one machine. */
   test: {
     protocolPeriodMs: 100,
