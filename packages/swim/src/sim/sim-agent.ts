@@ -44,6 +44,7 @@ export class SimAgent {
   private backlog: SwimEvent[] = [];
   private reading: Handle | undefined;
   private clockAheadMs = 0;
+  private readonly timers = new Map<number, Handle>();
   private readonly timerLateMs: () => number;
   private readonly readMs: number;
 
@@ -122,9 +123,14 @@ export class SimAgent {
     this.dispatch({ type: 'seeds', seeds });
   }
 
-  /** The monotonic clock leaps forward, as after a virtual machine was held. */
+  /** The monotonic clock leaps forward by so much, ≥ 0, as after a virtual machine was held. */
   leapClock(byMs: number): void {
-    this.clockAheadMs += Math.max(0, byMs);
+    this.clockAheadMs += byMs;
+    // What has become due meanwhile comes at once, in order; the rest is that much nearer.
+    for (const [token, handle] of [...this.timers].sort(([, x], [, y]) => x.timeMs - y.timeMs)) {
+      this.scheduler.cancel(handle);
+      this.arm(token, handle.timeMs - byMs - this.scheduler.nowMs);
+    }
   }
 
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
@@ -179,6 +185,14 @@ export class SimAgent {
     for (const effect of this.swim.step(event, nowMs)) this.perform(effect);
   }
 
+  private arm(token: number, afterMs: number): void {
+    const handle = this.scheduler.after(afterMs, () => {
+      this.timers.delete(token);
+      this.dispatch({ type: 'timer', token });
+    });
+    this.timers.set(token, handle);
+  }
+
   private perform(effect: SwimEffect): void {
     switch (effect.type) {
       case 'send':
@@ -196,9 +210,7 @@ export class SimAgent {
         this.replies.delete(effect.streamId);
         return;
       case 'timer': {
-        const { token } = effect;
-        const afterMs = effect.afterMs + this.timerLateMs();
-        this.scheduler.after(afterMs, () => this.dispatch({ type: 'timer', token }));
+        this.arm(effect.token, effect.afterMs + this.timerLateMs());
         return;
       }
       case 'members-changed':

@@ -18,6 +18,8 @@ export interface FleetOptions {
   readonly faults?: Partial<NetworkFaults>;
   /** Time that a member takes to read each datagram that waited while it was paused. Default 0. */
   readonly readMs?: number;
+  /** How late the timers of these members are: up to so much, drawn for each. */
+  readonly timerLateMaxMs?: ReadonlyMap<number, number>;
   /** All know all from the start; else members join through number 0. Default true. */
   readonly warm?: boolean;
 }
@@ -92,9 +94,12 @@ export class Fleet {
     const name = nameOf(number);
     this.numbers.set(name, number);
     const prng = this.prng.fork(`${name} ${bootEpoch}`);
+    const lateMaxMs = options.timerLateMaxMs?.get(number) ?? 0;
+    const late = prng.fork('late timers');
     const agent = new SimAgent({
       scheduler,
       network,
+      timerLateMs: () => (lateMaxMs === 0 ? 0 : late.next() * lateMaxMs),
       callbacks: {
         onView: ({ added, removed }) =>
           this.onView(number, this.numbersOf(added), this.numbersOf(removed)),

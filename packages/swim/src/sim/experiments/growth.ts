@@ -69,7 +69,8 @@ export const growth: Scenario = {
 };
 
 function measure(variant: Variant, size: number, options: ScenarioOptions, hash: TraceHash) {
-  const wanted = options.repeats ?? (options.full ? 40 : 20);
+  const most = options.repeats ?? (options.full ? 60 : 20);
+  const wanted = size >= 3_000 ? Math.min(most, CRASHES_LARGE) : most;
   const perRun = Math.min(wanted, Math.max(1, Math.floor(size / 50)));
   const firstMs: number[] = [];
   const fullMs: number[] = [];
@@ -90,5 +91,7 @@ function measure(variant: Variant, size: number, options: ScenarioOptions, hash:
   return { firstMs, fullMs };
 }
 
+/** Crashes in the largest clusters. */
+const CRASHES_LARGE = 12;
 const SIZES = [100, 300, 1_000, 3_000, 10_000];
 const COLUMNS = ['variant', 'members', 'crashes', 'first p50', 'p90', 'all p50', 'p90'];
