@@ -3,6 +3,7 @@
 import { SwimAgent, type SwimAgentOptions, type SwimHandle, SwimThread } from '@shoal/swim';
 import type { Config } from '../config.ts';
 import { BrokerError } from '../errors.ts';
+import { agentOptions } from './member-hosts.ts';
 
 /**
  * @param onFatal the thread ended: peers will find this node faulty
@@ -14,12 +15,19 @@ export async function startMembership(
   onFatal: (error: BrokerError) => void,
 ): Promise<SwimHandle> {
   const { thread, unwellAfterMs, deadAfterMs } = settings;
-  if (thread === 'main') return await SwimAgent.start(options);
+  if (thread === 'main') return await SwimAgent.start({ ...options, ...agentOptions() });
   return await SwimThread.start({
     ...options,
     unwellAfterMs,
     deadAfterMs,
+    setup: { module: HOSTS_MODULE },
     onFailure: (cause) =>
       onFatal(new BrokerError('BROKER_ERR_MEMBERSHIP_ENDED', cause.message, { cause })),
   });
 }
+
+/** From source it is TypeScript, from dist and an installed package JavaScript. */
+const HOSTS_MODULE = new URL(
+  import.meta.url.endsWith('.ts') ? './member-hosts.ts' : './member-hosts.js',
+  import.meta.url,
+).href;

@@ -187,6 +187,16 @@ describe('CutDetector', () => {
     assert.equal(several.view(), 'a b c1 c2 d me');
   });
 
+  it('counts members where all share one host', () => {
+    const bench = Bench.of('m1 m2 m3 m4 m5', {}, true);
+    bench.suspect('m2', 'm3');
+    bench.set('m1', 'faulty');
+    assert.equal(bench.view(), 'm2 m3 m4 m5 me');
+    bench.suspect('m2', 'm3 m4');
+    bench.set('m5', 'faulty');
+    assert.equal(bench.view(), 'm2 m3 m4 m5 me');
+  });
+
   it('takes a verdict heard from another for every accuser', () => {
     const bench = Bench.of('a b c d e');
     bench.suspect('b', 'c', true);

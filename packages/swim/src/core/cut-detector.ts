@@ -148,6 +148,8 @@ export class CutDetector {
     const name = after?.name ?? before?.name;
     if (name === undefined || name === this.known.self.name) return;
     this.dirty = true;
+    if (before?.meta !== after?.meta) this.hostCount = undefined;
+    const isCounted = this.hostCount !== undefined;
     const wasPresent = before !== undefined && isPresent(before);
     const entry = this.entries.get(name) ?? newEntry(name, before, wasPresent);
     this.uncount(entry);
@@ -163,6 +165,8 @@ export class CutDetector {
     if (before?.state !== 'faulty' && this.held.has(entry)) this.lastHeldMs = nowMs;
     if (after === undefined || this.isOrdinary(entry)) this.entries.delete(name);
     else this.entries.set(name, entry);
+    // What was counted meanwhile did not know the entry.
+    if (!isCounted) this.hostCount = undefined;
   }
 
   /**
@@ -320,21 +324,29 @@ export class CutDetector {
 
   /** Hosts of the view beside the own one. */
   private otherHosts(): number {
-    if (this.hostOf === undefined) {
-      return this.known.presentCount() + this.held.size - this.waiting.size - 1;
-    }
-    if (this.hostCount === undefined) {
-      const hosts = new Set<string>();
-      for (const member of this.known.all()) {
-        if (this.isIn(member.name, isPresent(member))) hosts.add(this.host(member));
-      }
-      this.hostCount = hosts.size;
-    }
-    return this.hostCount - 1;
+    if (this.isByHost()) return this.countHosts() - 1;
+    return this.known.presentCount() + this.held.size - this.waiting.size - 1;
   }
 
   private host(member: SwimMember): string {
-    return this.hostOf?.(member) ?? member.name;
+    return this.isByHost() ? (this.hostOf as HostOf)(member) : member.name;
+  }
+
+  /** Where all share one host, it says nothing: members count. */
+  private isByHost(): boolean {
+    return this.hostOf !== undefined && this.countHosts() > 1;
+  }
+
+  private countHosts(): number {
+    if (this.hostCount === undefined) {
+      const hosts = new Set<string>();
+      for (const member of this.known.all()) {
+        if (!this.isIn(member.name, isPresent(member))) continue;
+        hosts.add((this.hostOf as HostOf)(member));
+      }
+      this.hostCount = hosts.size;
+    }
+    return this.hostCount;
   }
 
   /** Puts a member into the sets and sums that fit it. */
