@@ -306,10 +306,9 @@ class NodeProcess implements RunningNode {
       if (meta) infos.push({ ...m, meta, inView: view.has(m.name) });
     }
     core.onMembers(infos);
+    const linked = this.#diskHangs ? [] : infos.filter((m) => m.state !== 'left');
     this.#links?.setPeers(
-      infos
-        .filter((m) => m.state !== 'left')
-        .map(({ name, bootEpoch, address }) => ({ name, bootEpoch, address })),
+      linked.map(({ name, bootEpoch, address }) => ({ name, bootEpoch, address })),
     );
   }
 
@@ -360,7 +359,11 @@ class NodeProcess implements RunningNode {
     }
   }
 
-  /** A node whose disk hangs says so; of its main loop, the thread of membership does. */
+  /**
+   * A node whose disk hangs says so; of its main loop, the thread of membership does. It gives up its
+   * links until the disk writes again: so the others form views without its copies, as without those of
+   * a node that says nothing, instead of waiting for what it cannot persist.
+   */
   #watchDisk(): void {
     const underWayMs = this.#store?.underWayMs ?? 0;
     const hangs = underWayMs > this.#config.swim.unwellAfterMs;
@@ -368,6 +371,7 @@ class NodeProcess implements RunningNode {
     this.#diskHangs = hangs;
     this.#log('warn', hangs ? 'a write to the disk hangs' : 'the disk writes again', {});
     this.#agent?.setUnwell(hangs);
+    if (this.#agent) this.#onMembers(this.#agent.members());
   }
 
   #serving = false;

@@ -15,6 +15,8 @@ import type { ClientPipe, PipeHost } from './pipe.ts';
 import type { Transcript } from './transcript.ts';
 
 const TICK_MS = 20;
+/** A write that takes longer is one of a disk that hangs: stalls of the simulator take 0.1 to 2 s. */
+const DISK_HANGS_MS = 300;
 /** A leaving node looks this often, and goes when it saw nothing this many times in a row. */
 const DRAIN_LOOK_MS = 200;
 const DRAIN_LOOKS = 5;
@@ -86,6 +88,9 @@ export class SimProcess implements LinkHost, PipeHost {
   private dirty: ClientPipe[] = [];
   private flushAsked = false;
   private ticks = 0;
+  /** Writes under way, oldest first. */
+  private readonly writes = new Set<{ readonly atMs: number }>();
+  private diskHangs = false;
   private meta: MemberMeta | undefined;
   /** Being removed; a restart ends it. */
   leaving = false;
@@ -285,12 +290,32 @@ export class SimProcess implements LinkHost, PipeHost {
     });
   }
 
+  private readonly write: Store['write'] = (changes, sync, done) => {
+    const write = { atMs: this.nowMs() };
+    this.writes.add(write);
+    this.store.write(changes, sync, () => {
+      this.writes.delete(write);
+      done();
+    });
+  };
+
+  /** A node whose disk hangs has no links, as in `main.ts`: the others go on without its copies. */
+  private watchDisk(): void {
+    const [oldest] = this.writes;
+    const hangs = oldest !== undefined && this.nowMs() - oldest.atMs > DISK_HANGS_MS;
+    if (hangs === this.diskHangs) return;
+    this.diskHangs = hangs;
+    this.say(hangs ? 'its disk hangs' : 'its disk writes again');
+    this.stepSwim({ type: 'set-unwell', unwell: hangs });
+    this.membersChanged();
+  }
+
   private nodeEnv(): SimNodeEnv {
     return {
       nowMs: () => this.nowMs(),
       wallMs: () => this.wallMs(),
       random: () => this.env.random.next(),
-      store: this.store,
+      store: { ...this.store, write: this.write },
       sendFrame: (peer, frame) => this.env.links.send(this, peer, frame),
       scheduleFlush: () => this.flushSoon(),
       log: (level, message, fields) => {
@@ -326,6 +351,7 @@ export class SimProcess implements LinkHost, PipeHost {
 
   private tick(): void {
     this.core?.tick();
+    this.watchDisk();
     this.ticks += 1;
     if (!this.listening && this.core?.ready === true) {
       this.listening = true;
@@ -433,7 +459,7 @@ export class SimProcess implements LinkHost, PipeHost {
     if (this.env.transcript.readable) {
       this.say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
     }
-    this.peers = peers;
+    this.peers = this.diskHangs ? new Map() : peers;
     this.core?.onMembers(members);
     this.env.links.peersChanged(this);
   }

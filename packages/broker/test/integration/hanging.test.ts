@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ClusterStatus, MemberStatus } from '../../src/index.ts';
-import { TestCluster } from './cluster.ts';
+import { TestClient, TestCluster } from './cluster.ts';
 
 const PROGRAM = new URL('./hanging-node.ts', import.meta.url);
 
-describe('a node whose main loop hangs', function () {
+describe('a node that hangs', function () {
   this.timeout(60_000);
   const cluster = new TestCluster(2);
   let child: ChildProcess;
@@ -41,7 +43,7 @@ describe('a node whose main loop hangs', function () {
 
   after(() => cluster.stop());
 
-  it('is alive and unwell, leads nothing, and is well again with it', async () => {
+  it('with its main loop is alive and unwell, leads nothing, and is well again with it', async () => {
     await start('n3', { 'swim.unwellAfterMs': '300' });
     const before = await seen('n3', (m) => m.state === 'alive' && m.shardsLed > 0);
     assert.equal(before.unwell, false);
@@ -51,6 +53,24 @@ describe('a node whose main loop hangs', function () {
     const after = await seen('n3', (m) => !m.unwell && m.shardsLed > 0);
     assert.equal(after.state, 'alive');
     assert.equal(after.bootEpoch, before.bootEpoch);
+  });
+
+  it('with its disk is gone around: no client waits for its copies, and it is back with its disk', async () => {
+    await start('n5', { 'swim.unwellAfterMs': '300' });
+    const before = await seen('n5', (m) => m.state === 'alive' && m.shardsLed > 0);
+    child.send('disk');
+    // Every CONNECT is logged, on many shards: some have a copy there.
+    const ids = Array.from({ length: 32 }, (_, n) => `client-${n}`);
+    const gateway = cluster.nodes.get('n1');
+    assert.ok(gateway !== undefined);
+    const clients = await Promise.all(ids.map((id) => TestClient.connect(gateway, id)));
+    const hung = await seen('n5', (m) => m.unwell && m.shardsLed === 0);
+    assert.equal(hung.state, 'alive');
+    const dir = String((await cluster.flags('n5'))['data.dir']);
+    for (let thread = 0; thread < 4; thread += 1) await writeFile(join(dir, `pipe-${thread}`), '');
+    const after = await seen('n5', (m) => !m.unwell && m.shardsLed > 0);
+    assert.equal(after.bootEpoch, before.bootEpoch);
+    await Promise.all(clients.map((client) => client.close()));
   });
 
   it('is found faulty without a thread of its own, as any other that says nothing', async () => {
