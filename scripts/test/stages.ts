@@ -109,7 +109,7 @@ export function stages(options: StageOptions): readonly Stage[] {
     },
     { name: 'end to end', limitSeconds: 420, tests: /(^|\/)test\/e2e\// },
     // Last in the table because it takes what no other stage claims; first of the tests to run.
-    { name: 'unit', limitSeconds: 240, tests: /\.test\.ts$/ },
+    { name: 'unit', limitSeconds: 400, tests: /\.test\.ts$/ },
   ];
 }
 
