@@ -9,11 +9,11 @@ import type { SwimSwitches } from './switches.ts';
 /** What a Swim core is made of. */
 export interface SwimOptions {
   readonly config: SwimConfig;
-  /** At most 128 bytes; one running process per name. */
+  /** 1 to 128 bytes; one running process per name. */
   readonly name: string;
   /** Higher at every start of the process than ever before. A safe integer ≥ 0. */
   readonly bootEpoch: number;
-  /** Empty for a joiner: learned by the first exchange with a member of a cluster. */
+  /** At most 64 bytes. Empty for a joiner: learned by the first exchange with a member of a cluster. */
   readonly clusterId: string;
   /** host:port at which peers reach this process, by datagram and stream. */
   readonly address: string;

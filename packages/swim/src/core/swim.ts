@@ -4,8 +4,9 @@ import { Context, type Origin, type SwimCounters } from './context.ts';
 import type { StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
+import { checkIdentity, checkMeta } from './identity.ts';
 import { Membership } from './membership.ts';
-import { assertNever, META_BYTES_MAX, type Message, SWIM_VERSIONS } from './message.ts';
+import { assertNever, type Message, SWIM_VERSIONS } from './message.ts';
 import type { SwimOptions } from './options.ts';
 import { Prober } from './probe.ts';
 import { sizesOf } from './sizes.ts';
@@ -26,8 +27,9 @@ export class Swim {
   private readonly sync: Sync;
   private lonelyTicks = 0;
 
-  /** @throws SwimError SWIM_ERR_META_TOO_LARGE */
+  /** @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_META_TOO_LARGE */
   constructor(options: SwimOptions) {
+    checkIdentity(options);
     checkMeta(options.meta);
     this.context = new Context({
       config: options.config,
@@ -439,10 +441,6 @@ export class Swim {
     context.disarmAll();
     context.emit({ type: 'left' });
   }
-}
-
-function checkMeta(meta: Uint8Array): void {
-  if (meta.length > META_BYTES_MAX) throw new SwimError('SWIM_ERR_META_TOO_LARGE');
 }
 
 /** Members told of a departure directly; gossip tells the rest, and these again. */

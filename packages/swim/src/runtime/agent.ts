@@ -27,11 +27,11 @@ import { systemClock, systemRandom } from './system.ts';
 /** What a {@link SwimAgent} is started with. */
 export interface SwimAgentOptions {
   readonly config: SwimConfig;
-  /** One running process per name; at most 128 bytes. */
+  /** One running process per name; 1 to 128 bytes. */
   readonly name: string;
-  /** Higher at every start than ever before, and on disk already. */
+  /** A safe integer ≥ 0; higher at every start than ever before, and on disk already. */
   readonly bootEpoch: number;
-  /** Empty for a joiner, which learns it. */
+  /** At most 64 bytes; empty for a joiner, which learns it. */
   readonly clusterId: string;
   /** host:port for UDP and TCP; port 0 for any that is free. */
   readonly listen: string;
@@ -160,13 +160,14 @@ export class SwimAgent implements SwimHandle {
    *
    * Resolves once bound; joining through the seeds goes on after it, for as long as it takes.
    *
-   * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_META_TOO_LARGE,
-   * SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL, SWIM_ERR_DISCOVERY;
-   * nothing stays bound
+   * @throws SwimError SWIM_ERR_ADDRESS_IN_USE, SWIM_ERR_ADDRESS_INVALID, SWIM_ERR_CONFIG,
+   * SWIM_ERR_META_TOO_LARGE, SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL,
+   * SWIM_ERR_DISCOVERY; nothing stays bound
    */
   static async start(options: SwimAgentOptions): Promise<SwimAgent> {
     const keyring = options.keyring === undefined ? undefined : Keyring.of(options.keyring);
     if (options.transport === undefined) checkLoopback(options);
+    for (const seed of options.seeds ?? []) parseAddress(seed);
     // Between binding and the first event nothing is lost: streams and datagrams that come
     // meanwhile find no agent, which is what they would have found a moment earlier.
     let agent: SwimAgent | undefined;

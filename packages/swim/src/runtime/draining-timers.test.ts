@@ -77,6 +77,24 @@ describe('DrainingTimers', () => {
     timers.close();
   });
 
+  it('fires at once what is overdue when set, without a warning of Node.js', async () => {
+    const warnings: string[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning.name);
+    process.on('warning', onWarning);
+    const fired = Promise.withResolvers<number>();
+    const timers = new DrainingTimers({
+      stallThresholdMs: 100,
+      received: () => 0,
+      onTimer: fired.resolve,
+      onStall: () => {},
+    });
+    timers.set(1, -0.5);
+    assert.equal(await fired.promise, 1);
+    process.off('warning', onWarning);
+    timers.close();
+    assert.deepEqual(warnings, []);
+  });
+
   it('fires nothing once closed', async () => {
     let fired = 0;
     const timers = new DrainingTimers({

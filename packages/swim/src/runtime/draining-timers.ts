@@ -44,11 +44,15 @@ export class DrainingTimers {
   }
 
   set(token: number, afterMs: number): void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      this.due.push(token);
-      this.drain();
-    }, afterMs);
+    // What became due during the step that sets it is less than 0, at which Node.js would warn.
+    const timer = setTimeout(
+      () => {
+        this.timers.delete(timer);
+        this.due.push(token);
+        this.drain();
+      },
+      Math.max(0, afterMs),
+    );
     this.timers.add(timer);
   }
 

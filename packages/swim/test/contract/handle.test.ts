@@ -308,6 +308,21 @@ function describeHandle(title: string, begin: Start): void {
       assert.match(all.agent.address, /^127\.0\.0\.1:\d+$/);
     });
 
+    it('refuses an identity that no message can carry, and seeds that are no addresses', async () => {
+      for (const [options, reason] of [
+        [{ name: '' }, /name: must have 1 to 128 bytes, and has 0/],
+        [{ name: 'é'.repeat(65) }, /name: must have 1 to 128 bytes, and has 130/],
+        [{ name: 'a', clusterId: 'c'.repeat(65) }, /clusterId: must have at most 64 bytes/],
+        [{ name: 'a', bootEpoch: 1.5 }, /bootEpoch: must be a safe integer/],
+      ] as const) {
+        await assert.rejects(watch(options), { code: 'SWIM_ERR_CONFIG', message: reason });
+      }
+      await assert.rejects(watch({ name: 'a', seeds: ['nowhere'] }), {
+        code: 'SWIM_ERR_ADDRESS_INVALID',
+        message: /"nowhere" is not HOST:PORT/,
+      });
+    });
+
     it('leaves the port free at once when it stops, and says so to those who wait', async () => {
       const silent = createServer(() => {});
       silent.listen(0, '127.0.0.1');

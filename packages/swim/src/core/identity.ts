@@ -1,0 +1,39 @@
+import { SwimError } from '../errors.ts';
+import { CLUSTER_ID_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX } from './message.ts';
+
+const encoder = new TextEncoder();
+
+/** What a process says of itself in every message. */
+export interface Identity {
+  /** 1 to 128 bytes of UTF-8. */
+  readonly name: string;
+  /** A safe integer ≥ 0. */
+  readonly bootEpoch: number;
+  /** 0 to 64 bytes of UTF-8. */
+  readonly clusterId: string;
+}
+
+/**
+ * Refuses at the start what no message could carry or no peer would take.
+ *
+ * @throws SwimError SWIM_ERR_CONFIG naming the field and its range
+ */
+export function checkIdentity({ name, bootEpoch, clusterId }: Identity): void {
+  const nameBytes = encoder.encode(name).length;
+  if (nameBytes < 1 || nameBytes > NAME_BYTES_MAX)
+    throw refusal(`name: must have 1 to ${NAME_BYTES_MAX} bytes, and has ${nameBytes}`);
+  const idBytes = encoder.encode(clusterId).length;
+  if (idBytes > CLUSTER_ID_BYTES_MAX)
+    throw refusal(`clusterId: must have at most ${CLUSTER_ID_BYTES_MAX} bytes, and has ${idBytes}`);
+  if (!Number.isSafeInteger(bootEpoch) || bootEpoch < 0)
+    throw refusal(`bootEpoch: must be a safe integer of 0 or more, and is ${bootEpoch}`);
+}
+
+/** @throws SwimError SWIM_ERR_META_TOO_LARGE */
+export function checkMeta(meta: Uint8Array): void {
+  if (meta.length > META_BYTES_MAX) throw new SwimError('SWIM_ERR_META_TOO_LARGE');
+}
+
+function refusal(reason: string): SwimError {
+  return new SwimError('SWIM_ERR_CONFIG', reason);
+}
