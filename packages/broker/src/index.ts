@@ -22,6 +22,7 @@ export { type Counters, createCounters, LatencyHistogram } from './counters.ts';
 export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin-api.ts';
 export type * from './edge/admin-backend.ts';
 export {
+  checkKeyring,
   generateKeyText,
   type KeyringKeys,
   keyIdOf,

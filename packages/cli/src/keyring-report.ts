@@ -31,22 +31,34 @@ export function summarize(status: KeyringStatus): KeyringReport {
   return { members: status.members, keys };
 }
 
+/**
+ * The id of a key as somebody types it, in lower case.
+ *
+ * @throws BROKER_ERR_REQUEST_INVALID if it is none
+ */
+export async function readKeyId(text: string): Promise<string> {
+  const id = text.toLowerCase();
+  if (/^[0-9a-f]{8}$/.test(id)) return id;
+  const { BrokerError } = await import('@shoal/broker');
+  const detail = 'ID must be eight hexadecimal digits, as `shoal keyring list` shows them';
+  throw new BrokerError('BROKER_ERR_REQUEST_INVALID', detail);
+}
+
 /** The table of keys, and a line for each member that could not do it. */
 export async function formatReport({ keys, members }: KeyringReport): Promise<string> {
   const { formatTable } = await import('./format.ts');
   const total = members.length;
-  const table = await formatTable(
-    ['KEY', 'PRIMARY ON', 'HELD BY'],
-    keys.map(({ id, primaryOn, heldBy }) => [
-      id,
-      `${primaryOn} of ${total}`,
-      `${heldBy} of ${total}`,
-    ]),
-  );
+  const rows = keys.map(({ id, primaryOn, heldBy }) => [
+    id,
+    `${primaryOn} of ${total}`,
+    `${heldBy} of ${total}`,
+  ]);
+  const tables =
+    rows.length === 0 ? [] : [await formatTable(['KEY', 'PRIMARY ON', 'HELD BY'], rows)];
   const failures = members.flatMap(({ name, error }) =>
     error === null ? [] : [`${name}: ${error.message} ${error.remedy} [${error.code}]`],
   );
-  return [table, ...failures].join('\n');
+  return [...tables, ...failures].join('\n');
 }
 
 /**

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  checkKeyring,
   generateKeyText,
   keepKeyring,
   keyIdOf,
@@ -38,7 +39,7 @@ describe('keyring files', () => {
 
   it('are not replaced where they must be new', async () => {
     await writeKeyring(file, [one], { fresh: true });
-    await assert.rejects(writeKeyring(file, [two], { fresh: true }), refused(/EEXIST/));
+    await assert.rejects(writeKeyring(file, [two], { fresh: true }), refused(/exists already/));
     assert.deepEqual(await readKeyring(file), [one]);
   });
 
@@ -72,6 +73,18 @@ describe('keyring files', () => {
       assert.ok(!String(error).includes(secret.slice(0, 8)));
     }
     await assert.rejects(readKeyring(join(dir, 'absent')), refused(/ENOENT/));
+    await assert.rejects(readKeyring(dir), refused(/is not a file/));
+  });
+
+  it('are checked without being copied, where the data folder has none', async () => {
+    await checkKeyring(dir, undefined);
+    await assert.rejects(checkKeyring(dir, file), refused(/ENOENT/));
+    await writeKeyring(file, [one]);
+    await checkKeyring(join(dir, 'absent'), file);
+    assert.deepEqual(await readdir(dir), ['ring.json']);
+    await rm(file);
+    await keepKeyring(dir, [one]);
+    await checkKeyring(dir, file);
   });
 
   it('come from outside once; from then on the data folder has its own', async () => {

@@ -8,7 +8,7 @@
  */
 
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { access, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { generateKey, keyId } from '@shoal/swim';
 import { z } from 'zod';
@@ -67,6 +67,17 @@ export async function loadKeyring(
   return first;
 }
 
+/**
+ * Whether {@link loadKeyring} would get by with `file`; writes nothing. Where the data folder has a ring,
+ * or cannot be looked into, only a start can tell.
+ *
+ * @throws BROKER_ERR_KEYRING_FILE naming the file and what is wrong with it
+ */
+export async function checkKeyring(dataDir: string, file: string | undefined): Promise<void> {
+  const kept = await access(join(dataDir, KEPT_NAME)).then(() => 'there', codeOf);
+  if (file !== undefined && kept === 'ENOENT') await readKeyring(file);
+}
+
 /** Makes `keys` the ring that the node of this data folder starts with; on disk when it resolves. */
 export async function keepKeyring(dataDir: string, keys: KeyringKeys): Promise<void> {
   await writeKeyring(join(dataDir, KEPT_NAME), keys);
@@ -100,7 +111,11 @@ export async function writeKeyring(
     await folder.sync().finally(() => folder.close());
   } catch (cause) {
     if (written !== file) await rm(written, { force: true });
-    throw refusal(file, `cannot be written (${codeOf(cause)})`, cause);
+    const problem =
+      codeOf(cause) === 'EEXIST'
+        ? 'exists already and is not replaced: give another name'
+        : `cannot be written (${codeOf(cause)})`;
+    throw refusal(file, problem, cause);
   }
 }
 
@@ -123,7 +138,9 @@ export async function readKeyring(
   try {
     const handle = await open(file, constants.O_RDONLY);
     try {
-      const { mode, uid, size } = await handle.stat();
+      const stats = await handle.stat();
+      if (!stats.isFile()) throw refusal(file, 'is not a file');
+      const { mode, uid, size } = stats;
       const problem = permissionProblem(mode, uid);
       if (problem !== undefined) throw refusal(file, problem);
       if (size > FILE_BYTES_MAX) throw refusal(file, 'is too large to be one');

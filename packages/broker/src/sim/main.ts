@@ -70,30 +70,30 @@ function parse(): Settings | string {
     },
   });
   if (values.help) return HELP;
-  const number = (text: string | undefined, lo: number, hi: number) => {
+  const number = (name: string, text: string | undefined, lo: number, hi: number) => {
     if (text === undefined) return undefined;
     const n = Number(text);
     if (!Number.isInteger(n) || n < lo || n > hi)
-      throw new RangeError(`'${text}' is not ${lo}..${hi}`);
+      throw new RangeError(`--${name}: '${text}' is not ${lo}..${hi}`);
     return n;
   };
   const faults = values.fault?.filter((name) => name !== 'none');
   for (const name of faults ?? []) {
     if (!FAULTS.includes(name as FaultName)) throw new RangeError(`unknown fault '${name}'`);
   }
-  const seeds = number(values.seeds, 1, 10_000_000) ?? 1;
+  const seeds = number('seeds', values.seeds, 1, 10_000_000) ?? 1;
   return {
-    seed: number(values.seed, 0, 2 ** 48) ?? Date.now() % 1_000_000_000,
+    seed: number('seed', values.seed, 0, 2 ** 48) ?? Date.now() % 1_000_000_000,
     seeds,
-    threads: Math.min(number(values.threads, 1, 64) ?? availableParallelism(), seeds),
+    threads: Math.min(number('threads', values.threads, 1, 64) ?? availableParallelism(), seeds),
     transcript: values.transcript === true,
     coverage: values.coverage === true || seeds > 1,
     keepGoing: values['keep-going'] === true,
     overrides: {
-      nodes: number(values.nodes, 1, 9),
-      shards: number(values.shards, 1, 1024),
-      replicas: number(values.replicas, 1, 5),
-      chaosMs: number(values.chaos, 100, 600_000),
+      nodes: number('nodes', values.nodes, 1, 9),
+      shards: number('shards', values.shards, 1, 1024),
+      replicas: number('replicas', values.replicas, 1, 5),
+      chaosMs: number('chaos', values.chaos, 100, 600_000),
       faults: faults as FaultName[] | undefined,
     },
   };

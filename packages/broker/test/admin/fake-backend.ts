@@ -50,10 +50,11 @@ export class FakeBackend implements AdminBackend {
         member('n3', 'faulty'),
       ],
       underReplicated: {
-        count: 2,
+        count: 3,
         shards: [
           { shard: 7, leader: 'n1', active: ['n1', 'n2'], wanted: 3 },
           { shard: 9, leader: null, active: [], wanted: 3 },
+          { shard: 12, leader: 'n2', active: ['n1', 'n2', 'n3'], wanted: 3 },
         ],
       },
       sessions: { total: 12, connected: 4, atRisk: 1 },

@@ -5,11 +5,7 @@ export default class Demo extends Command {
   static override summary = 'Show a persistent session surviving the kill of its node.';
 
   static override description =
-    `Starts three nodes on free ports of this machine with their data in a
-temporary folder, publishes to a client that is away, kills the node that leads its session, and
-counts what arrives when the client returns through another node. Then the dead node comes back, a
-fourth joins and one leaves while messages flow. In the end the cluster stays up for you to try,
-until Ctrl-C, which removes everything.
+    `Starts three nodes on free ports of this machine with their data in a temporary folder, publishes to a client that is away, kills the node that leads its session, and counts what arrives when the client returns through another node. Then the dead node comes back, a fourth joins and one leaves while messages flow. In the end the cluster stays up for you to try, until Ctrl-C, which removes everything.
 
 Exit code 0 if everything held, 1 if not, 130 or 143 if it was interrupted before.`;
 

@@ -36,7 +36,7 @@ describe('shoal, against a node', function () {
     assert.match(stdout, /12 sessions, 4 connected, 1 at risk/);
     assert.match(
       stdout,
-      /Under-replicated: 2 shards: 7 \(2 of 3, led by n1\), 9 \(0 of 3, no leader\)/,
+      /Under-replicated: 3 shards: 7 \(2 of 3, led by n1\), 9 \(0 of 3, no leader\), 12 \(3 of 3, voters to change, led by n2\)/,
     );
   });
 

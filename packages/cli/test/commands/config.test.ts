@@ -85,6 +85,7 @@ describe('shoal config and start', function () {
     ['an absent file', ['--config', '/nowhere/shoal.yaml'], 15, /nowhere.*ENOENT/],
     ['MQTT off loopback', ['--mqtt-listen', '0.0.0.0:1883'], 22, /authentication/],
     ['the cluster off loopback', ['--cluster-listen', '10.0.0.1:7700'], 23, /keyring generate/],
+    ['an absent keyring', ['--keyring', '/nowhere/ring.json'], 24, /nowhere.*ENOENT/],
     ['an unknown flag', ['--replcas', '3'], 2, /Nonexistent flag: --replcas/],
   ] as const) {
     it(`start and check refuse ${what} (exit code ${code})`, async () => {

@@ -80,8 +80,19 @@ describe('shoal keyring', function () {
     assert.match(refused.stderr, /On n2\..*\n.*keyring install/);
     assert.equal((await run(['use', '00000001', '--force'])).code, 0);
     assert.equal((await run(['remove', '1169a4d2'])).code, 55);
-    assert.equal((await run(['remove', '00000001'])).code, 0);
-    assert.deepEqual(backend.calls, ['useKey 00000001 true', 'removeKey 00000001 false']);
+    const absent = await run(['remove', '00000001']);
+    assert.deepEqual([absent.code, absent.stderr], [0, 'No member held 00000001.\n']);
+    for (const command of ['use', 'remove']) {
+      const { code, stderr } = await run([command, 'first']);
+      assert.equal(code, 72);
+      assert.match(stderr, /ID must be eight hexadecimal digits/);
+    }
+    assert.equal((await run(['use', '1169A4D2'])).code, 0);
+    assert.deepEqual(backend.calls, [
+      'useKey 00000001 true',
+      'removeKey 00000001 false',
+      'useKey 1169a4d2 false',
+    ]);
   });
 
   it('says which member could not do it, by an exit code of its own', async () => {

@@ -60,8 +60,10 @@ export default class ClusterStatusCommand extends AdminCommand {
       return;
     }
     const shown = examples.slice(0, 5).map(({ shard, leader, active, wanted }) => {
+      // All copies are there, and the voters do not match them yet.
+      const votes = active.length < wanted ? '' : ', voters to change';
       const where = leader === null ? 'no leader' : `led by ${leader}`;
-      return `${shard} (${active.length} of ${wanted}, ${where})`;
+      return `${shard} (${active.length} of ${wanted}${votes}, ${where})`;
     });
     const more = missing > shown.length ? ', …' : '';
     this.log(`Under-replicated: ${count(missing, 'shard')}: ${shown.join(', ')}${more}`);

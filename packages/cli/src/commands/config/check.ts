@@ -4,7 +4,7 @@ import { configFlags, readConfig } from '../../config-flags.ts';
 export default class ConfigCheck extends BaseCommand {
   static override summary = 'Check a configuration without starting.';
   static override description =
-    'Takes what `start` takes, the environment included, and names everything that is wrong with it at once. Neither opens the data folder nor listens.';
+    'Takes what `start` takes, the environment included, and names everything that is wrong with it at once. Reads the keyring file, unless the data folder has a keyring already. Neither opens the store nor listens.';
   static override examples = [
     '<%= config.bin %> config check --config shoal.yaml',
     '<%= config.bin %> config check --config shoal.yaml --set cluster.replicas=5',
@@ -13,7 +13,9 @@ export default class ConfigCheck extends BaseCommand {
 
   override async run(): Promise<{ valid: true }> {
     const { flags } = await this.parse(ConfigCheck);
-    await readConfig(flags);
+    const { cluster, data } = await readConfig(flags);
+    const { checkKeyring } = await import('@shoal/broker');
+    await checkKeyring(data.dir, cluster.keyringFile);
     this.log('The configuration is valid.');
     return { valid: true };
   }

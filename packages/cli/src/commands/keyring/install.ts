@@ -30,6 +30,7 @@ export default class KeyringInstall extends AdminCommand {
 }
 
 async function fromStdin(): Promise<string> {
+  if (process.stdin.isTTY) process.stderr.write('The key, then Enter and Ctrl-D:\n');
   let text = '';
   process.stdin.setEncoding('utf8');
   for await (const chunk of process.stdin) {

@@ -1,11 +1,17 @@
 import { Args, Flags } from '@oclif/core';
 import { AdminCommand } from '../../base-command.ts';
-import { conclude, formatReport, type KeyringReport, summarize } from '../../keyring-report.ts';
+import {
+  conclude,
+  formatReport,
+  type KeyringReport,
+  readKeyId,
+  summarize,
+} from '../../keyring-report.ts';
 
 export default class KeyringRemove extends AdminCommand {
   static override summary = 'Remove a key from every member; the last step of a rotation.';
   static override description =
-    'Refused while a member seals with the key, or does not answer. A member that was away meanwhile and holds only removed keys is refused when it returns: start it with the present keyring (see OPERATIONS).';
+    'Refused while a member seals with the key, or does not answer; where no member holds it, nothing changes. A member that was away meanwhile and holds only removed keys is refused when it returns: start it with the present keyring (see OPERATIONS).';
   static override examples = ['<%= config.bin %> keyring remove 1169a4d2'];
   static override args = {
     id: Args.string({ description: 'Id of the key, of `keyring list`.', required: true }),
@@ -19,10 +25,13 @@ export default class KeyringRemove extends AdminCommand {
 
   override async run(): Promise<KeyringReport> {
     const { args, flags } = await this.parse(KeyringRemove);
+    const id = await readKeyId(args.id);
     const client = await this.client(flags.admin);
-    const report = summarize(await client.removeKey(args.id, flags.force));
+    const before = summarize(await client.keyring());
+    const report = summarize(await client.removeKey(id, flags.force));
     client.close();
     if (!this.jsonEnabled()) this.log(await formatReport(report));
+    if (!before.keys.some((key) => key.id === id)) this.logToStderr(`No member held ${id}.`);
     await conclude(report, this.jsonEnabled());
     return report;
   }

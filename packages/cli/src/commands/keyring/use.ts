@@ -1,6 +1,12 @@
 import { Args, Flags } from '@oclif/core';
 import { AdminCommand } from '../../base-command.ts';
-import { conclude, formatReport, type KeyringReport, summarize } from '../../keyring-report.ts';
+import {
+  conclude,
+  formatReport,
+  type KeyringReport,
+  readKeyId,
+  summarize,
+} from '../../keyring-report.ts';
 
 export default class KeyringUse extends AdminCommand {
   static override summary = 'Have every member seal with a key; the second step of a rotation.';
@@ -18,8 +24,9 @@ export default class KeyringUse extends AdminCommand {
 
   override async run(): Promise<KeyringReport> {
     const { args, flags } = await this.parse(KeyringUse);
+    const id = await readKeyId(args.id);
     const client = await this.client(flags.admin);
-    const report = summarize(await client.useKey(args.id, flags.force));
+    const report = summarize(await client.useKey(id, flags.force));
     client.close();
     if (!this.jsonEnabled()) this.log(await formatReport(report));
     await conclude(report, this.jsonEnabled());
