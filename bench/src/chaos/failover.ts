@@ -210,7 +210,27 @@ function commit(): string {
   }
 }
 
-async function main(): Promise<void> {
+const USAGE = `npm run failover -- [options]
+  --runs N        kills, 1 to 10,000                                     (50)
+  --nodes N       nodes, 3 to 9                                          (3)
+  --messages N    messages queued in each run, 2 to 100,000              (100)
+  --seed X        draws the choices of the run                           (random)
+  --json FILE     writes the report
+  --keep          leave data and logs behind
+  --help          this
+
+Exit code: 0 nothing was violated, 1 something was, 2 wrong usage.`;
+
+interface Arguments {
+  readonly runs: number;
+  readonly nodes: number;
+  readonly messages: number;
+  readonly seed: string;
+  readonly json: string | undefined;
+  readonly keep: boolean;
+}
+
+function readArguments(): Arguments {
   const { values } = parseArgs({
     options: {
       runs: { type: 'string', default: '50' },
@@ -219,19 +239,41 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: Math.random().toString(36).slice(2, 8) },
       json: { type: 'string' },
       keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
-  const runs = Number(values.runs);
-  console.log(`seed ${values.seed}: ${runs} runs, ${values.nodes} nodes`);
-  const cluster = await LocalCluster.create({ nodes: Number(values.nodes), keep: values.keep });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
+  return {
+    runs: integer('runs', values.runs, 1, 10_000),
+    nodes: integer('nodes', values.nodes, 3, 9),
+    messages: integer('messages', values.messages, 2, 100_000),
+    seed: values.seed,
+    json: values.json,
+    keep: values.keep,
+  };
+}
+
+function integer(name: string, text: string, lo: number, hi: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= lo && value <= hi) return value;
+  throw new RangeError(`--${name}: '${text}' is not ${lo}..${hi}`);
+}
+
+async function main(args: Arguments): Promise<void> {
+  const { runs, nodes, messages, seed, keep } = args;
+  console.log(`seed ${seed}: ${runs} runs, ${nodes} nodes`);
+  const cluster = await LocalCluster.create({ nodes, keep });
   const stop = (): void => void cluster.stop().then(() => process.exit(130));
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     const report = await measureFailover({
       cluster,
       runs,
-      messages: Number(values.messages),
-      seed: values.seed,
+      messages,
+      seed,
       onRun: (run, r) =>
         console.log(
           `run ${run}/${runs}: killed ${r.leader}; at ${r.resumedAt} CONNACK after ` +
@@ -247,8 +289,8 @@ async function main(): Promise<void> {
     console.log(`violations: ${JSON.stringify(report.verdict.counts)}`);
     console.log(report.verdict.ok ? 'PASSED' : 'FAILED');
     const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
-    const json = { at: new Date().toISOString(), commit: commit(), machine, args: values, report };
-    if (values.json) fs.writeFileSync(values.json, `${JSON.stringify(json, null, 2)}\n`);
+    const json = { at: new Date().toISOString(), commit: commit(), machine, args, report };
+    if (args.json) fs.writeFileSync(args.json, `${JSON.stringify(json, null, 2)}\n`);
     process.exitCode = report.verdict.ok ? 0 : 1;
   } finally {
     await cluster.stop();
@@ -256,7 +298,14 @@ async function main(): Promise<void> {
 }
 
 if (import.meta.main) {
-  main().catch((error: unknown) => {
+  let args: Arguments;
+  try {
+    args = readArguments();
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+  main(args).catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
   });

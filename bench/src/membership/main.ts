@@ -5,6 +5,8 @@
  *
  * Some are sent SIGKILL at once, then some are stopped for 0.1 to 30 s; in between, what a member
  * costs while nothing happens. Everything stays on loopback.
+ *
+ * Exit code 0 if no living member was called faulty, 1 if one was, 2 for wrong usage.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -19,6 +21,20 @@ import { type IdleCost, ProcessCluster } from './processes.ts';
 const PAUSES_MS = [100, 1_000, 5_000, 15_000, 30_000];
 const PREDICTIONS = 20;
 const IDLE_MS = 20_000;
+/** Members that are not killed: one for each pause, and two to watch. */
+const OTHERS = PAUSES_MS.length + 2;
+/** Processes that a machine carries. */
+const AGENTS_MAX = 500;
+const PRESETS = Object.keys(SWIM_PRESETS);
+
+const USAGE = `npm run bench:membership -- [options]
+  --agents N      members, a process each, at least ${OTHERS} more than are killed (50)
+  --kills N       members that are sent SIGKILL at once                  (5)
+  --preset NAME   ${PRESETS.join(' | ')}                       (lan)
+  --json FILE     writes the report
+  --help          this
+
+Exit code: 0 no living member was called faulty, 1 one was, 2 wrong usage.`;
 
 async function measure(plan: Plan): Promise<{ figures: Figures; idle: IdleCost }> {
   const cluster = new ProcessCluster();
@@ -103,27 +119,36 @@ function report(real: Figures, predicted: readonly Figures[]): string {
   return formatTable(rows, 3);
 }
 
-async function main(): Promise<void> {
+function readArguments(): { readonly plan: Plan; readonly json: string | undefined } {
   const { values } = parseArgs({
     options: {
       agents: { type: 'string', default: '50' },
       kills: { type: 'string', default: '5' },
       preset: { type: 'string', default: 'lan' },
       json: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
   if (!Object.hasOwn(SWIM_PRESETS, values.preset)) {
-    throw new Error(`--preset is one of ${Object.keys(SWIM_PRESETS).join(', ')}`);
+    throw new RangeError(`--preset: '${values.preset}' is none of ${PRESETS.join(', ')}`);
   }
-  const plan: Plan = {
-    agents: Number(values.agents),
-    kills: Number(values.kills),
-    pausesMs: PAUSES_MS,
-    preset: values.preset as SwimPreset,
-  };
-  if (!(plan.agents >= plan.kills + PAUSES_MS.length + 2)) {
-    throw new Error(`--agents must be at least ${plan.kills + PAUSES_MS.length + 2}`);
-  }
+  const kills = integer('kills', values.kills, 1, AGENTS_MAX - OTHERS);
+  const agents = integer('agents', values.agents, kills + OTHERS, AGENTS_MAX);
+  const preset = values.preset as SwimPreset;
+  return { plan: { agents, kills, pausesMs: PAUSES_MS, preset }, json: values.json };
+}
+
+function integer(name: string, text: string, lo: number, hi: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= lo && value <= hi) return value;
+  throw new RangeError(`--${name}: '${text}' is not ${lo}..${hi}`);
+}
+
+async function main({ plan, json: file }: ReturnType<typeof readArguments>): Promise<void> {
   const predicted = Array.from({ length: PREDICTIONS }, (_, seed) => predict(plan, seed));
   const { figures, idle } = await measure(plan);
   console.log(report(figures, predicted));
@@ -131,15 +156,22 @@ async function main(): Promise<void> {
     `\nidle, per member and second: ${idle.cpuMs.toFixed(2)} ms CPU, ` +
       `${idle.packetsOut.toFixed(2)} datagrams and ${Math.round(idle.bytesOut)} bytes sent`,
   );
-  if (values.json !== undefined) {
+  if (file !== undefined) {
     const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
-    const json = { at: new Date().toISOString(), machine, args: values, figures, predicted, idle };
-    fs.writeFileSync(values.json, `${JSON.stringify(json, null, 2)}\n`);
+    const json = { at: new Date().toISOString(), machine, args: plan, figures, predicted, idle };
+    fs.writeFileSync(file, `${JSON.stringify(json, null, 2)}\n`);
   }
   process.exitCode = figures.falsePositives === 0 ? 0 : 1;
 }
 
-main().catch((error: unknown) => {
+let settings: ReturnType<typeof readArguments>;
+try {
+  settings = readArguments();
+} catch (error) {
+  console.error(`${(error as Error).message}\n\n${USAGE}`);
+  process.exit(2);
+}
+main(settings).catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 });

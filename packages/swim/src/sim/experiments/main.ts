@@ -53,7 +53,8 @@ function parse(): Settings | string {
     },
   });
   const names = values.scenario ?? [];
-  if (values.help || names.length === 0) return HELP;
+  if (values.help) return HELP;
+  if (names.length === 0) throw new RangeError('--scenario is missing: name one, or all');
   const scenarios = SCENARIOS.filter(({ name }) => names.includes(name) || names.includes('all'));
   for (const name of names) {
     if (name === 'all' || SCENARIOS.some((scenario) => scenario.name === name)) continue;
