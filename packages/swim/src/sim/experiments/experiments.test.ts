@@ -25,14 +25,14 @@ function assertBars(report: Report): void {
 }
 
 describe('experiments', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
 
   it('preset: a crash is known to all within 2 s up to 32 members; no false positive under loss', () => {
     assertBars(run(preset, { repeats: 25 }));
   });
 
   it('detection: sooner than memberlist by 30 %, with no more datagrams', () => {
-    assertBars(run(detection, { repeats: 9 }));
+    assertBars(run(detection, { repeats: 4 }));
   });
 
   it('lifeguard: members that block accuse nobody, where those of SWIM do', () => {
