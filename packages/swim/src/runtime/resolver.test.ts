@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Resolver } from './resolver.ts';
 
 describe('Resolver', () => {
@@ -11,13 +12,39 @@ describe('Resolver', () => {
     assert.equal(resolver.cached('localhost', 5_000), undefined);
   });
 
-  it('follows a name to its new address within five seconds', async () => {
+  it('follows a name to its new address with the message after the look that found it', async () => {
     let address = '10.0.0.1';
     const resolver = new Resolver(4, async () => address);
     assert.equal(await resolver.resolve('n1', 0), '10.0.0.1');
     address = '10.0.0.2';
     assert.equal(await resolver.resolve('n1', 4_999), '10.0.0.1');
-    assert.equal(await resolver.resolve('n1', 5_000), '10.0.0.2');
+    assert.equal(await resolver.resolve('n1', 5_000), '10.0.0.1');
+    await turn();
+    assert.equal(await resolver.resolve('n1', 5_001), '10.0.0.2');
+  });
+
+  it('keeps to the known address while nobody answers, and looks again every five seconds', async () => {
+    const asked: PromiseWithResolvers<string>[] = [];
+    const resolver = new Resolver(4, () => {
+      const answer = Promise.withResolvers<string>();
+      asked.push(answer);
+      return answer.promise;
+    });
+    const first = resolver.resolve('n1', 0);
+    asked[0]?.resolve('10.0.0.1');
+    assert.equal(await first, '10.0.0.1');
+    assert.equal(await resolver.resolve('n1', 5_000), '10.0.0.1');
+    assert.equal(await resolver.resolve('n1', 9_000), '10.0.0.1');
+    assert.equal(asked.length, 2);
+    asked[1]?.reject(new Error('EAI_AGAIN'));
+    await turn();
+    assert.equal(await resolver.resolve('n1', 9_999), '10.0.0.1');
+    assert.equal(asked.length, 2);
+    assert.equal(await resolver.resolve('n1', 10_000), '10.0.0.1');
+    asked[2]?.resolve('10.0.0.2');
+    await turn();
+    assert.equal(await resolver.resolve('n1', 10_001), '10.0.0.2');
+    assert.equal(asked.length, 3);
   });
 
   it('asks for a name once, however many wait, and again after it failed', async () => {

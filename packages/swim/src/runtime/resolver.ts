@@ -2,11 +2,16 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
 /**
- * Host names to IP addresses of one family, remembered for five seconds: a name whose address
- * changed is followed that long after the last look, at the latest.
+ * Host names to IP addresses of one family, remembered for five seconds and asked for anew behind the
+ * first message after them.
+ *
+ * That message and those during the look go to the address known; so a name server that is slow or gone
+ * holds nothing up, and members that know each other stay members. A name whose address changed is
+ * followed with the first message after that look. What was never found is waited for.
  *
  * Without this every datagram to a name would ask the system's thread pool. At most
- * {@link NAMES_MAX} names are kept; a name is asked for once at a time, however many wait for it.
+ * {@link NAMES_MAX} names are kept; a name is asked for once at a time, however many wait for it, and one
+ * with a known address once in five seconds, whether that fails or not.
  */
 export class Resolver {
   private readonly family: 4 | 6;
@@ -26,22 +31,38 @@ export class Resolver {
     return entry !== undefined && entry.untilMs > nowMs ? entry.ip : undefined;
   }
 
-  /** @throws what the resolver throws (ENOTFOUND and the like) */
+  /** @throws what the resolver throws (ENOTFOUND and the like), for a name without a known address */
   async resolve(host: string, nowMs: number): Promise<string> {
     const cached = this.cached(host, nowMs);
     if (cached !== undefined) return cached;
-    const asked = this.asking.get(host);
-    if (asked !== undefined) return await asked;
-    const asking = this.ask(host, this.family);
+    const asking = this.asking.get(host) ?? this.look(host, nowMs);
+    const old = this.known.get(host);
+    if (old === undefined) return await asking;
+    asking.catch(() => {});
+    return old.ip;
+  }
+
+  private look(host: string, nowMs: number): Promise<string> {
+    const old = this.known.get(host);
+    const asking = this.ask(host, this.family)
+      .then(
+        (ip) => {
+          this.keep(host, ip, nowMs);
+          return ip;
+        },
+        (error: unknown) => {
+          if (old !== undefined) this.keep(host, old.ip, nowMs);
+          throw error;
+        },
+      )
+      .finally(() => this.asking.delete(host));
     this.asking.set(host, asking);
-    try {
-      const ip = await asking;
-      if (this.known.size >= NAMES_MAX) this.known.clear();
-      this.known.set(host, { ip, untilMs: nowMs + NAME_TTL_MS });
-      return ip;
-    } finally {
-      this.asking.delete(host);
-    }
+    return asking;
+  }
+
+  private keep(host: string, ip: string, nowMs: number): void {
+    if (this.known.size >= NAMES_MAX && !this.known.has(host)) this.known.clear();
+    this.known.set(host, { ip, untilMs: nowMs + NAME_TTL_MS });
   }
 }
 
