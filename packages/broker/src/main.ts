@@ -228,6 +228,7 @@ class NodeProcess implements RunningNode {
           onKeyring: async (keys) => {
             await keepKeyring(config.data.dir, keys);
             security?.setKeys(keys);
+            this.#log('info', 'keyring', { keys: keys.map((key) => keyIdOf(key)) });
             links.onKeyring();
           },
           ...(config.cluster.advertise === undefined

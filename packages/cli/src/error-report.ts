@@ -17,8 +17,7 @@ export async function reportError(
   const isExit = (thrown as { code?: unknown }).code === 'EEXIT';
   if (isExit) return typeof exit === 'number' ? exit : EXIT_FAILURE;
   if (typeof exit === 'number') {
-    const help = `See \`shoal ${[...id.split(':'), '--help'].filter(Boolean).join(' ')}\`.`;
-    print(json, { code: 'USAGE', message: messageOf(thrown), remedy: help });
+    print(json, { code: 'USAGE', message: messageOf(thrown), remedy: seeHelp(id) });
     return EXIT_USAGE;
   }
   // Loaded only now: a command that succeeds talks HTTP and needs nothing of the broker.
@@ -29,6 +28,25 @@ export async function reportError(
     process.stderr.write(`${thrown.stack ?? ''}\n`);
   }
   return error.exitCode;
+}
+
+/**
+ * Prints to stderr that there is no such command.
+ *
+ * @param help the topic whose help to name; '' for that of all
+ * @returns the exit code
+ */
+export function reportUnknownCommand(
+  id: string,
+  { json, help }: { readonly json: boolean; readonly help: string },
+): number {
+  const message = `There is no command \`${id.replaceAll(':', ' ')}\``;
+  print(json, { code: 'USAGE', message, remedy: seeHelp(help) });
+  return EXIT_USAGE;
+}
+
+function seeHelp(id: string): string {
+  return `See \`shoal ${[...id.split(':'), '--help'].filter(Boolean).join(' ')}\`.`;
 }
 
 function print(

@@ -158,6 +158,8 @@ export interface ClusterStatus {
 export interface MemberStatus {
   readonly name: string;
   readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** In the stable view: gets copies. One that came back again and again is out until it is quiet. */
+  readonly inView: boolean;
   /** Its main loop or its disk hangs, as it says itself. */
   readonly unwell: boolean;
   /** True while the member drains before it leaves. */

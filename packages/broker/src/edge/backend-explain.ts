@@ -86,15 +86,16 @@ function stateOf(core: NodeCore, name: string): MemberStatus['state'] {
 function placementWhy({ core, shard, targets }: Facts): string[] {
   const why = [`The Client Identifier hashes to shard ${shard} of ${core.shardCount}.`];
   const { replicas } = core.options;
+  const copies = `${targets.length} ${plural(targets.length, 'copy', 'copies')}`;
   if (targets.length === 0) return [...why, 'No member can hold it now.'];
   const possible = copiesWanted(core.membership, replicas);
   why.push(
-    `Placement wants it on ${list(targets)}, ${targets[0]} leading: ${replicas} ${plural(replicas, 'copy', 'copies')}, each on a host of its own, spread over zones.`,
+    `Placement wants it on ${list(targets)}, ${targets[0]} leading: ${copies}, each on a host of its own, spread over zones.`,
   );
   if (targets.length < replicas)
     why.push(
       possible > targets.length
-        ? `That is fewer than ${replicas}, since members are dead.`
+        ? `That is fewer than ${replicas}, since members are dead or out of the stable view.`
         : `That is fewer than ${replicas}, since there are no more hosts.`,
     );
   return why;

@@ -60,9 +60,10 @@ function members(core: NodeCore): MemberStatus[] {
   }
   return [...core.membership.members]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, state, unwell, bootEpoch, address, meta }) => ({
+    .map(({ name, state, inView, unwell, bootEpoch, address, meta }) => ({
       name,
       state,
+      inView: inView ?? (state === 'alive' || state === 'suspect'),
       unwell,
       leaving: meta.leaving,
       bootEpoch,

@@ -48,6 +48,7 @@ export class FakeBackend implements AdminBackend {
         member('n1', 'alive'),
         { ...member('n2', 'alive'), unwell: true },
         member('n3', 'faulty'),
+        { ...member('n4', 'alive'), inView: false },
       ],
       underReplicated: {
         count: 3,
@@ -244,6 +245,7 @@ function member(name: string, state: MemberStatus['state']): MemberStatus {
   return {
     name,
     state,
+    inView: state === 'alive',
     unwell: false,
     leaving: false,
     bootEpoch: 1,

@@ -32,7 +32,8 @@ describe('shoal, against a node', function () {
     assert.equal(code, 0);
     assert.match(stdout, /n1 \(asked\)\s+alive\s+512\s+1,024/);
     assert.match(stdout, /n2\s+alive, unwell\s+512/);
-    assert.match(stdout, /n3\s+faulty/);
+    assert.match(stdout, /n3\s+faulty\s+0/);
+    assert.match(stdout, /n4\s+alive, out of view\s+512/);
     assert.match(stdout, /12 sessions, 4 connected, 1 at risk/);
     assert.match(
       stdout,

@@ -103,7 +103,16 @@ describe('shoal config and start', function () {
   }
 
   it('an unknown command is a usage error', async () => {
-    assert.equal((await shoal(['strat'])).code, 2);
+    const { code, stderr } = await shoal(['strat']);
+    assert.equal(code, 2);
+    assert.equal(stderr, 'shoal: There is no command `strat`\n  See `shoal --help`.\n');
+    const json = await shoal(['cluster', 'staus', '--json']);
+    assert.equal(json.code, 2);
+    assert.deepEqual(JSON.parse(json.stderr), {
+      code: 'USAGE',
+      message: 'There is no command `cluster staus`',
+      remedy: 'See `shoal cluster --help`.',
+    });
   });
 
   it('every command has help with a summary', async () => {

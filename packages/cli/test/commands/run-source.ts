@@ -11,4 +11,5 @@ import { execute } from '@oclif/core';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const pjson = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 pjson.oclif.commands.target = './src/commands';
+pjson.oclif.hooks.command_not_found = './src/hooks/command-not-found';
 await execute({ loadOptions: { root, pjson, ignoreManifest: true } });

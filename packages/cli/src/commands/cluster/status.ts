@@ -4,7 +4,9 @@ import { AdminCommand } from '../../base-command.ts';
 export default class ClusterStatusCommand extends AdminCommand {
   static override summary = 'Show members, shards and what is at risk.';
   static override description =
-    `Members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.`;
+    `Members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.
+
+States: alive, suspect (a probe failed; it may object), faulty (found dead), left (removed). Beside it: out of view (it was found dead and came back, again and again: it gets copies once it has been quiet for a minute or longer), unwell (its main loop or disk hangs), leaving (it drains).`;
   static override examples = [
     '<%= config.bin %> cluster status',
     {
@@ -70,11 +72,12 @@ export default class ClusterStatusCommand extends AdminCommand {
   }
 }
 
-/** `alive, unwell, leaving`: what membership sees, then what the member says of itself. */
-function stateOf({ state, unwell, leaving }: MemberStatus): string {
+/** `alive, out of view, unwell, leaving`: what membership sees, then what the member says of itself. */
+function stateOf({ state, inView, unwell, leaving }: MemberStatus): string {
   const isPresent = state === 'alive' || state === 'suspect';
   return [
     state,
+    ...(isPresent && inView === false ? ['out of view'] : []),
     ...(unwell && isPresent ? ['unwell'] : []),
     ...(leaving && state !== 'left' ? ['leaving'] : []),
   ].join(', ');
