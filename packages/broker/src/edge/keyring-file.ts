@@ -68,7 +68,7 @@ export async function loadKeyring(
 }
 
 /**
- * Whether {@link loadKeyring} would get by with `file`; writes nothing. Where the data folder has a ring,
+ * Whether `loadKeyring` would get by with `file`; writes nothing. Where the data folder has a ring,
  * or cannot be looked into, only a start can tell.
  *
  * @throws BROKER_ERR_KEYRING_FILE naming the file and what is wrong with it
