@@ -51,6 +51,8 @@ export interface RunningNode {
 }
 
 const TICK_MS = 20;
+/** How long a node is patient with being told that its name is taken: longer than a failure takes to show. */
+const NAME_PATIENCE_MS = 9_000;
 
 /**
  * Starts a node; resolves once it is on disk and in membership, `ready` once it serves clients.
@@ -81,6 +83,8 @@ class NodeProcess implements RunningNode {
   #agent: SwimHandle | null = null;
   #store: LevelStore | null = null;
   #diskHangs = false;
+  /** When this node was first told that a living one has its name. */
+  #nameTakenMs: number | undefined;
   #links: PeerLinks | null = null;
   #listener: TcpListener | null = null;
   #meta: MemberMeta;
@@ -280,6 +284,15 @@ class NodeProcess implements RunningNode {
     return keys;
   }
 
+  /** A node that moved waits until its former life is known to be over; another one waits for nothing. */
+  #onNameTaken(address: string): void {
+    const nowMs = performance.now();
+    this.#nameTakenMs ??= nowMs;
+    this.#log('warn', 'a living node has the name of this one, says', { address });
+    if (nowMs - this.#nameTakenMs < NAME_PATIENCE_MS) return;
+    this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
+  }
+
   #onNotice(code: string, address: string): void {
     if (code === 'SWIM_ERR_OTHER_CLUSTER') {
       this.#log('error', 'a node of another cluster answers there', { code, address });
@@ -288,6 +301,8 @@ class NodeProcess implements RunningNode {
         this.#fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
     } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
       this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
+    } else if (code === 'SWIM_ERR_NAME_TAKEN') {
+      this.#onNameTaken(address);
     } else if (code === 'SWIM_ERR_INCARNATION') {
       // Its next start is believed again, whatever is said of this one.
       const { message } = SWIM_ERRORS[code];

@@ -34,6 +34,11 @@ export const SWIM_ERRORS = {
     message: 'The address is the own one.',
     remedy: 'Give the address of another node.',
   },
+  SWIM_ERR_NAME_TAKEN: {
+    message: 'The name belongs to a member that is alive at another address.',
+    remedy:
+      'Give every node a name of its own. A node that moved gets in once its former address is silent.',
+  },
   SWIM_ERR_NAME_CONFLICT: {
     message: 'A process with the same name and a newer boot epoch is known to the cluster.',
     remedy: 'Give every node a name of its own; never run one data folder twice.',

@@ -72,6 +72,13 @@ describe('bad input at start', function () {
     assertRefused(output, 30, 'BROKER_ERR_DATA_LOCKED');
   });
 
+  it('refuses the name of a living node, which goes on', async () => {
+    const join = { join: cluster.clusterAddress('n1') };
+    const flags = { ...join, 'node-name': 'n1', 'data-dir': path.join(folder, 'namesake') };
+    assertRefused(await start(flags), 42, 'BROKER_ERR_NODE_NAME_TAKEN', /names are unique/);
+    assert.equal((await cluster.get('n1', '/ready'))?.status, 200);
+  });
+
   it('refuses an unknown configuration key with its path and the nearest known one', async () => {
     const output = await start({}, '--set', 'mqtt.lisen=127.0.0.1:1883');
     assertRefused(output, 10, 'BROKER_ERR_CONFIG_UNKNOWN_KEY', /mqtt\.lisen/, /mqtt\.listen/);

@@ -98,7 +98,12 @@ export interface BranchSums {
   readonly sums: readonly number[];
 }
 
-export const REFUSAL_REASONS = ['other-cluster', 'no-cluster', 'other-version'] as const;
+export const REFUSAL_REASONS = [
+  'other-cluster',
+  'no-cluster',
+  'other-version',
+  'name-taken',
+] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 

@@ -57,8 +57,11 @@ export class Swim {
     this.prober = new Prober(this.context, this.membership, (record, seq) =>
       this.sync.probe(record, seq),
     );
-    this.sync = new Sync(this.context, this.membership, (seq, target) =>
-      this.prober.onAck(seq, target),
+    this.sync = new Sync(
+      this.context,
+      this.membership,
+      (seq, target) => this.prober.onAck(seq, target),
+      (record) => this.prober.begin(record, 'hint'),
     );
   }
 

@@ -43,6 +43,8 @@ export class Sync {
   private readonly context: Context;
   private readonly membership: Membership;
   private readonly onAck: (seq: number, target: string) => void;
+  /** Probes a member at once. */
+  private readonly verify: (record: Statement) => void;
   private readonly pending = new Map<number, Pending>();
   private lastRequestId = 0;
   private seeds: string[] = [];
@@ -55,10 +57,12 @@ export class Sync {
     context: Context,
     membership: Membership,
     onAck: (seq: number, target: string) => void,
+    verify: (record: Statement) => void,
   ) {
     this.context = context;
     this.membership = membership;
     this.onAck = onAck;
+    this.verify = verify;
   }
 
   /** Streams of ours under way. */
@@ -163,7 +167,7 @@ export class Sync {
       this.joined(purpose.callerId, error);
     } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
       this.seeds = this.seeds.filter((seed) => seed !== address);
-    } else if (error === 'SWIM_ERR_OTHER_CLUSTER' || error === 'SWIM_ERR_VERSION') {
+    } else if (error !== undefined && OPERATORS_MATTER.has(error)) {
       if (purpose.kind === 'seed') this.context.notice(error, address);
     }
   }
@@ -195,6 +199,9 @@ export class Sync {
     if (!this.isUnderstood(message)) {
       context.notice('SWIM_ERR_VERSION', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-version' }, header.version);
+    }
+    if (this.isTaken(message)) {
+      return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
     }
     if (context.clusterId === '') this.adoptCluster(header.clusterId);
     if (header.clusterId !== '' && header.clusterId !== context.clusterId) {
@@ -267,6 +274,21 @@ export class Sync {
     }
     context.counters.otherVersion += 1;
     return context.encodeBare({ type: 'sync-refused', reason: 'other-version' });
+  }
+
+  /**
+   * Whether a member that seems to live elsewhere has the joiner's name. Taken at its word, a process that
+   * was named by mistake would end the one that lives. The member is asked: if it is gone, as after a move
+   * to another address, it is suspect within two periods, and the joiner, who asks again, gets in.
+   */
+  private isTaken({ header, updates }: Message): boolean {
+    const { members, self } = this.context;
+    const known = members.get(header.name);
+    if (known?.state !== 'alive' || header.bootEpoch <= known.bootEpoch) return false;
+    const joiner = updates.find((update) => update.name === header.name);
+    if (joiner === undefined || joiner.address === known.address) return false;
+    if (known.name !== self.name) this.verify(known);
+    return true;
   }
 
   /** Whether a joiner shares a version with every present member: otherwise some would call it faulty. */
@@ -363,10 +385,18 @@ export class Sync {
   }
 }
 
+/** What keeps a joiner out until somebody changes something. */
+const OPERATORS_MATTER: ReadonlySet<SwimErrorCode> = new Set([
+  'SWIM_ERR_OTHER_CLUSTER',
+  'SWIM_ERR_VERSION',
+  'SWIM_ERR_NAME_TAKEN',
+]);
+
 const REFUSALS = {
   'other-cluster': 'SWIM_ERR_OTHER_CLUSTER',
   'no-cluster': 'SWIM_ERR_NO_CLUSTER',
   'other-version': 'SWIM_ERR_VERSION',
+  'name-taken': 'SWIM_ERR_NAME_TAKEN',
 } as const satisfies Record<RefusalReason, SwimErrorCode>;
 
 /** Streams of this process under way at once. */

@@ -170,10 +170,12 @@ describe('SwimAgent with a keyring', function () {
     await assert.rejects(clear.agent.join(a.agent.address), { code: 'SWIM_ERR_UNREACHABLE' });
     await a.until(() => a.notices.includes('SWIM_ERR_CLEAR_REFUSED'));
     const refused = a.agent.counters.clearRefused;
-    const { packetsIn, packetsOut } = a.agent.counters;
-    assert.ok(refused > 0 && packetsIn > 0 && packetsOut > 0);
+    assert.ok(refused > 0);
+    // Among members all goes on: they met by streams, and now probe each other.
+    const { counters } = a.agent;
+    while (counters.packetsIn === 0 || counters.packetsOut === 0) await new Promise(setImmediate);
     assert.equal((await ask(portOf(a), Buffer.from('Sclear'))).length, 0);
-    assert.equal(a.agent.counters.clearRefused, refused + 1);
+    assert.ok(a.agent.counters.clearRefused > refused);
     assert.equal(a.agent.members().length, 3);
   });
 

@@ -266,13 +266,41 @@ describe('simulated cluster', function () {
     cluster.addMany(4);
     cluster.until('forms', 5_000, () => cluster.whole());
     const older = cluster.agent('n3');
+    cluster.network.isolate(older.address);
     cluster.add('n3', { bootEpoch: 9, clusterId: 'c', address: 'elsewhere:7000' });
+    cluster.until('takes over', 5_000, () =>
+      ['n0', 'n1', 'n2'].every((name) => find(cluster.agent(name), 'n3')?.bootEpoch === 9),
+    );
+    cluster.network.rejoin(older.address);
     cluster.until('tells', 30_000, () =>
       cluster.notices.has('n3 1 SWIM_ERR_NAME_CONFLICT elsewhere:7000'),
     );
     cluster.run(10_000);
     assert.equal(older.swim.counters.refutes, 0);
     for (const agent of cluster.agents.values()) assert.equal(find(agent, 'n3')?.bootEpoch, 9);
+  });
+
+  it('keeps a process out that has the name of a living member, whoever it asks', () => {
+    const cluster = new TestCluster('namesake');
+    cluster.addMany(4);
+    cluster.until('forms', 5_000, () => cluster.whole());
+    const living = cluster.agent('n3');
+    for (const seed of ['n0', 'n3']) {
+      const options = { bootEpoch: 9, address: `${seed}-namesake:7000`, seeds: [addressOf(seed)] };
+      const namesake = cluster.add('n3', options);
+      cluster.run(10_000);
+      assert.ok(cluster.notices.has(`n3 9 SWIM_ERR_NAME_TAKEN ${addressOf(seed)}`));
+      assert.equal(namesake.swim.clusterId, '');
+      namesake.stop();
+      cluster.agents.set('n3', living);
+    }
+    cluster.run(5_000);
+    assert.ok(cluster.whole());
+    for (const agent of cluster.agents.values()) assert.equal(find(agent, 'n3')?.bootEpoch, 1);
+    assert.deepEqual(
+      cluster.seenNot('alive').filter((line) => !line.endsWith(' suspect')),
+      [],
+    );
   });
 
   it('a stalled member accuses nobody when it wakes, and lives on if it wakes in time', () => {
