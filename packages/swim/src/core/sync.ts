@@ -200,14 +200,14 @@ export class Sync {
       context.notice('SWIM_ERR_VERSION', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-version' }, header.version);
     }
-    if (this.isTaken(message)) {
-      return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
-    }
     if (context.clusterId === '') this.adoptCluster(header.clusterId);
     if (header.clusterId !== '' && header.clusterId !== context.clusterId) {
       context.counters.otherCluster += 1;
       context.notice('SWIM_ERR_OTHER_CLUSTER', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' }, header.version);
+    }
+    if (this.isTaken(message)) {
+      return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
     }
     // Merged first, so that the answer has what is refuted.
     this.merge(message);
