@@ -18,6 +18,7 @@ import { type KeyringKeys, keepKeyring, keyIdOf, loadKeyring } from './edge/keyr
 import { LevelStore } from './edge/level-store.ts';
 import { LinkSecurity } from './edge/link-security.ts';
 import { TcpListener } from './edge/listeners/tcp.ts';
+import { MemberLog } from './edge/member-log.ts';
 import { decodeMeta, encodeMeta } from './edge/member-meta.ts';
 import { BrokerMetrics } from './edge/metrics.ts';
 import { PeerLinks } from './edge/peer-link.ts';
@@ -103,11 +104,13 @@ class NodeProcess implements RunningNode {
       { level: config.log.level, base: { node: config.node.name } },
       pino.destination({ dest: 2, sync: true }),
     );
+    this.#memberLog = new MemberLog(this.#log, config.node.name);
     const { zone, host, weight } = config.node;
     this.#meta = { storeId: '', zone, host, weight, mqtt: '', admin: '', leaving: false };
   }
 
   readonly #log: Log = (level, message, fields) => this.#pino[level](fields ?? {}, message);
+  readonly #memberLog: MemberLog;
 
   async start(): Promise<void> {
     const config = this.#config;
@@ -321,6 +324,7 @@ class NodeProcess implements RunningNode {
       const meta = m.name === this.#config.node.name ? this.#meta : decodeMeta(m.meta);
       if (meta) infos.push({ ...m, meta, inView: view.has(m.name) });
     }
+    this.#memberLog.note(infos);
     core.onMembers(infos);
     const linked = this.#diskHangs ? [] : infos.filter((m) => m.state !== 'left');
     this.#links?.setPeers(

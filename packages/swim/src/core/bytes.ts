@@ -9,6 +9,7 @@ const NOT_UTF8 = new MalformedError('not UTF-8');
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
+const NO_BYTES = new Uint8Array(0);
 const BUFFER_BYTES = 2_048;
 /** Buffers kept for the next writers. */
 const IDLE_BUFFERS_MAX = 4;
@@ -62,6 +63,7 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.length);
     this.length += bytes.length;
@@ -157,6 +159,7 @@ export class ByteReader {
 
   /** A copy of the next bytes. */
   raw(length: number): Uint8Array {
+    if (length === 0) return NO_BYTES;
     const start = this.advance(length);
     return this.bytes.slice(start, start + length);
   }

@@ -5,7 +5,7 @@ import {
   EVENT_PREFIX_BYTES,
   encodeMessage,
   encodeUpdate,
-  messageOverheadBytes,
+  MessageWriter,
 } from './codec.ts';
 import {
   type Body,
@@ -84,7 +84,10 @@ describe('codec', () => {
         const updates = value.updates.map(encodeUpdate);
         const events = value.events.map((event) => event.length + EVENT_PREFIX_BYTES);
         const size = [...updates.map((each) => each.length), ...events].reduce((x, y) => x + y, 0);
-        assert.equal(bytes.length, messageOverheadBytes(value.header, value.body) + size);
+        assert.equal(
+          bytes.length,
+          new MessageWriter(value.header, value.body).overheadBytes + size,
+        );
       }),
     );
   });

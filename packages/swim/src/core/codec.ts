@@ -61,31 +61,51 @@ export const EVENT_PREFIX_BYTES = 2;
 export type DecodeFailure = 'malformed' | 'other-version';
 
 /**
- * Bytes of a message whose updates are encoded already.
+ * A message under way: header and body are written, updates and events are still to be chosen.
  *
- * The caller keeps within the budget of a datagram: {@link messageOverheadBytes} plus the updates.
+ * The caller keeps within the budget of a datagram: `overheadBytes` plus the updates, plus each event with
+ * {@link EVENT_PREFIX_BYTES}.
  */
+export class MessageWriter {
+  /** Bytes that the message takes without any update or event. */
+  readonly overheadBytes: number;
+  private readonly writer: ByteWriter;
+
+  constructor(header: Header, body: Body) {
+    this.writer = new ByteWriter();
+    this.writer.u8(SWIM_MAGIC);
+    this.writer.u8(header.version);
+    this.writer.text(header.clusterId);
+    this.writer.text(header.name);
+    this.writer.u53(header.bootEpoch);
+    this.writer.u8(TYPES.indexOf(body.type));
+    writeBody(this.writer, body);
+    this.overheadBytes = this.writer.length + COUNTS_BYTES;
+  }
+
+  /** The whole message; once. The updates are encoded already. */
+  done(updates: readonly Uint8Array[], events: readonly Uint8Array[] = []): Uint8Array {
+    const { writer } = this;
+    writer.u16(updates.length);
+    for (const update of updates) writer.raw(update);
+    if (events.length > EVENTS_PER_MESSAGE_MAX) throw new RangeError(`${events.length} events`);
+    writer.u8(events.length);
+    for (const event of events) {
+      writer.u16(event.length);
+      writer.raw(event);
+    }
+    return writer.done();
+  }
+}
+
+/** Bytes of a message whose updates are encoded already. */
 export function encodeMessage(
   header: Header,
   body: Body,
   updates: readonly Uint8Array[],
   events: readonly Uint8Array[] = [],
 ): Uint8Array {
-  const writer = writePrefix(header, body);
-  writer.u16(updates.length);
-  for (const update of updates) writer.raw(update);
-  if (events.length > EVENTS_PER_MESSAGE_MAX) throw new RangeError(`${events.length} events`);
-  writer.u8(events.length);
-  for (const event of events) {
-    writer.u16(event.length);
-    writer.raw(event);
-  }
-  return writer.done();
-}
-
-/** Bytes a message takes without any update or event. */
-export function messageOverheadBytes(header: Header, body: Body): number {
-  return writePrefix(header, body).length + 3;
+  return new MessageWriter(header, body).done(updates, events);
 }
 
 /** Bytes of one update; at most about 1050. */
@@ -137,18 +157,6 @@ export function decodeMessage(
     if (error instanceof MalformedError) return 'malformed';
     throw error;
   }
-}
-
-function writePrefix(header: Header, body: Body): ByteWriter {
-  const writer = new ByteWriter();
-  writer.u8(SWIM_MAGIC);
-  writer.u8(header.version);
-  writer.text(header.clusterId);
-  writer.text(header.name);
-  writer.u53(header.bootEpoch);
-  writer.u8(TYPES.indexOf(body.type));
-  writeBody(writer, body);
-  return writer;
 }
 
 function writeBody(writer: ByteWriter, body: Body): void {
@@ -296,3 +304,5 @@ function readEvent(reader: ByteReader): Uint8Array {
 }
 
 const UNWELL = 0x80;
+/** How many updates and events there are. */
+const COUNTS_BYTES = 3;

@@ -6,7 +6,7 @@ import {
   EVENTS_PER_MESSAGE_MAX,
   encodeMessage,
   encodeUpdate,
-  messageOverheadBytes,
+  MessageWriter,
   UPDATES_PER_MESSAGE_MAX,
 } from './codec.ts';
 import { CutDetector, type HostOf } from './cut-detector.ts';
@@ -226,7 +226,7 @@ export class Context {
     this.lastToken += 1;
     const token = this.lastToken;
     this.timers.set(token, { task, dueMs: this.nowMs + afterMs });
-    this.emit({ type: 'timer', token, afterMs });
+    this.emit({ type: 'timer', token, afterMs, task });
     return token;
   }
 
@@ -309,8 +309,8 @@ export class Context {
     const names = new Set(first);
     const isDoubted = receiver !== undefined && receiver.state !== 'alive';
     if (isDoubted && this.switches.buddySystem) names.add(receiver.name);
-    const header = this.header(receiver?.versions);
-    let left = budget.bytes - messageOverheadBytes(header, body);
+    const message = new MessageWriter(this.header(receiver?.versions), body);
+    let left = budget.bytes - message.overheadBytes;
     const updates: Uint8Array[] = [];
     for (const name of names) {
       const record = this.members.get(name);
@@ -328,7 +328,7 @@ export class Context {
       }
       events = this.events.take(left, limit, this.nowMs);
     }
-    const bytes = encodeMessage(header, body, updates, events);
+    const bytes = message.done(updates, events);
     this.counters.packetsOut += 1;
     this.counters.bytesOut += bytes.length;
     this.emit({ type: 'send', to, bytes });
@@ -348,8 +348,8 @@ export class Context {
     version?: number,
     events: readonly Uint8Array[] = [],
   ): Uint8Array {
-    const header = this.header(undefined, version);
-    let left = this.config.streamBytesMax - messageOverheadBytes(header, body);
+    const message = new MessageWriter(this.header(undefined, version), body);
+    let left = this.config.streamBytesMax - message.overheadBytes;
     for (const event of events) left -= event.length + EVENT_PREFIX_BYTES;
     const updates: Uint8Array[] = [];
     const dead: Statement[] = [];
@@ -367,7 +367,7 @@ export class Context {
       else dead.push(record);
     }
     for (const record of dead) add(record);
-    return encodeMessage(header, body, updates, events);
+    return message.done(updates, events);
   }
 
   /** A message without updates. */
@@ -398,9 +398,14 @@ export class Context {
     this.armGossip(GOSSIP_DELAY_MS);
   }
 
-  /** Has a member's present record spread, in the name of `accuser` if it is a suspicion. */
-  disseminate(record: Statement, accuser = this.self.name): void {
-    this.queue.enqueue(record.name, this.encode(record, accuser));
+  /**
+   * Has a member's present record spread, in the name of `accuser` if it is a suspicion.
+   *
+   * @param isNews false if most others know it: then it is told a few times only
+   */
+  disseminate(record: Statement, accuser = this.self.name, isNews = true): void {
+    const sent = isNews ? 0 : Math.max(0, this.retransmitLimit() - OLD_NEWS_SENDS);
+    this.queue.enqueue(record.name, this.encode(record, accuser), sent);
     this.armGossip(GOSSIP_DELAY_MS);
   }
 
@@ -416,6 +421,13 @@ export class Context {
     }
     const isMore = this.queue.size + this.events.size > 0;
     if (isMore && this.members.peerCount() > 0) this.armGossip(gossipIntervalMs);
+  }
+
+  /** Whether so much is to be told that gossip takes long to tell it once. */
+  isBehind(): boolean {
+    const { gossipFanout, gossipIntervalMs, datagramBytesMax } = this.config;
+    const rounds = (this.queue.size * this.queue.nextBytes()) / (gossipFanout * datagramBytesMax);
+    return rounds * gossipIntervalMs > BEHIND_MS;
   }
 
   retransmitLimit(): number {
@@ -459,5 +471,9 @@ const EVENTS_STREAM_SHARE = 0.25;
 const GOSSIP_DELAY_MS = 10;
 /** The stable view looks at the time at least so often while it waits for something. */
 const CUT_WAKE_MS_MAX = 5_000;
+/** Time to tell everything once, beyond which exchanges help out. See ADR 0015. */
+const BEHIND_MS = 250;
+/** Sends of what most others know. */
+const OLD_NEWS_SENDS = 2;
 const NOTICE_INTERVAL_MS = 10_000;
 const NOTICES_MAX = 256;

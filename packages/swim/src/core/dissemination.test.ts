@@ -49,6 +49,16 @@ describe('Dissemination (SWIM §4.1)', () => {
     assert.ok(queue.has('b') && queue.has('c'));
   });
 
+  it('sends old news the times that are left, after fresh news', () => {
+    const queue = new Dissemination(16);
+    const [old, fresh] = [bytes(10), bytes(10)];
+    queue.enqueue('old', old, 2);
+    queue.enqueue('fresh', fresh);
+    assert.deepEqual(queue.take(20, 4), [fresh, old]);
+    assert.deepEqual(queue.take(20, 4), [fresh, old]);
+    assert.deepEqual(queue.take(20, 4), [fresh]);
+  });
+
   it('grows its limit with the logarithm of the cluster', () => {
     assert.equal(retransmitLimit(4, 1), 4);
     assert.equal(retransmitLimit(4, 9), 4);

@@ -1,15 +1,30 @@
+/** One update that waits, in the list of those sent as often. */
+interface Waiting {
+  readonly name: string;
+  readonly update: Uint8Array;
+  row: number;
+  before: Waiting | undefined;
+  after: Waiting | undefined;
+}
+
+/** Those sent equally often, the longest waiting first. */
+interface Row {
+  first: Waiting | undefined;
+  last: Waiting | undefined;
+}
+
 /**
  * Updates waiting to be piggybacked, those sent least first (SWIM §4.1).
  *
  * One update per member: a newer one replaces the older and starts anew. An update leaves after
- * `limit` sends. Entries lie in one insertion-ordered map per number of sends:
+ * `limit` sends. Entries lie in one linked list per number of sends:
  *
  *     sent 0: c → d        a packet takes c, d, a, b while they fit,
  *     sent 1: a → b        and each moves one row down
  */
 export class Dissemination {
-  private rows: Map<string, Uint8Array>[] = [];
-  private readonly rowOf = new Map<string, number>();
+  private rows: Row[] = [];
+  private readonly entries = new Map<string, Waiting>();
   private readonly sizeMax: number;
   private readonly prefixBytes: number;
 
@@ -20,39 +35,40 @@ export class Dissemination {
   }
 
   get size(): number {
-    return this.rowOf.size;
+    return this.entries.size;
   }
 
   /** Bytes that the next one takes in a packet; 0 if there is none. */
   nextBytes(): number {
-    for (const row of this.rows) {
-      for (const update of row.values()) return update.length + this.prefixBytes;
+    for (const { first } of this.rows) {
+      if (first !== undefined) return first.update.length + this.prefixBytes;
     }
     return 0;
   }
 
   has(name: string): boolean {
-    return this.rowOf.has(name);
+    return this.entries.has(name);
   }
 
-  /** Spreads this update about `name` instead of any earlier one. */
-  enqueue(name: string, update: Uint8Array): void {
+  /** Spreads this update about `name` instead of any earlier one. @param sent times it counts as sent */
+  enqueue(name: string, update: Uint8Array, sent = 0): void {
     this.remove(name);
-    if (this.rowOf.size >= this.sizeMax) this.dropMostSent();
-    this.row(0).set(name, update);
-    this.rowOf.set(name, 0);
+    if (this.entries.size >= this.sizeMax) this.dropMostSent();
+    const entry = { name, update, row: sent, before: undefined, after: undefined };
+    this.entries.set(name, entry);
+    this.append(entry);
   }
 
   remove(name: string): void {
-    const row = this.rowOf.get(name);
-    if (row === undefined) return;
-    this.rows[row]?.delete(name);
-    this.rowOf.delete(name);
+    const entry = this.entries.get(name);
+    if (entry === undefined) return;
+    this.unlink(entry);
+    this.entries.delete(name);
   }
 
   clear(): void {
     this.rows = [];
-    this.rowOf.clear();
+    this.entries.clear();
   }
 
   /**
@@ -61,48 +77,57 @@ export class Dissemination {
    * @param limit sends after which an update is dropped, ≥ 1
    */
   take(bytesMax: number, limit: number, exclude?: ReadonlySet<string>): Uint8Array[] {
-    const taken: Uint8Array[] = [];
-    const moved: [name: string, update: Uint8Array, row: number][] = [];
+    const taken: Waiting[] = [];
     let left = bytesMax;
     // A few that do not fit may be skipped for smaller ones; not more, to bound the walk.
     let misfits = 0;
-    walk: for (let row = 0; row < this.rows.length; row += 1) {
-      for (const [name, update] of this.rows[row] ?? []) {
-        if (exclude?.has(name)) continue;
-        if (update.length + this.prefixBytes > left) {
+    walk: for (const row of this.rows) {
+      for (let entry = row.first; entry !== undefined; entry = entry.after) {
+        if (exclude?.has(entry.name)) continue;
+        const bytes = entry.update.length + this.prefixBytes;
+        if (bytes > left) {
           misfits += 1;
           if (misfits > MISFITS_MAX) break walk;
           continue;
         }
-        left -= update.length + this.prefixBytes;
-        taken.push(update);
-        moved.push([name, update, row]);
+        left -= bytes;
+        taken.push(entry);
       }
     }
-    for (const [name, update, row] of moved) {
-      this.remove(name);
-      if (row + 1 >= limit) continue;
-      this.row(row + 1).set(name, update);
-      this.rowOf.set(name, row + 1);
+    for (const entry of taken) {
+      this.unlink(entry);
+      entry.row += 1;
+      if (entry.row < limit) this.append(entry);
+      else this.entries.delete(entry.name);
     }
-    return taken;
+    return taken.map(({ update }) => update);
   }
 
-  private row(index: number): Map<string, Uint8Array> {
-    let row = this.rows[index];
-    if (row === undefined) {
-      while (this.rows.length <= index) this.rows.push(new Map());
-      row = this.rows[index] as Map<string, Uint8Array>;
-    }
-    return row;
+  private append(entry: Waiting): void {
+    while (this.rows.length <= entry.row) this.rows.push({ first: undefined, last: undefined });
+    const row = this.rows[entry.row] as Row;
+    entry.before = row.last;
+    entry.after = undefined;
+    if (row.last === undefined) row.first = entry;
+    else row.last.after = entry;
+    row.last = entry;
+  }
+
+  private unlink(entry: Waiting): void {
+    const { before, after } = entry;
+    const row = this.rows[entry.row] as Row;
+    if (before === undefined) row.first = after;
+    else before.after = after;
+    if (after === undefined) row.last = before;
+    else after.before = before;
   }
 
   private dropMostSent(): void {
     for (let row = this.rows.length - 1; row >= 0; row -= 1) {
-      for (const name of this.rows[row]?.keys() ?? []) {
-        this.remove(name);
-        return;
-      }
+      const entry = this.rows[row]?.first;
+      if (entry === undefined) continue;
+      this.remove(entry.name);
+      return;
     }
   }
 }

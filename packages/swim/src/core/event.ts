@@ -64,7 +64,13 @@ export type SwimEffect =
       readonly bytes: Uint8Array | null;
     }
   /** Wanted once: `timer` with this token. A timer no longer wanted is ignored when it comes. */
-  | { readonly type: 'timer'; readonly token: number; readonly afterMs: number }
+  | {
+      readonly type: 'timer';
+      readonly token: number;
+      readonly afterMs: number;
+      /** What it is for: of use to simulators only. */
+      readonly task: TimerTask;
+    }
   /** Something that `members()` shows has changed; at most once per step, last but for notices. */
   | { readonly type: 'members-changed' }
   /** Another stable view: `view()` has it whole; at most once per step. */

@@ -38,14 +38,15 @@ export class Membership {
    * Takes in one statement.
    *
    * @param from name of the member that made or passed it on
+   * @param isNews false if a member not known here is known to most others
    * @returns whether the member had to be refuted to: the sender should hear it at once
    */
-  apply(update: Update, from: string): boolean {
+  apply(update: Update, from: string, isNews = true): boolean {
     const { members } = this.context;
     if (update.name === this.context.self.name) return this.applyToSelf(update);
     const record = members.get(update.name);
     if (record === undefined) {
-      this.admit(update);
+      this.admit(update, isNews);
       return false;
     }
     const order = comparePrecedence(update, record);
@@ -163,7 +164,7 @@ export class Membership {
     return true;
   }
 
-  private admit(update: Update): void {
+  private admit(update: Update, isNews: boolean): void {
     const { context } = this;
     const { members, config } = context;
     if (update.ageS * 1000 >= config.forgetAfterMs) return;
@@ -177,11 +178,11 @@ export class Membership {
       context.cut.observe(oldest, undefined, context.nowMs);
       context.queue.remove(oldest.name);
     }
-    this.adopt(update);
+    this.adopt(update, isNews);
   }
 
-  /** Makes a statement the present record, whatever it was before, and spreads it. */
-  private adopt(update: Update): void {
+  /** Makes a statement the present record, whatever it was before, and spreads it if it is news. */
+  private adopt(update: Update, isNews = true): void {
     const { context } = this;
     const { members } = context;
     const before = members.get(update.name);
@@ -192,7 +193,7 @@ export class Membership {
     if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
     context.cut.observe(before, record, context.nowMs);
     context.touch();
-    context.disseminate(record, update.accuser);
+    context.disseminate(record, update.accuser, isNews);
   }
 
   private beginSuspicion(record: Statement, accuser: string): void {

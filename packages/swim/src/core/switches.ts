@@ -26,6 +26,11 @@ export interface SwimSwitches {
   readonly comparesDigests: boolean;
   /** Lost members are asked now and then whether they are back. */
   readonly probesLost: boolean;
+  /**
+   * What others know is told less: by a newcomer what it was told when it joined (itself it tells), by one
+   * with more to tell than gossip carries what an exchange brought.
+   */
+  readonly tellsOldNewsLess: boolean;
   /** How long the dead still get gossip; 0: they are told by what answers them. */
   readonly gossipToDeadMs: number;
 }
@@ -41,5 +46,6 @@ export const SWIM_SWITCHES: SwimSwitches = {
   pingsAgain: true,
   comparesDigests: true,
   probesLost: true,
+  tellsOldNewsLess: true,
   gossipToDeadMs: 0,
 };

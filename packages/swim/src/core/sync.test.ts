@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { swimConfig } from '../config.ts';
 import { TestCluster } from '../sim/test-cluster.ts';
+import { decodeMessage, encodeMessage, encodeUpdate } from './codec.ts';
+import { type Body, type MemberState, SWIM_VERSIONS } from './message.ts';
 import { Swim } from './swim.ts';
 
 function lonely(): { swim: Swim; asks: (seeds: readonly string[], nowMs: number) => string[] } {
@@ -63,5 +65,81 @@ describe('seeds', () => {
     assert.ok(!cluster.whole());
     cluster.agent('n1').setSeeds(['n0:7000', 'm0:7000']);
     cluster.until('one', 2_000, () => cluster.whole());
+  });
+});
+
+/** A message of member a, who knows these to be alive. */
+function fromA(body: Body, names: readonly string[]): Uint8Array {
+  const state: MemberState = 'alive';
+  const updates = names.map((name) =>
+    encodeUpdate({
+      name,
+      bootEpoch: 1,
+      incarnation: 0,
+      state,
+      unwell: false,
+      versions: SWIM_VERSIONS,
+      ageS: 0,
+      accuser: '',
+      address: `${name}:1`,
+      meta: new Uint8Array(),
+    }),
+  );
+  return encodeMessage({ version: 1, clusterId: 'c', name: 'a', bootEpoch: 1 }, body, updates);
+}
+
+describe('what an exchange brought', () => {
+  it('is told twice by a newcomer, who tells of itself as often as of anything new', () => {
+    const { swim } = lonely();
+    const told = new Map<string, number>();
+    let timers: { token: number; dueMs: number }[] = [];
+    const step = (event: Parameters<Swim['step']>[0], nowMs: number): void => {
+      for (const effect of swim.step(event, nowMs)) {
+        if (effect.type === 'timer') {
+          timers.push({ token: effect.token, dueMs: nowMs + effect.afterMs });
+        } else if (effect.type === 'stream-open') {
+          const bytes = fromA({ type: 'sync-ack' }, ['a', 'b', 'd']);
+          step({ type: 'stream-response', requestId: effect.requestId, bytes }, nowMs);
+        } else if (effect.type === 'send') {
+          const message = decodeMessage(effect.bytes);
+          assert.ok(typeof message !== 'string');
+          if (message.body.type !== 'gossip') continue;
+          for (const { name } of message.updates) told.set(name, (told.get(name) ?? 0) + 1);
+        }
+      }
+    };
+    step({ type: 'start', seeds: ['a:1'] }, 0);
+    for (let nowMs = 0; nowMs <= 120; nowMs += 10) {
+      const due = timers.filter(({ dueMs }) => dueMs <= nowMs);
+      timers = timers.filter(({ dueMs }) => dueMs > nowMs);
+      for (const { token } of due) step({ type: 'timer', token }, nowMs);
+    }
+    assert.deepEqual(Object.fromEntries(told), { me: 4, a: 2, b: 2, d: 2 });
+  });
+
+  it('comes also while there is more to tell than gossip carries', () => {
+    for (const [gossipIntervalMs, exchanges] of [
+      [10_000, 1],
+      [50, 0],
+    ] as const) {
+      const swim = new Swim({
+        config: swimConfig({ gossipIntervalMs }),
+        name: 'me',
+        bootEpoch: 1,
+        clusterId: 'c',
+        address: 'me:1',
+        meta: new Uint8Array(),
+        random: () => 0.5,
+      });
+      swim.step({ type: 'start', seeds: [] }, 0);
+      const others = Array.from({ length: 10 }, (_, n) => `x${n}`);
+      swim.step({ type: 'packet', from: 'a:1', bytes: fromA({ type: 'gossip' }, ['a']) }, 1);
+      swim.step({ type: 'packet', from: 'a:1', bytes: fromA({ type: 'gossip' }, others) }, 2);
+      const target = { target: 'me', targetBootEpoch: 1, targetIncarnation: 0 };
+      const bytes = fromA({ type: 'ping', seq: 1, digest: 1, ...target }, []);
+      const effects = swim.step({ type: 'packet', from: 'a:1', bytes }, 3);
+      const opened = effects.filter(({ type }) => type === 'stream-open');
+      assert.equal(opened.length, exchanges);
+    }
   });
 });

@@ -116,24 +116,24 @@ export class Sync {
   }
 
   /**
-   * Compares what a peer holds with what we hold, now that gossip is silent.
+   * Compares what a peer holds with what we hold, while gossip is silent, and while it is overcharged.
    *
    * Gossip ends after a number of sends, and in a crowd of news one member may miss one. While two
    * differ and nothing new comes, they exchange everything, at doubling intervals if it does not
-   * help.
+   * help. And where hundreds join at once, exchanges carry what gossip cannot.
    */
   compare(peer: Statement, digest: number): void {
     const { context } = this;
     const { members, nowMs, changedMs, switches } = context;
     if (!switches.comparesDigests) return;
-    if (digest === members.digest() || context.queue.size > 0) return;
-    if (nowMs - changedMs < REPAIR_INTERVAL_MS) return;
-    if (changedMs > this.lastCompareMs) this.compareIntervalMs = REPAIR_INTERVAL_MS;
+    if (digest === members.digest()) return;
+    const isSilent = context.queue.size === 0 && nowMs - changedMs >= REPAIR_INTERVAL_MS;
+    if (!isSilent && !context.isBehind()) return;
+    const shortestMs = Math.max(REPAIR_INTERVAL_MS, members.size / COMPARED_PER_MS);
+    if (changedMs > this.lastCompareMs) this.compareIntervalMs = shortestMs;
     if (nowMs - this.lastCompareMs < this.compareIntervalMs) return;
-    this.compareIntervalMs = Math.max(
-      REPAIR_INTERVAL_MS,
-      Math.min(this.compareIntervalMs * 2, context.config.syncIntervalMs),
-    );
+    const longestMs = Math.min(this.compareIntervalMs * 2, context.config.syncIntervalMs);
+    this.compareIntervalMs = Math.max(shortestMs, longestMs);
     this.lastCompareMs = nowMs;
     this.open(peer.address, { kind: 'sync' });
   }
@@ -252,7 +252,9 @@ export class Sync {
     if (context.clusterId === '') this.adoptCluster(header.clusterId);
     if (header.clusterId !== context.clusterId) return 'SWIM_ERR_OTHER_CLUSTER';
     if (body.type !== wanted) return 'SWIM_ERR_MALFORMED';
+    const isNewcomer = context.members.size === 1;
     this.merge(message);
+    if (isNewcomer && context.switches.tellsOldNewsLess) context.disseminate(context.self);
     if (body.type === 'digest-ack') {
       const leaves = new DigestTree(context).differingLeaves(body.branches);
       if (leaves.length > 0) this.request(pending.address, purpose, { kind: 'leaves', leaves });
@@ -304,16 +306,25 @@ export class Sync {
     return true;
   }
 
+  /**
+   * Takes in what an exchange brought.
+   *
+   * Others told a newcomer what they knew before. And where there is more to tell than gossip carries,
+   * all exchange with each other: it is news to few.
+   */
   private merge({ header, updates, events }: Message): void {
+    const { context } = this;
+    const isKnown = context.members.size === 1 || context.isBehind();
+    const isNews = !isKnown || !context.switches.tellsOldNewsLess;
     for (const update of updates) {
       // A whole state may be old: even memberlist suspects the dead of it only.
-      const isDoubted = update.state === 'faulty' && !this.context.switches.ownVerdicts;
+      const isDoubted = update.state === 'faulty' && !context.switches.ownVerdicts;
       const taken = isDoubted
         ? { ...update, state: 'suspect' as const, accuser: header.name }
         : update;
-      this.membership.apply(taken, header.name);
+      this.membership.apply(taken, header.name, isNews);
     }
-    this.context.hearEvents(events);
+    context.hearEvents(events);
   }
 
   private adoptCluster(clusterId: string): void {
@@ -407,3 +418,5 @@ const SEEDS_MAX = 256;
 /** Up to here the whole state is hardly more than a digest. */
 const WHOLE_MEMBERS_MAX = 8;
 const REPAIR_INTERVAL_MS = 1_000;
+/** Bounds what comparing costs in large clusters: some 80 bytes a millisecond each way. */
+const COMPARED_PER_MS = 2;

@@ -1,6 +1,6 @@
 import type { SwimConfig } from '../config.ts';
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
-import type { SwimEffect, SwimEvent } from '../core/event.ts';
+import type { SwimEffect, SwimEvent, TimerTask } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimOptions } from '../core/options.ts';
 import type { SwimMember } from '../core/statement.ts';
@@ -9,6 +9,9 @@ import type { SwimErrorCode } from '../errors.ts';
 import type { Transport } from '../transport.ts';
 import type { Network } from './network.ts';
 import type { Handle, Scheduler } from './scheduler.ts';
+
+/** Names the loop that a timer belongs to. */
+export type LoopOf = (task: TimerTask) => string | undefined;
 
 /** What a {@link SimAgent} tells its owner; all optional. */
 export interface SimAgentCallbacks {
@@ -40,11 +43,18 @@ export class SimAgent {
   private lastId = 0;
   private running = false;
   private pausedEvents: SwimEvent[] | undefined;
+  private loopOf: LoopOf = () => undefined;
+  /** Loops that wait to send, and what they wait to send. */
+  private readonly stuckLoops = new Set<string>();
+  private blockedSends: SwimEffect[] = [];
   /** Read one by one after a pause; what comes meanwhile waits behind them. */
   private backlog: SwimEvent[] = [];
   private reading: Handle | undefined;
   private clockAheadMs = 0;
-  private readonly timers = new Map<number, Handle>();
+  private readonly timers = new Map<
+    number,
+    { readonly handle: Handle; readonly task: TimerTask }
+  >();
   private readonly timerLateMs: () => number;
   private readonly readMs: number;
 
@@ -91,9 +101,15 @@ export class SimAgent {
     void this.transport?.close();
   }
 
-  /** Stalls like a process that gets no CPU: what happens meanwhile waits, timers in front. */
-  pause(): void {
+  /**
+   * Stalls like a process that gets no CPU: what happens meanwhile waits, timers in front.
+   *
+   * @param loopOf names the loop of a timer that runs on time nevertheless, until it wants to send: then it
+   * waits, and the timers of the same loop with it; undefined for those that wait at once
+   */
+  pause(loopOf: LoopOf = () => undefined): void {
     if (this.pausedEvents !== undefined) return;
+    this.loopOf = loopOf;
     this.pausedEvents = this.backlog;
     this.backlog = [];
     if (this.reading !== undefined) this.scheduler.cancel(this.reading);
@@ -103,6 +119,8 @@ export class SimAgent {
   resume(): void {
     const events = this.pausedEvents ?? [];
     this.pausedEvents = undefined;
+    this.stuckLoops.clear();
+    for (const effect of this.blockedSends.splice(0)) this.perform(effect);
     // Node.js runs due timers before it reads sockets.
     for (const event of events) if (event.type === 'timer') this.dispatch(event);
     this.backlog = events.filter((event) => event.type !== 'timer');
@@ -127,9 +145,10 @@ export class SimAgent {
   leapClock(byMs: number): void {
     this.clockAheadMs += byMs;
     // What has become due meanwhile comes at once, in order; the rest is that much nearer.
-    for (const [token, handle] of [...this.timers].sort(([, x], [, y]) => x.timeMs - y.timeMs)) {
+    const timers = [...this.timers].sort(([, x], [, y]) => x.handle.timeMs - y.handle.timeMs);
+    for (const [token, { handle, task }] of timers) {
       this.scheduler.cancel(handle);
-      this.arm(token, handle.timeMs - byMs - this.scheduler.nowMs);
+      this.arm(token, handle.timeMs - byMs - this.scheduler.nowMs, task);
     }
   }
 
@@ -185,12 +204,25 @@ export class SimAgent {
     for (const effect of this.swim.step(event, nowMs)) this.perform(effect);
   }
 
-  private arm(token: number, afterMs: number): void {
+  private arm(token: number, afterMs: number, task: TimerTask): void {
     const handle = this.scheduler.after(afterMs, () => {
       this.timers.delete(token);
-      this.dispatch({ type: 'timer', token });
+      const event: SwimEvent = { type: 'timer', token };
+      const loop = this.pausedEvents === undefined ? undefined : this.loopOf(task);
+      if (loop === undefined || this.stuckLoops.has(loop)) this.dispatch(event);
+      else this.stepBlocked(event, loop);
     });
-    this.timers.set(token, handle);
+    this.timers.set(token, { handle, task });
+  }
+
+  private stepBlocked(event: SwimEvent, loop: string): void {
+    for (const effect of this.swim.step(event, this.scheduler.nowMs + this.clockAheadMs)) {
+      if (effect.type !== 'send' && effect.type !== 'stream-open') this.perform(effect);
+      else {
+        this.stuckLoops.add(loop);
+        this.blockedSends.push(effect);
+      }
+    }
   }
 
   private perform(effect: SwimEffect): void {
@@ -210,7 +242,7 @@ export class SimAgent {
         this.replies.delete(effect.streamId);
         return;
       case 'timer': {
-        this.arm(effect.token, effect.afterMs + this.timerLateMs());
+        this.arm(effect.token, effect.afterMs + this.timerLateMs(), effect.task);
         return;
       }
       case 'members-changed':

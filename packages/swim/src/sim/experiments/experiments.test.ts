@@ -11,7 +11,10 @@ import { split } from './split.ts';
 import { chartSvg } from './svg.ts';
 import { memberlist, NO_PARTS, oursAtOneSecond } from './variant.ts';
 
-function run(scenario: Scenario, options: { nodes?: number; repeats?: number } = {}): Report {
+async function run(
+  scenario: Scenario,
+  options: { nodes?: number; repeats?: number } = {},
+): Promise<Report> {
   const { nodes, repeats } = options;
   return scenario.run({ seed: 'test', nodes, repeats, full: false, progress: () => {} });
 }
@@ -27,16 +30,21 @@ function assertBars(report: Report): void {
 describe('experiments', function () {
   this.timeout(300_000);
 
-  it('preset: a crash is known to all within 2 s up to 32 members; no false positive under loss', () => {
-    assertBars(run(preset, { repeats: 25 }));
+  it('preset: a crash is known to all within 2 s up to 32 members; no false positive under loss', async () => {
+    assertBars(await run(preset, { repeats: 25 }));
   });
 
-  it('detection: sooner than memberlist by 30 %, with no more datagrams', () => {
-    assertBars(run(detection, { repeats: 4 }));
+  it('detection: sooner than memberlist by 30 %, with no more datagrams', async () => {
+    assertBars(await run(detection, { repeats: 4 }));
   });
 
-  it('lifeguard: members that block accuse nobody, where those of SWIM do', () => {
-    const anomaly = { concurrent: 8, durationMs: 16_384, intervalMs: 1 };
+  it('lifeguard: members that block accuse nobody, where those of SWIM do', async () => {
+    const anomaly = {
+      concurrent: 8,
+      durationMs: 16_384,
+      intervalMs: 1,
+      blocks: 'process',
+    } as const;
     const falsePositives = [memberlist(40, { alpha: 5, parts: NO_PARTS }), oursAtOneSecond()].map(
       (variant) => runAnomaly({ variant, size: 40, seed: 'test', anomaly }).falsePositives,
     );
@@ -44,29 +52,29 @@ describe('experiments', function () {
     assert.equal(falsePositives[1], 0);
   });
 
-  it('growth: at most logarithmic', () => {
-    assertBars(run(growth, { nodes: 300, repeats: 6 }));
+  it('growth: at most logarithmic', async () => {
+    assertBars(await run(growth, { nodes: 300, repeats: 6 }));
   });
 
-  it('load: two datagrams a period at any size; 17 joiners are held at 10 % loss', () => {
-    assertBars(run(load, { nodes: 100 }));
+  it('load: two datagrams a period at any size; 17 joiners are held at 10 % loss', async () => {
+    assertBars(await run(load, { nodes: 100 }));
   });
 
-  it('rapid: exactly the failed ones leave the view, whatever they do', () => {
-    assertBars(run(rapid, { nodes: 50 }));
+  it('rapid: exactly the failed ones leave the view, whatever they do', async () => {
+    assertBars(await run(rapid, { nodes: 50 }));
   });
 
-  it('bootstrap: all know all, not later than with memberlist', () => {
-    assertBars(run(bootstrap, { nodes: 60 }));
+  it('bootstrap: all know all, not later than with memberlist', async () => {
+    assertBars(await run(bootstrap, { nodes: 60 }));
   });
 
-  it('split: one view soon after the healing; a full outage revives nobody', () => {
-    assertBars(run(split, { nodes: 20 }));
+  it('split: one view soon after the healing; a full outage revives nobody', async () => {
+    assertBars(await run(split, { nodes: 20 }));
   });
 
-  it('replay bit for bit from their seed, and draw their charts', () => {
-    const first = run(detection, { nodes: 20, repeats: 2 });
-    assert.deepEqual(run(detection, { nodes: 20, repeats: 2 }), first);
+  it('replay bit for bit from their seed, and draw their charts', async () => {
+    const first = await run(detection, { nodes: 20, repeats: 2 });
+    assert.deepEqual(await run(detection, { nodes: 20, repeats: 2 }), first);
     for (const chart of first.charts) {
       const svg = chartSvg(chart);
       assert.ok(svg.startsWith('<svg ') && svg.length < 50_000);

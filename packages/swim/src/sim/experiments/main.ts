@@ -102,11 +102,11 @@ function write(out: string, report: Report): void {
   for (const chart of report.charts) writeFileSync(join(out, `${chart.name}.svg`), chartSvg(chart));
 }
 
-function main(settings: Settings): number {
+async function main(settings: Settings): Promise<number> {
   let missed = 0;
   for (const scenario of settings.scenarios) {
     const startMs = performance.now();
-    const report = scenario.run({ ...settings, progress: reporter(scenario.name) });
+    const report = await scenario.run({ ...settings, progress: reporter(scenario.name) });
     write(settings.out, report);
     const tookS = ((performance.now() - startMs) / 1000).toFixed(1);
     const shown = settings.json ? JSON.stringify(report) : `${formatReport(report)}\n${tookS} s\n`;
@@ -126,4 +126,4 @@ try {
   process.exit(2);
 }
 if (typeof settings === 'string') console.log(settings);
-else process.exitCode = main(settings);
+else process.exitCode = await main(settings);

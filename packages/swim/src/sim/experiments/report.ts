@@ -56,7 +56,7 @@ export interface Scenario {
   readonly name: string;
   /** One line for --help. */
   readonly summary: string;
-  run(options: ScenarioOptions): Report;
+  run(options: ScenarioOptions): Report | Promise<Report>;
 }
 
 /** The value below which the given share of the values lies; values need not be sorted. */

@@ -59,6 +59,7 @@ export function memberlist(
       pingsAgain: false,
       comparesDigests: false,
       probesLost: false,
+      tellsOldNewsLess: false,
       gossipToDeadMs: 30_000,
     },
   };
