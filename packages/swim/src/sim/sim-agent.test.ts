@@ -54,4 +54,20 @@ describe('faults of a process', function () {
     assert.deepEqual(faulty, []);
     assert.ok(fleet.agent(3).swim.counters.stalls >= 5);
   });
+
+  it('sends that block: each loop runs on until it wants to send, and what it wants to send goes afterwards', () => {
+    const { fleet } = fleetOf('blocked');
+    fleet.run(2_000);
+    const agent = fleet.agent(3);
+    const { probes } = agent.swim.counters;
+    agent.pause(({ kind }) => (kind === 'period' ? 'probing' : undefined));
+    const sent = fleet.network.counters.sent;
+    for (let number = 0; number < 10; number += 1) if (number !== 3) fleet.crash(number);
+    fleet.run(5_000);
+    // It has begun one probe, whose ping it could not send.
+    assert.equal(agent.swim.counters.probes, probes + 1);
+    assert.equal(fleet.network.counters.sent, sent);
+    agent.resume();
+    assert.ok(fleet.network.counters.sent > sent);
+  });
 });

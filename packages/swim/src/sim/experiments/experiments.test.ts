@@ -9,7 +9,7 @@ import { rapid } from './rapid.ts';
 import { formatReport, type Report, type Scenario } from './report.ts';
 import { split } from './split.ts';
 import { chartSvg } from './svg.ts';
-import { memberlist, NO_PARTS, oursAtOneSecond } from './variant.ts';
+import { ALL_PARTS, memberlist, NO_PARTS, oursAtOneSecond } from './variant.ts';
 
 async function run(
   scenario: Scenario,
@@ -50,6 +50,19 @@ describe('experiments', function () {
     );
     assert.ok((falsePositives[0] as number) > 0);
     assert.equal(falsePositives[1], 0);
+  });
+
+  it('lifeguard: where sends and receives block, its parts help as in the paper', () => {
+    const blocks = { durationMs: 16_384, intervalMs: 64, blocks: 'messages' } as const;
+    const anomaly = { ...blocks, concurrent: 8 };
+    const [none, suspicion, all] = [NO_PARTS, { ...NO_PARTS, suspicion: true }, ALL_PARTS].map(
+      (parts) => {
+        const variant = memberlist(40, { alpha: 5, parts, nacksInTime: true });
+        return runAnomaly({ variant, size: 40, seed: 'test', anomaly }).falsePositives;
+      },
+    ) as [number, number, number];
+    assert.ok(none > 100, `${none}`);
+    assert.ok(suspicion < none * 0.1 && all < none * 0.1, `${none} ${suspicion} ${all}`);
   });
 
   it('growth: at most logarithmic', async () => {
