@@ -219,6 +219,16 @@ describe('resolveConfig refuses', () => {
     }
   });
 
+  it('discovery by multicast at the port of the cluster', () => {
+    const listen = { 'cluster.listen': '127.0.0.1:7701' };
+    for (const way of ['multicast:239.192.0.1:7701', 'multicast:239.192.0.1:7701@127.0.0.1']) {
+      const { error } = problemsOf({}, { ...NEEDED, ...listen, 'cluster.discovery': way });
+      assert.equal(error.code, 'BROKER_ERR_CONFIG_CONFLICT');
+      assert.match(error.message, /a port of its own/);
+    }
+    resolve({ flags: { ...listen, 'cluster.discovery': 'multicast:239.192.0.1:7702' } });
+  });
+
   it('the cluster off loopback without a keyring', () => {
     for (const flags of [
       { 'cluster.listen': '10.0.0.1:7700' },

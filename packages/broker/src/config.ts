@@ -267,6 +267,14 @@ class Draft {
     if (cluster.encryption !== 'required' && cluster.keyringFile === undefined) {
       conflict('cluster.encryption', cluster.encryption, 'is for a node with cluster.keyringFile');
     }
+    const clusterPort = cluster.listen.slice(cluster.listen.lastIndexOf(':') + 1);
+    for (const way of cluster.discovery) {
+      const port = /^multicast:.*:(\d+)(@|$)/.exec(way)?.[1];
+      if (port === clusterPort) {
+        const why = `needs a port of its own, not that of cluster.listen (${cluster.listen})`;
+        conflict('cluster.discovery', way, why);
+      }
+    }
     const taken = new Map<string, string>();
     for (const dotted of ['mqtt.listen', 'cluster.listen', 'admin.listen'] as const) {
       const address =

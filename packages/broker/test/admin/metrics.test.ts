@@ -51,6 +51,13 @@ describe('BrokerMetrics', () => {
     assert.match(text, /^process_resident_memory_bytes\{/m);
   });
 
+  it('counts CPU from the start of the process, not from the first scrape', async () => {
+    const { user, system } = process.cpuUsage();
+    const text = await new BrokerMetrics(createCounters, 'n1').render();
+    const used = Number(/^process_cpu_seconds_total\{node="n1"\} (\S+)$/m.exec(text)?.[1]);
+    assert.ok(used >= (user + system) / 1e6, `${used}`);
+  });
+
   it('names every metric as Prometheus asks', () => {
     const all = [...METRICS, ...SWIM_METRICS];
     for (const { name, type, help } of all) {
