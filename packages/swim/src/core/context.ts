@@ -264,9 +264,17 @@ export class Context {
     this.lastStallMs = this.nowMs;
   }
 
-  /** Whether what waited during a stall may still be on its way in. */
-  hasJustStalled(): boolean {
-    return this.nowMs - this.lastStallMs < this.config.probeTimeoutMs;
+  /** Whether this process stalls now, or did so lately: what waits for it may still be on its way in. */
+  isStalling(): boolean {
+    if (this.nowMs - this.lastStallMs < this.config.probeTimeoutMs) return true;
+    return this.switches.stallAwareness && this.isOverdue();
+  }
+
+  /** Whether some timer should have come by now: a part of this process may stall, and others not. */
+  private isOverdue(): boolean {
+    const latestMs = this.nowMs - this.config.stallThresholdMs;
+    for (const { dueMs } of this.timers.values()) if (dueMs < latestMs) return true;
+    return false;
   }
 
   /**

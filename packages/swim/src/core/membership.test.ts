@@ -78,6 +78,21 @@ describe('Swim: what is believed of whom', () => {
     assert.equal(bench.state('a'), 'alive/1');
   });
 
+  it('ends no suspicion on time while another timer is overdue: a part of the process stalls', () => {
+    const bench = CoreBench.started();
+    bench.meet('a', 'b', 'c', 'd');
+    const suspicion = [about('a', { state: 'suspect', accuser: 'b' })];
+    const timer = bench
+      .hear('b', { type: 'gossip' }, suspicion)
+      .find((effect) => effect.type === 'timer' && effect.task.kind === 'suspicion');
+    assert.ok(timer?.type === 'timer');
+    bench.nowMs += timer.afterMs;
+    bench.step({ type: 'timer', token: timer.token });
+    assert.equal(bench.state('a'), 'suspect/0');
+    bench.hear('a', { type: 'gossip' }, [about('a', { incarnation: 1 })]);
+    assert.equal(bench.state('a'), 'alive/1');
+  });
+
   it('shortens a suspicion with each independent accuser, and passes that on', () => {
     const ends = (accusers: readonly string[]): number => {
       const bench = CoreBench.started({ protocolPeriodMs: 1_000, probeTimeoutMs: 500 });

@@ -255,7 +255,7 @@ export class Swim {
         // Every step ends with it.
         return;
       case 'suspicion':
-        this.membership.onSuspicionTimer(task.name, late || context.hasJustStalled());
+        this.membership.onSuspicionTimer(task.name, late || context.isStalling());
         return;
       case 'probe':
         if (context.phase === 'running') this.prober.onTimer(task.seq, task.phase, late);

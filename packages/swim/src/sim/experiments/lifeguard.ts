@@ -173,7 +173,9 @@ function barsOf(model: Model, rows: readonly Row[]): Bar[] {
     .flatMap(({ name, sum }) => [
       bar(`${model.name}, ${name}: false positives`, sum.all, base.all, 1),
       bar(`${model.name}, ${name}: of those at healthy members`, sum.healthy, base.healthy, 0.5),
-      bar(`${model.name}, ${name}: datagrams`, sum.sent, base.sent, 111),
+      ...(name === OURS
+        ? [bar(`${model.name}, ${name}: datagrams`, sum.sent, base.sent, 111)]
+        : []),
     ]);
 }
 

@@ -108,4 +108,13 @@ const LEFT = 60;
 const RIGHT = 190;
 const TOP = 50;
 const BOTTOM = 50;
-const COLOURS = ['#1b6ca8', '#d1495b', '#3b8b4b', '#b07d1a', '#6a4c93', '#555555', '#e07be0'];
+const COLOURS = [
+  '#1b6ca8',
+  '#d1495b',
+  '#3b8b4b',
+  '#b07d1a',
+  '#6a4c93',
+  '#555555',
+  '#e07be0',
+  '#17a2a8',
+];
