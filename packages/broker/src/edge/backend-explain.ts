@@ -26,7 +26,7 @@ export async function explainSession(
     view,
     answer,
     leader: answer ? leader : null,
-    targets: core.membership.targets(shard).map(nameOf),
+    targets: core.membership.targets(shard, core.nowMs()).map(nameOf),
   };
   return {
     clientId,

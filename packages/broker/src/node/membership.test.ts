@@ -25,36 +25,37 @@ describe('Membership', () => {
   it('places by the stable view, whatever the state; the rest goes by the state', () => {
     const all = ['n1', 'n2', 'n3'].map((name) => ({ ...member(name), inView: true }));
     const membership = knowing(...all);
-    const before = membership.targets(0);
+    const before = membership.targets(0, 0);
     assert.equal(before.length, 3);
     const told = (state: MemberInfo['state'], inView: boolean) =>
       membership.update([...all.slice(0, 2), { ...member('n3', state), inView }], 4, 0);
     // Faulty, but others may be so too: nothing moves until that is settled.
     told('faulty', true);
-    assert.equal(membership.targets(0), before);
+    assert.equal(membership.targets(0, 0), before);
     assert.equal(membership.gone('n3', 1, 0), true);
     told('faulty', false);
-    assert.ok(!membership.targets(0).includes(N3));
+    assert.ok(!membership.targets(0, 0).includes(N3));
     // It flaps: nothing is placed there though it is alive right now.
     told('alive', false);
-    assert.ok(!membership.targets(0).includes(N3));
+    assert.ok(!membership.targets(0, 0).includes(N3));
     told('alive', true);
-    assert.deepEqual(membership.targets(0), before);
+    assert.deepEqual(membership.targets(0, 0), before);
   });
 
   it('prefers whoever is well as leader, and takes nothing away from who is not', () => {
     const all = ['n1', 'n2', 'n3'].map((name) => member(name));
     const membership = knowing(...all);
-    const before = [0, 1, 2, 3].map((shard) => membership.targets(shard));
+    const nowMs = 0;
+    const before = [0, 1, 2, 3].map((shard) => membership.targets(shard, nowMs));
     const unwell = (names: readonly string[]) =>
       membership.update(
         all.map((m) => ({ ...m, unwell: names.includes(m.name) })),
         4,
-        0,
+        nowMs,
       );
     unwell(['n3']);
     for (const [shard, targets] of before.entries()) {
-      const now = membership.targets(shard);
+      const now = membership.targets(shard, nowMs);
       assert.equal(now.at(-1), N3);
       assert.deepEqual([...now].sort(), [...targets].sort());
       assert.deepEqual(
@@ -62,13 +63,35 @@ describe('Membership', () => {
         targets.filter((id) => id !== N3),
       );
     }
-    for (const names of [['n1', 'n2', 'n3'], []]) {
-      unwell(names);
-      assert.deepEqual(
-        [0, 1, 2, 3].map((shard) => membership.targets(shard)),
-        before,
+    unwell(['n1', 'n2', 'n3']);
+    assert.deepEqual(
+      [0, 1, 2, 3].map((shard) => membership.targets(shard, nowMs)),
+      before,
+    );
+  });
+
+  it('prefers who was unwell again once it has been well for five seconds', () => {
+    const all = ['n1', 'n2', 'n3'].map((name) => member(name));
+    const membership = knowing(...all);
+    const before = membership.targets(0, 0);
+    const hangs = (name: string | undefined, nowMs: number) =>
+      membership.update(
+        all.map((m) => ({ ...m, unwell: m.name === name })),
+        4,
+        nowMs,
       );
-    }
+    const first = before[0] as string;
+    const [name] = ['n1', 'n2', 'n3'].filter((each) => copyId(each, 's') === first);
+    const isLast = (nowMs: number) => membership.targets(0, nowMs).at(-1) === first;
+    hangs(name, 0);
+    assert.ok(isLast(MINUTE));
+    hangs(undefined, MINUTE);
+    assert.ok(isLast(MINUTE + 4_999));
+    // A relapse begins it anew.
+    hangs(name, MINUTE + 4_999);
+    hangs(undefined, MINUTE + 5_000);
+    assert.ok(isLast(MINUTE + 9_999));
+    assert.deepEqual(membership.targets(0, MINUTE + 10_000), before);
   });
 
   it('replaces the vote of a member ten minutes after it died', () => {

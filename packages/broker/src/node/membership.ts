@@ -8,6 +8,9 @@ const UNKNOWN_MAX = 1024;
 /** A gateway unknown for so long is no more: its process is none of the cluster's. */
 const GATEWAY_UNKNOWN_MS = 10_000;
 
+/** A member that was unwell is preferred as leader again after so long. */
+const WELL_AFTER_MS = 5_000;
+
 const NOBODY: readonly CopyId[] = [];
 
 export class Membership {
@@ -21,8 +24,8 @@ export class Membership {
   readonly #unknownSinceMs = new Map<string, number>();
   #targets: (readonly CopyId[])[] = [];
   #voters: (readonly CopyId[])[] = [];
-  /** Members whose main loop or disk hangs. */
-  #unwell: ReadonlySet<string> = new Set();
+  /** Members whose main loop or disk hangs (Infinity) or hung lately: until when each counts as unwell. */
+  readonly #unwellUntilMs = new Map<string, number>();
   #key = '';
 
   /** @param replaceVoterAfterMs a voter dead or unknown for so long is replaced */
@@ -43,8 +46,12 @@ export class Membership {
 
   update(members: readonly MemberInfo[], shardCount: number, nowMs: number): void {
     this.#members = new Map(members.map((m) => [m.name, m]));
-    this.#unwell = new Set(members.filter((m) => m.unwell).map((m) => m.name));
+    for (const name of this.#unwellUntilMs.keys())
+      if (!this.#members.has(name)) this.#unwellUntilMs.delete(name);
     for (const m of members) {
+      if (m.unwell) this.#unwellUntilMs.set(m.name, Number.POSITIVE_INFINITY);
+      else if (this.#unwellUntilMs.get(m.name) === Number.POSITIVE_INFINITY)
+        this.#unwellUntilMs.set(m.name, nowMs + WELL_AFTER_MS);
       if (m.state !== 'faulty') this.#faultySinceMs.delete(m.name);
       else if (!this.#faultySinceMs.has(m.name)) this.#faultySinceMs.set(m.name, nowMs);
     }
@@ -89,11 +96,16 @@ export class Membership {
     }
   }
 
-  /** Members wanted for a shard, preferred leader first; those that are unwell come last. */
-  targets(shard: number): readonly CopyId[] {
+  /**
+   * Members wanted for a shard, preferred leader first; those that are unwell come last, and stay there for
+   * a while: leadership is not to go back and forth with a disk that hangs again and again.
+   */
+  targets(shard: number, nowMs: number): readonly CopyId[] {
     const targets = this.#targets[shard] ?? NOBODY;
-    if (this.#unwell.size === 0) return targets;
-    const isUnwell = (id: CopyId) => this.#unwell.has(nameOf(id));
+    for (const [name, untilMs] of this.#unwellUntilMs)
+      if (untilMs <= nowMs) this.#unwellUntilMs.delete(name);
+    if (this.#unwellUntilMs.size === 0) return targets;
+    const isUnwell = (id: CopyId) => this.#unwellUntilMs.has(nameOf(id));
     return [...targets.filter((id) => !isUnwell(id)), ...targets.filter(isUnwell)];
   }
 

@@ -177,7 +177,7 @@ export class Shards implements ReplicaHost {
   }
 
   targets(shard: number): readonly CopyId[] {
-    return this.#node.membership.targets(shard);
+    return this.#node.membership.targets(shard, this.nowMs());
   }
 
   voters(shard: number): readonly CopyId[] {
