@@ -23,7 +23,7 @@ interface Pump {
   mark: number;
   assigning: boolean;
   reading: boolean;
-  /** The gateway could not be reached. */
+  /** Nothing is sent before it is attached anew: the link to the gateway was lost. */
   stopped: boolean;
 }
 
@@ -57,6 +57,11 @@ export class Delivering {
 
   /** Sends the session's connection everything unsettled, from the front. */
   attach(s: Session): void {
+    this.#rewind(s);
+    this.run();
+  }
+
+  #rewind(s: Session): void {
     if (!s.connected) return;
     if (!s.persistent && s.pending === 0) return;
     const pump: Pump = {
@@ -70,13 +75,23 @@ export class Delivering {
     };
     this.#pumps.set(s.clientId, pump);
     this.#due.add(pump);
-    this.run();
   }
 
-  /** The link to a gateway is up (again): what was in flight on the old one may be lost. */
+  /**
+   * The link to a gateway is gone, and what was in flight on it may be lost: on the next one nothing goes
+   * before that, or the gateway would take the earlier positions for repetitions.
+   */
+  onLinkDown(gateway: string): void {
+    for (const pump of this.#pumps.values())
+      if (pump.session.gateway === gateway) pump.stopped = true;
+  }
+
+  /** The link to a gateway is up (again). */
   onLinkUp(gateway: string): void {
+    // All of them, before any is sent: sending to one sends to all that have something new.
     for (const pump of [...this.#pumps.values()])
-      if (pump.session.gateway === gateway) this.attach(pump.session);
+      if (pump.session.gateway === gateway) this.#rewind(pump.session);
+    this.run();
   }
 
   ended(s: Session): void {
@@ -120,7 +135,8 @@ export class Delivering {
   #pump(pump: Pump): void {
     const { session: s } = pump;
     const { node, replica } = this.#leader;
-    if (this.#pumps.get(s.clientId) !== pump || pump.reading || pump.epoch !== s.epoch) return;
+    if (this.#pumps.get(s.clientId) !== pump || pump.epoch !== s.epoch) return;
+    if (pump.reading || pump.stopped) return;
     if (!s.connected) {
       this.#pumps.delete(s.clientId);
       return;
@@ -207,7 +223,6 @@ export class Delivering {
     let held = false;
     for (let p = pump.next; p < s.tail && !held; p++) held = s.refAt(p) === ref;
     if (!held) return;
-    pump.stopped = true;
     this.#pumps.delete(s.clientId);
     this.#leader.replica.corrupt('a queued entry cannot be read');
   }

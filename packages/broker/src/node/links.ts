@@ -128,13 +128,14 @@ export class Links {
   }
 
   #lost(peer: Peer): void {
-    const { counters, router, routes } = this.#node;
+    const { counters, router, routes, shards } = this.#node;
     const { name } = peer;
     counters.linkResets++;
     peer.up = false;
     peer.synced = false;
     peer.out.reset();
     router.onLinkDown(name);
+    for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
     if (peer.member.state !== 'faulty' && peer.member.state !== 'left') return;
     routes.clearNode(name);
     router.onPeerGone(name);
