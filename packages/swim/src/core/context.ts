@@ -412,8 +412,10 @@ export class Context {
    * @param isNews false if most others know it: then it is told a few times only
    */
   disseminate(record: Statement, accuser = this.self.name, isNews = true): void {
-    const sent = isNews ? 0 : Math.max(0, this.retransmitLimit() - OLD_NEWS_SENDS);
-    this.queue.enqueue(record.name, this.encode(record, accuser), sent);
+    const update = this.encode(record, accuser);
+    const rank = Math.max(0, this.retransmitLimit() - OLD_NEWS_SENDS);
+    if (isNews) this.queue.enqueue(record.name, update);
+    else this.queue.enqueue(record.name, update, rank, OLD_NEWS_SENDS);
     this.armGossip(GOSSIP_DELAY_MS);
   }
 
@@ -431,10 +433,12 @@ export class Context {
     if (isMore && this.members.peerCount() > 0) this.armGossip(gossipIntervalMs);
   }
 
-  /** Whether so much is to be told that gossip takes long to tell it once. */
-  isBehind(): boolean {
+  /** Whether so much is to be told, with so many updates more, that gossip takes long to tell it once. */
+  isBehind(more = 0): boolean {
     const { gossipFanout, gossipIntervalMs, datagramBytesMax } = this.config;
-    const rounds = (this.queue.size * this.queue.nextBytes()) / (gossipFanout * datagramBytesMax);
+    const updates = this.queue.size + more;
+    const updateBytes = this.queue.nextBytes() || this.encode(this.self).length;
+    const rounds = (updates * updateBytes) / (gossipFanout * datagramBytesMax);
     return rounds * gossipIntervalMs > BEHIND_MS;
   }
 

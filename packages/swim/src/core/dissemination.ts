@@ -3,6 +3,8 @@ interface Waiting {
   readonly name: string;
   readonly update: Uint8Array;
   row: number;
+  /** Leaves when it was sent so often, if the limit is not lower. */
+  readonly leaveAt: number;
   before: Waiting | undefined;
   after: Waiting | undefined;
 }
@@ -50,11 +52,17 @@ export class Dissemination {
     return this.entries.has(name);
   }
 
-  /** Spreads this update about `name` instead of any earlier one. @param sent times it counts as sent */
-  enqueue(name: string, update: Uint8Array, sent = 0): void {
+  /**
+   * Spreads this update about `name` instead of any earlier one.
+   *
+   * @param sent times it counts as sent already: those sent less often go first
+   * @param sends times it is sent at most
+   */
+  enqueue(name: string, update: Uint8Array, sent = 0, sends = Number.POSITIVE_INFINITY): void {
     this.remove(name);
     if (this.entries.size >= this.sizeMax) this.dropMostSent();
-    const entry = { name, update, row: sent, before: undefined, after: undefined };
+    const leaveAt = sent + sends;
+    const entry = { name, update, row: sent, leaveAt, before: undefined, after: undefined };
     this.entries.set(name, entry);
     this.append(entry);
   }
@@ -97,7 +105,7 @@ export class Dissemination {
     for (const entry of taken) {
       this.unlink(entry);
       entry.row += 1;
-      if (entry.row < limit) this.append(entry);
+      if (entry.row < Math.min(limit, entry.leaveAt)) this.append(entry);
       else this.entries.delete(entry.name);
     }
     return taken.map(({ update }) => update);

@@ -12,6 +12,9 @@ export interface Suspicion {
   settled: boolean;
   /** What that other member says, to be believed when the time is up. */
   verdict: Update | undefined;
+  /** When the time is up, as things are; a little before, the suspect is asked once more. */
+  endMs: number;
+  asked: boolean;
   token: number;
 }
 

@@ -93,6 +93,32 @@ describe('Swim: what is believed of whom', () => {
     assert.equal(bench.state('a'), 'alive/1');
   });
 
+  it('tells a suspect once more before its time is up, and whoever tells an outdated one is told', () => {
+    const bench = CoreBench.started({ protocolPeriodMs: 60_000, probeTimeoutMs: 500 });
+    bench.meet('a', 'b', 'c', 'd');
+    bench.hear('b', { type: 'gossip' }, [about('a', { state: 'faulty' })]);
+    // Gossip about it has long ended.
+    bench.run(120_000);
+    bench.forget();
+    while (bench.state('a') === 'suspect/0' && bench.sent('a').length === 0) bench.run(100);
+    assert.equal(bench.state('a'), 'suspect/0');
+    assert.deepEqual(
+      bench.sent('a', 'gossip').map(({ updates }) => [updates[0]?.name, updates[0]?.state]),
+      [['a', 'suspect']],
+    );
+    bench.hear('a', { type: 'gossip' }, [about('a', { incarnation: 1 })]);
+    assert.equal(bench.state('a'), 'alive/1');
+    // The other side of it.
+    const said = { bootEpoch: 10, state: 'suspect', accuser: 'b', address: 'me:1' } as const;
+    bench.hear('b', { type: 'gossip' }, [about('me', said)]);
+    bench.run(60_000);
+    bench.forget();
+    bench.hear('c', { type: 'gossip' }, [about('me', { ...said, accuser: 'c' })]);
+    assert.equal(bench.state('me'), 'alive/1');
+    const [answer] = bench.sent('c', 'gossip');
+    assert.deepEqual([answer?.updates[0]?.name, answer?.updates[0]?.incarnation], ['me', 1]);
+  });
+
   it('shortens a suspicion with each independent accuser, and passes that on', () => {
     const ends = (accusers: readonly string[]): number => {
       const bench = CoreBench.started({ protocolPeriodMs: 1_000, probeTimeoutMs: 500 });

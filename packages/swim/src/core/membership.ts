@@ -77,8 +77,11 @@ export class Membership {
     if (record === undefined || suspicion === undefined) return;
     if (late) {
       // A process that could not look does not accuse: the refutation may be waiting unread.
-      const { probeTimeoutMs } = this.context.config;
-      suspicion.token = this.context.arm({ kind: 'suspicion', name }, probeTimeoutMs);
+      this.ask(record, suspicion, this.context.config.probeTimeoutMs);
+      return;
+    }
+    if (!suspicion.asked && this.context.switches.asksOnceMore) {
+      this.ask(record, suspicion, Math.max(0, suspicion.endMs - this.context.nowMs));
       return;
     }
     const { verdict } = suspicion;
@@ -157,7 +160,10 @@ export class Membership {
       this.context.disseminate(self);
       return true;
     }
-    if (update.incarnation < self.incarnation) return false;
+    // Refuted already, and whoever sent it has not heard.
+    if (update.incarnation < self.incarnation) {
+      return update.state !== 'alive' && this.context.switches.asksOnceMore;
+    }
     if (update.incarnation === self.incarnation && update.state === 'alive') return false;
     if (update.state !== 'alive') this.context.health.adjust(1);
     this.refute(update.incarnation);
@@ -200,16 +206,17 @@ export class Membership {
     const { context } = this;
     context.counters.suspicions += 1;
     const bounds = suspicionBounds(context.config, context.members.presentCount());
-    const token = context.arm(
-      { kind: 'suspicion', name: record.name },
-      suspicionTimeoutMs(bounds, 0),
-    );
+    const timeoutMs = suspicionTimeoutMs(bounds, 0);
+    const task = { kind: 'suspicion', name: record.name } as const;
+    const token = context.arm(task, this.untilAsked(timeoutMs));
     context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
       bounds,
       accusers: new Set([accuser]),
       settled: false,
       verdict: undefined,
+      endMs: context.nowMs + timeoutMs,
+      asked: false,
       token,
     });
     if (!context.switches.verifiesSuspicions) return;
@@ -264,8 +271,29 @@ export class Membership {
   }
 
   private rearm(name: string, suspicion: Suspicion, afterMs: number): void {
-    this.context.disarm(suspicion.token);
-    suspicion.token = this.context.arm({ kind: 'suspicion', name }, afterMs);
+    const { context } = this;
+    context.disarm(suspicion.token);
+    suspicion.endMs = context.nowMs + afterMs;
+    const waitMs = suspicion.asked ? afterMs : this.untilAsked(afterMs);
+    suspicion.token = context.arm({ kind: 'suspicion', name }, waitMs);
+  }
+
+  /** The suspect is asked a probe timeout before the end. */
+  private untilAsked(afterMs: number): number {
+    const { config, switches } = this.context;
+    return switches.asksOnceMore ? Math.max(0, afterMs - config.probeTimeoutMs) : afterMs;
+  }
+
+  /**
+   * Tells the suspect before its time is up: of many refutations, gossip may have lost this one here.
+   *
+   * Every message to a suspect begins with what is said of it, and is answered by what is true.
+   */
+  private ask(record: Statement, suspicion: Suspicion, afterMs: number): void {
+    const { context } = this;
+    if (context.switches.asksOnceMore) context.send(record.address, { type: 'gossip' }, record);
+    suspicion.asked = true;
+    this.rearm(record.name, suspicion, afterMs);
   }
 
   private endSuspicion(name: string): void {

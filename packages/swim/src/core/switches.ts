@@ -18,6 +18,8 @@ export interface SwimSwitches {
   readonly missedNacksOnce: boolean;
   /** Somebody else's verdict shortens the suspicion at most; else it is believed at once. */
   readonly ownVerdicts: boolean;
+  /** A suspect is told by everybody before its time is up, and answers what is outdated. */
+  readonly asksOnceMore: boolean;
   /** About as many members as can confirm a suspicion probe at once when they hear of it. */
   readonly verifiesSuspicions: boolean;
   /** The target is pinged again when helpers are asked. */
@@ -42,6 +44,7 @@ export const SWIM_SWITCHES: SwimSwitches = {
   nacksInTime: true,
   missedNacksOnce: true,
   ownVerdicts: true,
+  asksOnceMore: true,
   verifiesSuspicions: true,
   pingsAgain: true,
   comparesDigests: true,

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
-import { swimConfig } from '../config.ts';
+import { type SwimConfigInput, swimConfig } from '../config.ts';
 import { TestCluster } from '../sim/test-cluster.ts';
 import { decodeMessage, encodeMessage, encodeUpdate } from './codec.ts';
+import type { SwimEvent } from './event.ts';
 import { type Body, type MemberState, SWIM_VERSIONS } from './message.ts';
 import { Swim } from './swim.ts';
 
-function lonely(): { swim: Swim; asks: (seeds: readonly string[], nowMs: number) => string[] } {
+function lonely(config: SwimConfigInput = {}): {
+  swim: Swim;
+  asks: (seeds: readonly string[], nowMs: number) => string[];
+} {
   const swim = new Swim({
-    config: swimConfig(),
+    config: swimConfig(config),
     name: 'me',
     bootEpoch: 1,
     clusterId: '',
@@ -88,33 +92,42 @@ function fromA(body: Body, names: readonly string[]): Uint8Array {
   return encodeMessage({ version: 1, clusterId: 'c', name: 'a', bootEpoch: 1 }, body, updates);
 }
 
-describe('what an exchange brought', () => {
-  it('is told twice by a newcomer, who tells of itself as often as of anything new', () => {
-    const { swim } = lonely();
-    const told = new Map<string, number>();
-    let timers: { token: number; dueMs: number }[] = [];
-    const step = (event: Parameters<Swim['step']>[0], nowMs: number): void => {
-      for (const effect of swim.step(event, nowMs)) {
-        if (effect.type === 'timer') {
-          timers.push({ token: effect.token, dueMs: nowMs + effect.afterMs });
-        } else if (effect.type === 'stream-open') {
-          const bytes = fromA({ type: 'sync-ack' }, ['a', 'b', 'd']);
-          step({ type: 'stream-response', requestId: effect.requestId, bytes }, nowMs);
-        } else if (effect.type === 'send') {
-          const message = decodeMessage(effect.bytes);
-          assert.ok(typeof message !== 'string');
-          if (message.body.type !== 'gossip') continue;
-          for (const { name } of message.updates) told.set(name, (told.get(name) ?? 0) + 1);
-        }
+/** How often a newcomer tells of whom, that was told of these when it joined. */
+function toldByNewcomer(names: readonly string[]): Map<string, number> {
+  const { swim } = lonely({ protocolPeriodMs: 60_000, gossipFanout: 1 });
+  const told = new Map<string, number>();
+  let timers: { token: number; dueMs: number }[] = [];
+  const step = (event: SwimEvent, nowMs: number): void => {
+    for (const effect of swim.step(event, nowMs)) {
+      if (effect.type === 'timer') {
+        timers.push({ token: effect.token, dueMs: nowMs + effect.afterMs });
+      } else if (effect.type === 'stream-open') {
+        const bytes = fromA({ type: 'sync-ack' }, names);
+        step({ type: 'stream-response', requestId: effect.requestId, bytes }, nowMs);
+      } else if (effect.type === 'send') {
+        const message = decodeMessage(effect.bytes);
+        assert.ok(typeof message !== 'string');
+        for (const { name } of message.updates) told.set(name, (told.get(name) ?? 0) + 1);
       }
-    };
-    step({ type: 'start', seeds: ['a:1'] }, 0);
-    for (let nowMs = 0; nowMs <= 120; nowMs += 10) {
-      const due = timers.filter(({ dueMs }) => dueMs <= nowMs);
-      timers = timers.filter(({ dueMs }) => dueMs > nowMs);
-      for (const { token } of due) step({ type: 'timer', token }, nowMs);
     }
-    assert.deepEqual(Object.fromEntries(told), { me: 4, a: 2, b: 2, d: 2 });
+  };
+  step({ type: 'start', seeds: ['a:1'] }, 0);
+  for (let nowMs = 0; nowMs <= 10_000; nowMs += 10) {
+    const due = timers.filter(({ dueMs }) => dueMs <= nowMs);
+    timers = timers.filter(({ dueMs }) => dueMs > nowMs);
+    for (const { token } of due) step({ type: 'timer', token }, nowMs);
+  }
+  return told;
+}
+
+describe('what an exchange brought', () => {
+  it('is told by a newcomer as any news, and by one of many twice; of itself it tells always', () => {
+    const few = toldByNewcomer(['a', 'b', 'd']);
+    assert.deepEqual(Object.fromEntries(few), { me: 4, a: 4, b: 4, d: 4 });
+    const names = ['a', ...Array.from({ length: 300 }, (_, n) => `x${n}`)];
+    const many = toldByNewcomer(names);
+    assert.equal(many.get('me'), 12);
+    for (const name of names) assert.equal(many.get(name), 2, name);
   });
 
   it('comes also while there is more to tell than gossip carries', () => {

@@ -309,12 +309,13 @@ export class Sync {
   /**
    * Takes in what an exchange brought.
    *
-   * Others told a newcomer what they knew before. And where there is more to tell than gossip carries,
-   * all exchange with each other: it is news to few.
+   * Where there is more to tell than gossip carries, all exchange with each other: it is news to few. And
+   * others told a newcomer what they knew before.
    */
   private merge({ header, updates, events }: Message): void {
     const { context } = this;
-    const isKnown = context.members.size === 1 || context.isBehind();
+    const isNewcomer = context.members.size === 1;
+    const isKnown = context.isBehind(isNewcomer ? updates.length : 0);
     const isNews = !isKnown || !context.switches.tellsOldNewsLess;
     for (const update of updates) {
       // A whole state may be old: even memberlist suspects the dead of it only.

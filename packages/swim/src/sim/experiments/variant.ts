@@ -55,6 +55,7 @@ export function memberlist(
       nacksInTime,
       missedNacksOnce: nacksInTime,
       ownVerdicts: false,
+      asksOnceMore: false,
       verifiesSuspicions: false,
       pingsAgain: false,
       comparesDigests: false,
