@@ -334,7 +334,8 @@ export class Context {
         left -= update.length;
         updates.push(update);
       }
-      events = this.events.take(left, limit, this.nowMs);
+      // No comparison of hashes finds who has missed one: they are told more often.
+      events = this.events.take(left, limit + this.config.retransmitMult, this.nowMs);
     }
     const bytes = message.done(updates, events);
     this.counters.packetsOut += 1;

@@ -78,7 +78,7 @@ describe('experiments', function () {
   });
 
   it('bootstrap: all know all, not later than with memberlist', async () => {
-    assertBars(await run(bootstrap, { nodes: 60 }));
+    assertBars(await run(bootstrap, { nodes: 400 }));
   });
 
   it('split: one view soon after the healing; a full outage revives nobody', async () => {
