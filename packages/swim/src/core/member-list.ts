@@ -14,6 +14,7 @@ export interface Suspicion {
   verdict: Update | undefined;
   /** When the time is up, as things are; a little before, the suspect is asked once more. */
   endMs: number;
+  /** That was done, or need not be: enough others confirm. */
   asked: boolean;
   token: number;
 }

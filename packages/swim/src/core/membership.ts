@@ -43,7 +43,7 @@ export class Membership {
    */
   apply(update: Update, from: string, isNews = true): boolean {
     const { members } = this.context;
-    if (update.name === this.context.self.name) return this.applyToSelf(update);
+    if (update.name === this.context.self.name) return this.applyToSelf(update, from);
     const record = members.get(update.name);
     if (record === undefined) {
       this.admit(update, isNews);
@@ -77,7 +77,9 @@ export class Membership {
     if (record === undefined || suspicion === undefined) return;
     if (late) {
       // A process that could not look does not accuse: the refutation may be waiting unread.
-      this.ask(record, suspicion, this.context.config.probeTimeoutMs);
+      const { config, switches } = this.context;
+      const waits = !suspicion.asked && switches.asksOnceMore ? 2 : 1;
+      this.rearm(name, suspicion, waits * config.probeTimeoutMs);
       return;
     }
     if (!suspicion.asked && this.context.switches.asksOnceMore) {
@@ -146,7 +148,7 @@ export class Membership {
     }
   }
 
-  private applyToSelf(update: Update): boolean {
+  private applyToSelf(update: Update, from: string): boolean {
     const { self, phase } = this.context;
     if (update.bootEpoch > self.bootEpoch) {
       // Another process runs under our name, or our disk went back in time. Refuting would be a
@@ -160,9 +162,10 @@ export class Membership {
       this.context.disseminate(self);
       return true;
     }
-    // Refuted already, and whoever sent it has not heard.
+    // Refuted already, and the sender has not heard: it says so itself, and does not only pass it on.
+    const isAsked = update.state === 'suspect' && update.accuser === from;
     if (update.incarnation < self.incarnation) {
-      return update.state !== 'alive' && this.context.switches.asksOnceMore;
+      return isAsked && this.context.switches.asksOnceMore;
     }
     if (update.incarnation === self.incarnation && update.state === 'alive') return false;
     if (update.state !== 'alive') this.context.health.adjust(1);
@@ -208,7 +211,8 @@ export class Membership {
     const bounds = suspicionBounds(context.config, context.members.presentCount());
     const timeoutMs = suspicionTimeoutMs(bounds, 0);
     const task = { kind: 'suspicion', name: record.name } as const;
-    const token = context.arm(task, this.untilAsked(timeoutMs));
+    const isAsked = bounds.confirmations === 0;
+    const token = context.arm(task, isAsked ? timeoutMs : this.untilAsked(timeoutMs));
     context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
       bounds,
@@ -216,7 +220,7 @@ export class Membership {
       settled: false,
       verdict: undefined,
       endMs: context.nowMs + timeoutMs,
-      asked: false,
+      asked: isAsked,
       token,
     });
     if (!context.switches.verifiesSuspicions) return;
@@ -262,6 +266,8 @@ export class Membership {
     if (accuser === '' || suspicion.accusers.has(accuser)) return;
     if (suspicion.accusers.size > suspicion.bounds.confirmations) return;
     suspicion.accusers.add(accuser);
+    // So many cannot all have missed that it lives: there is nothing left to ask.
+    if (suspicion.accusers.size > suspicion.bounds.confirmations) suspicion.asked = true;
     const { context } = this;
     const timeoutMs = suspicionTimeoutMs(suspicion.bounds, suspicion.accusers.size - 1);
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
@@ -291,7 +297,7 @@ export class Membership {
    */
   private ask(record: Statement, suspicion: Suspicion, afterMs: number): void {
     const { context } = this;
-    if (context.switches.asksOnceMore) context.send(record.address, { type: 'gossip' }, record);
+    context.send(record.address, { type: 'gossip' }, record);
     suspicion.asked = true;
     this.rearm(record.name, suspicion, afterMs);
   }
