@@ -28,6 +28,8 @@ export interface Counters {
   disconnects: number;
   /** Connections that ended without DISCONNECT. */
   connectionsLost: number;
+  /** Connections without stored session closed since others gave this node up and published on. */
+  connectionsMissed: number;
   /** Connections closed because the Client Identifier connected again. */
   takeovers: number;
   /** Packets that broke the specification and cost their connection. */
@@ -102,6 +104,7 @@ export function createCounters(): Counters {
     connectsRefused: 0,
     disconnects: 0,
     connectionsLost: 0,
+    connectionsMissed: 0,
     takeovers: 0,
     malformedPackets: 0,
     connections: 0,

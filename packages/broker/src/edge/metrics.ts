@@ -108,6 +108,11 @@ export const METRICS: readonly MetricDefinition[] = [
     (c) => c.connectionsLost,
   ),
   counter(
+    'shoal_mqtt_connections_missed_total',
+    'Connections closed because they missed messages while this node hung or was cut off.',
+    (c) => c.connectionsMissed,
+  ),
+  counter(
     'shoal_mqtt_takeovers_total',
     'Connections closed because the Client Identifier connected again.',
     (c) => c.takeovers,

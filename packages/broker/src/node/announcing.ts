@@ -225,9 +225,11 @@ export class Announcing {
   }
 
   onRoutes(peer: Peer, r: Reader): void {
-    const { routes } = this.#node;
-    if (r.bool()) routes.clearNode(peer.name);
+    const { routes, router } = this.#node;
+    const whole = r.bool();
+    if (whole) routes.clearNode(peer.name);
     for (const change of r.list(readChange)) routes.changeNode(peer.name, change);
+    if (whole) router.onRoutesKnown(peer.name);
   }
 
   // ---- barriers --------------------------------------------------------------------------------

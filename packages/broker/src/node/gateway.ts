@@ -25,6 +25,8 @@ export interface LiveConnection {
     identifiers: readonly number[],
     frames: FrameCache,
   ): void;
+  /** Ends it, and tells the client why. */
+  shutdown(reasonCode: number): void;
 }
 
 /** Encoded QoS 0 frames of one message, shared by all subscribers of a kind. */

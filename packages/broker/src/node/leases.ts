@@ -171,7 +171,10 @@ export class Leases {
       if (w) {
         w.u8(Wire.Barrier);
         w.varint(token);
-        waiting.set(peer.name, Math.max(lapses, nowMs + this.#lapsesMs));
+        // One that has hung for long holds no lease, and gets none before it has read what was announced.
+        const hangs = nowMs - peer.heardMs > this.#lapsesMs;
+        const deadlineMs = hangs ? lapses : Math.max(lapses, nowMs + this.#lapsesMs);
+        if (deadlineMs > nowMs) waiting.set(peer.name, deadlineMs);
       } else if (lapses > nowMs) {
         waiting.set(peer.name, lapses);
       }

@@ -46,6 +46,11 @@ interface EarlyLink {
   readonly frames: Uint8Array[];
 }
 
+/** Membership gave it up. It may only hang or be cut off: only a newer process proves that it is gone. */
+function isLost({ state }: MemberInfo): boolean {
+  return state === 'faulty' || state === 'left';
+}
+
 export class Links {
   readonly #node: LinksNode;
   /** Links whose process membership does not know yet, with what came on them, by name. */
@@ -79,7 +84,7 @@ export class Links {
   }
 
   #onMember(m: MemberInfo): void {
-    const { peers, router, routes } = this.#node;
+    const { peers, router } = this.#node;
     const peer = peers.get(m.name);
     if (!peer) {
       peers.byName.set(m.name, new Peer(m));
@@ -89,10 +94,15 @@ export class Links {
       if (peer.up && m.bootEpoch > peer.bootEpoch) this.#lost(peer);
       peer.member = m;
       peer.id = copyId(m.name, m.meta.storeId);
-      if (m.bootEpoch > before.bootEpoch || m.state === 'faulty' || m.state === 'left')
-        router.onPeerGone(m.name);
+      if (m.bootEpoch > before.bootEpoch) router.onPeerGone(m.name);
+      else if (isLost(m)) router.onPeerLost(m.name);
     }
-    if ((m.state === 'left' || m.state === 'faulty') && !peer?.up) routes.clearNode(m.name);
+    if (isLost(m) && !peer?.up) this.#forgetRoutes(m.name);
+  }
+
+  #forgetRoutes(name: string): void {
+    this.#node.routes.clearNode(name);
+    this.#node.router.onRoutesForgotten(name);
   }
 
   /**
@@ -128,7 +138,7 @@ export class Links {
   }
 
   #lost(peer: Peer): void {
-    const { counters, router, routes, shards } = this.#node;
+    const { counters, router, shards } = this.#node;
     const { name } = peer;
     counters.linkResets++;
     peer.up = false;
@@ -136,9 +146,7 @@ export class Links {
     peer.out.reset();
     router.onLinkDown(name);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
-    if (peer.member.state !== 'faulty' && peer.member.state !== 'left') return;
-    routes.clearNode(name);
-    router.onPeerGone(name);
+    if (isLost(peer.member)) this.#forgetRoutes(name);
   }
 
   // ---- frames ----------------------------------------------------------------------------------
@@ -189,6 +197,8 @@ export class Links {
         return node.router.onLiveAck(peer, r);
       case Wire.Deliver:
         return node.context.deliverHere(readDelivery(r));
+      case Wire.LiveGap:
+        return node.router.onLiveGap(peer, r);
       case Wire.QosZero:
         return node.live.deliver(readMessage(r));
       default:

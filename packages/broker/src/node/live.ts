@@ -2,6 +2,7 @@
 import { TopicTree } from '../mqtt/topic-tree.ts';
 import type { Message } from '../session/operation.ts';
 import type { LiveConnection, LiveSubscription } from './gateway.ts';
+import type { MissedMessages } from './live-gap.ts';
 import type { FilterChange } from './routes.ts';
 
 interface Want {
@@ -90,6 +91,22 @@ export class Live {
       if (!want.queued)
         connection.deliverLive(message, want.qos, want.retain, want.identifiers, frames);
   }
+
+  /** Connections that were owed a message of these topics, and did not get it. */
+  thatMiss(missed: MissedMessages): Set<LiveConnection> {
+    const found = new Set<LiveConnection>();
+    for (const topic of missed.topics) {
+      this.#tree.match(topic, (s) => {
+        if (misses(s, missed)) found.add(s.connection);
+      });
+    }
+    return found;
+  }
+}
+
+/** Counts on QoS 1 and 2 of its own, and was there when they were published. */
+export function misses(s: LiveSubscription, { hlc }: MissedMessages): boolean {
+  return !s.zeroOnly && s.qos > 0 && s.since <= hlc;
 }
 
 function merge(wants: Map<LiveConnection, Want>, s: LiveSubscription, message: Message): void {

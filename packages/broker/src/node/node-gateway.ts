@@ -4,11 +4,20 @@
  */
 import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
+import { ReasonCode } from '../mqtt/reason-code.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { ClientSocket, NodeEnv } from '../ports.ts';
 import type { AckItem, AckKind, Message } from '../session/operation.ts';
 import { Connection } from './connection.ts';
-import type { Gateway, LiveSubscription, OpenRequest, Published } from './gateway.ts';
+import type {
+  Gateway,
+  LiveConnection,
+  LiveSubscription,
+  OpenRequest,
+  Published,
+} from './gateway.ts';
+import { misses } from './live.ts';
+import type { MissedMessages } from './live-gap.ts';
 import type { NodeCore } from './node.ts';
 import { type Opened, type Reply, type Request, Status } from './request.ts';
 
@@ -119,6 +128,22 @@ export class NodeGateway implements Gateway {
     const { connections } = this.#node;
     connections.delete(id);
     this.counters.connections = connections.size;
+  }
+
+  /** This process hung or was cut off, and `from` published without waiting for it. */
+  endMissed(missed: MissedMessages, from: string): void {
+    const { connections, live } = this.#node;
+    const ended: Set<LiveConnection> = live.thatMiss(missed);
+    if (missed.everything) {
+      for (const c of connections.values())
+        for (const s of c.subscriptions?.values() ?? []) if (misses(s, missed)) ended.add(c);
+    }
+    for (const c of ended) c.shutdown(ReasonCode.ServerBusy);
+    this.counters.connectionsMissed += ended.size;
+    this.log('warn', 'peer gave this node up for a while, connections that missed messages end', {
+      peer: from,
+      connections: ended.size,
+    });
   }
 
   /** What connections have asked and no request carries yet. */

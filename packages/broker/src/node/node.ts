@@ -167,6 +167,7 @@ export class NodeCore {
 
   #routerHost(): RouterHost {
     const node = this;
+    const { env } = this;
     return {
       name: this.name,
       bootEpoch: this.bootEpoch,
@@ -184,6 +185,8 @@ export class NodeCore {
       linked: (name) => this.peers.get(name)?.up ?? false,
       to: (name) => this.peers.to(name),
       deliverLive: (message) => this.live.deliver(message),
+      endLive: (missed, from) => this.gateway.endMissed(missed, from),
+      log: env.log,
     };
   }
 

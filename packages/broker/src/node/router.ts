@@ -7,6 +7,7 @@
  */
 import type { Reader, Writer } from '../bytes.ts';
 import { shardOf } from '../placement/hash.ts';
+import type { Log } from '../ports.ts';
 import {
   type Message,
   type Origin,
@@ -19,6 +20,7 @@ import {
 import { ShardChannel } from './channel.ts';
 import type { ShardLeader } from './leader.ts';
 import { LiveChannel, LiveReceived } from './live-channel.ts';
+import type { MissedMessages } from './live-gap.ts';
 import type { Peer } from './peers.ts';
 import {
   type PublishRequest,
@@ -48,6 +50,9 @@ export interface RouterHost {
   linked(node: string): boolean;
   to(node: string): Writer | null;
   deliverLive(message: Message): void;
+  /** Ends live connections that miss something. */
+  endLive(missed: MissedMessages, from: string): void;
+  log: Log;
 }
 
 /** What waits for the route lease. Bounded by what connections may have unacknowledged. */
@@ -70,6 +75,8 @@ export class Router {
   readonly received = new LiveReceived();
   #held: Held[] = [];
   #retainZero = 0;
+  /** Messages of QoS 1 and 2 that were routed: what a node whose filters are unknown may have missed. */
+  #published = 0;
 
   constructor(host: RouterHost) {
     this.#host = host;
@@ -145,6 +152,7 @@ export class Router {
       else done(0);
       return;
     }
+    this.#published++;
     const destinations = matched.nodes.length + matched.shards.length;
     let left = 1 + destinations;
     let refused = 0;
@@ -168,12 +176,17 @@ export class Router {
       this.received.once(rx2, () => this.#host.deliverLive(message));
       return done();
     }
+    const channel = this.#liveChannel(node);
+    channel.send(channel.givenUp ? null : this.#host.to(node), message, rx2, done);
+  }
+
+  #liveChannel(node: string): LiveChannel {
     let channel = this.#live.get(node);
     if (!channel) {
       channel = new LiveChannel();
       this.#live.set(node, channel);
     }
-    channel.send(this.#host.to(node), message, rx2, done);
+    return channel;
   }
 
   #retain(published: Message, rx2: Rx2Id | null, done: () => void): void {
@@ -298,7 +311,26 @@ export class Router {
     this.#live.get(peer)?.abandon();
   }
 
+  /** Membership gave the process up. It may only hang, or be cut off, and come back. */
+  onPeerLost(peer: string): void {
+    this.#live.get(peer)?.giveUp(this.#host.to(peer));
+  }
+
+  /** What the node's live sessions want is forgotten. */
+  onRoutesForgotten(peer: string): void {
+    this.#liveChannel(peer).forget(this.#published);
+  }
+
+  /** The node has told what its live sessions want. */
+  onRoutesKnown(peer: string): void {
+    this.#live.get(peer)?.learn(this.#published, this.#host.hlc(), this.#host.to(peer));
+  }
+
   tick(nowMs: number): void {
+    for (const [name, channel] of this.#live) {
+      if (!channel.tick(nowMs, () => this.#host.to(name))) continue;
+      this.#host.log('warn', 'node does not answer, no live message waits for it', { peer: name });
+    }
     for (const channel of this.#channels.values()) {
       if (channel.isOpen || nowMs < channel.retryAtMs) continue;
       if (this.#reachable(channel.shard)) channel.open();
@@ -349,6 +381,10 @@ export class Router {
     const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message) =>
       this.#host.deliverLive(message),
     );
+    this.#ackLive(peer, sequence);
+  }
+
+  #ackLive(peer: Peer, sequence: number): void {
     const w = this.#host.to(peer.name);
     if (!w) return;
     w.u8(Wire.LiveAck);
@@ -357,6 +393,18 @@ export class Router {
 
   onLiveAck(peer: Peer, r: Reader): void {
     const sequence = r.varint();
-    this.#live.get(peer.name)?.onAck(sequence);
+    const channel = this.#live.get(peer.name);
+    if (!channel) return;
+    const { givenUp } = channel;
+    channel.onAck(sequence, this.#host.to(peer.name));
+    if (givenUp && !channel.givenUp)
+      this.#host.log('info', 'node answers again, and gets live messages', { peer: peer.name });
+  }
+
+  onLiveGap(peer: Peer, r: Reader): void {
+    const sequence = this.received.takeGap(peer.name, peer.bootEpoch, r, (missed) =>
+      this.#host.endLive(missed, peer.name),
+    );
+    this.#ackLive(peer, sequence);
   }
 }

@@ -24,4 +24,5 @@ export const Wire = {
   RetainedReply: 22,
   Ask: 23,
   Answer: 24,
+  LiveGap: 25,
 } as const;

@@ -31,6 +31,8 @@ export class TestNodes {
   readonly #nodes = new Map<string, TestNode>();
   readonly #work: (() => void)[] = [];
   #underWay: { readonly dueMs: number; readonly arrive: () => void }[] = [];
+  /** Nodes whose process hangs, with what their connections keep for them. */
+  readonly #hung = new Map<string, (() => void)[]>();
   #random = 1;
 
   /** Adds a node and lets it join. */
@@ -58,7 +60,11 @@ export class TestNodes {
           store,
           sendFrame: (peer, frame) => {
             const bytes = Uint8Array.from(frame);
-            const arrive = () => this.#nodes.get(peer)?.core.onFrame(name, bytes);
+            const arrive = () => {
+              const held = this.#hung.get(peer);
+              if (held) held.push(arrive);
+              else this.#nodes.get(peer)?.core.onFrame(name, bytes);
+            };
             if (this.latencyMs === 0) this.#work.push(arrive);
             else this.#underWay.push({ dueMs: this.nowMs + this.latencyMs, arrive });
           },
@@ -105,7 +111,7 @@ export class TestNodes {
       ...info,
       state: states[info.name] ?? info.state,
     }));
-    for (const { core } of this.#nodes.values()) core.onMembers(members);
+    for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.onMembers(members);
     this.#settle();
   }
 
@@ -115,6 +121,19 @@ export class TestNodes {
 
   cut(a: string, b: string): void {
     this.#both(a, b, (core, peer) => core.onLinkDown(peer.name));
+  }
+
+  /** The process is stopped and keeps its connections. */
+  hang(name: string): void {
+    this.#hung.set(name, []);
+  }
+
+  /** It goes on, and reads what has come meanwhile. */
+  wake(name: string): void {
+    const held = this.#hung.get(name)!;
+    this.#hung.delete(name);
+    for (const arrive of held) arrive();
+    this.#settle();
   }
 
   /** The process ends, and membership is slow to say so. */
@@ -136,7 +155,7 @@ export class TestNodes {
       const due = this.#underWay.filter(({ dueMs }) => dueMs <= this.nowMs);
       this.#underWay = this.#underWay.filter(({ dueMs }) => dueMs > this.nowMs);
       for (const { arrive } of due) arrive();
-      for (const { core } of this.#nodes.values()) core.tick();
+      for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.tick();
       this.#settle();
     }
   }
