@@ -199,6 +199,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (!opened) return this.#refuse(ReasonCode.ServerUnavailable);
     this.epoch = opened.epoch;
     this.#state = OPEN;
+    this.gateway.opened(this);
     this.gateway.counters.connects++;
     for (const s of opened.subscriptions) this.setLive(s);
     const { version } = this;
@@ -440,7 +441,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     for (const s of this.subscriptions?.values() ?? []) this.gateway.removeLive(s);
     this.subscriptions = null;
     this.#early = null;
-    this.gateway.gone(this.id);
+    this.gateway.gone(this);
   }
 }
 

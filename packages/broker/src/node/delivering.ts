@@ -6,12 +6,13 @@
  * what its connection has had.
  */
 import { BytesError, Reader } from '../bytes.ts';
-import { type Logged, readOperation, type Target } from '../session/operation.ts';
+import { type Logged, readOperation } from '../session/operation.ts';
 import { PACKET_IDS, type Session } from '../session/session.ts';
 import { ASSIGN_AHEAD } from '../session/shard-state.ts';
 import { entryKey } from '../shard/keys.ts';
 import { decodeEntry } from '../shard/log.ts';
 import type { ConnectionAddress } from './context.ts';
+import { FanOut } from './fan-out.ts';
 import type { ShardLeader } from './leader.ts';
 
 /** Volatile: where delivery to one connection stands. */
@@ -41,6 +42,7 @@ export class Delivering {
   readonly #leader: ShardLeader;
   readonly #pumps = new Map<string, Pump>();
   readonly #due = new Set<Pump>();
+  readonly #fanOut = new FanOut();
 
   constructor(leader: ShardLeader) {
     this.#leader = leader;
@@ -53,6 +55,7 @@ export class Delivering {
   stop(): void {
     this.#pumps.clear();
     this.#due.clear();
+    this.#fanOut.clear();
   }
 
   /** Sends the session's connection everything unsettled, from the front. */
@@ -172,10 +175,13 @@ export class Delivering {
   }
 
   #logged(ref: number): Logged | null {
-    const recent = this.#leader.recent(ref) ?? this.#cache.get(ref);
+    const recent = this.#leader.recent(ref) ?? this.#cache.get(ref) ?? this.#fanOut.kept(ref);
     if (recent) return recent;
     const entry = this.#leader.replica.log.get(ref);
-    return entry ? readOperation(new Reader(entry.operation)) : null;
+    if (!entry) return null;
+    const logged = readOperation(new Reader(entry.operation));
+    this.#fanOut.keep(ref, logged);
+    return logged;
   }
 
   /** Entries just read from disk; emptied when their pump has used them. */
@@ -197,8 +203,10 @@ export class Delivering {
         if (this.#pumps.get(s.clientId) !== pump) return;
         values.forEach((value, i) => {
           const logged = value && this.#decode(value, refs[i]!);
-          if (logged) this.#cache.set(refs[i]!, logged);
-          else this.#lost(pump, refs[i]!);
+          if (logged) {
+            this.#cache.set(refs[i]!, logged);
+            this.#fanOut.keep(refs[i]!, logged);
+          } else this.#lost(pump, refs[i]!);
         });
         this.#pump(pump);
         for (const ref of refs) this.#cache.delete(ref);
@@ -234,7 +242,7 @@ export class Delivering {
     if (s.rel?.has(position)) return node.release(addressOf(s), position);
     const op = logged.operation;
     if (op.type !== 'enq') return true;
-    const target = op.targets.find((t: Target) => t.clientId === s.clientId);
+    const target = this.#fanOut.target(logged, s.clientId);
     if (!target) return true;
     const { message } = op;
     const never = position >= s.dupBelow;

@@ -3,6 +3,7 @@ import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import type { Log } from '../ports.ts';
 import type { AckKind, Message, SubscriptionRequest, Will } from '../session/operation.ts';
+import type { Connection } from './connection.ts';
 import type { RetainedItem } from './context.ts';
 import type { Opened } from './request.ts';
 
@@ -116,6 +117,8 @@ export interface Gateway {
     position: number,
     done: ((ok: boolean) => void) | null,
   ): void;
+  /** The connection has its session. */
+  opened(connection: Connection): void;
   /** The connection is gone. */
-  gone(connection: number): void;
+  gone(connection: Connection): void;
 }

@@ -63,6 +63,8 @@ export class NodeGateway implements Gateway {
   readonly #node: GatewayNode;
   readonly #env: NodeEnv;
   #nextConnection = 1;
+  /** Open connections by the shard of their Client Identifier: who is concerned by a new leader. */
+  readonly #byShard = new Map<number, Set<Connection>>();
   readonly #opening = new Map<number, Opening>();
   /** Acknowledgements of this turn, by shard. */
   #settling = new Map<number, Settling>();
@@ -124,10 +126,20 @@ export class NodeGateway implements Gateway {
     return connection;
   }
 
-  gone(id: number): void {
+  opened(connection: Connection): void {
+    const shard = this.#shardOf(connection.clientId);
+    const held = this.#byShard.get(shard);
+    if (held) held.add(connection);
+    else this.#byShard.set(shard, new Set([connection]));
+  }
+
+  gone(connection: Connection): void {
     const { connections } = this.#node;
-    connections.delete(id);
+    connections.delete(connection.id);
     this.counters.connections = connections.size;
+    const shard = this.#shardOf(connection.clientId);
+    const held = this.#byShard.get(shard);
+    if (held?.delete(connection) && held.size === 0) this.#byShard.delete(shard);
   }
 
   /** This process hung or was cut off, and `from` published without waiting for it. */
@@ -173,18 +185,14 @@ export class NodeGateway implements Gateway {
 
   /** A new link to this node: are the sessions that it leads still our connections'? */
   onLinkUp(name: string): void {
-    const { connections, views } = this.#node;
-    for (const c of connections.values()) {
-      if (!c.isOpen) continue;
-      const shard = this.#shardOf(c.clientId);
-      if (views.leader(shard) === name) this.#reattach(c, shard);
-    }
+    const { views } = this.#node;
+    for (const shard of [...this.#byShard.keys()])
+      if (views.leader(shard) === name) this.onLeader(shard);
   }
 
   /** A new leader, or a new term: are the sessions of its shard still our connections'? */
   onLeader(shard: number): void {
-    for (const c of this.#node.connections.values())
-      if (c.isOpen && this.#shardOf(c.clientId) === shard) this.#reattach(c, shard);
+    for (const c of [...(this.#byShard.get(shard) ?? [])]) if (c.isOpen) this.#reattach(c, shard);
   }
 
   #reattach(c: Connection, shard: number): void {
