@@ -23,7 +23,9 @@ export function encodeConnack(o: {
 }): Uint8Array {
   const sessionPresent = o.sessionPresent && o.reasonCode === ReasonCode.Success;
   if (o.version < 5) {
-    return Uint8Array.of(0x20, 2, sessionPresent ? 1 : 0, connackReturnCode(o.reasonCode) ?? 3);
+    // MQTT 3.1 has no Session Present: that byte is reserved there.
+    const flags = sessionPresent && o.version === 4 ? 1 : 0;
+    return Uint8Array.of(0x20, 2, flags, connackReturnCode(o.reasonCode) ?? 3);
   }
   return mqttPacket.generate(
     {

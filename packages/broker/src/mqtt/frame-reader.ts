@@ -4,7 +4,7 @@ import { ReasonCode } from './reason-code.ts';
 /** Largest packet that MQTT can express: five bytes of fixed header and Remaining Length's maximum. */
 const PACKET_BYTES_MAX = 5 + 268_435_455;
 
-/** What {@link FrameReader} finds. Both methods may call {@link FrameReader.stop}. */
+/** What {@link FrameReader} finds. Both methods may call `stop` or `pause`. */
 export interface FrameSink {
   /**
    * One whole frame. `buf` is valid during the call only.
@@ -72,6 +72,7 @@ export class FrameReader {
   private tail: Uint8Array | undefined = undefined;
   private tailBytes = 0;
   private stopped = false;
+  private paused = false;
 
   /** @param maxPacketBytes longest frame accepted, fixed header included; longer: 0x95 */
   constructor(maxPacketBytes: number) {
@@ -84,30 +85,45 @@ export class FrameReader {
     this.tail = undefined;
   }
 
+  /** Reads on no further than the current frame: `feed` returns where it stopped. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
   /** Bytes of the incomplete frame that are being kept. */
   get pendingBytes(): number {
     return this.tail === undefined ? 0 : this.tailBytes;
   }
 
-  /** Hands every frame that ends in `buffer[start, end)` to `sink`, in order. */
-  feed(buffer: Uint8Array, start: number, end: number, sink: FrameSink): void {
+  /**
+   * Hands every frame that ends in `buffer[start, end)` to `sink`, in order.
+   *
+   * @returns where the first byte stands that was not taken: `end`, unless the sink paused the reader
+   *   or the stream cannot be read any further
+   */
+  feed(buffer: Uint8Array, start: number, end: number, sink: FrameSink): number {
     let at = start;
     if (this.tail !== undefined) at = this.fillTail(this.tail, buffer, start, end, sink);
-    while (at < end && !this.stopped) {
+    while (at < end && !this.stopped && !this.paused) {
       const frameBytes = scanHeader(buffer, at, end);
       if (frameBytes < 0 || frameBytes > this.maxPacketBytes) {
         this.refuse(frameBytes, sink);
-        return;
+        return at;
       }
       if (frameBytes === INCOMPLETE || frameBytes > end - at) {
         this.keepTail(buffer, at, end);
-        return;
+        return end;
       }
       const first = buffer[at]!;
       const next = at + frameBytes;
       sink.onFrame(first >> 4, first & 15, buffer, at + headerBytes, next, at);
       at = next;
     }
+    return at;
   }
 
   private refuse(frameBytes: number, sink: FrameSink): void {

@@ -4,7 +4,8 @@
  * ```
  *   new ── CONNECT ──▶ opening ── OPEN committed ──▶ open ── DISCONNECT, error, kick ──▶ closed
  * ```
- * Frames that come while the session is being opened wait in `early`. The state that only some
+ * Bytes that come while the session is being opened wait in `early`; they count, in order, once OPEN is
+ * committed, even if the client is gone by then, and not at all if it is refused [MQTT-3.1.4-6]. The state that only some
  * connections need (acknowledgement order, messages in flight, aliases) is made when it is needed, so
  * that an idle connection costs little. What packets mean is beside: connect.ts, subscribing.ts,
  * incoming.ts for what the client publishes, sending.ts for what it is sent.
@@ -20,15 +21,16 @@ import {
 } from '../mqtt/frame.ts';
 import { type Connect, type Disconnect, PacketType, type ProtocolVersion } from '../mqtt/packet.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
-import { ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import { connackReturnCode, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import type { ClientHandler, ClientSocket } from '../ports.ts';
 import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
 import { checkConnect, connackProperties, willOf } from './connect.ts';
+import { Early } from './early.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
 import { onPublish, onPubrel } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
-import type { Opened } from './request.ts';
+import { type Opened, Status } from './request.ts';
 import { onPubrec, onSettled, sendOrWait, sendZero } from './sending.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
@@ -39,8 +41,11 @@ const CLOSED = 3;
 
 /** Topics remembered per SUBSCRIBE as seen live. */
 const WATCHED_TOPICS_MAX = 10_000;
-/** Bytes of frames kept while the session is opened; beyond, the connection is closed. */
-const EARLY_BYTES_MAX = 256 * 1024;
+/**
+ * A client that goes away without DISCONNECT, and later than this after its CONNECT, gave up waiting
+ * for CONNACK: it was never accepted, so its Will is not sent.
+ */
+const IMPATIENT_MS = 250;
 
 export class Connection implements ClientHandler, FrameSink, LiveConnection {
   readonly gateway: Gateway;
@@ -61,8 +66,10 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   receiveMaximum = 65535;
   /** Largest packet that the client takes. */
   maximumPacketSize = 0;
-  #early: Uint8Array[] | null = null;
-  #earlyBytes = 0;
+  /** While the session is opened. */
+  #early: Early | null = null;
+  /** A whole packet came in the present read. */
+  #whole = false;
   subscriptions: Map<string, LiveSubscription> | null = null;
   acks: AckOrder | null = null;
   out: Outgoing | null = null;
@@ -89,10 +96,13 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   onData(buffer: Uint8Array, start: number, end: number): void {
     if (this.#state === CLOSED) return;
-    // A new client has its time for the whole of CONNECT.
-    if (this.#state !== NEW) this.#heardMs = this.gateway.nowMs();
     this.gateway.counters.mqttBytesReceived += end - start;
-    this.#reader.feed(buffer, start, end, this);
+    const at = this.#early ? start : this.#reader.feed(buffer, start, end, this);
+    if (this.#early && at < end) this.#early.keep(buffer, at, end, this.socket);
+    // Only a whole packet shows that the client is well [MQTT-3.1.2-22]: not one that comes in drips.
+    if (!this.#whole) return;
+    this.#whole = false;
+    this.#heardMs = this.gateway.nowMs();
   }
 
   onFrame(
@@ -104,7 +114,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     at: number,
   ): void {
     if (this.#state === CLOSED) return;
-    if (this.#state === OPENING) return this.#keep(buf, at, end);
+    this.#whole = true;
     if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
     switch (type) {
       case PacketType.Publish:
@@ -125,12 +135,17 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.fail(reasonCode, why);
   }
 
-  #keep(buf: Uint8Array, at: number, end: number): void {
-    this.#earlyBytes += end - at;
-    if (this.#earlyBytes > EARLY_BYTES_MAX)
-      return this.fail(ReasonCode.ReceiveMaximumExceeded, 'too much sent before CONNACK');
-    this.#early ??= [];
-    this.#early.push(Buffer.from(buf.subarray(at, end)));
+  /** What came behind CONNECT, now that OPEN is committed. */
+  #readEarly(early: Early): void {
+    this.#reader.resume();
+    for (const chunk of early.chunks) this.#reader.feed(chunk, 0, chunk.length, this);
+    if (this.#state !== OPEN) return;
+    if (early.endedMs >= 0) {
+      this.gateway.counters.connectionsLost++;
+      this.#leave(early.endedMs - early.sinceMs < IMPATIENT_MS, -1);
+    } else if (early.paused && !this.#paused) {
+      this.socket.resume();
+    }
   }
 
   onSecond(nowMs: number): void {
@@ -138,7 +153,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
       this.gateway.counters.connectsRefused++;
       this.#end(true);
-    } else if (this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
+    } else if (this.#state === OPEN && this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
       this.fail(ReasonCode.KeepAliveTimeout, 'keep alive elapsed'); // [MQTT-3.1.2-22]
     }
   }
@@ -147,6 +162,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   onClosed(): void {
     if (this.#state === CLOSED) return;
+    // What it sent before counts once its session is open; until then nobody knows whether it will.
+    if (this.#early) {
+      this.#early.endedMs = this.gateway.nowMs();
+      return;
+    }
     this.gateway.counters.connectionsLost++;
     this.#leave(true, -1);
   }
@@ -160,6 +180,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       connect = decodeControl(buf.subarray(at, end), 4) as Connect;
     } catch (e) {
       if (!(e instanceof MalformedPacket)) throw e;
+      this.version = e.protocolVersion as ProtocolVersion;
       return this.fail(e.reasonCode, e.message);
     }
     this.version = connect.protocolVersion;
@@ -167,7 +188,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const refusal = checkConnect(connect, this.gateway);
     if (refusal !== 0) return this.#refuse(refusal);
     this.#state = OPENING;
-    this.#heardMs = Math.floor(this.gateway.nowMs());
+    this.#early = new Early(Math.floor(this.gateway.nowMs()));
+    this.#reader.pause();
     const assigned = connect.clientId === '';
     this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;
@@ -181,7 +203,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       version: this.version,
       will: willOf(connect, this.gateway),
     };
-    this.gateway.open(this.id, request, (opened) => this.#onOpened(connect, assigned, opened));
+    this.gateway.open(this.id, request, (status, opened) =>
+      this.#onAnswered(connect, assigned, status, opened),
+    );
   }
 
   #expiryOf(connect: Connect): number {
@@ -190,32 +214,57 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     return Math.min(connect.properties.sessionExpiryInterval ?? 0, sessionExpiryMaxSeconds);
   }
 
-  #onOpened(connect: Connect, assigned: boolean, opened: Opened | null): void {
+  #onAnswered(connect: Connect, assigned: boolean, status: number, opened: Opened | null): void {
     if (this.#state === CLOSED) {
-      // The client went while its session was being opened.
-      if (opened) this.#sendClose(opened.epoch, true, -1);
+      // Never accepted, since the server closed it: its Will is not sent.
+      if (status === Status.Ok && opened) this.#sendClose(opened.epoch, false, -1);
       return;
     }
-    if (!opened) return this.#refuse(ReasonCode.ServerUnavailable);
-    this.epoch = opened.epoch;
+    if (status === Status.TakenOver && opened) {
+      // A newer connection of the same Client Identifier came first: accepted, and taken over.
+      this.#early = null;
+      this.#state = OPEN;
+      this.#accept(connect, assigned, opened.present);
+      return this.disconnect(ReasonCode.SessionTakenOver);
+    }
+    if (status !== Status.Ok || !opened) return this.#refuse(ReasonCode.ServerUnavailable);
+    const early = this.#early!;
+    this.#early = null;
     this.#state = OPEN;
+    this.#heardMs = this.gateway.nowMs();
+    this.epoch = opened.epoch;
     this.gateway.opened(this);
     this.gateway.counters.connects++;
     for (const s of opened.subscriptions) this.setLive(s);
+    if (!this.#accept(connect, assigned, opened.present)) return;
+    this.#readEarly(early);
+  }
+
+  /** @returns false if the client does not take so large a CONNACK: it is closed [MQTT-3.1.2-24] */
+  #accept(connect: Connect, assigned: boolean, sessionPresent: boolean): boolean {
     const { version } = this;
-    this.write(
-      encodeConnack({
-        version,
-        sessionPresent: opened.present,
-        reasonCode: ReasonCode.Success,
-        ...(version === 5
-          ? { properties: connackProperties(this, connect, assigned ? this.clientId : null) }
-          : {}),
-      }),
-    );
-    const early = this.#early;
-    this.#early = null;
-    for (const frame of early ?? []) this.#reader.feed(frame, 0, frame.length, this);
+    const o = { version, sessionPresent, reasonCode: ReasonCode.Success };
+    if (version < 5) {
+      this.write(encodeConnack(o));
+      return true;
+    }
+    const properties = connackProperties(this, connect, assigned ? this.clientId : null);
+    const frame = encodeConnack({ ...o, properties });
+    if (this.#takes(frame)) {
+      this.write(frame);
+      return true;
+    }
+    const { clientId, epoch, maximumPacketSize } = this;
+    const why = 'CONNACK is larger than the Maximum Packet Size of the client';
+    this.gateway.log('warn', why, { clientId, bytes: frame.length, maximumPacketSize });
+    this.#release();
+    this.#sendClose(epoch, false, -1);
+    this.socket.close(true);
+    return false;
+  }
+
+  #takes(frame: Uint8Array): boolean {
+    return this.maximumPacketSize === 0 || frame.length <= this.maximumPacketSize;
   }
 
   #refuse(reasonCode: number): void {
@@ -235,8 +284,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const serverReference =
       reasonCode === ReasonCode.ServerMoved ? this.gateway.serverReference() : '';
     const bytes = encode(serverReference === '' ? {} : { serverReference });
-    const fits = this.maximumPacketSize === 0 || bytes.length <= this.maximumPacketSize;
-    this.write(fits ? bytes : encode({})); // [MQTT-3.1.2-24]
+    if (this.#takes(bytes)) return this.write(bytes);
+    const bare = encode({}); // [MQTT-3.1.2-24]
+    if (this.#takes(bare)) this.write(bare);
   }
 
   // ---- packets ---------------------------------------------------------------------------------
@@ -381,9 +431,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   /** Closes from our side; MQTT 5 clients are told why. The session is not this connection's. */
   disconnect(reasonCode: number): void {
-    if (this.#state === CLOSED) return;
-    if (this.version === 5 && this.#state === OPEN)
-      this.write(encodeDisconnect({ version: 5, reasonCode }));
+    // While the session is opened the answer to OPEN says so too, and CONNACK has to come first.
+    if (this.#state === CLOSED || this.#state === OPENING) return;
+    this.write(encodeDisconnect({ version: this.version, reasonCode }));
     this.#release();
     this.socket.close(true);
   }
@@ -400,13 +450,10 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       reason: reasonName(reasonCode),
       why,
     });
-    if (this.version === 5) {
-      if (this.#state === OPEN) this.write(encodeDisconnect({ version: 5, reasonCode }));
-      else if (this.#state === NEW)
-        this.write(
-          encodeConnack({ version: 5, sessionPresent: false, reasonCode, properties: {} }),
-        );
-    }
+    const { version } = this;
+    if (this.#state === OPEN) this.write(encodeDisconnect({ version, reasonCode }));
+    else if (version === 5 || connackReturnCode(reasonCode) !== undefined)
+      this.write(encodeConnack({ version, sessionPresent: false, reasonCode, properties: {} }));
     this.#end(true);
   }
 

@@ -43,6 +43,12 @@ export interface OpenRequest {
   readonly will: Will | null;
 }
 
+/**
+ * What became of an OPEN: {@link Status}.Ok, TakenOver by a connection that came later, NoSession, or
+ * NotLeader if it did not come about in time.
+ */
+export type OpenDone = (status: number, opened: Opened | null) => void;
+
 /** What became of a publish. */
 export type Published = (reasonCode: number) => void;
 
@@ -62,8 +68,8 @@ export interface Gateway {
   random(): number;
   hlc(): number;
   trace(phase: string, fields?: Record<string, unknown>): void;
-  /** OPEN at the shard's leader. `done(null)` when it did not come about in time. */
-  open(connection: number, request: OpenRequest, done: (opened: Opened | null) => void): void;
+  /** OPEN at the shard's leader. */
+  open(connection: number, request: OpenRequest, done: OpenDone): void;
   close(
     clientId: string,
     epoch: number,

@@ -288,7 +288,7 @@ export class ShardLeader implements StateObserver {
           s.gatewayEpoch === q.gatewayEpoch &&
           s.connection === q.connection;
         this.afterCommit(() => {
-          if (!same || !s) return respond(reply(Status.NoSession));
+          if (!same || !s) return respond(takenOver(!q.cleanStart && (s?.persistent ?? false)));
           respond({ status: Status.Ok, opened: opened(s) });
           // What was sent before the gateway knew of the session is lost there.
           this.delivering.attach(s);
@@ -315,12 +315,13 @@ export class ShardLeader implements StateObserver {
     const old = this.state.sessions.get(q.clientId);
     // Held up on its way while the client connected elsewhere: it must not take that over.
     if (old && q.hlc < old.openedHlc)
-      return this.afterCommit(() => respond(reply(Status.NoSession)));
+      return this.afterCommit(() => respond(takenOver(!q.cleanStart && old.persistent)));
     if (old) this.deadlines.expireIfDue(old);
     const previous = old?.connected && this.state.sessions.has(q.clientId) ? addressOf(old) : null;
     const sentUpto = old ? this.delivering.sentUpto(old) : -1;
     this.node.trace(previous ? 'takeover' : 'open');
     if (old) this.delivering.ended(old);
+    const present = !q.cleanStart && (old?.persistent ?? false);
     this.append({ ...q, sentUpto }, origin, () => {
       const s = this.state.sessions.get(q.clientId);
       if (previous) {
@@ -328,7 +329,7 @@ export class ShardLeader implements StateObserver {
         this.node.kick(previous, ReasonCode.SessionTakenOver);
       }
       const current = s?.connection === q.connection && s.gateway === q.gateway;
-      respond(current ? { status: Status.Ok, opened: opened(s) } : reply(Status.NoSession));
+      respond(current ? { status: Status.Ok, opened: opened(s) } : takenOver(present));
       if (current) this.delivering.attach(s);
     });
   }
@@ -448,6 +449,10 @@ export class ShardLeader implements StateObserver {
     this.owing.tick();
     this.delivering.run();
   }
+}
+
+function takenOver(present: boolean): Reply {
+  return { status: Status.TakenOver, opened: { epoch: 0, birth: 0, present, subscriptions: [] } };
 }
 
 function opened(s: Session): Opened {

@@ -13,13 +13,14 @@ import type {
   Gateway,
   LiveConnection,
   LiveSubscription,
+  OpenDone,
   OpenRequest,
   Published,
 } from './gateway.ts';
 import { misses } from './live.ts';
 import type { MissedMessages } from './live-gap.ts';
 import type { NodeCore } from './node.ts';
-import { type Opened, type Reply, type Request, Status } from './request.ts';
+import { type Reply, type Request, Status } from './request.ts';
 
 /** The parts of its node that connections are answered with. */
 type GatewayNode = Pick<
@@ -52,7 +53,7 @@ interface Settling {
 
 interface Opening {
   readonly deadlineMs: number;
-  readonly done: (opened: Opened | null) => void;
+  readonly done: OpenDone;
 }
 
 export class NodeGateway implements Gateway {
@@ -167,7 +168,7 @@ export class NodeGateway implements Gateway {
     for (const [id, opening] of this.#opening) {
       if (nowMs < opening.deadlineMs) continue;
       this.#opening.delete(id);
-      opening.done(null);
+      opening.done(Status.NotLeader, null);
     }
   }
 
@@ -214,7 +215,7 @@ export class NodeGateway implements Gateway {
       .send(request, (reply) => done(reply.status === Status.Ok));
   }
 
-  open(connection: number, request: OpenRequest, done: (opened: Opened | null) => void): void {
+  open(connection: number, request: OpenRequest, done: OpenDone): void {
     const deadlineMs = this.#env.nowMs() + OPEN_TIMEOUT_MS;
     this.#opening.set(connection, { deadlineMs, done });
     const operation = {
@@ -227,14 +228,14 @@ export class NodeGateway implements Gateway {
       sentUpto: -1,
     } as const;
     this.#node.router.channel(this.#shardOf(request.clientId)).send(operation, (reply) => {
-      const opened = reply.status === Status.Ok ? reply.opened : null;
+      const { status, opened } = reply;
       const opening = this.#opening.get(connection);
       if (opening) {
         this.#opening.delete(connection);
-        opening.done(opened);
-      } else if (opened) {
-        // Given up before the answer came: what was opened is closed again.
-        const how = { abnormal: true, expirySeconds: -1, sentUpto: -1 };
+        opening.done(status, opened);
+      } else if (status === Status.Ok && opened) {
+        // Refused before the answer came: what was opened is closed again, and its Will is not sent.
+        const how = { abnormal: false, expirySeconds: -1, sentUpto: -1 };
         this.close(request.clientId, opened.epoch, how);
       }
     });

@@ -46,6 +46,8 @@ export const Status = {
   NoSession: 3,
   /** Every queue that matched is full. */
   Quota: 4,
+  /** A connection that came later has the session: `opened` says whether there was one before. */
+  TakenOver: 5,
 } as const;
 
 export interface Reply {

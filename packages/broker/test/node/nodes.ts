@@ -97,7 +97,7 @@ export class TestNodes {
       this.#nodes.set(name, { core, info });
       core.boot(() => {});
     });
-    this.#settle();
+    this.settle();
     assert.ok(core);
     this.membersAre({});
     for (const other of this.#nodes.keys()) if (other !== name) this.link(name, other);
@@ -112,7 +112,7 @@ export class TestNodes {
       state: states[info.name] ?? info.state,
     }));
     for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.onMembers(members);
-    this.#settle();
+    this.settle();
   }
 
   link(a: string, b: string): void {
@@ -133,7 +133,7 @@ export class TestNodes {
     const held = this.#hung.get(name)!;
     this.#hung.delete(name);
     for (const arrive of held) arrive();
-    this.#settle();
+    this.settle();
   }
 
   /** The process ends, and membership is slow to say so. */
@@ -146,7 +146,7 @@ export class TestNodes {
     const [one, other] = [this.#nodes.get(a)!, this.#nodes.get(b)!];
     tell(one.core, other.info);
     tell(other.core, one.info);
-    this.#settle();
+    this.settle();
   }
 
   advance(ms: number): void {
@@ -156,7 +156,7 @@ export class TestNodes {
       this.#underWay = this.#underWay.filter(({ dueMs }) => dueMs > this.nowMs);
       for (const { arrive } of due) arrive();
       for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.tick();
-      this.#settle();
+      this.settle();
     }
   }
 
@@ -176,10 +176,11 @@ export class TestNodes {
 
   /** A connection whose client has sent nothing yet. */
   accept(node: NodeCore, version: 4 | 5 = 5): TestSocket {
-    return new TestSocket(node, version, () => this.#settle());
+    return new TestSocket(node, version, () => this.settle());
   }
 
-  #settle(): void {
+  /** Lets everything happen that takes no time. */
+  settle(): void {
     for (let work = this.#work.shift(); work; work = this.#work.shift()) work();
   }
 
@@ -228,9 +229,21 @@ export class TestSocket implements ClientSocket {
 
   /** Sends a packet and lets everything happen that takes no time. */
   send(packet: Packet): this {
-    const bytes = mqttPacket.generate(packet, { protocolVersion: this.version });
-    this.handler.onData(bytes, 0, bytes.length);
+    this.arrive(mqttPacket.generate(packet, { protocolVersion: this.version }));
     this.#settle();
+    return this;
+  }
+
+  /** Bytes come in one read; nothing that they set off happens yet. */
+  arrive(bytes: Uint8Array): this {
+    this.handler.onData(bytes, 0, bytes.length);
+    return this;
+  }
+
+  /** The client closes its side. */
+  end(): this {
+    this.closed = true;
+    this.handler.onClosed();
     return this;
   }
 

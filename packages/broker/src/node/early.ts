@@ -1,0 +1,37 @@
+/**
+ * Bytes that a client sends behind its CONNECT before the session is open.
+ *
+ * A client need not wait for CONNACK [MQTT-3.1.4]. What it sends is kept as it came, so that a packet
+ * may be cut anywhere, and read once OPEN is committed.
+ */
+import type { ClientSocket } from '../ports.ts';
+
+/** Bytes read while the session is opened; beyond, the socket is not read until it is open. */
+const EARLY_BYTES_MAX = 256 * 1024;
+
+export class Early {
+  /** Time of the CONNECT. */
+  readonly sinceMs: number;
+  readonly chunks: Uint8Array[] = [];
+  /** The client closed its side at this time, −1 if it has not. */
+  endedMs = -1;
+  #bytes = 0;
+  #paused = false;
+
+  constructor(sinceMs: number) {
+    this.sinceMs = sinceMs;
+  }
+
+  keep(buf: Uint8Array, start: number, end: number, socket: ClientSocket): void {
+    this.chunks.push(Buffer.from(buf.subarray(start, end)));
+    this.#bytes += end - start;
+    if (this.#paused || this.#bytes < EARLY_BYTES_MAX) return;
+    this.#paused = true;
+    socket.pause();
+  }
+
+  /** The socket was paused for the sake of these bytes. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+}
