@@ -51,7 +51,8 @@ export function decodeControl(frame: Uint8Array, version: ProtocolVersion): Cont
   }
   if (bytes !== reader.remaining) throw reader.malformed('Remaining Length does not fit the frame');
   const type = first >> 4;
-  const flags = first & 15;
+  // Before 3.1.1 a repeated SUBSCRIBE or UNSUBSCRIBE carries DUP.
+  const flags = first & (version === 3 ? 7 : 15);
   // [MQTT-2.1.3-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]
   const reserved = type === PacketType.Subscribe || type === PacketType.Unsubscribe ? 2 : 0;
   if (flags !== reserved) throw reader.malformed('reserved flags of the fixed header');

@@ -38,12 +38,16 @@ const INCOMPLETE = 0;
 const BAD_FLAGS = -1;
 const BAD_LENGTH = -2;
 
-/** Length of the frame that starts at `at`, fixed header included, or one of the above. */
-function scanHeader(buf: Uint8Array, at: number, end: number): number {
+/**
+ * Length of the frame that starts at `at`, fixed header included, or one of the above.
+ *
+ * @param mask of the flags that count: MQTT 3.1 sets DUP in repeated SUBSCRIBE, UNSUBSCRIBE and PUBREL
+ */
+function scanHeader(buf: Uint8Array, at: number, end: number, mask: number): number {
   const first = buf[at]!;
   const type = first >> 4;
   const flags = first & 15;
-  if (type === PacketType.Publish ? (flags & 6) === 6 : flags !== requiredFlags[type]) {
+  if (type === PacketType.Publish ? (flags & 6) === 6 : (flags & mask) !== requiredFlags[type]) {
     return BAD_FLAGS; // QoS 3 [MQTT-3.3.1-4]
   }
   let pos = at + 1;
@@ -64,7 +68,7 @@ function scanHeader(buf: Uint8Array, at: number, end: number): number {
  * Cuts one connection's byte stream into frames, in place.
  *
  * Only a partial frame at the end of a read is copied, into a buffer that grows with the bytes that
- * really came, never ahead to a length that the peer merely announced. Per connection: four fields,
+ * really came, never ahead to a length that the peer merely announced. Per connection: six fields,
  * and at most `maxPacketBytes` while a frame is incomplete.
  */
 export class FrameReader {
@@ -73,6 +77,7 @@ export class FrameReader {
   private tailBytes = 0;
   private stopped = false;
   private paused = false;
+  private flagsMask = 15;
 
   /** @param maxPacketBytes longest frame accepted, fixed header included; longer: 0x95 */
   constructor(maxPacketBytes: number) {
@@ -83,6 +88,11 @@ export class FrameReader {
   stop(): void {
     this.stopped = true;
     this.tail = undefined;
+  }
+
+  /** The client speaks MQTT 3.1, where packets other than PUBLISH may carry DUP. */
+  ignoreDup(): void {
+    this.flagsMask = 7;
   }
 
   /** Reads on no further than the current frame: `feed` returns where it stopped. */
@@ -109,7 +119,7 @@ export class FrameReader {
     let at = start;
     if (this.tail !== undefined) at = this.fillTail(this.tail, buffer, start, end, sink);
     while (at < end && !this.stopped && !this.paused) {
-      const frameBytes = scanHeader(buffer, at, end);
+      const frameBytes = scanHeader(buffer, at, end, this.flagsMask);
       if (frameBytes < 0 || frameBytes > this.maxPacketBytes) {
         this.refuse(frameBytes, sink);
         return at;
@@ -155,11 +165,11 @@ export class FrameReader {
   ): number {
     let tail = kept;
     let at = start;
-    let frameBytes = scanHeader(tail, 0, this.tailBytes);
+    let frameBytes = scanHeader(tail, 0, this.tailBytes, this.flagsMask);
     // A fixed header has at most five bytes and the smallest tail sixteen, so there is room.
     while (frameBytes === INCOMPLETE && at < end) {
       tail[this.tailBytes++] = buffer[at++]!;
-      frameBytes = scanHeader(tail, 0, this.tailBytes);
+      frameBytes = scanHeader(tail, 0, this.tailBytes, this.flagsMask);
     }
     if (frameBytes === INCOMPLETE) return end;
     if (frameBytes < 0 || frameBytes > this.maxPacketBytes) {

@@ -141,6 +141,34 @@ describe('FrameReader', () => {
     }
   });
 
+  it('takes DUP in the repeats of an MQTT 3.1 client', () => {
+    for (const first of ['8a', 'aa', '6a']) {
+      const sink = collector();
+      const reader = new FrameReader(100);
+      reader.ignoreDup();
+      feed(reader, sink, `${first}00c000`);
+      assert.equal(sink.frames.length, 2, first);
+    }
+  });
+
+  it('stops behind the current frame when paused, and tells where', () => {
+    const reader = new FrameReader(100);
+    const seen: number[] = [];
+    const sink: FrameSink = {
+      onFrame(type) {
+        seen.push(type);
+        reader.pause();
+      },
+      onMalformed: () => assert.fail(),
+    };
+    const bytes = Buffer.from('c000e000', 'hex');
+    assert.equal(reader.feed(bytes, 0, bytes.length, sink), 2);
+    assert.deepEqual(seen, [PacketType.Pingreq]);
+    reader.resume();
+    assert.equal(reader.feed(bytes, 2, bytes.length, sink), 4);
+    assert.deepEqual(seen, [PacketType.Pingreq, PacketType.Disconnect]);
+  });
+
   it('refuses a Remaining Length of five bytes', () => {
     for (const parts of [['c08080808001'], ['c0808080', '8001']]) {
       const sink = collector();

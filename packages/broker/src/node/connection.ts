@@ -184,6 +184,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       return this.fail(e.reasonCode, e.message);
     }
     this.version = connect.protocolVersion;
+    if (this.version === 3) this.#reader.ignoreDup();
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     const refusal = checkConnect(connect, this.gateway);
     if (refusal !== 0) return this.#refuse(refusal);
