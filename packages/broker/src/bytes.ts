@@ -14,12 +14,17 @@ export class BytesError extends Error {
 const EMPTY = new Uint8Array(0);
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** Appends values to a buffer that grows; `take()` copies the result out and starts anew. */
+/** A buffer that has grown beyond this is not kept, and handed out if it is nearly full. */
+const KEPT_BYTES = 1024 * 1024;
+
+/** Appends values to a buffer that grows; `take()` hands the result out and starts anew. */
 export class Writer {
   #buf: Buffer;
   #at = 0;
+  readonly #initialBytes: number;
 
   constructor(initialBytes = 256) {
+    this.#initialBytes = initialBytes;
     this.#buf = Buffer.allocUnsafeSlow(initialBytes);
   }
 
@@ -96,14 +101,20 @@ export class Writer {
   }
 
   take(): Uint8Array {
+    if (this.#buf.length > KEPT_BYTES && this.#at * 4 >= this.#buf.length * 3) {
+      const whole = this.#buf.subarray(0, this.#at);
+      this.reset();
+      return whole;
+    }
     const out = Buffer.allocUnsafeSlow(this.#at);
     this.#buf.copy(out, 0, 0, this.#at);
-    this.#at = 0;
+    this.reset();
     return out;
   }
 
   reset(): void {
     this.#at = 0;
+    if (this.#buf.length > KEPT_BYTES) this.#buf = Buffer.allocUnsafeSlow(this.#initialBytes);
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
+import { FRAME_BYTES_MAX } from '../node/lanes.ts';
 import {
   decodeHello,
   encodeFrame,
   encodeHello,
-  FRAME_BYTES_MAX,
   FrameReader,
   HELLO_BYTES_MAX,
   type Hello,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { decodeHello, encodeFrame, encodeHello, FrameReader } from './link-frame.ts';
+import { decodeHello, encodeFrame, encodeHello, FrameReader, LINK_VERSION } from './link-frame.ts';
 
 const drain = (reader: FrameReader): (string | undefined)[] => {
   const frames: (string | undefined)[] = [];
@@ -63,7 +63,7 @@ describe('FrameReader', () => {
 describe('HELLO', () => {
   const anyHello = fc.record(
     {
-      version: fc.constant(1),
+      version: fc.constant(LINK_VERSION),
       clusterId: fc.string({ unit: 'grapheme', maxLength: 60 }),
       name: fc.string({ unit: 'grapheme', maxLength: 60 }),
       bootEpoch: fc.maxSafeNat(),
@@ -81,7 +81,7 @@ describe('HELLO', () => {
   });
 
   it('cut short is none; of another version only the version counts', () => {
-    const bytes = encodeHello({ version: 1, clusterId: 'c', name: 'n', bootEpoch: 1 });
+    const bytes = encodeHello({ version: LINK_VERSION, clusterId: 'c', name: 'n', bootEpoch: 1 });
     for (let length = 0; length < bytes.length; length++) {
       assert.equal(decodeHello(bytes.subarray(0, length)), undefined);
     }

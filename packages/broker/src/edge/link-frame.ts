@@ -10,10 +10,8 @@
 
 /** The first byte of a link, which sets it apart from SWIM's streams on the same port. */
 export const LINK_MAGIC = 0x4c;
-/** Version of this format; both sides must have the same. */
-export const LINK_VERSION = 1;
-/** Bytes of one frame, at most. */
-export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+/** Version of this format and of what frames carry; both sides must have the same. */
+export const LINK_VERSION = 2;
 /** Bytes of a HELLO, at most: strings of the longest names and room to grow. */
 export const HELLO_BYTES_MAX = 4096;
 /** Frames up to this size are copied behind their length, larger ones sent as they are. */

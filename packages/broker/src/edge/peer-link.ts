@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
+import { FRAME_BYTES_MAX } from '../node/lanes.ts';
 import type { Log } from '../ports.ts';
 import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts';
-import { FRAME_BYTES_MAX, type Hello, LINK_VERSION } from './link-frame.ts';
+import { type Hello, LINK_VERSION } from './link-frame.ts';
 import type { LinkSecurity, SecuredCallback } from './link-security.ts';
 
 /** A node to hold a link with. */
@@ -149,15 +149,20 @@ export class PeerLinks {
   }
 
   /**
-   * Sends one frame to `peer`; drops it if there is no link. `frame` must not change afterwards. More
-   * waiting than the peer takes resets the link: what is lost is sent again by whoever is above.
+   * Sends one frame to `peer`; drops it if there is no link. `frame` must not change afterwards. The
+   * sender waits for credit (node/lanes.ts); should far more wait here nevertheless, or a frame be none,
+   * the link is reset: what is lost is sent again by whoever is above.
    *
-   * @param frame 1 byte to 64 MiB
+   * @param frame 1 byte to 1 MiB
    */
   send(peer: string, frame: Uint8Array): void {
-    assert(frame.length > 0 && frame.length <= FRAME_BYTES_MAX, 'a frame is 1 byte to 64 MiB');
     const to = this.#peers.get(peer);
     if (to?.link === undefined) return;
+    if (frame.length === 0 || frame.length > FRAME_BYTES_MAX) {
+      this.#dropLater(to, `a frame of ${frame.length} bytes was to be sent`);
+      this.#redialLater(to);
+      return;
+    }
     const { connection } = to.link;
     const pending = connection.pendingBytes;
     if (pending > 0 && pending + frame.length > (this.#init.pendingBytesMax ?? PENDING_BYTES_MAX)) {

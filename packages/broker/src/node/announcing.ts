@@ -7,6 +7,7 @@
  */
 import { BytesError, type Reader } from '../bytes.ts';
 import { sameNumber } from '../shard/view.ts';
+import { Lane } from './lanes.ts';
 import type { NodeCore } from './node.ts';
 import type { Peer } from './peers.ts';
 import { type FilterChange, readChange, writeChange } from './routes.ts';
@@ -47,7 +48,7 @@ export class Announcing {
   /** First words on a link: the cluster's shape, our routes, what we lead. */
   hello(peer: Peer): void {
     const { name, timings, shardCount, peers, routes, views, shards } = this.#node;
-    const w = peers.to(peer.name)!;
+    const w = peers.to(peer.name, Lane.Announce)!;
     w.u8(Wire.Hello);
     w.varint(shardCount);
     w.varint(timings.silenceMs);
@@ -99,7 +100,7 @@ export class Announcing {
     views.update(view);
     leases.stale.delete(shard);
     for (const name of peers.byName.keys()) {
-      const w = peers.to(name);
+      const w = peers.to(name, Lane.Announce);
       if (!w) continue;
       w.u8(Wire.Views);
       w.list([view], writeShardView);
@@ -144,7 +145,7 @@ export class Announcing {
   ): void {
     const { peers } = this.#node;
     for (const name of peers.byName.keys()) {
-      const w = peers.to(name);
+      const w = peers.to(name, Lane.Announce);
       if (!w) continue;
       w.u8(Wire.ShardRoutes);
       w.varint(shard);
@@ -187,7 +188,7 @@ export class Announcing {
   /** Asks for the whole of a shard's routes. */
   #need(peer: Peer, shard: number): void {
     this.#node.leases.markStale(shard);
-    const w = this.#node.peers.to(peer.name);
+    const w = this.#node.peers.to(peer.name, Lane.Announce);
     if (!w) return;
     peer.needs++;
     w.u8(Wire.NeedShardRoutes);
@@ -196,7 +197,7 @@ export class Announcing {
 
   onNeed(peer: Peer, shard: number): void {
     const { peers, routes } = this.#node;
-    const w = peers.to(peer.name);
+    const w = peers.to(peer.name, Lane.Announce);
     if (!w) return;
     w.u8(Wire.ShardRoutes);
     w.varint(shard);
@@ -216,7 +217,7 @@ export class Announcing {
     const { name: self, peers, routes } = this.#node;
     routes.changeNode(self, change);
     for (const name of peers.byName.keys()) {
-      const w = peers.to(name);
+      const w = peers.to(name, Lane.Announce);
       if (!w) continue;
       w.u8(Wire.Routes);
       w.bool(false);
@@ -250,7 +251,7 @@ export class Announcing {
   }
 
   #ackBarrier(peer: Peer, token: number): void {
-    const w = this.#node.peers.to(peer.name);
+    const w = this.#node.peers.to(peer.name, Lane.Announce);
     if (!w) return;
     w.u8(Wire.BarrierAck);
     w.varint(token);

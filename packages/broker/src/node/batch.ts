@@ -10,6 +10,12 @@ export interface BatchHost {
   schedule(): void;
 }
 
+/**
+ * Bytes given to the store and not written yet; beyond, other nodes and publishers are asked to wait.
+ * The writes of one turn may go beyond.
+ */
+const UNWRITTEN_BYTES_MAX = 8 * 1024 * 1024;
+
 export class Batch {
   readonly #store: Store;
   readonly #host: BatchHost;
@@ -18,6 +24,9 @@ export class Batch {
   #changes: StoreChange[] = [];
   #waiting: (() => void)[] = [];
   #sync = false;
+  /** Bytes of the changes of this turn, and of those that the store has not written yet. */
+  #bytes = 0;
+  #unwritten = 0;
 
   constructor(store: Store, syncAll: boolean, host: BatchHost) {
     this.#store = store;
@@ -27,7 +36,9 @@ export class Batch {
 
   put(key: Uint8Array, value: Uint8Array | null, sync: boolean): void {
     this.#changes.push({ key, value });
-    this.#host.counters.storeBytesWritten += key.length + (value?.length ?? 0);
+    const bytes = key.length + (value?.length ?? 0);
+    this.#bytes += bytes;
+    this.#host.counters.storeBytesWritten += bytes;
     if (sync) this.#sync = true;
     this.#host.schedule();
   }
@@ -41,8 +52,16 @@ export class Batch {
     return this.#changes.length === 0 && this.#waiting.length === 0;
   }
 
+  /** The disk does not keep up with what comes. */
+  get behind(): boolean {
+    return this.#unwritten + this.#bytes >= UNWRITTEN_BYTES_MAX;
+  }
+
   flush(): void {
     if (this.empty) return;
+    const bytes = this.#bytes;
+    this.#bytes = 0;
+    this.#unwritten += bytes;
     const waiting = this.#waiting;
     const sync = this.#syncAll || this.#sync;
     const host = this.#host;
@@ -52,6 +71,7 @@ export class Batch {
         host.counters.fsyncs++;
         host.counters.fsyncLatency.observe(host.nowMs() - atMs);
       }
+      this.#unwritten -= bytes;
       for (const fn of waiting) fn();
       host.schedule();
     });

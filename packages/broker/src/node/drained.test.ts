@@ -21,13 +21,14 @@ function node(...known: ShardView[]) {
   const views = new Views();
   views.resize(2);
   for (const each of known) views.update(each);
-  const peers = new Peers(
-    'n1',
-    DEFAULT_TIMINGS,
-    () => {},
-    () => {},
-    () => 0,
-  );
+  const peers = new Peers('n1', DEFAULT_TIMINGS, {
+    nowMs: () => 0,
+    hlc: () => 0,
+    sendFrame() {},
+    schedule() {},
+    busy: false,
+    onDrained() {},
+  });
   const meta = { storeId: 's', zone: '', host: '', weight: 1, mqtt: '', admin: '', leaving: false };
   const n2 = new Peer({
     name: 'n2',

@@ -4,12 +4,13 @@
  * *Leader lease*: a leader knows that it is still the leader while a majority of the voters has heard
  * a heartbeat of less than 0.8 × silence ago, since they promise nobody else within the silence.
  * *Route lease*: a node routes QoS 1 and 2 publishes only while every node that leads a shard has
- * granted it one; a grant comes on the same ordered link behind everything its giver had announced,
+ * granted it one; a grant counts once everything that its giver had announced before it has been read,
  * and is given only under a leader lease. *Barrier*: a SUBACK waits until every node has acknowledged
  * what was announced before, or cannot hold a lease any more.
  */
 import type { Replica } from '../shard/replica.ts';
 import { type CopyId, nameOf } from '../shard/view.ts';
+import { Lane } from './lanes.ts';
 import { type Peer, type Peers, routeLeaseMs } from './peers.ts';
 import type { Views } from './views.ts';
 import { Wire } from './wire.ts';
@@ -166,7 +167,7 @@ export class Leases {
     const token = ++this.#token;
     const waiting = new Map<string, number>();
     for (const peer of this.#peers.byName.values()) {
-      const w = this.#peers.to(peer.name);
+      const w = this.#peers.to(peer.name, Lane.Announce);
       const lapses = Math.max(sinceMs, peer.grantedMs) + this.#lapsesMs;
       if (w) {
         w.u8(Wire.Barrier);

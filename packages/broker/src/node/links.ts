@@ -1,8 +1,8 @@
 /**
  * Links to the other nodes: up, down, and what comes by them.
  *
- * A frame is the sender's clock and the messages of one turn; each goes to the part of the node that
- * its kind is for.
+ * A unit (lanes.ts) is the sender's clock and messages of one turn; each goes to the part of the node
+ * that its kind is for.
  */
 import { BytesError, Reader } from '../bytes.ts';
 import type { MemberInfo } from '../ports.ts';
@@ -10,6 +10,7 @@ import { readMessage } from '../session/operation.ts';
 import { readShardMessage } from '../shard/message.ts';
 import { copyId } from '../shard/view.ts';
 import { readAddress, readDelivery } from './delivery-codec.ts';
+import { Lane } from './lanes.ts';
 import type { NodeCore } from './node.ts';
 import { Peer } from './peers.ts';
 import { printOf } from './views.ts';
@@ -38,7 +39,10 @@ type LinksNode = Pick<
   | 'context'
 >;
 
-/** Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. */
+/**
+ * Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. Beyond,
+ * the link is reset; bytes are bounded by the credit that the sender does not get meanwhile.
+ */
 const EARLY_FRAMES_MAX = 4096;
 
 interface EarlyLink {
@@ -117,13 +121,7 @@ export class Links {
       return;
     }
     if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) router.onPeerGone(name);
-    peer.up = true;
-    peer.bootEpoch = bootEpoch;
-    peer.heardMs = env.nowMs();
-    peer.synced = false;
-    peer.needs = 0;
-    peer.leaseUntilMs = Number.NEGATIVE_INFINITY;
-    peer.out.reset();
+    peer.linked(bootEpoch, env.nowMs());
     announcing.hello(peer);
     for (const copy of shards.copies) copy.onLinkUp(peer.id);
     router.onLinkUp(peer);
@@ -141,41 +139,57 @@ export class Links {
     const { counters, router, shards } = this.#node;
     const { name } = peer;
     counters.linkResets++;
-    peer.up = false;
-    peer.synced = false;
-    peer.out.reset();
+    peer.lost();
     router.onLinkDown(name);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
     if (isLost(peer.member)) this.#forgetRoutes(name);
   }
 
+  /** What a full lane made wait goes on. */
+  onDrained(name: string): void {
+    const { peers, shards } = this.#node;
+    const peer = peers.get(name);
+    if (peer) for (const copy of shards.led) copy.onDrained(peer.id);
+  }
+
   // ---- frames ----------------------------------------------------------------------------------
 
   onFrame(name: string, frame: Uint8Array): void {
+    const node = this.#node;
     const early = this.#early.get(name);
     if (early) {
       if (early.frames.length < EARLY_FRAMES_MAX) early.frames.push(frame);
+      else node.env.resetLink?.(name);
       return;
     }
-    const node = this.#node;
     const peer = node.peers.get(name);
     if (!peer?.up) return;
     peer.heardMs = node.env.nowMs();
     node.counters.linkFramesReceived++;
     node.counters.linkBytesReceived += frame.length;
-    const r = new Reader(frame);
     try {
-      const hlc = r.f64();
-      // Every node would follow it: beyond this the clock could count no more.
-      if (!Number.isSafeInteger(hlc) || hlc < 0) throw new BytesError(`clock ${hlc}`);
-      node.clock.observe(hlc);
-      while (!r.done) this.#onMessage(peer, r);
+      const unit = peer.in.take(frame);
+      if (unit) this.#onUnit(peer, unit);
+      node.peers.onTaken(peer);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
       node.env.log('error', 'frame refused', { peer: name, why: e.message });
       // What followed in the frame is lost, as is everything on a link that goes down.
       node.env.resetLink?.(name);
     }
+  }
+
+  #onUnit(peer: Peer, unit: Uint8Array): void {
+    const { clock, peers, views } = this.#node;
+    const r = new Reader(unit, 1);
+    const hlc = r.f64();
+    // Every node would follow it: beyond this the clock could count no more.
+    if (!Number.isSafeInteger(hlc) || hlc < 0) throw new BytesError(`clock ${hlc}`);
+    clock.observe(hlc);
+    while (!r.done) this.#onMessage(peer, r);
+    if (unit[0] !== Lane.Announce) return;
+    peer.in.announced++;
+    peers.onAnnounced(peer, () => views.printLedBy(peer.name));
   }
 
   /** What comes often. */
@@ -214,7 +228,9 @@ export class Links {
         return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs), printOf(shards.led));
       }
       case Wire.HeartbeatAck:
-        return peers.onHeartbeatAck(peer, r, views.printLedBy(peer.name));
+        return peers.onHeartbeatAck(peer, r, () => views.printLedBy(peer.name));
+      case Wire.Credit:
+        return peers.onCredit(peer, r);
       case Wire.Hello:
         return announcing.onHello(r.varint(), r.varint());
       case Wire.Routes:

@@ -2,7 +2,7 @@
  * A node: membership, shards, routes and clients joined; still without I/O.
  *
  * Everything comes in by the methods of {@link NodeCore} and leaves through {@link NodeEnv}; what one
- * turn produces leaves in {@link NodeCore.flush}: appends, then the batch, then one frame per peer.
+ * turn produces leaves in {@link NodeCore.flush}: appends, then the batch, then frames to the peers.
  *
  * ```
  *   other nodes ──▶ links ──▶ announcing (views, routes), shards (logs), router, …
@@ -29,7 +29,7 @@ import { Live } from './live.ts';
 import { Membership } from './membership.ts';
 import { NodeContext } from './node-context.ts';
 import { NodeGateway } from './node-gateway.ts';
-import { Peers } from './peers.ts';
+import { Peers, type PeersHost } from './peers.ts';
 import { type QueryHost, RetainedQueries, readRetained } from './retained-query.ts';
 import { Router, type RouterHost } from './router.ts';
 import { Routes } from './routes.ts';
@@ -105,13 +105,7 @@ export class NodeCore {
     this.clock = new HybridClock(env, options.identity.clockAheadMs);
     const self = copyId(this.name, this.identity.storeId);
     const schedule = () => env.scheduleFlush();
-    this.peers = new Peers(
-      this.name,
-      this.timings,
-      (peer, frame) => this.#sendFrame(peer, frame),
-      schedule,
-      () => this.clock.next(),
-    );
+    this.peers = new Peers(this.name, this.timings, this.#peersHost());
     const { replicas } = options;
     this.membership = new Membership(self, this.bootEpoch, replicas, replaceVoterAfterMs);
     this.batch = new Batch(env.store, options.durability === 'disk', {
@@ -132,10 +126,22 @@ export class NodeCore {
     this.#links = new Links(this);
   }
 
-  #sendFrame(peer: string, frame: Uint8Array): void {
-    this.counters.linkFramesSent++;
-    this.counters.linkBytesSent += frame.length;
-    this.env.sendFrame(peer, frame);
+  #peersHost(): PeersHost {
+    const node = this;
+    return {
+      nowMs: () => this.nowMs(),
+      hlc: () => this.clock.next(),
+      sendFrame: (peer, frame) => {
+        this.counters.linkFramesSent++;
+        this.counters.linkBytesSent += frame.length;
+        this.env.sendFrame(peer, frame);
+      },
+      schedule: () => this.env.scheduleFlush(),
+      get busy() {
+        return node.batch.behind;
+      },
+      onDrained: (peer) => this.#links.onDrained(peer),
+    };
   }
 
   #createShards(self: CopyId): Shards {
@@ -354,6 +360,7 @@ export class NodeCore {
   flush(): void {
     if (this.#flushing) return;
     this.#flushing = true;
+    this.peers.resume();
     this.gateway.flush();
     this.shards.flush();
     this.batch.flush();

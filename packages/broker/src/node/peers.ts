@@ -5,10 +5,13 @@
  * A heartbeat carries its send time; the answer brings it back. So a sender knows of each peer a time
  * at which the peer had certainly heard it (for its leader lease), and, if the answer grants it, a time
  * until which the peer lets no SUBACK pass that this node has not been told of (for its route lease).
+ * Heartbeats overtake announcements, so a grant counts only once as many of those have been read as
+ * its giver had made.
  */
-import { type Reader, Writer } from '../bytes.ts';
+import type { Reader, Writer } from '../bytes.ts';
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId } from '../shard/view.ts';
+import { Inbox, Lane, Outbox } from './lanes.ts';
 import { Wire } from './wire.ts';
 
 /**
@@ -23,6 +26,17 @@ export interface PeersTimings {
   readonly heartbeatMs: number;
   readonly silenceMs: number;
 }
+
+/** A grant that came before the announcements that its giver had made. */
+interface EarlyGrant {
+  readonly sentMs: number;
+  readonly print: number;
+  /** Units of announcements before it. */
+  readonly after: number;
+}
+
+/** Grants kept until the announcements before them are here; later ones say nothing more. */
+const EARLY_GRANTS_MAX = 16;
 
 export class Peer {
   readonly name: string;
@@ -42,71 +56,150 @@ export class Peer {
   synced = false;
   /** Shards whose routes we asked the peer for. */
   needs = 0;
-  readonly out = new Writer(1024);
+  readonly out = new Outbox();
+  readonly in = new Inbox();
+  earlyGrants: EarlyGrant[] = [];
+  /** Something was written, or may be sent, in this turn. */
+  touched = false;
 
   constructor(member: MemberInfo) {
     this.name = member.name;
     this.member = member;
     this.id = copyId(member.name, member.meta.storeId);
   }
+
+  /** A new link to the process with this boot epoch. */
+  linked(bootEpoch: number, nowMs: number): void {
+    this.up = true;
+    this.bootEpoch = bootEpoch;
+    this.heardMs = nowMs;
+    this.synced = false;
+    this.needs = 0;
+    this.leaseUntilMs = Number.NEGATIVE_INFINITY;
+    this.earlyGrants = [];
+    this.out.reset();
+    this.in.reset();
+  }
+
+  /** The link is gone, with what was under way. */
+  lost(): void {
+    this.up = false;
+    this.synced = false;
+    this.earlyGrants = [];
+    this.out.reset();
+    this.in.reset();
+  }
+}
+
+/** What peers need of their node. */
+export interface PeersHost {
+  nowMs(): number;
+  hlc(): number;
+  sendFrame(peer: string, frame: Uint8Array): void;
+  /** Asks for a flush at the end of the turn. */
+  schedule(): void;
+  /** The disk is behind: peers are to send no more for now. */
+  readonly busy: boolean;
+  /** What a peer's full lane made wait may be written. */
+  onDrained(peer: string): void;
 }
 
 export class Peers {
   readonly self: string;
   readonly byName = new Map<string, Peer>();
-  readonly #sendFrame: (peer: string, frame: Uint8Array) => void;
-  readonly #schedule: () => void;
-  readonly #hlc: () => number;
-  readonly #dirty = new Set<Peer>();
+  readonly #host: PeersHost;
+  #dirty: Peer[] = [];
+  /** Peers that wait for credit. */
+  readonly #owed = new Set<Peer>();
   readonly #heartbeatMs: number;
   readonly #routeLeaseMs: number;
+  readonly #hlc: () => number;
   #lastHeartbeatMs = 0;
 
-  constructor(
-    self: string,
-    timings: PeersTimings,
-    sendFrame: (peer: string, frame: Uint8Array) => void,
-    schedule: () => void,
-    hlc: () => number,
-  ) {
-    this.#hlc = hlc;
+  constructor(self: string, timings: PeersTimings, host: PeersHost) {
     this.self = self;
+    this.#host = host;
+    this.#hlc = () => host.hlc();
     this.#heartbeatMs = timings.heartbeatMs;
     this.#routeLeaseMs = routeLeaseMs(timings.silenceMs);
-    this.#sendFrame = sendFrame;
-    this.#schedule = schedule;
   }
 
   get(name: string): Peer | undefined {
     return this.byName.get(name);
   }
 
-  /** A writer into the peer's frame of this turn, or null while the link is down. */
-  to(name: string): Writer | null {
+  /** Where the next message to the peer is written, or null while the link is down. */
+  to(name: string, lane: Lane = Lane.Bulk): Writer | null {
     const peer = this.byName.get(name);
     if (!peer?.up) return null;
-    if (peer.out.length === 0) {
-      // Every frame carries the clock, so that what one node did before telling another is before.
-      peer.out.f64(this.#hlc());
-      this.#dirty.add(peer);
-      this.#schedule();
-    }
-    return peer.out;
+    if (!peer.touched) this.#touch(peer);
+    return peer.out.writer(lane, this.#hlc);
   }
 
-  flush(): void {
-    for (const peer of this.#dirty) {
-      if (peer.up && peer.out.length > 0) this.#sendFrame(peer.name, peer.out.take());
-      else peer.out.reset();
-    }
-    this.#dirty.clear();
+  #touch(peer: Peer): void {
+    peer.touched = true;
+    if (this.#dirty.length === 0) this.#host.schedule();
+    this.#dirty.push(peer);
   }
+
+  /** So much waits for the peer that what can wait should: `onDrained` tells when to go on. */
+  full(name: string): boolean {
+    const peer = this.byName.get(name);
+    return peer?.up === true && peer.out.full;
+  }
+
+  /** Start of the end of a turn: whoever waited for room in a lane may write again. */
+  resume(): void {
+    for (const peer of this.#dirty)
+      if (peer.up && peer.out.drained()) this.#host.onDrained(peer.name);
+  }
+
+  /** End of a turn: what may leave does. */
+  flush(): void {
+    for (const peer of this.#owed) {
+      if (!peer.up) this.#owed.delete(peer);
+      else if (!this.#host.busy) this.#credit(peer);
+    }
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    const nowMs = this.#host.nowMs();
+    for (const peer of dirty) {
+      peer.touched = false;
+      if (!peer.up) continue;
+      for (const frame of peer.out.take(nowMs)) this.#host.sendFrame(peer.name, frame);
+      if (peer.out.drained()) this.#host.onDrained(peer.name);
+    }
+  }
+
+  // ---- credit ----------------------------------------------------------------------------------
+
+  /** A frame was taken: if the peer waits for word of that, it gets it at the end of the turn. */
+  onTaken(peer: Peer): void {
+    if (!peer.in.owesCredit || this.#owed.has(peer)) return;
+    if (this.#owed.size === 0) this.#host.schedule();
+    this.#owed.add(peer);
+  }
+
+  #credit(peer: Peer): void {
+    this.#owed.delete(peer);
+    if (!peer.in.owesCredit) return;
+    const w = this.to(peer.name, Lane.Urgent)!;
+    w.u8(Wire.Credit);
+    w.varint(peer.in.tellCredit());
+  }
+
+  onCredit(peer: Peer, r: Reader): void {
+    peer.out.credit(r.varint(), this.#host.nowMs());
+    if (!peer.touched) this.#touch(peer);
+  }
+
+  // ---- heartbeats and grants -------------------------------------------------------------------
 
   heartbeat(nowMs: number): void {
     if (nowMs - this.#lastHeartbeatMs < this.#heartbeatMs) return;
     this.#lastHeartbeatMs = nowMs;
     for (const peer of this.byName.values()) {
-      const w = this.to(peer.name);
+      const w = this.to(peer.name, Lane.Urgent);
       if (!w) continue;
       w.u8(Wire.Heartbeat);
       w.f64(nowMs);
@@ -116,25 +209,41 @@ export class Peers {
   /** @param print of the shards that this node leads: the grant is for them */
   onHeartbeat(peer: Peer, r: Reader, nowMs: number, grants: boolean, print: number): void {
     const sentMs = r.f64();
-    const w = this.to(peer.name);
+    const w = this.to(peer.name, Lane.Urgent);
     if (!w) return;
     if (grants) peer.grantedMs = nowMs;
     w.u8(Wire.HeartbeatAck);
     w.f64(sentMs);
     w.bool(grants);
     w.u32(print);
+    w.varint(peer.out.announced);
+  }
+
+  /** @param print see {@link onAnnounced} */
+  onHeartbeatAck(peer: Peer, r: Reader, print: () => number): void {
+    const sentMs = r.f64();
+    const grants = r.bool();
+    const early = { sentMs, print: r.u32(), after: r.varint() };
+    if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
+    if (!grants || peer.earlyGrants.length >= EARLY_GRANTS_MAX) return;
+    peer.earlyGrants.push(early);
+    this.onAnnounced(peer, print);
   }
 
   /**
+   * Grants count once what was announced before them has been read.
+   *
    * @param print of the shards that this node believes the peer to lead: if the peer has lost one of
    *   them, its grant says nothing of what the next leader has announced meanwhile
    */
-  onHeartbeatAck(peer: Peer, r: Reader, print: number): void {
-    const sentMs = r.f64();
-    const grants = r.bool();
-    const granted = r.u32() === print && grants;
-    if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
-    if (granted && peer.synced && peer.needs === 0)
-      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + this.#routeLeaseMs);
+  onAnnounced(peer: Peer, print: () => number): void {
+    const { earlyGrants } = peer;
+    let due = 0;
+    while (due < earlyGrants.length && earlyGrants[due]!.after <= peer.in.announced) {
+      const grant = earlyGrants[due++]!;
+      if (grant.print !== print() || !peer.synced || peer.needs !== 0) continue;
+      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, grant.sentMs + this.#routeLeaseMs);
+    }
+    if (due > 0) earlyGrants.splice(0, due);
   }
 }

@@ -9,6 +9,7 @@ import { Replica } from '../shard/replica.ts';
 import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Batch } from './batch.ts';
 import type { LeaderContext } from './context.ts';
+import { Lane } from './lanes.ts';
 import { ShardLeader } from './leader.ts';
 import type { Membership } from './membership.ts';
 import type { Peers } from './peers.ts';
@@ -44,6 +45,19 @@ const SLICES = 5;
 /** Kind byte of a key: promises and views are synced under every durability. */
 const KIND = 3;
 const HARD = 1;
+/** Messages by which copies agree on a view: small, and waited for. */
+const VOTES: ReadonlySet<ShardMessage['type']> = new Set([
+  'prepare',
+  'promise',
+  'fetch',
+  'installed',
+  'record',
+  'recorded',
+  'refused',
+  'handover',
+  'leading',
+  'not-leading',
+]);
 
 export class Shards implements ReplicaHost {
   readonly self: CopyId;
@@ -142,11 +156,24 @@ export class Shards implements ReplicaHost {
   send(to: CopyId, shard: number, message: ShardMessage): void {
     const peer = this.#node.peers.get(nameOf(to));
     if (peer?.id !== to) return;
-    const w = this.#node.peers.to(peer.name);
+    const w = this.#node.peers.to(peer.name, this.#laneOf(to, shard, message));
     if (!w) return;
     w.u8(Wire.Shard);
     w.varint(shard);
     writeShardMessage(w, message);
+  }
+
+  full(to: CopyId): boolean {
+    return this.#node.peers.full(nameOf(to));
+  }
+
+  /**
+   * Votes wait behind no data. Only a leader's question for the next view stays behind the entries that
+   * it has sent: who promises before they come would refuse them, and seem to lack them.
+   */
+  #laneOf(to: CopyId, shard: number, { type }: ShardMessage): Lane {
+    if (!VOTES.has(type)) return Lane.Bulk;
+    return type === 'prepare' && this.copies[shard]!.awaits(to) ? Lane.Bulk : Lane.Urgent;
   }
 
   put(key: Uint8Array, value: Uint8Array | null): void {

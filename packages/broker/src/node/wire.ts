@@ -25,4 +25,5 @@ export const Wire = {
   Ask: 23,
   Answer: 24,
   LiveGap: 25,
+  Credit: 26,
 } as const;

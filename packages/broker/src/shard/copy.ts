@@ -174,7 +174,8 @@ export abstract class Copy {
 
   #sendAppend(id: CopyId): void {
     let sent = this.sent.get(id) ?? this.view.startIndex;
-    while (sent < this.log.end) {
+    // What is left goes when there is room again.
+    while (sent < this.log.end && !this.host.full?.(id)) {
       const entries: Uint8Array[] = [];
       let bytes = 0;
       const prev = sent;
@@ -219,6 +220,17 @@ export abstract class Copy {
       this.writeCheckpoint();
       this.host.onCommitted(this.shard);
     }
+  }
+
+  /** There is room again for what is sent to this copy. */
+  onDrained(id: CopyId): void {
+    if (this.isActive(id) && (this.sent.get(id) ?? 0) < this.log.end) this.host.dirty(this.shard);
+  }
+
+  /** Led here until now, and the copy has entries under way that it has not acknowledged. */
+  awaits(id: CopyId): boolean {
+    const led = this.role === 'leader' || this.formation?.again === true;
+    return led && (this.sent.get(id) ?? 0) > (this.match.get(id) ?? 0);
   }
 
   onAppend(from: CopyId, m: ShardMessage & { type: 'append' }): void {

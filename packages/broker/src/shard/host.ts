@@ -34,6 +34,8 @@ export interface ReplicaHost {
   put(key: Uint8Array, value: Uint8Array | null): void;
   /** Runs `fn` once everything put so far is durable. */
   onDurable(fn: () => void): void;
+  /** So much waits to be sent to the peer that data should wait: {@link Copy.onDrained} follows. */
+  full?(to: CopyId): boolean;
   /** Asks for {@link Replica.flush} at the end of the turn. */
   dirty(shard: number): void;
   /** The peer's process was heard within the silence limit (always true of oneself). */

@@ -40,7 +40,7 @@ describe('PeerLinks', () => {
 
   it('carries frames of any size in order, both ways', async () => {
     const [a, b] = await pair();
-    const sizes = [1, 16 * 1024, 16 * 1024 + 1, 5_000_000, 3, 65_536];
+    const sizes = [1, 16 * 1024, 16 * 1024 + 1, 1024 * 1024, 3, 65_536];
     for (const [i, size] of sizes.entries()) {
       a.links.send('b', Buffer.alloc(size, i));
       b.links.send('a', Buffer.alloc(size, 255 - i));
@@ -53,6 +53,14 @@ describe('PeerLinks', () => {
       assert.ok(b.frames[i]!.equals(Buffer.alloc(size, i)), `frame ${i} to b`);
       assert.ok(a.frames[i]!.equals(Buffer.alloc(size, 255 - i)), `frame ${i} to a`);
     }
+  });
+
+  it('gives a link up rather than send a frame that the peer would refuse', async () => {
+    const [a, b] = await pair();
+    a.links.send('b', Buffer.alloc(1024 * 1024 + 1));
+    await Promise.all([a.saw('up b 7', 2), b.saw('up a 1', 2)]);
+    assert.deepEqual(a.events, ['up b 7', 'down b', 'up b 7']);
+    assert.deepEqual(b.frames, []);
   });
 
   it('says down and reset when the connection breaks, and links again', async () => {

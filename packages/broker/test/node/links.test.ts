@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Writer } from '../../src/bytes.ts';
+import { Lane } from '../../src/node/lanes.ts';
 import { TestNodes } from './nodes.ts';
 
 describe('links', () => {
@@ -10,6 +11,7 @@ describe('links', () => {
       nodes.add('n2');
       const before = core.clock.next();
       const frame = new Writer();
+      frame.u8(Lane.Bulk);
       frame.f64(hlc);
       core.onFrame('n2', frame.take());
       assert.match(nodes.errors.join(), /frame refused .*clock/);
