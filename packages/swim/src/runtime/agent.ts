@@ -17,6 +17,7 @@ import { Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
 import type { TransportOpener } from '../transport.ts';
 import { socketTransport } from './bind.ts';
+import { Callbacks, surface } from './callbacks.ts';
 import { DrainingTimers } from './draining-timers.ts';
 import type { SwimAgentCounters, SwimHandle } from './handle.ts';
 import { KeyringControl } from './keyring-control.ts';
@@ -108,6 +109,7 @@ export class SwimAgent implements SwimHandle {
   private readonly hello: Hello;
   private rounds: DiscoveryRounds | undefined;
   private readonly timers: DrainingTimers;
+  private readonly callbacks = new Callbacks();
   private readonly joins = new Map<number, PromiseWithResolvers<void>>();
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
   private readonly departed = Promise.withResolvers<void>();
@@ -128,7 +130,8 @@ export class SwimAgent implements SwimHandle {
     this.transport = transport;
     const address = advertised(options, transport.address);
     this.address = address;
-    const { name, bootEpoch, clusterId, meta, hostOf } = options;
+    const { name, bootEpoch, clusterId, meta } = options;
+    const hostOf = options.hostOf && guarded(options.hostOf);
     const config = keyring === undefined ? options.config : withRoomForSeals(options.config);
     const random = systemRandom;
     this.swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random, hostOf });
@@ -182,7 +185,7 @@ export class SwimAgent implements SwimHandle {
       clusterId,
       sendersMax: config.membersMax * SENDERS_PER_MEMBER,
       onRefused: (code: SwimErrorCode, from: string, detail: string) =>
-        notify(options, code, from, detail),
+        surface(() => notify(options, code, from, detail)),
       onKeyring: async (bytes: Uint8Array) => {
         if (agent === undefined || agent.clusterId === '' || agent.suspended)
           throw new SwimError('SWIM_ERR_STOPPED');
@@ -352,9 +355,18 @@ export class SwimAgent implements SwimHandle {
     this.dispatch({ type: 'stream-request', streamId, from, bytes });
   }
 
+  /** Performs all that a step wants before its owner hears of any: a callback may do anything. */
   private dispatch(event: SwimEvent): void {
     if (this.stopped) return;
     for (const effect of this.swim.step(event, systemClock())) this.perform(effect);
+    this.callbacks.run();
+  }
+
+  /** Has the owner told when the effects of this step are done. */
+  private tell(call: () => void): void {
+    this.callbacks.add(() => {
+      if (!this.stopped) call();
+    });
   }
 
   private perform(effect: SwimEffect): void {
@@ -380,17 +392,17 @@ export class SwimAgent implements SwimHandle {
         this.timers.set(effect.token, effect.afterMs);
         return;
       case 'members-changed':
-        this.options.onMembers?.(this.swim.members());
+        this.tell(() => this.options.onMembers?.(this.swim.members()));
         return;
       case 'view-changed':
-        this.options.onView?.(this.swim.view(), effect);
+        this.tell(() => this.options.onView?.(this.swim.view(), effect));
         return;
       case 'user-event':
-        this.options.onEvent?.(effect.event);
+        this.tell(() => this.options.onEvent?.(effect.event));
         return;
       case 'cluster-id':
         this.transport.setClusterId(effect.clusterId);
-        this.options.onClusterId?.(effect.clusterId);
+        this.tell(() => this.options.onClusterId?.(effect.clusterId));
         return;
       case 'join-result':
         this.onJoinResult(effect.requestId, effect.errorCode);
@@ -399,7 +411,7 @@ export class SwimAgent implements SwimHandle {
         this.departed.resolve();
         return;
       case 'notice':
-        notify(this.options, effect.code, effect.address, '');
+        this.tell(() => notify(this.options, effect.code, effect.address, ''));
         return;
       default:
         assertNever(effect);
@@ -442,6 +454,11 @@ function notify(
   const text = detail === '' ? message : `${message} ${detail}`;
   options.log?.('warn', text, { code, address, remedy });
   options.onNotice?.(code, address);
+}
+
+/** One that throws in the midst of a step would leave it half done: its member then is its own host. */
+function guarded(hostOf: HostOf): HostOf {
+  return (member) => surface(() => hostOf(member)) ?? member.name;
 }
 
 /** What a seal takes of a datagram is not the core's to fill. */

@@ -2,6 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, parseAddress } from '../address.ts';
 import { SWIM_MAGIC } from '../core/message.ts';
 import type { RequestDone } from '../transport.ts';
+import { surface } from './callbacks.ts';
 import { type Admission, ByteBudget, readFrame, writeFrame } from './frame.ts';
 import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
@@ -183,7 +184,10 @@ function accept(socket: Socket, options: TcpOptions, intake: Intake): void {
       socket.pause();
       release();
       incoming.delete(socket);
-      handlers.onForeign(socket, head);
+      surface(
+        () => handlers.onForeign(socket, head),
+        () => socket.destroy(),
+      );
       return;
     }
     const from = formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0);

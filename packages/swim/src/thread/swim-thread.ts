@@ -5,6 +5,7 @@ import { assertNever, META_BYTES_MAX } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SwimError } from '../errors.ts';
 import type { SwimAgentOptions } from '../runtime/agent.ts';
+import { Callbacks, surface } from '../runtime/callbacks.ts';
 import type { KeyringOperations, SwimAgentCounters, SwimHandle } from '../runtime/handle.ts';
 import type { KeyringResult } from '../runtime/keyring-control.ts';
 import { checkLoopback } from '../runtime/loopback.ts';
@@ -90,6 +91,7 @@ export class SwimThread implements SwimHandle {
   };
   private readonly options: SwimThreadOptions;
   private readonly status = new SharedStatus();
+  private readonly callbacks = new Callbacks();
   private readonly worker: Worker;
   private readonly exited = Promise.withResolvers<void>();
   private readonly beating: NodeJS.Timeout;
@@ -286,14 +288,20 @@ export class SwimThread implements SwimHandle {
       this.started = true;
       this.opening?.resolve();
     }
-    for (const [level, text, fields] of report.logs) options.log?.(level, text, fields);
-    if (clusterId !== undefined) options.onClusterId?.(clusterId);
-    if (members !== undefined) options.onMembers?.(this.present);
-    if (view !== undefined) options.onView?.(this.presentView, view);
-    for (const event of report.events) options.onEvent?.(event);
-    for (const { code, address } of report.notices) options.onNotice?.(code, address);
     for (const outcome of report.outcomes) this.onOutcome(outcome);
     if (report.left) this.departed.resolve();
+    const tell = (call: () => void): void =>
+      this.callbacks.add(() => {
+        if (!this.stopped) call();
+      });
+    for (const [level, text, fields] of report.logs) tell(() => options.log?.(level, text, fields));
+    if (clusterId !== undefined) tell(() => options.onClusterId?.(clusterId));
+    const { present, presentView } = this;
+    if (members !== undefined) tell(() => options.onMembers?.(present));
+    if (view !== undefined) tell(() => options.onView?.(presentView, view));
+    for (const event of report.events) tell(() => options.onEvent?.(event));
+    for (const { code, address } of report.notices) tell(() => options.onNotice?.(code, address));
+    this.callbacks.run();
   }
 
   private onOutcome({ id, value, error }: Outcome): void {
@@ -359,7 +367,7 @@ export class SwimThread implements SwimHandle {
     const error = new SwimError('SWIM_ERR_THREAD', detail);
     this.close(error);
     this.listener?.close().catch(() => {});
-    if (this.started) this.options.onFailure(error);
+    if (this.started) surface(() => this.options.onFailure(error));
   }
 
   /** Nothing is called back any more, but for those who wait. */

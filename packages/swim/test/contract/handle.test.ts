@@ -323,6 +323,41 @@ function describeHandle(title: string, begin: Start): void {
       });
     });
 
+    it('goes on whatever its callbacks throw, and throws it to the process', async () => {
+      const wrong = (): never => {
+        throw new Error('on purpose');
+      };
+      const surfaced = collectUncaught();
+      const heard: string[] = [];
+      const all = Promise.withResolvers<void>();
+      const a = await watch({ name: 'a', clusterId: 'one' });
+      const b = await watch({
+        name: 'b',
+        seeds: [a.agent.address],
+        onEvent: wrong,
+        onView: wrong,
+        onClusterId: wrong,
+      });
+      const onEvent = ({ name }: UserEvent): void => {
+        if (heard.push(name) === 3) all.resolve();
+      };
+      const c = await watch({ name: 'c', seeds: [a.agent.address], onEvent });
+      for (const node of [a, b, c]) await node.sees({ a: 'alive', b: 'alive', c: 'alive' });
+      await b.agent.broadcast('one');
+      // Only gossip spreads it: that of b has to go on after its own callback threw.
+      b.agent.setMeta(new TextEncoder().encode('changed'));
+      const isChanged = ({ name, meta }: SwimMember) =>
+        name === 'b' && new TextDecoder().decode(meta) === 'changed';
+      for (const node of [a, c]) await node.until((members) => members.some(isChanged));
+      await b.agent.broadcast('two');
+      await a.agent.broadcast('three');
+      await all.promise;
+      assert.deepEqual(heard.sort(), ['one', 'three', 'two']);
+      const thrown = surfaced();
+      assert.ok(thrown.length >= 4, `${thrown.length}`);
+      assert.deepEqual([...new Set(thrown)], ['on purpose']);
+    });
+
     it('leaves the port free at once when it stops, and says so to those who wait', async () => {
       const silent = createServer(() => {});
       silent.listen(0, '127.0.0.1');
@@ -340,6 +375,19 @@ function describeHandle(title: string, begin: Start): void {
       silent.close();
     });
   });
+}
+
+/** From now on what nobody catches is collected; ends, and gives the messages. */
+function collectUncaught(): () => string[] {
+  const before = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  const messages: string[] = [];
+  process.on('uncaughtException', (error) => messages.push(error.message));
+  return () => {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of before) process.on('uncaughtException', listener);
+    return messages;
+  };
 }
 
 const onFailure = (error: Error): void => {
