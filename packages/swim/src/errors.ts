@@ -43,6 +43,11 @@ export const SWIM_ERRORS = {
     message: 'A process with the same name and a newer boot epoch is known to the cluster.',
     remedy: 'Give every node a name of its own; never run one data folder twice.',
   },
+  SWIM_ERR_BOOT_EPOCH: {
+    message: 'The cluster knows a later life of this member: it takes the boot epoch after that.',
+    remedy:
+      'Find out whether its clock or its disk went back. What it stored in that life may be missing.',
+  },
   SWIM_ERR_INCARNATION: {
     message: 'This member can refute nothing more: its incarnation is at its highest.',
     remedy: 'Start it again: its new boot epoch is believed whatever was said. Suspect a forgery.',

@@ -13,7 +13,7 @@ export {
   swimConfig,
   swimConfigSchema,
 } from './config.ts';
-export type { SwimCounters } from './core/context.ts';
+export type { SwimCounters } from './core/counters.ts';
 export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
 export type { SwimEffect, SwimEvent, TimerTask } from './core/event.ts';
 export type { UserEvent } from './core/event-codec.ts';
@@ -35,7 +35,8 @@ export { type RangeSeedsOptions, rangeSeeds } from './discovery/range.ts';
 export { staticSeeds } from './discovery/static.ts';
 export { SWIM_ERRORS, SwimError, type SwimErrorCode } from './errors.ts';
 export type { Clock, Random, SwimLog } from './ports.ts';
-export { SwimAgent, type SwimAgentOptions } from './runtime/agent.ts';
+export { SwimAgent } from './runtime/agent.ts';
+export type { SwimAgentOptions } from './runtime/agent-options.ts';
 export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
 export type { KeyringOperations, SwimAgentCounters, SwimHandle } from './runtime/handle.ts';
 export type { KeyringControl, KeyringResult } from './runtime/keyring-control.ts';

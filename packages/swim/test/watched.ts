@@ -1,7 +1,7 @@
 import { swimConfig } from '../src/config.ts';
 import type { MemberState } from '../src/core/message.ts';
 import type { SwimMember } from '../src/core/statement.ts';
-import type { SwimAgentOptions } from '../src/runtime/agent.ts';
+import type { SwimAgentOptions } from '../src/runtime/agent-options.ts';
 import type { SwimHandle } from '../src/runtime/handle.ts';
 
 /** How membership is started: in the main loop or in a thread. */

@@ -9,6 +9,7 @@ import {
   MessageWriter,
   UPDATES_PER_MESSAGE_MAX,
 } from './codec.ts';
+import { newCounters, type SwimCounters } from './counters.ts';
 import { CutDetector, type HostOf } from './cut-detector.ts';
 import { Dissemination, retransmitLimit } from './dissemination.ts';
 import type { SwimEffect, TimerTask } from './event.ts';
@@ -25,42 +26,6 @@ import {
 } from './message.ts';
 import type { Statement, StatementTable } from './statement.ts';
 import { SWIM_SWITCHES, type SwimSwitches } from './switches.ts';
-
-/** What was seen since the start; only ever grows. */
-export interface SwimCounters {
-  packetsIn: number;
-  packetsOut: number;
-  bytesOut: number;
-  /** Of requests and answers, TCP's own aside. */
-  streamBytesOut: number;
-  malformed: number;
-  otherVersion: number;
-  otherCluster: number;
-  /** Packets of a process whose name has a newer boot epoch. */
-  staleSender: number;
-  probes: number;
-  probesFailed: number;
-  /** Verdicts put off because this process had stalled. */
-  probesRearmed: number;
-  suspicions: number;
-  /** Members this process itself declared faulty. */
-  declaredFaulty: number;
-  refutes: number;
-  stalls: number;
-  syncs: number;
-  /** Newcomers turned away, and records left out of a sync, for want of room. */
-  membersRefused: number;
-  /** Changes of the stable view. */
-  viewChanges: number;
-  /** Times when most other hosts became suspect at once. */
-  massSuspicions: number;
-  /** User events delivered here, the own ones included. */
-  events: number;
-  /** User events that came and were not taken: too old, too many, or of an unknown member. */
-  eventsRefused: number;
-  /** User events no longer gossiped, for want of room. */
-  eventsDropped: number;
-}
 
 /** Who is to be answered: who a datagram says that it is from, and where it seems to come from. */
 export interface Origin {
@@ -85,30 +50,7 @@ export class Context {
   readonly health: LocalHealth;
   readonly cut: CutDetector;
   readonly events: Events;
-  readonly counters: SwimCounters = {
-    packetsIn: 0,
-    packetsOut: 0,
-    bytesOut: 0,
-    streamBytesOut: 0,
-    malformed: 0,
-    otherVersion: 0,
-    otherCluster: 0,
-    staleSender: 0,
-    probes: 0,
-    probesFailed: 0,
-    probesRearmed: 0,
-    suspicions: 0,
-    declaredFaulty: 0,
-    refutes: 0,
-    stalls: 0,
-    syncs: 0,
-    membersRefused: 0,
-    viewChanges: 0,
-    massSuspicions: 0,
-    events: 0,
-    eventsRefused: 0,
-    eventsDropped: 0,
-  };
+  readonly counters: SwimCounters = newCounters();
   readonly versions: VersionRange;
   clusterId: string;
   phase: 'idle' | 'running' | 'leaving' | 'left' = 'idle';
@@ -322,7 +264,9 @@ export class Context {
     const updates: Uint8Array[] = [];
     for (const name of names) {
       const record = this.members.get(name);
-      const update = record === undefined ? undefined : this.encode(record);
+      // A suspect is told whom it should answer: us.
+      const accuser = name === receiver?.name ? this.self.name : undefined;
+      const update = record === undefined ? undefined : this.encode(record, accuser);
       if (update === undefined || update.length > left) continue;
       left -= update.length;
       updates.push(update);
@@ -453,6 +397,13 @@ export class Context {
     this.arm({ kind: 'gossip' }, Math.min(afterMs, this.config.gossipIntervalMs));
   }
 
+  /** Hearsay is nobody's accusation: each is passed on as that of a member that looked. */
+  private accuserOf({ name }: Statement): string {
+    const accusers = this.members.suspicionOf(name)?.accusers;
+    if (accusers === undefined || accusers.has(this.self.name)) return this.self.name;
+    return accusers.values().next().value ?? '';
+  }
+
   /** @param version that of the request which is answered; of what the receiver speaks otherwise */
   private header(receiver: VersionRange | undefined, version?: number): Header {
     const common = receiver === undefined ? undefined : commonVersion(this.versions, receiver);
@@ -464,7 +415,8 @@ export class Context {
     };
   }
 
-  private encode(record: Statement, accuser = this.self.name): Uint8Array {
+  /** @param accuser of a suspect; default ourselves if we looked, or else one that did */
+  private encode(record: Statement, accuser = this.accuserOf(record)): Uint8Array {
     const { state } = record;
     const dead = state === 'faulty' || state === 'left';
     const sinceMs = this.members.deadSince(record.name);

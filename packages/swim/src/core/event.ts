@@ -45,6 +45,8 @@ export type SwimEvent =
   | { readonly type: 'probe-now'; readonly name: string }
   /** An operator says that a faulty member never comes back: it counts as left, for everybody. */
   | { readonly type: 'force-leave'; readonly name: string }
+  /** The boot epoch of a `boot-epoch` effect is kept: it may be used. */
+  | { readonly type: 'boot-epoch'; readonly bootEpoch: number }
   /** Tells everybody that this member leaves for good; answered by `left`. */
   | { readonly type: 'leave' };
 
@@ -79,6 +81,11 @@ export type SwimEffect =
   | { readonly type: 'user-event'; readonly event: UserEvent }
   /** The cluster's id was learned; it stays. */
   | { readonly type: 'cluster-id'; readonly clusterId: string }
+  /**
+   * The cluster knows a later life of this member: this boot epoch is after it. To be kept for the next
+   * start, and then given back by the event of the same type.
+   */
+  | { readonly type: 'boot-epoch'; readonly bootEpoch: number }
   | {
       readonly type: 'join-result';
       readonly requestId: number;

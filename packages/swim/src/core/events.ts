@@ -42,11 +42,12 @@ interface Origin {
  * one window of numbers per member, `membersMax` of them.
  */
 export class Events {
+  /** Of the own events; numbers go on. */
+  bootEpoch: number;
   /** Events given up for want of room. */
   dropped = 0;
   private readonly settings: Settings;
   private readonly origin: string;
-  private readonly bootEpoch: number;
   private readonly queue: Dissemination;
   private readonly kept = new Map<string, Kept>();
   private readonly origins = new Map<string, Origin>();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { about, CoreBench, ping } from '../sim/core-bench.ts';
+import { decodeMessage, encodeMessage } from './codec.ts';
 import { INCARNATION_MAX } from './message.ts';
 
 describe('Swim: what is believed of whom', () => {
@@ -18,6 +19,42 @@ describe('Swim: what is believed of whom', () => {
     bench.hear('a', { type: 'gossip' }, [about('me', { bootEpoch: 10, state: 'faulty' })]);
     assert.equal(bench.state('me'), 'alive/3');
     assert.equal(bench.swim.counters.refutes, 3);
+  });
+
+  it('passes a suspicion on as that of a member that looked, whoever asks', () => {
+    const bench = CoreBench.started();
+    bench.meet('a', 'b', 'c', 'x');
+    bench.hear('b', { type: 'gossip' }, [about('x', { state: 'suspect', accuser: 'a' })]);
+    bench.forget();
+    // By exchange of the whole state, by gossip, and in an answer.
+    const header = { version: 1, clusterId: 'c', name: 'b', bootEpoch: 1 };
+    const bytes = encodeMessage(header, { type: 'sync' }, []);
+    bench.step({ type: 'stream-request', streamId: 1, from: 'b:1', bytes });
+    bench.run(300);
+    bench.hear('c', ping('me'));
+    const replies = bench.effects.flatMap((effect) =>
+      effect.type === 'stream-reply' && effect.bytes !== null ? [decodeMessage(effect.bytes)] : [],
+    );
+    // The suspect itself is told whom to answer.
+    const sent = ['a', 'b', 'c'].flatMap((name) => bench.sent(name));
+    const said = [...replies, ...sent].flatMap((message) =>
+      typeof message === 'string' ? [] : message.updates.filter(({ name }) => name === 'x'),
+    );
+    assert.ok(said.length >= 2, `${said.length}`);
+    assert.deepEqual([...new Set(said.map(({ accuser }) => accuser))], ['a']);
+  });
+
+  it('takes the verdict of another as nobody else’s accusation', () => {
+    const bench = CoreBench.started();
+    bench.meet('a', 'b', 'c', 'x');
+    bench.forget();
+    // It comes from b, and who gave it is not known.
+    bench.hear('b', { type: 'gossip' }, [about('x', { state: 'faulty' })]);
+    bench.run(300);
+    const said = bench.sent().flatMap(({ updates }) => updates.filter(({ name }) => name === 'x'));
+    const suspicions = said.filter(({ state }) => state === 'suspect');
+    assert.ok(suspicions.length > 0);
+    assert.ok(suspicions.every(({ accuser }) => accuser !== 'b'));
   });
 
   it('does not fight a newer process of its name, but tells the operator', () => {

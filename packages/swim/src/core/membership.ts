@@ -15,6 +15,13 @@ import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
  */
 export class Membership {
   private readonly context: Context;
+  /** What is said of processes that want the name of a present member, by name. */
+  private readonly claims = new Map<
+    string,
+    { readonly update: Update; readonly heardMs: number }
+  >();
+  private rises = 0;
+  private risingTo = 0;
   private readonly verify: (record: Statement) => void;
   private readonly onState: (name: string, state: MemberState) => void;
 
@@ -34,6 +41,11 @@ export class Membership {
     this.onState = hooks.onState ?? (() => {});
   }
 
+  /** Names of present members that other processes want, too. */
+  get claimCount(): number {
+    return this.claims.size;
+  }
+
   /**
    * Takes in one statement.
    *
@@ -50,11 +62,15 @@ export class Membership {
       return false;
     }
     const order = comparePrecedence(update, record);
+    if (isPresent(record) && update.address !== record.address) {
+      if (update.bootEpoch >= record.bootEpoch) this.hearClaim(record, update);
+      return false;
+    }
     if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
     if (order <= 0) return false;
     const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
     const isHearsay = isVerdict && this.context.switches.ownVerdicts;
-    if (isHearsay && isPresent(record)) this.hearVerdict(record, update, from);
+    if (isHearsay && isPresent(record)) this.hearVerdict(record, update);
     else this.adopt(update);
     return false;
   }
@@ -146,13 +162,74 @@ export class Membership {
       this.context.cut.observe(record, undefined, nowMs);
       this.context.touch();
     }
+    for (const [name, { heardMs }] of this.claims) {
+      if (nowMs - heardMs > CLAIM_KEEP_MS) this.claims.delete(name);
+    }
+  }
+
+  /**
+   * Another process has the name of a present member: another address is another process. It gets the
+   * name when the first is found dead, and not by a pause of it: the first is asked, and stays.
+   */
+  private hearClaim(record: Statement, update: Update): void {
+    const { nowMs } = this.context;
+    const known = this.claims.get(record.name);
+    const isNewer = known === undefined || comparePrecedence(update, known.update) >= 0;
+    this.claims.set(record.name, { update: isNewer ? update : known.update, heardMs: nowMs });
+    if (known !== undefined && nowMs - known.heardMs < CLAIM_PROBE_MS) return;
+    this.context.counters.namesClaimed += 1;
+    this.context.notice('SWIM_ERR_NAME_TAKEN', update.address);
+    this.verify(record);
+  }
+
+  /** The name of a dead member is free: whoever claimed it of late has it. */
+  private grantClaim(record: Statement): void {
+    const claim = this.claims.get(record.name);
+    if (claim === undefined || isPresent(record)) return;
+    this.claims.delete(record.name);
+    if (this.context.nowMs - claim.heardMs > CLAIM_KEEP_MS) return;
+    if (comparePrecedence(claim.update, record) > 0) this.adopt(claim.update);
+  }
+
+  /**
+   * The cluster knows a later life of this name. At our own address it can only have been ours: the
+   * clock or the disk went back. So it was, too, if it is dead. We take the epoch after it, once that is
+   * kept.
+   *
+   * A few times at most: two that say the same address of themselves would go on for ever.
+   */
+  private outlive(update: Update): void {
+    const { context } = this;
+    const { self, phase } = context;
+    const isOver = update.address === self.address || !isPresent(update);
+    const bootEpoch = update.bootEpoch + 1;
+    if (!isOver || this.rises >= RISES_MAX || !Number.isSafeInteger(bootEpoch)) {
+      context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
+    } else if (phase === 'running' && bootEpoch > this.risingTo) {
+      this.risingTo = bootEpoch;
+      context.notice('SWIM_ERR_BOOT_EPOCH', update.address);
+      context.emit({ type: 'boot-epoch', bootEpoch });
+    }
+  }
+
+  /** The boot epoch wanted is kept, so that no later start repeats it: this life begins anew. */
+  riseTo(bootEpoch: number): void {
+    const { context } = this;
+    if (context.phase !== 'running' || bootEpoch <= context.self.bootEpoch) return;
+    this.rises += 1;
+    context.counters.epochsRaised += 1;
+    context.events.bootEpoch = bootEpoch;
+    this.renew({ bootEpoch, incarnation: 0 });
   }
 
   private applyToSelf(update: Update, from: string): boolean {
     const { self, phase } = this.context;
     if (update.bootEpoch > self.bootEpoch) {
-      // Another process runs under our name, or our disk went back in time. Refuting would be a
-      // fight without end; the operator must hear of it.
+      this.outlive(update);
+      return false;
+    }
+    if (update.bootEpoch === self.bootEpoch && update.address !== self.address) {
+      // Refuting would be a fight without end; the operator must hear of it.
       this.context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
       return false;
     }
@@ -203,6 +280,7 @@ export class Membership {
     context.cut.observe(before, record, context.nowMs);
     context.touch();
     context.disseminate(record, update.accuser, isNews);
+    this.grantClaim(record);
   }
 
   private beginSuspicion(record: Statement, accuser: string): void {
@@ -216,7 +294,7 @@ export class Membership {
     context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
       bounds,
-      accusers: new Set([accuser]),
+      accusers: new Set(accuser === '' ? [] : [accuser]),
       settled: false,
       verdict: undefined,
       endMs: context.nowMs + timeoutMs,
@@ -238,11 +316,12 @@ export class Membership {
    * After a split each side calls all of the other faulty; taken at its word, it would have this
    * side drop members that answer it.
    */
-  private hearVerdict(record: Statement, update: Update, from: string): void {
+  private hearVerdict(record: Statement, update: Update): void {
     const { context } = this;
     const isOpen = context.members.suspicionOf(record.name) !== undefined;
     if (!isOpen || update.incarnation > record.incarnation) {
-      this.adopt({ ...update, state: 'suspect', ageS: 0, accuser: from });
+      // Nobody's accusation: whoever passes it on may not have looked.
+      this.adopt({ ...update, state: 'suspect', ageS: 0, accuser: '' });
     }
     const suspicion = context.members.suspicionOf(record.name);
     if (suspicion === undefined) return;
@@ -269,7 +348,8 @@ export class Membership {
     // So many cannot all have missed that it lives: there is nothing left to ask.
     if (suspicion.accusers.size > suspicion.bounds.confirmations) suspicion.asked = true;
     const { context } = this;
-    const timeoutMs = suspicionTimeoutMs(suspicion.bounds, suspicion.accusers.size - 1);
+    const confirmed = Math.max(0, suspicion.accusers.size - 1);
+    const timeoutMs = suspicionTimeoutMs(suspicion.bounds, confirmed);
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
     context.cut.observe(record, record, context.nowMs);
     this.rearm(record.name, suspicion, leftMs);
@@ -315,6 +395,13 @@ export class Membership {
 function isJudged({ state, accuser }: Update): boolean {
   return state === 'faulty' || (state === 'left' && accuser !== '');
 }
+
+/** How long a process that wanted the name of a member counts as waiting for it. */
+const CLAIM_KEEP_MS = 30_000;
+/** The member is probed for it at most so often. */
+const CLAIM_PROBE_MS = 1_000;
+/** Boot epochs that one process takes over from lives that the cluster knows. */
+const RISES_MAX = 3;
 
 function asUpdate(record: Statement): Update {
   return { ...record, ageS: 0, accuser: '' };

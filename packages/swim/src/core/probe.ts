@@ -81,7 +81,12 @@ export class Prober {
   begin(record: Statement, kind: ProbeKind): void {
     if (this.probes.size >= this.context.config.probesMax) return;
     for (const probe of this.probes.values()) if (probe.name === record.name) return;
-    const { config, health, nowMs, counters } = this.context;
+    const { config, health, nowMs, counters, self } = this.context;
+    if (record.address === self.address) {
+      // We are here, and not that member.
+      this.membership.declareFaulty(record);
+      return;
+    }
     counters.probes += 1;
     const seq = this.nextSeq();
     const timeoutMs = health.scale(config.probeTimeoutMs);
@@ -170,6 +175,12 @@ export class Prober {
     };
     if (record === undefined || this.helps.size >= context.config.probesMax) {
       this.answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
+      return;
+    }
+    if (record.bootEpoch > request.targetBootEpoch) {
+      // An answer of its present life is none of that life: the prober hears of the present one.
+      const body = { type: 'nack', seq: help.originSeq, target: help.target } as const;
+      context.answer(origin, body, [help.target]);
       return;
     }
     // A nack in time for the prober to count it: at 80 % of what is left (memberlist's comes after

@@ -1,6 +1,7 @@
 import { SwimError } from '../errors.ts';
 import { decodeMessage } from './codec.ts';
-import { Context, type Origin, type SwimCounters } from './context.ts';
+import { Context, type Origin } from './context.ts';
+import type { SwimCounters } from './counters.ts';
 import type { StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
@@ -89,7 +90,7 @@ export class Swim {
 
   /** What is held now, by kind: each within a bound, whatever peers send. */
   sizes(): Readonly<Record<string, number>> {
-    return sizesOf(this.context, this.prober, this.sync);
+    return sizesOf(this.context, this.membership, this.prober, this.sync);
   }
 
   /** The members that are in: see {@link StableView}. Changes with the effect `view-changed` only. */
@@ -205,6 +206,9 @@ export class Swim {
         return;
       case 'force-leave':
         this.forceLeave(event.name);
+        return;
+      case 'boot-epoch':
+        this.membership.riseTo(event.bootEpoch);
         return;
       case 'leave':
         this.leave();

@@ -168,7 +168,8 @@ export class Sync {
     } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
       this.seeds = this.seeds.filter((seed) => seed !== address);
     } else if (error !== undefined && OPERATORS_MATTER.has(error)) {
-      if (purpose.kind === 'seed') this.context.notice(error, address);
+      const isOurs = purpose.kind === 'sync' && error === 'SWIM_ERR_NAME_TAKEN';
+      if (purpose.kind === 'seed' || isOurs) this.context.notice(error, address);
     }
   }
 
@@ -187,12 +188,17 @@ export class Sync {
     if (body.type === 'ping') {
       if (header.clusterId !== context.clusterId || body.target !== context.self.name) return null;
       const { seq, target } = body;
+      const known = context.members.get(header.name);
+      if (known !== undefined && header.bootEpoch < known.bootEpoch) {
+        context.counters.staleSender += 1;
+        return null;
+      }
       const digest = context.members.digest();
       return context.encodeBare({ type: 'ack', seq, digest, target }, header.version);
     }
     if (body.type !== 'sync' && body.type !== 'digest' && body.type !== 'sync-leaves') return null;
     // Ourselves, through another of our addresses: the answer tells us so.
-    if (this.isSelf(message)) return context.encodeBare({ type: 'sync-ack' }, header.version);
+    if (this.isSelf(message)) return this.answerSelf(message);
     if (header.clusterId === '' && context.clusterId === '') {
       return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' }, header.version);
     }
@@ -262,7 +268,11 @@ export class Sync {
     }
     const { self } = context;
     const usurped = message.updates.some(
-      (update) => update.name === self.name && update.bootEpoch > self.bootEpoch,
+      (update) =>
+        update.name === self.name &&
+        update.bootEpoch > self.bootEpoch &&
+        update.address !== self.address &&
+        isPresent(update),
     );
     return usurped ? 'SWIM_ERR_NAME_CONFLICT' : undefined;
   }
@@ -279,14 +289,14 @@ export class Sync {
   }
 
   /**
-   * Whether a member that seems to live elsewhere has the joiner's name. Taken at its word, a process that
-   * was named by mistake would end the one that lives. The member is asked: if it is gone, as after a move
-   * to another address, it is suspect within two periods, and the joiner, who asks again, gets in.
+   * Whether a member that seems to live elsewhere has the joiner's name, whatever their boot epochs. Taken
+   * at its word, a process that was named by mistake would end the one that lives. The member is asked: if
+   * it is gone, as after a move to another address, the joiner, who asks again, gets in once that is found.
    */
   private isTaken({ header, updates }: Message): boolean {
     const { members, self } = this.context;
     const known = members.get(header.name);
-    if (known?.state !== 'alive' || header.bootEpoch <= known.bootEpoch) return false;
+    if (known === undefined || !isPresent(known)) return false;
     const joiner = updates.find((update) => update.name === header.name);
     if (joiner === undefined || joiner.address === known.address) return false;
     if (known.name !== self.name) this.verify(known);
@@ -332,6 +342,18 @@ export class Sync {
     this.context.clusterId = clusterId;
     this.context.memberSinceMs = this.context.nowMs;
     this.context.emit({ type: 'cluster-id', clusterId });
+  }
+
+  /** Through another of our addresses; or a process that has our name, and even our boot epoch. */
+  private answerSelf({ header, updates }: Message): Uint8Array {
+    const { context } = this;
+    const { self } = context;
+    const twin = updates.find(
+      ({ name, address }) => name === self.name && address !== self.address,
+    );
+    if (twin === undefined) return context.encodeBare({ type: 'sync-ack' }, header.version);
+    context.notice('SWIM_ERR_NAME_CONFLICT', twin.address);
+    return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
   }
 
   private isSelf(message: Message): boolean {

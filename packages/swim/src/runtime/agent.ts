@@ -1,9 +1,7 @@
-import type { Socket } from 'node:net';
 import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
-import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
+import type { HostOf, StableView } from '../core/cut-detector.ts';
 import type { SwimEffect, SwimEvent } from '../core/event.ts';
-import type { UserEvent } from '../core/event-codec.ts';
 import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
@@ -12,78 +10,18 @@ import { Hello } from '../discovery/hello.ts';
 import { parseDiscovery } from '../discovery/parse.ts';
 import { DiscoveryRounds } from '../discovery/rounds.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
-import type { SwimLog } from '../ports.ts';
 import { Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
-import type { TransportOpener } from '../transport.ts';
+import type { SwimAgentOptions } from './agent-options.ts';
 import { socketTransport } from './bind.ts';
 import { Callbacks, surface } from './callbacks.ts';
 import { DrainingTimers } from './draining-timers.ts';
 import type { SwimAgentCounters, SwimHandle } from './handle.ts';
 import { KeyringControl } from './keyring-control.ts';
 import { checkLoopback } from './loopback.ts';
-import { type Encryption, SecureTransport } from './secure-transport.ts';
+import { SecureTransport } from './secure-transport.ts';
+import { StateFile } from './state-file.ts';
 import { systemClock, systemRandom } from './system.ts';
-
-/** What a {@link SwimAgent} is started with. */
-export interface SwimAgentOptions {
-  readonly config: SwimConfig;
-  /** One running process per name; 1 to 128 bytes. */
-  readonly name: string;
-  /** A safe integer ≥ 0; higher at every start than ever before, and on disk already. */
-  readonly bootEpoch: number;
-  /** At most 64 bytes; empty for a joiner, which learns it. */
-  readonly clusterId: string;
-  /** host:port for UDP and TCP; port 0 for any that is free. */
-  readonly listen: string;
-  /** host:port at which peers reach us; default what was bound. Port 0 means the bound one. */
-  readonly advertise?: string;
-  /** At most 512 bytes. */
-  readonly meta: Uint8Array;
-  /** host:port of nodes to join through; the own address is ignored. */
-  readonly seeds?: readonly string[];
-  /**
-   * Keys of 32 bytes that all members share, the one to seal with first. Without any, everything is
-   * in clear, and on loopback only.
-   */
-  readonly keyring?: readonly Uint8Array[];
-  /** What to do with messages in clear where there is a keyring; default `required`. */
-  readonly encryption?: Encryption;
-  /** Runs in clear on any address: for networks that nobody else can reach. */
-  readonly insecure?: boolean;
-  /**
-   * The keyring changed: keep it for the next start, the primary first. Used once this resolves; if
-   * it rejects, nothing changes.
-   */
-  onKeyring?(keys: readonly Uint8Array[]): Promise<void> | void;
-  /**
-   * Further ways to find such nodes, tried at the start and again and again, as `parseDiscovery`
-   * takes them.
-   */
-  readonly discovery?: readonly string[];
-  /** The same, of your own making. */
-  readonly discoveries?: readonly Discovery[];
-  /** The whole list, after the start and after every change. */
-  onMembers?(members: readonly SwimMember[]): void;
-  /** After the start and after every change of the stable view; after `onMembers`. */
-  onView?(view: StableView, change: ViewChange): void;
-  /** What a member tells all, the own events included; each comes once. */
-  onEvent?(event: UserEvent): void;
-  /** What counts as one host where the stable view is formed; default: each member is one. */
-  readonly hostOf?: HostOf;
-  /** A joiner learned its cluster; called at most once. */
-  onClusterId?(clusterId: string): void;
-  /** Opens what packets and requests go over; default UDP and TCP on one port. */
-  readonly transport?: TransportOpener;
-  /**
-   * A connection to the TCP port that does not begin with SWIM's first byte, with what was read of
-   * it; paused. Attach listeners, `error` above all, before returning. Default: closed.
-   */
-  onForeignStream?(socket: Socket, head: Buffer): void;
-  /** Something is wrong that only an operator can mend: another cluster, a name used twice. */
-  onNotice?(code: SwimErrorCode, address: string): void;
-  readonly log?: SwimLog;
-}
 
 /**
  * Membership over real sockets: performs what the core wants, and feeds it what happens.
@@ -123,6 +61,7 @@ export class SwimAgent implements SwimHandle {
 
   private constructor(
     options: SwimAgentOptions,
+    bootEpoch: number,
     keyring: Keyring | undefined,
     transport: SecureTransport,
   ) {
@@ -130,7 +69,7 @@ export class SwimAgent implements SwimHandle {
     this.transport = transport;
     const address = advertised(options, transport.address);
     this.address = address;
-    const { name, bootEpoch, clusterId, meta } = options;
+    const { name, clusterId, meta } = options;
     const hostOf = options.hostOf && guarded(options.hostOf);
     const config = keyring === undefined ? options.config : withRoomForSeals(options.config);
     const random = systemRandom;
@@ -203,7 +142,12 @@ export class SwimAgent implements SwimHandle {
       },
     });
     try {
-      agent = new SwimAgent(options, keyring, transport);
+      const { stateFile, bootEpoch = Number.NaN } = options;
+      const epoch =
+        stateFile === undefined
+          ? bootEpoch
+          : await new StateFile(stateFile).next(options.bootEpoch);
+      agent = new SwimAgent(options, epoch, keyring, transport);
     } catch (error) {
       await transport.close();
       throw error;
@@ -404,6 +348,12 @@ export class SwimAgent implements SwimHandle {
         this.transport.setClusterId(effect.clusterId);
         this.tell(() => this.options.onClusterId?.(effect.clusterId));
         return;
+      case 'boot-epoch':
+        this.rise(effect.bootEpoch).catch((error: unknown) => {
+          const { message } = SWIM_ERRORS.SWIM_ERR_NAME_CONFLICT;
+          this.options.log?.('error', message, { reason: String(error) });
+        });
+        return;
       case 'join-result':
         this.onJoinResult(effect.requestId, effect.errorCode);
         return;
@@ -416,6 +366,14 @@ export class SwimAgent implements SwimHandle {
       default:
         assertNever(effect);
     }
+  }
+
+  /** Uses another boot epoch once it is kept. */
+  private async rise(bootEpoch: number): Promise<void> {
+    const { stateFile } = this.options;
+    if (stateFile !== undefined) await new StateFile(stateFile).keep(bootEpoch);
+    await this.options.onBootEpoch?.(bootEpoch);
+    this.dispatch({ type: 'boot-epoch', bootEpoch });
   }
 
   private presentPeers(): readonly SwimMember[] {

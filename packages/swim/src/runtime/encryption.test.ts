@@ -6,7 +6,8 @@ import { swimConfig } from '../config.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Keyring, keyId } from '../security/keyring.ts';
 import { Sealer } from '../security/sealer.ts';
-import { SwimAgent, type SwimAgentOptions } from './agent.ts';
+import { SwimAgent } from './agent.ts';
+import type { SwimAgentOptions } from './agent-options.ts';
 import { encodeKeyringMessage } from './keyring-message.ts';
 
 const config = swimConfig({}, 'test');

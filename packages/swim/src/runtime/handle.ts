@@ -1,4 +1,4 @@
-import type { SwimCounters } from '../core/context.ts';
+import type { SwimCounters } from '../core/counters.ts';
 import type { StableView } from '../core/cut-detector.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { SealCounters } from '../security/sealer.ts';

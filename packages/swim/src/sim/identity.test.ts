@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { encodeMessage, encodeUpdate } from '../core/codec.ts';
-import { SWIM_VERSIONS } from '../core/message.ts';
+import { SWIM_VERSIONS, type Update } from '../core/message.ts';
 import { addressOf, find, stateOf, TestCluster } from './test-cluster.ts';
 
 /** A cluster that has formed. */
@@ -12,21 +12,40 @@ function formed(seed: string, size: number): TestCluster {
   return cluster;
 }
 
+/** What a process says of itself at its start. */
+function wordOf(name: string, bootEpoch: number): Update {
+  return {
+    name,
+    bootEpoch,
+    incarnation: 0,
+    state: 'alive',
+    address: addressOf(name),
+    meta: new Uint8Array(),
+    unwell: false,
+    versions: SWIM_VERSIONS,
+    ageS: 0,
+    accuser: '',
+  };
+}
+
 describe('identity in a simulated cluster', function () {
   this.timeout(60_000);
 
-  it('the same name on a new address: all follow within a second, and nobody is faulty', () => {
+  it('the same name on a new address: all follow once the old one is found dead, in two seconds', () => {
     const cluster = formed('moved', 6);
     cluster.kill('n3');
     cluster.add('n3', { bootEpoch: 2, clusterId: 'c', address: 'moved:7000' });
-    const tookMs = cluster.until('follows', 2_000, () =>
+    const tookMs = cluster.until('follows', 5_000, () =>
       [...cluster.agents.values()].every((agent) => find(agent, 'n3')?.address === 'moved:7000'),
     );
-    assert.ok(tookMs <= 1_000, `${tookMs} ms`);
+    assert.ok(tookMs <= 2_500, `${tookMs} ms`);
     cluster.run(20_000);
     assert.ok(cluster.whole(), cluster.describe());
     const seen = cluster.seenNot('alive').filter((line) => !line.endsWith(' suspect'));
-    assert.deepEqual(seen, []);
+    assert.ok(
+      seen.every((line) => line.endsWith(' n3 faulty')),
+      seen.join(),
+    );
   });
 
   it('a new name on an old address: the old name is dropped at once, the new one stays', () => {
@@ -57,22 +76,112 @@ describe('identity in a simulated cluster', function () {
     assert.ok(cluster.whole(), cluster.describe());
   });
 
+  it('a restart with the clock back: takes the epoch after its former life, alive to all', () => {
+    for (const [seed, downMs] of [
+      ['clock-0', 0],
+      ['clock-1', 20_000],
+    ] as const) {
+      const cluster = formed(seed, 6);
+      cluster.kill('n3');
+      cluster.add('n3', { bootEpoch: 7, clusterId: 'c' });
+      cluster.until('takes', 5_000, () => cluster.whole());
+      cluster.kill('n3');
+      cluster.run(downMs);
+      const again = cluster.add('n3', { bootEpoch: 2, clusterId: 'c' });
+      const isBack = () =>
+        [...cluster.agents.values()].every((agent) => {
+          const { state, bootEpoch } = find(agent, 'n3') ?? {};
+          return state === 'alive' && bootEpoch === 8;
+        });
+      cluster.until('is back', 6_000, isBack);
+      assert.equal(again.swim.counters.epochsRaised, 1);
+      assert.ok(cluster.notices.has(`n3 2 SWIM_ERR_BOOT_EPOCH ${addressOf('n3')}`));
+      cluster.run(20_000);
+      assert.ok(isBack() && cluster.whole(), cluster.describe());
+    }
+  });
+
+  it('a former life on another address, found dead: the restart with the clock back follows it', () => {
+    const cluster = formed('clock-moved', 6);
+    cluster.kill('n3');
+    cluster.run(20_000);
+    assert.ok(cluster.allSee('faulty', ['n3']), cluster.describe());
+    cluster.add('n3', { bootEpoch: 0, clusterId: 'c', address: 'moved:7000' });
+    cluster.until('is back', 6_000, () => cluster.whole());
+    for (const agent of cluster.agents.values()) assert.equal(find(agent, 'n3')?.bootEpoch, 2);
+  });
+
+  it('what has a later life is answered by nothing: it sees nobody alive', () => {
+    const cluster = formed('zombie', 4);
+    const zombie = cluster.agent('n3');
+    cluster.network.isolate(zombie.address);
+    cluster.add('n3', { bootEpoch: 9, clusterId: 'c', address: 'elsewhere:7000' });
+    cluster.until('takes over', 20_000, () =>
+      ['n0', 'n1', 'n2'].every((name) => find(cluster.agent(name), 'n3')?.bootEpoch === 9),
+    );
+    cluster.network.rejoin(zombie.address);
+    cluster.run(20_000);
+    for (const name of ['n0', 'n1', 'n2']) assert.equal(stateOf(zombie, name), 'faulty', name);
+  });
+
+  it('a process that takes the name of a member gets it by no pause of that member', () => {
+    for (const pauseMs of [500, 950]) {
+      const cluster = formed(`clone-${pauseMs}`, 4);
+      const first = cluster.agent('n3');
+      // By joining again and again, and by gossip of members that have let it in.
+      cluster.add('n3', { bootEpoch: 9, address: 'clone:7000' });
+      const clone = encodeUpdate({ ...wordOf('n3', 9), address: 'clone:7000' });
+      const header = { version: 1, clusterId: 'c', name: 'n3', bootEpoch: 9 };
+      const gossip = encodeMessage(header, { type: 'gossip' }, [clone]);
+      for (let tellMs = 0; tellMs < pauseMs + 4_000; tellMs += 50) {
+        if (tellMs === 1_000) first.pause();
+        if (tellMs === 1_000 + pauseMs) first.resume();
+        for (const name of tellMs % 250 === 0 ? ['n0', 'n1', 'n2'] : []) {
+          cluster.network.send('clone:7000', addressOf(name), gossip);
+        }
+        cluster.run(50);
+      }
+      for (const name of ['n0', 'n1', 'n2']) {
+        const { address, state, bootEpoch } = find(cluster.agent(name), 'n3') ?? {};
+        const line = `${address} ${state} ${bootEpoch}`;
+        assert.equal(line, `${addressOf('n3')} alive 1`, `${name} after ${pauseMs}`);
+      }
+      assert.ok(cluster.notices.has('n0 1 SWIM_ERR_NAME_TAKEN clone:7000'));
+    }
+  });
+
+  it('two processes of one name and one boot epoch: the second stays out, and is told', () => {
+    const cluster = formed('equals', 4);
+    for (const seed of ['n0', 'n3']) {
+      const first = cluster.agent('n3');
+      const twin = cluster.add('n3', {
+        bootEpoch: 1,
+        clusterId: 'c',
+        address: `twin-of-${seed}:7000`,
+        seeds: [addressOf(seed)],
+      });
+      cluster.run(5_000);
+      twin.setMeta(new Uint8Array(3));
+      cluster.run(5_000);
+      assert.ok(cluster.notices.has(`n3 1 SWIM_ERR_NAME_TAKEN ${addressOf(seed)}`));
+      twin.stop();
+      cluster.agents.set('n3', first);
+      for (const agent of cluster.agents.values()) {
+        assert.equal(find(agent, 'n3')?.address, addressOf('n3'));
+      }
+    }
+  });
+
   it('a ghost after a restart: what its former life said is believed by nobody', () => {
     const cluster = formed('ghost', 5);
     cluster.kill('n3');
     cluster.add('n3', { bootEpoch: 2, clusterId: 'c' });
     cluster.until('takes', 2_000, () => cluster.whole());
     const said = encodeUpdate({
-      name: 'n3',
-      bootEpoch: 1,
+      ...wordOf('n3', 1),
       incarnation: 50,
       state: 'left',
       address: 'elsewhere:7000',
-      meta: new Uint8Array(),
-      unwell: false,
-      versions: SWIM_VERSIONS,
-      ageS: 0,
-      accuser: '',
     });
     const header = { version: 1, clusterId: 'c', name: 'n3', bootEpoch: 1 };
     const late = encodeMessage(header, { type: 'gossip' }, [said]);

@@ -257,6 +257,9 @@ export class SimAgent {
       case 'cluster-id':
         this.callbacks.onClusterId?.(effect.clusterId);
         return;
+      case 'boot-epoch':
+        this.dispatch({ type: 'boot-epoch', bootEpoch: effect.bootEpoch });
+        return;
       case 'join-result':
         this.joins.get(effect.requestId)?.(effect.errorCode);
         this.joins.delete(effect.requestId);

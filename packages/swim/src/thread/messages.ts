@@ -3,7 +3,7 @@ import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
-import type { SwimAgentOptions } from '../runtime/agent.ts';
+import type { SwimAgentOptions } from '../runtime/agent-options.ts';
 import type { LoopWatchOptions } from './loop-watch.ts';
 import type { MembersDelta } from './members-delta.ts';
 import type { CounterNames } from './shared-status.ts';
@@ -19,6 +19,7 @@ export type Callback =
   | 'onMembers'
   | 'onView'
   | 'onEvent'
+  | 'onBootEpoch'
   | 'onClusterId'
   | 'onKeyring'
   | 'onForeignStream'
@@ -65,7 +66,7 @@ export type ToWorker =
   | { readonly type: 'force-leave'; readonly id: number; readonly name: string }
   | { readonly type: 'leave' }
   | ({ readonly type: 'keyring'; readonly id: number } & KeyringCall)
-  /** The ring of `store-keyring` was kept, or not. */
+  /** What `store` wanted was kept, or not. */
   | { readonly type: 'stored'; readonly id: number; readonly problem: string | undefined }
   /** Judges a stream by its head; answered by `admission`. */
   | {
@@ -97,11 +98,12 @@ export type ToMain =
   | { readonly type: 'reply'; readonly id: number; readonly bytes: Uint8Array | null }
   | { readonly type: 'admission'; readonly id: number; readonly admitted: boolean }
   /** Answered by `stored`. */
-  | {
-      readonly type: 'store-keyring';
-      readonly id: number;
-      readonly keys: readonly Uint8Array[];
-    };
+  | { readonly type: 'store'; readonly id: number; readonly kept: Kept };
+
+/** What the owner is to keep for the next start. */
+export type Kept =
+  | { readonly type: 'keyring'; readonly keys: readonly Uint8Array[] }
+  | { readonly type: 'boot-epoch'; readonly bootEpoch: number };
 
 /** An operation on the keyrings of all members. */
 export type KeyringCall =

@@ -4,7 +4,7 @@ import type { StableView } from '../core/cut-detector.ts';
 import { assertNever, META_BYTES_MAX } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SwimError } from '../errors.ts';
-import type { SwimAgentOptions } from '../runtime/agent.ts';
+import type { SwimAgentOptions } from '../runtime/agent-options.ts';
 import { Callbacks, surface } from '../runtime/callbacks.ts';
 import type { KeyringOperations, SwimAgentCounters, SwimHandle } from '../runtime/handle.ts';
 import type { KeyringResult } from '../runtime/keyring-control.ts';
@@ -17,6 +17,7 @@ import { applyDelta, applyViewChange } from './members-delta.ts';
 import {
   type Callback,
   EMPTY_VIEW,
+  type Kept,
   type KeyringCall,
   NOBODY,
   type Outcome,
@@ -269,8 +270,8 @@ export class SwimThread implements SwimHandle {
         this.admissions.get(message.id)?.(message.admitted);
         this.admissions.delete(message.id);
         return;
-      case 'store-keyring':
-        this.store(message.id, message.keys).catch(() => {});
+      case 'store':
+        this.store(message.id, message.kept).catch(() => {});
         return;
       default:
         assertNever(message);
@@ -337,10 +338,11 @@ export class SwimThread implements SwimHandle {
     return admission.promise;
   }
 
-  private async store(id: number, keys: readonly Uint8Array[]): Promise<void> {
+  private async store(id: number, kept: Kept): Promise<void> {
     let problem: string | undefined;
     try {
-      await this.options.onKeyring?.(keys);
+      if (kept.type === 'keyring') await this.options.onKeyring?.(kept.keys);
+      else await this.options.onBootEpoch?.(kept.bootEpoch);
     } catch (error) {
       problem = String(error);
     }
@@ -406,6 +408,7 @@ function workerInit(options: SwimThreadOptions, memory: SharedArrayBuffer): Work
     onView,
     onEvent,
     onKeyring,
+    onBootEpoch,
     onClusterId,
     onForeignStream,
     onNotice,

@@ -18,6 +18,7 @@ import { LOOK_MS, type LoopState, LoopWatch } from './loop-watch.ts';
 import {
   type AgentOptionsOf,
   EMPTY_VIEW,
+  type Kept,
   type KeyringCall,
   NOBODY,
   plainError,
@@ -37,7 +38,7 @@ class AgentWorker {
   private agent: SwimAgent | undefined;
   /** Where streams that the main loop passes on are handled. */
   private streams: StreamHandlers | undefined;
-  /** Keyrings that the main loop is keeping. */
+  /** What the main loop is keeping. */
   private readonly storing = new Map<number, PromiseWithResolvers<void>>();
   private lastId = 0;
   private counterNames: CounterNames = [];
@@ -132,7 +133,8 @@ class AgentWorker {
       onMembers: () => this.outbox.membersChanged(),
       onView: () => this.outbox.membersChanged(),
       onEvent: (event) => this.outbox.event(event),
-      onKeyring: (keys) => this.store(keys),
+      onKeyring: (keys) => this.store({ type: 'keyring', keys }),
+      onBootEpoch: (bootEpoch) => this.store({ type: 'boot-epoch', bootEpoch }),
       onClusterId: (clusterId) => this.outbox.learned(clusterId),
       onNotice: (code, address) => this.outbox.notice(code, address),
       log: (level, message, fields) => this.outbox.log(level, message, fields),
@@ -205,13 +207,13 @@ class AgentWorker {
     else this.streams.onRequest(from, bytes, reply);
   }
 
-  /** Has the main loop keep a ring. */
-  private async store(keys: readonly Uint8Array[]): Promise<void> {
+  /** Has the main loop keep something. */
+  private async store(kept: Kept): Promise<void> {
     this.lastId += 1;
     const id = this.lastId;
     const stored = Promise.withResolvers<void>();
     this.storing.set(id, stored);
-    this.post({ type: 'store-keyring', id, keys });
+    this.post({ type: 'store', id, kept });
     await stored.promise;
   }
 

@@ -7,7 +7,8 @@ import type { Discovery, DiscoveryHost, HelloWrap } from '../../src/discovery/di
 import { dnsSeeds } from '../../src/discovery/dns.ts';
 import { Hello } from '../../src/discovery/hello.ts';
 import { multicastSeeds } from '../../src/discovery/multicast.ts';
-import { SwimAgent, type SwimAgentOptions } from '../../src/runtime/agent.ts';
+import { SwimAgent } from '../../src/runtime/agent.ts';
+import type { SwimAgentOptions } from '../../src/runtime/agent-options.ts';
 import { generateKey } from '../../src/security/keyring.ts';
 import { DnsServer } from './dns-server.ts';
 

@@ -4,8 +4,9 @@
  * Its first argument is the plan, as JSON; it answers over the channel of `fork`.
  */
 import { swimConfig } from '../../src/config.ts';
-import type { SwimCounters } from '../../src/core/context.ts';
-import { SwimAgent, type SwimAgentOptions } from '../../src/runtime/agent.ts';
+import type { SwimCounters } from '../../src/core/counters.ts';
+import { SwimAgent } from '../../src/runtime/agent.ts';
+import type { SwimAgentOptions } from '../../src/runtime/agent-options.ts';
 import { SwimThread } from '../../src/thread/swim-thread.ts';
 
 /** How the child starts. */

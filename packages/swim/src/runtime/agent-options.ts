@@ -1,0 +1,83 @@
+import type { Socket } from 'node:net';
+import type { SwimConfig } from '../config.ts';
+import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
+import type { UserEvent } from '../core/event-codec.ts';
+import type { SwimMember } from '../core/statement.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import type { SwimErrorCode } from '../errors.ts';
+import type { SwimLog } from '../ports.ts';
+import type { TransportOpener } from '../transport.ts';
+import type { Encryption } from './secure-transport.ts';
+
+/** What a `SwimAgent` is started with. */
+export interface SwimAgentOptions {
+  readonly config: SwimConfig;
+  /** One running process per name; 1 to 128 bytes. */
+  readonly name: string;
+  /**
+   * A safe integer ≥ 0; higher at every start than ever before, and on disk already. May be left out
+   * where there is a `stateFile`.
+   */
+  readonly bootEpoch?: number | undefined;
+  /**
+   * A file in which the boot epoch is kept: each start takes a higher one, `bootEpoch` or the time in
+   * milliseconds if that is higher.
+   */
+  readonly stateFile?: string | undefined;
+  /**
+   * The cluster knows a later life of this member, so its clock or its disk went back: this boot epoch
+   * comes after it. Keep it for the next start; it is used once this resolves, and not if it rejects.
+   */
+  onBootEpoch?(bootEpoch: number): Promise<void> | void;
+  /** At most 64 bytes; empty for a joiner, which learns it. */
+  readonly clusterId: string;
+  /** host:port for UDP and TCP; port 0 for any that is free. */
+  readonly listen: string;
+  /** host:port at which peers reach us; default what was bound. Port 0 means the bound one. */
+  readonly advertise?: string;
+  /** At most 512 bytes. */
+  readonly meta: Uint8Array;
+  /** host:port of nodes to join through; the own address is ignored. */
+  readonly seeds?: readonly string[];
+  /**
+   * Keys of 32 bytes that all members share, the one to seal with first. Without any, everything is
+   * in clear, and on loopback only.
+   */
+  readonly keyring?: readonly Uint8Array[];
+  /** What to do with messages in clear where there is a keyring; default `required`. */
+  readonly encryption?: Encryption;
+  /** Runs in clear on any address: for networks that nobody else can reach. */
+  readonly insecure?: boolean;
+  /**
+   * The keyring changed: keep it for the next start, the primary first. Used once this resolves; if
+   * it rejects, nothing changes.
+   */
+  onKeyring?(keys: readonly Uint8Array[]): Promise<void> | void;
+  /**
+   * Further ways to find such nodes, tried at the start and again and again, as `parseDiscovery`
+   * takes them.
+   */
+  readonly discovery?: readonly string[];
+  /** The same, of your own making. */
+  readonly discoveries?: readonly Discovery[];
+  /** The whole list, after the start and after every change. */
+  onMembers?(members: readonly SwimMember[]): void;
+  /** After the start and after every change of the stable view; after `onMembers`. */
+  onView?(view: StableView, change: ViewChange): void;
+  /** What a member tells all, the own events included; each comes once. */
+  onEvent?(event: UserEvent): void;
+  /** What counts as one host where the stable view is formed; default: each member is one. */
+  readonly hostOf?: HostOf;
+  /** A joiner learned its cluster; called at most once. */
+  onClusterId?(clusterId: string): void;
+  /** Opens what packets and requests go over; default UDP and TCP on one port. */
+  readonly transport?: TransportOpener;
+  /**
+   * A connection to the TCP port that does not begin with SWIM's first byte, with what was read of
+   * it; paused. Attach listeners, `error` above all, before returning. Default: closed.
+   */
+  onForeignStream?(socket: Socket, head: Buffer): void;
+  /** Something is wrong that only an operator can mend: another cluster, a name used twice. */
+  onNotice?(code: SwimErrorCode, address: string): void;
+  readonly log?: SwimLog;
+}
