@@ -89,6 +89,16 @@ export const SWIM_METRICS: readonly MetricDefinition<SwimSource>[] = [
     (c) => c.declaredFaulty,
   ),
   counter(
+    'shoal_swim_names_claimed_total',
+    'Times when another process wanted the name of a present member.',
+    (c) => c.namesClaimed,
+  ),
+  counter(
+    'shoal_swim_epochs_raised_total',
+    'Times when this process took the boot epoch after one that the cluster knew.',
+    (c) => c.epochsRaised,
+  ),
+  counter(
     'shoal_swim_refutes_total',
     'Accusations of this member that it refuted.',
     (c) => c.refutes,
