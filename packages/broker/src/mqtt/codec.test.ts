@@ -308,12 +308,17 @@ describe('decodeControl', () => {
     });
   });
 
-  it('leaves invalid Topic Filters to the SUBACK', () => {
-    const packet = decodeControl(frame(SUBSCRIBE, "00 07 00 00 04 'a/#b' 00 00 00 00"), 5);
-    assert.deepEqual(
-      (packet as Subscribe).subscriptions.map((s) => s.filter),
-      ['a/#b', ''],
-    );
+  it('[MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] refuses Topic Filters that are not well-formed', () => {
+    for (const filter of ["00 04 'a/#b'", '00 00', "00 02 'a#'", "00 02 'a+'", "00 03 '#/a'"]) {
+      for (const version of [4, 5] as const) {
+        const properties = version === 5 ? '00 ' : '';
+        for (const bad of [
+          frame(SUBSCRIBE, `00 07 ${properties}${filter} 00`),
+          frame(UNSUBSCRIBE, `00 07 ${properties}${filter}`),
+        ])
+          assert.throws(() => decodeControl(bad, version), { reasonCode: 0x81 });
+      }
+    }
   });
 
   it('decodes UNSUBSCRIBE', () => {

@@ -24,7 +24,7 @@ import type {
 } from './packet.ts';
 import { PacketType } from './packet.ts';
 import { ReasonCode } from './reason-code.ts';
-import { isTopicName } from './topic.ts';
+import { isTopicName, isWellFormedFilter } from './topic.ts';
 
 export { encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback } from './codec-encode.ts';
 
@@ -32,7 +32,8 @@ export { encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback } from '.
  * Decodes one whole frame (fixed header included) of CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT
  * or AUTH. The result shares no memory with `frame`.
  *
- * Topic Filters are left unchecked but for UTF-8: an invalid one is answered in its SUBACK (0x8F).
+ * A Topic Filter that is not well-formed makes its packet malformed; whether one is allowed is answered
+ * in SUBACK or UNSUBACK (0x8F).
  *
  * @param version of the connection; ignored for CONNECT, which brings its own
  * @throws MalformedPacket, and nothing else whatever the bytes: 0x81, 0x82, 0x84 (protocol name or
@@ -167,8 +168,14 @@ function decodeSubscribe(reader: PacketReader, version: ProtocolVersion): Subscr
   return packet;
 }
 
-function readSubscription(reader: PacketReader, version: ProtocolVersion): Subscription {
+function readFilter(reader: PacketReader): string {
   const filter = reader.string();
+  if (!isWellFormedFilter(filter)) throw reader.malformed('malformed Topic Filter');
+  return filter;
+}
+
+function readSubscription(reader: PacketReader, version: ProtocolVersion): Subscription {
+  const filter = readFilter(reader);
   const options = reader.byte();
   // [MQTT-3.8.3-5], [MQTT-3-8.3-4] of 3.1.1: reserved bits
   if ((options & (version === 5 ? 0xc0 : 0xfc)) !== 0) {
@@ -202,7 +209,7 @@ function decodeUnsubscribe(reader: PacketReader, version: ProtocolVersion): Unsu
   }
   // [MQTT-3.10.3-2]
   if (reader.remaining === 0) throw reader.protocolError('UNSUBSCRIBE without a Topic Filter');
-  while (reader.remaining > 0) packet.filters.push(reader.string());
+  while (reader.remaining > 0) packet.filters.push(readFilter(reader));
   return packet;
 }
 

@@ -88,7 +88,7 @@ export interface Connect {
 }
 
 export interface Subscription {
-  /** As sent: UTF-8 checked, its wildcards not (an invalid filter has its own code in SUBACK). */
+  /** Well-formed; whether the server allows it is another matter. */
   filter: string;
   qos: QoS;
   noLocal: boolean;

@@ -21,11 +21,18 @@ export function isTopicName(topic: string): boolean {
 }
 
 /**
- * Whether a SUBSCRIBE may ask for it: not empty, `#` alone in the last level [MQTT-4.7.1-1], `+`
- * alone in its level [MQTT-4.7.1-2], no U+0000, within the limits. `$share/…` is not unwrapped:
+ * Whether a SUBSCRIBE may ask for it: well-formed and within the limits. `$share/…` is not unwrapped:
  * see {@link parseShare}.
  */
 export function isTopicFilter(filter: string): boolean {
+  return isWellFormedFilter(filter) && isWithinLimits(filter);
+}
+
+/**
+ * Not empty [MQTT-4.7.3-1], `#` alone in the last level [MQTT-4.7.1-1], `+` alone in its level
+ * [MQTT-4.7.1-2], no U+0000 [MQTT-4.7.3-2]. Anything else breaks the protocol.
+ */
+export function isWellFormedFilter(filter: string): boolean {
   const last = filter.length - 1;
   for (let i = 0; i <= last; i++) {
     const c = filter.charCodeAt(i);
@@ -34,7 +41,7 @@ export function isTopicFilter(filter: string): boolean {
     if (i > 0 && filter.charCodeAt(i - 1) !== 47) return false;
     if (c === 35 ? i !== last : i < last && filter.charCodeAt(i + 1) !== 47) return false;
   }
-  return isWithinLimits(filter);
+  return last >= 0;
 }
 
 function isWithinLimits(topic: string): boolean {
@@ -53,6 +60,11 @@ export function exceedsLevels(topic: string, most: number): boolean {
   for (let at = topic.indexOf('/'); at >= 0; at = topic.indexOf('/', at + 1))
     if (++levels > most) return true;
   return false;
+}
+
+/** Whether a topic is the server's own: clients may read, not publish there (§4.7.2). */
+export function isReserved(topic: string): boolean {
+  return topic.charCodeAt(0) === 36 && (topic === '$SYS' || topic.startsWith('$SYS/'));
 }
 
 /** Whether a Topic Filter contains a wildcard character. */

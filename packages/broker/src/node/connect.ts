@@ -2,7 +2,7 @@
 import { encodePublishProperties } from '../mqtt/frame.ts';
 import type { ConnackProperties, Connect } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import { exceedsLevels, isTopicName } from '../mqtt/topic.ts';
+import { exceedsLevels, isReserved, isTopicName } from '../mqtt/topic.ts';
 import type { Will } from '../session/operation.ts';
 import type { Connection } from './connection.ts';
 import type { Gateway } from './gateway.ts';
@@ -18,6 +18,7 @@ export function checkConnect(connect: Connect, gateway: Gateway): number {
   const { will } = connect;
   if (will && (!isTopicName(will.topic) || exceedsLevels(will.topic, gateway.limits.topicLevels)))
     return ReasonCode.TopicNameInvalid;
+  if (will && isReserved(will.topic)) return ReasonCode.NotAuthorized;
   return 0;
 }
 
@@ -59,4 +60,10 @@ export function connackProperties(
     ...(asked === c.expirySeconds ? {} : { sessionExpiryInterval: c.expirySeconds }),
     ...(assigned === null ? {} : { assignedClientIdentifier: assigned }),
   };
+}
+
+/** For a client that brings no name [MQTT-3.1.3-6]. */
+export function randomName(gateway: Gateway): string {
+  const part = () => Math.floor(gateway.random() * 0x1_0000_0000).toString(36);
+  return part() + part();
 }

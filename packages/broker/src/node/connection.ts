@@ -25,10 +25,10 @@ import { connackReturnCode, ReasonCode, reasonName } from '../mqtt/reason-code.t
 import type { ClientHandler, ClientSocket } from '../ports.ts';
 import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
-import { checkConnect, connackProperties, willOf } from './connect.ts';
+import { checkConnect, connackProperties, randomName, willOf } from './connect.ts';
 import { Early } from './early.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
-import { onPublish, onPubrel } from './incoming.ts';
+import { onPublish, onPubrel, type Received } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 import { type Opened, Status } from './request.ts';
 import { onPubrec, onSettled, sendOrWait, sendZero } from './sending.ts';
@@ -41,11 +41,6 @@ const CLOSED = 3;
 
 /** Topics remembered per SUBSCRIBE as seen live. */
 const WATCHED_TOPICS_MAX = 10_000;
-/**
- * A client that goes away without DISCONNECT, and later than this after its CONNECT, gave up waiting
- * for CONNACK: it was never accepted, so its Will is not sent.
- */
-const IMPATIENT_MS = 250;
 
 export class Connection implements ClientHandler, FrameSink, LiveConnection {
   readonly gateway: Gateway;
@@ -57,7 +52,10 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   clientId = '';
   /** Index of the OPEN, 0 before it is committed. */
   epoch = 0;
-  /** The session outlives the connection. */
+  /**
+   * The session is stored in its shard: it outlives the connection, or one that does was resumed. Its
+   * queue brings what is QoS 1 and 2.
+   */
   persistent = false;
   expirySeconds = 0;
   keepAliveMs = 0;
@@ -73,8 +71,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   subscriptions: Map<string, LiveSubscription> | null = null;
   acks: AckOrder | null = null;
   out: Outgoing | null = null;
-  /** QoS 2 Packet Identifiers received and not released, of a session without persistence. */
-  received: Set<number> | null = null;
+  /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
+  received: Map<number, Received> | null = null;
   aliases: Map<number, string> | null = null;
   /** Publishes not acknowledged yet. */
   unacknowledged = 0;
@@ -125,6 +123,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       case PacketType.Pubcomp:
         return this.#onAck(type, buf, start, end);
       case PacketType.Pingreq:
+        if (end > start) return this.fail(ReasonCode.MalformedPacket, 'PINGREQ with a body');
         return this.write(PINGRESP);
       default:
         return this.#onControl(type, buf, at, end);
@@ -140,9 +139,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.#reader.resume();
     for (const chunk of early.chunks) this.#reader.feed(chunk, 0, chunk.length, this);
     if (this.#state !== OPEN) return;
-    if (early.endedMs >= 0) {
+    if (early.ended) {
       this.gateway.counters.connectionsLost++;
-      this.#leave(early.endedMs - early.sinceMs < IMPATIENT_MS, -1);
+      this.#leave(!early.gaveUp, -1);
     } else if (early.paused && !this.#paused) {
       this.socket.resume();
     }
@@ -195,7 +194,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;
     this.expirySeconds = this.#expiryOf(connect);
-    this.persistent = this.expirySeconds > 0;
     this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
     const request = {
       clientId: this.clientId,
@@ -234,6 +232,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.#state = OPEN;
     this.#heardMs = this.gateway.nowMs();
     this.epoch = opened.epoch;
+    this.persistent = opened.present || this.expirySeconds > 0;
     this.gateway.opened(this);
     this.gateway.counters.connects++;
     for (const s of opened.subscriptions) this.setLive(s);
@@ -479,7 +478,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   }
 
   #sendClose(epoch: number, abnormal: boolean, expirySeconds: number): void {
-    const sentUpto = this.persistent ? (this.out?.sentUpto ?? -1) : -1;
+    const sentUpto = this.persistent ? (this.out?.sentUpto ?? 0) : -1;
     this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto });
   }
 
@@ -491,9 +490,4 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.#early = null;
     this.gateway.gone(this);
   }
-}
-
-function randomName(gateway: Gateway): string {
-  const part = () => Math.floor(gateway.random() * 0x1_0000_0000).toString(36);
-  return part() + part();
 }

@@ -55,8 +55,8 @@ export interface LeaderContext {
     to: string,
     changes: readonly (readonly [filter: string, added: boolean])[],
   ): void;
-  /** Sends a message to all that match; `done` when all have it for good. */
-  route(message: Message, rx2: Rx2Id | null, done: () => void): void;
+  /** Sends a message to all that match; `done` when all have it for good, or all refused it. */
+  route(message: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void;
   /** Retained messages that match, ordered by topic, those after `after` only. */
   queryRetained(
     filters: readonly string[],

@@ -66,7 +66,9 @@ export class Delivering {
 
   #rewind(s: Session): void {
     if (!s.connected) return;
-    if (!s.persistent && s.pending === 0) return;
+    // A session that lives with its connection has its queue at the gateway; a stored one that was
+    // resumed has subscriptions here, even if it is to end with this connection.
+    if (!s.persistent && s.pending === 0 && !s.subscriptions) return;
     const pump: Pump = {
       session: s,
       epoch: s.epoch,
@@ -107,7 +109,7 @@ export class Delivering {
   queued(s: Session): void {
     const pump = this.#pumps.get(s.clientId);
     if (pump) this.#due.add(pump);
-    else if (s.connected && s.persistent) this.attach(s);
+    else if (s.connected) this.attach(s);
   }
 
   settled(clientId: string): void {

@@ -8,6 +8,8 @@ import type { ClientSocket } from '../ports.ts';
 
 /** Bytes read while the session is opened; beyond, the socket is not read until it is open. */
 const EARLY_BYTES_MAX = 256 * 1024;
+/** A client that goes away later than this after its CONNECT gave up waiting for CONNACK. */
+const IMPATIENT_MS = 250;
 
 export class Early {
   /** Time of the CONNECT. */
@@ -28,6 +30,18 @@ export class Early {
     if (this.#paused || this.#bytes < EARLY_BYTES_MAX) return;
     this.#paused = true;
     socket.pause();
+  }
+
+  get ended(): boolean {
+    return this.endedMs >= 0;
+  }
+
+  /**
+   * The client left because CONNACK did not come: for all it knows it was never accepted, and a
+   * connection that was not accepted has no Will [MQTT-3.1.2-5].
+   */
+  get gaveUp(): boolean {
+    return this.endedMs - this.sinceMs >= IMPATIENT_MS;
   }
 
   /** The socket was paused for the sake of these bytes. */

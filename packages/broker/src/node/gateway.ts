@@ -100,20 +100,21 @@ export interface Gateway {
   publishZero(message: Message): void;
   /** @param wanted asked when the message had to wait: is its publisher still there? */
   publish(message: Message, wanted: () => boolean, done: Published): void;
-  /** QoS 2 of a session that outlives its connection. */
+  /** QoS 2 of a stored session. `done` with {@link Status}.Ok, Quota or NoSession. */
   receive(
     clientId: string,
     epoch: number,
     packetId: number,
     message: Message,
     wanted: () => boolean,
-    done: (ok: boolean) => void,
+    done: (status: number) => void,
   ): void;
+  /** `done` with {@link Status}.Ok, NotFound or NoSession. */
   releaseReceived(
     clientId: string,
     epoch: number,
     packetId: number,
-    done: (ok: boolean) => void,
+    done: (status: number) => void,
   ): void;
   /** Acknowledgement of a queued message; batched per turn. `done` when it is committed. */
   settle(

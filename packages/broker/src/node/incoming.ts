@@ -9,10 +9,19 @@ import {
 import { PacketType } from '../mqtt/packet.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import { exceedsLevels } from '../mqtt/topic.ts';
+import { exceedsLevels, isReserved } from '../mqtt/topic.ts';
 import type { Message } from '../session/operation.ts';
 import { AckOrder } from './ack-order.ts';
 import type { Connection } from './connection.ts';
+import { Status } from './request.ts';
+
+/** A QoS 2 message from the client that it has not released. */
+export interface Received {
+  /** PUBREC is sent, or due as soon as the acknowledgements before it are. */
+  answered: boolean;
+  /** Answers that wait for the message to be stored: its own, and one for each repetition. */
+  readonly repeats: ((reasonCode: number) => void)[];
+}
 
 const view = new PublishView();
 const NO_BYTES = new Uint8Array(0);
@@ -37,17 +46,12 @@ export function onPublish(
     return c.fail(e.reasonCode, e.message);
   }
   if (!message) return c.fail(ReasonCode.TopicAliasInvalid, 'unknown topic alias');
-  if (exceedsLevels(message.topic, gateway.limits.topicLevels)) return refuse(c, qos, packetId);
+  if (exceedsLevels(message.topic, gateway.limits.topicLevels))
+    return refuse(c, qos, packetId, ReasonCode.TopicNameInvalid);
+  if (isReserved(message.topic)) return refuse(c, qos, packetId, ReasonCode.NotAuthorized);
   if (qos === 0) return gateway.publishZero(message);
-  if (qos === 1) return acknowledge(c, PacketType.Puback, packetId, message);
-  if (c.persistent) return receive(c, packetId, message);
-  c.received ??= new Set();
-  if (c.received.has(packetId)) {
-    // Taken before and not released: answered again, not published again [MQTT-4.3.3-10].
-    return c.write(encodeAck(PacketType.Pubrec, packetId, c.version));
-  }
-  c.received.add(packetId);
-  acknowledge(c, PacketType.Pubrec, packetId, message);
+  if (qos === 1) return acknowledge(c, message, packetId);
+  receive(c, packetId, message);
 }
 
 /** Copies what must outlive the read buffer; resolves aliases. */
@@ -84,57 +88,100 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
   };
 }
 
-/** A topic of too many levels. Where no acknowledgement can say so, the connection ends. */
-function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number): void {
-  const reasonCode = ReasonCode.TopicNameInvalid;
-  if (qos === 0 || c.version < 5) return c.fail(reasonCode, 'more topic levels than the limit');
-  c.gateway.counters.publishesRefused++;
-  c.acks ??= new AckOrder();
+/**
+ * A topic that may not be published to. Before MQTT 5 no acknowledgement can say so: a topic that is
+ * too deep ends the connection, one that is the server's own is acknowledged [MQTT-3.3.5-2 of 3.1.1].
+ */
+function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number, reasonCode: number): void {
+  const { counters } = c.gateway;
+  const silent = reasonCode === ReasonCode.NotAuthorized;
+  if (!silent && (qos === 0 || c.version < 5))
+    return c.fail(reasonCode, 'more topic levels than the limit');
+  counters.publishesRefused++;
+  if (qos === 0) return;
+  const code = c.version === 5 ? reasonCode : 0;
   const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
-  const frame = encodeAck(type, packetId, c.version, reasonCode);
-  c.acks.fill(c.acks.take(), frame, (due) => c.write(due));
+  answerInOrder(c)(encodeAck(type, packetId, c.version, code));
 }
 
-/** Publishes, and acknowledges in order once every copy has it. */
-function acknowledge(c: Connection, type: number, packetId: number, message: Message): void {
-  c.publishing();
+/** Takes the next place among the acknowledgements. */
+function answerInOrder(c: Connection): (frame: Uint8Array) => void {
   c.acks ??= new AckOrder();
-  const slot = c.acks.take();
+  const { acks } = c;
+  const slot = acks.take();
+  return (frame) => acks.fill(slot, frame, (due) => c.write(due));
+}
+
+/** QoS 1: publishes, and acknowledges in order once every copy has it. */
+function acknowledge(c: Connection, message: Message, packetId: number): void {
+  c.publishing();
+  const answer = answerInOrder(c);
   const wanted = () => c.isOpen;
   c.gateway.publish(message, wanted, (reasonCode) => {
     c.published();
     if (!c.isOpen) return;
     if (reasonCode >= 0x80) c.gateway.counters.publishesRefused++;
-    if (reasonCode >= 0x80 && type === PacketType.Pubrec) c.received?.delete(packetId);
     const code = c.version === 5 ? reasonCode : 0;
-    c.acks!.fill(slot, encodeAck(type, packetId, c.version, code), (frame) => c.write(frame));
+    answer(encodeAck(PacketType.Puback, packetId, c.version, code));
   });
 }
 
-/** QoS 2 of a persistent session: RX2 in its shard; PUBREC once every copy of every target has it. */
+/**
+ * QoS 2: PUBREC once every copy of every target has the message. The same Packet Identifier before
+ * PUBREL is the same message [MQTT-4.3.3-10]: answered again when the first is, not published again.
+ */
 function receive(c: Connection, packetId: number, message: Message): void {
+  c.received ??= new Map();
+  const { limits } = c.gateway;
+  const open = c.received.get(packetId);
+  if (open === undefined && c.version === 5 && c.received.size >= limits.publishesInFlight)
+    return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-9]
   c.publishing();
-  c.acks ??= new AckOrder();
-  const slot = c.acks.take();
-  const wanted = () => c.isOpen;
-  c.gateway.receive(c.clientId, c.epoch, packetId, message, wanted, (ok) => {
+  const answer = answerInOrder(c);
+  const answered = (code: number) => {
     c.published();
-    if (!c.isOpen) return;
-    if (!ok) return c.fenced();
-    const frame = encodeAck(PacketType.Pubrec, packetId, c.version);
-    c.acks!.fill(slot, frame, (due) => c.write(due));
+    if (c.isOpen) answer(encodeAck(PacketType.Pubrec, packetId, c.version, code));
+  };
+  if (open !== undefined) {
+    if (open.answered) answered(0);
+    else open.repeats.push(answered);
+    return;
+  }
+  const exchange: Received = { answered: false, repeats: [answered] };
+  c.received.set(packetId, exchange);
+  publishTwo(c, packetId, message, (reasonCode) => {
+    exchange.answered = true;
+    if (reasonCode >= 0x80) {
+      c.gateway.counters.publishesRefused++;
+      c.received?.delete(packetId);
+    }
+    const repeats = exchange.repeats.splice(0);
+    for (const run of repeats) run(c.version === 5 ? reasonCode : 0);
+  });
+}
+
+/** By way of RX2 in its shard for a stored session; of another one this connection keeps the state. */
+function publishTwo(
+  c: Connection,
+  packetId: number,
+  message: Message,
+  done: (reasonCode: number) => void,
+): void {
+  const wanted = () => c.isOpen;
+  if (!c.persistent) return c.gateway.publish(message, wanted, done);
+  c.gateway.receive(c.clientId, c.epoch, packetId, message, wanted, (status) => {
+    if (status === Status.NoSession) return c.fenced();
+    done(status === Status.Quota ? ReasonCode.QuotaExceeded : 0);
   });
 }
 
 /** PUBREL: the Packet Identifier may be used for another message. */
 export function onPubrel(c: Connection, packetId: number): void {
-  if (!c.persistent) {
-    const known = c.received?.delete(packetId) ?? false;
-    return pubcomp(c, packetId, known);
-  }
-  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (ok) => {
-    if (ok) pubcomp(c, packetId, true);
-    else c.fenced();
+  const known = c.received?.delete(packetId) ?? false;
+  if (!c.persistent) return pubcomp(c, packetId, known);
+  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {
+    if (status === Status.NoSession) c.fenced();
+    else pubcomp(c, packetId, status === Status.Ok);
   });
 }
 

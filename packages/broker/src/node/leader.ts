@@ -16,12 +16,14 @@ import {
   type Target,
   writeOperation,
 } from '../session/operation.ts';
-import type { Session, Subscription } from '../session/session.ts';
+import type { Session } from '../session/session.ts';
 import type { Owed, ShardState, StateObserver } from '../session/shard-state.ts';
 import type { Replica } from '../shard/replica.ts';
+import { Complaints } from './complaints.ts';
 import type { LeaderContext } from './context.ts';
 import { Deadlines } from './deadlines.ts';
 import { addressOf, Delivering } from './delivering.ts';
+import { matchStored } from './matching.ts';
 import { Owing } from './owing.ts';
 import { OK, type Opened, type Reply, type Request, reply, Status } from './request.ts';
 import { Retaining } from './retaining.ts';
@@ -63,6 +65,7 @@ export class ShardLeader implements StateObserver {
   /** Counts the times this node began to serve the shard; gateways send anew when it changes. */
   since = 0;
   serving = false;
+  readonly #complaints: Complaints;
   readonly #sources = new Map<string, Source>();
   #waiters: Waiter[] = [];
   #paused: (() => void)[] = [];
@@ -80,6 +83,7 @@ export class ShardLeader implements StateObserver {
     this.owing = new Owing(this);
     this.retaining = new Retaining(this);
     this.deadlines = new Deadlines(this);
+    this.#complaints = new Complaints(node);
   }
 
   // ---- leadership ------------------------------------------------------------------------------
@@ -257,8 +261,9 @@ export class ShardLeader implements StateObserver {
         this.node.trace('sub');
         this.append(q, origin, () => this.retaining.subscribed(q.clientId, q.epoch, respond));
         return;
-      case 'unsub':
       case 'rx2done':
+        return this.#released(origin, q, respond);
+      case 'unsub':
         if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
         this.append(q, origin, () => respond(OK));
         return;
@@ -301,8 +306,9 @@ export class ShardLeader implements StateObserver {
         const s = this.live(q.clientId, q.epoch);
         const index = s?.rx2?.get(q.packetId);
         if (!s) return respond(reply(Status.NoSession));
-        if (index === undefined) return this.afterCommit(() => respond(OK));
-        return this.owing.whenDone(index, () => respond(OK));
+        // Its gateway has no answer yet, so no PUBREL has ended the exchange: it was refused.
+        if (index === undefined) return this.afterCommit(() => respond(reply(Status.Quota)));
+        return this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.Quota) : OK));
       }
       case 'sub':
         return this.afterCommit(() => this.retaining.subscribed(q.clientId, q.epoch, respond));
@@ -371,35 +377,19 @@ export class ShardLeader implements StateObserver {
     this.append({ type: 'enq', rx2, message, targets, retained: false }, origin, () => respond(OK));
   }
 
-  /** Persistent sessions that want the message at QoS 1 or 2, each once at its highest QoS. */
+  /** Targets among the stored sessions, and how many have no room. */
   #match(message: Message): { targets: Target[]; refused: number } {
-    const bySession = new Map<Session, { qos: 1 | 2; retain: boolean; identifiers: number[] }>();
-    let refused = 0;
-    this.state.tree.match(message.topic, (sub: Subscription) => {
-      const { session } = sub;
-      if (sub.noLocal && session.clientId === message.publisher) return;
-      // Published before the subscription was made and sent again since: not meant for it.
-      if (message.hlc < sub.since) return;
-      const qos = Math.min(sub.qos, message.qos) as 1 | 2;
-      const held = bySession.get(session);
-      if (!held) {
-        if (session.pending >= this.node.limits.sessionQueueMessages) {
-          refused++;
-          return;
-        }
-        const identifiers = sub.identifier > 0 ? [sub.identifier] : [];
-        const retain = sub.retainAsPublished && message.retain;
-        bySession.set(session, { qos, retain, identifiers });
-        return;
-      }
-      if (qos > held.qos) held.qos = qos;
-      if (sub.retainAsPublished && message.retain) held.retain = true;
-      if (sub.identifier > 0 && !held.identifiers.includes(sub.identifier))
-        held.identifiers.push(sub.identifier);
-    });
     const targets: Target[] = [];
-    for (const [s, want] of bySession) {
-      targets.push({ clientId: s.clientId, birth: s.birth, ...want });
+    let refused = 0;
+    for (const [s, target] of matchStored(this.state, message)) {
+      if (s.pending >= this.node.limits.sessionQueueMessages) {
+        refused++;
+        const { clientId, pending } = s;
+        const fields = { clientId, messages: pending };
+        this.#complaints.warn(clientId, 'queue of the session is full, message refused', fields);
+        continue;
+      }
+      targets.push(target);
       this.retaining.sawLive(s, message.topic);
     }
     return { targets, refused };
@@ -413,6 +403,8 @@ export class ShardLeader implements StateObserver {
     const adds = payload.length > 0 && !this.state.retained.has(topic);
     if (adds && this.state.retained.size >= this.node.limits.retainedMessagesPerShard) {
       this.node.counters.retainedRefused++;
+      const fields = { shard: this.shard, messages: this.state.retained.size };
+      this.#complaints.warn('', 'shard retains as many messages as it may, one refused', fields);
       return respond(reply(Status.Quota));
     }
     this.node.trace('retain');
@@ -424,11 +416,33 @@ export class ShardLeader implements StateObserver {
     if (!s) return respond(reply(Status.NoSession));
     // The same Packet Identifier again before PUBREL is the same message, whatever DUP says.
     const open = s.rx2?.get(q.packetId);
-    if (open !== undefined) return this.owing.whenDone(open, () => respond(OK));
+    if (open !== undefined)
+      return this.owing.whenDone(open, (refused) => respond(refused ? reply(Status.Quota) : OK));
     this.node.trace('rx2');
     const index = this.append(q, origin, () => {
+      this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.Quota) : OK));
       this.owing.committed();
-      this.owing.whenDone(index, () => respond(OK));
+    });
+  }
+
+  /** PUBREL. An exchange that is not known may have been completed before, or never begun. */
+  #released(origin: Origin, q: Operation & { type: 'rx2done' }, respond: Respond): void {
+    const s = this.live(q.clientId, q.epoch);
+    if (!s) return respond(reply(Status.NoSession));
+    if (s.rx2?.has(q.packetId)) {
+      this.append(q, origin, () => respond(OK));
+      return;
+    }
+    // A leader that is deposed and does not know yet must not deny what others hold.
+    this.node.confirm(this.replica, () => respond(reply(Status.NotFound)));
+  }
+
+  /** All queues that matched are full: PUBREC says so, which ends the exchange [MQTT-4.3.3-9]. */
+  onRefused(index: number, clientId: string, packetId: number): void {
+    this.appendOwn(() => {
+      const s = this.state.sessions.get(clientId);
+      if (s?.rx2?.get(packetId) !== index) return null;
+      return { type: 'rx2done', clientId, epoch: s.epoch, packetId };
     });
   }
 

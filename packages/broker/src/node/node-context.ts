@@ -9,6 +9,7 @@ import type { Connection } from './connection.ts';
 import type { ConnectionAddress, Delivery, LeaderContext } from './context.ts';
 import { writeAddress, writeDelivery } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
+import { QUOTA } from './router.ts';
 import type { Routes } from './routes.ts';
 import { sendQueued, sendRelease } from './sending.ts';
 import { Wire } from './wire.ts';
@@ -92,8 +93,13 @@ export class NodeContext implements LeaderContext {
     this.#node.announcing.announceShardRoutes(...change);
   }
 
-  route(message: Message, rx2: Rx2Id | null, done: () => void): void {
-    this.#node.router.publish(message, rx2, () => true, done);
+  route(message: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void {
+    this.#node.router.publish(
+      message,
+      rx2,
+      () => true,
+      (status) => done(status === QUOTA),
+    );
   }
 
   queryRetained(

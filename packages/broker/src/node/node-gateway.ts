@@ -209,10 +209,12 @@ export class NodeGateway implements Gateway {
     return shardOf(clientId, this.#node.shardCount);
   }
 
+  #ask(clientId: string, request: Request, done: (reply: Reply) => void): void {
+    this.#node.router.channel(this.#shardOf(clientId)).send(request, done);
+  }
+
   #session(clientId: string, request: Request, done: (ok: boolean) => void): void {
-    this.#node.router
-      .channel(this.#shardOf(clientId))
-      .send(request, (reply) => done(reply.status === Status.Ok));
+    this.#ask(clientId, request, ({ status }) => done(status === Status.Ok));
   }
 
   open(connection: number, request: OpenRequest, done: OpenDone): void {
@@ -275,12 +277,13 @@ export class NodeGateway implements Gateway {
     packetId: number,
     message: Message,
     wanted: () => boolean,
-    done: (ok: boolean) => void,
+    done: (status: number) => void,
   ): void {
     // Stamped under the route lease: the stamp is logged, and decides for whom the message is.
     this.#node.router.whenRoutable(wanted, () => {
       const stamped = { ...message, hlc: this.hlc() };
-      this.#session(clientId, { type: 'rx2', clientId, epoch, packetId, message: stamped }, done);
+      const request = { type: 'rx2', clientId, epoch, packetId, message: stamped } as const;
+      this.#ask(clientId, request, ({ status }) => done(status));
     });
   }
 
@@ -288,9 +291,10 @@ export class NodeGateway implements Gateway {
     clientId: string,
     epoch: number,
     packetId: number,
-    done: (ok: boolean) => void,
+    done: (status: number) => void,
   ): void {
-    this.#session(clientId, { type: 'rx2done', clientId, epoch, packetId }, done);
+    const request = { type: 'rx2done', clientId, epoch, packetId } as const;
+    this.#ask(clientId, request, ({ status }) => done(status));
   }
 
   settle(

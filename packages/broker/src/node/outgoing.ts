@@ -21,8 +21,10 @@ interface Waiting {
 interface InFlight {
   readonly position: number;
   readonly qos: 1 | 2;
-  /** PUBREC received, PUBREL on its way or sent. */
+  /** PUBREC received. */
   released: boolean;
+  /** The copies know of the PUBREC, and PUBREL was sent. */
+  pubrelSent: boolean;
 }
 
 export class Outgoing {

@@ -5,15 +5,18 @@
  * by (shard, index). What has arrived everywhere is marked by ENQD, batched.
  */
 import { Reader } from '../bytes.ts';
-import { type Message, type Rx2Id, readOperation } from '../session/operation.ts';
+import { type Message, type Operation, type Rx2Id, readOperation } from '../session/operation.ts';
 import type { Owed } from '../session/shard-state.ts';
 import { entryKey } from '../shard/keys.ts';
 import { decodeEntry } from '../shard/log.ts';
 import type { ShardLeader } from './leader.ts';
 
+/** @param refused nobody could take the message: every queue that it matched is full */
+type Arrived = (refused: boolean) => void;
+
 interface Item extends Owed {
   readonly index: number;
-  readonly waiting: (() => void)[];
+  readonly waiting: Arrived[];
   done: boolean;
 }
 
@@ -57,9 +60,9 @@ export class Owing {
   }
 
   /** Runs `run` once the message has arrived everywhere. */
-  whenDone(index: number, run: () => void): void {
+  whenDone(index: number, run: Arrived): void {
     const item = this.#items.get(index);
-    if (!item || item.done) this.#leader.afterCommit(run);
+    if (!item || item.done) this.#leader.afterCommit(() => run(false));
     else item.waiting.push(run);
   }
 
@@ -71,7 +74,7 @@ export class Owing {
       const entry = this.#leader.replica.log.get(item.messageIndex);
       if (!entry) return this.#read(item);
       this.#queue.shift();
-      this.#drive(item, messageOf(entry.operation));
+      this.#drive(item, entry.operation);
     }
   }
 
@@ -83,18 +86,20 @@ export class Owing {
       if (term !== this.#term) return;
       this.#reading = false;
       this.#queue.shift();
-      if (value) this.#drive(item, messageOf(decodeEntry(value).operation));
+      if (value) this.#drive(item, decodeEntry(value).operation);
       else replica.corrupt('an owed message cannot be read');
       this.committed();
     });
   }
 
-  #drive(item: Item, message: Message | null): void {
+  #drive(item: Item, bytes: Uint8Array): void {
     const term = this.#term;
-    const done = () => {
-      if (term === this.#term) this.#onArrived(item);
+    const { operation } = readOperation(new Reader(bytes));
+    const done = (refused: boolean) => {
+      if (term === this.#term) this.#onArrived(item, operation, refused);
     };
-    if (!message) return done();
+    const message = messageOf(operation);
+    if (!message) return done(false);
     const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
     // A Will is published when it fires, not when the client sent it: every subscription of now gets it.
     const published = item.will ? { ...message, hlc: Number.MAX_SAFE_INTEGER } : message;
@@ -109,11 +114,12 @@ export class Owing {
     return low;
   }
 
-  #onArrived(item: Item): void {
+  #onArrived(item: Item, op: Operation, refused: boolean): void {
     item.done = true;
+    if (refused && op.type === 'rx2') this.#leader.onRefused(item.index, op.clientId, op.packetId);
     this.#items.delete(item.index);
     this.#arrived.push(item.index);
-    for (const run of item.waiting) run();
+    for (const run of item.waiting) run(refused);
   }
 
   tick(): void {
@@ -125,8 +131,7 @@ export class Owing {
 }
 
 /** The message of an RX2, or the will of an OPEN. */
-function messageOf(operation: Uint8Array): Message | null {
-  const op = readOperation(new Reader(operation)).operation;
+function messageOf(op: Operation): Message | null {
   if (op.type === 'rx2') return op.message;
   return op.type === 'open' && op.will ? op.will.message : null;
 }

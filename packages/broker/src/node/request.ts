@@ -48,6 +48,8 @@ export const Status = {
   Quota: 4,
   /** A connection that came later has the session: `opened` says whether there was one before. */
   TakenOver: 5,
+  /** No QoS 2 exchange has that Packet Identifier. */
+  NotFound: 6,
 } as const;
 
 export interface Reply {

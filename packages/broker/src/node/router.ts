@@ -108,7 +108,8 @@ export class Router {
 
   /**
    * @param wanted asked when the message had to wait
-   * @param done with 0, {@link NO_MATCH} or {@link QUOTA} once all that match have the message
+   * @param done with 0 or {@link NO_MATCH} once all that match have the message; {@link QUOTA} if all
+   *   of them refused it, or it could not be retained
    */
   publish(
     message: Message,
@@ -148,7 +149,7 @@ export class Router {
     if (message.qos === 0) {
       this.received.once(rx2, () => this.#zeroTo(matched.nodes, message));
       this.#zeroTo(matched.zeroNodes, message);
-      if (message.retain) this.#retain(message, rx2, () => done(0));
+      if (message.retain) this.#retain(message, rx2, (refused) => done(refused ? QUOTA : 0));
       else done(0);
       return;
     }
@@ -156,17 +157,22 @@ export class Router {
     const destinations = matched.nodes.length + matched.shards.length;
     let left = 1 + destinations;
     let refused = 0;
+    let notRetained = false;
     const one = (status: number) => {
       if (status === Status.Quota) refused++;
       if (--left > 0) return;
-      if (destinations === 0) done(NO_MATCH);
+      if (notRetained) done(QUOTA);
+      else if (destinations === 0) done(NO_MATCH);
       else done(refused === destinations ? QUOTA : 0);
     };
     for (const node of matched.nodes) this.#toNode(node, message, rx2, () => one(0));
     if (matched.shards.length > 0) this.#toShards(matched.shards, message, rx2, one);
     if (message.retain) {
       left++;
-      this.#retain(message, rx2, () => one(0));
+      this.#retain(message, rx2, (refused) => {
+        notRetained = refused;
+        one(0);
+      });
     }
     one(0);
   }
@@ -189,14 +195,16 @@ export class Router {
     return channel;
   }
 
-  #retain(published: Message, rx2: Rx2Id | null, done: () => void): void {
+  #retain(published: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void {
     const shard = shardOf(published.topic, this.#host.shardCount);
     // A Will goes to the subscriptions of all times, but as a retained message it is of now.
     const message =
       published.hlc === Number.MAX_SAFE_INTEGER
         ? { ...published, hlc: this.#host.hlc() }
         : published;
-    this.channel(shard).send({ type: 'retain', rx2, message }, done);
+    this.channel(shard).send({ type: 'retain', rx2, message }, ({ status }) =>
+      done(status === Status.Quota),
+    );
   }
 
   /** One frame per leader, with the message once and a sequence for each of its shards. */

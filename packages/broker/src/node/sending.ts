@@ -78,7 +78,12 @@ function sendLive(
 ): void {
   const packetId = c.out!.takeId();
   if (!sendPublish(c, message, { qos, retain, dup: false, packetId }, identifiers)) return;
-  c.out!.inFlight.set(packetId, { position: -1, qos, released: false });
+  c.out!.inFlight.set(packetId, {
+    position: -1,
+    qos,
+    released: false,
+    pubrelSent: false,
+  });
 }
 
 /** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
@@ -114,7 +119,12 @@ function sendAtPosition(c: Connection, d: Delivery): void {
   const { qos, retain, dup } = d;
   if (!sendPublish(c, d.message, { qos, retain, dup, packetId }, d.identifiers))
     return settlePosition(c, 'ack', d.position, null);
-  c.out!.inFlight.set(packetId, { position: d.position, qos, released: false });
+  c.out!.inFlight.set(packetId, {
+    position: d.position,
+    qos,
+    released: false,
+    pubrelSent: false,
+  });
 }
 
 /** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
@@ -127,7 +137,7 @@ export function sendRelease(c: Connection, position: number): void {
     return;
   }
   c.out.nextPosition = position + 1;
-  c.out.inFlight.set(packetId, { position, qos: 2, released: true });
+  c.out.inFlight.set(packetId, { position, qos: 2, released: true, pubrelSent: true });
   c.write(pubrelFrame(packetId, c.version));
 }
 
@@ -136,7 +146,9 @@ export function sendRelease(c: Connection, position: number): void {
 /** PUBACK, or PUBCOMP: the message is the client's. */
 export function onSettled(c: Connection, packetId: number, qos: 1 | 2): void {
   const held = c.out?.inFlight.get(packetId);
-  if (held?.qos !== qos || (qos === 2 && !held.released)) return;
+  if (!held) return;
+  if (held.qos !== qos || (qos === 2 && !held.released))
+    return c.fail(ReasonCode.ProtocolError, `${qos === 1 ? 'PUBACK' : 'PUBCOMP'} out of turn`); // [MQTT-4.3.2-1, 4.3.3-1]
   c.out!.inFlight.delete(packetId);
   if (held.position >= 0) settlePosition(c, qos === 1 ? 'ack' : 'done', held.position, null);
   pump(c);
@@ -144,7 +156,9 @@ export function onSettled(c: Connection, packetId: number, qos: 1 | 2): void {
 
 export function onPubrec(c: Connection, packetId: number, reasonCode: number): void {
   const held = c.out?.inFlight.get(packetId);
-  if (held?.qos !== 2) {
+  if (held?.qos === 1) return c.fail(ReasonCode.ProtocolError, 'PUBREC for a QoS 1 message');
+  if (!held) {
+    if (reasonCode >= 0x80) return; // A refusal ends the exchange: no PUBREL follows [MQTT-4.3.3-4].
     const unknown = c.version === 5 ? ReasonCode.PacketIdentifierNotFound : 0;
     return c.write(pubrelFrame(packetId, c.version, unknown));
   }
@@ -156,10 +170,13 @@ export function onPubrec(c: Connection, packetId: number, reasonCode: number): v
   }
   const again = held.released;
   held.released = true;
-  if (held.position < 0 || again) return c.write(pubrelFrame(packetId, c.version));
+  if (held.position < 0 || held.pubrelSent) return c.write(pubrelFrame(packetId, c.version));
+  if (again) return;
   // PUBREL leaves once the copies know of the PUBREC, so that none sends the message anew.
   settlePosition(c, 'rel', held.position, (ok) => {
-    if (ok && c.isOpen) c.write(pubrelFrame(packetId, c.version));
+    if (!ok || !c.isOpen) return;
+    held.pubrelSent = true;
+    c.write(pubrelFrame(packetId, c.version));
   });
 }
 

@@ -42,8 +42,9 @@ export interface StateObserver {
 
 export class ShardState implements ShardMachine {
   readonly sessions = new Map<string, Session>();
-  /** Filters of persistent subscriptions with QoS ≥ 1: what the route of the shard is made of. */
+  /** All subscriptions of stored sessions: those at QoS 0 add what they ask for to what others match. */
   readonly tree = new TopicTree<Subscription>();
+  /** Filters of those with QoS ≥ 1, counted: what the route of the shard is made of. */
   readonly filters = new Map<string, number>();
   /** Where the filters last changed: equal versions are equal sets of filters. */
   routeVersion = '0';
@@ -256,7 +257,7 @@ export class ShardState implements ShardMachine {
       const sub: Subscription = { ...request, session: s, since: old?.since ?? this.hlc };
       // Add before remove, so that a replaced subscription never leaves the route.
       s.subscriptions.set(request.filter, sub);
-      if (sub.qos > 0) this.#remember(sub);
+      this.#remember(sub);
       if (old) this.#forget(old);
       if (request.retainHandling === 0 || (request.retainHandling === 1 && !old))
         wanting.push(request.filter);
@@ -279,14 +280,15 @@ export class ShardState implements ShardMachine {
 
   #remember(sub: Subscription): void {
     this.tree.add(sub.filter, sub);
+    if (sub.qos === 0) return;
     const count = this.filters.get(sub.filter) ?? 0;
     this.filters.set(sub.filter, count + 1);
     if (count === 0) this.#routeChanged(sub.filter, true);
   }
 
   #forget(sub: Subscription): void {
-    if (sub.qos === 0) return;
     this.tree.remove(sub.filter, sub);
+    if (sub.qos === 0) return;
     const count = (this.filters.get(sub.filter) ?? 1) - 1;
     if (count > 0) {
       this.filters.set(sub.filter, count);
@@ -418,7 +420,7 @@ export class ShardState implements ShardMachine {
     for (const s of r.list(readSession)) {
       this.sessions.set(s.clientId, s);
       if (s.expiresAtMs > 0 || s.willAtMs > 0) this.dated.add(s);
-      for (const sub of s.subscriptions?.values() ?? []) if (sub.qos > 0) this.#remember(sub);
+      for (const sub of s.subscriptions?.values() ?? []) this.#remember(sub);
     }
     this.routeVersion = routeVersion;
     this.retained.read(r);

@@ -229,9 +229,14 @@ export class TestSocket implements ClientSocket {
 
   /** Sends a packet and lets everything happen that takes no time. */
   send(packet: Packet): this {
-    this.arrive(mqttPacket.generate(packet, { protocolVersion: this.version }));
+    this.arrivePacket(packet);
     this.#settle();
     return this;
+  }
+
+  /** A packet comes in a read of its own; nothing that it sets off happens yet. */
+  arrivePacket(packet: Packet): this {
+    return this.arrive(mqttPacket.generate(packet, { protocolVersion: this.version }));
   }
 
   /** Bytes come in one read; nothing that they set off happens yet. */

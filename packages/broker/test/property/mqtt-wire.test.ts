@@ -18,6 +18,7 @@ import {
 } from '../../src/mqtt/frame.ts';
 import { PacketType, type ProtocolVersion } from '../../src/mqtt/packet.ts';
 import { MalformedPacket } from '../../src/mqtt/packet-error.ts';
+import { isWellFormedFilter } from '../../src/mqtt/topic.ts';
 
 const RUNS = { numRuns: 500 };
 
@@ -191,7 +192,7 @@ const connect = fc
 
 const subscriptions = fc.array(
   fc.record({
-    topic: text,
+    topic: text.filter(isWellFormedFilter),
     qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
     nl: fc.boolean(),
     rap: fc.boolean(),

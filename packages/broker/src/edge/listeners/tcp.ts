@@ -27,6 +27,15 @@ export interface TcpListenerOptions {
 const READ_BYTES = 65_536;
 let readBuffer: Buffer | undefined;
 
+/** A peer that is gone without a word is found by the kernel, also where a client asked for no Keep Alive. */
+const KEEP_ALIVE_SECONDS = 60;
+
+/** What a raw connection of libuv offers. */
+interface AcceptedHandle {
+  setNoDelay(on: boolean): void;
+  setKeepAlive(on: boolean, initialDelaySeconds: number): void;
+}
+
 /** `onSecond` is called for one slot of connections each time, so that its work is spread. */
 const WHEEL_SLOTS = 20;
 const WHEEL_TICK_MS = 1000 / WHEEL_SLOTS;
@@ -104,7 +113,12 @@ export class TcpListener {
    * @throws BrokerError BROKER_ERR_ADDRESS_IN_USE, or BROKER_ERR_ADDRESS_UNUSABLE, with its cause
    */
   static start(options: TcpListenerOptions): Promise<TcpListener> {
-    const server = createServer({ noDelay: true, allowHalfOpen: true });
+    const server = createServer({
+      noDelay: true,
+      allowHalfOpen: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_SECONDS * 1000,
+    });
     const { host, port } = options;
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -162,12 +176,13 @@ export class TcpListener {
     if (typeof handle?.onconnection !== 'function') return false;
     readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
     const onread = { buffer: readBuffer, callback: onRead };
-    handle.onconnection = (error: number, accepted: { setNoDelay(on: boolean): void }): void => {
+    handle.onconnection = (error: number, accepted: AcceptedHandle): void => {
       if (error) {
         this.onAcceptError(new Error(`accept: ${error}`));
         return;
       }
       accepted.setNoDelay(true);
+      accepted.setKeepAlive(true, KEEP_ALIVE_SECONDS);
       this.welcome(new AdoptingSocket({ handle: accepted, allowHalfOpen: true, onread }));
     };
     return true;
