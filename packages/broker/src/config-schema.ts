@@ -102,7 +102,7 @@ const data = section('Where and how this node stores.', {
   }),
   durability: key(z.enum(['disk', 'memory']).default('disk'), {
     description:
-      '`disk` acknowledges once every copy has synced; `memory` once it is in every copy’s page cache, which a power cut on all of them loses.',
+      '`disk` acknowledges once every copy has synced; `memory` once it is in every copy’s page cache, which a power cut on all of them loses. Founds a cluster with it; a joiner takes the cluster’s.',
     'x-flag': '--durability',
   }),
 });
@@ -152,12 +152,13 @@ const cluster = section('The cluster that this node belongs to.', {
     'x-flag': '--discover',
   }),
   replicas: key(integer(1, 7).default(3), {
-    description: 'Copies of every shard (R), at most one per host. The same on every node.',
+    description:
+      'Copies of every shard (R), at most one per host. Founds a cluster with it; a joiner takes the cluster’s.',
     'x-flag': '--replicas',
   }),
   shards: key(powerOfTwo(16, 16_384).default(1024), {
     description:
-      'Shards of a cluster that this node founds, a power of two; fixed for life. At least 10 per member.',
+      'Shards of a cluster that this node founds, a power of two; fixed for life. At least 10 per member. A joiner takes the cluster’s.',
   }),
   consistency: key(
     z
@@ -241,7 +242,7 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
   }),
   silenceMs: key(integer(100, 60_000).default(500), {
     description:
-      'Silence after which a copy is dropped from a view, or a leader replaced; a node publishes by routes for at most twice as long without a peer’s word. At least 3 heartbeats. The same on every node: links between nodes that differ are refused, so stop all to change it.',
+      'Silence after which a copy is dropped from a view, or a leader replaced; a node publishes by routes for at most twice as long without a peer’s word. At least 3 heartbeats. Founds a cluster with it; a joiner takes the cluster’s.',
   }),
   electionStaggerMs: key(integer(10, 10_000).default(200), {
     description: 'Pause between the candidacies of one voter and the next in preference order.',

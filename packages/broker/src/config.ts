@@ -13,6 +13,7 @@ import { type SwimConfig, SwimError, swimConfig } from '@shoal/swim';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { isLoopback, parseAddress } from './address.ts';
+import { type GivenSettings, SETTING_KEYS } from './cluster-settings.ts';
 import { type ConfigKey, configSchema, configSections } from './config-schema.ts';
 import { nearest, suggestion } from './config-suggest.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
@@ -101,6 +102,17 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
   if (first !== undefined) throw new ConfigError([first, ...rest]);
   if (config === undefined) throw new BrokerError('BROKER_ERR_INTERNAL', 'configuration');
   return { config: deepFreeze(config), origins: draft.allOrigins() };
+}
+
+/** Which settings of the cluster were given in words: by a flag, the environment or a file. */
+export function givenSettings({ config, origins }: ResolvedConfig): GivenSettings {
+  const values: Record<string, unknown> = {};
+  for (const [name, key] of Object.entries(SETTING_KEYS)) {
+    const [section, leaf] = key.split('.') as [keyof Config, string];
+    if (origins.get(key) !== 'default')
+      values[name] = (config[section] as Record<string, unknown>)[leaf];
+  }
+  return values;
 }
 
 /** The failure detector's settings: its preset with what `swim` overrides. */

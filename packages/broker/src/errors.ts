@@ -164,6 +164,13 @@ export const BROKER_ERRORS = {
     exitCode: 41,
     remedy: 'Clusters never merge: join with an empty data folder, or correct cluster.join.',
   },
+  BROKER_ERR_JOIN_SETTINGS: {
+    message: 'The node is configured with other settings than the cluster that it joins',
+    httpStatus: 409,
+    exitCode: 57,
+    remedy:
+      'Leave the keys named out (flags, environment and file), or give the values of the cluster: they were fixed when it was founded, and a joiner takes them.',
+  },
   BROKER_ERR_NODE_NAME_TAKEN: {
     message: 'A living member already has this node name',
     httpStatus: 409,

@@ -1,11 +1,13 @@
 /** The public door of the broker. */
 
+export type { GivenSettings, SettingDrift } from './cluster-settings.ts';
 export {
   type Config,
   ConfigError,
   type ConfigInput,
   type ConfigProblem,
   type FlagValue,
+  givenSettings,
   type ResolvedConfig,
   resolveConfig,
   resolveConfigWithOrigins,

@@ -11,6 +11,7 @@ import { performance } from 'node:perf_hooks';
 import { SWIM_ERRORS, SwimError, type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
 import pino, { type Logger } from 'pino';
 import { isLoopback, parseAddress } from './address.ts';
+import type { GivenSettings } from './cluster-settings.ts';
 import { type Config, swimSettings } from './config.ts';
 import { startAdminApi } from './edge/admin-api.ts';
 import { Backend } from './edge/backend.ts';
@@ -58,10 +59,16 @@ const NAME_PATIENCE_MS = 9_000;
 /**
  * Starts a node; resolves once it is on disk and in membership, `ready` once it serves clients.
  *
+ * @param given settings of the cluster that the operator gave in words ({@link givenSettings}): where a
+ *   cluster that the node joins has others, it ends with BROKER_ERR_JOIN_SETTINGS
  * @throws BrokerError when it cannot start; nothing stays open
  */
-export async function startNode(config: Config, hooks: NodeHooks): Promise<RunningNode> {
-  const running = new NodeProcess(config, hooks);
+export async function startNode(
+  config: Config,
+  hooks: NodeHooks,
+  given: GivenSettings = {},
+): Promise<RunningNode> {
+  const running = new NodeProcess(config, hooks, given);
   try {
     await running.start();
   } catch (error) {
@@ -75,6 +82,7 @@ class NodeProcess implements RunningNode {
   readonly ready: Promise<ReadyReport>;
   readonly #config: Config;
   readonly #hooks: NodeHooks;
+  readonly #given: GivenSettings;
   readonly #pino: Logger;
   readonly #readiness = Promise.withResolvers<ReadyReport>();
   readonly #closers: (() => Promise<void> | void)[] = [];
@@ -94,9 +102,10 @@ class NodeProcess implements RunningNode {
   #stopping: Promise<void> | null = null;
   #closed = false;
 
-  constructor(config: Config, hooks: NodeHooks) {
+  constructor(config: Config, hooks: NodeHooks, given: GivenSettings) {
     this.#config = config;
     this.#hooks = hooks;
+    this.#given = given;
     this.ready = this.#readiness.promise;
     // A node that is stopped before it serves rejects `ready` with nobody waiting.
     this.ready.catch(() => {});
@@ -126,6 +135,7 @@ class NodeProcess implements RunningNode {
       shardCount: config.cluster.shards,
       replicas: config.cluster.replicas,
       durability: config.data.durability,
+      given: this.#given,
       meta: this.#meta,
       limits: config.limits,
       timings: config.timings,
@@ -187,7 +197,11 @@ class NodeProcess implements RunningNode {
 
   #fatal(error: BrokerError): void {
     this.#log('error', error.message, { code: error.code });
-    this.#hooks.onFatal(error);
+    const end = () => this.#hooks.onFatal(error);
+    // One that was refused has left nothing behind that anybody should wait for.
+    if (error.code === 'BROKER_ERR_JOIN_SETTINGS' && this.#agent)
+      this.#agent.leave().then(end, end);
+    else end();
   }
 
   #scheduleFlush(): void {

@@ -1,6 +1,6 @@
 /** One node for the life of the process: start, the `ready` line, signals, fatal errors. */
 
-import type { BrokerError, Config } from '@shoal/broker';
+import type { BrokerError, Config, GivenSettings } from '@shoal/broker';
 import { reportError } from './error-report.ts';
 
 /** Exit codes by the shell's convention: 128 + the signal's number. */
@@ -19,6 +19,7 @@ export interface ReadyReport {
 export type StartNode = (
   config: Config,
   hooks: { readonly onFatal: (error: BrokerError) => void; readonly onLeft: () => void },
+  given: GivenSettings,
 ) => Promise<{ readonly ready: Promise<ReadyReport>; stop(): Promise<void> }>;
 
 /**
@@ -29,7 +30,11 @@ export type StartNode = (
  *
  * @returns the exit code
  */
-export async function runNode(config: Config, startNode: StartNode): Promise<number> {
+export async function runNode(
+  config: Config,
+  startNode: StartNode,
+  given: GivenSettings = {},
+): Promise<number> {
   let stopRequested = false;
   let end: (code: number) => void = () => {};
   const ended = new Promise<number>((resolve) => {
@@ -53,10 +58,8 @@ export async function runNode(config: Config, startNode: StartNode): Promise<num
   process.on('unhandledRejection', fail);
 
   const serve = async () => {
-    const node = await startNode(config, {
-      onFatal: (error) => void fail(error),
-      onLeft: () => end(0),
-    });
+    const hooks = { onFatal: (error: BrokerError) => void fail(error), onLeft: () => end(0) };
+    const node = await startNode(config, hooks, given);
     stopAsked.then(() => node.stop()).then(() => end(0), fail);
     const ready = await node.ready;
     if (!stopRequested) process.stdout.write(`ready ${JSON.stringify(ready)}\n`);

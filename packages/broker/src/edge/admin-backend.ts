@@ -6,6 +6,8 @@
  * `{ code, message, remedy }`. Fields are added, never renamed.
  */
 
+import type { SettingDrift } from '../cluster-settings.ts';
+
 export interface AdminBackend {
   health(): HealthReport;
   readiness(): ReadinessReport;
@@ -139,6 +141,12 @@ export interface ClusterStatus {
   readonly shards: number;
   readonly durability: 'disk' | 'memory';
   readonly consistency: 'consistent' | 'available';
+  /** Active copies without which nothing commits, once more than one voter decides. */
+  readonly minCopies: number;
+  /** Silence after which a copy is dropped or a leader replaced. */
+  readonly silenceMs: number;
+  /** What nodes are configured with otherwise, of those that answer: the above counts. */
+  readonly drift: readonly ({ readonly node: string } & SettingDrift)[];
   /** By name. */
   readonly members: readonly MemberStatus[];
   readonly underReplicated: {

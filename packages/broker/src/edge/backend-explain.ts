@@ -85,7 +85,7 @@ function stateOf(core: NodeCore, name: string): MemberStatus['state'] {
 
 function placementWhy({ core, shard, targets }: Facts): string[] {
   const why = [`The Client Identifier hashes to shard ${shard} of ${core.shardCount}.`];
-  const { replicas } = core.options;
+  const { replicas } = core.cluster;
   const copies = `${targets.length} ${plural(targets.length, 'copy', 'copies')}`;
   if (targets.length === 0) return [...why, 'No member can hold it now.'];
   const possible = copiesWanted(core.membership, replicas);

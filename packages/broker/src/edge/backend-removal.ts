@@ -79,7 +79,7 @@ export class Removals {
   /** @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_UNREACHABLE */
   async plan(name: string): Promise<RemovalPlan> {
     const member = this.#removable(name);
-    const replicas = this.#core.options.replicas;
+    const replicas = this.#core.cluster.replicas;
     const { after, breaks, refusal } = this.#judge(member);
     const { held, led, moving } = this.#shards(name, after);
     const absent = isDead(member) || member.state === 'left';
@@ -288,14 +288,14 @@ export class Removals {
     const hosts = new Set<string>();
     for (const m of this.#core.membership.members)
       if (m.name !== name && isUsable(m)) hosts.add(m.meta.host);
-    return { hosts: hosts.size, after: Math.min(this.#core.options.replicas, hosts.size) };
+    return { hosts: hosts.size, after: Math.min(this.#core.cluster.replicas, hosts.size) };
   }
 
   /** Copies possible without the member, and why to refuse. */
   #judge(member: MemberInfo): { after: number; breaks: boolean; refusal: string } {
-    const { membership, options } = this.#core;
+    const { cluster, membership } = this.#core;
     const { hosts, after } = this.#copiesWithout(member.name);
-    const wanted = copiesWanted(membership, options.replicas);
+    const wanted = copiesWanted(membership, cluster.replicas);
     const breaks = after < wanted;
     if (isDead(member)) return { after, breaks, refusal: deadNode(member.name) };
     const lacking = underReplicated(this.#core).length;

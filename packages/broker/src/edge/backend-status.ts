@@ -8,9 +8,8 @@ import { ask, reachableLeader, reachableNames } from './backend-ask.ts';
 const EXAMPLES_MAX = 100;
 
 export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
-  const answers = await Promise.all(
-    reachableNames(core).map((name) => ask(core, name, { type: 'totals' })),
-  );
+  const names = reachableNames(core);
+  const answers = await Promise.all(names.map((name) => ask(core, name, { type: 'totals' })));
   const sessions = orphans(core);
   for (const answer of answers) {
     if (!answer) continue;
@@ -22,10 +21,15 @@ export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
   return {
     clusterId: core.clusterId,
     node: core.name,
-    replicas: core.options.replicas,
+    replicas: core.cluster.replicas,
     shards: core.shardCount,
-    durability: core.options.durability,
-    consistency: 'consistent',
+    durability: core.cluster.durability,
+    consistency: core.cluster.consistency,
+    minCopies: core.cluster.minCopies,
+    silenceMs: core.cluster.silenceMs,
+    drift: names.flatMap((node, i) =>
+      (answers[i]?.drift ?? []).map((difference) => ({ node, ...difference })),
+    ),
     members: members(core),
     underReplicated: { count: lacking.length, shards: lacking.slice(0, EXAMPLES_MAX) },
     sessions,
@@ -80,8 +84,8 @@ function members(core: NodeCore): MemberStatus[] {
 
 /** Shards with fewer copies or voters that are there than are wanted, by number. */
 export function underReplicated(core: NodeCore): UnderReplicatedShard[] {
-  const { membership, options, views } = core;
-  const wanted = copiesWanted(membership, options.replicas);
+  const { cluster, membership, views } = core;
+  const wanted = copiesWanted(membership, cluster.replicas);
   const shards: UnderReplicatedShard[] = [];
   for (let shard = 0; shard < core.shardCount; shard++) {
     const view = views.get(shard);

@@ -5,7 +5,8 @@
  * them. Changes come in order on each link; a node that has missed one asks for the whole, and until
  * that is here it routes nothing and acknowledges no barrier.
  */
-import { BytesError, type Reader } from '../bytes.ts';
+import type { Reader } from '../bytes.ts';
+import { readSettings, writeSettings } from '../cluster-settings.ts';
 import { sameNumber } from '../shard/view.ts';
 import { Lane } from './lanes.ts';
 import type { NodeCore } from './node.ts';
@@ -18,10 +19,10 @@ import { Wire } from './wire.ts';
 type AnnouncingNode = Pick<
   NodeCore,
   | 'name'
-  | 'timings'
+  | 'settings'
   | 'counters'
   | 'shardCount'
-  | 'onShardCount'
+  | 'onSettings'
   | 'peers'
   | 'routes'
   | 'views'
@@ -47,11 +48,12 @@ export class Announcing {
 
   /** First words on a link: the cluster's shape, our routes, what we lead. */
   hello(peer: Peer): void {
-    const { name, timings, shardCount, peers, routes, views, shards } = this.#node;
+    const { name, settings, peers, routes, views, shards } = this.#node;
     const w = peers.to(peer.name, Lane.Announce)!;
     w.u8(Wire.Hello);
-    w.varint(shardCount);
-    w.varint(timings.silenceMs);
+    // A joiner has nothing to say of the cluster yet.
+    w.bool(settings !== null);
+    if (settings) writeSettings(w, settings);
     w.u8(Wire.Routes);
     w.bool(true);
     w.list(routes.filtersOfNode(name), writeChange);
@@ -66,11 +68,8 @@ export class Announcing {
     w.u8(Wire.Synced);
   }
 
-  onHello(shardCount: number, silenceMs: number): void {
-    // Leases, and the waits until they have lapsed, are measured by it on both sides.
-    const own = this.#node.timings.silenceMs;
-    if (silenceMs !== own) throw new BytesError(`timings.silenceMs ${silenceMs}, here ${own}`);
-    if (!this.#node.onShardCount(shardCount)) return;
+  onHello(r: Reader): void {
+    if (!r.bool() || !this.#node.onSettings(readSettings(r))) return;
     const early = this.#earlyViews;
     this.#earlyViews = [];
     for (const { peer, view } of early) if (peer.up) this.#onView(peer, view);

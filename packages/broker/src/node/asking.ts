@@ -254,8 +254,8 @@ export class Asking {
 
   /** Over the shards led here; looks at every session. */
   totals(): TotalsAnswer {
-    const { membership, options } = this.#node;
-    const wanted = copiesWanted(membership, options.replicas);
+    const { cluster, drift, membership } = this.#node;
+    const wanted = copiesWanted(membership, cluster.replicas);
     let sessions = 0;
     let persistent = 0;
     let connected = 0;
@@ -275,7 +275,7 @@ export class Asking {
         queued += s.pending;
       }
     }
-    return { sessions, persistent, connected, queued, retained, atRisk };
+    return { drift, sessions, persistent, connected, queued, retained, atRisk };
   }
 }
 

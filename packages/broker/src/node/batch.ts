@@ -1,4 +1,6 @@
 /** What a turn changes on disk, and who waits for it: one batch for all shards. */
+
+import type { ClusterSettings } from '../cluster-settings.ts';
 import type { Counters } from '../counters.ts';
 import type { Store, StoreChange } from '../ports.ts';
 
@@ -19,8 +21,7 @@ const UNWRITTEN_BYTES_MAX = 8 * 1024 * 1024;
 export class Batch {
   readonly #store: Store;
   readonly #host: BatchHost;
-  /** `memory` durability syncs only what elections depend on. */
-  readonly #syncAll: boolean;
+  readonly #cluster: Pick<ClusterSettings, 'durability'>;
   #changes: StoreChange[] = [];
   #waiting: (() => void)[] = [];
   #sync = false;
@@ -28,9 +29,9 @@ export class Batch {
   #bytes = 0;
   #unwritten = 0;
 
-  constructor(store: Store, syncAll: boolean, host: BatchHost) {
+  constructor(store: Store, cluster: Pick<ClusterSettings, 'durability'>, host: BatchHost) {
     this.#store = store;
-    this.#syncAll = syncAll;
+    this.#cluster = cluster;
     this.#host = host;
   }
 
@@ -63,7 +64,8 @@ export class Batch {
     this.#bytes = 0;
     this.#unwritten += bytes;
     const waiting = this.#waiting;
-    const sync = this.#syncAll || this.#sync;
+    // `memory` syncs only what elections depend on.
+    const sync = this.#sync || this.#cluster.durability === 'disk';
     const host = this.#host;
     const atMs = host.nowMs();
     this.#store.write(this.#changes, sync, () => {

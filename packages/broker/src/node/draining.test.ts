@@ -14,7 +14,7 @@ function member(name: string, o: Partial<MemberInfo> = {}, leaving = false): Mem
 
 /** A node n1 with as many open connections, and one that has not sent CONNECT. */
 function node(open: number, leaving: boolean, ...others: MemberInfo[]) {
-  const membership = new Membership(copyId('n1', 's'), 1, 3, 1000);
+  const membership = new Membership(copyId('n1', 's'), 1, { replicas: 3 }, 1000);
   membership.update([member('n1', {}, leaving), ...others], 1, 0);
   const connections = new Map<number, Connection>();
   const told: number[] = [];

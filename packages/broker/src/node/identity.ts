@@ -1,8 +1,9 @@
 /** Who this data folder is: name, store, cluster, and a boot epoch that rises at every start. */
 import { BytesError, crc32c, Reader, Writer } from '../bytes.ts';
+import { type ClusterSettings, decodeSettings, encodeSettings } from '../cluster-settings.ts';
 import type { BrokerErrorCode } from '../errors.ts';
 import type { Store } from '../ports.ts';
-import { KEY_IDENTITY } from '../shard/keys.ts';
+import { KEY_IDENTITY, KEY_SETTINGS } from '../shard/keys.ts';
 
 /** Format of everything in the folder; a newer one is refused. */
 export const FORMAT_VERSION = 1;
@@ -19,6 +20,8 @@ export interface Identity {
   readonly clusterId: string;
   /** 0 until then. */
   readonly shardCount: number;
+  /** Settings of the cluster, in a record of their own; null until then, and in folders that have none yet. */
+  readonly settings: ClusterSettings | null;
   /** By how much the hybrid clock was ahead of the wall, within {@link CLOCK_AHEAD_STEP_MS}. */
   readonly clockAheadMs: number;
   /** The folder was empty. */
@@ -49,20 +52,24 @@ export function encodeIdentity(id: Identity): Uint8Array {
   return w.take();
 }
 
+function newer(format: number): IdentityProblem {
+  return {
+    error: 'BROKER_ERR_DATA_NEWER_FORMAT',
+    message: `format ${format}, this program reads up to ${FORMAT_VERSION}`,
+  };
+}
+
 function decode(bytes: Uint8Array): Identity | IdentityProblem {
   const r = new Reader(bytes);
   const version = r.u8();
-  if (version > FORMAT_VERSION)
-    return {
-      error: 'BROKER_ERR_DATA_NEWER_FORMAT',
-      message: `format ${version}, this program reads up to ${FORMAT_VERSION}`,
-    };
+  if (version > FORMAT_VERSION) return newer(version);
   const id = {
     name: r.str(),
     storeId: r.str(),
     bootEpoch: r.varint(),
     clusterId: r.str(),
     shardCount: r.varint(),
+    settings: null,
     clockAheadMs: r.varint(),
     fresh: false,
   };
@@ -71,9 +78,11 @@ function decode(bytes: Uint8Array): Identity | IdentityProblem {
   return id;
 }
 
-/** Writes the identity; `done` when durable. */
+/** Writes the identity, and with it the settings of its cluster; `done` when durable. */
 export function saveIdentity(store: Store, id: Identity, done: () => void): void {
-  store.write([{ key: KEY_IDENTITY, value: encodeIdentity(id) }], true, done);
+  const changes = [{ key: KEY_IDENTITY, value: encodeIdentity(id) }];
+  if (id.settings) changes.push({ key: KEY_SETTINGS, value: encodeSettings(id.settings) });
+  store.write(changes, true, done);
 }
 
 /**
@@ -85,10 +94,14 @@ export function loadIdentity(
   want: { name: string; wallMs: number; random: () => number },
   done: (result: Identity | IdentityProblem) => void,
 ): void {
-  store.getMany([KEY_IDENTITY], ([record]) => {
+  store.getMany([KEY_IDENTITY, KEY_SETTINGS], ([record, settingsRecord]) => {
     let held: Identity | IdentityProblem | null = null;
     try {
       held = record ? decode(record) : null;
+      if (held && !('error' in held) && settingsRecord) {
+        const settings = decodeSettings(settingsRecord);
+        held = 'format' in settings ? newer(settings.format) : { ...held, settings };
+      }
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
       return done({ error: 'BROKER_ERR_CORRUPT_RECORD', message: `identity: ${e.message}` });
@@ -108,6 +121,7 @@ export function loadIdentity(
           bootEpoch,
           clusterId: '',
           shardCount: 0,
+          settings: null,
           clockAheadMs: 0,
           fresh: true,
         };

@@ -8,6 +8,8 @@
  * and is given only under a leader lease. *Barrier*: a SUBACK waits until every node has acknowledged
  * what was announced before, or cannot hold a lease any more.
  */
+
+import type { ClusterSettings } from '../cluster-settings.ts';
 import type { Replica } from '../shard/replica.ts';
 import { type CopyId, nameOf } from '../shard/view.ts';
 import { Lane } from './lanes.ts';
@@ -43,9 +45,7 @@ export class Leases {
   readonly #peers: Peers;
   readonly #views: Views;
   readonly #self: CopyId;
-  readonly #silenceMs: number;
-  /** After a grant, its holder may route for at most this long. */
-  readonly #lapsesMs: number;
+  readonly #cluster: Pick<ClusterSettings, 'silenceMs'>;
   #token = 0;
   readonly #barriers = new Map<number, Barrier>();
   #confirming: { replica: Replica; done: () => void }[] = [];
@@ -58,12 +58,25 @@ export class Leases {
   /** Every shard led here is led under a lease until then. */
   ownUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(peers: Peers, views: Views, self: CopyId, silenceMs: number) {
+  constructor(
+    peers: Peers,
+    views: Views,
+    self: CopyId,
+    cluster: Pick<ClusterSettings, 'silenceMs'>,
+  ) {
     this.#peers = peers;
     this.#views = views;
     this.#self = self;
-    this.#silenceMs = silenceMs;
-    this.#lapsesMs = routeLeaseMs(silenceMs) * MARGIN;
+    this.#cluster = cluster;
+  }
+
+  get #silenceMs(): number {
+    return this.#cluster.silenceMs;
+  }
+
+  /** After a grant, its holder may route for at most this long. */
+  get #lapsesMs(): number {
+    return routeLeaseMs(this.#silenceMs) * MARGIN;
   }
 
   /** Until when a majority of the voters, of those that recorded the view, promises nobody else. */

@@ -232,7 +232,7 @@ export class Links {
       case Wire.Credit:
         return peers.onCredit(peer, r);
       case Wire.Hello:
-        return announcing.onHello(r.varint(), r.varint());
+        return announcing.onHello(r);
       case Wire.Routes:
         return announcing.onRoutes(peer, r);
       case Wire.Views:

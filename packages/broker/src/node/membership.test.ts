@@ -14,7 +14,7 @@ function member(name: string, state: MemberInfo['state'] = 'alive', bootEpoch = 
 }
 
 function knowing(...members: MemberInfo[]): Membership {
-  const membership = new Membership(copyId('n1', 's'), 1, 3, 10 * MINUTE);
+  const membership = new Membership(copyId('n1', 's'), 1, { replicas: 3 }, 10 * MINUTE);
   membership.update([member('n1'), ...members], 4, 0);
   return membership;
 }

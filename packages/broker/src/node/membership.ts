@@ -1,4 +1,6 @@
 /** What membership means for shards: who is wanted where, who is gone, who may be dropped. */
+
+import type { ClusterSettings } from '../cluster-settings.ts';
 import { type Placement, place } from '../placement/placement.ts';
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId, nameOf, type ViewNumber } from '../shard/view.ts';
@@ -16,7 +18,7 @@ const NOBODY: readonly CopyId[] = [];
 export class Membership {
   readonly #self: CopyId;
   readonly #bootEpoch: number;
-  readonly #replicas: number;
+  readonly #cluster: Pick<ClusterSettings, 'replicas'>;
   readonly #replaceVoterAfterMs: number;
   #members = new Map<string, MemberInfo>();
   readonly #faultySinceMs = new Map<string, number>();
@@ -29,10 +31,15 @@ export class Membership {
   #key = '';
 
   /** @param replaceVoterAfterMs a voter dead or unknown for so long is replaced */
-  constructor(self: CopyId, bootEpoch: number, replicas: number, replaceVoterAfterMs: number) {
+  constructor(
+    self: CopyId,
+    bootEpoch: number,
+    cluster: Pick<ClusterSettings, 'replicas'>,
+    replaceVoterAfterMs: number,
+  ) {
     this.#self = self;
     this.#bootEpoch = bootEpoch;
-    this.#replicas = replicas;
+    this.#cluster = cluster;
     this.#replaceVoterAfterMs = replaceVoterAfterMs;
   }
 
@@ -84,7 +91,7 @@ export class Membership {
         weight: m.meta.weight,
       })),
       shardCount,
-      this.#replicas,
+      this.#cluster.replicas,
     );
     const ids = new Map(usable.map((m) => [m.name, copyId(m.name, m.meta.storeId)]));
     const named = (names: readonly string[]) => names.map((name) => ids.get(name)!);

@@ -10,6 +10,16 @@
  * ```
  * Here is what the parts are, how they begin and end, and their turn.
  */
+import { BytesError } from '../bytes.ts';
+import {
+  type ClusterSettings,
+  describeDrift,
+  disagreement,
+  driftOf,
+  type GivenSettings,
+  type SettingDrift,
+  settingsFrom,
+} from '../cluster-settings.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMINGS, type Limits, type Timings } from '../config-schema.ts';
 import { type Counters, createCounters } from '../counters.ts';
 import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta, NodeEnv } from '../ports.ts';
@@ -42,10 +52,12 @@ export interface NodeOptions {
   readonly identity: Identity;
   /** A fresh folder and nobody to join: found a cluster. */
   readonly found: boolean;
-  /** Used when founding. */
+  /** These and the silence are used when founding. */
   readonly shardCount: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
+  /** Which of them the node was told in words: a joiner is refused where the cluster has others. */
+  readonly given?: GivenSettings;
   readonly meta: MemberMeta;
   readonly limits?: Partial<Limits>;
   readonly timings?: Partial<Timings>;
@@ -57,11 +69,37 @@ const FORMATION_TIMEOUT_MS = 1000;
 const DEFAULT_REPLICATION: ReplicaLimits = { checkpointEvery: 1000, tailKeep: 1000 };
 const LEASE_REFRESH_MS = 20;
 
+/** Settings that this node would found a cluster with. */
+function ownSettings(options: NodeOptions, { silenceMs }: Timings): ClusterSettings {
+  const { identity, shardCount, replicas, durability } = options;
+  const shards = identity.shardCount || shardCount;
+  return settingsFrom({ shards, replicas, durability, consistency: 'consistent', silenceMs });
+}
+
+/** The node's own times and the cluster's, which a joiner learns. */
+function timesOf(cluster: ClusterSettings, own: Timings) {
+  return {
+    get silenceMs() {
+      return cluster.silenceMs;
+    },
+    /** Two lost heartbeats are no silence, whatever this node's pause. */
+    get heartbeatMs() {
+      return Math.min(own.heartbeatMs, Math.floor(cluster.silenceMs / 3));
+    },
+    electionStaggerMs: own.electionStaggerMs,
+    formationTimeoutMs: FORMATION_TIMEOUT_MS,
+  };
+}
+
 export class NodeCore {
   readonly name: string;
   readonly bootEpoch: number;
   readonly limits: Limits;
   readonly timings: Timings;
+  /** Settings of the cluster; until a joiner has learned them, what it would found one with. */
+  readonly cluster: ClusterSettings;
+  /** What this member was told in words and its cluster has otherwise. */
+  readonly drift: readonly SettingDrift[];
   readonly counters: Counters = createCounters();
   readonly env: NodeEnv;
   readonly options: NodeOptions;
@@ -87,6 +125,8 @@ export class NodeCore {
   identity: Identity;
   #shardCount = 0;
   #loaded = false;
+  /** Told otherwise than the cluster that it joins is: the process ends. */
+  #refused = false;
   #ready = false;
   #stopping = false;
   #refreshedMs = 0;
@@ -100,20 +140,22 @@ export class NodeCore {
     this.bootEpoch = options.identity.bootEpoch;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.timings = { ...DEFAULT_TIMINGS, ...options.timings };
-    const { silenceMs, replaceVoterAfterMs } = this.timings;
+    const { replaceVoterAfterMs } = this.timings;
+    this.cluster = { ...(options.identity.settings ?? ownSettings(options, this.timings)) };
+    this.drift = options.identity.settings ? driftOf(options.given ?? {}, this.cluster) : [];
+    const timings = timesOf(this.cluster, this.timings);
     this.bootedMs = env.nowMs();
     this.clock = new HybridClock(env, options.identity.clockAheadMs);
     const self = copyId(this.name, this.identity.storeId);
     const schedule = () => env.scheduleFlush();
-    this.peers = new Peers(this.name, this.timings, this.#peersHost());
-    const { replicas } = options;
-    this.membership = new Membership(self, this.bootEpoch, replicas, replaceVoterAfterMs);
-    this.batch = new Batch(env.store, options.durability === 'disk', {
+    this.peers = new Peers(this.name, timings, this.#peersHost());
+    this.membership = new Membership(self, this.bootEpoch, this.cluster, replaceVoterAfterMs);
+    this.batch = new Batch(env.store, this.cluster, {
       counters: this.counters,
       nowMs: () => env.nowMs(),
       schedule,
     });
-    this.leases = new Leases(this.peers, this.views, self, silenceMs);
+    this.leases = new Leases(this.peers, this.views, self, this.cluster);
     this.context = new NodeContext(this);
     this.shards = this.#createShards(self);
     this.router = new Router(this.#routerHost());
@@ -150,8 +192,8 @@ export class NodeCore {
       {
         self,
         bootEpoch: this.bootEpoch,
-        replicas: options.replicas,
-        timings: { ...this.timings, formationTimeoutMs: FORMATION_TIMEOUT_MS },
+        cluster: this.cluster,
+        timings: timesOf(this.cluster, this.timings),
         limits: { ...DEFAULT_REPLICATION, ...options.replication },
       },
       {
@@ -230,6 +272,14 @@ export class NodeCore {
       this.#loaded = true;
       return done();
     }
+    if (this.drift.length > 0)
+      this.log('warn', 'configuration differs from the cluster, whose settings count', {
+        differences: describeDrift(this.drift),
+      });
+    // A folder from before there was a record of them says by them what it has been run with.
+    const isNew = !this.identity.settings;
+    this.identity = { ...this.identity, settings: { ...this.cluster } };
+    if (isNew && !found) saveIdentity(this.env.store, this.identity, () => {});
     this.#create(this.identity.shardCount);
     this.shards.load((fatal) => {
       if (fatal) return this.env.fatal('BROKER_ERR_CORRUPT_RECORD', fatal);
@@ -256,16 +306,34 @@ export class NodeCore {
     return this.identity.clusterId;
   }
 
+  /** The cluster's settings; null while this node has not joined one. */
+  get settings(): ClusterSettings | null {
+    return this.identity.settings;
+  }
+
   /**
-   * A joiner has learned how many shards the cluster has.
+   * What a peer says of the cluster. A joiner takes it, unless it was told otherwise: then it ends.
    *
-   * @returns whether that was news: its shards are here from now on
+   * @returns whether that was news: the shards are here from now on
+   * @throws BytesError when members of one cluster disagree
    */
-  onShardCount(shardCount: number): boolean {
-    if (this.#shardCount !== 0 || shardCount === 0 || !this.#loaded) return false;
-    this.identity = { ...this.identity, shardCount };
+  onSettings(settings: ClusterSettings): boolean {
+    if (this.settings) {
+      const what = disagreement(this.settings, settings);
+      if (what !== '') throw new BytesError(`settings of the cluster: ${what}`);
+      return false;
+    }
+    if (!this.#loaded || this.#refused) return false;
+    const drift = driftOf(this.options.given ?? {}, settings);
+    if (drift.length > 0) {
+      this.#refused = true;
+      this.env.fatal('BROKER_ERR_JOIN_SETTINGS', describeDrift(drift));
+      return false;
+    }
+    Object.assign(this.cluster, settings);
+    this.identity = { ...this.identity, shardCount: settings.shards, settings };
     saveIdentity(this.env.store, this.identity, () => {});
-    this.#create(shardCount);
+    this.#create(settings.shards);
     return true;
   }
 

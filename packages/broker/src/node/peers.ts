@@ -22,6 +22,7 @@ export function routeLeaseMs(silenceMs: number): number {
   return 2 * silenceMs;
 }
 
+/** Read whenever they are needed: a joiner learns them. */
 export interface PeersTimings {
   readonly heartbeatMs: number;
   readonly silenceMs: number;
@@ -111,8 +112,7 @@ export class Peers {
   #dirty: Peer[] = [];
   /** Peers that wait for credit. */
   readonly #owed = new Set<Peer>();
-  readonly #heartbeatMs: number;
-  readonly #routeLeaseMs: number;
+  readonly #timings: PeersTimings;
   readonly #hlc: () => number;
   #lastHeartbeatMs = 0;
 
@@ -120,8 +120,7 @@ export class Peers {
     this.self = self;
     this.#host = host;
     this.#hlc = () => host.hlc();
-    this.#heartbeatMs = timings.heartbeatMs;
-    this.#routeLeaseMs = routeLeaseMs(timings.silenceMs);
+    this.#timings = timings;
   }
 
   get(name: string): Peer | undefined {
@@ -196,7 +195,7 @@ export class Peers {
   // ---- heartbeats and grants -------------------------------------------------------------------
 
   heartbeat(nowMs: number): void {
-    if (nowMs - this.#lastHeartbeatMs < this.#heartbeatMs) return;
+    if (nowMs - this.#lastHeartbeatMs < this.#timings.heartbeatMs) return;
     this.#lastHeartbeatMs = nowMs;
     for (const peer of this.byName.values()) {
       const w = this.to(peer.name, Lane.Urgent);
@@ -242,7 +241,8 @@ export class Peers {
     while (due < earlyGrants.length && earlyGrants[due]!.after <= peer.in.announced) {
       const grant = earlyGrants[due++]!;
       if (grant.print !== print() || !peer.synced || peer.needs !== 0) continue;
-      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, grant.sentMs + this.#routeLeaseMs);
+      const untilMs = grant.sentMs + routeLeaseMs(this.#timings.silenceMs);
+      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs);
     }
     if (due > 0) earlyGrants.splice(0, due);
   }

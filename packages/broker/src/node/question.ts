@@ -1,5 +1,7 @@
 /** What nodes ask each other on behalf of people, and the answers: types only. */
 
+import type { SettingDrift } from '../cluster-settings.ts';
+
 export type Question =
   /** Sessions led there, in code unit order of their Client Identifiers. */
   | { readonly type: 'sessions'; readonly after: string; readonly limit: number }
@@ -79,6 +81,8 @@ export interface CopyAnswer {
 }
 
 export interface TotalsAnswer {
+  /** What the node was told in words otherwise than its cluster has. */
+  readonly drift: readonly SettingDrift[];
   readonly sessions: number;
   readonly persistent: number;
   readonly connected: number;

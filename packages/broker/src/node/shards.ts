@@ -1,4 +1,6 @@
 /** The copies that this node holds, and what they need of it: the node as {@link ReplicaHost}. */
+
+import type { ClusterSettings } from '../cluster-settings.ts';
 import type { Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
 import type { ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
@@ -18,7 +20,7 @@ import { Wire } from './wire.ts';
 export interface ShardsOptions {
   readonly self: CopyId;
   readonly bootEpoch: number;
-  readonly replicas: number;
+  readonly cluster: ClusterSettings;
   readonly timings: ReplicaTimings;
   readonly limits: ReplicaLimits;
 }
@@ -62,7 +64,7 @@ const VOTES: ReadonlySet<ShardMessage['type']> = new Set([
 export class Shards implements ReplicaHost {
   readonly self: CopyId;
   readonly bootEpoch: number;
-  readonly replicas: number;
+  readonly #cluster: ClusterSettings;
   readonly timings: ReplicaTimings;
   readonly limits: ReplicaLimits;
   readonly #node: ShardsNode;
@@ -78,10 +80,18 @@ export class Shards implements ReplicaHost {
   constructor(options: ShardsOptions, node: ShardsNode) {
     this.self = options.self;
     this.bootEpoch = options.bootEpoch;
-    this.replicas = options.replicas;
+    this.#cluster = options.cluster;
     this.timings = options.timings;
     this.limits = options.limits;
     this.#node = node;
+  }
+
+  get replicas(): number {
+    return this.#cluster.replicas;
+  }
+
+  get minCopies(): number {
+    return this.#cluster.minCopies;
   }
 
   get store(): Store {

@@ -330,7 +330,7 @@ function choose(r: Copy, f: Formation): void {
     else if (wanted.has(id) || r.host.targets(r.shard).includes(id)) lagging.push(id);
   }
   const voters = nextVoters(f);
-  const least = minCopies(voters.voters.length, r.host.replicas);
+  const least = minCopies(voters.voters.length, r.host.minCopies);
   if (active.length < least) {
     if (active.length + lagging.length < least) return;
     f.phase = 'sync';

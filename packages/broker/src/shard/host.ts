@@ -24,6 +24,8 @@ export interface ReplicaHost {
   readonly self: CopyId;
   readonly bootEpoch: number;
   readonly replicas: number;
+  /** Active copies without which nothing commits, once more than one voter decides. */
+  readonly minCopies: number;
   readonly timings: ReplicaTimings;
   readonly limits: ReplicaLimits;
   readonly store: Store;

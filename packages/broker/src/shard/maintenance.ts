@@ -65,7 +65,7 @@ function silentOf(r: Copy): readonly CopyId[] {
 function lead(r: Copy, nowMs: number): void {
   if (r.handingOver) return handOver(r, nowMs);
   const silent = silentOf(r);
-  const least = minCopies(r.view.voters.length, r.host.replicas);
+  const least = minCopies(r.view.voters.length, r.host.minCopies);
   if (silent.length > 0 && nowMs >= r.retryAtMs && r.view.active.length - silent.length >= least) {
     r.retryAtMs = nowMs + r.host.timings.silenceMs;
     return form(r, { drop: silent });

@@ -74,11 +74,11 @@ export function isQuorum(view: View, have: (id: CopyId) => boolean): boolean {
 }
 
 /**
- * Fewest active copies with which a view of these voters may commit (`consistency: consistent`):
- * max(1, R − 1), and one as long as a single voter decides.
+ * Fewest active copies with which a view of these voters may commit (`consistency: consistent`): the
+ * cluster's setting, and one as long as a single voter decides.
  */
-export function minCopies(voterCount: number, replicas: number): number {
-  return voterCount <= 1 ? 1 : Math.max(1, replicas - 1);
+export function minCopies(voterCount: number, setting: number): number {
+  return voterCount <= 1 ? 1 : setting;
 }
 
 export function writeNumber(w: Writer, n: ViewNumber): void {

@@ -1,3 +1,4 @@
+import type { ClusterSettings } from '../cluster-settings.ts';
 import type {
   ClientHandler,
   ClientSocket,
@@ -59,6 +60,7 @@ export interface CoreIdentity {
   readonly bootEpoch: number;
   readonly clusterId: string;
   readonly shardCount: number;
+  readonly settings: ClusterSettings | null;
   readonly clockAheadMs: number;
   readonly fresh: boolean;
 }

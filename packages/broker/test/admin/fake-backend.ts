@@ -44,6 +44,9 @@ export class FakeBackend implements AdminBackend {
       shards: 1024,
       durability: 'disk',
       consistency: 'consistent',
+      minCopies: 2,
+      silenceMs: 500,
+      drift: [{ node: 'n2', key: 'cluster.replicas', configured: 1, cluster: 3 }],
       members: [
         member('n1', 'alive'),
         { ...member('n2', 'alive'), unwell: true },

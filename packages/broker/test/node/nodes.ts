@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import mqttPacket, { type IConnectPacket, type Packet } from 'mqtt-packet';
+import type { GivenSettings } from '../../src/cluster-settings.ts';
 import type { Config } from '../../src/config.ts';
 import { loadIdentity } from '../../src/node/identity.ts';
 import { NodeCore } from '../../src/node/node.ts';
@@ -14,6 +15,8 @@ export interface Settings {
   readonly replicas?: number;
   readonly limits?: Partial<Config['limits']>;
   readonly timings?: Partial<Config['timings']>;
+  readonly durability?: 'disk' | 'memory';
+  readonly given?: GivenSettings;
 }
 
 interface TestNode {
@@ -26,6 +29,13 @@ export class TestNodes {
   nowMs = 1000;
   /** How long a frame is under way; with 0 it arrives within the turn. */
   latencyMs = 0;
+  /** Fatal errors by node, where {@link mayEnd} expects them. */
+  readonly ended = new Map<string, string>();
+  mayEnd = false;
+  /** What the nodes logged as warnings. */
+  readonly warnings: string[] = [];
+  /** Data folders, which outlive processes. */
+  readonly #stores = new Map<string, MemoryStore>();
   /** What the nodes logged as errors. */
   readonly errors: string[] = [];
   readonly #nodes = new Map<string, TestNode>();
@@ -37,7 +47,8 @@ export class TestNodes {
 
   /** Adds a node and lets it join. */
   add(name: string, settings: Settings = {}): NodeCore {
-    const store = new MemoryStore({ defer: (fn) => this.#work.push(fn) });
+    const store = this.#stores.get(name) ?? new MemoryStore({ defer: (fn) => this.#work.push(fn) });
+    this.#stores.set(name, store);
     const meta: MemberMeta = {
       storeId: `store-${name}`,
       zone: 'default',
@@ -51,7 +62,7 @@ export class TestNodes {
     const random = () => this.#next();
     loadIdentity(store, { name, wallMs: 1, random }, (identity) => {
       assert.ok(!('error' in identity));
-      const found = this.#nodes.size === 0;
+      const found = this.#nodes.size === 0 && identity.clusterId === '';
       core = new NodeCore(
         {
           nowMs: () => this.nowMs,
@@ -72,8 +83,9 @@ export class TestNodes {
           scheduleFlush: () => this.#work.push(() => core?.flush()),
           log: (level, message, fields) => {
             if (level === 'error') this.errors.push(`${message} ${JSON.stringify(fields)}`);
+            if (level === 'warn') this.warnings.push(`${message} ${JSON.stringify(fields)}`);
           },
-          fatal: (code, message) => assert.fail(`${code} ${message}`),
+          fatal: (code, message) => this.#fatal(name, code, message),
         },
         {
           identity: { ...identity, storeId: meta.storeId },
@@ -103,6 +115,12 @@ export class TestNodes {
     for (const other of this.#nodes.keys()) if (other !== name) this.link(name, other);
     this.advance(2000);
     return core;
+  }
+
+  #fatal(name: string, code: string, message: string): void {
+    assert.ok(this.mayEnd, `${code} ${message}`);
+    this.ended.set(name, `${code} ${message}`);
+    this.#work.push(() => this.kill(name));
   }
 
   /** Tells every node of all members, `states` other than alive among them. */

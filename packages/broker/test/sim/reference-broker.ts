@@ -92,7 +92,8 @@ export class ReferenceCluster {
         const fresh = bootEpoch === 1;
         const clusterId = want.name === 'n1' || !fresh ? 'reference' : '';
         const { name } = want;
-        done({ name, storeId: name, bootEpoch, clusterId, shardCount: 1, clockAheadMs: 0, fresh });
+        const unused = { shardCount: 1, settings: null, clockAheadMs: 0 };
+        done({ name, storeId: name, bootEpoch, clusterId, ...unused, fresh });
       },
       create: (env, options) => {
         this.cores.get(options.identity.name)?.died();

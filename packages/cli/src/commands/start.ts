@@ -1,5 +1,5 @@
 import { BaseCommand } from '../base-command.ts';
-import { configFlags, readConfig } from '../config-flags.ts';
+import { configFlags, readConfigWithOrigins } from '../config-flags.ts';
 
 export default class Start extends BaseCommand {
   static override enableJsonFlag = false;
@@ -38,11 +38,11 @@ Until Shoal has authentication, MQTT and the admin API listen on loopback only.`
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
-    const config = await readConfig(flags);
-    const [{ startNode }, { runNode }] = await Promise.all([
+    const resolved = await readConfigWithOrigins(flags);
+    const [{ givenSettings, startNode }, { runNode }] = await Promise.all([
       import('@shoal/broker'),
       import('../run-node.ts'),
     ]);
-    process.exit(await runNode(config, startNode));
+    process.exit(await runNode(resolved.config, startNode, givenSettings(resolved)));
   }
 }

@@ -34,6 +34,7 @@ describe('shoal, against a node', function () {
     assert.match(stdout, /n2\s+alive, unwell\s+512/);
     assert.match(stdout, /n3\s+faulty\s+0/);
     assert.match(stdout, /n4\s+alive, out of view\s+512/);
+    assert.match(stdout, /n2 is configured with cluster\.replicas 1; the cluster has 3\./);
     assert.match(stdout, /12 sessions, 4 connected, 1 at risk/);
     assert.match(
       stdout,

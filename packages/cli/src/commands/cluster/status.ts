@@ -47,6 +47,8 @@ States: alive, suspect (a probe failed; it may object), faulty (found dead), lef
         ]),
       ),
     );
+    for (const { node, key, configured, cluster } of status.drift)
+      this.log(`\n${node} is configured with ${key} ${configured}; the cluster has ${cluster}.`);
     const { total, connected, atRisk } = status.sessions;
     this.log(`\n${count(total, 'session')}, ${connected} connected, ${atRisk} at risk.`);
     const { count: missing, shards: examples } = status.underReplicated;
