@@ -20,7 +20,7 @@ export const CHAINS = {
   ],
   broker: [
     ['errors.ts', 'bytes.ts'],
-    ['address.ts'],
+    ['address.ts', 'cluster-settings.ts'],
     ['ports.ts', 'config*.ts'],
     ['mqtt/', 'placement/', 'store/'],
     ['shard/'],

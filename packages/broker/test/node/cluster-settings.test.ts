@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Writer } from '../../src/bytes.ts';
 import { type ClusterSettings, settingsFrom, writeSettings } from '../../src/cluster-settings.ts';
+import { Lane } from '../../src/node/lanes.ts';
 import { Wire } from '../../src/node/wire.ts';
 import { TestNodes } from './nodes.ts';
 
@@ -22,6 +23,7 @@ function founded(): TestNodes {
 
 function hello(settings: ClusterSettings): Uint8Array {
   const w = new Writer();
+  w.u8(Lane.Announce);
   w.f64(1);
   w.u8(Wire.Hello);
   w.bool(true);
@@ -121,7 +123,7 @@ describe('settings of the cluster', () => {
   it('of a later format cost the link', () => {
     const nodes = founded();
     const bytes = hello(FOUNDED);
-    bytes[10] = 2;
+    bytes[11] = 2;
     nodes.add('n2').onFrame('n1', bytes);
     assert.match(nodes.errors.join(), /settings of format 2/);
   });
