@@ -139,6 +139,29 @@ describe('LevelStore', () => {
     assert.equal(store.underWayMs, 0);
   });
 
+  it('gathers a bounded batch, so that its length tells of the disk and not of the load', async () => {
+    const level = new FakeLevel();
+    const store = new LevelStore(level.asLevel(), noFatal);
+    const release = level.hold();
+    const large = 'x'.repeat(1024 * 1024);
+    const done: number[] = [];
+    const first = write(store, 'a', '0');
+    await level.settled();
+    const writes = Array.from({ length: 10 }, (_, i) =>
+      write(store, 'b', `${i}${large}`).then(() => done.push(i)),
+    );
+    assert.equal((await read(store, 'b'))?.[0], '9', 'the newest of all that wait');
+    release();
+    await Promise.all([first, ...writes]);
+    assert.deepEqual(
+      level.batches.map(({ operations }) => operations),
+      [1, 4, 4, 2],
+    );
+    assert.deepEqual(done, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.equal(store.pendingBytes, 0);
+    await store.close();
+  });
+
   it('does not sync when no write of the batch asks for it', async () => {
     const level = new FakeLevel();
     const store = new LevelStore(level.asLevel(), noFatal);

@@ -27,14 +27,21 @@ type Operation =
 const CHECKSUM_BYTES = 4;
 /** Bytes of records that one hop to the disk thread fetches while scanning. */
 const SCAN_HOP_BYTES = 1024 * 1024;
+/**
+ * Bytes that one batch to the disk gathers; what comes further goes into the next, so that the length of a
+ * batch tells of the disk and not of the load. The writes of one turn stay together.
+ */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** A disk that writes this much in a millisecond does not hang: 4 MB/s. */
+const SLOWEST_BYTES_PER_MS = 4000;
 
 /**
  * A {@link Store} on disk: one classic-level database.
  *
  * Group commit: the writes of one turn, and all that arrive while a batch is under way, go into the
- * next batch, with one fdatasync for all of them when any asked for it.
+ * next batch, with one fdatasync for all of them when any asked for it. Beyond 4 MiB a further batch is begun.
  *
- *     write, write ─► collecting ──(nothing under way)──► underWay ──► LevelDB ─► done, done
+ *     write, write ─► waiting ──(nothing under way)──► underWay ──► LevelDB ─► done, done
  *
  * Reads never wait for a sync: they take LevelDB's snapshot of now and lay the writes that it does
  * not have yet over it. Every value carries a checksum of its own, since LevelDB does not verify the
@@ -47,7 +54,8 @@ const SCAN_HOP_BYTES = 1024 * 1024;
 export class LevelStore implements Store {
   readonly #level: Level;
   readonly #onFatal: LevelStoreInit['onFatal'];
-  #collecting = new WriteGroup();
+  /** Batches to come, oldest first; the last one collects. */
+  #waiting: WriteGroup[] = [];
   #underWay: WriteGroup | undefined;
   #underWaySinceMs = 0;
   #scheduled = false;
@@ -81,17 +89,27 @@ export class LevelStore implements Store {
 
   /** Bytes of keys and values accepted and not yet in LevelDB. */
   get pendingBytes(): number {
-    return this.#collecting.bytes + (this.#underWay?.bytes ?? 0);
+    return this.#waiting.reduce((sum, { bytes }) => sum + bytes, this.#underWay?.bytes ?? 0);
   }
 
-  /** How long the batch under way has taken so far, in ms: a disk that hangs lets it grow. */
+  /**
+   * How long the batch under way has taken so far, in ms, beyond what a slow disk needs for so many
+   * bytes: a disk that hangs lets it grow.
+   */
   get underWayMs(): number {
-    return this.#underWay === undefined ? 0 : performance.now() - this.#underWaySinceMs;
+    if (this.#underWay === undefined) return 0;
+    const tookMs = performance.now() - this.#underWaySinceMs;
+    return Math.max(0, tookMs - this.#underWay.bytes / SLOWEST_BYTES_PER_MS);
   }
 
   write(changes: readonly StoreChange[], sync: boolean, done: () => void): void {
     if (this.#dead) return;
-    this.#collecting.add(changes, sync, done);
+    let last = this.#waiting.at(-1);
+    if (last === undefined || last.bytes >= BATCH_BYTES_MAX) {
+      last = new WriteGroup();
+      this.#waiting.push(last);
+    }
+    last.add(changes, sync, done);
     if (this.#underWay !== undefined || this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
@@ -146,7 +164,7 @@ export class LevelStore implements Store {
 
   /** Waits for the writes accepted so far, then closes and unlocks. Call once. */
   async close(): Promise<void> {
-    if (!this.#dead && (this.#underWay !== undefined || this.#collecting.size > 0)) {
+    if (!this.#dead && (this.#underWay !== undefined || this.#waiting.length > 0)) {
       await new Promise<void>((resolve) => {
         this.#closing = resolve;
       });
@@ -157,14 +175,13 @@ export class LevelStore implements Store {
 
   #commit(): void {
     if (this.#dead || this.#underWay !== undefined) return;
-    const group = this.#collecting;
-    if (group.size === 0) {
+    const group = this.#waiting.shift();
+    if (group === undefined) {
       this.#closing?.();
       return;
     }
     this.#underWay = group;
     this.#underWaySinceMs = performance.now();
-    this.#collecting = new WriteGroup();
     this.#level.batch(group.operations(), { sync: group.sync }).then(
       () => {
         this.#underWay = undefined;
@@ -178,13 +195,16 @@ export class LevelStore implements Store {
 
   /** Undefined: no write under way touches the key. Null: the newest one deletes it. */
   #pendingValue(key: string): Uint8Array | null | undefined {
-    const newest = this.#collecting.index().get(key);
-    return newest !== undefined ? newest : this.#underWay?.index().get(key);
+    for (let i = this.#waiting.length - 1; i >= 0; i--) {
+      const newest = this.#waiting[i]!.index().get(key);
+      if (newest !== undefined) return newest;
+    }
+    return this.#underWay?.index().get(key);
   }
 
   #pendingRange(gte: string, lt: string): Map<string, Uint8Array | null> {
     const pending = new Map<string, Uint8Array | null>();
-    for (const group of [this.#underWay, this.#collecting]) {
+    for (const group of [this.#underWay, ...this.#waiting]) {
       if (group === undefined) continue;
       for (const [key, value] of group.index()) {
         if (key >= gte && key < lt) pending.set(key, value);
@@ -227,11 +247,6 @@ class WriteGroup {
   /** Latest value by key, built only when somebody reads meanwhile. */
   readonly #index = new Map<string, Uint8Array | null>();
   #indexed = 0;
-
-  /** Writes, not changes: one without changes still waits for its sync. */
-  get size(): number {
-    return this.dones.length;
-  }
 
   add(changes: readonly StoreChange[], sync: boolean, done: () => void): void {
     for (const change of changes) {

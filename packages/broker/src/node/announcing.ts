@@ -8,7 +8,7 @@
 import type { Reader } from '../bytes.ts';
 import { readSettings, writeSettings } from '../cluster-settings.ts';
 import { sameNumber } from '../shard/view.ts';
-import { Lane } from './lanes.ts';
+import { Lane, pages } from './lanes.ts';
 import type { NodeCore } from './node.ts';
 import type { Peer } from './peers.ts';
 import { type FilterChange, readChange, writeChange } from './routes.ts';
@@ -35,6 +35,16 @@ type AnnouncingNode = Pick<
 /** Views kept by a joiner that does not know yet how many shards there are. */
 const EARLY_VIEWS_MAX = 4096;
 
+/** Flags of ShardRoutes: all routes of the shard instead of changes; further pages follow. */
+const WHOLE = 1;
+const MORE_PAGES = 2;
+
+/** About what they take in a frame: a character may be three bytes. */
+const bytesOfFilter = (filter: string) => filter.length + 8;
+const bytesOfChange = ({ filter }: FilterChange) => bytesOfFilter(filter);
+const bytesOfView = ({ active, voters, oldVoters }: ShardView) =>
+  64 + 40 * (active.length + voters.length + oldVoters.length);
+
 export class Announcing {
   readonly #node: AnnouncingNode;
   /** Views announced to a joiner before it knew how many shards there are. */
@@ -54,18 +64,25 @@ export class Announcing {
     // A joiner has nothing to say of the cluster yet.
     w.bool(settings !== null);
     if (settings) writeSettings(w, settings);
-    w.u8(Wire.Routes);
-    w.bool(true);
-    w.list(routes.filtersOfNode(name), writeChange);
+    const filters = routes.filtersOfNode(name);
+    const routePages = pages(filters, bytesOfChange, (o, page, { first }) => {
+      o.u8(Wire.Routes);
+      o.bool(first);
+      o.list(page, writeChange);
+    });
+    peers.later(peer.name, Lane.Announce, routePages);
     const led: ShardView[] = [];
     for (const copy of shards.led) {
       const view = views.get(copy.shard);
       if (view && shards.leaders[copy.shard]!.serving)
         led.push({ ...view, routeVersion: routes.shardVersion(copy.shard) });
     }
-    w.u8(Wire.Views);
-    w.list(led, writeShardView);
-    w.u8(Wire.Synced);
+    const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
+      o.u8(Wire.Views);
+      o.list(page, writeShardView);
+      if (last) o.u8(Wire.Synced);
+    });
+    peers.later(peer.name, Lane.Announce, viewPages);
   }
 
   onHello(r: Reader): void {
@@ -148,7 +165,7 @@ export class Announcing {
       if (!w) continue;
       w.u8(Wire.ShardRoutes);
       w.varint(shard);
-      w.bool(false);
+      w.u8(0);
       w.str(from);
       w.str(to);
       w.list(changes, (o, [filter, added]) => {
@@ -161,27 +178,44 @@ export class Announcing {
   onShardRoutes(peer: Peer, r: Reader): void {
     const { views, routes, leases } = this.#node;
     const shard = r.varint();
-    const whole = r.bool();
+    const flags = r.u8();
     const from = r.str();
     const to = r.str();
     const changes = r.list((i) => [i.bool(), i.str()] as const);
+    if ((flags & WHOLE) !== 0) {
+      const filters = changes.map(([, filter]) => filter);
+      return this.#onWholeRoutes(peer, shard, to, filters, (flags & MORE_PAGES) !== 0);
+    }
     // A leader that was replaced does not know it yet: its routes are not the shard's any more.
     const current = views.leader(shard) === peer.name;
-    if (whole) {
-      if (current) {
-        const filters = changes.map(([, filter]) => filter);
-        routes.setShard(shard, to, filters);
-        leases.stale.delete(shard);
-      }
-      peer.needs--;
-      if (peer.needs <= 0) this.#ackDue(peer);
-      return;
-    }
     if (!current || routes.shardVersion(shard) === to) return;
     if (routes.shardVersion(shard) !== from) return this.#need(peer, shard);
     for (const [added, filter] of changes) routes.changeShard(shard, filter, added);
     routes.setShardVersion(shard, to);
     leases.stale.delete(shard);
+  }
+
+  #onWholeRoutes(
+    peer: Peer,
+    shard: number,
+    version: string,
+    page: readonly string[],
+    more: boolean,
+  ): void {
+    const { views, routes, leases } = this.#node;
+    const filters = peer.routePages.get(shard) ?? [];
+    for (const filter of page) filters.push(filter);
+    if (more) {
+      peer.routePages.set(shard, filters);
+      return;
+    }
+    peer.routePages.delete(shard);
+    if (views.leader(shard) === peer.name) {
+      routes.setShard(shard, version, filters);
+      leases.stale.delete(shard);
+    }
+    peer.needs--;
+    if (peer.needs <= 0) this.#ackDue(peer);
   }
 
   /** Asks for the whole of a shard's routes. */
@@ -196,17 +230,19 @@ export class Announcing {
 
   onNeed(peer: Peer, shard: number): void {
     const { peers, routes } = this.#node;
-    const w = peers.to(peer.name, Lane.Announce);
-    if (!w) return;
-    w.u8(Wire.ShardRoutes);
-    w.varint(shard);
-    w.bool(true);
-    w.str('');
-    w.str(routes.shardVersion(shard));
-    w.list(routes.filtersOfShard(shard), (o, filter) => {
-      o.bool(true);
-      o.str(filter);
+    const version = routes.shardVersion(shard);
+    const produce = pages(routes.filtersOfShard(shard), bytesOfFilter, (w, page, { last }) => {
+      w.u8(Wire.ShardRoutes);
+      w.varint(shard);
+      w.u8(last ? WHOLE : WHOLE | MORE_PAGES);
+      w.str('');
+      w.str(version);
+      w.list(page, (o, filter) => {
+        o.bool(true);
+        o.str(filter);
+      });
     });
+    peers.later(peer.name, Lane.Announce, produce);
   }
 
   // ---- routes of live sessions -----------------------------------------------------------------

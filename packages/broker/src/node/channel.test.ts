@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { ShardChannel } from './channel.ts';
+import { ShardChannel, type Transmit } from './channel.ts';
 import { OK, type Reply, type Request, reply, Status } from './request.ts';
 
 interface Sent {
@@ -17,16 +17,20 @@ class Wired {
   /** Since the last {@link take}. */
   sent: Sent[] = [];
   readonly answered: string[] = [];
+  /** Requests for which there is room on the way to the leader. */
+  room = Number.POSITIVE_INFINITY;
   /** What a leader does at once. */
   onSend: (sequence: number) => void = () => {};
 
   constructor() {
-    this.channel = new ShardChannel(7, (shard, sequence, prev, q) => {
+    const transmit: Transmit = (shard, sequence, prev, q) => {
       assert.equal(shard, 7);
       assert.equal((q as { clientId: string }).clientId, `c${sequence}`);
       this.sent.push({ sequence, prev });
       this.onSend(sequence);
-    });
+      this.room--;
+    };
+    this.channel = new ShardChannel(7, transmit, () => this.room <= 0);
   }
 
   send(n: number): void {
@@ -90,6 +94,61 @@ describe('ShardChannel (DESIGN §7: link retries append once)', () => {
     assert.deepEqual(wired.take(), [
       [2, 0],
       [4, 2],
+      [5, 4],
+    ]);
+  });
+
+  it('sends as much as there is room for, and the rest in order when there is more', () => {
+    const wired = new Wired();
+    wired.channel.open();
+    wired.room = 2;
+    for (const n of [1, 2, 3, 4]) wired.send(n);
+    assert.deepEqual(wired.take(), [
+      [1, 0],
+      [2, 1],
+    ]);
+    assert.equal(wired.channel.takes, false);
+    wired.reply(1);
+    wired.room = 1;
+    wired.channel.resume();
+    assert.deepEqual(wired.take(), [[3, 2]]);
+    wired.send(5);
+    wired.room = 9;
+    wired.channel.resume();
+    assert.deepEqual(wired.take(), [
+      [4, 3],
+      [5, 4],
+    ]);
+    wired.send(6);
+    assert.deepEqual(wired.take(), [[6, 5]]);
+  });
+
+  it('sends again to a new leader at the pace of the way to it', () => {
+    const wired = new Wired();
+    wired.channel.open();
+    for (const n of [1, 2, 3, 4]) wired.send(n);
+    wired.take();
+    wired.reply(2);
+    wired.channel.close();
+    wired.room = 1;
+    wired.channel.open();
+    assert.deepEqual(wired.take(), [[1, 0]]);
+    wired.send(5);
+    wired.room = 2;
+    wired.channel.resume();
+    assert.deepEqual(wired.take(), [
+      [3, 1],
+      [4, 3],
+    ]);
+    wired.channel.close();
+    wired.room = 9;
+    wired.channel.resume();
+    assert.deepEqual(wired.take(), [], 'there is no leader');
+    wired.channel.open();
+    assert.deepEqual(wired.take(), [
+      [1, 0],
+      [3, 1],
+      [4, 3],
       [5, 4],
     ]);
   });

@@ -9,7 +9,10 @@
  *   answered │ unanswered, sent │ unanswered, no leader known
  *            └── sent again to a new leader or on a new link, first with prev = 0
  * ```
+ * What is sent follows the room on the way to the leader: the rest waits here, in order.
  */
+import { BytesError } from '../bytes.ts';
+import type { SubscriptionRequest } from '../session/operation.ts';
 import type { Reply, Request } from './request.ts';
 import { Status } from './request.ts';
 
@@ -17,7 +20,12 @@ interface Pending {
   readonly sequence: number;
   readonly request: Request;
   readonly done: (reply: Reply) => void;
+  /** Subscriptions of an answer to OPEN that came before its end. */
+  pages: SubscriptionRequest[] | null;
 }
+
+/** Subscriptions in one answer to OPEN: more than a session may have. */
+const OPENED_SUBSCRIPTIONS_MAX = 2_000_000;
 
 /** Sends one request to the shard's leader. `prev` is the one sent before it to the same leader. */
 export type Transmit = (shard: number, sequence: number, prev: number, request: Request) => void;
@@ -31,12 +39,17 @@ export class ShardChannel {
   #lastSent = 0;
   #open = false;
   #resending = false;
+  /** Not everything has been sent to the present leader: where to go on. */
+  #rest: Iterator<Pending> | null = null;
+  readonly #full: (shard: number) => boolean;
   /** Earliest time of the next attempt after the leader refused. */
   retryAtMs = 0;
 
-  constructor(shard: number, transmit: Transmit) {
+  /** @param full there is no room on the way to the shard's leader: {@link resume} follows */
+  constructor(shard: number, transmit: Transmit, full: (shard: number) => boolean = () => false) {
     this.shard = shard;
     this.#transmit = transmit;
+    this.#full = full;
   }
 
   get outstanding(): number {
@@ -46,19 +59,32 @@ export class ShardChannel {
   /** Queues and, when a leader is known, sends. Bounded by what the connections may have open. */
   send(request: Request, done: (reply: Reply) => void): void {
     const sequence = this.reserve(request, done);
-    if (this.#open && !this.#resending) this.#send(sequence, request);
+    if (!this.takes) return;
+    if (this.#full(this.shard)) this.#waitAt(sequence);
+    else this.#send(sequence, request);
+  }
+
+  /** All before this request has been sent to the present leader. */
+  #waitAt(sequence: number): void {
+    const rest = this.#pending.values();
+    // The requests are in order, and those answered are not among them.
+    for (let p = rest.next(); !p.done; p = rest.next()) {
+      if (p.value.sequence < sequence) continue;
+      this.#rest = after(p.value, rest);
+      return;
+    }
   }
 
   /** Queues without sending: the caller sends it in a frame of its own by {@link claim}. */
   reserve(request: Request, done: (reply: Reply) => void): number {
     const sequence = this.#next++;
-    this.#pending.set(sequence, { sequence, request, done });
+    this.#pending.set(sequence, { sequence, request, done, pages: null });
     return sequence;
   }
 
-  /** For a reserved request: the `prev` to send it with now, or −1 if there is no leader. */
+  /** For a reserved request: the `prev` to send it with now, or −1 if it is sent later. */
   claim(sequence: number): number {
-    if (!this.#open || this.#resending) return -1;
+    if (!this.takes) return -1;
     const prev = this.#lastSent;
     this.#lastSent = sequence;
     return prev;
@@ -79,19 +105,42 @@ export class ShardChannel {
       return;
     }
     this.#pending.delete(sequence);
-    pending.done(reply);
+    pending.done(whole(reply, pending.pages));
+  }
+
+  /** A part of the answer to an OPEN; its reply follows. */
+  onSubscriptions(sequence: number, page: readonly SubscriptionRequest[]): void {
+    const pending = this.#pending.get(sequence);
+    if (pending?.request.type !== 'open') return;
+    pending.pages ??= [];
+    if (pending.pages.length + page.length > OPENED_SUBSCRIPTIONS_MAX)
+      throw new BytesError('too many subscriptions in one session');
+    for (const subscription of page) pending.pages.push(subscription);
   }
 
   /** A leader can be reached: sends everything unanswered again, in order. */
   open(): void {
     this.#open = true;
     this.#lastSent = 0;
+    this.#rest = this.#pending.values();
+    this.resume();
+  }
+
+  /** There may be room again on the way to the leader. */
+  resume(): void {
+    if (!this.#open || this.#resending || this.#rest === null) return;
     // An answer may come at once and ask for more: that waits for its turn at the end, or it would
     // overtake what is still to be sent again and that would be taken for a repetition.
     this.#resending = true;
-    for (const p of this.#pending.values()) {
-      if (!this.#open) break;
-      this.#send(p.sequence, p.request);
+    while (this.#open && this.#rest !== null && !this.#full(this.shard)) {
+      const p: IteratorResult<Pending> = this.#rest.next();
+      if (p.done) {
+        this.#rest = null;
+        break;
+      }
+      // Its answer begins anew.
+      p.value.pages = null;
+      this.#send(p.value.sequence, p.value.request);
     }
     this.#resending = false;
   }
@@ -99,14 +148,27 @@ export class ShardChannel {
   /** The leader or the link to it is gone. */
   close(): void {
     this.#open = false;
+    this.#rest = null;
   }
 
-  /** A request would be sent at once. */
+  /** A request would be sent at once, if there is room for it. */
   get takes(): boolean {
-    return this.#open && !this.#resending;
+    return this.#open && !this.#resending && this.#rest === null;
   }
 
   get isOpen(): boolean {
     return this.#open;
   }
+}
+
+function whole(reply: Reply, before: readonly SubscriptionRequest[] | null): Reply {
+  const { status, opened } = reply;
+  if (!before || !opened) return reply;
+  return { status, opened: { ...opened, subscriptions: before.concat(opened.subscriptions) } };
+}
+
+/** The first, then what the iterator gives, also what is added meanwhile. */
+function* after(first: Pending, rest: Iterator<Pending>): Generator<Pending> {
+  yield first;
+  for (let p = rest.next(); !p.done; p = rest.next()) yield p.value;
 }

@@ -63,6 +63,8 @@ export interface LeaderContext {
     after: string,
     done: (items: readonly RetainedItem[]) => void,
   ): void;
+  /** So much waits to be sent to the node that deliveries should wait: {@link Delivering.onDrained} follows. */
+  full(node: string): boolean;
   /** @returns false if the gateway cannot be reached now */
   deliver(delivery: Delivery): boolean;
   /** PUBREL for a position whose PUBREC is committed. */

@@ -42,6 +42,8 @@ export class Delivering {
   readonly #leader: ShardLeader;
   readonly #pumps = new Map<string, Pump>();
   readonly #due = new Set<Pump>();
+  /** Those for which there was no room on the way to their gateway. */
+  #blocked = new Set<Pump>();
   readonly #fanOut = new FanOut();
 
   constructor(leader: ShardLeader) {
@@ -55,6 +57,7 @@ export class Delivering {
   stop(): void {
     this.#pumps.clear();
     this.#due.clear();
+    this.#blocked.clear();
     this.#fanOut.clear();
   }
 
@@ -99,11 +102,23 @@ export class Delivering {
     this.run();
   }
 
+  /** There is room again on the way to this gateway. */
+  onDrained(gateway: string): void {
+    if (this.#blocked.size === 0) return;
+    const blocked = this.#blocked;
+    this.#blocked = new Set();
+    for (const pump of blocked) {
+      if (pump.session.gateway === gateway) this.#pump(pump);
+      else this.#blocked.add(pump);
+    }
+  }
+
   ended(s: Session): void {
     const pump = this.#pumps.get(s.clientId);
     if (!pump) return;
     this.#pumps.delete(s.clientId);
     this.#due.delete(pump);
+    this.#blocked.delete(pump);
   }
 
   queued(s: Session): void {
@@ -166,6 +181,10 @@ export class Delivering {
         if (!logged) {
           missing.push(ref);
           break;
+        }
+        if (node.full(s.gateway)) {
+          this.#blocked.add(pump);
+          return;
         }
         if (!this.#send(pump, position, logged)) return;
       }

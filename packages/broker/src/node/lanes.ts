@@ -13,7 +13,8 @@
  * the peer needs for it.
  *
  * A *unit* is the clock and some messages: those that one turn wrote into a lane, cut between messages
- * when it grows. It is one frame, or several if one message alone is larger.
+ * when it grows. It is one frame, or several if one message alone is larger. A long list is not written
+ * at once but page by page, each when the lane has come to it.
  */
 import { BytesError, Writer } from '../bytes.ts';
 
@@ -33,6 +34,8 @@ const WINDOW_MIN_BYTES = 128 * 1024;
 const WINDOW_BYTES_MAX = 4 * 1024 * 1024;
 /** Credit that takes longer than this to come back halves the window; the half of it lets it grow. */
 const CREDIT_SLOW_MS = 100;
+/** A peer that gave credit so long ago, or less, moves. */
+const MOVES_MS = 300;
 /** Bytes taken of which the sender is told; well below the smallest window. */
 const CREDIT_STEP_BYTES = 64 * 1024;
 /** Bytes that wait for credit of one peer; beyond, whatever can wait writes no more. */
@@ -42,61 +45,109 @@ const WAITING_BYTES_MAX = 2 * 1024 * 1024;
 const LANE_BITS = 3;
 /** The unit goes on in the lane's next frame. */
 const MORE = 4;
+/** Further units belong to this one: pages of one list. */
+const PAGED = 8;
+/** Bytes of one page of a list. */
+const PAGE_BYTES = 64 * 1024;
 const NO_FRAMES: readonly Uint8Array[] = [];
-const EMPTY = new Uint8Array(0);
 
-/** Closed units of one lane, oldest first; of the first one perhaps only the rest. */
+/** Writes the next page of something long. @returns whether there are more */
+export type Produce = (w: Writer) => boolean;
+
+/**
+ * A list in pages.
+ *
+ * @param bytesOf about how many bytes an item takes
+ * @param write one page, with at least one item unless the list is empty
+ */
+export function pages<T>(
+  items: readonly T[],
+  bytesOf: (item: T) => number,
+  write: (w: Writer, page: readonly T[], at: { readonly first: boolean; last: boolean }) => void,
+): Produce {
+  let next = 0;
+  return (w) => {
+    const from = next;
+    for (let bytes = 0; next < items.length && bytes < PAGE_BYTES; next++)
+      bytes += bytesOf(items[next]!);
+    const last = next >= items.length;
+    write(w, items.slice(from, next), { first: from === 0, last });
+    return !last;
+  };
+}
+
+/** What waits in one lane, oldest first: closed units, and what is still to be written. */
 class Waiting {
-  #units: Uint8Array[] = [];
+  readonly #lane: Lane;
+  #items: (Uint8Array | Produce | null)[] = [];
   #first = 0;
-  /** Bytes of the first unit that have been sent. */
+  /** The unit of which a part has been sent, and how much of it. */
+  #unit: Uint8Array | null = null;
   #at = 0;
   /** Of the units, without what has been sent. */
   bytes = 0;
 
-  get empty(): boolean {
-    return this.#first >= this.#units.length;
+  constructor(lane: Lane) {
+    this.#lane = lane;
   }
 
-  push(unit: Uint8Array): void {
-    this.#units.push(unit);
-    this.bytes += unit.length;
+  get empty(): boolean {
+    return this.#unit === null && this.#first >= this.#items.length;
+  }
+
+  push(item: Uint8Array | Produce): void {
+    this.#items.push(item);
+    if (typeof item !== 'function') this.bytes += item.length;
   }
 
   /** Takes the next frame off; there is one. */
-  frame(): Uint8Array {
-    const unit = this.#units[this.#first]!;
-    const lane = unit[0]! & LANE_BITS;
+  frame(hlc: () => number): Uint8Array {
+    const unit = this.#unit ?? this.#next(hlc);
     const begins = this.#at === 0;
-    // All frames but the first repeat the lane before their share of the unit.
+    // All frames but the first repeat the head before their share of the unit.
     const room = begins ? FRAME_BYTES_MAX : FRAME_BYTES_MAX - 1;
     const end = Math.min(unit.length, this.#at + room);
     const share = unit.subarray(this.#at, end);
+    const more = end < unit.length;
+    const head = unit[0]! | (more ? MORE : 0);
     this.bytes -= share.length;
-    const head = end < unit.length ? lane | MORE : lane;
-    if (end < unit.length) {
-      this.#at = end;
-    } else {
-      this.#at = 0;
-      this.#units[this.#first++] = EMPTY;
-      if (this.#first >= 64 && this.#first * 2 >= this.#units.length) {
-        this.#units = this.#units.slice(this.#first);
-        this.#first = 0;
-      }
-    }
-    if (begins) {
-      share[0] = head;
-      return share;
-    }
-    const frame = new Uint8Array(1 + share.length);
+    this.#unit = more ? unit : null;
+    this.#at = more ? end : 0;
+    if (begins && !more) return share;
+    const frame = new Uint8Array(begins ? share.length : 1 + share.length);
+    frame.set(share, begins ? 0 : 1);
     frame[0] = head;
-    frame.set(share, 1);
     return frame;
   }
 
-  clear(): void {
-    this.#units = [];
+  #next(hlc: () => number): Uint8Array {
+    const item = this.#items[this.#first]!;
+    if (typeof item !== 'function') {
+      this.#drop();
+      return item;
+    }
+    const w = new Writer(1024);
+    w.u8(this.#lane);
+    w.f64(hlc());
+    const more = item(w);
+    const unit = w.take();
+    if (more) unit[0] = this.#lane | PAGED;
+    else this.#drop();
+    this.bytes += unit.length;
+    return unit;
+  }
+
+  #drop(): void {
+    this.#items[this.#first++] = null;
+    if (this.#first < 64 || this.#first * 2 < this.#items.length) return;
+    this.#items = this.#items.slice(this.#first);
     this.#first = 0;
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#first = 0;
+    this.#unit = null;
     this.#at = 0;
     this.bytes = 0;
   }
@@ -112,8 +163,8 @@ interface UnderWay {
 export class Outbox {
   readonly #writers = [new Writer(256), new Writer(256), new Writer(1024)] as const;
   #urgent: Uint8Array[] = [];
-  readonly #announce = new Waiting();
-  readonly #bulk = new Waiting();
+  readonly #announce = new Waiting(Lane.Announce);
+  readonly #bulk = new Waiting(Lane.Bulk);
   /** Whoever could wait was told to. */
   #wasFull = false;
   #window = WINDOW_START_BYTES;
@@ -122,7 +173,8 @@ export class Outbox {
   /** The window is halved once for all that was under way. */
   #halvedUpto = 0;
   #underWay: UnderWay[] = [];
-  /** Units begun in the lane of announcements. */
+  #creditedMs = Number.NEGATIVE_INFINITY;
+  /** Units begun in the lane of announcements; the pages of a list are one. */
   announced = 0;
 
   /** A new link. */
@@ -153,6 +205,14 @@ export class Outbox {
     return w;
   }
 
+  /** Something long: written page by page behind all that was written into the lane before. */
+  later(lane: typeof Lane.Announce | typeof Lane.Bulk, produce: Produce): void {
+    const w = this.#writers[lane];
+    if (w.length > 0) this.#close(lane, w);
+    if (lane === Lane.Announce) this.announced++;
+    (lane === Lane.Announce ? this.#announce : this.#bulk).push(produce);
+  }
+
   #close(lane: Lane, w: Writer): void {
     const unit = w.take();
     if (lane === Lane.Urgent) this.#urgent.push(unit);
@@ -176,6 +236,11 @@ export class Outbox {
     return true;
   }
 
+  /** The peer takes what it is sent, if not all at once: what it has not answered may still wait here. */
+  moves(nowMs: number): boolean {
+    return this.waitingBytes > 0 && nowMs - this.#creditedMs < MOVES_MS;
+  }
+
   /** Whether there is room again for what found the lane full; true once. */
   drained(): boolean {
     if (!this.#wasFull || this.waitingBytes > WAITING_BYTES_MAX / 2) return false;
@@ -184,7 +249,7 @@ export class Outbox {
   }
 
   /** End of a turn: closes what was written, and gives the frames that may leave now. */
-  take(nowMs: number): readonly Uint8Array[] {
+  take(nowMs: number, hlc: () => number): readonly Uint8Array[] {
     for (const lane of [Lane.Urgent, Lane.Announce, Lane.Bulk] as const) {
       const w = this.#writers[lane];
       if (w.length > 0) this.#close(lane, w);
@@ -194,7 +259,7 @@ export class Outbox {
     this.#urgent = [];
     for (const lane of [this.#announce, this.#bulk]) {
       while (!lane.empty && this.underWayBytes < this.#window) {
-        const frame = lane.frame();
+        const frame = lane.frame(hlc);
         frames.push(frame);
         this.#sentBytes += frame.length;
         this.#underWay.push({ upto: this.#sentBytes, sentMs: nowMs });
@@ -213,6 +278,7 @@ export class Outbox {
     const taken = bytes - this.#creditedBytes;
     const limited = this.underWayBytes >= this.#window;
     this.#creditedBytes = bytes;
+    this.#creditedMs = nowMs;
     let sentMs = nowMs;
     let done = 0;
     while (done < this.#underWay.length && this.#underWay[done]!.upto <= bytes)
@@ -235,7 +301,7 @@ export class Inbox {
   #partBytes = [0, 0, 0];
   #takenBytes = 0;
   #toldBytes = 0;
-  /** Units of announcements that came whole and have been read. */
+  /** Announcements that came whole and have been read, lists with all their pages. */
   announced = 0;
 
   reset(): void {
@@ -255,7 +321,7 @@ export class Inbox {
   take(frame: Uint8Array): Uint8Array | undefined {
     const head = frame[0] ?? LANE_BITS;
     const lane = head & LANE_BITS;
-    if (lane > Lane.Bulk || head > (LANE_BITS | MORE)) throw new BytesError(`lane ${head}`);
+    if (lane > Lane.Bulk || head > (LANE_BITS | MORE | PAGED)) throw new BytesError(`lane ${head}`);
     if (lane !== Lane.Urgent) this.#takenBytes += frame.length;
     const parts = this.#parts[lane]!;
     const more = (head & MORE) !== 0;
@@ -268,8 +334,15 @@ export class Inbox {
     this.#parts[lane] = [];
     this.#partBytes[lane] = 0;
     const unit = concat(parts);
-    unit[0] = lane;
+    unit[0] = head;
     return unit;
+  }
+
+  /** A unit has been read. @returns whether that was an announcement, with all its pages */
+  read(unit: Uint8Array): boolean {
+    if (unit[0] !== Lane.Announce) return false;
+    this.announced++;
+    return true;
   }
 
   /** The sender waits for word of what was taken. */

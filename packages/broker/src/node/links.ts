@@ -8,9 +8,9 @@ import { BytesError, Reader } from '../bytes.ts';
 import type { MemberInfo } from '../ports.ts';
 import { readMessage } from '../session/operation.ts';
 import { readShardMessage } from '../shard/message.ts';
+import type { Replica } from '../shard/replica.ts';
 import { copyId } from '../shard/view.ts';
 import { readAddress, readDelivery } from './delivery-codec.ts';
-import { Lane } from './lanes.ts';
 import type { NodeCore } from './node.ts';
 import { Peer } from './peers.ts';
 import { printOf } from './views.ts';
@@ -59,6 +59,9 @@ export class Links {
   readonly #node: LinksNode;
   /** Links whose process membership does not know yet, with what came on them, by name. */
   readonly #early = new Map<string, EarlyLink>();
+
+  /** Rises with every lane that drains. */
+  #turn = 0;
 
   constructor(node: LinksNode) {
     this.#node = node;
@@ -145,11 +148,22 @@ export class Links {
     if (isLost(peer.member)) this.#forgetRoutes(name);
   }
 
-  /** What a full lane made wait goes on. */
+  /** What a full lane made wait goes on: each kind, and each shard of it, in turn first. */
   onDrained(name: string): void {
-    const { peers, shards } = this.#node;
+    const { peers, router, shards } = this.#node;
     const peer = peers.get(name);
-    if (peer) for (const copy of shards.led) copy.onDrained(peer.id);
+    if (!peer) return;
+    const turn = this.#turn++;
+    const led = [...shards.led];
+    const shardsOf = (run: (copy: Replica) => void) => {
+      for (let i = 0; i < led.length && !peers.full(name); i++) run(led[(i + turn) % led.length]!);
+    };
+    const kinds = [
+      () => shardsOf((copy) => copy.onDrained(peer.id)),
+      () => shardsOf((copy) => shards.leaders[copy.shard]!.delivering.onDrained(name)),
+      () => router.onDrained(name, turn),
+    ];
+    for (let i = 0; i < kinds.length; i++) kinds[(i + turn) % kinds.length]!();
   }
 
   // ---- frames ----------------------------------------------------------------------------------
@@ -187,9 +201,7 @@ export class Links {
     if (!Number.isSafeInteger(hlc) || hlc < 0) throw new BytesError(`clock ${hlc}`);
     clock.observe(hlc);
     while (!r.done) this.#onMessage(peer, r);
-    if (unit[0] !== Lane.Announce) return;
-    peer.in.announced++;
-    peers.onAnnounced(peer, () => views.printLedBy(peer.name));
+    if (peer.in.read(unit)) peers.onAnnounced(peer, () => views.printLedBy(peer.name));
   }
 
   /** What comes often. */
@@ -205,6 +217,8 @@ export class Links {
         return node.router.onPublish(peer, r);
       case Wire.Reply:
         return node.router.onReply(r);
+      case Wire.Subscriptions:
+        return node.router.onSubscriptions(r);
       case Wire.LivePublish:
         return node.router.onLivePublish(peer, r);
       case Wire.LiveAck:

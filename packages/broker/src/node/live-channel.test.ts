@@ -43,6 +43,55 @@ function givenUp(): { channel: LiveChannel; node: Node } {
 }
 
 describe('LiveChannel', () => {
+  it('sends what there is room for, and the rest in order when there is more', () => {
+    const channel = new LiveChannel();
+    const node = new Node();
+    let done = 0;
+    const send = (topic: string, room: boolean) =>
+      channel.send(room ? node.w : null, message(topic), null, () => done++);
+    send('a', true);
+    send('b', false);
+    // There is room again, but not for what would overtake.
+    send('c', true);
+    node.read(channel);
+    assert.deepEqual([node.topics, done], [['a'], 1]);
+    let room = 1;
+    channel.resume(node.w, () => room-- <= 0);
+    node.read(channel);
+    assert.deepEqual([node.topics, done], [['a', 'b'], 2]);
+    channel.resume(node.w, () => false);
+    send('d', true);
+    node.read(channel);
+    assert.deepEqual([node.topics, done], [['a', 'b', 'c', 'd'], 4]);
+    send('e', false);
+    channel.giveUp(node.w);
+    node.read(channel);
+    send('f', true);
+    node.read(channel);
+    assert.deepEqual([node.topics, node.missed[0]?.topics], [['a', 'b', 'c', 'd', 'f'], ['e']]);
+    assert.equal(done, 6);
+  });
+
+  it('does not give up a node that takes what it is sent, while more waits', () => {
+    const channel = new LiveChannel();
+    channel.send(null, message('a'), null, () => {});
+    let nowMs = 0;
+    for (; nowMs < 10_000; nowMs += 100)
+      assert.equal(
+        channel.tick(nowMs, () => null, true),
+        false,
+      );
+    for (; nowMs < 11_400; nowMs += 100)
+      assert.equal(
+        channel.tick(nowMs, () => null),
+        false,
+      );
+    assert.equal(
+      channel.tick(nowMs, () => null),
+      true,
+    );
+  });
+
   it('counts the silence of the other node by its own looks', () => {
     const channel = new LiveChannel();
     let done = 0;

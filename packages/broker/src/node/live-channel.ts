@@ -39,6 +39,8 @@ const nothing = () => {};
 
 export class LiveChannel {
   #next = 1;
+  /** Up to here everything has been sent on this link; what is above waits for room. */
+  #sent = 0;
   readonly #pending = new Map<number, Pending>();
   /** How long nothing has been answered while something was pending. */
   #silentMs = 0;
@@ -66,14 +68,33 @@ export class LiveChannel {
     const pending = { what: { message, rx2 }, done };
     if (this.#pending.size === 0) this.#silentMs = 0;
     this.#pending.set(sequence, pending);
-    if (w) write(w, sequence, pending);
+    this.#write(w, sequence, pending);
   }
 
-  /** A new link to the same process. */
-  resend(w: Writer | null): void {
-    if (!w) return;
-    for (const [sequence, pending] of this.#pending) write(w, sequence, pending);
+  /** Sends it, unless one before it still waits. */
+  #write(w: Writer | null, sequence: number, pending: Pending): void {
+    if (!w || this.#sent !== sequence - 1) return;
+    this.#sent = sequence;
+    write(w, sequence, pending);
+  }
+
+  /** A new link to the same process. @param full there is no room for more; {@link resume} follows */
+  resend(w: Writer | null, full: () => boolean = () => false): void {
+    this.#sent = 0;
+    this.resume(w, full);
     this.#tell(w);
+  }
+
+  /** There may be room again for what waits. */
+  resume(w: Writer | null, full: () => boolean): void {
+    if (!w || this.#sent >= this.#next - 1) return;
+    for (const [sequence, pending] of this.#pending) {
+      if (sequence <= this.#sent) continue;
+      if (full()) return;
+      this.#sent = sequence;
+      write(w, sequence, pending);
+    }
+    this.#sent = this.#next - 1;
   }
 
   onAck(sequence: number, w: Writer | null): void {
@@ -88,15 +109,18 @@ export class LiveChannel {
       if (gap.count === this.#toldCount) return;
       // What was left out since goes ahead of everything that is sent from now on.
       const last = { what: gap, done: nothing };
-      this.#pending.set(this.#next, last);
-      if (w) write(w, this.#next, last);
-      this.#next++;
+      const next = this.#next++;
+      this.#pending.set(next, last);
+      this.#write(w, next, last);
     }
   }
 
-  /** @returns whether the node was given up just now */
-  tick(nowMs: number, to: () => Writer | null): boolean {
-    if (this.#pending.size > 0)
+  /**
+   * @param moves the node takes what it is sent, and the messages may be among what still waits here
+   * @returns whether the node was given up just now
+   */
+  tick(nowMs: number, to: () => Writer | null, moves = false): boolean {
+    if (this.#pending.size > 0 && !moves)
       this.#silentMs += Math.max(0, Math.min(LOOK_MS, nowMs - this.#lookedMs));
     this.#lookedMs = nowMs;
     if (this.#pending.size === 0 || this.#silentMs < LIVE_ANSWER_MS) return false;
@@ -135,6 +159,7 @@ export class LiveChannel {
   #tell(w: Writer | null): void {
     if (!w || !this.#gap || this.#gap.forgotten) return;
     this.#told = this.#next++;
+    this.#sent = this.#told;
     this.#toldCount = this.#gap.count;
     writeGap(w, this.#told, this.#gap);
   }

@@ -122,6 +122,10 @@ export class NodeContext implements LeaderContext {
     return to.bootEpoch === this.bootEpoch ? this.#node.connections.get(to.connection) : undefined;
   }
 
+  full(node: string): boolean {
+    return this.#node.peers.full(node);
+  }
+
   deliver(delivery: Delivery): boolean {
     const { node: gateway } = delivery.to;
     if (gateway === this.name) {

@@ -33,6 +33,7 @@ import type { Connection } from './connection.ts';
 import { Draining } from './draining.ts';
 import { CLOCK_AHEAD_STEP_MS, type Identity, saveIdentity } from './identity.ts';
 import { inspect, type NodeInspection } from './inspection.ts';
+import { Lane } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { Links } from './links.ts';
 import { Live } from './live.ts';
@@ -232,6 +233,9 @@ export class NodeCore {
       leaderHere: (shard) => this.shards.leaders[shard] ?? null,
       linked: (name) => this.peers.get(name)?.up ?? false,
       to: (name) => this.peers.to(name),
+      full: (name) => this.peers.full(name),
+      later: (name, produce) => this.peers.later(name, Lane.Bulk, produce),
+      moves: (name) => this.peers.moves(name),
       deliverLive: (message) => this.live.deliver(message),
       endLive: (missed, from) => this.gateway.endMissed(missed, from),
       log: env.log,

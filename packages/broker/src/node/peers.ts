@@ -11,7 +11,7 @@
 import type { Reader, Writer } from '../bytes.ts';
 import type { MemberInfo } from '../ports.ts';
 import { type CopyId, copyId } from '../shard/view.ts';
-import { Inbox, Lane, Outbox } from './lanes.ts';
+import { Inbox, Lane, Outbox, type Produce } from './lanes.ts';
 import { Wire } from './wire.ts';
 
 /**
@@ -60,6 +60,8 @@ export class Peer {
   readonly out = new Outbox();
   readonly in = new Inbox();
   earlyGrants: EarlyGrant[] = [];
+  /** Pages of the routes of a shard that have come, until the last one is here. */
+  readonly routePages = new Map<number, string[]>();
   /** Something was written, or may be sent, in this turn. */
   touched = false;
 
@@ -77,16 +79,19 @@ export class Peer {
     this.synced = false;
     this.needs = 0;
     this.leaseUntilMs = Number.NEGATIVE_INFINITY;
-    this.earlyGrants = [];
-    this.out.reset();
-    this.in.reset();
+    this.#clear();
   }
 
   /** The link is gone, with what was under way. */
   lost(): void {
     this.up = false;
     this.synced = false;
+    this.#clear();
+  }
+
+  #clear(): void {
     this.earlyGrants = [];
+    this.routePages.clear();
     this.out.reset();
     this.in.reset();
   }
@@ -135,6 +140,14 @@ export class Peers {
     return peer.out.writer(lane, this.#hlc);
   }
 
+  /** Something long for the peer: written page by page, when the lane has come to it. */
+  later(name: string, lane: typeof Lane.Announce | typeof Lane.Bulk, produce: Produce): void {
+    const peer = this.byName.get(name);
+    if (!peer?.up) return;
+    if (!peer.touched) this.#touch(peer);
+    peer.out.later(lane, produce);
+  }
+
   #touch(peer: Peer): void {
     peer.touched = true;
     if (this.#dirty.length === 0) this.#host.schedule();
@@ -145,6 +158,12 @@ export class Peers {
   full(name: string): boolean {
     const peer = this.byName.get(name);
     return peer?.up === true && peer.out.full;
+  }
+
+  /** The peer takes what it is sent, and more waits: it is busy, and does not hang. */
+  moves(name: string): boolean {
+    const peer = this.byName.get(name);
+    return peer?.up === true && peer.out.moves(this.#host.nowMs());
   }
 
   /** Start of the end of a turn: whoever waited for room in a lane may write again. */
@@ -165,7 +184,7 @@ export class Peers {
     for (const peer of dirty) {
       peer.touched = false;
       if (!peer.up) continue;
-      for (const frame of peer.out.take(nowMs)) this.#host.sendFrame(peer.name, frame);
+      for (const frame of peer.out.take(nowMs, this.#hlc)) this.#host.sendFrame(peer.name, frame);
       if (peer.out.drained()) this.#host.onDrained(peer.name);
     }
   }

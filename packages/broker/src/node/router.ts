@@ -14,15 +14,20 @@ import {
   type Rx2Id,
   readMessage,
   readRx2Id,
+  readSubscription,
+  type SubscriptionRequest,
   writeMessage,
   writeRx2Id,
+  writeSubscription,
 } from '../session/operation.ts';
 import { ShardChannel } from './channel.ts';
+import { type Produce, pages } from './lanes.ts';
 import type { ShardLeader } from './leader.ts';
 import { LiveChannel, LiveReceived } from './live-channel.ts';
 import type { MissedMessages } from './live-gap.ts';
 import type { Peer } from './peers.ts';
 import {
+  type Opened,
   type PublishRequest,
   type Reply,
   type Request,
@@ -49,6 +54,12 @@ export interface RouterHost {
   leaderHere(shard: number): ShardLeader | null;
   linked(node: string): boolean;
   to(node: string): Writer | null;
+  /** Something long: written page by page. */
+  later(node: string, produce: Produce): void;
+  /** The node takes what it is sent, and more waits: it is busy, and does not hang. */
+  moves(node: string): boolean;
+  /** So much waits to be sent to the node that more should wait: {@link Router.onDrained} follows. */
+  full(node: string): boolean;
   deliverLive(message: Message): void;
   /** Ends live connections that miss something. */
   endLive(missed: MissedMessages, from: string): void;
@@ -183,7 +194,8 @@ export class Router {
       return done();
     }
     const channel = this.#liveChannel(node);
-    channel.send(channel.givenUp ? null : this.#host.to(node), message, rx2, done);
+    const waits = channel.givenUp || this.#host.full(node);
+    channel.send(waits ? null : this.#host.to(node), message, rx2, done);
   }
 
   #liveChannel(node: string): LiveChannel {
@@ -221,7 +233,7 @@ export class Router {
     for (const shard of shards) {
       const channel = this.channel(shard);
       const leader = this.#host.views.leader(shard);
-      if (leader === this.#host.name || !channel.takes) {
+      if (leader === this.#host.name || !channel.takes || this.#host.full(leader)) {
         channel.send(request, done);
         continue;
       }
@@ -257,8 +269,10 @@ export class Router {
   channel(shard: number): ShardChannel {
     let channel = this.#channels.get(shard);
     if (!channel) {
-      channel = new ShardChannel(shard, (s, sequence, prev, request) =>
-        this.#transmit(s, sequence, prev, request),
+      channel = new ShardChannel(
+        shard,
+        (s, sequence, prev, request) => this.#transmit(s, sequence, prev, request),
+        (s) => this.#host.full(this.#host.views.leader(s)),
       );
       this.#channels.set(shard, channel);
       if (this.#reachable(shard)) channel.open();
@@ -306,7 +320,17 @@ export class Router {
   onLinkUp(peer: Peer): void {
     for (const channel of this.#channels.values())
       if (this.#host.views.leader(channel.shard) === peer.name) channel.open();
-    this.#live.get(peer.name)?.resend(this.#host.to(peer.name));
+    this.#live.get(peer.name)?.resend(this.#host.to(peer.name), () => this.#host.full(peer.name));
+  }
+
+  /** There is room again on the way to the node. @param turn another one each time: whose turn it is */
+  onDrained(peer: string, turn: number): void {
+    this.#live.get(peer)?.resume(this.#host.to(peer), () => this.#host.full(peer));
+    const channels = [...this.#channels.values()];
+    for (let i = 0; i < channels.length && !this.#host.full(peer); i++) {
+      const channel = channels[(i + turn) % channels.length]!;
+      if (this.#host.views.leader(channel.shard) === peer) channel.resume();
+    }
   }
 
   onLinkDown(peer: string): void {
@@ -336,7 +360,7 @@ export class Router {
 
   tick(nowMs: number): void {
     for (const [name, channel] of this.#live) {
-      if (!channel.tick(nowMs, () => this.#host.to(name))) continue;
+      if (!channel.tick(nowMs, () => this.#host.to(name), this.#host.moves(name))) continue;
       this.#host.log('warn', 'node does not answer, no live message waits for it', { peer: name });
     }
     for (const channel of this.#channels.values()) {
@@ -367,16 +391,37 @@ export class Router {
     const origin: Origin = { node: peer.name, bootEpoch, sequence };
     const answer = (reply: Reply) => {
       if (peer.bootEpoch !== bootEpoch) return;
+      if (reply.opened) return this.#answerOpen(peer.name, shard, sequence, reply, reply.opened);
       const w = this.#host.to(peer.name);
-      if (!w) return;
-      w.u8(Wire.Reply);
-      w.varint(shard);
-      w.varint(sequence);
-      writeReply(w, reply);
+      if (w) writeAnswer(w, shard, sequence, reply);
     };
     const leader = this.#host.leaderHere(shard);
     if (leader) leader.handle(origin, prev, request, answer);
     else answer({ status: Status.NotLeader, opened: null });
+  }
+
+  /** A session's subscriptions may be many: all but the last page go ahead of the reply. */
+  #answerOpen(node: string, shard: number, sequence: number, reply: Reply, opened: Opened): void {
+    const produce = pages(opened.subscriptions, bytesOf, (w, page, { last }) => {
+      if (last) {
+        const { status } = reply;
+        return writeAnswer(w, shard, sequence, {
+          status,
+          opened: { ...opened, subscriptions: page },
+        });
+      }
+      w.u8(Wire.Subscriptions);
+      w.varint(shard);
+      w.varint(sequence);
+      w.list(page, writeSubscription);
+    });
+    this.#host.later(node, produce);
+  }
+
+  onSubscriptions(r: Reader): void {
+    const shard = r.varint();
+    const sequence = r.varint();
+    this.#channels.get(shard)?.onSubscriptions(sequence, r.list(readSubscription));
   }
 
   onReply(r: Reader): void {
@@ -415,4 +460,13 @@ export class Router {
     );
     this.#ackLive(peer, sequence);
   }
+}
+
+const bytesOf = ({ filter }: SubscriptionRequest) => filter.length + 32;
+
+function writeAnswer(w: Writer, shard: number, sequence: number, reply: Reply): void {
+  w.u8(Wire.Reply);
+  w.varint(shard);
+  w.varint(sequence);
+  writeReply(w, reply);
 }

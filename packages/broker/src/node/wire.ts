@@ -26,4 +26,5 @@ export const Wire = {
   Answer: 24,
   LiveGap: 25,
   Credit: 26,
+  Subscriptions: 27,
 } as const;

@@ -224,7 +224,7 @@ export abstract class Copy {
 
   /** There is room again for what is sent to this copy. */
   onDrained(id: CopyId): void {
-    if (this.isActive(id) && (this.sent.get(id) ?? 0) < this.log.end) this.host.dirty(this.shard);
+    if (this.role === 'leader' && this.isActive(id)) this.#sendAppend(id);
   }
 
   /** Led here until now, and the copy has entries under way that it has not acknowledged. */

@@ -36,11 +36,13 @@ export class TestNodes {
   readonly warnings: string[] = [];
   /** Data folders, which outlive processes. */
   readonly #stores = new Map<string, MemoryStore>();
+  /** Bytes of the longest frame that any node sent. */
+  longestFrame = 0;
   /** What the nodes logged as errors. */
   readonly errors: string[] = [];
   readonly #nodes = new Map<string, TestNode>();
   readonly #work: (() => void)[] = [];
-  #underWay: { readonly dueMs: number; readonly arrive: () => void }[] = [];
+  #underWay: { readonly dueMs: number; readonly bytes: number; readonly arrive: () => void }[] = [];
   /** Nodes whose process hangs, with what their connections keep for them. */
   readonly #hung = new Map<string, (() => void)[]>();
   #random = 1;
@@ -71,13 +73,19 @@ export class TestNodes {
           store,
           sendFrame: (peer, frame) => {
             const bytes = Uint8Array.from(frame);
+            this.longestFrame = Math.max(this.longestFrame, bytes.length);
             const arrive = () => {
               const held = this.#hung.get(peer);
               if (held) held.push(arrive);
               else this.#nodes.get(peer)?.core.onFrame(name, bytes);
             };
             if (this.latencyMs === 0) this.#work.push(arrive);
-            else this.#underWay.push({ dueMs: this.nowMs + this.latencyMs, arrive });
+            else
+              this.#underWay.push({
+                dueMs: this.nowMs + this.latencyMs,
+                bytes: bytes.length,
+                arrive,
+              });
           },
           resetLink: (peer) => this.#work.push(() => this.cut(name, peer)),
           scheduleFlush: () => this.#work.push(() => core?.flush()),
@@ -195,6 +203,16 @@ export class TestNodes {
   /** A connection whose client has sent nothing yet. */
   accept(node: NodeCore, version: 4 | 5 = 5): TestSocket {
     return new TestSocket(node, version, () => this.settle());
+  }
+
+  /** Bytes of all frames that have been sent and have not arrived. */
+  get underWayBytes(): number {
+    return this.#underWay.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Elections so far, on all nodes. */
+  get elections(): number {
+    return [...this.#nodes.values()].reduce((sum, { core }) => sum + core.counters.elections, 0);
   }
 
   /** Lets everything happen that takes no time. */
