@@ -1,6 +1,9 @@
 import { Actor, type ActorEnv } from './actors.ts';
 import type { ProtocolVersion } from './wire.ts';
 
+/** After how many PUBCOMPs a publisher that reuses identifiers hops. */
+const HOP_CHANCE = 0.1;
+
 /**
  * Publishes at random intervals with a window, hops now and then, and resends what was not
  * acknowledged. In `settle` it publishes what {@link Publisher.epilogue} asks and finishes.
@@ -10,6 +13,7 @@ export class Publisher extends Actor {
   private readonly topics: readonly string[];
   private readonly retainedTopics: readonly string[];
   private epilogueLeft = 0;
+  private readonly reuses: boolean;
 
   constructor(
     env: ActorEnv,
@@ -20,9 +24,12 @@ export class Publisher extends Actor {
       qos: readonly number[];
       topics: readonly string[];
       retainedTopics: readonly string[];
+      /** Takes the Packet Identifier of an exchange that has just ended, sometimes elsewhere. */
+      reuseId: boolean;
     },
   ) {
     super(env, o);
+    this.reuses = o.reuseId;
     this.qos = o.qos;
     this.topics = o.topics;
     this.retainedTopics = o.retainedTopics;
@@ -49,6 +56,12 @@ export class Publisher extends Actor {
     if (!this.client.connected) return;
     this.work();
     this.hopLater();
+  }
+
+  /** A hop while the broker may not have closed the exchange everywhere, and the identifier again. */
+  protected override onCompleted(): void {
+    if (!this.reuses || this.phase !== 'drill' || !this.random.chance(HOP_CHANCE)) return;
+    this.afterTurn(0, () => this.connect());
   }
 
   private hopLater(): void {
@@ -93,6 +106,7 @@ export class Publisher extends Actor {
       qos: retain ? Math.max(1, qos) : qos,
       retain,
       deletion: retain && this.random.chance(0.15),
+      expirySeconds: !retain && this.does('expire') && this.random.chance(0.5) ? 1 : 0,
       padding: paddingMax === 0 ? 0 : this.random.int(0, paddingMax),
     });
   }

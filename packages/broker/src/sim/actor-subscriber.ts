@@ -5,6 +5,8 @@ import type { ProtocolVersion } from './wire.ts';
 export interface Wish {
   readonly filter: string;
   readonly qos: number;
+  /** Subscription Identifier. */
+  readonly identifier?: number;
 }
 
 /**
@@ -19,6 +21,7 @@ export class Subscriber extends Actor {
   private readonly mayStartClean: boolean;
   /** Filters that were acknowledged in this session, so far as the client knows. */
   private confirmed = new Set<string>();
+  private readonly mayChangeExpiry: boolean;
 
   constructor(
     env: ActorEnv,
@@ -30,9 +33,13 @@ export class Subscriber extends Actor {
       mayStartClean: boolean;
       receiveMaximum: number;
       sessionExpirySeconds?: number;
+      /** Asks for another Session Expiry Interval now and then. */
+      mayChangeExpiry?: boolean;
+      ackDelayMs?: number;
     },
   ) {
     super(env, { ...o, persistent: true });
+    this.mayChangeExpiry = o.mayChangeExpiry === true && o.version === 5;
     this.constant = o.constant;
     this.fickle = o.fickle;
     this.mayStartClean = o.mayStartClean;
@@ -53,7 +60,10 @@ export class Subscriber extends Actor {
   protected override onConnected(sessionPresent: boolean): void {
     if (!sessionPresent) this.confirmed.clear();
     const wanted = this.constant.filter((wish) => !this.confirmed.has(wish.filter));
-    this.client.subscribe(wanted);
+    // One packet for all without an identifier, one for each that has one.
+    this.client.subscribe(wanted.filter((wish) => wish.identifier === undefined));
+    for (const wish of wanted)
+      if (wish.identifier !== undefined) this.client.subscribe([wish], wish.identifier);
     this.live();
   }
 
@@ -75,7 +85,7 @@ export class Subscriber extends Actor {
     this.reconnectAfter(awayMs);
   }
 
-  protected override connect(): void {
+  protected override connect(node = this.pickNode()): void {
     this.turn += 1;
     const clean =
       this.phase === 'drill' &&
@@ -83,7 +93,12 @@ export class Subscriber extends Actor {
       this.random.chance(this.env.workload.cleanStartChance);
     if (clean) this.confirmed.clear();
     const zombie = this.phase === 'drill' && this.random.chance(0.5);
-    this.client.connect(this.pickNode(), { cleanStart: clean, zombie });
+    const changes = this.phase === 'drill' && this.mayChangeExpiry && this.random.chance(0.4);
+    this.client.connect(node, {
+      cleanStart: clean,
+      zombie,
+      ...(changes ? { expirySeconds: this.random.pick([0, 0, 1, 3, 60]) } : {}),
+    });
   }
 
   /** What to do next on this connection. */
@@ -114,7 +129,8 @@ export class Subscriber extends Actor {
     if (how < 0.35) {
       this.turn += 1;
       this.client.disconnect();
-      this.onClosed();
+      if (this.does('hopAtOnce') && this.random.chance(0.7)) this.connect(this.pickOther());
+      else this.onClosed();
     } else if (how < 0.6) {
       this.client.breakConnection(false);
     } else if (how < 0.75) {

@@ -44,9 +44,9 @@ export class Willer extends Actor {
     if (this.phase === 'drill') this.reconnectAfter(this.around(this.env.workload.awayMs));
   }
 
-  protected override connect(): void {
+  protected override connect(node = this.pickNode()): void {
     this.turn += 1;
-    this.client.connect(this.pickNode(), {
+    this.client.connect(node, {
       will: { topic: `w/${this.name}`, qos: 2, delaySeconds: this.delaySeconds },
     });
   }
@@ -60,7 +60,9 @@ export class Willer extends Actor {
     if (how < 0.4) {
       this.turn += 1;
       this.client.disconnect(how < 0.3 ? 0 : 4);
-      this.onClosed();
+      if (this.phase === 'drill' && this.does('hopAtOnce') && this.random.chance(0.7))
+        this.connect(this.pickOther());
+      else this.onClosed();
     } else if (how < 0.9) this.client.breakConnection(how > 0.7);
     else this.connect();
   }

@@ -1,3 +1,4 @@
+import type { BehaviourName } from './behaviours.ts';
 import { SimClient } from './client.ts';
 import type { ClientEnv } from './client-port.ts';
 import type { WorkloadOptions } from './options.ts';
@@ -41,6 +42,8 @@ export abstract class Actor {
       version: ProtocolVersion;
       receiveMaximum?: number;
       sessionExpirySeconds?: number;
+      reuseId?: boolean;
+      ackDelayMs?: number;
     },
   ) {
     this.env = env;
@@ -52,10 +55,12 @@ export abstract class Actor {
         clientId: o.clientId,
         version: o.version,
         persistent: o.persistent,
-        ackDelayMs: env.workload.ackDelayMs,
+        ackDelayMs: o.ackDelayMs ?? env.workload.ackDelayMs,
         patienceMs: env.workload.patienceMs,
         keepAliveSeconds: random.pick([0, 2, 5]),
         receiveMaximum: o.receiveMaximum ?? 0,
+        reuseId: o.reuseId ?? false,
+        repeats: o.version === 4 && o.reuseId !== true && this.does('repeat'),
         ...(o.sessionExpirySeconds === undefined
           ? {}
           : { sessionExpirySeconds: o.sessionExpirySeconds }),
@@ -70,8 +75,13 @@ export abstract class Actor {
           this.onClosed();
         },
         onSubscribed: () => this.onSubscribed(),
+        onCompleted: () => this.onCompleted(),
       },
     );
+  }
+
+  protected does(behaviour: BehaviourName): boolean {
+    return this.env.workload.behaviours.includes(behaviour);
   }
 
   /** Begins; called once. */
@@ -90,6 +100,7 @@ export abstract class Actor {
 
   protected abstract onConnected(sessionPresent: boolean): void;
   protected onSubscribed(): void {}
+  protected onCompleted(): void {}
   protected onPhase(): void {}
 
   protected onClosed(): void {
@@ -106,6 +117,12 @@ export abstract class Actor {
 
   protected pickNode(): string {
     return this.random.pick(this.env.nodes());
+  }
+
+  /** A node other than that of the last connection, if there is one. */
+  protected pickOther(): string {
+    const others = this.env.nodes().filter((node) => node !== this.client.connection?.node);
+    return others.length === 0 ? this.pickNode() : this.random.pick(others);
   }
 
   /** Runs `fn` unless the connection changed meanwhile. */

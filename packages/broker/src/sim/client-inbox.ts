@@ -9,6 +9,10 @@ interface PendingAck {
   readonly dueMs: number;
 }
 
+/** A client that repeats does so this often, and this soon. */
+export const REPEAT_CHANCE = 0.2;
+export const REPEAT_MAX_MS = 20;
+
 /** What a client receives, and the acknowledgements it owes; survives connections. */
 export class ClientInbox {
   /** Acknowledges at once, as when the drill is over. */
@@ -43,6 +47,7 @@ export class ClientInbox {
       retain: packet.retain,
       dup: packet.dup,
       packetId: packet.packetId,
+      identifiers: packet.identifiers,
       atMs: client.nowMs,
     };
     const flags = `${packet.dup ? ' dup' : ''}${packet.retain ? ' retained' : ''}`;
@@ -63,6 +68,8 @@ export class ClientInbox {
         );
       }
       this.acknowledge('pubrec', packet.packetId);
+      if (client.options.repeats === true && client.env.random.chance(REPEAT_CHANCE))
+        this.repeat(packet.packetId);
       return;
     }
     client.env.history.delivered(delivery);
@@ -72,6 +79,17 @@ export class ClientInbox {
   onPubrel(packetId: number): void {
     this.receiving.delete(packetId);
     this.acknowledge('pubcomp', packetId);
+  }
+
+  /** PUBREC once more on this connection, if PUBREL has not come by then. */
+  private repeat(packetId: number): void {
+    const { epoch, client } = this;
+    client.env.scheduler.after(client.env.random.next() * REPEAT_MAX_MS, () => {
+      const waits = this.acks.some((ack) => ack.packetId === packetId);
+      if (this.epoch !== epoch || waits || !this.receiving.has(packetId)) return;
+      client.say(`PUBREC ${packetId} again`);
+      client.send(encodeAck('pubrec', packetId));
+    });
   }
 
   connectionBegan(): void {

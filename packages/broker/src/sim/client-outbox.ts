@@ -1,3 +1,4 @@
+import { REPEAT_CHANCE, REPEAT_MAX_MS } from './client-inbox.ts';
 import { type ClientCore, payloadOf } from './client-port.ts';
 import type { Message } from './history.ts';
 import { encodeAck, encodePublish } from './wire.ts';
@@ -21,6 +22,8 @@ export class ClientOutbox {
   private outgoing = new Map<number, Outgoing>();
   private readonly sequences = new Map<string, number>();
   private nextPacketId = 1;
+  /** Packet Identifiers of what was sent twice on one connection; none is used again in a run. */
+  private readonly repeated = new Set<number>();
 
   constructor(client: ClientCore) {
     this.client = client;
@@ -37,6 +40,7 @@ export class ClientOutbox {
     retain: boolean;
     deletion: boolean;
     padding: number;
+    expirySeconds?: number;
   }): boolean {
     const { client } = this;
     if (!client.connected) return false;
@@ -53,6 +57,7 @@ export class ClientOutbox {
       qos: o.qos,
       retain: o.retain,
       deletion: o.deletion,
+      expirySeconds: client.options.version === 5 ? (o.expirySeconds ?? 0) : 0,
       sequence,
       sentAtMs: client.nowMs,
     });
@@ -62,7 +67,20 @@ export class ClientOutbox {
     if (o.qos === 0) message.settled = true;
     else this.outgoing.set(packetId, outgoing);
     this.send(outgoing, false);
+    if (o.qos === 2 && client.options.repeats === true && client.env.random.chance(REPEAT_CHANCE))
+      this.repeat(outgoing);
     return true;
+  }
+
+  /** PUBLISH once more on this connection, if PUBREC has not come by then. */
+  private repeat(outgoing: Outgoing): void {
+    const { connection, env } = this.client;
+    env.scheduler.after(env.random.next() * REPEAT_MAX_MS, () => {
+      if (!this.client.connected || this.client.connection !== connection) return;
+      if (this.outgoing.get(outgoing.packetId) !== outgoing || outgoing.stage !== 'publish') return;
+      this.repeated.add(outgoing.packetId);
+      this.send(outgoing, true);
+    });
   }
 
   /** After CONNACK with session present: everything unfinished, in order [MQTT-4.4.0-1]. */
@@ -73,6 +91,9 @@ export class ClientOutbox {
   onAck(type: 'puback' | 'pubrec' | 'pubcomp', packetId: number, reasonCode: number): void {
     const outgoing = this.outgoing.get(packetId);
     const qos = type === 'puback' ? 1 : 2;
+    // The second answer to what was sent twice.
+    const again = type === 'pubrec' && this.repeated.has(packetId);
+    if (again && (outgoing === undefined || outgoing.stage === 'release')) return;
     if (outgoing === undefined || outgoing.message.qos !== qos) {
       this.client.env.history.fail(
         'MQTT',
@@ -91,6 +112,7 @@ export class ClientOutbox {
         );
       }
       this.finish(outgoing);
+      this.client.onCompleted?.();
       return;
     }
     if (reasonCode >= 0x80) {
@@ -118,6 +140,8 @@ export class ClientOutbox {
   }
 
   takePacketId(): number {
+    // The one whose exchange has just ended is as good as any other.
+    if (this.client.options.reuseId === true) this.nextPacketId = 1;
     for (;;) {
       const packetId = this.nextPacketId;
       this.nextPacketId = (packetId % 65_535) + 1;
@@ -154,6 +178,7 @@ export class ClientOutbox {
         dup: again,
         retain: message.retain,
         packetId,
+        expirySeconds: message.expirySeconds,
       }),
     );
   }

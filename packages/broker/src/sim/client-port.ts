@@ -29,6 +29,10 @@ export interface ClientOptions {
   readonly keepAliveSeconds: number;
   /** Receive Maximum that an MQTT 5 client asks for; 0 asks for none. */
   readonly receiveMaximum: number;
+  /** Takes the lowest Packet Identifier that is free. */
+  readonly reuseId?: boolean;
+  /** Sends PUBLISH of QoS 2 and PUBREC again on one connection, as some clients of 3.1.1 do. */
+  readonly repeats?: boolean;
 }
 
 /** A client, as its inbox and outbox see it. */
@@ -47,6 +51,8 @@ export interface ClientCore {
   say(what: string): void;
   /** True while a SUBSCRIBE or UNSUBSCRIBE uses this Packet Identifier. */
   requesting(packetId: number): boolean;
+  /** PUBCOMP came. */
+  onCompleted?(): void;
 }
 
 /** The payload by which a message is recognised. */

@@ -1,4 +1,5 @@
 import type { Handle } from '@shoal/swim/sim';
+import { ClientExpiry, DAY_SECONDS } from './client-expiry.ts';
 import { ClientInbox } from './client-inbox.ts';
 import { ClientOutbox } from './client-outbox.ts';
 import { type ClientCore, type ClientEnv, type ClientOptions, payloadOf } from './client-port.ts';
@@ -21,6 +22,8 @@ export interface ClientEvents {
   onClosed(): void;
   onSubscribed?(filters: readonly string[]): void;
   onDelivered?(): void;
+  /** PUBCOMP came: the Packet Identifier is free. */
+  onCompleted?(): void;
 }
 
 /** A Will to set at CONNECT. */
@@ -30,6 +33,15 @@ export interface WillWish {
   readonly delaySeconds: number;
 }
 
+/** How to connect. */
+interface ConnectWish {
+  readonly cleanStart?: boolean;
+  readonly will?: WillWish;
+  readonly zombie?: boolean;
+  /** Session Expiry Interval of this connection, instead of the client's. */
+  readonly expirySeconds?: number;
+}
+
 /** A SUBSCRIBE or UNSUBSCRIBE without its answer. */
 interface Request {
   readonly packetId: number;
@@ -37,9 +49,6 @@ interface Request {
   readonly subscriptions: readonly Subscription[];
   readonly sentAtMs: number;
 }
-
-/** Clocks of two machines do not run equally fast. */
-const EXPIRY_SLACK_MS = 50;
 
 /**
  * One MQTT client: the persistent client state of the specification, and one connection at a time.
@@ -58,6 +67,7 @@ export class SimClient implements ClientCore {
   /** CONNACK arrived and the connection is usable. */
   connected = false;
   private readonly events: ClientEvents;
+  private readonly expiry: ClientExpiry;
   private generation = 0;
   private pipe: ClientPipe | undefined;
   private reader: PacketReader | undefined;
@@ -68,10 +78,6 @@ export class SimClient implements ClientCore {
   private lastHeardMs = 0;
   /** A session is known to exist at the broker: a CONNACK said so. */
   private sessionKnown = false;
-  /** When the client left the last connection that had its CONNACK. */
-  private leftAtMs: number | undefined;
-  /** When the last CONNACK came. */
-  private acknowledgedMs = 0;
   /** A Clean Start is under way: until a CONNACK, the old session may or may not be gone. */
   private mustClean = false;
 
@@ -81,6 +87,7 @@ export class SimClient implements ClientCore {
     this.events = events;
     this.outbox = new ClientOutbox(this);
     this.inbox = new ClientInbox(this);
+    this.expiry = new ClientExpiry(this);
   }
 
   get name(): string {
@@ -108,7 +115,7 @@ export class SimClient implements ClientCore {
    * Opens a connection; one that is open is left behind without a word, or as `zombie` goes on
    * asking for what the broker must refuse by then.
    */
-  connect(node: string, o: { cleanStart?: boolean; will?: WillWish; zombie?: boolean } = {}): void {
+  connect(node: string, o: ConnectWish = {}): void {
     this.zombie?.end();
     this.zombie = undefined;
     if (o.zombie === true && this.connected && this.session?.persistent) this.leaveZombie();
@@ -128,12 +135,14 @@ export class SimClient implements ClientCore {
     this.pipe = pipe;
     this.connected = false;
     this.requests = [];
+    const expiry = o.expirySeconds ?? this.options.sessionExpirySeconds ?? DAY_SECONDS;
+    this.expiry.wishedSeconds = this.options.persistent ? expiry : 0;
     this.connection = {
       id,
       client: this.name,
       node,
       cleanStart,
-      persistent: this.options.persistent,
+      persistent: this.expiry.wishedSeconds > 0,
       sentAtMs: this.nowMs,
       will,
       willDelayMs: (o.will?.delaySeconds ?? 0) * 1000,
@@ -142,6 +151,8 @@ export class SimClient implements ClientCore {
       disconnectAtMs: undefined,
       disconnectReason: 0,
       goneAtMs: undefined,
+      told: false,
+      stalledUntilMs: 0,
       serverOpen: () => pipe.serverOpen,
       clientOpen: () => pipe.clientOpen,
     };
@@ -156,7 +167,7 @@ export class SimClient implements ClientCore {
         clientId: this.name,
         cleanStart,
         keepAliveSeconds: this.options.keepAliveSeconds,
-        sessionExpirySeconds: this.options.persistent ? this.expirySeconds : 0,
+        sessionExpirySeconds: this.expiry.wishedSeconds,
         receiveMaximum: this.options.receiveMaximum,
         will:
           will === undefined || o.will === undefined
@@ -194,9 +205,13 @@ export class SimClient implements ClientCore {
     if (this.pipe === undefined) return;
     this.say(`reads nothing until ${untilMs.toFixed(0)}`);
     this.pipe.stalledUntilMs = Math.max(this.pipe.stalledUntilMs, untilMs);
+    if (this.connection) this.connection.stalledUntilMs = this.pipe.stalledUntilMs;
   }
 
-  subscribe(wishes: readonly { readonly filter: string; readonly qos: number }[]): void {
+  subscribe(
+    wishes: readonly { readonly filter: string; readonly qos: number }[],
+    identifier = 0,
+  ): void {
     const session = this.session;
     if (!this.connected || session === undefined || wishes.length === 0) return;
     const subscriptions = wishes.map(({ filter, qos }): Subscription => {
@@ -204,6 +219,7 @@ export class SimClient implements ClientCore {
       return {
         filter,
         qos,
+        identifier,
         sentAtMs: this.nowMs,
         ackedAtMs: undefined,
         endSentAtMs: undefined,
@@ -214,7 +230,7 @@ export class SimClient implements ClientCore {
     const packetId = this.outbox.takePacketId();
     this.requests.push({ packetId, kind: 'subscribe', subscriptions, sentAtMs: this.nowMs });
     this.say(`SUBSCRIBE ${packetId} ${wishes.map((w) => `${w.filter}@${w.qos}`).join(' ')}`);
-    this.send(encodeSubscribe(this.options.version, packetId, wishes));
+    this.send(encodeSubscribe(this.options.version, packetId, wishes, identifier));
   }
 
   unsubscribe(filters: readonly string[]): void {
@@ -250,6 +266,10 @@ export class SimClient implements ClientCore {
     return this.requests.some((request) => request.packetId === packetId);
   }
 
+  onCompleted(): void {
+    this.events.onCompleted?.();
+  }
+
   private willMessage(wish: WillWish, connectionId: number): Message {
     return this.env.history.newMessage({
       kind: 'will',
@@ -259,6 +279,7 @@ export class SimClient implements ClientCore {
       qos: wish.qos,
       retain: false,
       deletion: false,
+      expirySeconds: 0,
       sequence: 0,
       sentAtMs: this.nowMs,
     });
@@ -339,7 +360,6 @@ export class SimClient implements ClientCore {
     }
     this.adoptSession(connection, packet.sessionPresent);
     connection.connackAtMs = this.nowMs;
-    this.acknowledgedMs = this.nowMs;
     connection.session = this.session;
     this.connected = true;
     this.outbox.receiveMaximum = packet.receiveMaximum;
@@ -350,24 +370,9 @@ export class SimClient implements ClientCore {
     this.events.onConnected(packet.sessionPresent);
   }
 
-  private get expirySeconds(): number {
-    return this.options.sessionExpirySeconds ?? 86_400;
-  }
-
-  /**
-   * The broker begins to count when the client leaves, or when it believes that the client's gateway
-   * is dead: in unrest nobody can say when that was.
-   */
-  private get mayHaveExpired(): boolean {
-    if (this.options.version === 4 || this.expirySeconds >= 86_400) return false;
-    if (this.leftAtMs === undefined) return true;
-    if (this.env.history.unrest(this.acknowledgedMs, this.nowMs)) return true;
-    return this.nowMs - this.leftAtMs >= this.expirySeconds * 1000 - EXPIRY_SLACK_MS;
-  }
-
   private adoptSession(connection: Connection, present: boolean): void {
-    const mustBePresent = !connection.cleanStart && this.sessionKnown && !this.mayHaveExpired;
-    this.leftAtMs = undefined;
+    const { mayHaveExpired } = this.expiry;
+    const mustBePresent = !connection.cleanStart && this.sessionKnown && !mayHaveExpired;
     const mayBePresent = !connection.cleanStart && this.session !== undefined;
     const expected = mustBePresent
       ? true
@@ -375,6 +380,7 @@ export class SimClient implements ClientCore {
         ? undefined
         : false;
     this.env.history.connack(connection, present, expected);
+    this.expiry.onConnack();
     if (!present || this.session === undefined) {
       this.forgetSession();
       this.generation += 1;
@@ -382,7 +388,7 @@ export class SimClient implements ClientCore {
         this.name,
         this.generation,
         // In 3.1.1, CleanSession 1 also ends the session with its connection [MQTT-3.1.2-6].
-        this.options.persistent && !(connection.cleanStart && this.options.version === 4),
+        connection.persistent && !(connection.cleanStart && this.options.version === 4),
         connection.sentAtMs,
       );
     }
@@ -437,11 +443,15 @@ export class SimClient implements ClientCore {
   private drop(quiet: boolean): void {
     this.pipe?.leave(quiet);
     this.pipe = undefined;
-    if (this.connection) this.connection.goneAtMs ??= this.nowMs;
-    if (this.connected) this.leftAtMs ??= this.nowMs;
+    if (this.connection?.goneAtMs === undefined && this.connection) {
+      this.connection.goneAtMs = this.nowMs;
+      this.connection.told = !quiet;
+    }
+    const ends = this.connected && this.expiry.endsWithConnection;
+    this.expiry.onLeft(this.connected);
     // An unanswered CONNECT may have found the session expired and made another: the next one would
     // find that and call it present. A careful client starts clean.
-    else if (this.sessionKnown && this.mayHaveExpired) this.mustClean = true;
+    if (!this.connected && this.sessionKnown && this.expiry.mayHaveExpired) this.mustClean = true;
     this.connected = false;
     this.requests = [];
     this.inbox.connectionEnded();
@@ -449,7 +459,10 @@ export class SimClient implements ClientCore {
     if (this.pinger) this.env.scheduler.cancel(this.pinger);
     this.watchdog = undefined;
     this.pinger = undefined;
-    if (this.session?.persistent === false) this.forgetSession();
+    if (this.session?.persistent === false || ends) {
+      this.mustClean = ends;
+      this.forgetSession();
+    }
   }
 
   /** Gives the connection up when an answer is owed and nothing was heard for long. */

@@ -2,7 +2,9 @@ import { type SwimConfig, swimConfig } from '@shoal/swim';
 import type { Prng, Scheduler } from '@shoal/swim/sim';
 import type { World } from './checkers/checker.ts';
 import type { CoreFactory } from './core-port.ts';
+import { Damage } from './damage.ts';
 import { SimDisk } from './disk.ts';
+import { DAMAGES } from './faults.ts';
 import type { History } from './history.ts';
 import { SimLinks } from './links.ts';
 import { SimNetwork } from './network.ts';
@@ -15,6 +17,9 @@ const FOUNDER = 'n1';
 /** Machines that a run may add to those it began with. */
 const ADDED_MAX = 2;
 
+/** An operator who acts on an error takes this long. */
+const OPERATOR_MS = 300;
+
 /** Turns of all processes together in one run; four times what the busiest run takes. */
 const TURNS_MAX = 600_000;
 
@@ -24,6 +29,10 @@ interface Machine {
   disk: SimDisk;
   readonly clock: { skewMs: number; rate: number };
   process: SimProcess | undefined;
+  /** Its first folder is lost: it joins, whoever founded the cluster. */
+  replaced: boolean;
+  /** Started with what differs from the cluster's settings. */
+  readonly own: { readonly replicas?: number; readonly durability?: 'disk' | 'memory' };
 }
 
 /** The machines, their wires, and who lives on them. */
@@ -31,6 +40,7 @@ export class SimCluster {
   readonly network: SimNetwork;
   readonly links: SimLinks;
   readonly swim: SwimConfig;
+  readonly damage: Damage;
   private readonly scheduler: Scheduler;
   private readonly random: Prng;
   private readonly transcript: Transcript;
@@ -68,6 +78,7 @@ export class SimCluster {
       network: this.network,
       transcript: o.transcript,
     });
+    this.damage = new Damage(this, o.random.fork('damage'));
     this.processEnv = {
       scheduler: o.scheduler,
       random: o.random.fork('process'),
@@ -86,10 +97,7 @@ export class SimCluster {
         if (this.turns > TURNS_MAX) throw new Error(`more than ${TURNS_MAX} turns: a livelock`);
       },
       onPhase: o.onPhase,
-      onFatal: (process, code, message) => {
-        this.history.fail('process', `${process.name} ended with ${code}: ${message}`);
-        process.kill(false);
-      },
+      onFatal: (process, code, message) => this.onFatal(process, code, message),
     };
   }
 
@@ -99,21 +107,63 @@ export class SimCluster {
     const skewed = this.options.faults.includes('clockSkew');
     this.machines.set(name, {
       name,
-      disk: new SimDisk({ scheduler: this.scheduler, random, options: this.options.disk }),
+      disk: this.newDisk(name, random),
       clock: {
         skewMs: skewed ? random.int(-60_000, 60_000) : random.int(-20, 20),
         rate: 1 + (random.next() - 0.5) * 0.0004,
       },
       process: undefined,
+      replaced: false,
+      own: this.ownSettings(name, random),
     });
     this.start(name);
+  }
+
+  private newDisk(name: string, random: Prng): SimDisk {
+    const { disk: usual, slowMachine, faults } = this.options;
+    const slow = name === `n${slowMachine.index}`;
+    const options = slow
+      ? { ...usual, syncMinMs: slowMachine.syncMaxMs / 2, syncMaxMs: slowMachine.syncMaxMs }
+      : usual;
+    const disk = new SimDisk({ scheduler: this.scheduler, random, options });
+    if (faults.some((fault) => DAMAGES.has(fault))) disk.keepJournal();
+    return disk;
+  }
+
+  /** What the operator of this machine got wrong. */
+  private ownSettings(name: string, random: Prng): Machine['own'] {
+    if (!this.options.faults.includes('otherSettings') || name === FOUNDER) return {};
+    const draw = random.fork('settings');
+    if (draw.chance(0.5)) return {};
+    const durability = this.options.durability === 'disk' ? 'memory' : 'disk';
+    return draw.pick([{ replicas: draw.int(1, 3) }, { durability }]);
+  }
+
+  /** The machine's folder is gone: what starts there next is empty and joins. */
+  replaceDisk(name: string): void {
+    const machine = this.machines.get(name);
+    if (machine === undefined) return;
+    machine.disk = this.newDisk(name, this.random.fork(`machine/${name}/again`));
+    machine.replaced = true;
+  }
+
+  /** A process must end. Of a damaged machine an operator does what the error says. */
+  private onFatal(process: SimProcess, code: string, message: string): void {
+    process.kill(false);
+    if (code === 'BROKER_ERR_CORRUPT_RECORD' && process.name === this.damage.victim) {
+      this.transcript.note(process.name, `ended with ${code}: ${message}; its folder is removed`);
+      this.replaceDisk(process.name);
+      this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
+      return;
+    }
+    this.history.fail('process', `${process.name} ended with ${code}: ${message}`);
   }
 
   /** Starts a process on a machine whose own is dead. */
   start(name: string): void {
     const machine = this.machines.get(name);
     if (machine === undefined || machine.process?.alive) return;
-    const first = name === FOUNDER;
+    const first = name === FOUNDER && !machine.replaced;
     machine.process = new SimProcess(
       this.processEnv,
       {
@@ -125,8 +175,8 @@ export class SimCluster {
               .map(addressOf),
         founder: first,
         shardCount: this.options.shards,
-        replicas: this.options.replicas,
-        durability: this.options.durability,
+        replicas: machine.own.replicas ?? this.options.replicas,
+        durability: machine.own.durability ?? this.options.durability,
         replication: this.options.replication,
         zone: '',
         swim: this.swim,
@@ -184,7 +234,7 @@ export class SimCluster {
     const machine = this.machines.get(name);
     if (machine?.process?.alive !== true) return;
     machine.process.kill(o.silent);
-    if (o.power && this.options.durability === 'disk') {
+    if (o.power) {
       const { lost } = machine.disk.powerCut();
       this.transcript.note(name, `loses ${lost} unsynced batches`);
     } else machine.disk.processDied();

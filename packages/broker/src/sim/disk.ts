@@ -11,6 +11,15 @@ export interface DiskOptions {
   readonly readMaxMs: number;
 }
 
+/** Batches that a journal remembers. */
+const JOURNAL_MAX = 200;
+
+/** One batch, as it was before and after it. */
+interface Journalled {
+  readonly before: readonly StoreChange[];
+  readonly after: readonly StoreChange[];
+}
+
 /** The fraction of reads answered at once, as from a cache. */
 const CACHED_READS = 0.5;
 
@@ -28,6 +37,7 @@ export class SimDisk {
   private readonly options: DiskOptions;
   private readonly store: MemoryStore;
   private delayMs = 0;
+  private journal: Journalled[] | undefined;
 
   constructor(o: { scheduler: Scheduler; random: Prng; options: DiskOptions }) {
     this.scheduler = o.scheduler;
@@ -49,6 +59,7 @@ export class SimDisk {
     return {
       write: (changes: readonly StoreChange[], sync: boolean, done: () => void) => {
         this.delayMs = sync ? this.syncDelayMs() : this.random.next() * 0.05;
+        this.note(changes);
         this.store.write(changes, sync, () => run(done));
       },
       getMany: (keys, done) => {
@@ -72,14 +83,65 @@ export class SimDisk {
     const unsynced = this.store.unsyncedBatches;
     const keep = this.random.int(0, unsynced);
     this.store.crash(keep);
+    if (unsynced > keep) this.journal?.splice(keep - unsynced);
     return { lost: unsynced - keep };
   }
 
-  /** Flips one bit of one stored record; false if nothing is stored. */
-  rot(): boolean {
-    const records = this.store.syncedView();
+  /** Flips one bit of one stored record that `may` be damaged; false if there is none. */
+  rot(may: (key: Uint8Array) => boolean): boolean {
+    const keys = this.store.syncedView().map(({ key }) => key);
+    const records = keys.filter(may);
     if (records.length === 0) return false;
-    return this.store.flipBit(this.random.pick(records).key, this.random.int(0, 1 << 20));
+    return this.store.flipBit(this.random.pick(records), this.random.int(0, 1 << 20));
+  }
+
+  /** What the disk holds, as a backup takes it. */
+  copy(): readonly StoreRecord[] {
+    return this.store.syncedView();
+  }
+
+  /** Holds nothing but this copy from now on; no process may have it open. */
+  become(records: readonly StoreRecord[]): void {
+    const gone = this.store.syncedView().map(({ key }) => ({ key, value: null }));
+    this.change([...gone, ...records]);
+  }
+
+  private change(changes: readonly StoreChange[]): void {
+    this.delayMs = 0;
+    this.store.write(changes, true, () => {});
+  }
+
+  /** Keeps what is needed to lose the newest batches although they were synced. */
+  keepJournal(): void {
+    this.journal = [];
+  }
+
+  /**
+   * Loses the newest `batches` although they were synced, or of those only the first, as a store does
+   * that drops the rest of a damaged block of its log.
+   *
+   * @returns how many were lost
+   */
+  tear(batches: number, whole: boolean): number {
+    const journal = this.journal ?? [];
+    const newest = journal.splice(-batches);
+    const undo = newest.toReversed().flatMap((batch) => batch.before);
+    const again = whole ? [] : newest.slice(Math.ceil(newest.length / 2));
+    const changes = [...undo, ...again.flatMap((batch) => batch.after)];
+    if (changes.length > 0) this.change(changes);
+    return newest.length - again.length;
+  }
+
+  private note(changes: readonly StoreChange[]): void {
+    const { journal } = this;
+    if (journal === undefined) return;
+    const copied = changes.map(({ key, value }) => ({
+      key: key.slice(),
+      value: value?.slice() ?? null,
+    }));
+    const before = copied.map(({ key }) => ({ key, value: this.store.peek(key) ?? null }));
+    journal.push({ before: before.toReversed(), after: copied });
+    if (journal.length > JOURNAL_MAX) journal.shift();
   }
 
   private syncDelayMs(): number {

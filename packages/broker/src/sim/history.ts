@@ -11,6 +11,8 @@ export interface Message {
   readonly topic: string;
   readonly qos: number;
   readonly retain: boolean;
+  /** Message Expiry Interval, 0 for none. */
+  readonly expirySeconds: number;
   /** An empty retained message: deletes. */
   readonly deletion: boolean;
   /** Rises within (domain, topic, QoS). */
@@ -33,6 +35,8 @@ export interface Message {
 export interface Subscription {
   readonly filter: string;
   readonly qos: number;
+  /** Subscription Identifier, 0 for none. */
+  readonly identifier: number;
   readonly sentAtMs: number;
   /** First SUBACK with success. */
   ackedAtMs: number | undefined;
@@ -88,6 +92,10 @@ export interface Connection {
   disconnectReason: number;
   /** Not usable by the client any more. */
   goneAtMs: number | undefined;
+  /** The broker was told of the end: by DISCONNECT or by the end of the connection. */
+  told: boolean;
+  /** The client reads nothing before this time. */
+  stalledUntilMs: number;
   /** The broker's end is open. */
   serverOpen(): boolean;
   /** The client's end is open. */
@@ -105,6 +113,7 @@ export interface Delivery {
   readonly retain: boolean;
   readonly dup: boolean;
   readonly packetId: number;
+  readonly identifiers: readonly number[];
   readonly atMs: number;
 }
 

@@ -1,5 +1,5 @@
 import type { Prng, Scheduler } from '@shoal/swim/sim';
-import { type FaultName, PHASES, type PhaseName, STANDING_FAULTS } from './faults.ts';
+import { DAMAGES, type FaultName, PHASES, type PhaseName, STANDING_FAULTS } from './faults.ts';
 import type { Cut, SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
 
@@ -15,7 +15,13 @@ export interface Target {
   resume(name: string): void;
   stepClock(name: string, byMs: number): void;
   stallDisk(name: string, untilMs: number): void;
-  rotDisk(name: string): boolean;
+  /**
+   * One machine loses some or all of what its copies held, if the others still have all of it.
+   * @returns what was done, '' for nothing
+   */
+  damage(fault: FaultName, name: string): string;
+  /** The machine that was damaged. */
+  damaged(): string | undefined;
   addNode(): boolean;
   /** @returns what was done, '' for nothing */
   removeNode(name: string): string;
@@ -32,6 +38,14 @@ export interface Target {
 /** What faults wait for: rare phases more often, or few faults would ever meet them. */
 const RARE: readonly PhaseName[] = ['truncate', 'expire', 'tick', 'snapshot'];
 const ARMED_PHASES: readonly PhaseName[] = [...PHASES, ...RARE, ...RARE, ...RARE];
+/** Added where somebody publishes at the moment of a SUBACK. */
+const SUBSCRIBING: readonly PhaseName[] = ['sub', 'sub', 'sub', 'sub', 'sub', 'sub'];
+
+/** Around these something gives up: silence, the route lease, and what waits for it. */
+const EDGES_MS = [500, 500, 1000, 1100];
+
+/** A disk that stops for less than this keeps its links. */
+const SHORT_STALL_MS = 280;
 
 /** How long an armed fault waits for its phase before it strikes anyway. */
 const ARMED_MAX_MS = 1500;
@@ -53,6 +67,7 @@ export class Injector {
   private readonly options: SimOptions;
   private readonly target: Target;
   private readonly strikes: readonly FaultName[];
+  private readonly phases: readonly PhaseName[];
   private armed: Armed | undefined;
   private running = false;
   /** Ends of faults under way, by what they undo. */
@@ -64,6 +79,8 @@ export class Injector {
     this.options = o.options;
     this.target = o.target;
     this.strikes = o.options.faults.filter((fault) => !STANDING_FAULTS.has(fault));
+    const races = o.options.workload.behaviours.includes('race');
+    this.phases = races ? [...ARMED_PHASES, ...SUBSCRIBING] : ARMED_PHASES;
   }
 
   start(): void {
@@ -94,7 +111,7 @@ export class Injector {
     this.scheduler.after(delayMs, () => {
       if (!this.running) return;
       const fault = this.random.pick(this.strikes);
-      const phase = this.random.pick(ARMED_PHASES);
+      const phase = this.random.pick(this.phases);
       const atRandom = this.random.chance(0.5);
       const jitterMs = this.random.next() ** 2 * 5;
       if (atRandom || this.armed !== undefined) this.strike(fault, undefined);
@@ -136,9 +153,6 @@ export class Injector {
         this.target.stallDisk(node, untilMs);
         return this.target.struck(fault, `${node} until ${untilMs.toFixed(0)}`, untilMs);
       }
-      case 'bitRot':
-        if (this.target.rotDisk(node)) this.target.struck(fault, node, this.scheduler.nowMs);
-        return;
       case 'addNode':
         if (this.target.addNode()) this.target.struck(fault, '', this.scheduler.nowMs + 2000);
         return;
@@ -160,7 +174,75 @@ export class Injector {
       case 'clientStall':
         return this.strikeClient(fault);
       default:
+        return this.strikeLater(fault, node);
     }
+  }
+
+  private strikeLater(fault: FaultName, node: string): void {
+    if (DAMAGES.has(fault)) {
+      const downMs = this.durationMs(50, 4000);
+      const what = this.target.damage(fault, node);
+      if (what === '') return;
+      const victim = this.target.damaged();
+      if (victim !== undefined) this.later(downMs, () => this.target.restart(victim));
+      return this.target.struck(fault, what, this.scheduler.nowMs + downMs + 2000);
+    }
+    const names = this.target.names();
+    switch (fault) {
+      case 'killSome':
+      case 'powerCutSome':
+        return this.kill(this.some(node), fault === 'powerCutSome', fault);
+      case 'stallThenCut': {
+        const cutMs = this.scheduler.nowMs + 10 + this.random.next() * (SHORT_STALL_MS - 10);
+        this.target.stallDisk(node, cutMs + 1000);
+        const victims = this.random.pick([[node], this.some(node), names]);
+        this.later(cutMs - this.scheduler.nowMs, () => {
+          this.target.stallDisk(node, 0);
+          this.kill(victims, true, fault);
+        });
+        return this.target.struck(fault, `${node} stops to sync`, cutMs);
+      }
+      case 'cutReset':
+        return this.cut(fault, node);
+      case 'edge':
+        return this.edge(node);
+      default:
+    }
+  }
+
+  /** The node and another, or two. */
+  private some(node: string): string[] {
+    const others = this.target.names().filter((name) => name !== node);
+    return [node, ...this.random.shuffle(others).slice(0, this.random.pick([1, 1, 2]))];
+  }
+
+  /** Something ends when somebody is about to give up. */
+  private edge(node: string): void {
+    const forMs = this.random.pick(EDGES_MS) - 100 + this.random.next() * 300;
+    const untilMs = this.scheduler.nowMs + forMs;
+    const how = this.random.pick(['pause', 'stall', 'stallAll', 'cut'] as const);
+    if (how === 'pause') {
+      if (!this.target.isAlive(node) || this.target.isPaused(node)) return;
+      this.target.pause(node);
+      this.later(forMs, () => this.target.resume(node));
+    } else if (how === 'cut') {
+      const peer = this.random.pick(this.target.names());
+      if (peer === node) return;
+      const cuts = this.random.pick([
+        [{ from: node, to: peer }],
+        [
+          { from: node, to: peer },
+          { from: peer, to: node },
+        ],
+      ]);
+      this.target.network.cut(cuts);
+      this.later(forMs, () => this.target.network.heal(cuts));
+    } else {
+      const links = this.target.establishedLinks().filter((pair) => pair.includes(node));
+      const stalled = how === 'stall' ? links.slice(0, 1) : links;
+      for (const [a, b] of stalled) this.target.stallLink(a, b, untilMs);
+    }
+    this.target.struck('edge', `${how} of ${node} for ${forMs.toFixed(0)} ms`, untilMs);
   }
 
   private kill(names: readonly string[], power: boolean, fault: FaultName): void {
@@ -176,7 +258,8 @@ export class Injector {
     );
     for (const name of victims) {
       this.target.kill(name, { power, silent });
-      const eachMs = fault === 'powerCut' ? downMs * (0.3 + this.random.next()) : downMs;
+      const eachMs =
+        victims.length > 1 || fault === 'powerCut' ? downMs * (0.3 + this.random.next()) : downMs;
       this.later(eachMs, () => this.target.restart(name));
     }
   }
@@ -211,9 +294,10 @@ export class Injector {
     const size = this.random.int(1, Math.max(1, names.length - 1));
     const cuts: Cut[] = [];
     const both = (a: string, b: string) => cuts.push({ from: a, to: b }, { from: b, to: a });
+    const alone = fault === 'isolate' || (fault === 'cutReset' && this.random.chance(0.6));
     if (fault === 'oneWayCut') cuts.push({ from: node, to: peer });
-    else if (fault === 'pairCut') both(node, peer);
-    else if (fault === 'isolate') for (const other of others) both(node, other);
+    else if (fault === 'pairCut' || (fault === 'cutReset' && !alone)) both(node, peer);
+    else if (alone) for (const other of others) both(node, other);
     else {
       for (const a of shuffled.slice(0, size)) for (const b of shuffled.slice(size)) both(a, b);
     }
@@ -221,7 +305,7 @@ export class Injector {
     const what =
       fault === 'partition'
         ? `${shuffled.slice(0, size).join(' ')} | ${shuffled.slice(size).join(' ')}`
-        : fault === 'isolate'
+        : alone
           ? node
           : `${node} > ${peer}`;
     this.target.struck(
@@ -230,6 +314,7 @@ export class Injector {
       this.scheduler.nowMs + forMs + 1000,
     );
     this.target.network.cut(cuts);
+    if (fault === 'cutReset') for (const { from, to } of cuts) this.target.resetLink(from, to);
     this.later(forMs, () => this.target.network.heal(cuts));
   }
 

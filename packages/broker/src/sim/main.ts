@@ -7,9 +7,10 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { BEHAVIOURS, PENDING_BEHAVIOURS } from './behaviours.ts';
 import { brokerCore } from './broker-core.ts';
 import { Coverage } from './coverage.ts';
-import { FAULTS, type FaultName } from './faults.ts';
+import { FAULTS, PENDING_FAULTS } from './faults.ts';
 import { drawOptions, type SimOverrides } from './options.ts';
 import { runSimulation, type SimResult } from './simulation.ts';
 
@@ -21,6 +22,8 @@ const HELP = `npm run sim -- [options]
   --replicas N    copies; default: drawn
   --chaos MS      virtual time in which faults strike; default: drawn
   --fault NAME    exactly these faults (may be repeated; 'none' for none); default: drawn
+  --behaviour NAME  exactly these behaviours of clients (may be repeated; 'none' for none)
+  --with NAME     a pending fault or behaviour that may be drawn too (may be repeated; 'all')
   --transcript    print what happened, readably
   --coverage      print faults × phases even for one seed
   --threads N     worker threads; default: one per core
@@ -62,6 +65,8 @@ function parse(): Settings | string {
       replicas: { type: 'string' },
       chaos: { type: 'string' },
       fault: { type: 'string', multiple: true },
+      behaviour: { type: 'string', multiple: true },
+      with: { type: 'string', multiple: true },
       transcript: { type: 'boolean' },
       coverage: { type: 'boolean' },
       threads: { type: 'string' },
@@ -77,10 +82,10 @@ function parse(): Settings | string {
       throw new RangeError(`--${name}: '${text}' is not ${lo}..${hi}`);
     return n;
   };
-  const faults = values.fault?.filter((name) => name !== 'none');
-  for (const name of faults ?? []) {
-    if (!FAULTS.includes(name as FaultName)) throw new RangeError(`unknown fault '${name}'`);
-  }
+  const faults = named('fault', FAULTS, values.fault);
+  const behaviours = named('behaviour', BEHAVIOURS, values.behaviour);
+  const all = [...PENDING_FAULTS, ...PENDING_BEHAVIOURS];
+  const more = values.with?.includes('all') ? all : named('with', all, values.with);
   const seeds = number('seeds', values.seeds, 1, 10_000_000) ?? 1;
   return {
     seed: number('seed', values.seed, 0, 2 ** 48) ?? Date.now() % 1_000_000_000,
@@ -94,9 +99,26 @@ function parse(): Settings | string {
       shards: number('shards', values.shards, 1, 1024),
       replicas: number('replicas', values.replicas, 1, 5),
       chaosMs: number('chaos', values.chaos, 100, 600_000),
-      faults: faults as FaultName[] | undefined,
+      faults,
+      behaviours,
+      with: more,
     },
   };
+}
+
+/** The names given, 'none' apart, each of which must be known. */
+function named<T extends string>(
+  option: string,
+  known: readonly T[],
+  given: readonly string[] | undefined,
+): T[] | undefined {
+  return given
+    ?.filter((name) => name !== 'none')
+    .map((name) => {
+      const found = known.find((other) => other === name);
+      if (found === undefined) throw new RangeError(`--${option}: unknown name '${name}'`);
+      return found;
+    });
 }
 
 /** Sums over many runs. */
@@ -148,7 +170,8 @@ function runHere(settings: Settings, report: Report): void {
       const o = drawOptions(settings.seed, settings.overrides);
       console.log(
         `seed ${result.seed}: ${o.nodes} nodes, ${o.shards} shards, ${o.replicas} copies, ` +
-          `durability ${o.durability}, faults ${o.faults.join(' ') || 'none'}`,
+          `durability ${o.durability}, faults ${o.faults.join(' ') || 'none'}, ` +
+          `behaviours ${o.workload.behaviours.join(' ') || 'none'}`,
       );
     }
     console.log(`seed ${result.seed} trace ${result.traceHash}, ${result.events} events`);

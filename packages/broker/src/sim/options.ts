@@ -1,7 +1,8 @@
 import { Prng } from '@shoal/swim/sim';
+import { type BehaviourName, drawBehaviours } from './behaviours.ts';
 import type { ReplicationOptions } from './core-port.ts';
 import type { DiskOptions } from './disk.ts';
-import { FAULTS, type FaultName, OPTIONAL_FAULTS } from './faults.ts';
+import { drawFaults, type FaultName } from './faults.ts';
 import type { NetworkOptions } from './network.ts';
 
 /** How many actors of each kind a run has. */
@@ -29,6 +30,7 @@ export interface WorkloadOptions {
   readonly unsubscribeChance: number;
   readonly retainChance: number;
   readonly paddingMax: number;
+  readonly behaviours: readonly BehaviourName[];
 }
 
 /** Everything that shapes a run; drawn from the seed by {@link drawOptions}, or given. */
@@ -48,6 +50,8 @@ export interface SimOptions {
   readonly chaosFromBirth: boolean;
   readonly network: NetworkOptions;
   readonly disk: DiskOptions;
+  /** The machine whose disk is slow, from 1, and what its syncs take at most; 0 for none. */
+  readonly slowMachine: { readonly index: number; readonly syncMaxMs: number };
   readonly workload: WorkloadOptions;
 }
 
@@ -59,6 +63,10 @@ export interface SimOverrides {
   readonly chaosMs?: number | undefined;
   /** Exactly these faults. */
   readonly faults?: readonly FaultName[] | undefined;
+  /** Exactly these behaviours of clients. */
+  readonly behaviours?: readonly BehaviourName[] | undefined;
+  /** Pending faults and behaviours that may be drawn too. */
+  readonly with?: readonly (FaultName | BehaviourName)[] | undefined;
 }
 
 /** Draws a run from its seed: sizes, a random subset of faults and features, all rates. */
@@ -66,7 +74,10 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
   const random = new Prng(`${seed}/options`);
   const nodes = overrides.nodes ?? random.pick([3, 3, 3, 4, 5, 5, 6, 7]);
   const durability = random.chance(0.85) ? 'disk' : 'memory';
-  const faults = overrides.faults ?? drawFaults(random, durability);
+  const later = new Prng(`${seed}/options/later`);
+  const wanted = new Set<string>(overrides.with ?? []);
+  const drawn = drawFaults(random, later, durability, wanted);
+  const faults = overrides.faults ?? drawn;
   const has = (fault: FaultName) => faults.includes(fault);
   return {
     seed: String(seed),
@@ -98,23 +109,18 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
       syncMaxMs: has('slowDisk') ? random.pick([10, 50, 200]) : random.pick([0.5, 3]),
       readMaxMs: random.pick([0.2, 2]),
     },
-    workload: drawWorkload(random),
+    slowMachine: {
+      index: has('slowOneDisk') ? later.int(1, nodes) : 0,
+      syncMaxMs: later.pick([20, 60, 150, 250]),
+    },
+    workload: {
+      ...drawWorkload(random),
+      behaviours: overrides.behaviours ?? drawBehaviours(later, wanted),
+    },
   };
 }
 
-function drawFaults(random: Prng, durability: 'disk' | 'memory'): FaultName[] {
-  const intensity = random.pick([0, 0.15, 0.15, 0.3, 0.3, 0.5, 0.5, 0.7]);
-  return FAULTS.filter((fault) => {
-    const drawn = random.chance(intensity);
-    if (OPTIONAL_FAULTS.has(fault)) return false;
-    // `memory` acknowledges from the page cache: a power cut may lose it, and it says so.
-    if (fault === 'powerCut' && durability === 'memory') return false;
-    // Without kills there is little to find.
-    return drawn || (fault === 'kill' && intensity > 0);
-  });
-}
-
-function drawWorkload(random: Prng): WorkloadOptions {
+function drawWorkload(random: Prng): Omit<WorkloadOptions, 'behaviours'> {
   const features = (p: number, most: number) => (random.chance(p) ? random.int(1, most) : 0);
   return {
     subscribers: random.int(2, 6),

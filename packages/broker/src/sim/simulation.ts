@@ -6,11 +6,13 @@ import { CommittedDurable } from './checkers/committed-durable.ts';
 import { EpochFence } from './checkers/epoch-fence.ts';
 import { ExactlyOnce } from './checkers/exactly-once.ts';
 import { Liveness } from './checkers/liveness.ts';
+import { MessageExpiry } from './checkers/message-expiry.ts';
 import { OneConnection } from './checkers/one-connection.ts';
 import { Order } from './checkers/order.ts';
 import { PacketIdentifiers } from './checkers/packet-identifier.ts';
 import { ReplicaHash } from './checkers/replica-hash.ts';
 import { RetainedReads } from './checkers/retained.ts';
+import { SubscriptionIdentifiers } from './checkers/subscription-identifiers.ts';
 import { WillOnce } from './checkers/will-once.ts';
 import { SimCluster } from './cluster.ts';
 import type { CoreFactory } from './core-port.ts';
@@ -89,6 +91,10 @@ export class Simulation {
       new Liveness(() => this.workload.actors),
       new ReplicaHash(),
       new CommittedDurable(),
+      new MessageExpiry({
+        clocksDiffer: o.options.faults.some((f) => f === 'clockStep' || f === 'clockSkew'),
+      }),
+      new SubscriptionIdentifiers(),
     ];
     this.history = new History({ nowMs, checkers: this.checkers });
     this.cluster = new SimCluster({
@@ -106,6 +112,7 @@ export class Simulation {
       history: this.history,
       transcript: this.transcript,
       options: o.options.workload,
+      names: Array.from({ length: o.options.nodes }, (_, i) => `n${i + 1}`),
       cluster: this.cluster,
     });
     this.injector = new Injector({
@@ -297,12 +304,14 @@ export class Simulation {
   }
 
   private target(): Target {
-    const { cluster } = this;
+    const { cluster, options: o } = this;
     return {
       names: () => cluster.names(),
       isAlive: (name) => cluster.process(name) !== undefined,
       isPaused: (name) => cluster.process(name)?.paused === true,
-      kill: (name, how) => cluster.kill(name, how),
+      // Under `memory` a kill takes what the kernel has; only memoryCut takes more.
+      kill: (name, how) =>
+        cluster.kill(name, { ...how, power: how.power && o.durability === 'disk' }),
       restart: (name) => cluster.start(name),
       pause: (name) => cluster.process(name)?.pause(),
       resume: (name) => {
@@ -314,7 +323,8 @@ export class Simulation {
         const disk = cluster.disk(name);
         if (disk) disk.stalledUntilMs = untilMs;
       },
-      rotDisk: (name) => cluster.disk(name)?.rot() === true,
+      damage: (fault, name) => cluster.damage.strike(fault, name),
+      damaged: () => cluster.damage.victim,
       addNode: () => cluster.addNode(),
       removeNode: (name) => cluster.removeNode(name),
       network: cluster.network,

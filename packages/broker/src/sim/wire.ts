@@ -27,6 +27,8 @@ export type ServerPacket =
       readonly retain: boolean;
       readonly packetId: number;
       readonly payload: string;
+      /** Subscription Identifiers, in the order of the packet. */
+      readonly identifiers: readonly number[];
     }
   | {
       readonly type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp';
@@ -149,10 +151,16 @@ export function encodePublish(o: {
   dup: boolean;
   retain: boolean;
   packetId: number;
+  /** Message Expiry Interval, MQTT 5 only; 0 sends none. */
+  expirySeconds?: number;
 }): Uint8Array {
   const out = new Writer().text(o.topic);
   if (o.qos > 0) out.u16(o.packetId);
-  if (o.version === 5) out.u8(0);
+  if (o.version === 5) {
+    const properties = new Writer();
+    if (o.expirySeconds) properties.u8(0x02).u32(o.expirySeconds);
+    out.properties(properties);
+  }
   out.raw(encoder.encode(o.payload));
   return out.finish(3, (o.dup ? 8 : 0) | (o.qos << 1) | (o.retain ? 1 : 0));
 }
@@ -167,9 +175,15 @@ export function encodeSubscribe(
   version: ProtocolVersion,
   packetId: number,
   subscriptions: readonly { readonly filter: string; readonly qos: number }[],
+  /** Subscription Identifier below 128, MQTT 5 only; 0 sends none. */
+  identifier = 0,
 ): Uint8Array {
   const out = new Writer().u16(packetId);
-  if (version === 5) out.u8(0);
+  if (version === 5) {
+    const properties = new Writer();
+    if (identifier > 0) properties.u8(0x0b).u8(identifier);
+    out.properties(properties);
+  }
   for (const { filter, qos } of subscriptions) out.text(filter).u8(qos);
   return out.finish(8, 2);
 }
@@ -283,6 +297,9 @@ class Reader {
     return text;
   }
 
+  /** Values of Subscription Identifier, which alone may come more than once. */
+  readonly identifiers: number[] = [];
+
   /** Numeric and text properties by identifier; the last of a repeated one wins. */
   properties(): Map<number, number | string> {
     const found = new Map<number, number | string>();
@@ -319,7 +336,7 @@ class Reader {
         found.set(id, this.u32());
         return;
       case 0x0b:
-        found.set(id, this.varint());
+        this.identifiers.push(this.varint());
         return;
       case 0x26:
         found.set(id, `${this.text()}=${this.text()}`);
@@ -412,5 +429,6 @@ function decodePublish(reader: Reader, flags: number, version: ProtocolVersion):
     retain: (flags & 1) !== 0,
     packetId,
     payload: reader.take(reader.left),
+    identifiers: reader.identifiers,
   };
 }

@@ -1,8 +1,10 @@
 import type { Prng, Scheduler } from '@shoal/swim/sim';
 import { Publisher } from './actor-publisher.ts';
+import { Herald, Racer } from './actor-racer.ts';
 import { Subscriber, Transient, type Wish } from './actor-subscriber.ts';
 import { Twin, Willer } from './actor-willer.ts';
 import type { Actor, ActorEnv, ActorPhase } from './actors.ts';
+import type { BehaviourName } from './behaviours.ts';
 import type { ClientEnv } from './client-port.ts';
 import type { SimCluster } from './cluster.ts';
 import type { History } from './history.ts';
@@ -34,6 +36,7 @@ export class Workload {
   private readonly transcript: Transcript;
   private readonly options: WorkloadOptions;
   private readonly cluster: SimCluster;
+  private readonly names: readonly string[];
   private connections = 0;
 
   constructor(o: {
@@ -42,6 +45,8 @@ export class Workload {
     history: History;
     transcript: Transcript;
     options: WorkloadOptions;
+    /** Nodes that the cluster begins with. */
+    names: readonly string[];
     cluster: SimCluster;
   }) {
     this.scheduler = o.scheduler;
@@ -50,6 +55,7 @@ export class Workload {
     this.transcript = o.transcript;
     this.options = o.options;
     this.cluster = o.cluster;
+    this.names = o.names;
     const env: ActorEnv = {
       client: this.clientEnv('clients'),
       workload: o.options,
@@ -142,11 +148,47 @@ export class Workload {
         qos: random.pick([[1], [2], [1, 2], [0, 1, 2]]),
         topics,
         retainedTopics: o.retainChance > 0 ? retained : [],
+        reuseId: o.behaviours.includes('reuseId'),
       });
       this.publishers.push(publisher);
       this.actors.push(publisher);
     }
     this.populateOthers(env, topics, version);
+    this.populateLater(env);
+  }
+
+  /** What came later draws from streams of its own, so that older seeds keep their clients. */
+  private populateLater(env: ActorEnv): void {
+    const random = this.random.fork('later');
+    const version = (): ProtocolVersion => random.pick([4, 5]);
+    if (this.options.behaviours.includes('race')) {
+      const heralds = this.names.map((node) => new Herald(env, { node, version: version() }));
+      this.actors.push(...heralds);
+      for (let i = random.int(1, 3); i > 0; i--) {
+        const qos = random.pick([1, 2]);
+        this.actors.push(new Racer(env, { name: `race${i}`, version: version(), qos, heralds }));
+      }
+    }
+    const topics = Array.from({ length: this.options.topics }, (_, i) => `m/${i}`);
+    const later: [BehaviourName, Wish[], number, number | undefined][] = [
+      ['overlap', overlapping(random, topics), 20, undefined],
+      // A window of one and slow acknowledgements: what is published waits, and expires.
+      ['expire', [{ filter: 'm/#', qos: random.pick([1, 2]) }], 1, 1500],
+    ];
+    for (const [behaviour, constant, receiveMaximum, ackDelayMs] of later) {
+      if (!this.options.behaviours.includes(behaviour)) continue;
+      const subscriber = new Subscriber(env, {
+        clientId: behaviour,
+        version: 5,
+        constant,
+        fickle: [],
+        mayStartClean: false,
+        receiveMaximum,
+        ...(ackDelayMs === undefined ? {} : { ackDelayMs }),
+      });
+      this.subscribers.push(subscriber);
+      this.actors.push(subscriber);
+    }
   }
 
   private populateOthers(
@@ -194,6 +236,7 @@ export class Workload {
       constant,
       fickle,
       mayStartClean,
+      mayChangeExpiry: clientId !== 'witness' && this.options.behaviours.includes('changeExpiry'),
       receiveMaximum: version === 5 ? this.random.pick([0, 1, 3, 20]) : 0,
       // What judges the others must not expire itself.
       ...(clientId === 'witness' ? {} : expiry(this.random)),
@@ -206,6 +249,13 @@ export class Workload {
 /** Some sessions expire within a run (MQTT 5 only; ignored in 3.1.1). */
 function expiry(random: Prng): { sessionExpirySeconds?: number } {
   return random.chance(0.3) ? { sessionExpirySeconds: random.pick([1, 2, 5]) } : {};
+}
+
+/** One topic by filters of every QoS, each with an identifier of its own. */
+function overlapping(random: Prng, topics: readonly string[]): Wish[] {
+  const levels = random.shuffle([0, 1, 2]);
+  const filters = [random.pick(topics), 'm/+', 'm/#'];
+  return filters.map((filter, i) => ({ filter, qos: levels[i]!, identifier: 11 + i }));
 }
 
 function distinct(wishes: readonly Wish[]): Wish[] {

@@ -154,6 +154,11 @@ export class MemoryStore implements Store {
     }));
   }
 
+  /** The value of a key now, synced or not. */
+  peek(key: Uint8Array): Uint8Array | undefined {
+    return this.#records.get(stringOf(key))?.slice();
+  }
+
   /**
    * Damages a stored value, as a failing disk does: flips `bit` (modulo its length in bits).
    *

@@ -52,7 +52,7 @@ export class AcknowledgedDelivered extends Checker {
       for (const message of this.history.messages) {
         if (message.ackedAtMs === undefined || session.receipts.has(message.id)) continue;
         // An empty payload cannot be told from another; retained.ts judges deletions.
-        if (message.deletion) continue;
+        if (message.deletion || message.expirySeconds > 0) continue;
         const subscription = subscriptions.find((s) => owes(s, message));
         if (subscription === undefined) continue;
         if (!session.persistent && !calm(world, message)) continue;
