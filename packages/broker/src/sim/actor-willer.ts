@@ -1,9 +1,13 @@
-import { Actor, type ActorEnv } from './actors.ts';
+import { Actor, type ActorEnv, CALM_AFTER_MS } from './actors.ts';
 import type { ProtocolVersion } from './wire.ts';
+
+/** Hops of a client on the healed cluster. */
+const LAST_HOPS = 6;
 
 /** Connects with a Will and ends: with DISCONNECT 0x00, with 0x04, abnormally, or by takeover. */
 export class Willer extends Actor {
   private readonly delaySeconds: number;
+  private hopsLeft = 0;
 
   constructor(
     env: ActorEnv,
@@ -24,6 +28,7 @@ export class Willer extends Actor {
   }
 
   override unfinished(): string | undefined {
+    if (this.hopsLeft > 0) return `${this.name} has ${this.hopsLeft} hops to do`;
     if (this.client.connection === undefined || this.client.connection.goneAtMs !== undefined) {
       return undefined;
     }
@@ -37,11 +42,23 @@ export class Willer extends Actor {
       if (this.client.connected) this.client.disconnect();
       else this.client.breakConnection(false);
       this.turn += 1;
+      // In calm, where a Will after DISCONNECT has no excuse.
+      if (this.does('hopAtOnce')) this.hopsLeft = LAST_HOPS;
+      if (this.hopsLeft > 0) this.reconnectAfter(CALM_AFTER_MS);
     }
+  }
+
+  /** On the healed cluster: from node to node, each time with DISCONNECT and at once. */
+  private hop(): void {
+    this.turn += 1;
+    this.client.disconnect();
+    this.hopsLeft -= 1;
+    if (this.hopsLeft > 0) this.connect(this.pickOther());
   }
 
   protected override onClosed(): void {
     if (this.phase === 'drill') this.reconnectAfter(this.around(this.env.workload.awayMs));
+    else if (this.hopsLeft > 0) this.reconnectAfter(0);
   }
 
   protected override connect(node = this.pickNode()): void {
@@ -52,7 +69,8 @@ export class Willer extends Actor {
   }
 
   protected override onConnected(): void {
-    this.afterTurn(this.around(this.env.workload.stayMs), () => this.end());
+    if (this.phase === 'settle') this.afterTurn(this.random.next() * 200, () => this.hop());
+    else this.afterTurn(this.around(this.env.workload.stayMs), () => this.end());
   }
 
   private end(): void {

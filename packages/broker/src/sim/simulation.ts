@@ -88,7 +88,7 @@ export class Simulation {
       new Order(),
       new WillOnce(),
       this.retained,
-      new Liveness(() => this.workload.actors),
+      new Liveness(() => [...this.workload.actors, ...this.workload.bursters]),
       new ReplicaHash(),
       new CommittedDurable(),
       new MessageExpiry({

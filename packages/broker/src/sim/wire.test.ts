@@ -86,6 +86,11 @@ describe('simulated client: wire format, with mqtt-packet as oracle', () => {
       const [first] = subscribe['subscriptions'] as { topic: string; qos: number }[];
       assert.equal(first?.topic, 'a/#');
       assert.equal(first?.qos, 2);
+      if (version === 5) {
+        const identified = encodeSubscribe(version, 5, [{ filter: 'a', qos: 0 }], 12);
+        const { properties } = parse(identified, version) as { properties?: object };
+        assert.deepEqual(properties, { subscriptionIdentifier: 12 });
+      }
       const unsubscribe = parse(encodeUnsubscribe(version, 6, ['a/#']), version);
       assert.deepEqual(unsubscribe['unsubscriptions'], ['a/#']);
       for (const type of ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const) {
@@ -127,6 +132,7 @@ describe('simulated client: wire format, with mqtt-packet as oracle', () => {
         retain: false,
         packetId: 1025,
         payload: '#4 ..',
+        identifiers: version === 5 ? [200] : [],
       });
       const [suback] = read(version, { cmd: 'suback', messageId: 3, granted: [1, 0x80] });
       assert.deepEqual(suback, { type: 'suback', packetId: 3, reasonCodes: [1, 0x80] });

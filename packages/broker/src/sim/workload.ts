@@ -1,4 +1,5 @@
 import type { Prng, Scheduler } from '@shoal/swim/sim';
+import { Burster } from './actor-burst.ts';
 import { Publisher } from './actor-publisher.ts';
 import { Herald, Racer } from './actor-racer.ts';
 import { Subscriber, Transient, type Wish } from './actor-subscriber.ts';
@@ -28,6 +29,7 @@ const NOBODY: PipeHost = {
 /** All clients of a run. */
 export class Workload {
   readonly actors: Actor[] = [];
+  readonly bursters: Burster[] = [];
   private readonly subscribers: Subscriber[] = [];
   private readonly publishers: Publisher[] = [];
   private readonly scheduler: Scheduler;
@@ -89,7 +91,7 @@ export class Workload {
   }
 
   enter(phase: ActorPhase): void {
-    for (const actor of this.actors) actor.enter(phase);
+    for (const actor of [...this.actors, ...this.bursters]) actor.enter(phase);
   }
 
   /** Every publisher publishes this many more. */
@@ -126,7 +128,7 @@ export class Workload {
       qos: random.pick([1, 1, 2, 2, 0]),
     });
     const version = (): ProtocolVersion => random.pick([4, 5]);
-    if (o.willers > 0) {
+    if (o.willers > 0 || o.behaviours.includes('pipeline')) {
       this.addSubscriber(env, 'witness', version(), [{ filter: 'w/#', qos: 2 }], [], false);
     }
     for (let i = 0; i < o.subscribers; i++) {
@@ -170,6 +172,10 @@ export class Workload {
       }
     }
     const topics = Array.from({ length: this.options.topics }, (_, i) => `m/${i}`);
+    if (this.options.behaviours.includes('pipeline')) {
+      for (let i = random.int(1, 2); i > 0; i--)
+        this.bursters.push(new Burster(env, { clientId: `burst${i}`, version: version(), topics }));
+    }
     const later: [BehaviourName, Wish[], number, number | undefined][] = [
       ['overlap', overlapping(random, topics), 20, undefined],
       // A window of one and slow acknowledgements: what is published waits, and expires.
