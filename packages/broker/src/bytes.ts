@@ -8,7 +8,23 @@
 
 /** Bytes ended early, or a length or varint is out of range. */
 export class BytesError extends Error {
-  override readonly name = 'BytesError';
+  override readonly name: string = 'BytesError';
+}
+
+/**
+ * A record of a format that this program does not know: written by a later version, not damaged. On a
+ * link it ends the link as any {@link BytesError}; on disk it must not be taken for a corrupt record,
+ * whose remedy is to throw the folder away.
+ */
+export class NewerFormatError extends BytesError {
+  override readonly name = 'NewerFormatError';
+}
+
+/** @throws NewerFormatError for a later format, BytesError for one that never was */
+export function checkFormat(what: string, version: number, newest: number): void {
+  const text = `${what} of format ${version}, this program reads up to ${newest}`;
+  if (version > newest) throw new NewerFormatError(text);
+  if (version < 1) throw new BytesError(text);
 }
 
 const EMPTY = new Uint8Array(0);

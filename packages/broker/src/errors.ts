@@ -150,6 +150,13 @@ export const BROKER_ERRORS = {
       'Move the folder aside and start with an empty one and --join: the node catches up from the other copies. With a single copy, restore a backup.',
   },
 
+  BROKER_ERR_DATA_SHORT: {
+    message: 'The data folder has less than this node acknowledged, and no other node has the rest',
+    exitCode: 39,
+    remedy:
+      'Restore the newest copy of the folder that there is. If there is none, start once with --accept-loss: the node goes on with what is left, and the rest is lost.',
+  },
+
   // Cluster: 40–59.
   BROKER_ERR_JOIN_UNREACHABLE: {
     message: 'None of the nodes to join answers',

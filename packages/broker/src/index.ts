@@ -43,5 +43,11 @@ export {
   isBrokerErrorCode,
   toBrokerError,
 } from './errors.ts';
-export { type NodeHooks, type ReadyReport, type RunningNode, startNode } from './main.ts';
+export {
+  type NodeHooks,
+  type ReadyReport,
+  type RunningNode,
+  type StartOptions,
+  startNode,
+} from './main.ts';
 export type * from './ports.ts';

@@ -5,8 +5,6 @@
  * told, leadership handed over, answers awaited, then links, membership and store closed.
  */
 
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { SWIM_ERRORS, SwimError, type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
 import pino, { type Logger } from 'pino';
@@ -15,8 +13,9 @@ import type { GivenSettings } from './cluster-settings.ts';
 import { type Config, swimSettings } from './config.ts';
 import { startAdminApi } from './edge/admin-api.ts';
 import { Backend } from './edge/backend.ts';
+import { DataFolder } from './edge/data-folder.ts';
 import { type KeyringKeys, keepKeyring, keyIdOf, loadKeyring } from './edge/keyring-file.ts';
-import { LevelStore } from './edge/level-store.ts';
+import type { LevelStore } from './edge/level-store.ts';
 import { LinkSecurity } from './edge/link-security.ts';
 import { TcpListener } from './edge/listeners/tcp.ts';
 import { MemberLog } from './edge/member-log.ts';
@@ -46,6 +45,12 @@ export interface NodeHooks {
   onLeft?(): void;
 }
 
+/** What one start is told, and no other. */
+export interface StartOptions {
+  /** Go on with what is left of the shards of which this node has the only copy. */
+  readonly acceptLoss?: boolean;
+}
+
 export interface RunningNode {
   readonly ready: Promise<ReadyReport>;
   /** Drains and closes; resolves when nothing is left open. */
@@ -67,8 +72,9 @@ export async function startNode(
   config: Config,
   hooks: NodeHooks,
   given: GivenSettings = {},
+  options: StartOptions = {},
 ): Promise<RunningNode> {
-  const running = new NodeProcess(config, hooks, given);
+  const running = new NodeProcess(config, hooks, given, options);
   try {
     await running.start();
   } catch (error) {
@@ -83,6 +89,7 @@ class NodeProcess implements RunningNode {
   readonly #config: Config;
   readonly #hooks: NodeHooks;
   readonly #given: GivenSettings;
+  readonly #options: StartOptions;
   readonly #pino: Logger;
   readonly #readiness = Promise.withResolvers<ReadyReport>();
   readonly #closers: (() => Promise<void> | void)[] = [];
@@ -102,10 +109,11 @@ class NodeProcess implements RunningNode {
   #stopping: Promise<void> | null = null;
   #closed = false;
 
-  constructor(config: Config, hooks: NodeHooks, given: GivenSettings) {
+  constructor(config: Config, hooks: NodeHooks, given: GivenSettings, options: StartOptions) {
     this.#config = config;
     this.#hooks = hooks;
     this.#given = given;
+    this.#options = options;
     this.ready = this.#readiness.promise;
     // A node that is stopped before it serves rejects `ready` with nobody waiting.
     this.ready.catch(() => {});
@@ -125,11 +133,13 @@ class NodeProcess implements RunningNode {
     const config = this.#config;
     checkLoopback('mqtt.listen', config.mqtt.listen);
     checkLoopback('admin.listen', config.admin.listen);
-    const store = await this.#openStore();
-    const identity = await this.#identity(store);
+    const folder = await this.#openFolder();
+    const identity = await this.#identity(folder.store);
+    const marks = await folder.identified(identity);
     this.#meta = { ...this.#meta, storeId: identity.storeId };
     const found = identity.shardCount === 0 && this.#founds;
-    const core = new NodeCore(this.#env(store), {
+    const env = { ...this.#env(folder.store), marks, ...folder.hooks };
+    const core = new NodeCore(env, {
       identity,
       found,
       shardCount: config.cluster.shards,
@@ -139,6 +149,8 @@ class NodeProcess implements RunningNode {
       meta: this.#meta,
       limits: config.limits,
       timings: config.timings,
+      damage: folder.damage,
+      acceptLoss: this.#options.acceptLoss ?? false,
     });
     this.#core = core;
     await new Promise<void>((resolve) => {
@@ -151,19 +163,15 @@ class NodeProcess implements RunningNode {
     this.#closers.unshift(() => clearInterval(ticker));
   }
 
-  async #openStore(): Promise<LevelStore> {
-    const { dir } = this.#config.data;
-    try {
-      await mkdir(dir, { recursive: true });
-    } catch (cause) {
-      throw new BrokerError('BROKER_ERR_DATA_PERMISSION', dir, { cause });
-    }
-    const store = await LevelStore.open(join(dir, 'store'), {
+  async #openFolder(): Promise<DataFolder> {
+    const folder = await DataFolder.open({
+      ...this.#config.data,
       onFatal: (_code, error) => this.#fatal(error),
+      log: this.#log,
     });
-    this.#closers.unshift(() => store.close());
-    this.#store = store;
-    return store;
+    this.#closers.unshift(() => folder.close());
+    this.#store = folder.store;
+    return folder;
   }
 
   async #identity(store: LevelStore): Promise<Identity> {

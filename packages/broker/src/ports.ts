@@ -46,6 +46,17 @@ export interface Store {
 }
 
 /**
+ * A small file beside the store, written in place and now and then synced: what it says must not be lost
+ * together with the store. An error is told once and ends the writing: what it says then only trails.
+ */
+export interface MarkFile {
+  /** What it held when it was opened. */
+  readonly initial: Uint8Array;
+  /** `bytes` are the file's to keep. `done` runs when the kernel has them. */
+  write(at: number, bytes: Uint8Array, done: () => void): void;
+}
+
+/**
  * The sending half of one client's network connection.
  *
  * `write` may keep `bytes` until the end of the turn, so the caller must not change them before it.
@@ -126,6 +137,12 @@ export interface NodeEnv {
   /** Uniform in [0, 1). */
   random(): number;
   readonly store: Store;
+  /** Absent where nothing is kept beside the store: a loss of its end then does not show. */
+  readonly marks?: MarkFile;
+  /** What is acknowledged from now on is not synced (`memory`): a loss of power takes it. */
+  unsynced?(): void;
+  /** What `NodeOptions.damage` named is on record in the store. */
+  damageNoted?(): void;
   /**
    * Sends one frame to a linked peer. Frames of one link arrive in order and once, or the link goes
    * down on both sides. Dropped silently if the link is down. The bytes are the link's to keep.

@@ -1,6 +1,6 @@
 /** One node for the life of the process: start, the `ready` line, signals, fatal errors. */
 
-import type { BrokerError, Config, GivenSettings } from '@shoal/broker';
+import type { BrokerError, Config, GivenSettings, StartOptions } from '@shoal/broker';
 import { reportError } from './error-report.ts';
 
 /** Exit codes by the shell's convention: 128 + the signal's number. */
@@ -20,6 +20,7 @@ export type StartNode = (
   config: Config,
   hooks: { readonly onFatal: (error: BrokerError) => void; readonly onLeft: () => void },
   given: GivenSettings,
+  options?: StartOptions,
 ) => Promise<{ readonly ready: Promise<ReadyReport>; stop(): Promise<void> }>;
 
 /**
@@ -34,6 +35,7 @@ export async function runNode(
   config: Config,
   startNode: StartNode,
   given: GivenSettings = {},
+  options: StartOptions = {},
 ): Promise<number> {
   let stopRequested = false;
   let end: (code: number) => void = () => {};
@@ -59,7 +61,7 @@ export async function runNode(
 
   const serve = async () => {
     const hooks = { onFatal: (error: BrokerError) => void fail(error), onLeft: () => end(0) };
-    const node = await startNode(config, hooks, given);
+    const node = await startNode(config, hooks, given, options);
     stopAsked.then(() => node.stop()).then(() => end(0), fail);
     const ready = await node.ready;
     if (!stopRequested) process.stdout.write(`ready ${JSON.stringify(ready)}\n`);

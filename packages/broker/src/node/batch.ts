@@ -8,6 +8,8 @@ import type { Store, StoreChange } from '../ports.ts';
 export interface BatchHost {
   readonly counters: Pick<Counters, 'fsyncs' | 'fsyncLatency' | 'storeBytesWritten'>;
   nowMs(): number;
+  /** From now on something counts as durable that a loss of power would take. */
+  onUnsynced(): void;
   /** There is something to flush, or somebody has been told that it is durable. */
   schedule(): void;
 }
@@ -25,6 +27,7 @@ export class Batch {
   #changes: StoreChange[] = [];
   #waiting: (() => void)[] = [];
   #sync = false;
+  #unsynced = false;
   /** Bytes of the changes of this turn, and of those that the store has not written yet. */
   #bytes = 0;
   #unwritten = 0;
@@ -67,6 +70,10 @@ export class Batch {
     // `memory` syncs only what elections depend on.
     const sync = this.#sync || this.#cluster.durability === 'disk';
     const host = this.#host;
+    if (!sync && !this.#unsynced) {
+      this.#unsynced = true;
+      host.onUnsynced();
+    }
     const atMs = host.nowMs();
     this.#store.write(this.#changes, sync, () => {
       if (sync) {

@@ -24,6 +24,8 @@ export interface Identity {
   readonly settings: ClusterSettings | null;
   /** By how much the hybrid clock was ahead of the wall, within {@link CLOCK_AHEAD_STEP_MS}. */
   readonly clockAheadMs: number;
+  /** Boot epoch that the folder held before this start raised it; absent in a fresh one. */
+  readonly heldEpoch?: number;
   /** The folder was empty. */
   readonly fresh: boolean;
 }
@@ -114,7 +116,7 @@ export function loadIdentity(
       });
     const bootEpoch = Math.max((held?.bootEpoch ?? 0) + 1, Math.floor(want.wallMs));
     const id: Identity = held
-      ? { ...held, bootEpoch }
+      ? { ...held, bootEpoch, heldEpoch: held.bootEpoch }
       : {
           name: want.name,
           storeId: randomId(want.random, 8),

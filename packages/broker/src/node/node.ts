@@ -37,6 +37,7 @@ import { Lane } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { Links } from './links.ts';
 import { Live } from './live.ts';
+import { Marks } from './marks.ts';
 import { Membership } from './membership.ts';
 import { NodeContext } from './node-context.ts';
 import { NodeGateway } from './node-gateway.ts';
@@ -63,6 +64,10 @@ export interface NodeOptions {
   readonly limits?: Partial<Limits>;
   readonly timings?: Partial<Timings>;
   readonly replication?: Partial<ReplicaLimits>;
+  /** Why the folder cannot be believed, found before its store was opened; absent or null if it can. */
+  readonly damage?: string | null;
+  /** An operator goes on with what the only copies still hold. */
+  readonly acceptLoss?: boolean;
 }
 
 /** A step of a view change that gets no answer for this long is tried anew. */
@@ -114,6 +119,8 @@ export class NodeCore {
   readonly batch: Batch;
   readonly leases: Leases;
   readonly context: NodeContext;
+  /** Absent where nothing is kept beside the store. */
+  readonly marks: Marks | undefined;
   readonly shards: Shards;
   readonly router: Router;
   readonly gateway: NodeGateway;
@@ -154,10 +161,12 @@ export class NodeCore {
     this.batch = new Batch(env.store, this.cluster, {
       counters: this.counters,
       nowMs: () => env.nowMs(),
+      onUnsynced: () => env.unsynced?.(),
       schedule,
     });
     this.leases = new Leases(this.peers, this.views, self, this.cluster);
     this.context = new NodeContext(this);
+    this.marks = env.marks && new Marks(env.marks);
     this.shards = this.#createShards(self);
     this.router = new Router(this.#routerHost());
     this.gateway = new NodeGateway(this);
@@ -196,6 +205,8 @@ export class NodeCore {
         cluster: this.cluster,
         timings: timesOf(this.cluster, this.timings),
         limits: { ...DEFAULT_REPLICATION, ...options.replication },
+        damage: options.damage ?? null,
+        acceptLoss: options.acceptLoss ?? false,
       },
       {
         context: this.context,
@@ -203,6 +214,7 @@ export class NodeCore {
         peers: this.peers,
         batch: this.batch,
         membership: this.membership,
+        marks: this.marks,
         bootedMs: this.bootedMs,
         nowMs: () => env.nowMs(),
         random: () => env.random(),
@@ -285,9 +297,10 @@ export class NodeCore {
     this.identity = { ...this.identity, settings: { ...this.cluster } };
     if (isNew && !found) saveIdentity(this.env.store, this.identity, () => {});
     this.#create(this.identity.shardCount);
-    this.shards.load((fatal) => {
-      if (fatal) return this.env.fatal('BROKER_ERR_CORRUPT_RECORD', fatal);
+    this.shards.load((problem) => {
+      if (problem) return this.env.fatal(problem.code, problem.message);
       this.#loaded = true;
+      if (this.options.damage) this.batch.onDurable(() => this.env.damageNoted?.());
       if (!found) return done();
       this.shards.found();
       // Only when every view is on disk does the folder say that it is of a cluster.

@@ -3,7 +3,7 @@
 import type { ClusterSettings } from '../cluster-settings.ts';
 import type { Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
-import type { ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
+import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
 import type { ShardMessage } from '../shard/message.ts';
 import { writeShardMessage } from '../shard/message.ts';
 import { load } from '../shard/recovery.ts';
@@ -13,6 +13,8 @@ import type { Batch } from './batch.ts';
 import type { LeaderContext } from './context.ts';
 import { Lane } from './lanes.ts';
 import { ShardLeader } from './leader.ts';
+import { Complaints, type LoadProblem, LoadReport } from './load-report.ts';
+import type { Marks } from './marks.ts';
 import type { Membership } from './membership.ts';
 import type { Peers } from './peers.ts';
 import { Wire } from './wire.ts';
@@ -23,6 +25,9 @@ export interface ShardsOptions {
   readonly cluster: ClusterSettings;
   readonly timings: ReplicaTimings;
   readonly limits: ReplicaLimits;
+  /** Why no copy can be believed, found before the store was opened. */
+  readonly damage: string | null;
+  readonly acceptLoss: boolean;
 }
 
 export interface ShardsNode {
@@ -31,6 +36,7 @@ export interface ShardsNode {
   readonly peers: Peers;
   readonly batch: Batch;
   readonly membership: Membership;
+  readonly marks: Marks | undefined;
   readonly bootedMs: number;
   nowMs(): number;
   random(): number;
@@ -67,7 +73,11 @@ export class Shards implements ReplicaHost {
   readonly #cluster: ClusterSettings;
   readonly timings: ReplicaTimings;
   readonly limits: ReplicaLimits;
+  readonly damage: string | null;
+  readonly acceptLoss: boolean;
+  readonly marks?: Marks;
   readonly #node: ShardsNode;
+  readonly #complaints = new Complaints();
   readonly copies: Replica[] = [];
   readonly leaders: ShardLeader[] = [];
   /** Shards led here. */
@@ -83,6 +93,9 @@ export class Shards implements ReplicaHost {
     this.#cluster = options.cluster;
     this.timings = options.timings;
     this.limits = options.limits;
+    this.damage = options.damage;
+    this.acceptLoss = options.acceptLoss;
+    if (node.marks) this.marks = node.marks;
     this.#node = node;
   }
 
@@ -107,20 +120,15 @@ export class Shards implements ReplicaHost {
     }
   }
 
-  /** Loads every copy from disk. @param done with the first record that cannot be lived with */
-  load(done: (fatal: string | null) => void): void {
+  /** Loads every copy from disk. @param done with what cannot be lived with */
+  load(done: (problem: LoadProblem | null) => void): void {
     let left = this.copies.length;
-    let fatal: string | null = null;
+    const report = new LoadReport();
     if (left === 0) return done(null);
     for (const copy of this.copies) {
       load(copy, (corruption) => {
-        if (corruption) {
-          const { shard } = copy;
-          const alone = copy.view.active.length === 1 && copy.view.active[0] === this.self;
-          this.#node.context.log('error', 'corrupt record', { shard, ...corruption });
-          if (corruption.what === 'vote' || alone) fatal ??= `shard ${shard}: ${corruption.why}`;
-        }
-        if (--left === 0) done(fatal);
+        if (corruption) report.add(copy.shard, corruption);
+        if (--left === 0) done(report.finish(this.#node.context.log));
       });
     }
   }
@@ -135,6 +143,8 @@ export class Shards implements ReplicaHost {
 
   tick(nowMs: number): void {
     const { copies } = this;
+    this.#complaints.flush(this.#node.context.log);
+    this.marks?.flush(nowMs);
     const slice = this.#slice++ % SLICES;
     for (let i = 0; i < copies.length; i++) {
       const copy = copies[i]!;
@@ -253,6 +263,10 @@ export class Shards implements ReplicaHost {
 
   onCommitted(shard: number): void {
     this.leaders[shard]!.onCommitted();
+  }
+
+  report(shard: number, what: Complaint, why: string): void {
+    this.#complaints.add(shard, what, why);
   }
 
   trace(phase: string, fields?: Record<string, unknown>): void {

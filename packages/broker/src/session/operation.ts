@@ -5,7 +5,7 @@
  * in shard-state.ts. ACK carries the three acknowledgements of a delivery (PUBACK, PUBREC, PUBCOMP).
  * Codes 32 and above are kept for GROUP, HINT and MERGE.
  */
-import { BytesError, type Reader, type Writer } from '../bytes.ts';
+import { NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 
 /** An application message as it is stored and sent between nodes. */
 export interface Message {
@@ -372,7 +372,7 @@ export interface Logged {
   readonly origin: Origin | null;
 }
 
-/** @throws BytesError when malformed or of an unknown type */
+/** @throws BytesError when malformed, NewerFormatError when of an unknown type */
 export function readOperation(r: Reader): Logged {
   const type = TYPES[r.u8()];
   const origin = r.bool() ? { node: r.str(), bootEpoch: r.varint(), sequence: r.varint() } : null;
@@ -456,6 +456,6 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
     case 'tick':
       return { type, elapsedMs: r.varint() };
     default:
-      throw new BytesError('unknown operation');
+      throw new NewerFormatError('operation of a later format');
   }
 }

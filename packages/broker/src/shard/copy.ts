@@ -15,6 +15,7 @@ import { crc32c, Writer } from '../bytes.ts';
 import type { ReplicaHost, ShardMachine } from './host.ts';
 import { checkpointKey, entryKey, hardKey } from './keys.ts';
 import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
+import { markHard, printOf } from './marking.ts';
 import type { ShardMessage } from './message.ts';
 import type { Formation, Receiving, Sync } from './procedures.ts';
 import {
@@ -33,8 +34,13 @@ import {
 const MEM_KEEP = 4;
 /** Bytes of entries in one append. What is left goes in the next. */
 export const APPEND_BYTES_MAX = 1024 * 1024;
-const HARD_VERSION = 1;
-const CHECKPOINT_VERSION = 1;
+/**
+ * 2: the second byte holds flags, VALID and CUT. Format 1 had 0 or 1 there, so it reads the same.
+ */
+export const HARD_VERSION = 2;
+export const HARD_VALID = 1;
+export const HARD_CUT = 2;
+export const CHECKPOINT_VERSION = 1;
 const writer = new Writer(4096);
 
 export type Role = 'follower' | 'candidate' | 'leader';
@@ -61,6 +67,15 @@ export abstract class Copy {
   leaderless: ViewNumber = NO_NUMBER;
   /** False while the log is being replaced by a snapshot, or was found corrupt. */
   valid = true;
+  /**
+   * The log was cut below what this copy held in the view that it has recorded, by a leader of a later
+   * one: it does not vouch for the recorded view any more.
+   */
+  cut = false;
+  /** The store has a record of promises and view: entries without one are a vote forgotten. */
+  recorded = false;
+  /** Why this copy takes no part: it holds committed entries that a later view lacks. */
+  contradiction: string | null = null;
   /** True while the machine is rebuilt from disk. */
   loading = false;
   role: Role = 'follower';
@@ -90,11 +105,15 @@ export abstract class Copy {
   readonly match = new Map<CopyId, number>();
   readonly sent = new Map<CopyId, number>();
   commitSent = 0;
+  /** Leader: active copies that broke their word: dropped, or made anew, at the next maintenance. */
+  readonly broken = new Set<CopyId>();
 
   checkpointIndex = 0;
   /** Freed entries above tailStart, still on disk for copies that return. */
   kept: number[] = [];
   #pending: PendingCheckpoint | null = null;
+  #markedCommit = -1;
+  #markedDurable = -1;
 
   constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
     this.shard = shard;
@@ -146,6 +165,7 @@ export abstract class Copy {
 
   /** Stores and applies entries received; those held already are skipped. */
   accept(records: readonly Uint8Array[]): void {
+    if (!this.recorded && records.length > 0) this.putHard();
     for (const bytes of records) {
       const entry = decodeEntry(bytes);
       if (entry.index <= this.log.end) continue;
@@ -210,6 +230,7 @@ export abstract class Copy {
   /** Commits what every active copy has made durable. */
   advance(): void {
     let index = this.durable;
+    if (this.broken.size > 0) return;
     for (const id of this.view.active) {
       if (id === this.self) continue;
       const at = this.match.get(id) ?? 0;
@@ -238,6 +259,10 @@ export abstract class Copy {
       if (compareNumbers(this.promised, m.number) > 0) this.refuse(from, m.number);
       return;
     }
+    if (!this.valid) {
+      this.host.send(from, this.shard, { type: 'broken', number: m.number });
+      return;
+    }
     if (m.prev > this.log.end) {
       // A gap: the leader goes on from what is here.
       this.host.send(from, this.shard, { type: 'appended', number: m.number, index: this.durable });
@@ -256,8 +281,14 @@ export abstract class Copy {
 
   onAppended(from: CopyId, m: ShardMessage & { type: 'appended' }): void {
     if (this.role !== 'leader' || !sameNumber(m.number, this.view.number)) return;
+    if (this.broken.has(from)) return;
     const before = this.match.get(from) ?? 0;
-    if (m.index > before) {
+    if (m.index < before) {
+      // It has less than it acknowledged: a broken promise. Nothing counts on it from now on.
+      this.host.trace('broken', { shard: this.shard, index: m.index, match: before });
+      this.broken.add(from);
+      this.host.send(from, this.shard, { type: 'short', number: m.number, index: before });
+    } else if (m.index > before) {
       this.match.set(from, m.index);
       this.advance();
     } else if (m.index < (this.sent.get(from) ?? 0) && m.index === before) {
@@ -300,6 +331,8 @@ export abstract class Copy {
       this.host.dirty(this.shard);
     }
     this.syncs.delete(id);
+    if (!this.valid && this.view.number.leader === id && this.isActive(this.self))
+      this.host.send(id, this.shard, { type: 'broken', number: this.view.number });
     // What was said on the old link may be lost, and a lease must not outlive this promise.
     if (this.view.number.leader === id && compareNumbers(this.promised, this.view.number) > 0)
       this.refuse(id, this.view.number);
@@ -320,19 +353,67 @@ export abstract class Copy {
   // ---- durable state ---------------------------------------------------------------------------
 
   putHard(): void {
+    this.recorded = true;
     writer.reset();
     writer.u8(HARD_VERSION);
-    writer.u8(this.valid ? 1 : 0);
+    writer.u8((this.valid ? HARD_VALID : 0) | (this.cut ? HARD_CUT : 0));
     writeNumber(writer, this.promised);
     writeView(writer, this.view);
     writer.u32(crc32c(writer.peek()));
     this.host.put(hardKey(this.shard), writer.take());
+    const { marks } = this.host;
+    if (!marks) return;
+    const promised = this.promised.counter;
+    const { number } = this.view;
+    const keeps = !this.cut;
+    this.host.onDurable(() => markHard(marks, this.shard, promised, number, keeps));
   }
 
-  /** Drops entries after `index`; the machine is rebuilt if it had applied any of them. */
+  /** Notes how far this copy has come, apart from its log; see {@link Mark}. */
+  mark(): void {
+    const { marks } = this.host;
+    const { commit, durable } = this;
+    if (!marks || this.loading || !this.valid) return;
+    if (commit === this.#markedCommit && durable === this.#markedDurable) return;
+    const m = marks.get(this.shard);
+    if (!m) return;
+    const vouches = !this.cut && this.isActive(this.self);
+    // The record of this view is not durable yet.
+    if (vouches && (m.view !== this.view.number.counter || m.print !== printOf(this.view.number)))
+      return;
+    this.#markedCommit = commit;
+    this.#markedDurable = durable;
+    marks.set(this.shard, {
+      ...m,
+      durable: vouches ? Math.max(m.durable, durable) : m.durable,
+      commit: Math.max(m.commit, Math.min(commit, durable)),
+    });
+  }
+
+  /**
+   * Whether entries after `index` may be dropped. A view that lacks an entry which this copy knows to be
+   * committed was formed by copies that had lost it: then this copy stands still, and says so.
+   */
+  mayCut(index: number): boolean {
+    if (this.contradiction !== null) return false;
+    if (!this.valid || index >= this.commit) return true;
+    this.contradiction = `entries ${index + 1} to ${this.commit} are committed here, a later view lacks them`;
+    this.host.trace('contradiction', { shard: this.shard, why: this.contradiction });
+    this.host.report?.(this.shard, 'contradiction', this.contradiction);
+    return false;
+  }
+
+  /**
+   * Drops entries after `index`; the machine is rebuilt if it had applied any of them. Only if
+   * {@link mayCut}.
+   */
   truncate(index: number): void {
     if (index >= this.log.end) return;
     this.host.trace('truncate');
+    if (!this.cut && this.isActive(this.self)) {
+      this.cut = true;
+      this.putHard();
+    }
     for (let i = index + 1; i <= this.log.end; i++) this.host.put(entryKey(this.shard, i), null);
     this.log.truncate(index);
     if (this.durable > index) this.durable = index;

@@ -93,7 +93,7 @@ function promiseOf(r: Copy, number: ViewNumber, granted: boolean): Promised {
     end: r.log.end,
     tailStart: r.log.tailStart,
     floor: r.checkpointIndex,
-    valid: r.valid && !r.receiving,
+    valid: r.valid && !r.receiving && r.contradiction === null,
     terms: r.log.terms,
   };
 }
@@ -172,6 +172,7 @@ export function onInstall(r: Copy, from: CopyId, m: ShardMessage & { type: 'inst
   if (sameNumber(r.view.number, number)) return;
   if (m.prev > r.log.end || !r.valid) return;
   if (m.prev + m.entries.length !== m.view.startIndex || m.prev < r.checkpointIndex) return;
+  if (!r.mayCut(m.prev)) return;
   r.promised = number;
   r.receiving = null;
   if (r.formation || r.role !== 'follower') abandon(r, 'installing another view');
@@ -179,6 +180,7 @@ export function onInstall(r: Copy, from: CopyId, m: ShardMessage & { type: 'inst
   const rebuilding = r.loading;
   r.accept(m.entries);
   r.view = m.view;
+  r.cut = false;
   r.leaderlessSinceMs = 0;
   r.host.trace('install');
   r.putHard();
@@ -196,6 +198,7 @@ export function onRecord(r: Copy, from: CopyId, view: View): void {
   if (r.formation || r.role !== 'follower') abandon(r, 'recording another view');
   if (!sameNumber(r.view.number, number)) {
     r.view = view;
+    r.cut = false;
     r.leaderlessSinceMs = 0;
     r.putHard();
   }
@@ -270,6 +273,7 @@ function gather(r: Copy, f: Formation, late: boolean): void {
       r.host.send(holder, r.shard, { type: 'handover', number: f.base.number });
       return abandon(r, 'another copy holds the log');
     }
+    if (!r.mayCut(common)) return abandon(r, 'a committed entry is not in the log to keep');
     f.phase = 'fetch';
     f.stepMs = r.host.nowMs();
     notAgain(r, f);
@@ -358,6 +362,7 @@ export function onSynced(r: Copy, id: CopyId, end: number): void {
 function install(r: Copy, f: Formation, next: View): void {
   r.host.trace('installing');
   r.view = next;
+  r.cut = false;
   r.putHard();
   r.host.onDurable(() => {
     if (r.formation !== f || f.next !== next) return;
@@ -413,6 +418,7 @@ function establish(r: Copy, f: Formation): void {
   r.match.clear();
   r.sent.clear();
   r.lagging.clear();
+  r.broken.clear();
   for (const id of next.active) {
     r.syncs.delete(id);
     if (id === r.self) continue;

@@ -20,8 +20,37 @@ export interface ReplicaLimits {
   readonly tailKeep: number;
 }
 
+/**
+ * What a copy was known to hold, kept apart from its log so that a loss of the one shows by the other.
+ *
+ * All four only ever trail the truth: they are noted after it is durable. `durable` counts within view
+ * `view` alone, and only while the copy is active in it.
+ */
+export interface Mark {
+  /** Counter of the highest number promised. */
+  readonly promised: number;
+  /** Counter of the view recorded, and a print of the rest of its number. */
+  readonly view: number;
+  readonly print: number;
+  /** Last index acknowledged as durable. */
+  readonly durable: number;
+  /** Last index known to be committed: no view to come may lack it. */
+  readonly commit: number;
+}
+
+export interface Marks {
+  get(shard: number): Mark | undefined;
+  set(shard: number, mark: Mark): void;
+}
+
 export interface ReplicaHost {
   readonly self: CopyId;
+  /** Absent where nothing is kept beside the log. */
+  readonly marks?: Marks;
+  /** Why no copy of this node's can be believed, found before its store was opened; null if none. */
+  readonly damage?: string | null;
+  /** An operator goes on with what a shard's only copy still holds. */
+  readonly acceptLoss?: boolean;
   readonly bootEpoch: number;
   readonly replicas: number;
   /** Active copies without which nothing commits, once more than one voter decides. */
@@ -62,7 +91,15 @@ export interface ReplicaHost {
   onDeposed(shard: number): void;
   onCommitted(shard: number): void;
   trace(phase: string, fields?: Record<string, unknown>): void;
+  /** A copy is not to be believed any more, or contradicts its shard: for people. */
+  report?(shard: number, what: Complaint, why: string): void;
 }
+
+/**
+ * `short`: the copy has less than it acknowledged, or is damaged, and is replaced by a snapshot.
+ * `contradiction`: it holds committed entries that a later view of its shard lacks.
+ */
+export type Complaint = 'short' | 'contradiction';
 
 /** The deterministic state behind a shard's log. */
 export interface ShardMachine {

@@ -11,7 +11,7 @@
  * appended; equal numbers at an index mean equal logs up to it, since a view has one leader and one
  * starting log.
  */
-import { BytesError, crc32c, Reader, Writer } from '../bytes.ts';
+import { BytesError, checkFormat, crc32c, NewerFormatError, Reader, Writer } from '../bytes.ts';
 import { readNumber, sameNumber, type ViewNumber, writeNumber } from './view.ts';
 
 /** One log entry. `bytes` is its record: the same on disk and between nodes. */
@@ -54,16 +54,15 @@ export function encodeEntry(
   return { index, number, hlc, operation: bytes.subarray(head, end), bytes };
 }
 
-/** @throws BytesError when the record is torn, altered or of a newer format */
+/** @throws BytesError when the record is torn or altered, NewerFormatError when it is of a later format */
 export function decodeEntry(bytes: Uint8Array): Entry {
   if (bytes.length < 5) throw new BytesError('entry too short');
   const end = bytes.length - 4;
   const crc = new Reader(bytes, end).u32();
   if (crc !== crc32c(bytes, 0, end)) throw new BytesError('entry checksum differs');
   const r = new Reader(bytes, 0, end);
-  const version = r.u8();
-  if (version !== ENTRY_VERSION) throw new BytesError(`entry of format ${version}`);
-  r.u8();
+  checkFormat('entry', r.u8(), ENTRY_VERSION);
+  if (r.u8() !== 0) throw new NewerFormatError('entry with flags of a later format');
   const index = r.varint();
   const number = readNumber(r);
   const hlc = r.f64();

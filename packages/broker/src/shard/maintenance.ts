@@ -25,6 +25,7 @@ function leaderGone(r: Copy): boolean {
 
 function follow(r: Copy, nowMs: number): void {
   if (r.view.number.counter === 0 || !r.valid || r.loading || r.receiving) return;
+  if (r.contradiction !== null) return;
   if (!r.view.voters.includes(r.self) && !r.isActive(r.self)) return;
   if (r.view.voters.length > 1 && r.host.justBooted()) return;
   if (!leaderGone(r)) {
@@ -58,7 +59,8 @@ const NOBODY: readonly CopyId[] = [];
 function silentOf(r: Copy): readonly CopyId[] {
   let silent = NOBODY;
   for (const id of r.view.active)
-    if (id !== r.self && (!r.host.heard(id) || r.lagging.has(id))) silent = [...silent, id];
+    if (id !== r.self && (!r.host.heard(id) || r.lagging.has(id) || r.broken.has(id)))
+      silent = [...silent, id];
   return silent;
 }
 
@@ -66,7 +68,10 @@ function lead(r: Copy, nowMs: number): void {
   if (r.handingOver) return handOver(r, nowMs);
   const silent = silentOf(r);
   const least = minCopies(r.view.voters.length, r.host.minCopies);
-  if (silent.length > 0 && nowMs >= r.retryAtMs && r.view.active.length - silent.length >= least) {
+  // A copy that is not whole may be one too many to lose: forming the view makes it anew.
+  const mend = silent.some((id) => r.broken.has(id) && r.host.heard(id));
+  const enough = mend || r.view.active.length - silent.length >= least;
+  if (silent.length > 0 && nowMs >= r.retryAtMs && enough) {
     r.retryAtMs = nowMs + r.host.timings.silenceMs;
     return form(r, { drop: silent });
   }

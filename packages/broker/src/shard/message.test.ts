@@ -71,6 +71,8 @@ const messages: { [T in ShardMessage['type']]: fc.Arbitrary<ShardMessage & { typ
   handover: fc.record({ type: fc.constant('handover'), number }),
   leading: fc.record({ type: fc.constant('leading'), number }),
   'not-leading': fc.record({ type: fc.constant('not-leading'), number }),
+  broken: fc.record({ type: fc.constant('broken'), number }),
+  short: fc.record({ type: fc.constant('short'), number, index: nat }),
 };
 const anyMessage: fc.Arbitrary<ShardMessage> = fc.oneof(...Object.values(messages));
 
@@ -78,12 +80,6 @@ function encode(message: ShardMessage): Uint8Array {
   const w = new Writer();
   writeShardMessage(w, message);
   return new Uint8Array(w.take());
-}
-
-/** The two ways in which bytes may be refused: malformed, or of a newer format. */
-function refused(error: unknown): true {
-  if (!(error instanceof BytesError)) assert.match(String(error), /Error: view record of format/);
-  return true;
 }
 
 describe('messages between the copies of a shard (DESIGN §5)', () => {
@@ -128,7 +124,7 @@ describe('messages between the copies of a shard (DESIGN §5)', () => {
       try {
         assert.ok(readShardMessage(new Reader(input)).type in messages);
       } catch (error) {
-        refused(error);
+        if (!(error instanceof BytesError)) throw error;
       }
     };
     fc.assert(

@@ -90,7 +90,11 @@ export type ShardMessage =
   | { readonly type: 'handover'; readonly number: ViewNumber }
   /** Do you lead this view? Asked by a voter that refused a candidate for its sake. */
   | { readonly type: 'leading'; readonly number: ViewNumber }
-  | { readonly type: 'not-leading'; readonly number: ViewNumber };
+  | { readonly type: 'not-leading'; readonly number: ViewNumber }
+  /** An active copy to its leader: it is not whole. */
+  | { readonly type: 'broken'; readonly number: ViewNumber }
+  /** The leader to an active copy: it acknowledged `index` in this view, and has less now. */
+  | { readonly type: 'short'; readonly number: ViewNumber; readonly index: number };
 
 const TYPES = [
   'prepare',
@@ -113,6 +117,8 @@ const TYPES = [
   'handover',
   'leading',
   'not-leading',
+  'broken',
+  'short',
 ] as const satisfies readonly ShardMessage['type'][];
 
 const CODES = new Map<string, number>(TYPES.map((type, code) => [type, code]));
@@ -170,6 +176,7 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
       return;
     case 'appended':
     case 'learned':
+    case 'short':
       writeNumber(w, m.number);
       w.varint(m.index);
       return;
@@ -204,6 +211,7 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
     case 'handover':
     case 'leading':
     case 'not-leading':
+    case 'broken':
       writeNumber(w, m.number);
       return;
   }
@@ -253,6 +261,7 @@ export function readShardMessage(r: Reader): ShardMessage {
       };
     case 'appended':
     case 'learned':
+    case 'short':
       return { type, number: readNumber(r), index: r.varint() };
     case 'refused':
       return { type, number: readNumber(r), promised: readNumber(r) };
@@ -285,6 +294,7 @@ export function readShardMessage(r: Reader): ShardMessage {
     case 'handover':
     case 'leading':
     case 'not-leading':
+    case 'broken':
       return { type, number: readNumber(r) };
     default:
       throw new BytesError('unknown shard message');

@@ -32,6 +32,7 @@ import {
   onStatus,
   tickSyncs,
 } from './transfer.ts';
+import { onBroken, onShort, short } from './trust.ts';
 import { type CopyId, compareNumbers, sameNumber, type ViewNumber } from './view.ts';
 
 export class Replica extends Copy {
@@ -86,6 +87,10 @@ export class Replica extends Copy {
         return onSnapshot(this, from, m);
       case 'snapshotted':
         return onSnapshotted(this, from, m);
+      case 'broken':
+        return onBroken(this, from, m);
+      case 'short':
+        return onShort(this, m);
     }
   }
 
@@ -109,6 +114,7 @@ export class Replica extends Copy {
     if (this.syncs.size > 0) tickSyncs(this, nowMs);
     if (this.role === 'leader' && this.commit > this.commitSent) this.announceCommit();
     this.checkpoint();
+    this.mark();
     this.forget();
   }
 
@@ -130,9 +136,13 @@ export class Replica extends Copy {
    */
   corrupt(why: string): void {
     this.host.trace('corrupt', { shard: this.shard, why });
+    // A follower's leader leads on, and replaces it.
+    const leads = this.role === 'leader' || this.formation !== null;
+    if (this.valid && !leads && this.view.active.length > 1) return short(this, why);
     const heir = this.view.active.find((id) => id !== this.self && this.host.heard(id));
     if (!heir || !this.valid) return;
     const { number } = this.view;
+    this.host.report?.(this.shard, 'short', why);
     this.valid = false;
     this.putHard();
     if (this.formation || this.role !== 'follower') abandon(this, 'corrupt');

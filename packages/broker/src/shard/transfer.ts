@@ -158,6 +158,7 @@ function mayLearn(r: Copy, from: CopyId, number: ViewNumber): boolean {
     r.refuse(from, number);
     return false;
   }
+  if (r.contradiction !== null) return false;
   const installed = sameNumber(r.view.number, number) && r.isActive(r.self);
   return !installed && compareNumbers(r.view.number, number) <= 0 && r.role === 'follower';
 }
@@ -172,7 +173,7 @@ export function onProbe(r: Copy, from: CopyId, number: ViewNumber): void {
 
 export function onLearn(r: Copy, from: CopyId, m: ShardMessage & { type: 'learn' }): void {
   if (!mayLearn(r, from, m.number) || !r.valid) return;
-  if (m.prev > r.log.end || m.prev < r.checkpointIndex) return;
+  if (m.prev > r.log.end || m.prev < r.checkpointIndex || !r.mayCut(m.prev)) return;
   r.truncate(m.prev);
   if (r.loading) return;
   r.accept(m.entries);
@@ -187,6 +188,8 @@ export function onLearn(r: Copy, from: CopyId, m: ShardMessage & { type: 'learn'
 export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'snapshot' }): void {
   if (!mayLearn(r, from, m.number)) return;
   if (m.seq === 0) {
+    const common = r.log.commonPrefix(m.terms, m.index);
+    if (common >= 0 && !r.mayCut(common)) return;
     r.receiving = { number: m.number, from, index: m.index, seq: 0, wiped: false, state: [] };
     const receiving = r.receiving;
     r.valid = false;
@@ -239,6 +242,7 @@ function restore(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snaps
   r.checkpointIndex = m.index;
   r.kept = [];
   r.valid = true;
+  r.cut = r.isActive(r.self);
   r.host.put(checkpointKey(r.shard), encodeCheckpoint(r, m.index, m.commit, m.index, []));
   r.putHard();
   r.host.onDurable(() => {

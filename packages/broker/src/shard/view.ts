@@ -4,7 +4,7 @@
  * A copy is named by its CopyId, `name#storeId`: a node whose data folder was wiped comes back under
  * the same name as another copy, so it can neither vote nor count with what it has forgotten.
  */
-import type { Reader, Writer } from '../bytes.ts';
+import { checkFormat, NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 
 /** `name#storeId` of a member as the shard layer knows it. */
 export type CopyId = string;
@@ -104,10 +104,10 @@ export function writeView(w: Writer, v: View): void {
   w.varint(v.startIndex);
 }
 
+/** @throws BytesError on a malformed record, NewerFormatError on one of a later format */
 export function readView(r: Reader): View {
-  const version = r.u8();
-  if (version !== VIEW_VERSION) throw new Error(`view record of format ${version}`);
-  r.u8();
+  checkFormat('view record', r.u8(), VIEW_VERSION);
+  if (r.u8() !== 0) throw new NewerFormatError('view record with flags of a later format');
   return {
     number: readNumber(r),
     voters: r.list((i) => i.str()),

@@ -1,3 +1,4 @@
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.ts';
 import { configFlags, readConfigWithOrigins } from '../config-flags.ts';
 
@@ -34,15 +35,23 @@ Until Shoal has authentication, MQTT and the admin API listen on loopback only.`
         '<%= config.bin %> start --config shoal.yaml --set limits.sessionQueueMessages=500000',
     },
   ];
-  static override flags = configFlags;
+  static override flags = {
+    ...configFlags,
+    'accept-loss': Flags.boolean({
+      description:
+        'Go on with what is left where this node has the only copy and has lost part of it.',
+    }),
+  };
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Start);
-    const resolved = await readConfigWithOrigins(flags);
+    const { 'accept-loss': acceptLoss = false, ...settings } = flags;
+    const resolved = await readConfigWithOrigins(settings);
     const [{ givenSettings, startNode }, { runNode }] = await Promise.all([
       import('@shoal/broker'),
       import('../run-node.ts'),
     ]);
-    process.exit(await runNode(resolved.config, startNode, givenSettings(resolved)));
+    const given = givenSettings(resolved);
+    process.exit(await runNode(resolved.config, startNode, given, { acceptLoss }));
   }
 }

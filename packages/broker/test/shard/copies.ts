@@ -1,0 +1,255 @@
+/** Copies of one shard without nodes: linked at once, disks in memory, virtual time. */
+import type { Writer } from '../../src/bytes.ts';
+import type { Complaint, Mark, ReplicaHost, ShardMachine } from '../../src/shard/host.ts';
+import { encodeEntry } from '../../src/shard/log.ts';
+import type { ShardMessage } from '../../src/shard/message.ts';
+import { type Corruption, load } from '../../src/shard/recovery.ts';
+import { Replica } from '../../src/shard/replica.ts';
+import type { CopyId, View, ViewNumber } from '../../src/shard/view.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+
+export const IDS: readonly CopyId[] = ['n1#s', 'n2#s', 'n3#s'];
+export const [N1, N2, N3] = IDS as [CopyId, CopyId, CopyId];
+
+export function numberOf(counter: number, leader: CopyId = N1, bootEpoch = 1): ViewNumber {
+  return { counter, leader, bootEpoch };
+}
+
+/** A view in which all three vote. */
+export function viewOf(number: ViewNumber, active: readonly CopyId[], startIndex: number): View {
+  return { number, voters: IDS, oldVoters: [], active, startIndex };
+}
+
+/** Keeps the payloads that it was given, by index. */
+export class ListMachine implements ShardMachine {
+  list: string[] = [];
+
+  apply(entry: { readonly operation: Uint8Array }): void {
+    this.list.push(Buffer.from(entry.operation).toString());
+  }
+
+  encode(): Uint8Array {
+    return Buffer.from(JSON.stringify(this.list));
+  }
+
+  restore(state: Uint8Array): void {
+    this.list = JSON.parse(Buffer.from(state).toString());
+  }
+
+  reset(): void {
+    this.list = [];
+  }
+
+  takeFreed(): number[] {
+    return [];
+  }
+
+  liveIndexes(): number[] {
+    return this.list.map((_, i) => i + 1);
+  }
+}
+
+export interface CopyOptions {
+  readonly damage?: string;
+  readonly acceptLoss?: boolean;
+}
+
+/** One machine: its disk and marks outlive the copies that run on it. */
+export class Machine {
+  readonly id: CopyId;
+  readonly marks = new Map<number, Mark>();
+  readonly complaints: [Complaint, string][] = [];
+  readonly sent: { readonly to: CopyId; readonly m: ShardMessage }[] = [];
+  readonly #work: (() => void)[] = [];
+  readonly store: MemoryStore;
+  readonly #copies: Copies;
+  state = new ListMachine();
+  copy!: Replica;
+  up = false;
+  #puts: { key: Uint8Array; value: Uint8Array | null }[] = [];
+  #waiting: (() => void)[] = [];
+  /** Syncs take for ever: nothing becomes durable. */
+  stalled = false;
+
+  constructor(copies: Copies, id: CopyId) {
+    this.#copies = copies;
+    this.id = id;
+    this.store = new MemoryStore({ defer: (fn) => this.#work.push(fn) });
+  }
+
+  /** A new process with an empty memory; not loaded. */
+  start(options: CopyOptions = {}): Replica {
+    this.up = true;
+    this.#puts = [];
+    this.#waiting = [];
+    this.state = new ListMachine();
+    this.copy = new Replica(0, this.#host(options), this.state);
+    return this.copy;
+  }
+
+  /** A new process that reads its disk. */
+  restart(options: CopyOptions = {}): Corruption | null {
+    const copy = this.start(options);
+    let result: Corruption | null | undefined;
+    load(copy, (corruption) => {
+      result = corruption;
+    });
+    this.turn();
+    if (result === undefined) throw new Error('load does not end');
+    return result;
+  }
+
+  /** Puts what is under way on disk, and runs who waits for it. */
+  turn(): void {
+    this.copy.flush();
+    this.settle();
+    while (!this.stalled && this.#puts.length + this.#waiting.length > 0) {
+      const [puts, waiting] = [this.#puts, this.#waiting];
+      this.#puts = [];
+      this.#waiting = [];
+      this.store.write(puts, true, () => {
+        for (const fn of waiting) fn();
+      });
+      this.settle();
+    }
+  }
+
+  settle(): void {
+    for (let fn = this.#work.shift(); fn; fn = this.#work.shift()) fn();
+  }
+
+  /** Something happens to the disk behind the copy's back. */
+  change(key: Uint8Array, value: Uint8Array | null): void {
+    this.store.write([{ key, value }], true, () => {});
+    this.settle();
+  }
+
+  #host(options: CopyOptions): ReplicaHost {
+    const copies = this.#copies;
+    return {
+      self: this.id,
+      bootEpoch: 1,
+      replicas: 3,
+      minCopies: 2,
+      timings: { silenceMs: 500, electionStaggerMs: 200, formationTimeoutMs: 1000 },
+      limits: { checkpointEvery: 1e9, tailKeep: 1000 },
+      store: this.store,
+      marks: {
+        get: (shard) => this.marks.get(shard),
+        set: (shard, mark) => this.marks.set(shard, mark),
+      },
+      damage: options.damage ?? null,
+      acceptLoss: options.acceptLoss ?? false,
+      nowMs: () => copies.nowMs,
+      random: () => 0.5,
+      send: (to, _shard, m) => {
+        this.sent.push({ to, m });
+        copies.send(this.id, to, m);
+      },
+      put: (key, value) => this.#puts.push({ key, value }),
+      onDurable: (fn) => this.#waiting.push(fn),
+      dirty: () => {},
+      heard: (id) => copies.machines.get(id)?.up === true,
+      ended: (number) => copies.ended(number),
+      justBooted: () => false,
+      targets: () => IDS,
+      voters: () => IDS,
+      removable: () => 'no',
+      mayHandover: () => false,
+      onElection: () => {},
+      onEstablished: () => {},
+      onDeposed: () => {},
+      onCommitted: () => {},
+      trace: () => {},
+      report: (_shard, what, why) => this.complaints.push([what, why]),
+    };
+  }
+}
+
+export class Copies {
+  nowMs = 10_000;
+  readonly machines = new Map<CopyId, Machine>();
+  ended: (number: ViewNumber) => boolean = () => false;
+  #queue: (() => void)[] = [];
+
+  constructor() {
+    for (const id of IDS) this.machines.set(id, new Machine(this, id));
+  }
+
+  at(id: CopyId): Machine {
+    return this.machines.get(id)!;
+  }
+
+  send(from: CopyId, to: CopyId, m: ShardMessage): void {
+    this.#queue.push(() => {
+      const machine = this.machines.get(to);
+      if (machine?.up && this.machines.get(from)?.up) machine.copy.onMessage(from, m);
+    });
+  }
+
+  /** Messages under way arrive, and what follows from them. */
+  deliver(): void {
+    for (let fn = this.#queue.shift(); fn; fn = this.#queue.shift()) fn();
+  }
+
+  /** Lets so much virtual time go by, or until `until` is true; whether it became so. */
+  run(ms: number, until: () => boolean = () => false): boolean {
+    for (const end = this.nowMs + ms; this.nowMs < end; ) {
+      if (until()) return true;
+      this.nowMs += 20;
+      for (const machine of this.machines.values()) {
+        if (!machine.up) continue;
+        machine.turn();
+        this.deliver();
+        machine.copy.tick(this.nowMs);
+        machine.turn();
+      }
+    }
+    return until();
+  }
+
+  /** The copy that leads and commits all it has. */
+  get leader(): Machine | undefined {
+    return [...this.machines.values()].find(
+      ({ up, copy }) => up && copy.role === 'leader' && copy.commit === copy.log.end,
+    );
+  }
+
+  kill(id: CopyId): void {
+    this.at(id).up = false;
+  }
+
+  /** A process comes back: reads its disk, and its links come up. */
+  restart(id: CopyId, options: CopyOptions = {}): Corruption | null {
+    const corruption = this.at(id).restart(options);
+    for (const other of this.machines.values()) {
+      if (other.id === id || !other.up) continue;
+      other.copy.onLinkUp(id);
+      this.at(id).copy.onLinkUp(other.id);
+    }
+    return corruption;
+  }
+
+  /** All three hold `view`, with `entries` committed entries of it. */
+  begin(view: View, entries: number): void {
+    for (const machine of this.machines.values()) {
+      const copy = machine.start();
+      copy.promised = view.number;
+      copy.view = view;
+      copy.putHard();
+      copy.accept(Array.from({ length: entries }, (_, i) => entryOf(i + 1, view.number)));
+      copy.commit = entries;
+      machine.turn();
+      copy.durable = entries;
+      copy.mark();
+    }
+  }
+
+  propose(machine: Machine, text: string): void {
+    machine.copy.propose(this.nowMs, (w) => w.raw(Buffer.from(text)), undefined);
+  }
+}
+
+export function entryOf(index: number, number: ViewNumber, text = `e${index}`): Uint8Array {
+  return encodeEntry(index, number, index, (w: Writer) => w.raw(Buffer.from(text))).bytes;
+}
