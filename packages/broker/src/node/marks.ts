@@ -18,7 +18,7 @@ const SLOT_FORMAT = 1;
 /** Slots that are written together: a page of the file. */
 const PAGE_SLOTS = 128;
 const FLUSH_MS = 100;
-const COUNTER_MAX = 2 ** 40 - 1;
+const COUNTER_TOP = 2 ** 40 - 1;
 
 export class Marks implements MarksPort {
   readonly #file: MarkFile;
@@ -67,8 +67,8 @@ export class Marks implements MarksPort {
     const at = shard * SLOT_BYTES;
     const image = this.#image;
     image[at] = SLOT_FORMAT;
-    image.writeUIntLE(Math.min(mark.promised, COUNTER_MAX), at + 1, 5);
-    image.writeUIntLE(Math.min(mark.view, COUNTER_MAX), at + 6, 5);
+    image.writeUIntLE(Math.min(mark.promised, COUNTER_TOP), at + 1, 5);
+    image.writeUIntLE(Math.min(mark.view, COUNTER_TOP), at + 6, 5);
     image.writeUIntLE(mark.durable, at + 11, 6);
     image.writeUIntLE(mark.commit, at + 17, 6);
     image.writeUInt32LE(mark.print, at + 23);
