@@ -197,11 +197,23 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   connectionBufferBytes: key(integer(16_384, 1_073_741_824).default(4_194_304), {
     description:
-      'Bytes that wait for a slow client’s socket; beyond, QoS 0 messages to it are dropped and counted (`inflightMessages` bounds the others).',
+      'Bytes that wait for a slow client’s socket; beyond, QoS 0 messages to it are dropped and counted, and QoS 1 and 2 wait.',
+  }),
+  nodeBufferBytes: key(integer(1_048_576, 1_099_511_627_776).default(268_435_456), {
+    description:
+      'Bytes that wait for all clients of the node together, in sockets and as messages; beyond, `connectionBufferBytes` and `liveQueueBytes` are 65,536 for every client.',
   }),
   publishesInFlight: key(integer(1, 65_535).default(1000), {
     description:
       'QoS 1 and 2 publishes of one connection that are not acknowledged yet (Receive Maximum); beyond, it is not read.',
+  }),
+  publishBytesInFlight: key(integer(1024, 1_073_741_824).default(4_194_304), {
+    description:
+      'Bytes of QoS 1 and 2 publishes of one connection that are not acknowledged yet; beyond, it is not read. One larger message goes alone.',
+  }),
+  nodePublishBytes: key(integer(1_048_576, 1_099_511_627_776).default(268_435_456), {
+    description:
+      'Bytes of such publishes of all connections of the node; beyond, a connection is not read until its own are acknowledged.',
   }),
   topicAliases: key(integer(0, 65_535).default(64), {
     description:
@@ -213,11 +225,18 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   liveQueueMessages: key(integer(0, 1_000_000).default(10_000), {
     description:
-      'QoS 1 and 2 messages that wait for a client whose session ends with its connection, beyond those under way; further ones are dropped and counted.',
+      'QoS 1 and 2 messages that wait for a client whose session ends with its connection, beyond those under way; beyond, publishers wait for it, and it is disconnected (0x97) if it does not read for `timings.slowReaderMs`.',
+  }),
+  liveQueueBytes: key(integer(0, 1_073_741_824).default(8_388_608), {
+    description: 'Bytes of those messages; beyond, the same.',
   }),
   sessionQueueMessages: key(integer(1, 10_000_000).default(100_000), {
     description:
       'Messages queued for one session; further ones are refused for it and counted, those queued stay.',
+  }),
+  clientIdBytes: key(integer(23, 65_535).default(65_535), {
+    description:
+      'Bytes of a Client Identifier; a CONNECT with a longer one is refused (0x85, before MQTT 5 0x02).',
   }),
   sessionExpiryMaxSeconds: key(integer(0, 4_294_967_295).default(4_294_967_295), {
     description:
@@ -253,6 +272,10 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
   }),
   connectTimeoutMs: key(integer(1000, 600_000).default(10_000), {
     description: 'Time that a new connection has to send CONNECT, then it is closed.',
+  }),
+  slowReaderMs: key(integer(100, 60_000).default(500), {
+    description:
+      'Time for which publishers wait for a client that does not read, then it is disconnected; above `limits.liveQueueMessages` or `limits.liveQueueBytes` only.',
   }),
   stopTimeoutMs: key(integer(0, 600_000).default(10_000), {
     description: 'Longest time that a stop spends on handing over and draining.',

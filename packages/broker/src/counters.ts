@@ -14,8 +14,14 @@ export interface Counters {
   readonly publishesReceived: PerQos;
   /** PUBLISH packets to clients, at their QoS, resent ones included. */
   readonly messagesDelivered: PerQos;
-  /** Messages not sent to a client too slow to take them: QoS 0, or to a session without storage. */
+  /** QoS 0 messages not sent to a client too slow to take them. */
   messagesDropped: number;
+  /** Gauge: bytes of publishes and other requests of clients of this node that are not answered yet. */
+  publishBytes: number;
+  /** Gauge: bytes that wait for clients of this node, in sockets and as messages. */
+  clientBytes: number;
+  /** Connections ended because they did not read while publishers waited for them. */
+  slowReaders: number;
   /** PUBLISH packets answered with an error: nobody may queue it, or its topic is too deep. */
   publishesRefused: number;
   mqttBytesReceived: number;
@@ -97,6 +103,9 @@ export function createCounters(): Counters {
     publishesReceived: [0, 0, 0],
     messagesDelivered: [0, 0, 0],
     messagesDropped: 0,
+    publishBytes: 0,
+    clientBytes: 0,
+    slowReaders: 0,
     publishesRefused: 0,
     mqttBytesReceived: 0,
     mqttBytesSent: 0,

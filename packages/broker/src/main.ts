@@ -429,6 +429,9 @@ class NodeProcess implements RunningNode {
       port: address.port,
       onConnection: (socket) => core.accept(socket),
       maxConnections: config.limits.connections,
+      onPending: (changeBytes) => {
+        core.counters.clientBytes += changeBytes;
+      },
       log: this.#log,
     });
     this.#listener = listener;

@@ -68,6 +68,8 @@ export interface ClientSocket {
   /** Stops and goes on reading: a client that publishes faster than it is answered waits. */
   pause(): void;
   resume(): void;
+  /** Asks for one {@link ClientHandler.onDrain}, in this turn's end if the kernel takes all at once. */
+  awaitDrain(): void;
   /** Bytes accepted and not yet handed to the kernel: what a slow consumer owes. */
   readonly pendingBytes: number;
   /** Remote address for logs and `session show`, as host:port. */
@@ -86,7 +88,10 @@ export interface ClientHandler {
   onClosed(): void;
   /** Called about once a second, for keep-alive. */
   onSecond(nowMs: number): void;
-  /** Everything written has reached the kernel after {@link ClientSocket.pendingBytes} was high. */
+  /**
+   * Everything written has reached the kernel: after it had not taken all at once, or because
+   * {@link ClientSocket.awaitDrain} asked for it.
+   */
   onDrain(): void;
 }
 

@@ -134,8 +134,23 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
   counter(
     'shoal_mqtt_messages_dropped_total',
-    'Messages not sent to a client too slow to take them: QoS 0, or to a session that ends with its connection.',
+    'QoS 0 messages not sent to a client too slow to take them.',
     (c) => c.messagesDropped,
+  ),
+  gauge(
+    'shoal_mqtt_unanswered_bytes',
+    'Bytes of publishes and other requests of clients that are not answered yet (`limits.nodePublishBytes`).',
+    (c) => c.publishBytes,
+  ),
+  gauge(
+    'shoal_mqtt_waiting_bytes',
+    'Bytes that wait for clients, in sockets and as messages (`limits.nodeBufferBytes`).',
+    (c) => c.clientBytes,
+  ),
+  counter(
+    'shoal_mqtt_slow_readers_total',
+    'Connections ended because they did not read while publishers waited for them.',
+    (c) => c.slowReaders,
   ),
   counter(
     'shoal_mqtt_publishes_refused_total',

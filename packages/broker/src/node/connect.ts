@@ -13,6 +13,8 @@ export function checkConnect(connect: Connect, gateway: Gateway): number {
   if (!gateway.ready) return ReasonCode.ServerUnavailable;
   if (connect.clientId === '' && connect.protocolVersion < 5 && !connect.cleanStart)
     return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-8] of 3.1.1
+  if (isLonger(connect.clientId, gateway.limits.clientIdBytes))
+    return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-5]: up to 23 bytes always
   if (connect.properties.authenticationMethod !== undefined)
     return ReasonCode.BadAuthenticationMethod;
   const { will } = connect;
@@ -60,6 +62,18 @@ export function connackProperties(
     ...(asked === c.expirySeconds ? {} : { sessionExpiryInterval: c.expirySeconds }),
     ...(assigned === null ? {} : { assignedClientIdentifier: assigned }),
   };
+}
+
+/** Whether a string has more bytes of UTF-8 than that. */
+function isLonger(text: string, bytes: number): boolean {
+  return text.length > bytes || (text.length * 3 > bytes && Buffer.byteLength(text) > bytes);
+}
+
+/** Session Expiry Interval in seconds, as granted. */
+export function expiryOf(connect: Connect, gateway: Gateway): number {
+  const { sessionExpiryMaxSeconds } = gateway.limits;
+  if (connect.protocolVersion < 5) return connect.cleanStart ? 0 : sessionExpiryMaxSeconds;
+  return Math.min(connect.properties.sessionExpiryInterval ?? 0, sessionExpiryMaxSeconds);
 }
 
 /** For a client that brings no name [MQTT-3.1.3-6]. */

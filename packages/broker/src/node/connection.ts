@@ -25,13 +25,14 @@ import { connackReturnCode, ReasonCode, reasonName } from '../mqtt/reason-code.t
 import type { ClientHandler, ClientSocket } from '../ports.ts';
 import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
-import { checkConnect, connackProperties, randomName, willOf } from './connect.ts';
+import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
 import { Early } from './early.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
 import { onPublish, onPubrel, type Received } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
+import { answer, answersTaken, isHeldUp } from './reading.ts';
 import { type Opened, Status } from './request.ts';
-import { onPubrec, onSettled, sendOrWait, sendZero } from './sending.ts';
+import { endWaiting, onPubrec, onSettled, pump, sendOrWait, sendZero } from './sending.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
 const NEW = 0;
@@ -74,9 +75,15 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
   received: Map<number, Received> | null = null;
   aliases: Map<number, string> | null = null;
-  /** Publishes not acknowledged yet. */
+  /** Requests not answered yet, publishes above all, and their bytes. */
   unacknowledged = 0;
-  #paused = false;
+  unacknowledgedBytes = 0;
+  /** Why the socket is not read: bits of {@link Unread}. */
+  unread = 0;
+  /** Answers since the socket last had nothing to send. */
+  answerBytes = 0;
+  /** What waited for the socket a second ago, while its client is not read for its answers. */
+  undrainedBytes = 0;
 
   constructor(gateway: Gateway, socket: ClientSocket, id: number) {
     this.gateway = gateway;
@@ -124,7 +131,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
         return this.#onAck(type, buf, start, end);
       case PacketType.Pingreq:
         if (end > start) return this.fail(ReasonCode.MalformedPacket, 'PINGREQ with a body');
-        return this.write(PINGRESP);
+        return answer(this, PINGRESP);
       default:
         return this.#onControl(type, buf, at, end);
     }
@@ -142,12 +149,18 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (early.ended) {
       this.gateway.counters.connectionsLost++;
       this.#leave(!early.gaveUp, -1);
-    } else if (early.paused && !this.#paused) {
+    } else if (early.paused && this.unread === 0) {
       this.socket.resume();
     }
   }
 
+  /** Something whole has come, or silence was not the client's. */
+  heard(): void {
+    this.#heardMs = this.gateway.nowMs();
+  }
+
   onSecond(nowMs: number): void {
+    if (isHeldUp(this)) this.#heardMs = nowMs;
     const silentMs = nowMs - this.#heardMs;
     if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
       this.gateway.counters.connectsRefused++;
@@ -157,7 +170,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     }
   }
 
-  onDrain(): void {}
+  onDrain(): void {
+    if (this.#state === CLOSED) return;
+    answersTaken(this);
+    if (this.out) pump(this);
+  }
 
   onClosed(): void {
     if (this.#state === CLOSED) return;
@@ -193,7 +210,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const assigned = connect.clientId === '';
     this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;
-    this.expirySeconds = this.#expiryOf(connect);
+    this.expirySeconds = expiryOf(connect, this.gateway);
     this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
     const request = {
       clientId: this.clientId,
@@ -205,12 +222,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.gateway.open(this.id, request, (status, opened) =>
       this.#onAnswered(connect, assigned, status, opened),
     );
-  }
-
-  #expiryOf(connect: Connect): number {
-    const { sessionExpiryMaxSeconds } = this.gateway.limits;
-    if (connect.protocolVersion < 5) return connect.cleanStart ? 0 : sessionExpiryMaxSeconds;
-    return Math.min(connect.properties.sessionExpiryInterval ?? 0, sessionExpiryMaxSeconds);
   }
 
   #onAnswered(connect: Connect, assigned: boolean, status: number, opened: Opened | null): void {
@@ -338,24 +349,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     }
   }
 
-  /** A publish is answered: acknowledgements leave in the order of the publishes [MQTT-4.6.0-2]. */
-  published(): void {
-    this.unacknowledged--;
-    if (this.#paused && this.unacknowledged <= this.gateway.limits.publishesInFlight / 2) {
-      this.#paused = false;
-      this.socket.resume();
-    }
-  }
-
-  /** One more publish waits; beyond the bound the socket is not read. */
-  publishing(): void {
-    this.unacknowledged++;
-    if (!this.#paused && this.unacknowledged >= this.gateway.limits.publishesInFlight) {
-      this.#paused = true;
-      this.socket.pause();
-    }
-  }
-
   // ---- to the client ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): void {
@@ -369,12 +362,18 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     retain: boolean,
     identifiers: readonly number[],
     frames: FrameCache,
-  ): void {
-    if (this.#state !== OPEN) return;
+  ): boolean {
+    if (this.#state !== OPEN) return true;
     if (this.#watched && this.#watched.topics.size < WATCHED_TOPICS_MAX)
       this.#watched.topics.add(message.topic);
-    if (qos === 0) sendZero(this, message, retain, identifiers, frames);
-    else sendOrWait(this, message, qos, retain, identifiers);
+    if (qos > 0) return sendOrWait(this, message, qos as 1 | 2, retain, identifiers);
+    sendZero(this, message, retain, identifiers, frames);
+    return true;
+  }
+
+  whenRoom(run: () => void): void {
+    if (this.#state === OPEN && this.out?.full) this.out.room.push(run);
+    else run();
   }
 
   // ---- retained copies against live messages ----------------------------------------------------
@@ -489,5 +488,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.subscriptions = null;
     this.#early = null;
     this.gateway.gone(this);
+    this.gateway.crowded.delete(this);
+    if (this.out) endWaiting(this);
   }
 }

@@ -18,14 +18,20 @@ export interface LiveSubscription extends SubscriptionRequest {
 
 export interface LiveConnection {
   readonly clientId: string;
-  /** A message for a session without persistence, or at QoS 0 for any. */
+  /**
+   * A message for a session without persistence, or at QoS 0 for any.
+   *
+   * @returns false if more waits for the client than its mark: publishers wait for {@link whenRoom}
+   */
   deliverLive(
     message: Message,
     qos: 0 | 1 | 2,
     retain: boolean,
     identifiers: readonly number[],
     frames: FrameCache,
-  ): void;
+  ): boolean;
+  /** Runs `run` when little enough waits for the client, or it is gone; at once if that is so. */
+  whenRoom(run: () => void): void;
   /** Ends it, and tells the client why. */
   shutdown(reasonCode: number): void;
 }
@@ -49,8 +55,15 @@ export interface OpenRequest {
  */
 export type OpenDone = (status: number, opened: Opened | null) => void;
 
-/** What became of a publish. */
-export type Published = (reasonCode: number) => void;
+/** Who published a message of QoS 1 or 2, and waits. */
+export interface Publisher {
+  /** Asked when the message had to wait: is its publisher still there? */
+  readonly wanted: boolean;
+  /** A subscriber is behind: it takes a while, and more should not come meanwhile. */
+  slowed(): void;
+  /** What became of it; called once, also when it is not wanted any more. */
+  published(reasonCode: number): void;
+}
 
 export interface Gateway {
   readonly name: string;
@@ -61,6 +74,10 @@ export interface Gateway {
   readonly ready: boolean;
   /** The node is being removed: clients should go elsewhere. */
   readonly leaving: boolean;
+  /** Connections that are not read because too much of all clients' is under way. */
+  readonly crowded: Set<Connection>;
+  /** Connections that publishers wait for. */
+  readonly slow: Set<Connection>;
   /** Addresses of other nodes for clients, another one first each time; '' for none. */
   serverReference(): string;
   nowMs(): number;
@@ -98,9 +115,11 @@ export interface Gateway {
     done: (items: readonly RetainedItem[]) => void,
   ): void;
   publishZero(message: Message): void;
-  /** @param wanted asked when the message had to wait: is its publisher still there? */
-  publish(message: Message, wanted: () => boolean, done: Published): void;
-  /** QoS 2 of a stored session. `done` with {@link Status}.Ok, Quota or NoSession. */
+  publish(message: Message, publisher: Publisher): void;
+  /**
+   * QoS 2 of a stored session. `done` with {@link Status}.Ok, Quota or NoSession, the last also when it is
+   * not wanted any more.
+   */
   receive(
     clientId: string,
     epoch: number,

@@ -10,9 +10,11 @@ import { PacketType } from '../mqtt/packet.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved } from '../mqtt/topic.ts';
-import type { Message } from '../session/operation.ts';
-import { AckOrder } from './ack-order.ts';
+import { type Message, messageBytes } from '../session/operation.ts';
+import { AckOrder, type AckSlot } from './ack-order.ts';
 import type { Connection } from './connection.ts';
+import type { Publisher } from './gateway.ts';
+import { answer, begin, finish, slow } from './reading.ts';
 import { Status } from './request.ts';
 
 /** A QoS 2 message from the client that it has not released. */
@@ -101,29 +103,55 @@ function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number, reasonCode: num
   if (qos === 0) return;
   const code = c.version === 5 ? reasonCode : 0;
   const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
-  answerInOrder(c)(encodeAck(type, packetId, c.version, code));
+  answerInOrder(c, takeSlot(c), encodeAck(type, packetId, c.version, code));
 }
 
-/** Takes the next place among the acknowledgements. */
-function answerInOrder(c: Connection): (frame: Uint8Array) => void {
+/** The next place among the acknowledgements. */
+function takeSlot(c: Connection): AckSlot {
   c.acks ??= new AckOrder();
-  const { acks } = c;
-  const slot = acks.take();
-  return (frame) => acks.fill(slot, frame, (due) => c.write(due));
+  return c.acks.take();
+}
+
+function answerInOrder(c: Connection, slot: AckSlot, frame: Uint8Array): void {
+  c.acks!.fill(slot, frame, (due) => answer(c, due));
 }
 
 /** QoS 1: publishes, and acknowledges in order once every copy has it. */
 function acknowledge(c: Connection, message: Message, packetId: number): void {
-  c.publishing();
-  const answer = answerInOrder(c);
-  const wanted = () => c.isOpen;
-  c.gateway.publish(message, wanted, (reasonCode) => {
-    c.published();
+  const bytes = messageBytes(message);
+  begin(c, bytes);
+  c.gateway.publish(message, new Acknowledging(c, packetId, bytes));
+}
+
+class Acknowledging implements Publisher {
+  readonly #c: Connection;
+  readonly #packetId: number;
+  readonly #bytes: number;
+  readonly #slot: AckSlot;
+
+  constructor(c: Connection, packetId: number, bytes: number) {
+    this.#c = c;
+    this.#packetId = packetId;
+    this.#bytes = bytes;
+    this.#slot = takeSlot(c);
+  }
+
+  get wanted(): boolean {
+    return this.#c.isOpen;
+  }
+
+  slowed(): void {
+    slow(this.#c);
+  }
+
+  published(reasonCode: number): void {
+    const c = this.#c;
+    finish(c, this.#bytes);
     if (!c.isOpen) return;
     if (reasonCode >= 0x80) c.gateway.counters.publishesRefused++;
-    const code = c.version === 5 ? reasonCode : 0;
-    answer(encodeAck(PacketType.Puback, packetId, c.version, code));
-  });
+    const frame = encodeAck(PacketType.Puback, this.#packetId, c.version, reasonCode);
+    answerInOrder(c, this.#slot, frame);
+  }
 }
 
 /**
@@ -136,11 +164,12 @@ function receive(c: Connection, packetId: number, message: Message): void {
   const open = c.received.get(packetId);
   if (open === undefined && c.version === 5 && c.received.size >= limits.publishesInFlight)
     return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-9]
-  c.publishing();
-  const answer = answerInOrder(c);
+  const bytes = open === undefined ? messageBytes(message) : REQUEST_BYTES;
+  begin(c, bytes);
+  const slot = takeSlot(c);
   const answered = (code: number) => {
-    c.published();
-    if (c.isOpen) answer(encodeAck(PacketType.Pubrec, packetId, c.version, code));
+    finish(c, bytes);
+    if (c.isOpen) answerInOrder(c, slot, encodeAck(PacketType.Pubrec, packetId, c.version, code));
   };
   if (open !== undefined) {
     if (open.answered) answered(0);
@@ -167,19 +196,33 @@ function publishTwo(
   message: Message,
   done: (reasonCode: number) => void,
 ): void {
+  if (!c.persistent) {
+    c.gateway.publish(message, {
+      get wanted() {
+        return c.isOpen;
+      },
+      slowed: () => slow(c),
+      published: done,
+    });
+    return;
+  }
   const wanted = () => c.isOpen;
-  if (!c.persistent) return c.gateway.publish(message, wanted, done);
   c.gateway.receive(c.clientId, c.epoch, packetId, message, wanted, (status) => {
-    if (status === Status.NoSession) return c.fenced();
+    if (status === Status.NoSession) c.fenced();
     done(status === Status.Quota ? ReasonCode.QuotaExceeded : 0);
   });
 }
+
+/** What a request without a payload counts while it is under way. */
+const REQUEST_BYTES = 256;
 
 /** PUBREL: the Packet Identifier may be used for another message. */
 export function onPubrel(c: Connection, packetId: number): void {
   const known = c.received?.delete(packetId) ?? false;
   if (!c.persistent) return pubcomp(c, packetId, known);
+  begin(c, REQUEST_BYTES);
   c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {
+    finish(c, REQUEST_BYTES);
     if (status === Status.NoSession) c.fenced();
     else pubcomp(c, packetId, status === Status.Ok);
   });
@@ -188,5 +231,5 @@ export function onPubrel(c: Connection, packetId: number): void {
 function pubcomp(c: Connection, packetId: number, known: boolean): void {
   if (!c.isOpen) return;
   const code = known ? 0 : ReasonCode.PacketIdentifierNotFound;
-  c.write(encodeAck(PacketType.Pubcomp, packetId, c.version, c.version === 5 ? code : 0));
+  answer(c, encodeAck(PacketType.Pubcomp, packetId, c.version, c.version === 5 ? code : 0));
 }

@@ -225,10 +225,13 @@ export class Links {
         return node.router.onLiveAck(peer, r);
       case Wire.Deliver:
         return node.context.deliverHere(readDelivery(r));
+      case Wire.LiveHeld:
+        return node.router.onLiveHeld(peer, r);
       case Wire.LiveGap:
         return node.router.onLiveGap(peer, r);
       case Wire.QosZero:
-        return node.live.deliver(readMessage(r));
+        node.live.deliver(readMessage(r));
+        return;
       default:
         return this.#onControl(peer, kind, r);
     }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { Reader, Writer } from '../bytes.ts';
 import type { Message } from '../session/operation.ts';
-import { LiveChannel, LiveReceived } from './live-channel.ts';
+import { LiveChannel } from './live-channel.ts';
 import { GAP_CHARACTERS_MAX, GAP_TOPICS_MAX, type MissedMessages } from './live-gap.ts';
+import { LiveReceived } from './live-received.ts';
 import { Wire } from './wire.ts';
 
 const message = (topic: string, hlc = 1): Message => ({
@@ -16,6 +17,16 @@ const message = (topic: string, hlc = 1): Message => ({
   expiresAtMs: 0,
 });
 
+const nobody = { wanted: true, slowed: () => {}, published: () => {} };
+
+/** What a channel is given to send. */
+const live = (topic: string, hlc = 1, done = () => {}) => ({
+  message: message(topic, hlc),
+  rx2: null,
+  publisher: nobody,
+  done,
+});
+
 /** What a node takes from one channel, and its acknowledgements back. */
 class Node {
   readonly received = new LiveReceived();
@@ -23,12 +34,17 @@ class Node {
   readonly missed: MissedMessages[] = [];
   readonly w = new Writer(1024);
 
+  #deliver(topic: string): null {
+    this.topics.push(topic);
+    return null;
+  }
+
   read(channel: LiveChannel): void {
     const r = new Reader(this.w.take().slice());
     while (!r.done) {
       const sequence =
         r.u8() === Wire.LivePublish
-          ? this.received.take('a', 1, r, ({ topic }) => this.topics.push(topic))
+          ? this.received.take('a', 1, r, ({ topic }) => this.#deliver(topic)).sequence
           : this.received.takeGap('a', 1, r, (missed) => this.missed.push(missed));
       channel.onAck(sequence, this.w);
     }
@@ -48,7 +64,10 @@ describe('LiveChannel', () => {
     const node = new Node();
     let done = 0;
     const send = (topic: string, room: boolean) =>
-      channel.send(room ? node.w : null, message(topic), null, () => done++);
+      channel.send(
+        room ? node.w : null,
+        live(topic, 1, () => done++),
+      );
     send('a', true);
     send('b', false);
     // There is room again, but not for what would overtake.
@@ -74,7 +93,7 @@ describe('LiveChannel', () => {
 
   it('does not give up a node that takes what it is sent, while more waits', () => {
     const channel = new LiveChannel();
-    channel.send(null, message('a'), null, () => {});
+    channel.send(null, live('a'));
     let nowMs = 0;
     for (; nowMs < 10_000; nowMs += 100)
       assert.equal(
@@ -95,7 +114,10 @@ describe('LiveChannel', () => {
   it('counts the silence of the other node by its own looks', () => {
     const channel = new LiveChannel();
     let done = 0;
-    channel.send(null, message('a'), null, () => done++);
+    channel.send(
+      null,
+      live('a', 1, () => done++),
+    );
     assert.equal(
       channel.tick(0, () => null),
       false,
@@ -116,7 +138,7 @@ describe('LiveChannel', () => {
 
   it('tells a gap again on a new link, with all that was left out meanwhile', () => {
     const { channel, node } = givenUp();
-    channel.send(node.w, message('a', 5), null, () => {});
+    channel.send(node.w, live('a', 5));
     node.w.reset();
     channel.resend(node.w);
     node.read(channel);
@@ -126,9 +148,9 @@ describe('LiveChannel', () => {
 
   it('tells what was left out while the gap was told before what it sends then', () => {
     const { channel, node } = givenUp();
-    channel.send(node.w, message('a'), null, () => {});
+    channel.send(node.w, live('a'));
     node.read(channel);
-    channel.send(node.w, message('a'), null, () => {});
+    channel.send(node.w, live('a'));
     node.read(channel);
     assert.deepEqual(
       node.missed.map(({ topics }) => topics),
@@ -147,7 +169,7 @@ describe('LiveChannel', () => {
       const node = new Node();
       channel.giveUp(null);
       for (let i = 0; i < count; i++) {
-        channel.send(null, message(`${i}`.padStart(length, '-')), null, () => {});
+        channel.send(null, live(`${i}`.padStart(length, '-')));
       }
       channel.resend(node.w);
       node.read(channel);
@@ -178,7 +200,7 @@ describe('LiveChannel', () => {
   it('forgets the gap with the process', () => {
     const { channel, node } = givenUp();
     channel.abandon();
-    channel.send(node.w, message('b'), null, () => {});
+    channel.send(node.w, live('b'));
     assert.equal(channel.outstanding, 1);
   });
 });

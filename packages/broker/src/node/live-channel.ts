@@ -12,17 +12,10 @@
  * before any newer message. The node ends the live connections that miss something: their clients
  * connect again, and no connection goes on with a gap.
  */
-import type { Reader, Writer } from '../bytes.ts';
-import {
-  type Message,
-  type Rx2Id,
-  readMessage,
-  readRx2Id,
-  writeMessage,
-  writeRx2Id,
-} from '../session/operation.ts';
-import { SeenSet } from '../session/seen.ts';
-import { Gap, type MissedMessages, readGap, writeGap } from './live-gap.ts';
+import type { Writer } from '../bytes.ts';
+import { type Message, type Rx2Id, writeMessage, writeRx2Id } from '../session/operation.ts';
+import type { Publisher } from './gateway.ts';
+import { Gap, writeGap } from './live-gap.ts';
 import { Wire } from './wire.ts';
 
 /** A node that answers nothing for this long while live messages wait for it is given up. */
@@ -30,12 +23,15 @@ const LIVE_ANSWER_MS = 1500;
 /** What one tick counts at the most: a node that did not look itself does not accuse. */
 const LOOK_MS = 100;
 
-interface Pending {
-  readonly what: { readonly message: Message; readonly rx2: Rx2Id | null } | Gap;
+interface LiveMessage {
+  readonly message: Message;
+  readonly rx2: Rx2Id | null;
+  /** Told when the message waits for a slow client there. */
+  readonly publisher: Publisher;
   readonly done: () => void;
 }
 
-const nothing = () => {};
+type Pending = LiveMessage | Gap;
 
 export class LiveChannel {
   #next = 1;
@@ -59,13 +55,12 @@ export class LiveChannel {
     return this.#gap !== null;
   }
 
-  send(w: Writer | null, message: Message, rx2: Rx2Id | null, done: () => void): void {
+  send(w: Writer | null, pending: LiveMessage): void {
     if (this.#gap) {
-      this.#gap.add(message);
-      return done();
+      this.#gap.add(pending.message);
+      return pending.done();
     }
     const sequence = this.#next++;
-    const pending = { what: { message, rx2 }, done };
     if (this.#pending.size === 0) this.#silentMs = 0;
     this.#pending.set(sequence, pending);
     this.#write(w, sequence, pending);
@@ -102,17 +97,23 @@ export class LiveChannel {
     const pending = this.#pending.get(sequence);
     if (pending) {
       this.#pending.delete(sequence);
-      pending.done();
+      if (!(pending instanceof Gap)) pending.done();
     } else if (this.#gap && sequence === this.#told) {
       const gap = this.#gap;
       this.#gap = null;
       if (gap.count === this.#toldCount) return;
       // What was left out since goes ahead of everything that is sent from now on.
-      const last = { what: gap, done: nothing };
       const next = this.#next++;
-      this.#pending.set(next, last);
-      this.#write(w, next, last);
+      this.#pending.set(next, gap);
+      this.#write(w, next, gap);
     }
+  }
+
+  /** The message is there and waits for a slow client, which its publisher is to wait for. */
+  onHeld(sequence: number): void {
+    this.#silentMs = 0;
+    const pending = this.#pending.get(sequence);
+    if (pending && !(pending instanceof Gap)) pending.publisher.slowed();
   }
 
   /**
@@ -134,13 +135,13 @@ export class LiveChannel {
     const gap = new Gap();
     const all = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { what } of all) {
-      if (what instanceof Gap) gap.addAll(what);
-      else gap.add(what.message);
+    for (const pending of all) {
+      if (pending instanceof Gap) gap.addAll(pending);
+      else gap.add(pending.message);
     }
     this.#gap = gap;
     this.#tell(w);
-    for (const { done } of all) done();
+    for (const pending of all) if (!(pending instanceof Gap)) pending.done();
   }
 
   /** What the node wants is not known any more. @param published how much has been until now */
@@ -169,62 +170,14 @@ export class LiveChannel {
     const all = [...this.#pending.values()];
     this.#pending.clear();
     this.#gap = null;
-    for (const { done } of all) done();
+    for (const pending of all) if (!(pending instanceof Gap)) pending.done();
   }
 }
 
-function write(w: Writer, sequence: number, { what }: Pending): void {
-  if (what instanceof Gap) return writeGap(w, sequence, what);
+function write(w: Writer, sequence: number, pending: Pending): void {
+  if (pending instanceof Gap) return writeGap(w, sequence, pending);
   w.u8(Wire.LivePublish);
   w.varint(sequence);
-  writeRx2Id(w, what.rx2);
-  writeMessage(w, what.message);
-}
-
-/** What this node has taken from others for its live sessions. */
-export class LiveReceived {
-  readonly #sources = new Map<string, { bootEpoch: number; lastSeen: number }>();
-  readonly #seen = new SeenSet();
-
-  /** @returns the sequence to acknowledge */
-  take(peer: string, bootEpoch: number, r: Reader, deliver: (message: Message) => void): number {
-    const sequence = r.varint();
-    const rx2 = readRx2Id(r);
-    const message = readMessage(r);
-    if (this.#isNew(peer, bootEpoch, sequence)) this.once(rx2, () => deliver(message));
-    return sequence;
-  }
-
-  /** @returns the sequence to acknowledge */
-  takeGap(
-    peer: string,
-    bootEpoch: number,
-    r: Reader,
-    end: (missed: MissedMessages) => void,
-  ): number {
-    const sequence = r.varint();
-    const missed = readGap(r);
-    if (this.#isNew(peer, bootEpoch, sequence)) end(missed);
-    return sequence;
-  }
-
-  #isNew(peer: string, bootEpoch: number, sequence: number): boolean {
-    let source = this.#sources.get(peer);
-    if (!source || source.bootEpoch !== bootEpoch) {
-      source = { bootEpoch, lastSeen: 0 };
-      this.#sources.set(peer, source);
-    }
-    if (sequence <= source.lastSeen) return false;
-    source.lastSeen = sequence;
-    return true;
-  }
-
-  /** Runs `deliver` unless this QoS 2 message was delivered here before. */
-  once(rx2: Rx2Id | null, deliver: () => void): void {
-    if (rx2) {
-      if (this.#seen.has(rx2)) return;
-      this.#seen.add(rx2);
-    }
-    deliver();
-  }
+  writeRx2Id(w, pending.rx2);
+  writeMessage(w, pending.message);
 }

@@ -57,8 +57,10 @@ export class Live {
    * Persistent sessions get QoS 1 and 2 from their queues, so here only what is effectively QoS 0.
    * A message that was published before a subscription was made here, and comes late because it was
    * held up or sent again, is not meant for it.
+   *
+   * @returns connections that the publisher is to wait for, if any
    */
-  deliver(message: Message): void {
+  deliver(message: Message): readonly LiveConnection[] | null {
     const frames = { frames: [] };
     let first: LiveSubscription | null = null;
     let wants: Map<LiveConnection, Want> | null = null;
@@ -80,16 +82,24 @@ export class Live {
     if (first) {
       const only = first as LiveSubscription;
       const qos = Math.min(only.qos, message.qos) as 0 | 1 | 2;
-      if (only.zeroOnly && qos > 0) return;
+      if (only.zeroOnly && qos > 0) return null;
       const identifiers = only.identifier > 0 ? [only.identifier] : NO_IDENTIFIERS;
       const retain = only.retainAsPublished && message.retain;
-      only.connection.deliverLive(message, qos, retain, identifiers, frames);
-      return;
+      const { connection } = only;
+      return connection.deliverLive(message, qos, retain, identifiers, frames)
+        ? null
+        : [connection];
     }
-    if (!wants) return;
-    for (const [connection, want] of wants as Map<LiveConnection, Want>)
-      if (!want.queued)
-        connection.deliverLive(message, want.qos, want.retain, want.identifiers, frames);
+    if (!wants) return null;
+    let behind: LiveConnection[] | null = null;
+    for (const [connection, want] of wants as Map<LiveConnection, Want>) {
+      if (want.queued) continue;
+      const { qos, retain, identifiers } = want;
+      if (connection.deliverLive(message, qos, retain, identifiers, frames)) continue;
+      behind ??= [];
+      behind.push(connection);
+    }
+    return behind;
   }
 
   /** Connections that were owed a message of these topics, and did not get it. */

@@ -94,12 +94,11 @@ export class NodeContext implements LeaderContext {
   }
 
   route(message: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void {
-    this.#node.router.publish(
-      message,
-      rx2,
-      () => true,
-      (status) => done(status === QUOTA),
-    );
+    this.#node.router.publish(message, rx2, {
+      wanted: true,
+      slowed: () => {},
+      published: (status) => done(status === QUOTA),
+    });
   }
 
   queryRetained(

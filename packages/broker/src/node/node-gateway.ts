@@ -15,12 +15,13 @@ import type {
   LiveSubscription,
   OpenDone,
   OpenRequest,
-  Published,
+  Publisher,
 } from './gateway.ts';
 import { misses } from './live.ts';
 import type { MissedMessages } from './live-gap.ts';
 import type { NodeCore } from './node.ts';
 import { type Reply, type Request, Status } from './request.ts';
+import { watchSlow } from './sending.ts';
 
 /** The parts of its node that connections are answered with. */
 type GatewayNode = Pick<
@@ -63,6 +64,9 @@ export class NodeGateway implements Gateway {
   readonly counters: Counters;
   readonly #node: GatewayNode;
   readonly #env: NodeEnv;
+  readonly crowded = new Set<Connection>();
+  readonly slow = new Set<Connection>();
+  #watchedMs = 0;
   #nextConnection = 1;
   /** Open connections by the shard of their Client Identifier: who is concerned by a new leader. */
   readonly #byShard = new Map<number, Set<Connection>>();
@@ -165,6 +169,9 @@ export class NodeGateway implements Gateway {
   }
 
   tick(nowMs: number): void {
+    for (const c of this.slow)
+      watchSlow(c, nowMs - this.#watchedMs, this.#node.timings.slowReaderMs);
+    this.#watchedMs = nowMs;
     for (const [id, opening] of this.#opening) {
       if (nowMs < opening.deadlineMs) continue;
       this.#opening.delete(id);
@@ -280,7 +287,8 @@ export class NodeGateway implements Gateway {
     done: (status: number) => void,
   ): void {
     // Stamped under the route lease: the stamp is logged, and decides for whom the message is.
-    this.#node.router.whenRoutable(wanted, () => {
+    this.#node.router.whenRoutable(() => {
+      if (!wanted()) return done(Status.NoSession);
       const stamped = { ...message, hlc: this.hlc() };
       const request = { type: 'rx2', clientId, epoch, packetId, message: stamped } as const;
       this.#ask(clientId, request, ({ status }) => done(status));
@@ -341,7 +349,7 @@ export class NodeGateway implements Gateway {
     this.#node.router.publishZero(message);
   }
 
-  publish(message: Message, wanted: () => boolean, done: Published): void {
-    this.#node.router.publish(message, null, wanted, done);
+  publish(message: Message, publisher: Publisher): void {
+    this.#node.router.publish(message, null, publisher);
   }
 }

@@ -27,14 +27,29 @@ interface InFlight {
   pubrelSent: boolean;
 }
 
+/** Places at the front of the waiting messages that are given back at once. */
+const SHIFTED_MAX = 1024;
+
 export class Outgoing {
   readonly inFlight = new Map<number, InFlight>();
   /** First queue position that has not come to this connection. */
   nextPosition = 0;
-  /** Came from the queue beyond the client's Receive Maximum; at most the leader's window. */
+  /** Came from the queue and cannot be sent yet; at most the leader's window, in count and bytes. */
   held: Delivery[] = [];
+  /** More waits than the mark, and has not fallen to half of it since: publishers wait in `room`. */
+  full = false;
+  /** Run when little enough waits again. */
+  room: (() => void)[] = [];
+  /** Bytes of messages that wait here, live and held ones. */
+  waitingBytes = 0;
+  /** While full: acknowledgements so far, what waited for the socket, and time without a change of either. */
+  settled = 0;
+  settledSeen = 0;
+  pendingSeen = 0;
+  stalledMs = 0;
   #nextId = 1;
-  #waiting: Waiting[] = [];
+  #waiting: (Waiting | undefined)[] = [];
+  #shifted = 0;
 
   /** First queue position not sent on this connection. */
   get sentUpto(): number {
@@ -42,7 +57,7 @@ export class Outgoing {
   }
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#waiting.length - this.#shifted;
   }
 
   wait(waiting: Waiting): void {
@@ -50,7 +65,14 @@ export class Outgoing {
   }
 
   shift(): Waiting | undefined {
-    return this.#waiting.shift();
+    const first = this.#waiting[this.#shifted];
+    if (first === undefined) return undefined;
+    this.#waiting[this.#shifted++] = undefined;
+    if (this.#shifted === this.#waiting.length || this.#shifted >= SHIFTED_MAX) {
+      this.#waiting = this.#waiting.slice(this.#shifted);
+      this.#shifted = 0;
+    }
+    return first;
   }
 
   /** A free Packet Identifier. There is one: the window is smaller than their number. */

@@ -21,10 +21,12 @@ import {
   writeSubscription,
 } from '../session/operation.ts';
 import { ShardChannel } from './channel.ts';
+import type { LiveConnection, Publisher } from './gateway.ts';
 import { type Produce, pages } from './lanes.ts';
 import type { ShardLeader } from './leader.ts';
-import { LiveChannel, LiveReceived } from './live-channel.ts';
+import { LiveChannel } from './live-channel.ts';
 import type { MissedMessages } from './live-gap.ts';
+import { LiveReceived, whenAllHaveRoom } from './live-received.ts';
 import type { Peer } from './peers.ts';
 import {
   type Opened,
@@ -60,21 +62,17 @@ export interface RouterHost {
   moves(node: string): boolean;
   /** So much waits to be sent to the node that more should wait: {@link Router.onDrained} follows. */
   full(node: string): boolean;
-  deliverLive(message: Message): void;
+  /** @returns connections that the publisher is to wait for, if any */
+  deliverLive(message: Message): readonly LiveConnection[] | null;
   /** Ends live connections that miss something. */
   endLive(missed: MissedMessages, from: string): void;
   log: Log;
 }
 
-/** What waits for the route lease. Bounded by what connections may have unacknowledged. */
-interface Held {
-  /** Whether the publisher's connection is still there to be answered. */
-  readonly wanted: () => boolean;
-  readonly run: () => void;
-}
-
 /** QoS 0 retained messages under way to their shards; beyond, they are not retained. */
 const RETAIN_ZERO_MAX = 10_000;
+/** Pause between two signs of life of messages that wait for slow clients. */
+const TELL_HELD_MS = 500;
 /** {@link Router.publish} found nobody. */
 export const NO_MATCH = 0x10;
 export const QUOTA = 0x97;
@@ -84,13 +82,17 @@ export class Router {
   readonly #channels = new Map<number, ShardChannel>();
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
-  #held: Held[] = [];
+  readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
+  /** Wait for the route lease. Bounded by what connections may have under way. */
+  #held: (() => void)[] = [];
   #retainZero = 0;
+  #toldHeldMs = 0;
   /** Messages of QoS 1 and 2 that were routed: what a node whose filters are unknown may have missed. */
   #published = 0;
 
   constructor(host: RouterHost) {
     this.#host = host;
+    this.#deliverLive = (message) => host.deliverLive(message);
   }
 
   // ---- publishing ------------------------------------------------------------------------------
@@ -118,28 +120,24 @@ export class Router {
   }
 
   /**
-   * @param wanted asked when the message had to wait
-   * @param done with 0 or {@link NO_MATCH} once all that match have the message; {@link QUOTA} if all
-   *   of them refused it, or it could not be retained
+   * The publisher hears 0 or {@link NO_MATCH} once all that match have the message; {@link QUOTA} if all
+   * of them refused it, or it could not be retained.
    */
-  publish(
-    message: Message,
-    rx2: Rx2Id | null,
-    wanted: () => boolean,
-    done: (status: number) => void,
-  ): void {
-    if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, done);
-    this.whenRoutable(wanted, () => {
+  publish(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
+    if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, publisher);
+    this.whenRoutable(() => {
+      // Unanswered and its client gone: the client sends it again wherever it is now.
+      if (!publisher.wanted) return publisher.published(0);
       // Published when it may be routed: by then this node's clock is past every SUBACK.
       const current = rx2 ? message : { ...message, hlc: this.#host.hlc() };
-      this.#route(current, rx2, done);
+      this.#route(current, rx2, publisher);
     });
   }
 
-  /** Runs `run` under the route lease, in the order of the calls, if it is then still wanted. */
-  whenRoutable(wanted: () => boolean, run: () => void): void {
+  /** Runs `run` under the route lease, in the order of the calls. */
+  whenRoutable(run: () => void): void {
     if (this.#host.routable && this.#held.length === 0) run();
-    else this.#held.push({ wanted, run });
+    else this.#held.push(run);
   }
 
   /** The lease may hold again. */
@@ -147,22 +145,20 @@ export class Router {
     if (this.#held.length === 0 || !this.#host.routable) return;
     const held = this.#held;
     this.#held = [];
-    // Unanswered and its client gone: the client sends it again wherever it is now.
-    for (const h of held) if (h.wanted()) h.run();
+    for (const run of held) run();
   }
 
   get heldCount(): number {
     return this.#held.length;
   }
 
-  #route(message: Message, rx2: Rx2Id | null, done: (status: number) => void): void {
+  #route(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
     const matched = this.#host.routes.match(message.topic);
     if (message.qos === 0) {
-      this.received.once(rx2, () => this.#zeroTo(matched.nodes, message));
+      if (this.received.isNew(rx2)) this.#zeroTo(matched.nodes, message);
       this.#zeroTo(matched.zeroNodes, message);
-      if (message.retain) this.#retain(message, rx2, (refused) => done(refused ? QUOTA : 0));
-      else done(0);
-      return;
+      if (!message.retain) return publisher.published(0);
+      return this.#retain(message, rx2, (refused) => publisher.published(refused ? QUOTA : 0));
     }
     this.#published++;
     const destinations = matched.nodes.length + matched.shards.length;
@@ -172,11 +168,11 @@ export class Router {
     const one = (status: number) => {
       if (status === Status.Quota) refused++;
       if (--left > 0) return;
-      if (notRetained) done(QUOTA);
-      else if (destinations === 0) done(NO_MATCH);
-      else done(refused === destinations ? QUOTA : 0);
+      if (notRetained) publisher.published(QUOTA);
+      else if (destinations === 0) publisher.published(NO_MATCH);
+      else publisher.published(refused === destinations ? QUOTA : 0);
     };
-    for (const node of matched.nodes) this.#toNode(node, message, rx2, () => one(0));
+    for (const node of matched.nodes) this.#toNode(node, message, rx2, publisher, () => one(0));
     if (matched.shards.length > 0) this.#toShards(matched.shards, message, rx2, one);
     if (message.retain) {
       left++;
@@ -188,14 +184,23 @@ export class Router {
     one(0);
   }
 
-  #toNode(node: string, message: Message, rx2: Rx2Id | null, done: () => void): void {
+  #toNode(
+    node: string,
+    message: Message,
+    rx2: Rx2Id | null,
+    publisher: Publisher,
+    done: () => void,
+  ): void {
     if (node === this.#host.name) {
-      this.received.once(rx2, () => this.#host.deliverLive(message));
-      return done();
+      const behind = this.received.deliver(rx2, message, this.#deliverLive);
+      if (!behind) return done();
+      publisher.slowed();
+      return whenAllHaveRoom(behind, done);
     }
     const channel = this.#liveChannel(node);
     const waits = channel.givenUp || this.#host.full(node);
-    channel.send(waits ? null : this.#host.to(node), message, rx2, done);
+    const to = waits ? null : this.#host.to(node);
+    channel.send(to, { message, rx2, publisher, done });
   }
 
   #liveChannel(node: string): LiveChannel {
@@ -363,6 +368,10 @@ export class Router {
       if (!channel.tick(nowMs, () => this.#host.to(name), this.#host.moves(name))) continue;
       this.#host.log('warn', 'node does not answer, no live message waits for it', { peer: name });
     }
+    if (nowMs - this.#toldHeldMs >= TELL_HELD_MS) {
+      this.#toldHeldMs = nowMs;
+      this.received.eachHeld((peer, sequence) => this.#tellHeld(peer, sequence));
+    }
     for (const channel of this.#channels.values()) {
       if (channel.isOpen || nowMs < channel.retryAtMs) continue;
       if (this.#reachable(channel.shard)) channel.open();
@@ -431,10 +440,15 @@ export class Router {
   }
 
   onLivePublish(peer: Peer, r: Reader): void {
-    const sequence = this.received.take(peer.name, peer.bootEpoch, r, (message) =>
-      this.#host.deliverLive(message),
-    );
-    this.#ackLive(peer, sequence);
+    const taken = this.received.take(peer.name, peer.bootEpoch, r, this.#deliverLive);
+    if (!taken.waits) return this.#ackLive(peer, taken.sequence);
+    this.#tellHeld(peer.name, taken.sequence);
+    if (!taken.behind) return;
+    const { bootEpoch } = peer;
+    whenAllHaveRoom(taken.behind, () => {
+      this.received.settled(peer.name, bootEpoch, taken.sequence);
+      if (peer.bootEpoch === bootEpoch) this.#ackLive(peer, taken.sequence);
+    });
   }
 
   #ackLive(peer: Peer, sequence: number): void {
@@ -442,6 +456,18 @@ export class Router {
     if (!w) return;
     w.u8(Wire.LiveAck);
     w.varint(sequence);
+  }
+
+  /** It is here and waits for a slow client; said again and again, as a sign of life. */
+  #tellHeld(peer: string, sequence: number): void {
+    const w = this.#host.to(peer);
+    if (!w) return;
+    w.u8(Wire.LiveHeld);
+    w.varint(sequence);
+  }
+
+  onLiveHeld(peer: Peer, r: Reader): void {
+    this.#live.get(peer.name)?.onHeld(r.varint());
   }
 
   onLiveAck(peer: Peer, r: Reader): void {

@@ -1,16 +1,106 @@
 /**
  * PUBLISH to a client, and the client's answers.
  *
- * Live messages get a Packet Identifier here and wait here while the client's window is full; of the
- * session's queue the leader keeps the window, and the position gives the identifier.
+ * Live messages get a Packet Identifier here and wait here while the client's window or its socket is
+ * full; of the session's queue the leader keeps the window, and the position gives the identifier.
+ *
+ * Nothing of QoS 1 or 2 is dropped: above its mark a client's publishers wait with it. One that stops
+ * reading meanwhile is disconnected, so that no connection goes on with a gap.
  */
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import type { AckKind, Message } from '../session/operation.ts';
+import { type AckKind, type Message, messageBytes } from '../session/operation.ts';
 import { packetIdOf } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import type { Delivery } from './context.ts';
 import type { FrameCache } from './gateway.ts';
 import { Outgoing, propertiesFor, publishFrame, pubrelFrame } from './outgoing.ts';
+import { answer, relent } from './reading.ts';
+
+/**
+ * What every client may have waiting, in its socket and as messages, when the clients of a node have
+ * more than `limits.nodeBufferBytes` waiting in all.
+ */
+const CROWDED_BYTES_MAX = 65_536;
+/** A tick counts for at most this long as time without reading: the node itself was late. */
+const WATCHED_STEP_MS = 100;
+
+// ---- what waits --------------------------------------------------------------------------------
+
+/** The socket takes more; otherwise its drain is told. */
+function socketTakes(c: Connection): boolean {
+  const { counters, limits } = c.gateway;
+  const crowded = counters.clientBytes > limits.nodeBufferBytes;
+  const most = crowded ? CROWDED_BYTES_MAX : limits.connectionBufferBytes;
+  return c.socket.pendingBytes <= most;
+}
+
+function windowTakes(c: Connection, window: number): boolean {
+  if (c.out!.inFlight.size >= window) return false;
+  if (socketTakes(c)) return true;
+  c.socket.awaitDrain();
+  return false;
+}
+
+/** More waits for the client than publishers need not wait for. */
+function aboveMark(c: Connection, share: number): boolean {
+  const { counters, limits } = c.gateway;
+  const { waitingBytes, waitingCount } = c.out!;
+  if (waitingCount > limits.liveQueueMessages * share) return true;
+  const crowded = counters.clientBytes > limits.nodeBufferBytes;
+  const most = crowded ? Math.min(CROWDED_BYTES_MAX, limits.liveQueueBytes) : limits.liveQueueBytes;
+  return waitingBytes > most * share;
+}
+
+function waits(c: Connection, bytes: number): void {
+  c.out!.waitingBytes += bytes;
+  c.gateway.counters.clientBytes += bytes;
+}
+
+/** Publishers may go on. */
+function makeRoom(out: Outgoing): void {
+  out.full = false;
+  const { room } = out;
+  out.room = [];
+  for (const run of room) run();
+}
+
+/** The connection is over: nothing waits for it any more. */
+export function endWaiting(c: Connection): void {
+  const out = c.out!;
+  waits(c, -out.waitingBytes);
+  c.gateway.slow.delete(c);
+  makeRoom(out);
+}
+
+/** A tick while publishers wait for the client: has it read anything since the last one? */
+export function watchSlow(c: Connection, elapsedMs: number, patienceMs: number): void {
+  const out = c.out!;
+  if (!out.full) {
+    c.gateway.slow.delete(c);
+    return;
+  }
+  const { pendingBytes } = c.socket;
+  if (out.settled !== out.settledSeen || pendingBytes < out.pendingSeen) out.stalledMs = 0;
+  else out.stalledMs += Math.min(elapsedMs, WATCHED_STEP_MS);
+  out.settledSeen = out.settled;
+  out.pendingSeen = pendingBytes;
+  if (out.stalledMs >= patienceMs) endSlow(c);
+}
+
+/** The client has stopped reading, and its publishers have waited for it long enough. */
+function endSlow(c: Connection): void {
+  const { clientId, gateway, socket } = c;
+  gateway.counters.slowReaders++;
+  const why = 'it does not read while its publishers wait';
+  const waiting = c.out!.waitingCount;
+  gateway.log('warn', 'slow client disconnected', {
+    clientId,
+    remote: socket.remote,
+    why,
+    waiting,
+  });
+  c.shutdown(ReasonCode.QuotaExceeded);
+}
 
 // ---- live messages -----------------------------------------------------------------------------
 
@@ -22,8 +112,8 @@ export function sendZero(
   identifiers: readonly number[],
   cache: FrameCache,
 ): void {
-  const { counters, limits } = c.gateway;
-  if (c.socket.pendingBytes > limits.connectionBufferBytes) {
+  const { counters } = c.gateway;
+  if (!socketTakes(c)) {
     counters.messagesDropped++;
     return;
   }
@@ -47,22 +137,34 @@ export function sendZero(
   c.write(frame);
 }
 
-/** QoS 1 and 2 for a session without persistence: at once, or when the client has room. */
+/**
+ * QoS 1 and 2 for a session without persistence: at once, or when the client has room.
+ *
+ * @returns false if its publishers are to wait
+ */
 export function sendOrWait(
   c: Connection,
   message: Message,
   qos: 1 | 2,
   retain: boolean,
   identifiers: readonly number[],
-): void {
+): boolean {
   c.out ??= new Outgoing();
-  if (c.out.waitingCount > 0 || c.out.inFlight.size >= window(c)) {
-    if (c.out.waitingCount >= c.gateway.limits.liveQueueMessages)
-      c.gateway.counters.messagesDropped++;
-    else c.out.wait({ message, qos, retain, identifiers });
-    return;
+  const { out } = c;
+  if (out.waitingCount === 0 && windowTakes(c, window(c))) {
+    sendLive(c, message, qos, retain, identifiers);
+    return true;
   }
-  sendLive(c, message, qos, retain, identifiers);
+  out.wait({ message, qos, retain, identifiers });
+  waits(c, messageBytes(message));
+  if (out.full || !aboveMark(c, 1)) return !out.full;
+  out.full = true;
+  out.stalledMs = 0;
+  out.settledSeen = out.settled;
+  out.pendingSeen = c.socket.pendingBytes;
+  c.gateway.slow.add(c);
+  relent(c);
+  return false;
 }
 
 function window(c: Connection): number {
@@ -110,8 +212,9 @@ export function sendQueued(c: Connection, d: Delivery): void {
   c.out ??= new Outgoing();
   if (d.position < c.out.nextPosition) return;
   c.out.nextPosition = d.position + 1;
-  if (c.out.held.length > 0 || c.out.inFlight.size >= c.receiveMaximum) c.out.held.push(d);
-  else sendAtPosition(c, d);
+  if (c.out.held.length === 0 && windowTakes(c, c.receiveMaximum)) return sendAtPosition(c, d);
+  c.out.held.push(d);
+  waits(c, messageBytes(d.message));
 }
 
 function sendAtPosition(c: Connection, d: Delivery): void {
@@ -150,6 +253,7 @@ export function onSettled(c: Connection, packetId: number, qos: 1 | 2): void {
   if (held.qos !== qos || (qos === 2 && !held.released))
     return c.fail(ReasonCode.ProtocolError, `${qos === 1 ? 'PUBACK' : 'PUBCOMP'} out of turn`); // [MQTT-4.3.2-1, 4.3.3-1]
   c.out!.inFlight.delete(packetId);
+  c.out!.settled++;
   if (held.position >= 0) settlePosition(c, qos === 1 ? 'ack' : 'done', held.position, null);
   pump(c);
 }
@@ -160,8 +264,9 @@ export function onPubrec(c: Connection, packetId: number, reasonCode: number): v
   if (!held) {
     if (reasonCode >= 0x80) return; // A refusal ends the exchange: no PUBREL follows [MQTT-4.3.3-4].
     const unknown = c.version === 5 ? ReasonCode.PacketIdentifierNotFound : 0;
-    return c.write(pubrelFrame(packetId, c.version, unknown));
+    return answer(c, pubrelFrame(packetId, c.version, unknown));
   }
+  c.out!.settled++;
   if (reasonCode >= 0x80) {
     c.out!.inFlight.delete(packetId);
     if (held.position >= 0) settlePosition(c, 'ack', held.position, null);
@@ -170,7 +275,7 @@ export function onPubrec(c: Connection, packetId: number, reasonCode: number): v
   }
   const again = held.released;
   held.released = true;
-  if (held.position < 0 || held.pubrelSent) return c.write(pubrelFrame(packetId, c.version));
+  if (held.position < 0 || held.pubrelSent) return answer(c, pubrelFrame(packetId, c.version));
   if (again) return;
   // PUBREL leaves once the copies know of the PUBREC, so that none sends the message anew.
   settlePosition(c, 'rel', held.position, (ok) => {
@@ -190,12 +295,17 @@ function settlePosition(
 }
 
 /** The client has room again [MQTT-3.3.4-9]. */
-function pump(c: Connection): void {
+export function pump(c: Connection): void {
   const out = c.out!;
-  while (out.held.length > 0 && out.inFlight.size < c.receiveMaximum)
-    sendAtPosition(c, out.held.shift()!);
-  while (out.waitingCount > 0 && out.inFlight.size < window(c)) {
+  while (out.held.length > 0 && windowTakes(c, c.receiveMaximum)) {
+    const d = out.held.shift()!;
+    waits(c, -messageBytes(d.message));
+    sendAtPosition(c, d);
+  }
+  while (out.waitingCount > 0 && windowTakes(c, window(c))) {
     const w = out.shift()!;
+    waits(c, -messageBytes(w.message));
     sendLive(c, w.message, w.qos, w.retain, w.identifiers);
   }
+  if (out.full && !aboveMark(c, 0.5)) makeRoom(out);
 }

@@ -27,4 +27,5 @@ export const Wire = {
   LiveGap: 25,
   Credit: 26,
   Subscriptions: 27,
+  LiveHeld: 28,
 } as const;

@@ -59,6 +59,7 @@ export class ClientPipe implements ClientSocket {
   private inFlight: (Uint8Array | undefined)[] = [];
   private inFlightBytes = 0;
   private high = false;
+  private drainAwaited = false;
   private toServerMs = 0;
   private toClientMs = 0;
   /** After the process died: bytes on the wire still arrive until chance stops them. */
@@ -127,6 +128,12 @@ export class ClientPipe implements ClientSocket {
     this.scheduler.after(0, () => this.host.run(() => this.read()));
   }
 
+  awaitDrain(): void {
+    if (this.closing || !this.serverOpen) return;
+    this.drainAwaited = true;
+    this.host.markDirty(this);
+  }
+
   /** The turn is over: what it wrote leaves as one. */
   endOfTurn(): void {
     if (this.writtenBytes > 0) {
@@ -139,6 +146,10 @@ export class ClientPipe implements ClientSocket {
       this.written = [];
       this.writtenBytes = 0;
       this.transmit(chunk);
+    }
+    if (this.drainAwaited && !this.high && !this.closing) {
+      this.drainAwaited = false;
+      this.scheduler.after(0, () => this.drained());
     }
     if (this.closing && this.serverOpen) {
       this.serverOpen = false;
@@ -234,9 +245,8 @@ export class ClientPipe implements ClientSocket {
     this.inFlightBytes -= chunk.length;
     if (this.high && this.inFlightBytes <= KERNEL_BUFFER_BYTES) {
       this.high = false;
-      this.host.run(() => {
-        if (this.serverOpen) this.handler?.onDrain();
-      });
+      this.drainAwaited = false;
+      this.drained();
     }
     if (!this.clientOpen) return;
     if (this.cutShort && this.random.chance(0.5)) {
@@ -247,6 +257,12 @@ export class ClientPipe implements ClientSocket {
     const cut = this.splitAt(chunk);
     if (cut > 0) this.client.onData(chunk.subarray(0, cut));
     if (this.clientOpen) this.client.onData(cut > 0 ? chunk.subarray(cut) : chunk);
+  }
+
+  private drained(): void {
+    this.host.run(() => {
+      if (this.serverOpen) this.handler?.onDrain();
+    });
   }
 
   /** Where a chunk is split in two, 0 for not at all. */

@@ -121,9 +121,93 @@ const CASES: Readonly<Record<string, () => void>> = {
     const socket = client('live');
     socket.subscribe(['t']);
     const publisher = client('p');
+    publisher.take();
     for (let id = 1; id <= 5; id++) publisher.publish('t', { qos: 1, id });
     assert.equal(publishesOf(socket.packets).length, 1);
-    assert.equal(core.counters.messagesDropped, 2);
+    assert.equal(publisher.take().length, 3);
+    assert.equal(core.gateway.slow.size, 1);
+  },
+
+  liveQueueBytes: () => {
+    const { core, client } = single({ inflightMessages: 1, liveQueueBytes: 500 });
+    const socket = client('live');
+    socket.subscribe(['t']);
+    const publisher = client('p');
+    publisher.take();
+    for (let id = 1; id <= 6; id++) publisher.publish('t', { qos: 1, id });
+    // 131 bytes each: one under way, three waiting below the mark.
+    assert.equal(publisher.take().length, 4);
+    assert.equal(core.gateway.slow.size, 1);
+  },
+
+  nodeBufferBytes: () => {
+    const { core, client } = single({ nodeBufferBytes: 1_048_576, inflightMessages: 1 });
+    const socket = client('live');
+    socket.subscribe(['t']);
+    const publisher = client('p');
+    publisher.take();
+    const publish = (id: number) =>
+      publisher.publish('t', { qos: 1, id, payload: '.'.repeat(40_000) });
+    for (let id = 1; id <= 3; id++) publish(id);
+    assert.equal(publisher.take().length, 3);
+    core.counters.clientBytes += 1_048_576;
+    publish(4);
+    assert.equal(publisher.take().length, 0);
+    assert.equal(core.gateway.slow.size, 1);
+  },
+
+  publishBytesInFlight: () => {
+    const { nodes, core, client } = single({ publishBytesInFlight: 1024 });
+    nodes.add('n2');
+    const socket = client('c');
+    nodes.cut('n1', 'n2');
+    nodes.advance(3000);
+    const publish = (id: number) => socket.publish('t', { qos: 1, id, payload: '.'.repeat(500) });
+    publish(1);
+    assert.equal(socket.paused, false);
+    publish(2);
+    assert.equal(socket.paused, true);
+    assert.ok(core.counters.publishBytes >= 1024);
+    nodes.link('n1', 'n2');
+    nodes.advance(1000);
+    assert.equal(socket.paused, false);
+    assert.equal(core.counters.publishBytes, 0);
+  },
+
+  nodePublishBytes: () => {
+    const { nodes, core, client } = single({ nodePublishBytes: 1_048_576 });
+    nodes.add('n2');
+    const sockets = ['a', 'b'].map((id) => client(id));
+    nodes.cut('n1', 'n2');
+    nodes.advance(3000);
+    const payload = '.'.repeat(600_000);
+    sockets[0]!.publish('t', { qos: 1, payload });
+    assert.deepEqual(
+      sockets.map(({ paused }) => paused),
+      [false, false],
+    );
+    sockets[1]!.publish('t', { qos: 1, payload });
+    assert.deepEqual(
+      sockets.map(({ paused }) => paused),
+      [false, true],
+    );
+    nodes.link('n1', 'n2');
+    nodes.advance(1000);
+    assert.deepEqual(
+      sockets.map(({ paused }) => paused),
+      [false, false],
+    );
+    assert.equal(core.gateway.crowded.size, 0);
+  },
+
+  clientIdBytes: () => {
+    const { client } = single({ clientIdBytes: 23 });
+    assert.equal(connackOf(client('c'.repeat(23))).reasonCode, 0);
+    assert.equal(connackOf(client('c'.repeat(24))).reasonCode, 0x85);
+    // Bytes, not characters.
+    assert.equal(connackOf(client('é'.repeat(12))).reasonCode, 0x85);
+    assert.equal(connackOf(client('é'.repeat(11))).reasonCode, 0);
+    assert.equal(connackOf(client('c'.repeat(24), 0, 4)).returnCode, 2);
   },
 
   sessionQueueMessages: () => {

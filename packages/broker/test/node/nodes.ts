@@ -202,7 +202,12 @@ export class TestNodes {
 
   /** A connection whose client has sent nothing yet. */
   accept(node: NodeCore, version: 4 | 5 = 5): TestSocket {
-    return new TestSocket(node, version, () => this.settle());
+    return new TestSocket(
+      node,
+      version,
+      () => this.settle(),
+      (run) => this.#work.push(run),
+    );
   }
 
   /** Bytes of all frames that have been sent and have not arrived. */
@@ -238,10 +243,17 @@ export class TestSocket implements ClientSocket {
   paused = false;
   readonly #parser;
   readonly #settle: () => void;
+  readonly #defer: (run: () => void) => void;
 
-  constructor(node: NodeCore, version: 4 | 5, settle: () => void) {
+  constructor(
+    node: NodeCore,
+    version: 4 | 5,
+    settle: () => void,
+    defer: (run: () => void) => void,
+  ) {
     this.version = version;
     this.#settle = settle;
+    this.#defer = defer;
     this.#parser = mqttPacket.parser({ protocolVersion: version });
     this.#parser.on('packet', (packet) => this.packets.push(packet));
     this.handler = node.accept(this);
@@ -261,6 +273,19 @@ export class TestSocket implements ClientSocket {
 
   resume(): void {
     this.paused = false;
+  }
+
+  awaitDrain(): void {
+    this.#defer(() => {
+      if (this.pendingBytes === 0) this.handler.onDrain();
+    });
+  }
+
+  /** The kernel has taken everything that it had not. */
+  drain(): void {
+    this.pendingBytes = 0;
+    this.handler.onDrain();
+    this.#settle();
   }
 
   /** Sends a packet and lets everything happen that takes no time. */
@@ -288,12 +313,15 @@ export class TestSocket implements ClientSocket {
     return this;
   }
 
-  publish(topic: string, o: { qos?: 0 | 1 | 2; retain?: boolean; id?: number } = {}): this {
-    const { qos = 0, retain = false, id = 1 } = o;
+  publish(
+    topic: string,
+    o: { qos?: 0 | 1 | 2; retain?: boolean; id?: number; payload?: string } = {},
+  ): this {
+    const { qos = 0, retain = false, id = 1, payload = 'x' } = o;
     return this.send({
       cmd: 'publish',
       topic,
-      payload: 'x',
+      payload,
       qos,
       retain,
       dup: false,

@@ -35,6 +35,23 @@ describe('timings of the configuration', () => {
     }
   });
 
+  it('slowReaderMs: how long publishers wait for a client that does not read', () => {
+    for (const slowReaderMs of [200, 2000]) {
+      const { nodes, n1 } = pair({
+        timings: { slowReaderMs },
+        limits: { inflightMessages: 1, liveQueueMessages: 0 },
+      });
+      const reader = nodes.connect(n1, { clientId: 'r' });
+      const publisher = nodes.connect(n1, { clientId: 'p' });
+      nodes.advance(200);
+      reader.subscribe(['t']);
+      nodes.advance(200);
+      for (const id of [1, 2]) publisher.publish('t', { qos: 1, id });
+      const ms = msUntil(nodes, () => reader.closed);
+      assert.ok(ms >= slowReaderMs && ms <= slowReaderMs + 40, `${ms} ms`);
+    }
+  });
+
   it('silenceMs: a route lease lasts twice as long, a SUBACK waits a tenth longer', () => {
     for (const silenceMs of [400, 2000]) {
       const { nodes, n1, n2 } = pair({ timings: { silenceMs } });
@@ -122,6 +139,7 @@ describe('timings of the configuration', () => {
         'electionStaggerMs',
         'replaceVoterAfterMs',
         'connectTimeoutMs',
+        'slowReaderMs',
         'stopTimeoutMs',
       ],
     );

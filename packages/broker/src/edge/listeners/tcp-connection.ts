@@ -25,9 +25,16 @@ export class TurnFlush {
   private small: Buffer = Buffer.allocUnsafeSlow(SMALL_WRITE_BYTES_MAX);
   private large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
   readonly closeSecondsMax: number;
+  private readonly onPending: (changeBytes: number) => void;
 
-  constructor(closeSecondsMax: number) {
+  /** @param onPending told of every change of what all connections' sockets have not taken yet */
+  constructor(closeSecondsMax: number, onPending: (changeBytes: number) => void = () => {}) {
     this.closeSecondsMax = closeSecondsMax;
+    this.onPending = onPending;
+  }
+
+  pendingChanged(changeBytes: number): void {
+    this.onPending(changeBytes);
   }
 
   schedule(connection: TcpConnection): void {
@@ -87,6 +94,9 @@ export class TcpConnection implements ClientSocket {
   private state: number = State.Open;
   private scheduled = false;
   private blocked = false;
+  private drainAwaited = false;
+  /** Of {@link pendingBytes}, what the listener's sum knows of. */
+  private countedBytes = 0;
   private closingSeconds = 0;
   private remoteAddress: string | undefined = undefined;
 
@@ -96,7 +106,17 @@ export class TcpConnection implements ClientSocket {
   }
 
   get pendingBytes(): number {
-    return this.chunkBytes + this.socket.writableLength;
+    return this.blocked ? this.chunkBytes + this.underWayBytes() : this.chunkBytes;
+  }
+
+  /**
+   * Handed to the socket and not taken by the kernel. The handle knows it to the byte, so that a slow
+   * reader of one large packet is seen to read; the stream only whether the whole write is done.
+   */
+  private underWayBytes(): number {
+    const { _handle: handle } = this.socket as { _handle?: { writeQueueSize?: unknown } | null };
+    const size = handle?.writeQueueSize;
+    return typeof size === 'number' ? size : this.socket.writableLength;
   }
 
   /** Looked up at first use: most connections never need it. */
@@ -138,6 +158,12 @@ export class TcpConnection implements ClientSocket {
     if (this.socket.isPaused()) this.socket.resume();
   }
 
+  awaitDrain(): void {
+    if (this.state !== State.Open) return;
+    this.drainAwaited = true;
+    this.schedule();
+  }
+
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
@@ -155,6 +181,7 @@ export class TcpConnection implements ClientSocket {
     }
     if (this.blocked) this.compact();
     else this.send();
+    if (this.blocked || this.countedBytes > 0) this.count(this.pendingBytes);
     if (this.state === State.Closing) {
       this.detach();
       if (!this.blocked) {
@@ -164,7 +191,20 @@ export class TcpConnection implements ClientSocket {
         this.resume();
         this.socket.end();
       }
+    } else if (this.drainAwaited && !this.blocked) {
+      this.drained();
     }
+  }
+
+  private drained(): void {
+    this.drainAwaited = false;
+    this.handler?.onDrain();
+  }
+
+  private count(bytes: number): void {
+    if (bytes === this.countedBytes) return;
+    this.turn.pendingChanged(bytes - this.countedBytes);
+    this.countedBytes = bytes;
   }
 
   /** Tells the handler, once, that it has no connection any more. */
@@ -234,8 +274,8 @@ export class TcpConnection implements ClientSocket {
   private onUnblocked(error: Error | null | undefined): void {
     if (error || this.state === State.Closed) return;
     this.blocked = false;
+    this.drainAwaited = true;
     this.flush();
-    if (!this.blocked) this.handler?.onDrain();
   }
 
   /** Bytes arrived, in the listener's read buffer. */
@@ -253,6 +293,7 @@ export class TcpConnection implements ClientSocket {
     this.state = State.Closed;
     this.chunks = undefined;
     this.chunkBytes = 0;
+    this.count(0);
     this.detach();
   }
 

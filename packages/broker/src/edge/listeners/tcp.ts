@@ -17,6 +17,8 @@ export interface TcpListenerOptions {
   readonly nowMs?: () => number;
   /** Patience with a peer that does not close its side; default 5. */
   readonly closeSecondsMax?: number;
+  /** Told of every change of the bytes that the kernel has not taken yet, of all connections. */
+  readonly onPending?: (changeBytes: number) => void;
   /** Several processes share the port. */
   readonly reusePort?: boolean;
   /** False: 'data' events instead of one read buffer, as if Node.js did not offer it. */
@@ -93,7 +95,7 @@ export class TcpListener {
   private constructor(options: TcpListenerOptions, server: Server) {
     this.options = options;
     this.server = server;
-    this.turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX);
+    this.turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX, options.onPending);
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : options.port;
     this.address = formatAddress({ host: options.host, port });
