@@ -64,6 +64,8 @@ export interface Counters {
   elections: number;
   /** Views that this node established as leader. */
   viewsEstablished: number;
+  /** Times that a view was formed without a copy that was heard and did not answer in time. */
+  copiesTooSlow: number;
   /** Gauge: shards that this node leads. */
   shardsLed: number;
   /** Gauge: shards that this node holds a copy of. */
@@ -128,6 +130,7 @@ export function createCounters(): Counters {
     routes: 0,
     elections: 0,
     viewsEstablished: 0,
+    copiesTooSlow: 0,
     shardsLed: 0,
     shardsHeld: 0,
     underReplicated: 0,

@@ -209,6 +209,11 @@ export const METRICS: readonly MetricDefinition[] = [
     (c) => c.viewsEstablished,
   ),
   counter(
+    'shoal_copies_too_slow_total',
+    'Times that this node left a copy out of a shard because its node, though heard, answered too late.',
+    (c) => c.copiesTooSlow,
+  ),
+  counter(
     'shoal_entries_committed_total',
     'Log entries committed in shards that this node leads.',
     (c) => c.entriesCommitted,

@@ -10,6 +10,8 @@ export interface ShardInspection {
   readonly role: 'follower' | 'candidate' | 'leader';
   readonly voters: readonly string[];
   readonly active: readonly string[];
+  /** Copies that placement wants, as this node sees it. */
+  readonly wanted: number;
   readonly commitIndex: number;
   readonly endIndex: number;
   readonly valid: boolean;
@@ -39,6 +41,7 @@ export function inspect(node: NodeCore): NodeInspection {
       role: copy.role,
       voters: view.voters.map(nameOf),
       active: view.active.map(nameOf),
+      wanted: node.shards.targets(copy.shard).length,
       commitIndex: copy.commit,
       endIndex: log.end,
       valid: copy.valid && !copy.loading,

@@ -48,6 +48,10 @@ export interface ShardsNode {
 
 /** Planned changes of leader that one node starts per second. */
 const HANDOVERS_PER_SECOND = 200;
+/** Shards led by one node that bring up learners at the same time; the others of its moves wait. */
+const MOVING_SHARDS_MAX = 128;
+/** Between two log lines about the same slow node. */
+const SLOW_LOG_MS = 60_000;
 /** Each tick looks at one slice of the shards, and at all that are forming a view. */
 const SLICES = 5;
 /** Kind byte of a key: promises and views are synced under every durability. */
@@ -86,6 +90,10 @@ export class Shards implements ReplicaHost {
   #slice = 0;
   #handovers = 0;
   #handoversSinceMs = 0;
+  /** Shards led here that bring up learners, as of this tick. */
+  #moving = 0;
+  /** When it was last logged that a node's copies are too slow, by name. */
+  readonly #slowLoggedMs = new Map<string, number>();
 
   constructor(options: ShardsOptions, node: ShardsNode) {
     this.self = options.self;
@@ -146,6 +154,8 @@ export class Shards implements ReplicaHost {
     this.#complaints.flush(this.#node.context.log);
     this.marks?.flush(nowMs);
     const slice = this.#slice++ % SLICES;
+    this.#moving = 0;
+    for (const copy of this.led) if (copy.syncs.size > 0) this.#moving++;
     for (let i = 0; i < copies.length; i++) {
       const copy = copies[i]!;
       if (i % SLICES === slice || copy.formation) copy.tick(nowMs);
@@ -242,6 +252,23 @@ export class Shards implements ReplicaHost {
       this.#handovers = 0;
     }
     return ++this.#handovers <= HANDOVERS_PER_SECOND;
+  }
+
+  mayLearn(): boolean {
+    return this.#moving++ < MOVING_SHARDS_MAX;
+  }
+
+  onSlow(shard: number, id: CopyId, tookMs: number): void {
+    const { context } = this.#node;
+    const peer = nameOf(id);
+    const nowMs = this.nowMs();
+    context.counters.copiesTooSlow++;
+    if (nowMs - (this.#slowLoggedMs.get(peer) ?? Number.NEGATIVE_INFINITY) < SLOW_LOG_MS) return;
+    for (const name of this.#slowLoggedMs.keys())
+      if (!this.#node.peers.get(name)) this.#slowLoggedMs.delete(name);
+    this.#slowLoggedMs.set(peer, nowMs);
+    const fields = { peer, shard, tookMs: Math.round(tookMs) };
+    context.log('warn', 'copy too slow, left out for now', fields);
   }
 
   onElection(): void {

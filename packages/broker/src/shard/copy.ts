@@ -17,7 +17,7 @@ import { checkpointKey, entryKey, hardKey } from './keys.ts';
 import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
 import { markHard, printOf } from './marking.ts';
 import type { ShardMessage } from './message.ts';
-import type { Formation, Receiving, Sync } from './procedures.ts';
+import type { Formation, Receiving, SetBack, Sync } from './procedures.ts';
 import {
   type CopyId,
   compareNumbers,
@@ -95,6 +95,8 @@ export abstract class Copy {
   plannedAtMs = 0;
   handingOver: { to: CopyId; deadlineMs: number; sent: boolean } | null = null;
   syncs = new Map<CopyId, Sync>();
+  /** Copies that were too slow, and until when each is left alone. */
+  readonly setBack = new Map<CopyId, SetBack>();
   receiving: Receiving | null = null;
 
   /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */

@@ -12,11 +12,12 @@
  * The order of 4 before 5 is what makes "recorded it itself" enough in 1 (models/view-formation.pml).
  */
 
+import { awaited, counts, keptCopies, nextVoters, withoutAbsent } from './choice.ts';
 import { APPEND_BYTES_MAX, type Copy } from './copy.ts';
 import type { ShardMessage } from './message.ts';
 import type { Formation, Intent, Promised } from './procedures.ts';
 import { INSTALL_ENTRIES_MAX, readEntries } from './read.ts';
-import { startSync } from './sync.ts';
+import { setBack, startSync } from './sync.ts';
 import {
   type CopyId,
   compareNumbers,
@@ -30,8 +31,8 @@ import {
   type ViewNumber,
 } from './view.ts';
 
-/** How long a candidate waits for promises beyond the majority, so as to drop nobody needlessly. */
-const GATHER_MS = 120;
+/** Between repetitions of a question: who rebuilt its state, refused or lost its link may answer now. */
+const ASK_AGAIN_MS = 250;
 
 /** Starts to form a view with this copy as leader. */
 export function form(r: Copy, intent: Intent, handoverOf: ViewNumber = NO_NUMBER): void {
@@ -52,6 +53,7 @@ export function form(r: Copy, intent: Intent, handoverOf: ViewNumber = NO_NUMBER
     handoverOf,
     startedMs: nowMs,
     stepMs: nowMs,
+    askedMs: nowMs,
     phase: 'prepare',
     base: r.view,
     asked: new Set(),
@@ -59,6 +61,7 @@ export function form(r: Copy, intent: Intent, handoverOf: ViewNumber = NO_NUMBER
     promises: new Map(),
     holder: r.self,
     next: null,
+    unheard: [],
     installed: new Set(),
     recorded: new Set(),
   };
@@ -132,6 +135,11 @@ export function onLeading(r: Copy, from: CopyId, number: ViewNumber): void {
 }
 
 export function onPrepare(r: Copy, from: CopyId, m: ShardMessage & { type: 'prepare' }): void {
+  // Asked again: it is the same promise.
+  if (sameNumber(m.number, r.promised) && from === m.number.leader) {
+    if (!sameNumber(m.number, r.view.number)) sendPromise(r, from, m.number);
+    return;
+  }
   const granted = compareNumbers(m.number, r.promised) > 0 && mayPromise(r, from, m.handoverOf);
   if (!granted) {
     r.host.send(from, r.shard, promiseOf(r, m.number, false));
@@ -150,9 +158,13 @@ export function onPrepare(r: Copy, from: CopyId, m: ShardMessage & { type: 'prep
   r.receiving = null;
   r.host.trace('promise');
   r.putHard();
+  sendPromise(r, from, m.number);
+}
+
+function sendPromise(r: Copy, to: CopyId, number: ViewNumber): void {
   r.host.onDurable(() => {
-    if (sameNumber(r.promised, m.number) && !r.loading)
-      r.host.send(from, r.shard, promiseOf(r, m.number, true));
+    if (sameNumber(r.promised, number) && !r.loading)
+      r.host.send(to, r.shard, promiseOf(r, number, true));
   });
 }
 
@@ -222,7 +234,15 @@ export function onPromise(r: Copy, from: CopyId, m: Promised): void {
   if (!m.granted) {
     if (m.promised.counter > r.counterSeen) r.counterSeen = m.promised.counter;
     f.refusedBy.add(from);
-  } else {
+    // Only a higher number wins back a copy of ours that has promised another candidate.
+    if (
+      f.again &&
+      f.phase === 'prepare' &&
+      m.promised.counter > f.number.counter &&
+      counts(f, from)
+    )
+      return form(r, f.intent, f.handoverOf);
+  } else if (!f.promises.has(from)) {
     f.promises.set(from, m);
     if (compareNumbers(m.view.number, f.base.number) > 0) {
       // Somebody formed a newer view: what was intended for the older one no longer holds.
@@ -232,7 +252,7 @@ export function onPromise(r: Copy, from: CopyId, m: Promised): void {
       ask(r, f);
     }
   }
-  if (f.phase === 'prepare') gather(r, f, false);
+  if (f.phase === 'prepare') gather(r, f);
 }
 
 /** This copy led, but not without a break: what it appended meanwhile may not be in the starting log. */
@@ -245,12 +265,11 @@ function notAgain(r: Copy, f: Formation): void {
 }
 
 /** Goes on once enough have promised and nobody who is heard is still to answer. */
-function gather(r: Copy, f: Formation, late: boolean): void {
+function gather(r: Copy, f: Formation): void {
   const has = (id: CopyId) => f.promises.has(id);
   if (!has(r.self) || !isQuorum(f.base, has)) return;
-  if (!late) {
-    for (const id of f.asked) if (!has(id) && !f.refusedBy.has(id) && r.host.heard(id)) return;
-  }
+  for (const id of f.asked) if (awaited(r, f, id)) return;
+  withoutAbsent(r, f);
   const voters = nextVoters(f);
   if (!isMajority(voters.voters, has) || !isMajority(voters.oldVoters, has)) return;
 
@@ -303,38 +322,31 @@ export function onFetched(r: Copy, m: ShardMessage & { type: 'fetched' }): void 
   choose(r, f);
 }
 
-function nextVoters(f: Formation): Pick<View, 'voters' | 'oldVoters'> {
-  const { base, intent } = f;
-  if (base.oldVoters.length > 0) {
-    // Unfinished change: only the leader that knows the joint view established may finish it.
-    return { voters: base.voters, oldVoters: intent.settle ? [] : base.oldVoters };
-  }
-  if (intent.voters && !sameSet(intent.voters, base.voters))
-    return { voters: intent.voters, oldVoters: base.voters };
-  return { voters: base.voters, oldVoters: [] };
-}
-
-export function sameSet(a: readonly CopyId[], b: readonly CopyId[]): boolean {
-  return a.length === b.length && a.every((id) => b.includes(id));
-}
-
 /** Decides who is active and installs. */
 function choose(r: Copy, f: Formation): void {
   const { intent, base } = f;
-  const active: CopyId[] = [r.self];
+  const able: CopyId[] = [r.self];
   const lagging: CopyId[] = [];
-  const wanted = new Set([...base.active, ...(intent.add ?? [])]);
-  for (const id of intent.drop ?? []) wanted.delete(id);
+  const shed = new Set(intent.shed);
+  const wanted = (id: CopyId) => counts(f, id) && !shed.has(id);
   for (const [id, p] of f.promises) {
     if (id === r.self) continue;
     const common = p.valid ? r.log.commonPrefix(p.terms, p.end) : -1;
     const near =
       common >= r.log.tailStart && common >= p.floor && r.log.end - common <= INSTALL_ENTRIES_MAX;
-    if (wanted.has(id) && near) active.push(id);
-    else if (wanted.has(id) || r.host.targets(r.shard).includes(id)) lagging.push(id);
+    if (wanted(id) && near) able.push(id);
+    else if (wanted(id) || r.host.targets(r.shard).includes(id)) lagging.push(id);
   }
+  // Whom this view may do without: who did not answer, is not valid, or lags beyond memory.
+  f.unheard = base.active.filter(
+    (id) => id !== r.self && (shed.has(id) || !(f.promises.get(id)?.valid ?? false)),
+  );
+  const kept = f.again ? keptCopies(r, f) : 0;
+  const active = able.filter((id) => id === r.self || !intent.drop?.includes(id));
+  for (const id of able) if (active.length < kept && !active.includes(id)) active.push(id);
+
   const voters = nextVoters(f);
-  const least = minCopies(voters.voters.length, r.host.minCopies);
+  const least = Math.max(kept, minCopies(voters.voters.length, r.host.minCopies));
   if (active.length < least) {
     if (active.length + lagging.length < least) return;
     f.phase = 'sync';
@@ -354,8 +366,9 @@ export function onSynced(r: Copy, id: CopyId, end: number): void {
   const p = f?.promises.get(id);
   if (f?.phase !== 'sync' || !p) return;
   f.promises.set(id, { ...p, end, floor: 0, valid: true, terms: r.log.terms });
-  const { add = [], drop = [] } = f.intent;
-  f.intent = { ...f.intent, add: [...add, id], drop: drop.filter((other) => other !== id) };
+  const { add = [], drop = [], shed = [] } = f.intent;
+  const others = (ids: readonly CopyId[]) => ids.filter((other) => other !== id);
+  f.intent = { ...f.intent, add: [...add, id], drop: others(drop), shed: others(shed) };
   choose(r, f);
 }
 
@@ -419,6 +432,10 @@ function establish(r: Copy, f: Formation): void {
   r.sent.clear();
   r.lagging.clear();
   r.broken.clear();
+  for (const id of f.asked) {
+    // A learner that promised this view listens to no transfer of an earlier one.
+    if (r.syncs.delete(id) && !next.active.includes(id)) setBack(r, id, null);
+  }
   for (const id of next.active) {
     r.syncs.delete(id);
     if (id === r.self) continue;
@@ -430,6 +447,9 @@ function establish(r: Copy, f: Formation): void {
     counter: next.number.counter,
     active: next.active.map(nameOf),
     voters: next.voters.map(nameOf),
+    planned: f.again,
+    wanted: r.host.targets(r.shard).length,
+    unheard: f.unheard.map(nameOf),
   });
   // The starting log is committed before the leader looks at it.
   r.advance();
@@ -439,8 +459,16 @@ function establish(r: Copy, f: Formation): void {
 
 export function tickFormation(r: Copy, nowMs: number): void {
   const f = r.formation!;
-  if (f.phase === 'prepare' && nowMs - f.startedMs >= GATHER_MS) gather(r, f, true);
-  if (f.phase === 'fetch' && nowMs - f.stepMs >= GATHER_MS) fetch(r, f);
+  if (f.phase === 'prepare' && nowMs - f.askedMs >= ASK_AGAIN_MS) askAgain(r, f, nowMs);
+  if (f.phase === 'prepare') gather(r, f);
+  if (f.phase === 'fetch' && nowMs - f.stepMs >= ASK_AGAIN_MS) fetch(r, f);
   if (r.formation === f && nowMs - f.stepMs >= r.host.timings.formationTimeoutMs)
     abandon(r, `timeout in ${f.phase}`);
+}
+
+function askAgain(r: Copy, f: Formation, nowMs: number): void {
+  f.askedMs = nowMs;
+  const { number, handoverOf } = f;
+  for (const id of f.asked)
+    if (!f.promises.has(id)) r.host.send(id, r.shard, { type: 'prepare', number, handoverOf });
 }

@@ -85,6 +85,10 @@ export interface ReplicaHost {
   removable(id: CopyId): 'yes' | 'replace' | 'no';
   /** Whether the node may start one more planned change of leader now. */
   mayHandover(): boolean;
+  /** Whether the node may bring up one more learner now; absent: always. */
+  mayLearn?(): boolean;
+  /** A copy took so long that it cannot be active, though its process is heard. */
+  onSlow?(shard: number, id: CopyId, tookMs: number): void;
   /** A follower stands for leader. */
   onElection(): void;
   onEstablished(shard: number, again: boolean): void;

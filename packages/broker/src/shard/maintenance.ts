@@ -2,9 +2,10 @@
  * What a copy does unasked: followers replace a leader that is gone, leaders keep the view equal to
  * what placement wants.
  */
+import { sameSet } from './choice.ts';
 import type { Copy } from './copy.ts';
-import { form, sameSet } from './formation.ts';
-import { startSync } from './sync.ts';
+import { form } from './formation.ts';
+import { isSetBack, setBack, startSync } from './sync.ts';
 import { type CopyId, compareNumbers, minCopies } from './view.ts';
 
 /** Between planned changes of one shard, so that each settles before the next. */
@@ -73,7 +74,8 @@ function lead(r: Copy, nowMs: number): void {
   const enough = mend || r.view.active.length - silent.length >= least;
   if (silent.length > 0 && nowMs >= r.retryAtMs && enough) {
     r.retryAtMs = nowMs + r.host.timings.silenceMs;
-    return form(r, { drop: silent });
+    // Who is heard again by then stays.
+    return form(r, { shed: silent.filter((id) => r.lagging.has(id) || r.broken.has(id)) });
   }
   // Between old and new voters either set can stop the shard: that state is left at once.
   if (r.view.oldVoters.length > 0) return form(r, {});
@@ -87,8 +89,9 @@ function lead(r: Copy, nowMs: number): void {
 function plan(r: Copy, nowMs: number): void {
   const targets = r.host.targets(r.shard);
   if (targets.length === 0) return;
-  const missing = targets.filter((id) => !r.isActive(id) && r.host.heard(id));
-  for (const id of missing) if (!r.syncs.has(id)) startSync(r, id, r.view.number);
+  const missing = targets.filter((id) => !r.isActive(id) && r.host.heard(id) && !isSetBack(r, id));
+  for (const id of missing)
+    if (!r.syncs.has(id) && (r.host.mayLearn?.() ?? true)) startSync(r, id, r.view.number);
   for (const id of r.syncs.keys()) if (!targets.includes(id)) r.syncs.delete(id);
   const ready = missing.filter((id) => r.syncs.get(id)?.ready);
 
@@ -108,6 +111,7 @@ function plan(r: Copy, nowMs: number): void {
     preferred !== r.self &&
     r.isActive(preferred) &&
     r.host.heard(preferred) &&
+    !isSetBack(r, preferred) &&
     nowMs - r.establishedAtMs >= 3 * PLANNED_PAUSE_MS &&
     r.host.mayHandover()
   ) {
@@ -146,6 +150,7 @@ function handOver(r: Copy, nowMs: number): void {
   const h = r.handingOver!;
   if (nowMs >= h.deadlineMs) {
     r.handingOver = null;
+    setBack(r, h.to, null);
     // A copy refused meanwhile for a higher promise: only a higher view wins it back.
     if (r.counterSeen > r.view.number.counter) return form(r, {});
     r.establishedAtMs = nowMs;

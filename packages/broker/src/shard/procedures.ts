@@ -8,7 +8,10 @@ export type Promised = ShardMessage & { type: 'promise' };
 /** What the new view should differ in, beyond who answers. */
 export interface Intent {
   readonly add?: readonly CopyId[];
+  /** Copies that go, unless too few would remain. */
   readonly drop?: readonly CopyId[];
+  /** Copies that go in any case: what they miss has left memory, or they hold less than they said. */
+  readonly shed?: readonly CopyId[];
   readonly voters?: readonly CopyId[];
   /** The base view is established (its leader forms this one): a change of voters may be finished. */
   readonly settle?: boolean;
@@ -23,6 +26,8 @@ export interface Formation {
   startedMs: number;
   /** Last progress, for the timeout of a step. */
   stepMs: number;
+  /** When prepare was last sent. */
+  askedMs: number;
   phase: 'prepare' | 'fetch' | 'sync' | 'install' | 'record';
   base: View;
   readonly asked: Set<CopyId>;
@@ -30,8 +35,16 @@ export interface Formation {
   readonly promises: Map<CopyId, Promised>;
   holder: CopyId;
   next: View | null;
+  /** Active copies of the base view that did not answer or hold nothing valid. */
+  unheard: readonly CopyId[];
   readonly installed: Set<CopyId>;
   readonly recorded: Set<CopyId>;
+}
+
+/** A copy that is not tried again for a while. */
+export interface SetBack {
+  readonly untilMs: number;
+  readonly delayMs: number;
 }
 
 /** Leader's or candidate's side of one transfer. */

@@ -45,6 +45,8 @@ export interface ShardInspection {
   readonly role: string;
   /** Names of the members that must persist an entry before it counts. */
   readonly active: readonly string[];
+  /** Copies that placement wants, as this node sees it. */
+  readonly wanted?: number;
   /** False while the copy is being rebuilt and counts for nothing. */
   readonly valid: boolean;
   readonly commitIndex: number;

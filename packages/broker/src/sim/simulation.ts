@@ -3,6 +3,7 @@ import { AcknowledgedDelivered } from './checkers/acknowledged-delivered.ts';
 import type { Checker, World } from './checkers/checker.ts';
 import { ClearedBefore } from './checkers/cleared-before.ts';
 import { CommittedDurable } from './checkers/committed-durable.ts';
+import { CopiesKept } from './checkers/copies-kept.ts';
 import { EpochFence } from './checkers/epoch-fence.ts';
 import { ExactlyOnce } from './checkers/exactly-once.ts';
 import { Liveness } from './checkers/liveness.ts';
@@ -13,6 +14,7 @@ import { PacketIdentifiers } from './checkers/packet-identifier.ts';
 import { ReplicaHash } from './checkers/replica-hash.ts';
 import { RetainedReads } from './checkers/retained.ts';
 import { SubscriptionIdentifiers } from './checkers/subscription-identifiers.ts';
+import { ViewsSettle } from './checkers/views-settle.ts';
 import { WillOnce } from './checkers/will-once.ts';
 import { SimCluster } from './cluster.ts';
 import type { CoreFactory } from './core-port.ts';
@@ -95,6 +97,8 @@ export class Simulation {
         clocksDiffer: o.options.faults.some((f) => f === 'clockStep' || f === 'clockSkew'),
       }),
       new SubscriptionIdentifiers(),
+      new CopiesKept(o.options.replicas),
+      new ViewsSettle(() => Math.min(o.options.replicas, this.cluster.names().length)),
     ];
     this.history = new History({ nowMs, checkers: this.checkers });
     this.cluster = new SimCluster({
@@ -289,6 +293,7 @@ export class Simulation {
 
   private onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void {
     this.coverage.phase(phase, this.scheduler.nowMs);
+    for (const checker of this.checkers) checker.onPhase?.(node, phase, fields);
     if (this.transcript.readable) {
       const text = fields === undefined ? '' : ` ${JSON.stringify(fields)}`;
       this.transcript.say(node, `· ${phase}${text}`);

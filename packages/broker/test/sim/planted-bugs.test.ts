@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { drawOptions } from '../../src/sim/options.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
-import { BUGS, type Bug, ReferenceCluster } from './reference-broker.ts';
+import { BUGS, type Bug } from './bugs.ts';
+import { ReferenceCluster } from './reference-broker.ts';
 
 /** Which invariant's checker has to notice. */
 const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
@@ -24,6 +25,9 @@ const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
   'puback missing': /^10 /,
   'state differs': /^11 /,
   'commit taken back': /^12 /,
+  'copy dropped by a planned change': /^15 /,
+  'views without end': /^16 /,
+  'copy missing in the end': /^16 /,
 };
 
 const SEEDS = 40;

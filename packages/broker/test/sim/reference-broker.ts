@@ -8,31 +8,7 @@ import type {
   SimNodeEnv,
 } from '../../src/sim/core-port.ts';
 import { filterMatches } from '../../src/sim/topics.ts';
-
-/** Bugs that can be planted; each must be caught by a checker. */
-export const BUGS = [
-  'lose message',
-  'lose session',
-  'duplicate QoS 2',
-  'reorder',
-  'new identifier on resend',
-  'reuse identifier',
-  'suback before route',
-  'unsubscribe ignored',
-  'clean start keeps queue',
-  'two connections',
-  'no fence',
-  'will twice',
-  'will after disconnect',
-  'will never',
-  'retained lost',
-  'retained differs',
-  'puback missing',
-  'state differs',
-  'commit taken back',
-] as const;
-
-export type Bug = (typeof BUGS)[number];
+import type { Bug } from './bugs.ts';
 
 interface StoredMessage {
   readonly topic: string;
@@ -77,6 +53,8 @@ export class ReferenceCluster {
   clock: () => number = () => 0;
   private wills: PendingWill[] = [];
   private counter = 0;
+  /** Views that a bug has reported. */
+  views = 1;
   private readonly bootEpochs = new Map<string, number>();
   private readonly cores = new Map<string, ReferenceCore>();
 
@@ -193,6 +171,23 @@ class ReferenceCore implements CoreUnderTest {
   tick(): void {
     this.cluster.fireWills();
     this.env.trace('tick');
+    this.reportView();
+  }
+
+  /** A view now and then where a bug asks for one. */
+  private reportView(): void {
+    const { bug } = this.cluster;
+    if (bug !== 'copy dropped by a planned change' && bug !== 'views without end') return;
+    if (this.options.identity.name !== 'n1' || !this.cluster.every(20)) return;
+    const counter = ++this.cluster.views;
+    const short = bug === 'copy dropped by a planned change' && counter % 3 === 0;
+    const active = this.active.slice(short ? 1 : 0);
+    this.env.trace('established', { shard: 0, counter, active, planned: true, unheard: [] });
+  }
+
+  private get active(): string[] {
+    const missing = this.cluster.bug === 'copy missing in the end' ? 1 : 0;
+    return ['n1', 'n2', 'n3'].slice(0, this.options.replicas - missing);
   }
 
   accept(socket: ClientSocket): ClientHandler {
@@ -221,7 +216,7 @@ class ReferenceCore implements CoreUnderTest {
           leader: 'n1',
           role: name === 'n1' ? 'leader' : 'follower',
           valid: true,
-          active: ['n1', 'n2', 'n3'],
+          active: this.active,
           commitIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
           endIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
           stateHash: bug === 'state differs' ? name : 'same',

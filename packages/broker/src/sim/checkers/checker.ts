@@ -40,6 +40,8 @@ export abstract class Checker implements HistoryObserver {
   onAnswered?(connection: Connection, what: string, requestSentAtMs: number): void;
   onArrived?(delivery: Delivery): void;
   onDelivered?(delivery: Delivery, first: boolean): void;
+  /** A core reported a step of its protocol through `NodeEnv.trace`. */
+  onPhase?(node: string, phase: string, fields?: Record<string, unknown>): void;
   /** Called every 100 ms of virtual time. */
   onInterval?(world: World): void;
 
