@@ -59,6 +59,7 @@ export const SWIM_METRICS: readonly MetricDefinition<SwimSource>[] = [
     version: (c) => c.otherVersion,
     cluster: (c) => c.otherCluster,
     former_life: (c) => c.staleSender,
+    stranger: (c) => c.strangersRefused,
     not_encrypted: (c) => c.clearRefused,
     seal_malformed: (c) => c.sealMalformed,
     seal_key_unknown: (c) => c.sealKeyUnknown,

@@ -284,7 +284,7 @@ export class Context {
     const bytes = message.done(updates, events);
     this.counters.packetsOut += 1;
     this.counters.bytesOut += bytes.length;
-    this.emit({ type: 'send', to, bytes });
+    this.emit({ type: 'send', to, bytes, isOwn: to === receiver?.address });
   }
 
   /** A message with these members and the user events of late; the events have a quarter at most. */

@@ -8,6 +8,8 @@ export interface SwimCounters {
   malformed: number;
   otherVersion: number;
   otherCluster: number;
+  /** Answers about a member that came from elsewhere than where it was asked. */
+  strangersRefused: number;
   /** Packets of a process whose name has a newer boot epoch. */
   staleSender: number;
   probes: number;
@@ -48,6 +50,7 @@ export function newCounters(): SwimCounters {
     malformed: 0,
     otherVersion: 0,
     otherCluster: 0,
+    strangersRefused: 0,
     staleSender: 0,
     probes: 0,
     probesFailed: 0,

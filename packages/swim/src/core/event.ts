@@ -52,12 +52,20 @@ export type SwimEvent =
 
 /** What the core wants done, in this order. */
 export type SwimEffect =
-  | { readonly type: 'send'; readonly to: string; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'send';
+      readonly to: string;
+      readonly bytes: Uint8Array;
+      /** `to` is what the receiver says that its address is, and not only where it was seen. */
+      readonly isOwn: boolean;
+    }
   | {
       readonly type: 'stream-open';
       readonly requestId: number;
       readonly to: string;
       readonly bytes: Uint8Array;
+      /** As for `send`. */
+      readonly isOwn: boolean;
     }
   /** Answers and closes the stream; null closes it without an answer. */
   | {

@@ -1,5 +1,38 @@
 import assert from 'node:assert/strict';
-import { CoreBench } from '../sim/core-bench.ts';
+import { about, CoreBench } from '../sim/core-bench.ts';
+import { decodeMessage, encodeMessage } from './codec.ts';
+
+describe('an answer that the target is gone from its address', () => {
+  /** @returns the state of a after a ping of it was answered from there */
+  function answeredFrom(address: string, from: string): string | undefined {
+    const bench = CoreBench.started();
+    bench.hear('a', { type: 'gossip' }, [about('a', { address })]);
+    bench.meet('b');
+    bench.step({ type: 'probe-now', name: 'a' });
+    const ping = bench.effects.flatMap((effect) => {
+      const message = effect.type === 'send' && decodeMessage(effect.bytes);
+      return message && message !== 'malformed' && message !== 'other-version'
+        ? [message.body]
+        : [];
+    });
+    const asked = ping.find((body) => body.type === 'ping' && body.target === 'a');
+    assert.ok(asked?.type === 'ping');
+    const header = { version: 1, clusterId: 'c', name: 'b', bootEpoch: 1 };
+    const bytes = encodeMessage(header, { type: 'not-me', seq: asked.seq, target: 'a' }, []);
+    bench.step({ type: 'packet', from, bytes });
+    return bench.state('a');
+  }
+
+  it('is believed from the address that was probed, and from nowhere else', () => {
+    assert.equal(answeredFrom('10.0.0.1:7', '10.0.0.1:7'), 'faulty/0');
+    assert.equal(answeredFrom('10.0.0.1:7', '10.0.0.2:7'), 'alive/0');
+    assert.equal(answeredFrom('10.0.0.1:7', '10.0.0.1:8'), 'alive/0');
+    assert.equal(answeredFrom('[fd00::1]:7', '[fd00::2]:7'), 'alive/0');
+    // Of a name it is not known where it leads.
+    assert.equal(answeredFrom('node-a:7', '10.0.0.2:7'), 'faulty/0');
+    assert.equal(answeredFrom('node-a:7', '10.0.0.2:8'), 'alive/0');
+  });
+});
 
 describe('Swim: probes', () => {
   it('asks k helpers after the probe timeout, and suspects at the end of the period', () => {

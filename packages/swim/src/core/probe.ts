@@ -15,6 +15,8 @@ export type ProbeKind =
 
 interface Probe {
   readonly name: string;
+  /** Where it was pinged. */
+  readonly address: string;
   readonly bootEpoch: number;
   readonly kind: ProbeKind;
   readonly timeoutMs: number;
@@ -92,6 +94,7 @@ export class Prober {
     const timeoutMs = health.scale(config.probeTimeoutMs);
     const probe: Probe = {
       name: record.name,
+      address: record.address,
       bootEpoch: record.bootEpoch,
       kind,
       timeoutMs,
@@ -148,10 +151,14 @@ export class Prober {
     if (probe?.name === target && probe.nacks < probe.helpers) probe.nacks += 1;
   }
 
-  /** The target's address answered, and is another member's now. */
-  onNotMe(seq: number, target: string): void {
+  /** The target's address answered, and is another member's now: nobody else can say so. */
+  onNotMe(seq: number, target: string, from: string): void {
     const probe = this.probes.get(seq);
     if (probe?.name !== target) return;
+    if (!isSameAddress(probe.address, from)) {
+      this.context.counters.strangersRefused += 1;
+      return;
+    }
     this.end(seq, probe);
     const record = this.context.members.get(target);
     // Waiting out a suspicion would serve a ghost; if it only moved, it refutes.
@@ -280,6 +287,14 @@ export class Prober {
     this.lastSeq = (this.lastSeq + 1) >>> 0;
     return this.lastSeq;
   }
+}
+
+/** Whether a datagram from there can come from this address: of a host name only the port is known. */
+function isSameAddress(address: string, from: string): boolean {
+  if (address === from) return true;
+  const isNumeric = /^(\d+\.\d+\.\d+\.\d+|\[[^\]]*\]):\d+$/.test(address);
+  const portOf = (text: string): string => text.slice(text.lastIndexOf(':'));
+  return !isNumeric && portOf(address) === portOf(from);
 }
 
 function targetOf(record: Statement): Target {

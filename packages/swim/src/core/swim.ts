@@ -373,7 +373,7 @@ export class Swim {
         this.prober.onNack(body.seq, body.target);
         break;
       case 'not-me':
-        this.prober.onNotMe(body.seq, body.target);
+        this.prober.onNotMe(body.seq, body.target, origin.address);
         break;
       case 'gossip':
         break;

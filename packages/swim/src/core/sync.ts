@@ -382,7 +382,8 @@ export class Sync {
     this.pending.set(requestId, { address, purpose, step });
     const bytes = purpose.kind === 'probe' ? this.pingOf(purpose) : this.syncOf(step);
     context.counters.streamBytesOut += bytes.length;
-    context.emit({ type: 'stream-open', requestId, to: address, bytes });
+    const isOwn = purpose.kind === 'probe';
+    context.emit({ type: 'stream-open', requestId, to: address, bytes, isOwn });
   }
 
   private pingOf({ seq, target }: { readonly seq: number; readonly target: string }): Uint8Array {

@@ -12,6 +12,7 @@ import { DiscoveryRounds } from '../discovery/rounds.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import { Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
+import type { RequestDone } from '../transport.ts';
 import type { SwimAgentOptions } from './agent-options.ts';
 import { socketTransport } from './bind.ts';
 import { Callbacks, surface } from './callbacks.ts';
@@ -69,6 +70,7 @@ export class SwimAgent implements SwimHandle {
     this.transport = transport;
     const address = advertised(options, transport.address);
     this.address = address;
+    transport.setAddress(address);
     const { name, clusterId, meta } = options;
     const hostOf = options.hostOf && guarded(options.hostOf);
     const config = keyring === undefined ? options.config : withRoomForSeals(options.config);
@@ -118,11 +120,13 @@ export class SwimAgent implements SwimHandle {
     discoveries.push(...(options.discoveries ?? []));
     const foreign = onForeignStream === undefined ? {} : { onForeign: onForeignStream };
     const open = options.transport ?? socketTransport(foreign);
+    const bootEpoch = await bootEpochOf(options);
     const secure = {
       keyring,
       encryption: options.encryption ?? 'required',
       clusterId,
       sendersMax: config.membersMax * SENDERS_PER_MEMBER,
+      origin: `${options.name} ${bootEpoch}`,
       onRefused: (code: SwimErrorCode, from: string, detail: string) =>
         surface(() => notify(options, code, from, detail)),
       onKeyring: async (bytes: Uint8Array) => {
@@ -142,12 +146,7 @@ export class SwimAgent implements SwimHandle {
       },
     });
     try {
-      const { stateFile, bootEpoch = Number.NaN } = options;
-      const epoch =
-        stateFile === undefined
-          ? bootEpoch
-          : await new StateFile(stateFile).next(options.bootEpoch);
-      agent = new SwimAgent(options, epoch, keyring, transport);
+      agent = new SwimAgent(options, bootEpoch, keyring, transport);
     } catch (error) {
       await transport.close();
       throw error;
@@ -317,15 +316,16 @@ export class SwimAgent implements SwimHandle {
     if (this.stopped) return;
     switch (effect.type) {
       case 'send':
-        if (!this.suspended) this.transport.send(effect.to, effect.bytes);
+        if (!this.suspended) this.transport.send(effect.to, effect.bytes, effect.isOwn);
         return;
       case 'stream-open': {
         const { requestId, to } = effect;
         const { streamTimeoutMs } = this.options.config;
-        this.transport.request(to, effect.bytes, streamTimeoutMs, (bytes, refused) => {
+        const done: RequestDone = (bytes, refused) => {
           if (refused === true) this.onSilence(to);
           this.onAnswer(requestId, bytes);
-        });
+        };
+        this.transport.request(to, effect.bytes, streamTimeoutMs, done, effect.isOwn);
         return;
       }
       case 'stream-reply':
@@ -412,6 +412,12 @@ function notify(
   const text = detail === '' ? message : `${message} ${detail}`;
   options.log?.('warn', text, { code, address, remedy });
   options.onNotice?.(code, address);
+}
+
+/** Kept already, where there is a file for it. */
+async function bootEpochOf({ bootEpoch, stateFile }: SwimAgentOptions): Promise<number> {
+  if (stateFile === undefined) return bootEpoch ?? Number.NaN;
+  return await new StateFile(stateFile).next(bootEpoch);
 }
 
 /** One that throws in the midst of a step would leave it half done: its member then is its own host. */

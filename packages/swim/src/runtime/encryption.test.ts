@@ -6,8 +6,10 @@ import { swimConfig } from '../config.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Keyring, keyId } from '../security/keyring.ts';
 import { Sealer } from '../security/sealer.ts';
+import type { TransportOpener } from '../transport.ts';
 import { SwimAgent } from './agent.ts';
 import type { SwimAgentOptions } from './agent-options.ts';
+import { socketTransport } from './bind.ts';
 import { encodeKeyringMessage } from './keyring-message.ts';
 
 const config = swimConfig({}, 'test');
@@ -134,6 +136,31 @@ describe('SwimAgent with a keyring', function () {
   afterEach(async () => {
     for (const node of running) await node.agent.stop();
     running.clear();
+  });
+
+  it('reads nothing that was for another member, whoever copies it', async () => {
+    let copying = false;
+    let [to, other] = ['', ''];
+    const transport: TransportOpener = async (options) => {
+      const inner = await socketTransport()(options);
+      const send = (at: string, bytes: Uint8Array): void => {
+        inner.send(at, bytes);
+        if (copying && at === to) inner.send(other, bytes);
+      };
+      return {
+        address: inner.address,
+        failed: 0,
+        send,
+        request: (...request) => inner.request(...request),
+        close: () => inner.close(),
+      };
+    };
+    const [a, b, c] = await three({ transport });
+    [to, other, copying] = [b.agent.address, c.agent.address, true];
+    await turns(() => c.agent.counters.sealForged >= 5);
+    assert.equal(a.agent.counters.declaredFaulty, 0);
+    assert.ok(!a.seen.has('b faulty') && !c.seen.has('b faulty'));
+    for (const node of [a, b, c]) await node.stop();
   });
 
   it('forms a cluster, and tells it from others with the same key', async () => {

@@ -25,6 +25,8 @@ export interface SecureOptions {
   /** Empty for a joiner. */
   readonly clusterId: string;
   readonly sendersMax: number;
+  /** Who seals, and in which life. */
+  readonly origin: string;
   readonly onRefused: OnRefused;
   /** A request about the keyring: sealed, and from a member of our cluster. */
   onKeyring(bytes: Uint8Array): Promise<Uint8Array>;
@@ -49,10 +51,10 @@ export class SecureTransport implements Transport {
   };
 
   private constructor(options: SecureOptions) {
-    const { keyring, clusterId, sendersMax } = options;
+    const { keyring, clusterId, sendersMax, origin } = options;
     this.options = options;
     this.sealer =
-      keyring === undefined ? undefined : new Sealer({ keyring, clusterId, sendersMax });
+      keyring === undefined ? undefined : new Sealer({ keyring, clusterId, sendersMax, origin });
   }
 
   /**
@@ -99,6 +101,11 @@ export class SecureTransport implements Transport {
     return this.sealer?.counters ?? NONE;
   }
 
+  /** What this member tells others that its address is. */
+  setAddress(address: string): void {
+    if (this.sealer !== undefined) this.sealer.address = address;
+  }
+
   /** Follows the core when it learns its cluster. */
   setClusterId(clusterId: string): void {
     if (this.sealer !== undefined) this.sealer.clusterId = clusterId;
@@ -109,24 +116,38 @@ export class SecureTransport implements Transport {
     if (this.sealer !== undefined) this.sealer.keyring = keyring;
   }
 
-  send(to: string, message: Uint8Array): void {
-    this.inner.send(to, this.sealPacket(message));
+  /** @param isOwn whether `to` is what the receiver says that its address is: then nobody else opens it */
+  send(to: string, message: Uint8Array, isOwn = false): void {
+    this.inner.send(to, this.sealPacket(message, isOwn ? to : undefined));
   }
 
-  request(to: string, message: Uint8Array, timeoutMs: number, done: RequestDone): void {
+  /** @param isOwn as for {@link send} */
+  request(
+    to: string,
+    message: Uint8Array,
+    timeoutMs: number,
+    done: RequestDone,
+    isOwn = false,
+  ): void {
     const clear = this.sealer === undefined || this.options.encryption === 'send-clear';
     if (clear) this.inner.request(to, message, timeoutMs, done);
-    else this.requestSealed(to, message, timeoutMs, done);
+    else this.requestSealed(to, message, timeoutMs, done, isOwn);
   }
 
   /** A request that never goes in clear: without a keyring there is no answer. */
-  requestSealed(to: string, message: Uint8Array, timeoutMs: number, done: RequestDone): void {
+  requestSealed(
+    to: string,
+    message: Uint8Array,
+    timeoutMs: number,
+    done: RequestDone,
+    isOwn = true,
+  ): void {
     const { sealer } = this;
     if (sealer === undefined) {
       setImmediate(() => done(null, false));
       return;
     }
-    const request = sealer.seal('request', message);
+    const request = sealer.seal('request', message, undefined, isOwn ? to : undefined);
     this.inner.request(to, request, timeoutMs, (bytes, refused) => {
       const opened = bytes === null ? undefined : sealer.open('response', bytes, request);
       done(opened?.bytes ?? null, refused);
@@ -137,10 +158,10 @@ export class SecureTransport implements Transport {
     await this.inner.close();
   }
 
-  private sealPacket(message: Uint8Array): Uint8Array {
+  private sealPacket(message: Uint8Array, recipient?: string): Uint8Array {
     const { sealer } = this;
     if (sealer === undefined || this.options.encryption === 'send-clear') return message;
-    if (message[0] !== HELLO_MAGIC) return sealer.seal('datagram', message);
+    if (message[0] !== HELLO_MAGIC) return sealer.seal('datagram', message, undefined, recipient);
     return Buffer.concat([Uint8Array.of(HELLO_MAGIC), sealer.seal('hello', message)]);
   }
 

@@ -38,6 +38,7 @@ export class UdpTransport {
       await socket.close().catch(() => {});
       throw error;
     }
+    askForBuffer(socket);
     const transport = new UdpTransport(socket, options.resolver);
     socket.socket.on('message', (bytes, remote) => {
       if (!transport.closed) options.onPacket(formatAddress(remote.address, remote.port), bytes);
@@ -71,3 +72,15 @@ export class UdpTransport {
     if (!this.closed) await this.socket.send(bytes, port, ip);
   }
 }
+
+/** The system gives what it may; a member that pauses loses what finds no room. */
+function askForBuffer(socket: SocketAsPromised): void {
+  try {
+    socket.socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  } catch {
+    // Some refuse what is above their limit instead of cutting it: theirs stays.
+  }
+}
+
+/** Of the socket: datagrams of some seconds, for a process that gets no CPU meanwhile. */
+const RECEIVE_BUFFER_BYTES = 2 * 1_048_576;

@@ -69,6 +69,46 @@ describe('Sealer', () => {
     assert.equal(seen.size, 60);
   });
 
+  it('opens what is for one receiver at that receiver only, whoever passes it on', () => {
+    const from = sealer();
+    const [to, other] = [sealer(), sealer()];
+    to.address = '10.0.0.1:7946';
+    other.address = '10.0.0.2:7946';
+    for (const kind of ['datagram', 'request'] as const) {
+      const sealed = from.seal(kind, hello, undefined, to.address);
+      assert.equal(sealed[1], 2);
+      assert.equal(outcome(other, kind, sealed), 'sealForged');
+      assert.equal(outcome(sealer(), kind, sealed), 'sealForged');
+      // Nor does it become one for anybody.
+      const loose = Uint8Array.from(sealed);
+      loose[1] = 1;
+      assert.equal(outcome(other, kind, loose), 'sealForged');
+      assert.equal(outcome(to, kind, sealed), 'hello');
+      assert.equal(outcome(other, kind, from.seal(kind, hello)), 'hello');
+    }
+    const widest = `${'h'.repeat(250)}:7946`.slice(-255);
+    to.address = widest;
+    assert.equal(outcome(to, 'datagram', from.seal('datagram', hello, undefined, widest)), 'hello');
+  });
+
+  it('takes new salts when its clock leaps: a copy of its machine goes on with others', () => {
+    let wallMs = 1_000_000;
+    const keyring = Keyring.of([one]);
+    const options = { keyring, clusterId: 'demo', sendersMax: 16, wallMs: () => wallMs };
+    const from = new Sealer({ ...options, origin: 'a 1' });
+    const saltOf = () => Buffer.from(from.seal('datagram', hello).subarray(14, 30)).toString('hex');
+    const salt = saltOf();
+    wallMs += 5_000;
+    assert.equal(saltOf(), salt);
+    for (const leapMs of [3_600_000, -3_600_000]) {
+      const before = saltOf();
+      wallMs += leapMs;
+      const sealed = from.seal('datagram', hello);
+      assert.notEqual(Buffer.from(sealed.subarray(14, 30)).toString('hex'), before);
+      assert.equal(outcome(sealer(), 'datagram', sealed), 'hello');
+    }
+  });
+
   it('refuses a message with any one byte changed, cut short, or longer', () => {
     const from = sealer();
     const to = sealer();

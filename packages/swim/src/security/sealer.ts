@@ -9,12 +9,16 @@ import { ReplayWindow } from './replay-window.ts';
  *   0x45  version:1  clusterTag:8  keyId:4  salt:16  counter:6  ciphertext  tag:16
  *   └──────────────────── associated data ────────────────────┘
  *
- * AES-256-GCM. Associated data goes on, unsent, with one byte for the kind of message, and in a
- * response with salt and counter of the request that it answers: a message of one kind is nothing
- * as another, and an answer fits one question. The cluster's id is in it by the tag.
+ * AES-256-GCM. Associated data goes on, unsent, with one byte for the kind of message, in a response
+ * with salt and counter of the request that it answers, and in version 2 with the address that the
+ * receiver says of itself: a message of one kind is nothing as another, an answer fits one question, and
+ * what is for one member is nothing to another. Version 1 is for those whose own address is not known:
+ * seeds, and strangers who ask. The cluster's id is in it by the tag.
  *
- * The key of a message is HMAC-SHA256(key of the ring, label | salt); salts are random and made by
- * the sender at its start, so members never share a key, and the nonce can be the counter.
+ * The key of a message is HMAC-SHA256(key of the ring, label | salt); salts are made by the sender, so
+ * members never share a key, and the nonce can be the counter. They come of the system's randomness,
+ * the time and the process, and anew when the clock has leapt: two copies of one virtual machine have
+ * the same randomness, and counters that go on from the same.
  */
 const MAGIC_AT = 0;
 const VERSION_AT = 1;
@@ -28,10 +32,14 @@ const SALT_BYTES = 16;
 const COUNTER_BYTES = 6;
 const NONCE_BYTES = 12;
 const BINDING_BYTES = SALT_BYTES + COUNTER_BYTES;
+/** Of an address, in bytes. */
+const RECIPIENT_BYTES_MAX = 255;
 
 /** First byte of a sealed message: 'E'. */
 export const SEALED_MAGIC = 0x45;
 export const SEALED_VERSION = 1;
+/** The version of what only the receiver with the address meant can open. */
+export const SEALED_VERSION_BOUND = 2;
 /** What sealing adds to a message. */
 export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES;
 
@@ -50,7 +58,7 @@ export interface SealCounters {
   sealKeyUnknown: number;
   /** Sealed for another cluster; no cryptography was spent on it. */
   sealOtherCluster: number;
-  /** Changed on the way, or made by somebody without the key. */
+  /** Changed on the way, made by somebody without the key, or meant for another receiver. */
   sealForged: number;
   /** Seen before, or older than the window knows. */
   sealReplayed: number;
@@ -99,10 +107,17 @@ export class Sealer {
     sealReplayed: 0,
   };
   keyring: Keyring;
+  /** What this member says that its address is: messages for another one do not open. */
+  address = '';
   private clusterTag: Buffer;
+  private readonly origin: string;
+  private readonly wallMs: () => number;
+  private lastSealMs: number;
   private readonly senders: LRUCache<string, Sender>;
-  private readonly outgoing: Readonly<Record<SealKind, Outgoing>>;
-  private readonly associated = Buffer.alloc(HEADER_BYTES + 1 + BINDING_BYTES);
+  private outgoing: Readonly<Record<SealKind, Outgoing>>;
+  private readonly associated = Buffer.alloc(
+    HEADER_BYTES + 1 + BINDING_BYTES + RECIPIENT_BYTES_MAX,
+  );
   private readonly nonce = Buffer.alloc(NONCE_BYTES);
 
   constructor(options: {
@@ -110,19 +125,19 @@ export class Sealer {
     /** Empty for a joiner. */
     readonly clusterId: string;
     readonly sendersMax: number;
+    /** Who seals, and in which life; in the salts, so that no two ever have the same. */
+    readonly origin?: string;
+    /** The time of day in milliseconds; for tests. */
+    readonly wallMs?: () => number;
   }) {
     this.keyring = options.keyring;
     this.clusterTag = tagOf(options.clusterId);
     // Bounded by the sum of sizes, each 1: so the cache grows with what it holds.
     this.senders = new LRUCache({ maxSize: options.sendersMax, sizeCalculation: () => 1 });
-    const { primary } = options.keyring;
-    this.outgoing = {
-      datagram: outgoing(primary),
-      request: outgoing(primary),
-      response: outgoing(primary),
-      hello: outgoing(primary),
-      link: outgoing(primary),
-    };
+    this.origin = options.origin ?? '';
+    this.wallMs = options.wallMs ?? Date.now;
+    this.lastSealMs = this.wallMs();
+    this.outgoing = this.freshOutgoing();
   }
 
   /** Follows the core when it learns its cluster. */
@@ -139,9 +154,11 @@ export class Sealer {
    * Seals a message with the primary key.
    *
    * @param request the sealed request that this is the response to
+   * @param recipient what the receiver says that its address is, if that is known; at most 255 bytes
    */
-  seal(kind: SealKind, message: Uint8Array, request?: Uint8Array): Uint8Array {
+  seal(kind: SealKind, message: Uint8Array, request?: Uint8Array, recipient?: string): Uint8Array {
     const { primary } = this.keyring;
+    this.noticeLeap();
     const out = this.outgoing[kind];
     if (out.ringKeyId !== primary.id) {
       out.ringKeyId = primary.id;
@@ -150,13 +167,13 @@ export class Sealer {
     out.counter += 1;
     const sealed = Buffer.allocUnsafe(SEAL_BYTES + message.length);
     sealed[MAGIC_AT] = SEALED_MAGIC;
-    sealed[VERSION_AT] = SEALED_VERSION;
+    sealed[VERSION_AT] = recipient === undefined ? SEALED_VERSION : SEALED_VERSION_BOUND;
     this.clusterTag.copy(sealed, CLUSTER_AT);
     sealed.writeUInt32BE(primary.id, KEY_AT);
     out.salt.copy(sealed, SALT_AT);
     sealed.writeUIntBE(out.counter, COUNTER_AT, COUNTER_BYTES);
     const cipher = createCipheriv('aes-256-gcm', out.key, this.nonceOf(sealed), GCM);
-    cipher.setAAD(this.associate(kind, sealed, request));
+    cipher.setAAD(this.associate(kind, sealed, request, recipient));
     const ciphertext = cipher.update(message);
     cipher.final();
     ciphertext.copy(sealed, HEADER_BYTES);
@@ -205,7 +222,7 @@ export class Sealer {
     if (
       head.length < SEAL_BYTES ||
       head[MAGIC_AT] !== SEALED_MAGIC ||
-      head[VERSION_AT] !== SEALED_VERSION
+      (head[VERSION_AT] !== SEALED_VERSION && head[VERSION_AT] !== SEALED_VERSION_BOUND)
     ) {
       this.counters.sealMalformed += 1;
       return undefined;
@@ -239,7 +256,8 @@ export class Sealer {
   ): Uint8Array | undefined {
     const end = sealed.length - TAG_BYTES;
     const decipher = createDecipheriv('aes-256-gcm', key, this.nonceOf(sealed), GCM);
-    decipher.setAAD(this.associate(kind, sealed, request));
+    const recipient = sealed[VERSION_AT] === SEALED_VERSION_BOUND ? this.address : undefined;
+    decipher.setAAD(this.associate(kind, sealed, request, recipient));
     decipher.setAuthTag(sealed.subarray(end));
     const message = decipher.update(sealed.subarray(HEADER_BYTES, end));
     try {
@@ -255,17 +273,50 @@ export class Sealer {
     return this.nonce;
   }
 
-  private associate(kind: SealKind, sealed: Buffer, request: Uint8Array | undefined): Buffer {
-    sealed.copy(this.associated, 0, 0, HEADER_BYTES);
-    this.associated[HEADER_BYTES] = KINDS.indexOf(kind);
-    if (request === undefined) return this.associated.subarray(0, HEADER_BYTES + 1);
-    this.associated.set(request.subarray(SALT_AT, HEADER_BYTES), HEADER_BYTES + 1);
-    return this.associated;
+  private associate(
+    kind: SealKind,
+    sealed: Buffer,
+    request: Uint8Array | undefined,
+    recipient: string | undefined,
+  ): Buffer {
+    const { associated } = this;
+    sealed.copy(associated, 0, 0, HEADER_BYTES);
+    associated[HEADER_BYTES] = KINDS.indexOf(kind);
+    let length = HEADER_BYTES + 1;
+    if (request !== undefined) {
+      associated.set(request.subarray(SALT_AT, HEADER_BYTES), length);
+      length += BINDING_BYTES;
+    }
+    if (recipient !== undefined) length += associated.write(recipient, length);
+    return associated.subarray(0, length);
+  }
+
+  /** A clock that leaps may be that of a machine that was copied: the copy goes on from the same counters. */
+  private noticeLeap(): void {
+    const nowMs = this.wallMs();
+    if (Math.abs(nowMs - this.lastSealMs) > LEAP_MS) this.outgoing = this.freshOutgoing();
+    this.lastSealMs = nowMs;
+  }
+
+  private freshOutgoing(): Readonly<Record<SealKind, Outgoing>> {
+    const { primary } = this.keyring;
+    const fresh = (kind: SealKind): Outgoing => {
+      const time = `${this.wallMs()} ${process.hrtime.bigint()} ${process.pid}`;
+      const hash = createHash('sha256').update(SALT_LABEL).update(randomBytes(SALT_BYTES));
+      return outgoing(primary, hash.update(`${kind} ${time} ${this.origin}`).digest());
+    };
+    return {
+      datagram: fresh('datagram'),
+      request: fresh('request'),
+      response: fresh('response'),
+      hello: fresh('hello'),
+      link: fresh('link'),
+    };
   }
 }
 
-function outgoing(primary: RingKey): Outgoing {
-  const salt = randomBytes(SALT_BYTES);
+function outgoing(primary: RingKey, random: Buffer): Outgoing {
+  const salt = random.subarray(0, SALT_BYTES);
   return { salt, counter: 0, ringKeyId: primary.id, key: derive(primary.bytes, salt) };
 }
 
@@ -281,5 +332,8 @@ function tagOf(clusterId: string): Buffer {
 }
 
 const GCM = { authTagLength: TAG_BYTES };
+const SALT_LABEL = 'shoal swim salt v1';
+/** Between two messages of a process that tells others that it lives. */
+const LEAP_MS = 10_000;
 const KEY_LABEL = 'shoal swim message key v1';
 const CLUSTER_LABEL = 'shoal swim cluster v1';

@@ -77,6 +77,7 @@ describeTransportContract('sealed', () => ({
         encryption: 'required',
         clusterId: 'contract',
         sendersMax: 64,
+        origin: 'a 1',
         onRefused: () => {},
         onKeyring: async (bytes) => bytes,
       },

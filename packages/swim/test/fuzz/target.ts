@@ -171,6 +171,7 @@ export class FuzzTarget {
         encryption: 'required',
         clusterId,
         sendersMax: 64,
+        origin: 'a 1',
         onRefused: () => {},
         onKeyring: async () => new Uint8Array(),
       },
