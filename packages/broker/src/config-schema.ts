@@ -6,7 +6,8 @@
  * `SHOAL_CLUSTER_REPLICAS`.
  */
 
-import { parseDiscovery, SwimError, swimConfigSchema } from '@shoal/swim';
+import assert from 'node:assert/strict';
+import { parseDiscovery, SWIM_SETTINGS, SwimError } from '@shoal/swim';
 import { z } from 'zod';
 import { parseAddress } from './address.ts';
 
@@ -283,7 +284,12 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
 });
 
 /** Ranges are those of the failure detector; its preset gives the defaults. */
-const swimShape = swimConfigSchema.shape;
+const swimSetting = (name: keyof typeof SWIM_SETTINGS): z.ZodOptional<z.ZodNumber> => {
+  const setting = SWIM_SETTINGS[name];
+  assert(setting.type !== 'boolean', name);
+  const number = setting.type === 'int' ? z.int() : z.number();
+  return number.min(setting.min).max(setting.max).optional();
+};
 const byPreset = 'by the preset';
 
 const swim = section('Failure detection (SWIM). The same on every node.', {
@@ -303,24 +309,24 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
     description:
       'Timings: `lan` for one site, `wan` between sites, `test` for tests on one machine.',
   }),
-  protocolPeriodMs: key(swimShape.protocolPeriodMs.unwrap().optional(), {
+  protocolPeriodMs: key(swimSetting('protocolPeriodMs'), {
     description: 'Time between two probes by one node.',
     'x-default': byPreset,
   }),
-  probeTimeoutMs: key(swimShape.probeTimeoutMs.unwrap().optional(), {
+  probeTimeoutMs: key(swimSetting('probeTimeoutMs'), {
     description: 'Wait for an answer before others are asked; at most half of the period.',
     'x-default': byPreset,
   }),
-  indirectProbes: key(swimShape.indirectProbes.unwrap().optional(), {
+  indirectProbes: key(swimSetting('indirectProbes'), {
     description: 'Nodes asked to probe one that does not answer.',
     'x-default': byPreset,
   }),
-  discoveryIntervalMs: key(swimShape.discoveryIntervalMs.unwrap().optional(), {
+  discoveryIntervalMs: key(swimSetting('discoveryIntervalMs'), {
     description:
       'Time between two rounds of `cluster.discovery`; once a second while no other node is known.',
     'x-default': byPreset,
   }),
-  suspicionMult: key(swimShape.suspicionMult.unwrap().optional(), {
+  suspicionMult: key(swimSetting('suspicionMult'), {
     description:
       'Shortest time from suspect to faulty, in protocol periods, times log10 of the node count, at least of 32.',
     'x-default': byPreset,

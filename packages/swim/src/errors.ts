@@ -18,6 +18,10 @@ export const SWIM_ERRORS = {
     message: 'The address did not answer.',
     remedy: 'Check that the node runs there and that TCP and UDP reach its cluster address.',
   },
+  SWIM_ERR_DATAGRAMS_LOST: {
+    message: 'A member answers over TCP, and its datagrams or ours get lost.',
+    remedy: 'Let UDP pass on the cluster port, both ways. Without it news travels slowly.',
+  },
   SWIM_ERR_OTHER_CLUSTER: {
     message: 'The address belongs to another cluster; clusters never merge.',
     remedy: 'Join a node of the same cluster, or start over with an empty data folder.',

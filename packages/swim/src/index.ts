@@ -6,12 +6,15 @@
  */
 export { formatAddress, type HostPort, parseAddress } from './address.ts';
 export {
+  type FlagSetting,
+  type NumberSetting,
   SWIM_PRESETS,
+  SWIM_SETTINGS,
   type SwimConfig,
   type SwimConfigInput,
   type SwimPreset,
+  type SwimSetting,
   swimConfig,
-  swimConfigSchema,
 } from './config.ts';
 export type { SwimCounters } from './core/counters.ts';
 export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';

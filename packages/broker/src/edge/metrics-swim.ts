@@ -110,6 +110,16 @@ export const SWIM_METRICS: readonly MetricDefinition<SwimSource>[] = [
     (c) => c.massSuspicions,
   ),
   counter('shoal_swim_view_changes_total', 'Changes of the stable view.', (c) => c.viewChanges),
+  counter(
+    'shoal_swim_stream_acks_total',
+    'Answers over TCP of members whose datagrams, or ours, got lost.',
+    (c) => c.streamAcks,
+  ),
+  counter(
+    'shoal_swim_seeds_failed_total',
+    'Attempts to join through a seed that failed.',
+    (c) => c.seedsFailed,
+  ),
   counter('shoal_swim_syncs_total', 'Exchanges of state begun here.', (c) => c.syncs),
   counter(
     'shoal_swim_members_refused_total',

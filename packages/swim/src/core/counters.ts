@@ -26,6 +26,10 @@ export interface SwimCounters {
   refutes: number;
   stalls: number;
   syncs: number;
+  /** Attempts to join through a seed that failed. */
+  seedsFailed: number;
+  /** Members that answered over a stream what they did not answer by datagrams. */
+  streamAcks: number;
   /** Newcomers turned away, and records left out of a sync, for want of room. */
   membersRefused: number;
   /** Changes of the stable view. */
@@ -62,6 +66,8 @@ export function newCounters(): SwimCounters {
     refutes: 0,
     stalls: 0,
     syncs: 0,
+    seedsFailed: 0,
+    streamAcks: 0,
     membersRefused: 0,
     viewChanges: 0,
     massSuspicions: 0,

@@ -1,3 +1,4 @@
+import { SWIM_SETTINGS, type SwimConfig } from '../config.ts';
 import { SwimError } from '../errors.ts';
 import { CLUSTER_ID_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX } from './message.ts';
 
@@ -27,6 +28,20 @@ export function checkIdentity({ name, bootEpoch, clusterId }: Identity): void {
     throw refusal(`clusterId: must have at most ${CLUSTER_ID_BYTES_MAX} bytes, and has ${idBytes}`);
   if (!Number.isSafeInteger(bootEpoch) || bootEpoch < 0)
     throw refusal(`bootEpoch: must be a safe integer of 0 or more, and is ${bootEpoch}`);
+}
+
+/**
+ * Refuses settings that are not whole: a missing number would be a timer of NaN. Ranges are not checked:
+ * what wraps the core may take its own part of a datagram.
+ *
+ * @throws SwimError SWIM_ERR_CONFIG naming the setting
+ */
+export function checkConfig(config: SwimConfig): void {
+  for (const [name, setting] of Object.entries(SWIM_SETTINGS)) {
+    const value: unknown = config?.[name as keyof SwimConfig];
+    const isFit = setting.type === 'boolean' ? typeof value === 'boolean' : Number.isFinite(value);
+    if (!isFit) throw refusal(`${name}: is missing; make the configuration by swimConfig`);
+  }
 }
 
 /** @throws SwimError SWIM_ERR_META_TOO_LARGE */

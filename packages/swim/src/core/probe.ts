@@ -55,6 +55,10 @@ export class Prober {
   private readonly probes = new Map<number, Probe>();
   private readonly helps = new Map<number, Help>();
   private lastSeq: number;
+  /** Times in a row that a member answered over a stream only. */
+  private readonly streamOnly = new Map<string, number>();
+  private streamOnlyInARow = 0;
+  private lostNoticeMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: Context, membership: Membership, fallback: FallbackProbe) {
     this.context = context;
@@ -131,8 +135,33 @@ export class Prober {
     }
   }
 
+  /** As {@link onAck}, by a stream: no datagram came through in time. */
+  onStreamAck(seq: number, target: string): void {
+    const { context, streamOnly } = this;
+    const probe = this.probes.get(seq);
+    if (probe?.name === target) {
+      context.counters.streamAcks += 1;
+      if (streamOnly.size >= STREAM_ONLY_MAX && !streamOnly.has(target)) streamOnly.clear();
+      const times = (streamOnly.get(target) ?? 0) + 1;
+      streamOnly.set(target, times);
+      this.streamOnlyInARow += 1;
+      const isLost = times >= LOST_OF_ONE || this.streamOnlyInARow >= LOST_IN_A_ROW;
+      if (isLost && context.nowMs - this.lostNoticeMs >= LOST_NOTICE_MS) {
+        this.lostNoticeMs = context.nowMs;
+        context.notice('SWIM_ERR_DATAGRAMS_LOST', probe.address);
+      }
+    }
+    this.acked(seq, target);
+  }
+
   /** Ends the probe that asked, or passes the answer on to whom we help. */
   onAck(seq: number, target: string): void {
+    this.streamOnly.delete(target);
+    this.streamOnlyInARow = 0;
+    this.acked(seq, target);
+  }
+
+  private acked(seq: number, target: string): void {
     const probe = this.probes.get(seq);
     if (probe?.name === target) {
       this.end(seq, probe);
@@ -309,6 +338,12 @@ function targetOf(record: Statement): Target {
 const DRAIN_MS = 5;
 /** Verdicts put off for one probe; then it ends without one. */
 const REARMS_MAX = 3;
+/** Answers over streams only, of one member or of all, after which datagrams are said to be lost. */
+const LOST_OF_ONE = 3;
+const LOST_IN_A_ROW = 5;
+/** Members counted for that. */
+const STREAM_ONLY_MAX = 1_024;
+const LOST_NOTICE_MS = 10_000;
 const NACK_FRACTION = 0.8;
 const HELP_MS_MAX = 30_000;
 const HELP_GRACE_MS = 1_000;

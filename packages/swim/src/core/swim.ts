@@ -5,7 +5,7 @@ import type { SwimCounters } from './counters.ts';
 import type { StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
-import { checkIdentity, checkMeta } from './identity.ts';
+import { checkConfig, checkIdentity, checkMeta } from './identity.ts';
 import { Membership } from './membership.ts';
 import { assertNever, type Message, SWIM_VERSIONS } from './message.ts';
 import type { SwimOptions } from './options.ts';
@@ -31,6 +31,7 @@ export class Swim {
   /** @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_META_TOO_LARGE */
   constructor(options: SwimOptions) {
     checkIdentity(options);
+    checkConfig(options.config);
     checkMeta(options.meta);
     this.context = new Context({
       config: options.config,
@@ -61,7 +62,7 @@ export class Swim {
     this.sync = new Sync(
       this.context,
       this.membership,
-      (seq, target) => this.prober.onAck(seq, target),
+      (seq, target) => this.prober.onStreamAck(seq, target),
       (record) => this.prober.begin(record, 'hint'),
     );
   }
@@ -129,7 +130,25 @@ export class Swim {
     context.nowMs = nowMs;
     if (context.phase === 'idle') this.stepIdle(event);
     else if (context.phase !== 'left') this.stepRunning(event);
+    else this.refuse(event);
     return context.takeEffects();
+  }
+
+  /** Nobody waits for ever for an answer of a member that is not there. */
+  private refuse(event: SwimEvent): void {
+    const { context } = this;
+    switch (event.type) {
+      case 'broadcast':
+        throw new SwimError('SWIM_ERR_STOPPED');
+      case 'stream-request':
+        context.emit({ type: 'stream-reply', streamId: event.streamId, bytes: null });
+        return;
+      case 'join':
+        this.sync.refuseJoin(event.requestId);
+        return;
+      default:
+        return;
+    }
   }
 
   private stepIdle(event: SwimEvent): void {
@@ -148,19 +167,8 @@ export class Swim {
         context.phase = 'left';
         context.emit({ type: 'left' });
         return;
-      case 'stream-request':
-        context.emit({ type: 'stream-reply', streamId: event.streamId, bytes: null });
-        return;
-      case 'join':
-        if (event.requestId === undefined) return;
-        context.emit({
-          type: 'join-result',
-          requestId: event.requestId,
-          ok: false,
-          errorCode: 'SWIM_ERR_STOPPED',
-        });
-        return;
       default:
+        this.refuse(event);
         return;
     }
   }
@@ -190,7 +198,8 @@ export class Swim {
         this.sync.onResponse(event.requestId, event.bytes);
         return;
       case 'join':
-        this.sync.join(event.address, event.requestId);
+        if (this.context.phase === 'running') this.sync.join(event.address, event.requestId);
+        else this.refuse(event);
         return;
       case 'set-meta':
         this.setMeta(event.meta);
@@ -446,6 +455,7 @@ export class Swim {
     const { context } = this;
     context.phase = 'left';
     context.disarmAll();
+    this.sync.end();
     context.emit({ type: 'left' });
   }
 }

@@ -50,6 +50,28 @@ describe('seeds', () => {
     assert.deepEqual(asks(many.slice(250, 260), 2), many.slice(256, 260));
   });
 
+  it('that lead nowhere are told while nobody else is known: not at once, and more and more seldom', () => {
+    const cluster = new TestCluster('nowhere', {}, { syncIntervalMs: 60_000 });
+    const joiner = cluster.add('n1', { seeds: ['gone:1'] });
+    const said = () => [...cluster.notices].filter((line) => line.includes('gone:1'));
+    cluster.run(1_900);
+    assert.deepEqual(said(), []);
+    cluster.run(2_100);
+    assert.deepEqual(said(), ['n1 1 SWIM_ERR_UNREACHABLE gone:1']);
+    assert.ok(joiner.swim.counters.seedsFailed >= 2);
+    const times: number[] = [];
+    for (let second = 0; second < 200; second += 1) {
+      cluster.notices.clear();
+      cluster.run(1_000);
+      if (said().length > 0) times.push(second);
+    }
+    assert.ok(times.length >= 3 && times.length <= 5, times.join());
+    joiner.setSeeds([]);
+    cluster.notices.clear();
+    cluster.run(300_000);
+    assert.deepEqual(said(), []);
+  });
+
   it('let a joiner in once the node that they name has another address', () => {
     const cluster = new TestCluster('moved', {}, { syncIntervalMs: 60_000 });
     cluster.add('n0', { address: 'new:1' });

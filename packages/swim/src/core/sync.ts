@@ -49,6 +49,9 @@ export class Sync {
   private lastRequestId = 0;
   private seeds: string[] = [];
   private seedAt = 0;
+  private startMs = 0;
+  /** Seeds that did not let us in, and when that is said again. */
+  private readonly complaints = new Map<string, { untilMs: number; intervalMs: number }>();
   private lastRepairMs = Number.NEGATIVE_INFINITY;
   private lastCompareMs = Number.NEGATIVE_INFINITY;
   private compareIntervalMs = REPAIR_INTERVAL_MS;
@@ -71,6 +74,7 @@ export class Sync {
   }
 
   start(seeds: readonly string[]): void {
+    this.startMs = this.context.nowMs;
     this.seeds = this.usable(seeds);
     this.trySeeds(SEEDS_AT_ONCE);
   }
@@ -146,6 +150,19 @@ export class Sync {
     }
   }
 
+  /** The answer to a caller while this member is not in. */
+  refuseJoin(callerId: number | undefined): void {
+    this.joined(callerId, 'SWIM_ERR_STOPPED');
+  }
+
+  /** This member has left: those who wait for a join hear so. */
+  end(): void {
+    for (const { purpose } of this.pending.values()) {
+      if (purpose.kind === 'join') this.refuseJoin(purpose.callerId);
+    }
+    this.pending.clear();
+  }
+
   /** Asks a silent target over a stream, where no datagram is lost. */
   probe(record: Statement, seq: number): void {
     this.open(record.address, { kind: 'probe', seq, target: record.name });
@@ -170,7 +187,26 @@ export class Sync {
     } else if (error !== undefined && OPERATORS_MATTER.has(error)) {
       const isOurs = purpose.kind === 'sync' && error === 'SWIM_ERR_NAME_TAKEN';
       if (purpose.kind === 'seed' || isOurs) this.context.notice(error, address);
+    } else if (error !== undefined && purpose.kind === 'seed') this.complain(error, address);
+  }
+
+  /** A seed that leads nowhere is told while nobody else is known: more and more seldom. */
+  private complain(error: SwimErrorCode, address: string): void {
+    const { context, complaints } = this;
+    const { nowMs } = context;
+    context.counters.seedsFailed += 1;
+    if (context.members.peerCount() > 0) {
+      complaints.clear();
+      return;
     }
+    // Nodes that start together wait for each other.
+    if (nowMs - this.startMs < SEED_PATIENCE_MS || !this.seeds.includes(address)) return;
+    const last = complaints.get(address);
+    if (last !== undefined && nowMs < last.untilMs) return;
+    const intervalMs = Math.min(SEED_NOTICE_MS_MAX, (last?.intervalMs ?? SEED_NOTICE_MS / 2) * 2);
+    if (complaints.size >= SEEDS_MAX) complaints.clear();
+    complaints.set(address, { untilMs: nowMs + intervalMs, intervalMs });
+    context.notice(error, address);
   }
 
   private usable(seeds: readonly string[]): string[] {
@@ -439,6 +475,11 @@ export const STREAMS_MAX = 64;
 const SEEDS_AT_ONCE = 8;
 /** Seeds that are kept; the first ones are. */
 const SEEDS_MAX = 256;
+/** Failures of a seed this long after the start say more than that it is a little later. */
+const SEED_PATIENCE_MS = 2_000;
+/** Between the first two notices of one seed; doubles. */
+const SEED_NOTICE_MS = 10_000;
+const SEED_NOTICE_MS_MAX = 600_000;
 /** Up to here the whole state is hardly more than a digest. */
 const WHOLE_MEMBERS_MAX = 8;
 const REPAIR_INTERVAL_MS = 1_000;

@@ -1,17 +1,18 @@
 import type { Socket } from 'node:net';
-import type { SwimConfig } from '../config.ts';
+import { completeConfig, type SwimConfig, type SwimConfigInput } from '../config.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { Discovery } from '../discovery/discovery.ts';
-import type { SwimErrorCode } from '../errors.ts';
+import { SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import type { TransportOpener } from '../transport.ts';
 import type { Encryption } from './secure-transport.ts';
 
 /** What a `SwimAgent` is started with. */
 export interface SwimAgentOptions {
-  readonly config: SwimConfig;
+  /** Made by `swimConfig`, or settings for it; default those of the preset `lan`. */
+  readonly config?: SwimConfigInput | undefined;
   /** One running process per name; 1 to 128 bytes. */
   readonly name: string;
   /**
@@ -30,13 +31,13 @@ export interface SwimAgentOptions {
    */
   onBootEpoch?(bootEpoch: number): Promise<void> | void;
   /** At most 64 bytes; empty for a joiner, which learns it. */
-  readonly clusterId: string;
+  readonly clusterId?: string | undefined;
   /** host:port for UDP and TCP; port 0 for any that is free. */
   readonly listen: string;
   /** host:port at which peers reach us; default what was bound. Port 0 means the bound one. */
   readonly advertise?: string;
-  /** At most 512 bytes. */
-  readonly meta: Uint8Array;
+  /** At most 512 bytes; default none. */
+  readonly meta?: Uint8Array | undefined;
   /** host:port of nodes to join through; the own address is ignored. */
   readonly seeds?: readonly string[];
   /**
@@ -80,4 +81,53 @@ export interface SwimAgentOptions {
   /** Something is wrong that only an operator can mend: another cluster, a name used twice. */
   onNotice?(code: SwimErrorCode, address: string): void;
   readonly log?: SwimLog;
+}
+
+/** Options with every default that does not depend on others. */
+export type CompleteOptions<Options extends Given> = Options & {
+  readonly config: SwimConfig;
+  readonly clusterId: string;
+  readonly meta: Uint8Array;
+};
+
+type Given = Pick<
+  SwimAgentOptions,
+  | 'config'
+  | 'clusterId'
+  | 'meta'
+  | 'name'
+  | 'listen'
+  | 'advertise'
+  | 'seeds'
+  | 'discovery'
+  | 'keyring'
+>;
+
+/**
+ * Refuses what is of a wrong type, as callers without a type checker give it, and fills in defaults.
+ *
+ * @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_KEY_INVALID
+ */
+export function completeOptions<Options extends Given>(options: Options): CompleteOptions<Options> {
+  const { clusterId = '', meta = new Uint8Array() } = options;
+  need('name', 'a text', typeof options.name === 'string');
+  need('clusterId', 'a text', typeof clusterId === 'string');
+  need('listen', 'a text', typeof options.listen === 'string');
+  const { advertise = '', seeds = [], discovery = [], keyring = [] } = options;
+  need('advertise', 'a text', typeof advertise === 'string');
+  need('meta', 'bytes', meta instanceof Uint8Array);
+  need('seeds', 'a list of texts', isTexts(seeds));
+  need('discovery', 'a list of texts', isTexts(discovery));
+  if (!Array.isArray(keyring) || !keyring.every((key) => key instanceof Uint8Array)) {
+    throw new SwimError('SWIM_ERR_KEY_INVALID', 'keyring: must be a list of bytes');
+  }
+  return { ...options, config: completeConfig(options.config), clusterId, meta };
+}
+
+function need(name: string, what: string, isSo: boolean): void {
+  if (!isSo) throw new SwimError('SWIM_ERR_CONFIG', `${name}: must be ${what}`);
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }

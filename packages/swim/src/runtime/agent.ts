@@ -13,7 +13,7 @@ import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
 import { Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
 import type { RequestDone } from '../transport.ts';
-import type { SwimAgentOptions } from './agent-options.ts';
+import { type CompleteOptions, completeOptions, type SwimAgentOptions } from './agent-options.ts';
 import { socketTransport } from './bind.ts';
 import { Callbacks, surface } from './callbacks.ts';
 import { DrainingTimers } from './draining-timers.ts';
@@ -42,7 +42,7 @@ export class SwimAgent implements SwimHandle {
   /** host:port told to the peers. */
   readonly address: string;
   readonly keyring: KeyringControl;
-  private readonly options: SwimAgentOptions;
+  private readonly options: CompleteOptions<SwimAgentOptions>;
   private readonly transport: SecureTransport;
   private readonly swim: Swim;
   private readonly hello: Hello;
@@ -61,7 +61,7 @@ export class SwimAgent implements SwimHandle {
   private stopped = false;
 
   private constructor(
-    options: SwimAgentOptions,
+    options: CompleteOptions<SwimAgentOptions>,
     bootEpoch: number,
     keyring: Keyring | undefined,
     transport: SecureTransport,
@@ -108,7 +108,8 @@ export class SwimAgent implements SwimHandle {
    * SWIM_ERR_META_TOO_LARGE, SWIM_ERR_KEY_REQUIRED, SWIM_ERR_KEY_INVALID, SWIM_ERR_KEYRING_FULL,
    * SWIM_ERR_DISCOVERY; nothing stays bound
    */
-  static async start(options: SwimAgentOptions): Promise<SwimAgent> {
+  static async start(given: SwimAgentOptions): Promise<SwimAgent> {
+    const options = completeOptions(given);
     const keyring = options.keyring === undefined ? undefined : Keyring.of(options.keyring);
     if (options.transport === undefined) checkLoopback(options);
     for (const seed of options.seeds ?? []) parseAddress(seed);

@@ -100,7 +100,7 @@ export class KeyringControl {
 
   /** Answers a request of another member. */
   async answer(bytes: Uint8Array): Promise<Uint8Array> {
-    const request = await decodeKeyringRequest(bytes);
+    const request = decodeKeyringRequest(bytes);
     const answer: KeyringAnswer =
       request === undefined ? { errorCode: 'SWIM_ERR_MALFORMED' } : await this.perform(request);
     return encodeKeyringMessage(answer);
@@ -209,7 +209,7 @@ export class KeyringControl {
 }
 
 async function answerOf(bytes: Uint8Array): Promise<KeyringAnswer> {
-  return (await decodeKeyringAnswer(bytes)) ?? { errorCode: 'SWIM_ERR_MALFORMED' };
+  return decodeKeyringAnswer(bytes) ?? { errorCode: 'SWIM_ERR_MALFORMED' };
 }
 
 type Change =

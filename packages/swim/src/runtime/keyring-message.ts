@@ -1,5 +1,5 @@
-import type { SwimErrorCode } from '../errors.ts';
-import type { KeyInfo } from '../security/keyring.ts';
+import { SWIM_ERRORS, type SwimErrorCode } from '../errors.ts';
+import { KEYS_MAX, type KeyInfo } from '../security/keyring.ts';
 
 /*
  * A request about the keyring, and its answer, on a stream and always sealed:
@@ -31,28 +31,70 @@ export function encodeKeyringMessage(message: KeyringRequest | KeyringAnswer): U
 }
 
 /** Undefined if the bytes are no such request. */
-export async function decodeKeyringRequest(bytes: Uint8Array): Promise<KeyringRequest | undefined> {
-  const { requestSchema } = await loadSchema();
-  return requestSchema.safeParse(parse(bytes)).data;
+export function decodeKeyringRequest(bytes: Uint8Array): KeyringRequest | undefined {
+  const value = parse(bytes);
+  if (value === undefined) return undefined;
+  const { op, key, id, instance } = value;
+  if (op === 'list') return hasOnly(value, 'op') ? { op } : undefined;
+  if (!isInstance(instance)) return undefined;
+  if (op === 'install') {
+    const isKey =
+      typeof key === 'string' && KEY.test(key) && hasOnly(value, 'op', 'key', 'instance');
+    return isKey ? { op, key, instance } : undefined;
+  }
+  if (op !== 'use' && op !== 'remove') return undefined;
+  return isId(id) && hasOnly(value, 'op', 'id', 'instance') ? { op, id, instance } : undefined;
 }
 
 /** Undefined if the bytes are no such answer. */
-export async function decodeKeyringAnswer(bytes: Uint8Array): Promise<KeyringAnswer | undefined> {
-  const { answerSchema } = await loadSchema();
-  return answerSchema.safeParse(parse(bytes)).data;
+export function decodeKeyringAnswer(bytes: Uint8Array): KeyringAnswer | undefined {
+  const value = parse(bytes);
+  if (value === undefined) return undefined;
+  const { errorCode, instance, keys } = value;
+  if (typeof errorCode === 'string' && hasOnly(value, 'errorCode')) {
+    const isKnown = Object.hasOwn(SWIM_ERRORS, errorCode);
+    return isKnown ? { errorCode: errorCode as SwimErrorCode } : undefined;
+  }
+  if (!isInstance(instance) || !Array.isArray(keys) || keys.length > KEYS_MAX) return undefined;
+  return keys.every(isKeyInfo) && hasOnly(value, 'instance', 'keys')
+    ? { instance, keys }
+    : undefined;
 }
 
-/** When it is first needed: it is 7 MiB in a thread that may never need it. */
-async function loadSchema(): Promise<typeof import('./keyring-schema.ts')> {
-  return await import('./keyring-schema.ts');
-}
+type Fields = Readonly<Record<string, unknown>>;
 
-function parse(bytes: Uint8Array): unknown {
+function parse(bytes: Uint8Array): Fields | undefined {
   if (bytes.length > MESSAGE_BYTES_MAX) return undefined;
   if (bytes[0] !== KEYRING_MAGIC || bytes[1] !== KEYRING_VERSION) return undefined;
   try {
-    return JSON.parse(Buffer.from(bytes.subarray(2)).toString('utf8'));
+    const value: unknown = JSON.parse(Buffer.from(bytes.subarray(2)).toString('utf8'));
+    return isFields(value) ? value : undefined;
   } catch {
     return undefined;
   }
 }
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function hasOnly(value: Fields, ...names: readonly string[]): boolean {
+  return Object.keys(value).every((name) => names.includes(name));
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{8}$/.test(value);
+}
+
+function isInstance(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= INSTANCE_LENGTH_MAX;
+}
+
+function isKeyInfo(value: unknown): value is KeyInfo {
+  if (!isFields(value)) return false;
+  return isId(value.id) && typeof value.primary === 'boolean' && hasOnly(value, 'id', 'primary');
+}
+
+/** Base64, of 32 bytes or what a sender takes for a key. */
+const KEY = /^(?=.{0,64}$)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const INSTANCE_LENGTH_MAX = 64;

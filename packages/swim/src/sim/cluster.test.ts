@@ -261,6 +261,27 @@ describe('simulated cluster', function () {
     assert.ok(cluster.allSee('alive', ['x', 'n0', 'n1', 'n2', 'n4']), cluster.describe());
   });
 
+  it('without datagrams: all stay alive, and it is said; a crash is found all the same', () => {
+    const cluster = new TestCluster('no datagrams');
+    cluster.addMany(6);
+    cluster.until('forms', 5_000, () => cluster.whole());
+    cluster.run(5_000);
+    const saysSo = () => [...cluster.notices].filter((line) => line.includes('DATAGRAMS_LOST'));
+    assert.deepEqual(saysSo(), []);
+    cluster.network.passDatagrams(false);
+    cluster.run(10_000);
+    assert.ok(cluster.whole(), cluster.describe());
+    const sayers = new Set(saysSo().map((line) => line.slice(0, 2)));
+    assert.equal(sayers.size, 6, saysSo().join());
+    cluster.kill('n5');
+    cluster.until('finds', 10_000, () => cluster.allSee('faulty', ['n5']));
+    cluster.network.passDatagrams(true);
+    cluster.notices.clear();
+    cluster.run(20_000);
+    assert.deepEqual(saysSo(), []);
+    assert.ok(cluster.whole(), cluster.describe());
+  });
+
   it('tells the older of two processes of one name, and ends without a fight', () => {
     const cluster = new TestCluster('twins');
     cluster.addMany(4);

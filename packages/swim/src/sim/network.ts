@@ -66,6 +66,7 @@ export class Network {
   private readonly lossInto = new Map<string, number>();
   private readonly lossOutOf = new Map<string, number>();
   private groupOf = new Map<string, number>();
+  private datagramsPass = true;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -111,6 +112,11 @@ export class Network {
     set(this.lossOutOf, address, outOf);
   }
 
+  /** Whether datagrams pass at all, as a firewall may decide: streams do. */
+  passDatagrams(pass: boolean): void {
+    this.datagramsPass = pass;
+  }
+
   /** Lets only addresses of one group reach each other; addresses in no group form one more. */
   split(groups: readonly (readonly string[])[]): void {
     this.groupOf = new Map();
@@ -126,6 +132,7 @@ export class Network {
     this.lossInto.clear();
     this.lossOutOf.clear();
     this.groupOf.clear();
+    this.datagramsPass = true;
   }
 
   reachable(from: string, to: string): boolean {
@@ -147,7 +154,7 @@ export class Network {
       counters.reordered += 1;
       delayMs += prng.next() * faults.reorderMs;
     }
-    if (!this.reachable(from, to)) {
+    if (!this.datagramsPass || !this.reachable(from, to)) {
       counters.cut += 1;
       return;
     }

@@ -4,7 +4,11 @@ import type { StableView } from '../core/cut-detector.ts';
 import { assertNever, META_BYTES_MAX } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SwimError } from '../errors.ts';
-import type { SwimAgentOptions } from '../runtime/agent-options.ts';
+import {
+  type CompleteOptions,
+  completeOptions,
+  type SwimAgentOptions,
+} from '../runtime/agent-options.ts';
 import { Callbacks, surface } from '../runtime/callbacks.ts';
 import type { KeyringOperations, SwimAgentCounters, SwimHandle } from '../runtime/handle.ts';
 import type { KeyringResult } from '../runtime/keyring-control.ts';
@@ -90,7 +94,7 @@ export class SwimThread implements SwimHandle {
     use: (keyId, force = false) => this.callKeyring({ op: 'use', keyId, force }),
     remove: (keyId, force = false) => this.callKeyring({ op: 'remove', keyId, force }),
   };
-  private readonly options: SwimThreadOptions;
+  private readonly options: CompleteOptions<SwimThreadOptions>;
   private readonly status = new SharedStatus();
   private readonly callbacks = new Callbacks();
   private readonly worker: Worker;
@@ -113,7 +117,7 @@ export class SwimThread implements SwimHandle {
   private started = false;
   private stopped = false;
 
-  private constructor(options: SwimThreadOptions, program: URL) {
+  private constructor(options: CompleteOptions<SwimThreadOptions>, program: URL) {
     this.options = options;
     this.learnedClusterId = options.clusterId;
     this.worker = new Worker(program, {
@@ -138,7 +142,8 @@ export class SwimThread implements SwimHandle {
    * @throws SwimError as {@link SwimAgent.start}, SWIM_ERR_CONFIG if the times do not fit, and
    * SWIM_ERR_THREAD if the thread could not be started; nothing stays open
    */
-  static async start(options: SwimThreadOptions, program: URL = PROGRAM): Promise<SwimThread> {
+  static async start(given: SwimThreadOptions, program: URL = PROGRAM): Promise<SwimThread> {
+    const options = completeOptions(given);
     // Here, since the agent in the thread does not see who listens for it.
     checkLoopback(options);
     const thread = new SwimThread(options, program);

@@ -309,6 +309,52 @@ function describeHandle(title: string, begin: Start): void {
       assert.match(all.agent.address, /^127\.0\.0\.1:\d+$/);
     });
 
+    it('answers every call after its departure, and those that wait for it', async () => {
+      const silent = createServer(() => {});
+      silent.listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const port = (silent.address() as { port: number }).port;
+      const a = await watch({ name: 'a', clusterId: 'one' });
+      const b = await watch({ name: 'b', seeds: [a.agent.address] });
+      await b.sees({ a: 'alive' });
+      const stopped = { code: 'SWIM_ERR_STOPPED' };
+      const waiting = assert.rejects(b.agent.join(`127.0.0.1:${port}`), stopped);
+      await b.agent.leave();
+      await waiting;
+      await assert.rejects(b.agent.join(a.agent.address), stopped);
+      await assert.rejects(b.agent.broadcast('x'), stopped);
+      await b.agent.leave();
+      silent.close();
+    });
+
+    it('fills in what may be left out, and refuses what is of a wrong type', async () => {
+      const plain = { name: 'a', clusterId: 'one' };
+      for (const config of [undefined, {}, { protocolPeriodMs: 200 }]) {
+        const node = await watch({ ...plain, config, meta: undefined });
+        assert.equal(node.agent.members()[0]?.meta.length, 0);
+        await node.stop();
+      }
+      for (const [wrong, code] of [
+        [{ config: { protocolPeriod: 5 } }, 'SWIM_ERR_CONFIG'],
+        [{ config: { protocolPeriodMs: Number.NaN } }, 'SWIM_ERR_CONFIG'],
+        [{ config: [] }, 'SWIM_ERR_CONFIG'],
+        [{ bootEpoch: undefined }, 'SWIM_ERR_CONFIG'],
+        [{ name: undefined }, 'SWIM_ERR_CONFIG'],
+        [{ clusterId: 5 }, 'SWIM_ERR_CONFIG'],
+        [{ meta: 'text' }, 'SWIM_ERR_CONFIG'],
+        [{ seeds: '127.0.0.1:7946' }, 'SWIM_ERR_CONFIG'],
+        [{ discovery: 'dns:x:1' }, 'SWIM_ERR_CONFIG'],
+        [{ listen: undefined }, 'SWIM_ERR_CONFIG'],
+        [{ advertise: 7946 }, 'SWIM_ERR_CONFIG'],
+        [{ listen: '127.0.0.1' }, 'SWIM_ERR_ADDRESS_INVALID'],
+        [{ keyring: ['0'.repeat(32)] }, 'SWIM_ERR_KEY_INVALID'],
+        [{ keyring: '0'.repeat(32) }, 'SWIM_ERR_KEY_INVALID'],
+      ] as const) {
+        const options = { ...plain, ...wrong } as unknown as { name: string };
+        await assert.rejects(watch(options), { name: 'SwimError', code }, JSON.stringify(wrong));
+      }
+    });
+
     it('refuses an identity that no message can carry, and seeds that are no addresses', async () => {
       for (const [options, reason] of [
         [{ name: '' }, /name: must have 1 to 128 bytes, and has 0/],
@@ -354,6 +400,9 @@ function describeHandle(title: string, begin: Start): void {
       await a.agent.broadcast('three');
       await all.promise;
       assert.deepEqual(heard.sort(), ['one', 'three', 'two']);
+      // What it threw last comes in the next turn.
+      await b.stop();
+      await new Promise((resolve) => setImmediate(resolve));
       const thrown = surfaced();
       assert.ok(thrown.length >= 4, `${thrown.length}`);
       assert.deepEqual([...new Set(thrown)], ['on purpose']);
