@@ -479,6 +479,7 @@ const SEEDS_MAX = 256;
 const SEED_PATIENCE_MS = 2_000;
 /** Between the first two notices of one seed; doubles. */
 const SEED_NOTICE_MS = 10_000;
+/** Longest time between two notices of one seed that leads nowhere, in milliseconds. */
 const SEED_NOTICE_MS_MAX = 600_000;
 /** Up to here the whole state is hardly more than a digest. */
 const WHOLE_MEMBERS_MAX = 8;
