@@ -52,6 +52,13 @@ const HANDOVERS_PER_SECOND = 200;
 const MOVING_SHARDS_MAX = 128;
 /** Between two log lines about the same slow node. */
 const SLOW_LOG_MS = 60_000;
+/** Shards of which one peer is sent the data at a time; the others wait their turn. */
+const TRANSFERS_MAX = 8;
+/**
+ * Bytes of log entries that all shards hold in memory for copies that are behind; beyond, what they lack
+ * is read from disk when it is sent.
+ */
+const LOG_BYTES_MAX = 64 * 1024 * 1024;
 /** Each tick looks at one slice of the shards, and at all that are forming a view. */
 const SLICES = 5;
 /** Kind byte of a key: promises and views are synced under every durability. */
@@ -94,6 +101,9 @@ export class Shards implements ReplicaHost {
   #moving = 0;
   /** When it was last logged that a node's copies are too slow, by name. */
   readonly #slowLoggedMs = new Map<string, number>();
+  /** Transfers under way to each peer. */
+  readonly #transfers = new Map<CopyId, number>();
+  #keepBytes = LOG_BYTES_MAX;
 
   constructor(options: ShardsOptions, node: ShardsNode) {
     this.self = options.self;
@@ -156,6 +166,7 @@ export class Shards implements ReplicaHost {
     const slice = this.#slice++ % SLICES;
     this.#moving = 0;
     for (const copy of this.led) if (copy.syncs.size > 0) this.#moving++;
+    this.#count();
     for (let i = 0; i < copies.length; i++) {
       const copy = copies[i]!;
       if (i % SLICES === slice || copy.formation) copy.tick(nowMs);
@@ -191,6 +202,30 @@ export class Shards implements ReplicaHost {
     w.u8(Wire.Shard);
     w.varint(shard);
     writeShardMessage(w, message);
+  }
+
+  get keepBytes(): number {
+    return this.#keepBytes;
+  }
+
+  mayTransfer(to: CopyId): boolean {
+    const moving = this.#transfers.get(to) ?? 0;
+    if (moving >= TRANSFERS_MAX || this.full(to)) return false;
+    this.#transfers.set(to, moving + 1);
+    return true;
+  }
+
+  /** What all copies hold in memory, and which transfers are under way: counted anew each tick. */
+  #count(): void {
+    let bytes = 0;
+    this.#transfers.clear();
+    for (const { log, syncs } of this.copies) {
+      bytes += log.memBytes;
+      for (const [id, { moving }] of syncs)
+        if (moving) this.#transfers.set(id, (this.#transfers.get(id) ?? 0) + 1);
+    }
+    const spare = bytes < LOG_BYTES_MAX;
+    this.#keepBytes = spare ? LOG_BYTES_MAX : LOG_BYTES_MAX / Math.max(1, this.copies.length);
   }
 
   full(to: CopyId): boolean {

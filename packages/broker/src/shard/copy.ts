@@ -12,6 +12,7 @@
  * ```
  */
 import { crc32c, Writer } from '../bytes.ts';
+import { LAG_ENTRIES_MAX, sendAppend } from './appending.ts';
 import type { ReplicaHost, ShardMachine } from './host.ts';
 import { checkpointKey, entryKey, hardKey } from './keys.ts';
 import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
@@ -32,8 +33,8 @@ import {
 
 /** Entries at the end of a log that stay in memory; older ones are read from disk when wanted. */
 const MEM_KEEP = 4;
-/** Bytes of entries in one append. What is left goes in the next. */
-export const APPEND_BYTES_MAX = 1024 * 1024;
+/** Bytes of those; larger entries are read from disk. */
+const MEM_KEEP_BYTES = 64 * 1024;
 /**
  * 2: the second byte holds flags, VALID and CUT. Format 1 had 0 or 1 there, so it reads the same.
  */
@@ -183,7 +184,7 @@ export abstract class Copy {
   flush(): void {
     if (this.role !== 'leader') return;
     const end = this.log.end;
-    for (const id of this.view.active) if (id !== this.self) this.#sendAppend(id);
+    for (const id of this.view.active) if (id !== this.self) sendAppend(this, id);
     if (this.durable < end) {
       const number = this.view.number;
       this.host.onDurable(() => {
@@ -194,39 +195,10 @@ export abstract class Copy {
     }
   }
 
-  #sendAppend(id: CopyId): void {
-    let sent = this.sent.get(id) ?? this.view.startIndex;
-    // What is left goes when there is room again.
-    while (sent < this.log.end && !this.host.full?.(id)) {
-      const entries: Uint8Array[] = [];
-      let bytes = 0;
-      const prev = sent;
-      while (sent < this.log.end && bytes < APPEND_BYTES_MAX) {
-        const entry = this.log.get(sent + 1);
-        if (!entry) break;
-        entries.push(entry.bytes);
-        bytes += entry.bytes.length;
-        sent++;
-      }
-      if (entries.length === 0) {
-        // Older than memory: the copy lags so far that it is caught up as a learner instead.
-        this.host.trace('append-too-far');
-        this.lagging.add(id);
-        return;
-      }
-      this.sent.set(id, sent);
-      this.host.trace('append');
-      this.host.send(id, this.shard, {
-        type: 'append',
-        number: this.view.number,
-        prev,
-        commit: this.commit,
-        entries,
-      });
-    }
-  }
+  /** Active copies for which the next entries are being read from disk. */
+  readonly reading = new Set<CopyId>();
 
-  /** Active copies whose missing entries have left memory: dropped at the next maintenance. */
+  /** Active copies whose missing entries are too many, or gone: dropped at the next maintenance. */
   readonly lagging = new Set<CopyId>();
 
   /** Commits what every active copy has made durable. */
@@ -247,7 +219,7 @@ export abstract class Copy {
 
   /** There is room again for what is sent to this copy. */
   onDrained(id: CopyId): void {
-    if (this.role === 'leader' && this.isActive(id)) this.#sendAppend(id);
+    if (this.role === 'leader' && this.isActive(id)) sendAppend(this, id);
   }
 
   /** Led here until now, and the copy has entries under way that it has not acknowledged. */
@@ -460,17 +432,22 @@ export abstract class Copy {
     this.#pending = null;
   }
 
+  /** Lets go of entries in memory that nobody needs soon; they are on disk. */
   forget(): void {
-    if (this.log.memCount <= MEM_KEEP || this.loading) return;
-    let upTo = this.log.end - MEM_KEEP;
+    if (this.log.memCount === 0 || this.loading) return;
+    const unused = this.log.lastBefore(MEM_KEEP, MEM_KEEP_BYTES);
+    let upTo = unused;
     if (this.role === 'leader') {
       for (const id of this.view.active) {
         if (id !== this.self) upTo = Math.min(upTo, this.match.get(id) ?? 0);
       }
-      // A copy that stays behind is caught up from disk instead of holding memory.
-      upTo = Math.max(upTo, this.log.end - 8192);
+      // A copy that stays behind is sent the rest from disk instead of holding memory.
+      const { keepBytes = MEM_KEEP_BYTES } = this.host;
+      const most = Math.max(keepBytes, MEM_KEEP_BYTES);
+      upTo = Math.max(upTo, Math.min(unused, this.log.lastBefore(LAG_ENTRIES_MAX, most)));
     }
     this.log.forget(Math.min(upTo, this.durable));
+    if (this.log.memCount <= MEM_KEEP) this.log.compact();
   }
 }
 

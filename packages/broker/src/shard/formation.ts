@@ -12,8 +12,9 @@
  * The order of 4 before 5 is what makes "recorded it itself" enough in 1 (models/view-formation.pml).
  */
 
+import { APPEND_BYTES_MAX } from './appending.ts';
 import { awaited, counts, keptCopies, nextVoters, withoutAbsent } from './choice.ts';
-import { APPEND_BYTES_MAX, type Copy } from './copy.ts';
+import type { Copy } from './copy.ts';
 import type { ShardMessage } from './message.ts';
 import type { Formation, Intent, Promised } from './procedures.ts';
 import { INSTALL_ENTRIES_MAX, readEntries } from './read.ts';

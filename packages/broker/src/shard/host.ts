@@ -67,6 +67,13 @@ export interface ReplicaHost {
   onDurable(fn: () => void): void;
   /** So much waits to be sent to the peer that data should wait: {@link Copy.onDrained} follows. */
   full?(to: CopyId): boolean;
+  /** Bytes of entries that a shard may hold in memory for copies that are behind. */
+  readonly keepBytes?: number;
+  /**
+   * Whether one more learner may be sent data: few at a time of each peer, the others wait. Asked again
+   * at each tick; what is begun goes on until it has caught up.
+   */
+  mayTransfer?(to: CopyId): boolean;
   /** Asks for {@link Replica.flush} at the end of the turn. */
   dirty(shard: number): void;
   /** The peer's process was heard within the silence limit (always true of oneself). */

@@ -158,6 +158,12 @@ describe('Log', () => {
           assert.equal(log.end, model.length);
           assert.equal(log.memCount, model.length - forgotten);
           assert.equal(log.memStart, forgotten + 1);
+          const held = model.slice(forgotten);
+          const bytes = held.reduce((sum, e) => sum + e.bytes.length, 0);
+          assert.equal(log.memBytes, bytes);
+          assert.equal(log.lastBefore(3, bytes), Math.max(forgotten, model.length - 3));
+          const last = held.at(-1)?.bytes.length ?? 0;
+          assert.equal(log.lastBefore(9, last), Math.max(forgotten, model.length - 1));
           for (let index = 0; index <= model.length + 1; index++) {
             const held = model[index - 1];
             assert.equal(log.get(index), index > forgotten ? held : undefined);
@@ -168,6 +174,23 @@ describe('Log', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('entries in memory', () => {
+  it('do not keep the frame that they came in, and stay the same', () => {
+    const log = new Log();
+    const alone = entry(1, 1);
+    const frame = new Uint8Array(200_000);
+    frame.set(alone.bytes, 150_000);
+    const came = decodeEntry(frame.subarray(150_000, 150_000 + alone.bytes.length));
+    log.append(came);
+    log.compact();
+    const { bytes, operation } = log.get(1)!;
+    assert.ok(bytes.buffer.byteLength < 1000);
+    assert.deepEqual(Buffer.from(bytes), Buffer.from(alone.bytes));
+    assert.deepEqual(Buffer.from(operation), Buffer.from(alone.operation));
+    assert.deepEqual(log.get(1)?.number, alone.number);
   });
 });
 

@@ -32,6 +32,8 @@ export interface Term {
 const ENTRY_VERSION = 1;
 /** Runs remembered; logs that share none of the last ones meet by snapshot. */
 const TERMS_MAX = 64;
+/** A buffer of this size is not kept for the sake of a small entry. */
+const PINNED_BYTES = 32 * 1024;
 const writer = new Writer(1024);
 
 export function encodeEntry(
@@ -75,6 +77,7 @@ export class Log {
   terms: Term[] = [];
   #mem: Entry[] = [];
   #memStart = 1;
+  #memBytes = 0;
 
   /** Entries with index ≥ this are in memory. */
   get memStart(): number {
@@ -88,12 +91,14 @@ export class Log {
       if (this.terms.length > TERMS_MAX) this.terms.shift();
     }
     this.#mem.push(entry);
+    this.#memBytes += entry.bytes.length;
     this.end = entry.index;
   }
 
   /** Forgets entries after `index`. */
   truncate(index: number): void {
-    while (this.#mem.length > 0 && this.#mem[this.#mem.length - 1]!.index > index) this.#mem.pop();
+    while (this.#mem.length > 0 && this.#mem[this.#mem.length - 1]!.index > index)
+      this.#memBytes -= this.#mem.pop()!.bytes.length;
     while (this.terms.length > 0 && this.terms[this.terms.length - 1]!.start > index)
       this.terms.pop();
     this.end = index;
@@ -106,6 +111,7 @@ export class Log {
     this.terms = [...terms];
     this.tailStart = tailStart;
     this.#mem = [];
+    this.#memBytes = 0;
     this.#memStart = index + 1;
   }
 
@@ -125,12 +131,43 @@ export class Log {
   forget(index: number): void {
     const drop = Math.min(index + 1, this.end + 1) - this.#memStart;
     if (drop <= 0) return;
-    this.#mem.splice(0, drop);
+    for (const entry of this.#mem.splice(0, drop)) this.#memBytes -= entry.bytes.length;
     this.#memStart += drop;
   }
 
   get memCount(): number {
     return this.#mem.length;
+  }
+
+  /** Bytes of the records in memory. */
+  get memBytes(): number {
+    return this.#memBytes;
+  }
+
+  /** The index to {@link forget} so that at most the last `count` entries and `bytes` bytes stay. */
+  lastBefore(count: number, bytes: number): number {
+    let left = bytes;
+    let i = this.#mem.length;
+    while (i > 0 && this.#mem.length - i < count && this.#mem[i - 1]!.bytes.length <= left)
+      left -= this.#mem[--i]!.bytes.length;
+    return this.#memStart + i - 1;
+  }
+
+  /** Entries that stay in memory for long no longer hold the much larger frame that they came in. */
+  compact(): void {
+    for (let i = 0; i < this.#mem.length; i++) {
+      const entry = this.#mem[i]!;
+      const { bytes, operation } = entry;
+      const held = bytes.buffer.byteLength;
+      if (held < PINNED_BYTES || held < 2 * bytes.length) continue;
+      const own = Uint8Array.from(bytes);
+      const head = operation.byteOffset - bytes.byteOffset;
+      this.#mem[i] = {
+        ...entry,
+        operation: own.subarray(head, head + operation.length),
+        bytes: own,
+      };
+    }
   }
 
   /**

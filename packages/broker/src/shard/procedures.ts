@@ -55,6 +55,8 @@ export interface Sync {
   /** A message is under way. */
   busy: boolean;
   ready: boolean;
+  /** Has its turn among the transfers to this peer, until it has caught up. */
+  moving: boolean;
   lastMs: number;
   snapshot: Outgoing | null;
 }
@@ -66,6 +68,8 @@ export interface Outgoing {
   readonly live: readonly number[];
   stateAt: number;
   liveAt: number;
+  /** Entries to read at once: about what one part takes. */
+  readCount: number;
   seq: number;
 }
 

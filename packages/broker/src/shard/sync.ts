@@ -35,6 +35,7 @@ export function startSync(r: Copy, id: CopyId, number: ViewNumber): void {
     acked: 0,
     busy: true,
     ready: false,
+    moving: false,
     lastMs: nowMs,
     snapshot: null,
   });

@@ -16,7 +16,13 @@ import { readEntries } from './read.ts';
 import { type CopyId, compareNumbers, sameNumber, type ViewNumber } from './view.ts';
 
 const CHUNK_BYTES = 256 * 1024;
-/** A learner this close to the end may join the active set: the installation brings the rest. */
+/** Entries read for one part of a snapshot; the first time, of unknown size, fewer. */
+const READ_ENTRIES_MAX = 256;
+const READ_ENTRIES_FIRST = 4;
+/**
+ * A learner this close to the end, with no more than one message to go, may join the active set: the
+ * installation brings the rest.
+ */
 const READY_LAG = 64;
 /** Silence after which a transfer is started anew. */
 const STALL_MS = 3000;
@@ -45,27 +51,52 @@ export function onStatus(r: Copy, from: CopyId, m: ShardMessage & { type: 'statu
     return next(r, from, s);
   }
   s.phase = 'snapshot';
-  s.snapshot = {
+  nextPart(r, from, s);
+}
+
+/** Whether this transfer has its turn: others to the same peer wait meanwhile. */
+function moves(r: Copy, id: CopyId, s: Sync): boolean {
+  // A shard that has no view before this copy is brought up waits for nobody.
+  if (!s.moving && !s.ready && !r.formation && r.host.mayTransfer?.(id) === false) return false;
+  s.moving = !s.ready;
+  return true;
+}
+
+function outgoing(r: Copy): Outgoing {
+  return {
     index: r.log.end,
     terms: [...r.log.terms],
     state: r.machine.encode(),
     live: r.machine.liveIndexes(),
     stateAt: 0,
     liveAt: 0,
+    readCount: READ_ENTRIES_FIRST,
     seq: 0,
   };
-  nextPart(r, from, s, s.snapshot);
+}
+
+function isNear({ log }: Copy, acked: number): boolean {
+  if (log.end - acked > READY_LAG) return false;
+  let bytes = 0;
+  for (let i = acked + 1; i <= log.end && bytes <= CHUNK_BYTES; i++)
+    // What is not in memory is of unknown size.
+    bytes += log.get(i)?.bytes.length ?? CHUNK_BYTES + 1;
+  return bytes <= CHUNK_BYTES;
 }
 
 /** Sends the next entries, or notes that the learner has caught up. */
 function next(r: Copy, id: CopyId, s: Sync): void {
   if (s.busy) return;
   const wasReady = s.ready;
-  if (r.log.end - s.acked <= READY_LAG) s.ready = true;
+  if (isNear(r, s.acked)) {
+    s.ready = true;
+    s.moving = false;
+  }
   if (s.acked >= r.log.end) {
     if (!wasReady || r.formation) onSynced(r, id, s.acked);
     return;
   }
+  if (!moves(r, id, s)) return;
   s.busy = true;
   const prev = s.acked;
   readEntries(r, prev, CHUNK_BYTES, (entries) => {
@@ -87,7 +118,10 @@ export function onLearned(r: Copy, from: CopyId, m: ShardMessage & { type: 'lear
   next(r, from, s);
 }
 
-function nextPart(r: Copy, id: CopyId, s: Sync, o: Outgoing): void {
+function nextPart(r: Copy, id: CopyId, s: Sync): void {
+  if (!moves(r, id, s)) return;
+  s.snapshot ??= outgoing(r);
+  const o = s.snapshot;
   s.busy = true;
   const commit = Math.min(r.commit, o.index);
   const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index, commit } as const;
@@ -99,7 +133,7 @@ function nextPart(r: Copy, id: CopyId, s: Sync, o: Outgoing): void {
     r.host.send(id, r.shard, { ...head, terms: o.terms, state, entries: [], last });
     return;
   }
-  const indexes = o.live.slice(o.liveAt, o.liveAt + 256);
+  const indexes = o.live.slice(o.liveAt, o.liveAt + o.readCount);
   const keys = indexes.map((i) => entryKey(r.shard, i));
   r.host.store.getMany(keys, (values) => {
     if (r.syncs.get(id) !== s) return;
@@ -115,6 +149,9 @@ function nextPart(r: Copy, id: CopyId, s: Sync, o: Outgoing): void {
       bytes += value.length;
     }
     o.liveAt += used;
+    // As many as will probably fill the next part: read and not sent is read again.
+    const each = Math.max(1, bytes / Math.max(1, used));
+    o.readCount = Math.min(READ_ENTRIES_MAX, Math.max(1, Math.ceil(CHUNK_BYTES / each)));
     const last = o.liveAt >= o.live.length;
     r.host.trace('snapshot');
     r.host.send(id, r.shard, { ...head, terms: o.terms, state: EMPTY, entries, last });
@@ -139,14 +176,16 @@ export function onSnapshotted(
     return next(r, from, s);
   }
   o.seq++;
-  nextPart(r, from, s, o);
+  nextPart(r, from, s);
 }
 
 /** Goes on with learners that were idle, and starts stalled transfers anew. */
 export function tickSyncs(r: Copy, nowMs: number): void {
   for (const [id, s] of r.syncs) {
     if (s.busy && nowMs - s.lastMs > STALL_MS) r.syncs.delete(id);
-    else if (!s.busy && s.phase === 'stream') next(r, id, s);
+    else if (s.busy) continue;
+    else if (s.phase === 'stream') next(r, id, s);
+    else if (s.phase === 'snapshot') nextPart(r, id, s);
   }
 }
 

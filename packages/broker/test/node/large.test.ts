@@ -142,4 +142,40 @@ describe('what is larger than a frame between nodes', () => {
     assert.ok(most < 8 * 1024 * 1024, `${most}`);
     assert.deepEqual(nodes.errors, []);
   });
+
+  it('is sent of few shards at a time to a node that joins, and all of it arrives', () => {
+    const nodes = new TestNodes();
+    const n1 = nodes.add('n1', { replicas: 2 });
+    const ids = new Map<number, string>();
+    for (let i = 0; ids.size < SHARDS; i++) ids.set(shardOf(`c${i}`, SHARDS), `c${i}`);
+    for (const clientId of ids.values()) {
+      const socket = nodes.connect(n1, { clientId, clean: false, properties });
+      socket.subscribe([`t/${clientId}`], 1).send({ cmd: 'disconnect' } as Packet);
+    }
+    const publisher = nodes.connect(n1, { clientId: 'p' });
+    let messageId = 0;
+    const payload = Buffer.alloc(400_000);
+    for (const clientId of ids.values())
+      for (const topic of [`t/${clientId}`, `t/${clientId}`]) {
+        const publish = { cmd: 'publish', topic, payload, qos: 1, messageId: ++messageId };
+        publisher.send({ ...publish, retain: false, dup: false } as Packet);
+      }
+    nodes.latencyMs = 20;
+    let most = 0;
+    let mostBytes = 0;
+    nodes.onAdvance = () => {
+      const moving = n1.shards.copies.filter(({ syncs }) =>
+        [...syncs.values()].some(({ phase, busy, ready }) => phase !== 'probe' && busy && !ready),
+      );
+      most = Math.max(most, moving.length);
+      mostBytes = Math.max(mostBytes, nodes.underWayBytes);
+    };
+    nodes.add('n2', { replicas: 2 });
+    nodes.advance(20_000);
+    const held = n1.shards.copies.filter(({ view }) => view.active.length === 2);
+    assert.equal(held.length, SHARDS);
+    assert.ok(most > 0 && most <= 8, `${most} shards at a time`);
+    assert.ok(mostBytes < 8 * 1024 * 1024, `${mostBytes}`);
+    assert.deepEqual(nodes.errors, []);
+  });
 });

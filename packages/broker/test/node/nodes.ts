@@ -36,6 +36,8 @@ export class TestNodes {
   readonly warnings: string[] = [];
   /** Data folders, which outlive processes. */
   readonly #stores = new Map<string, MemoryStore>();
+  /** Called after every step of {@link advance}. */
+  onAdvance: () => void = () => {};
   /** Bytes of the longest frame that any node sent. */
   longestFrame = 0;
   /** What the nodes logged as errors. */
@@ -183,6 +185,7 @@ export class TestNodes {
       for (const { arrive } of due) arrive();
       for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.tick();
       this.settle();
+      this.onAdvance();
     }
   }
 
