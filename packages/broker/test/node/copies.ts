@@ -82,6 +82,7 @@ export class TestCopy {
       nowMs: () => shard.nowMs,
       random: () => 0.5,
       send: (to, _shard, message) => shard.send(this.id, to, message),
+      full: (to) => shard.full(this.id, to),
       put: (key, value) => this.#puts.push({ key, value }),
       onDurable: (fn) => this.#waiting.push(fn),
       dirty: () => {},
@@ -154,6 +155,8 @@ export class TestShard {
   readonly established: Established[] = [];
   /** Drops what returns true: a link that loses messages while both ends live. */
   drop: (from: CopyId, to: CopyId, message: ShardMessage) => boolean = () => false;
+  /** Whether the way from one copy to another has no room for data. */
+  full: (from: CopyId, to: CopyId) => boolean = () => false;
   readonly #limits: ReplicaHost['limits'];
   #underWay: { dueMs: number; from: CopyId; to: CopyId; message: ShardMessage }[] = [];
 
