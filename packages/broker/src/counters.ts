@@ -92,7 +92,7 @@ export interface Counters {
   linksRefused: number;
 
   /** Gauges: members by state, self included. */
-  readonly members: { alive: number; suspect: number; faulty: number };
+  readonly members: { alive: number; suspect: number; faulty: number; stopped: number };
   /** Gauge: members that say of themselves that their main loop or disk hangs. */
   membersUnwell: number;
   /** Gauge: 1 while /ready answers 200. */
@@ -146,7 +146,7 @@ export function createCounters(): Counters {
     linkBytesReceived: 0,
     linkResets: 0,
     linksRefused: 0,
-    members: { alive: 0, suspect: 0, faulty: 0 },
+    members: { alive: 0, suspect: 0, faulty: 0, stopped: 0 },
     membersUnwell: 0,
     ready: 0,
   };

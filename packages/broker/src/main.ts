@@ -1,12 +1,13 @@
 /**
  * The composition root: one node process, started and stopped in order.
  *
- * Start: store → identity → shards from disk → membership and links → ready → clients. Stop: clients
- * told, leadership handed over, answers awaited, then links, membership and store closed.
+ * Start: store → identity → ports → shards from disk → membership and links → ready → clients. A founder is
+ * a member first, so that it founds nothing where a port is taken. Stop: clients told, leadership handed
+ * over, answers awaited, then links, membership and store closed.
  */
 
 import { performance } from 'node:perf_hooks';
-import { SWIM_ERRORS, SwimError, type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
+import { type SwimHandle, type SwimMember, swimConfig } from '@shoal/swim';
 import pino, { type Logger } from 'pino';
 import { isLoopback, parseAddress } from './address.ts';
 import type { GivenSettings } from './cluster-settings.ts';
@@ -14,6 +15,8 @@ import { type Config, swimSettings } from './config.ts';
 import { startAdminApi } from './edge/admin-api.ts';
 import { Backend } from './edge/backend.ts';
 import { DataFolder } from './edge/data-folder.ts';
+import { DiskWatch } from './edge/disk-watch.ts';
+import { JoinWatch } from './edge/join-watch.ts';
 import { type KeyringKeys, keepKeyring, keyIdOf, loadKeyring } from './edge/keyring-file.ts';
 import type { LevelStore } from './edge/level-store.ts';
 import { LinkSecurity } from './edge/link-security.ts';
@@ -21,7 +24,9 @@ import { TcpListener } from './edge/listeners/tcp.ts';
 import { MemberLog } from './edge/member-log.ts';
 import { decodeMeta, encodeMeta } from './edge/member-meta.ts';
 import { BrokerMetrics } from './edge/metrics.ts';
+import { Notices } from './edge/notices.ts';
 import { PeerLinks } from './edge/peer-link.ts';
+import { whyUnreachable } from './edge/reach.ts';
 import { startMembership } from './edge/start-membership.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
 import { ReasonCode } from './mqtt/reason-code.ts';
@@ -58,8 +63,6 @@ export interface RunningNode {
 }
 
 const TICK_MS = 20;
-/** How long a node is patient with being told that its name is taken: longer than a failure takes to show. */
-const NAME_PATIENCE_MS = 9_000;
 
 /**
  * Starts a node; resolves once it is on disk and in membership, `ready` once it serves clients.
@@ -98,9 +101,7 @@ class NodeProcess implements RunningNode {
   #viewNumber = 0;
   #agent: SwimHandle | null = null;
   #store: LevelStore | null = null;
-  #diskHangs = false;
-  /** When this node was first told that a living one has its name. */
-  #nameTakenMs: number | undefined;
+  readonly #disk: DiskWatch;
   #links: PeerLinks | null = null;
   #listener: TcpListener | null = null;
   #meta: MemberMeta;
@@ -121,13 +122,27 @@ class NodeProcess implements RunningNode {
       { level: config.log.level, base: { node: config.node.name } },
       pino.destination({ dest: 2, sync: true }),
     );
-    this.#memberLog = new MemberLog(this.#log, config.node.name);
+    this.#memberLog = new MemberLog(
+      this.#log,
+      config.node.name,
+      (member) => this.#core?.hasStopped(member) ?? false,
+    );
+    this.#disk = new DiskWatch(config.swim.unwellAfterMs, this.#log);
+    const { join, discovery } = config.cluster;
+    this.#notices = new Notices({
+      told: [...join, ...discovery],
+      isReady: () => this.#core?.ready ?? false,
+      nowMs: () => performance.now(),
+      fatal: (error) => this.#fatal(error),
+      log: this.#log,
+    });
     const { zone, host, weight } = config.node;
     this.#meta = { storeId: '', zone, host, weight, mqtt: '', admin: '', leaving: false };
   }
 
   readonly #log: Log = (level, message, fields) => this.#pino[level](fields ?? {}, message);
   readonly #memberLog: MemberLog;
+  readonly #notices: Notices;
 
   async start(): Promise<void> {
     const config = this.#config;
@@ -153,14 +168,53 @@ class NodeProcess implements RunningNode {
       acceptLoss: this.#options.acceptLoss ?? false,
     });
     this.#core = core;
+    await this.#listen(core);
+    await this.#serveAdmin(core);
+    if (found) await this.#join(core, identity);
     await new Promise<void>((resolve) => {
       core.boot(resolve);
       core.flush();
     });
-    await this.#join(core, identity);
-    await this.#serveAdmin(core);
+    if (!found) await this.#join(core, identity);
+    this.#watchJoin(core);
     const ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#closers.unshift(() => clearInterval(ticker));
+  }
+
+  /** Takes the port for clients, who are turned away until this node serves them. */
+  async #listen(core: NodeCore): Promise<void> {
+    const { mqtt, limits } = this.#config;
+    const address = parseAddress(mqtt.listen);
+    if ('problem' in address)
+      throw new BrokerError('BROKER_ERR_ADDRESS_UNUSABLE', `mqtt.listen: ${address.problem}`);
+    const listener = await TcpListener.start({
+      host: address.host,
+      port: address.port,
+      isOpen: false,
+      onConnection: (socket) => core.accept(socket),
+      maxConnections: limits.connections,
+      onPending: (changeBytes) => {
+        core.counters.clientBytes += changeBytes;
+      },
+      log: this.#log,
+    });
+    this.#listener = listener;
+    this.#closers.unshift(() => listener.close());
+  }
+
+  #watchJoin(core: NodeCore): void {
+    const { join, discovery } = this.#config.cluster;
+    const hasJoined = () => core.shardCount > 0;
+    if (hasJoined()) return;
+    const watch = new JoinWatch({
+      addresses: join,
+      discovery,
+      hasJoined,
+      join: (address) => this.#agent!.join(address),
+      whyUnreachable,
+      log: this.#log,
+    });
+    this.#closers.unshift(() => watch.close());
   }
 
   async #openFolder(): Promise<DataFolder> {
@@ -244,51 +298,37 @@ class NodeProcess implements RunningNode {
       log: this.#log,
     });
     this.#links = links;
-    try {
-      this.#agent = await startMembership(
-        config.swim,
-        {
-          config: swimConfig(swimSettings(config.swim)),
-          name,
-          bootEpoch,
-          clusterId: core.clusterId,
-          listen: config.cluster.listen,
-          ...(keyring === undefined ? {} : { keyring, encryption }),
-          onKeyring: async (keys) => {
-            await keepKeyring(config.data.dir, keys);
-            security?.setKeys(keys);
-            this.#log('info', 'keyring', { keys: keys.map((key) => keyIdOf(key)) });
-            links.onKeyring();
-          },
-          ...(config.cluster.advertise === undefined
-            ? {}
-            : { advertise: config.cluster.advertise }),
-          meta: encodeMeta(this.#meta),
-          seeds: config.cluster.join,
-          discovery: config.cluster.discovery,
-          onMembers: (members) => this.#onMembers(members),
-          onView: ({ number }) => {
-            // Mostly it changed with the members, just before.
-            if (this.#agent && number !== this.#viewNumber) this.#onMembers(this.#agent.members());
-          },
-          onClusterId: (id) => core.onClusterId(id),
-          onForeignStream: (socket, head) => links.accept(socket, head),
-          onNotice: (code, address) => this.#onNotice(code, address),
-          log: (level, message, fields) => this.#log(level, message, fields),
+    this.#agent = await startMembership(
+      config.swim,
+      {
+        config: swimConfig(swimSettings(config.swim)),
+        name,
+        bootEpoch,
+        clusterId: core.clusterId,
+        listen: config.cluster.listen,
+        ...(keyring === undefined ? {} : { keyring, encryption }),
+        onKeyring: async (keys) => {
+          await keepKeyring(config.data.dir, keys);
+          security?.setKeys(keys);
+          this.#log('info', 'keyring', { keys: keys.map((key) => keyIdOf(key)) });
+          links.onKeyring();
         },
-        (error) => this.#fatal(error),
-      );
-    } catch (error) {
-      if (error instanceof SwimError && error.code === 'SWIM_ERR_ADDRESS_IN_USE')
-        throw new BrokerError(
-          'BROKER_ERR_ADDRESS_IN_USE',
-          `cluster.listen ${config.cluster.listen}`,
-          {
-            cause: error,
-          },
-        );
-      throw error;
-    }
+        ...(config.cluster.advertise === undefined ? {} : { advertise: config.cluster.advertise }),
+        meta: encodeMeta(this.#meta),
+        seeds: config.cluster.join,
+        discovery: config.cluster.discovery,
+        onMembers: (members) => this.#onMembers(members),
+        onView: ({ number }) => {
+          // Mostly it changed with the members, just before.
+          if (this.#agent && number !== this.#viewNumber) this.#onMembers(this.#agent.members());
+        },
+        onClusterId: (id) => core.onClusterId(id),
+        onForeignStream: (socket, head) => links.accept(socket, head),
+        onNotice: (code, address) => this.#notices.on(code, address),
+        log: (level, message, fields) => this.#log(level, message, fields),
+      },
+      (error) => this.#fatal(error),
+    );
     const agent = this.#agent;
     this.#onMembers(agent.members());
     this.#closers.unshift(async () => {
@@ -309,32 +349,6 @@ class NodeProcess implements RunningNode {
     return keys;
   }
 
-  /** A node that moved waits until its former life is known to be over; another one waits for nothing. */
-  #onNameTaken(address: string): void {
-    const nowMs = performance.now();
-    this.#nameTakenMs ??= nowMs;
-    this.#log('warn', 'a living node has the name of this one, says', { address });
-    if (nowMs - this.#nameTakenMs < NAME_PATIENCE_MS) return;
-    this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
-  }
-
-  #onNotice(code: string, address: string): void {
-    if (code === 'SWIM_ERR_OTHER_CLUSTER') {
-      this.#log('error', 'a node of another cluster answers there', { code, address });
-      const { join, discovery } = this.#config.cluster;
-      if (!this.#core?.ready && [...join, ...discovery].includes(address))
-        this.#fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
-    } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
-      this.#fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
-    } else if (code === 'SWIM_ERR_NAME_TAKEN') {
-      this.#onNameTaken(address);
-    } else if (code === 'SWIM_ERR_INCARNATION') {
-      // Its next start is believed again, whatever is said of this one.
-      const { message } = SWIM_ERRORS[code];
-      this.#fatal(new BrokerError('BROKER_ERR_INTERNAL', message));
-    }
-  }
-
   #onMembers(members: readonly SwimMember[]): void {
     const core = this.#core;
     if (!core || this.#closed) return;
@@ -348,7 +362,7 @@ class NodeProcess implements RunningNode {
     }
     this.#memberLog.note(infos);
     core.onMembers(infos);
-    const linked = this.#diskHangs ? [] : infos.filter((m) => m.state !== 'left');
+    const linked = this.#disk.hangs ? [] : infos.filter((m) => m.state !== 'left');
     this.#links?.setPeers(
       linked.map(({ name, bootEpoch, address }) => ({ name, bootEpoch, address })),
     );
@@ -357,11 +371,11 @@ class NodeProcess implements RunningNode {
   async #serveAdmin(core: NodeCore): Promise<void> {
     const backend = new Backend(core, {
       dataDir: this.#config.data.dir,
-      join: (address) => this.#agent!.join(address),
-      keyring: () => this.#agent!.keyring,
+      join: (address) => this.#membership().join(address),
+      keyring: () => this.#membership().keyring,
       setLeaving: () => this.#setMeta({ leaving: true }),
       leave: () => this.#leave(),
-      forceLeave: (name) => this.#agent!.forceLeave(name),
+      forceLeave: (name) => this.#membership().forceLeave(name),
     });
     const admin = await startAdminApi({
       listen: this.#config.admin.listen,
@@ -378,6 +392,12 @@ class NodeProcess implements RunningNode {
     this.#closers.unshift(() => backend.close());
   }
 
+  /** @throws BROKER_ERR_NOT_READY while shards are still being loaded */
+  #membership(): SwimHandle {
+    if (!this.#agent) throw new BrokerError('BROKER_ERR_NOT_READY', 'the node is starting');
+    return this.#agent;
+  }
+
   #setMeta(change: Partial<MemberMeta>): void {
     this.#meta = { ...this.#meta, ...change };
     this.#agent?.setMeta(encodeMeta(this.#meta));
@@ -388,17 +408,7 @@ class NodeProcess implements RunningNode {
     const core = this.#core!;
     core.tick();
     this.#watchDisk();
-    if (core.ready && !this.#listener && !this.#serving) {
-      this.#serving = true;
-      this.#serve(core).catch((error: unknown) => {
-        this.#readiness.reject(error);
-        this.#fatal(
-          error instanceof BrokerError
-            ? error
-            : new BrokerError('BROKER_ERR_INTERNAL', String(error), { cause: error }),
-        );
-      });
-    }
+    if (core.ready && !this.#serving) this.#serve();
   }
 
   /**
@@ -407,38 +417,21 @@ class NodeProcess implements RunningNode {
    * a node that says nothing, instead of waiting for what it cannot persist.
    */
   #watchDisk(): void {
-    const underWayMs = this.#store?.underWayMs ?? 0;
-    const hangs = underWayMs > this.#config.swim.unwellAfterMs;
-    if (hangs === this.#diskHangs) return;
-    this.#diskHangs = hangs;
-    this.#log('warn', hangs ? 'a write to the disk hangs' : 'the disk writes again', {});
-    this.#agent?.setUnwell(hangs);
+    if (!this.#disk.look(this.#store?.underWayMs ?? 0)) return;
+    this.#agent?.setUnwell(this.#disk.hangs);
     if (this.#agent) this.#onMembers(this.#agent.members());
   }
 
   #serving = false;
 
   /** The node has joined and knows views and routes: clients may come. */
-  async #serve(core: NodeCore): Promise<void> {
-    const config = this.#config;
-    const address = parseAddress(config.mqtt.listen);
-    if ('problem' in address)
-      throw new BrokerError('BROKER_ERR_ADDRESS_UNUSABLE', `mqtt.listen: ${address.problem}`);
-    const listener = await TcpListener.start({
-      host: address.host,
-      port: address.port,
-      onConnection: (socket) => core.accept(socket),
-      maxConnections: config.limits.connections,
-      onPending: (changeBytes) => {
-        core.counters.clientBytes += changeBytes;
-      },
-      log: this.#log,
-    });
-    this.#listener = listener;
-    this.#closers.unshift(() => listener.close());
-    this.#setMeta({ mqtt: config.mqtt.advertise ?? listener.address });
+  #serve(): void {
+    this.#serving = true;
+    const listener = this.#listener!;
+    listener.open();
+    this.#setMeta({ mqtt: this.#config.mqtt.advertise ?? listener.address });
     this.#readiness.resolve({
-      node: config.node.name,
+      node: this.#config.node.name,
       pid: process.pid,
       mqtt: listener.address,
       cluster: this.#agent!.address,
@@ -470,6 +463,8 @@ class NodeProcess implements RunningNode {
       await this.#until(() => core.unanswered === 0);
       core.handOverAll();
       await this.#until(() => core.shards.led.size === 0 || !core.canHandOver);
+      core.peers.sayStopped();
+      core.flush();
     }
     await this.close();
   }

@@ -165,7 +165,8 @@ export interface ClusterStatus {
 
 export interface MemberStatus {
   readonly name: string;
-  readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
+  /** `stopped`: faulty, or about to be, since its process was told to stop. */
+  readonly state: 'alive' | 'suspect' | 'faulty' | 'stopped' | 'left';
   /** In the stable view: gets copies. One that came back again and again is out until it is quiet. */
   readonly inView: boolean;
   /** Its main loop or its disk hangs, as it says itself. */
@@ -303,7 +304,7 @@ export interface SessionExplanation {
 export interface SessionCopy {
   readonly node: string;
   readonly role: 'leader' | 'active' | 'learner' | 'voter';
-  readonly memberState: 'alive' | 'suspect' | 'faulty' | 'left';
+  readonly memberState: MemberStatus['state'];
   /** Last index that the copy is known to have; null when not known. */
   readonly endIndex: number | null;
   /** Entries behind the leader; null when not known. */

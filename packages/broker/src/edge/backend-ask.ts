@@ -4,6 +4,7 @@ import { BrokerError } from '../errors.ts';
 import type { NodeCore } from '../node/node.ts';
 import type { Answers, Question } from '../node/question.ts';
 import { shardOf } from '../placement/hash.ts';
+import type { MemberStatus } from './admin-backend.ts';
 
 /** How long a shard may be without a leader before a request gives up. */
 const LEADER_TIMEOUT_MS = 5000;
@@ -16,6 +17,13 @@ export function ask<T extends Question['type']>(
   question: Question & { readonly type: T },
 ): Promise<Answers[T] | undefined> {
   return new Promise((resolve) => core.asking.ask<T>(name, question, resolve));
+}
+
+/** A member that was forgotten is as good as one that left. */
+export function stateOf(core: NodeCore, name: string): MemberStatus['state'] {
+  const m = core.membership.get(name);
+  if (!m || m.state === 'left') return 'left';
+  return core.hasStopped(m) ? 'stopped' : m.state;
 }
 
 /** This node and those that it has a link with. */

@@ -4,8 +4,8 @@ import type { CopyAnswer, ExplainAnswer } from '../node/question.ts';
 import { copiesWanted } from '../node/replication.ts';
 import type { ShardView } from '../node/views.ts';
 import { nameOf } from '../shard/view.ts';
-import type { MemberStatus, SessionCopy, SessionExplanation } from './admin-backend.ts';
-import { ask, reachableLeader, shardOfClient } from './backend-ask.ts';
+import type { SessionCopy, SessionExplanation } from './admin-backend.ts';
+import { ask, reachableLeader, shardOfClient, stateOf } from './backend-ask.ts';
 
 /** Also answers for a Client Identifier that has no session, and for a shard without a leader. */
 export async function explainSession(
@@ -76,11 +76,6 @@ function copiesOf(view: ShardView | null): CopyAnswer[] {
 
 function withMember(core: NodeCore, { node, role, endIndex, behind }: CopyAnswer): SessionCopy {
   return { node, role, memberState: stateOf(core, node), endIndex, lagEntries: behind };
-}
-
-/** A member that was forgotten is as good as one that left. */
-function stateOf(core: NodeCore, name: string): MemberStatus['state'] {
-  return core.membership.get(name)?.state ?? 'left';
 }
 
 function placementWhy({ core, shard, targets }: Facts): string[] {

@@ -3,7 +3,7 @@ import type { NodeCore } from '../node/node.ts';
 import { copiesWanted, isSettled, presentCopies } from '../node/replication.ts';
 import { nameOf } from '../shard/view.ts';
 import type { ClusterStatus, MemberStatus, UnderReplicatedShard } from './admin-backend.ts';
-import { ask, reachableLeader, reachableNames } from './backend-ask.ts';
+import { ask, reachableLeader, reachableNames, stateOf } from './backend-ask.ts';
 
 const EXAMPLES_MAX = 100;
 
@@ -66,7 +66,7 @@ function members(core: NodeCore): MemberStatus[] {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, state, inView, unwell, bootEpoch, address, meta }) => ({
       name,
-      state,
+      state: stateOf(core, name),
       inView: inView ?? (state === 'alive' || state === 'suspect'),
       unwell,
       leaving: meta.leaving,

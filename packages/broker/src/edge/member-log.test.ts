@@ -31,6 +31,7 @@ describe('the log of members', () => {
     const log = new MemberLog(
       (level, message, fields) => lines.push(`${level} ${fields?.member} ${message}`),
       'n1',
+      ({ name }) => name === 'stopper',
     );
     const expect = (members: MemberInfo[], wanted: string[]): void => {
       log.note(members);
@@ -59,5 +60,11 @@ describe('the log of members', () => {
     expect([self, member('n2', { bootEpoch: 2 })], ['info n2 a member is well again']);
     expect([self, member('n2', { bootEpoch: 2, state: 'left' })], ['info n2 a member has left']);
     expect([self, member('n2', { bootEpoch: 2, state: 'left' })], []);
+    const stopper = (change: Partial<MemberInfo>) => [self, member('stopper', change)];
+    expect(stopper({}), ['info stopper a member is there']);
+    expect(stopper({ state: 'faulty' }), ['info stopper a member has stopped']);
+    expect(stopper({ state: 'faulty', inView: false }), [
+      'info stopper a member is out of the view: placement does without it',
+    ]);
   });
 });

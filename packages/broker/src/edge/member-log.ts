@@ -6,6 +6,8 @@ interface Seen {
   readonly state: MemberInfo['state'];
   readonly unwell: boolean;
   readonly inView: boolean;
+  /** It said so before it went. */
+  readonly stopped: boolean;
 }
 
 /**
@@ -17,20 +19,24 @@ interface Seen {
 export class MemberLog {
   readonly #log: Log;
   readonly #self: string;
+  readonly #hasStopped: (member: MemberInfo) => boolean;
   #seen = new Map<string, Seen>();
 
-  constructor(log: Log, self: string) {
+  /** @param hasStopped whether a member's process has ended in order */
+  constructor(log: Log, self: string, hasStopped: (member: MemberInfo) => boolean) {
     this.#log = log;
+    this.#hasStopped = hasStopped;
     this.#self = self;
   }
 
   /** To be called with all members after each change of any. */
   note(members: readonly MemberInfo[]): void {
     const seen = new Map<string, Seen>();
-    for (const { name, bootEpoch, state, unwell, inView = true, address } of members) {
+    for (const member of members) {
+      const { name, bootEpoch, state, unwell, inView = true, address } = member;
       if (name === this.#self) continue;
       const before = this.#seen.get(name);
-      const after = { bootEpoch, state, unwell, inView };
+      const after = { bootEpoch, state, unwell, inView, stopped: this.#hasStopped(member) };
       seen.set(name, after);
       for (const [level, what] of changes(before, after))
         this.#log(level, what, { member: name, address });
@@ -45,7 +51,7 @@ function changes(before: Seen | undefined, after: Seen): (readonly [LogLevel, st
   const was = before?.state ?? 'left';
   if (isNew && after.state === 'alive')
     lines.push(['info', before ? 'a member started again' : 'a member is there']);
-  else if (after.state !== was) lines.push(...STATE_LINES[after.state](was));
+  else if (after.state !== was) lines.push(...STATE_LINES[after.state](was, after.stopped));
   if (after.state === 'alive' && after.unwell !== (before?.unwell ?? false))
     lines.push(
       after.unwell
@@ -56,17 +62,22 @@ function changes(before: Seen | undefined, after: Seen): (readonly [LogLevel, st
     lines.push(
       after.inView
         ? ['info', 'a member is in the view: placement counts on it']
-        : ['warn', 'a member is out of the view: placement does without it'],
+        : [
+            after.stopped ? 'info' : 'warn',
+            'a member is out of the view: placement does without it',
+          ],
     );
   return lines;
 }
 
 const STATE_LINES: Record<
   MemberInfo['state'],
-  (was: MemberInfo['state']) => (readonly [LogLevel, string])[]
+  (was: MemberInfo['state'], stopped: boolean) => (readonly [LogLevel, string])[]
 > = {
   alive: (was) => [[was === 'suspect' ? 'debug' : 'info', 'a member answers again']],
   suspect: () => [['debug', 'a member does not answer']],
-  faulty: () => [['warn', 'a member is faulty']],
+  faulty: (_was, stopped) => [
+    stopped ? ['info', 'a member has stopped'] : ['warn', 'a member is faulty'],
+  ],
   left: () => [['info', 'a member has left']],
 };

@@ -202,6 +202,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.version = connect.protocolVersion;
     if (this.version === 3) this.#reader.ignoreDup();
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
+    if (connect.username !== undefined || connect.password !== undefined)
+      this.gateway.noteCredentials(connect.clientId, this.socket.remote);
     const refusal = checkConnect(connect, this.gateway);
     if (refusal !== 0) return this.#refuse(refusal);
     this.#state = OPENING;

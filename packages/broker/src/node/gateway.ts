@@ -85,6 +85,8 @@ export interface Gateway {
   random(): number;
   hlc(): number;
   trace(phase: string, fields?: Record<string, unknown>): void;
+  /** A client gives a user name or a password. */
+  noteCredentials(clientId: string, remote: string): void;
   /** OPEN at the shard's leader. */
   open(connection: number, request: OpenRequest, done: OpenDone): void;
   close(

@@ -81,11 +81,11 @@ export class Links {
       for (const frame of frames) this.onFrame(name, frame);
     }
     const counts = counters.members;
-    counts.alive = counts.suspect = counts.faulty = 0;
+    counts.alive = counts.suspect = counts.faulty = counts.stopped = 0;
     counters.membersUnwell = 0;
     for (const m of members) {
       if (m.state === 'left') continue;
-      counts[m.state]++;
+      counts[peers.get(m.name)?.stoppedEpoch === m.bootEpoch ? 'stopped' : m.state]++;
       if (m.unwell && m.state !== 'faulty') counters.membersUnwell++;
     }
   }
@@ -267,6 +267,9 @@ export class Links {
         return leases.onBarrierAck(peer, r.varint());
       case Wire.Release:
         return context.releaseHere(readAddress(r), r.varint());
+      case Wire.Stopped:
+        peer.stoppedEpoch = peer.bootEpoch;
+        return;
       case Wire.Kick:
         return context.kickHere(readAddress(r), r.u8());
       case Wire.RetainedQuery:

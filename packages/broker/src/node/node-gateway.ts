@@ -120,6 +120,16 @@ export class NodeGateway implements Gateway {
     this.#env.trace?.(phase, fields);
   }
 
+  #saidCredentials = false;
+
+  /** Said once: clients that count on it are many. */
+  noteCredentials(clientId: string, remote: string): void {
+    if (this.#saidCredentials) return;
+    this.#saidCredentials = true;
+    const text = 'a client gives credentials, and nothing checks them: every client is let in';
+    this.log('warn', text, { clientId, remote });
+  }
+
   // ---- connections -----------------------------------------------------------------------------
 
   accept(socket: ClientSocket): Connection {

@@ -151,6 +151,8 @@ export class NodeCore {
     const { replaceVoterAfterMs } = this.timings;
     this.cluster = { ...(options.identity.settings ?? ownSettings(options, this.timings)) };
     this.drift = options.identity.settings ? driftOf(options.given ?? {}, this.cluster) : [];
+    if (options.found || options.identity.shardCount > 0)
+      this.identity = { ...options.identity, settings: { ...this.cluster } };
     const timings = timesOf(this.cluster, this.timings);
     this.bootedMs = env.nowMs();
     this.clock = new HybridClock(env, options.identity.clockAheadMs);
@@ -293,9 +295,8 @@ export class NodeCore {
         differences: describeDrift(this.drift),
       });
     // A folder from before there was a record of them says by them what it has been run with.
-    const isNew = !this.identity.settings;
-    this.identity = { ...this.identity, settings: { ...this.cluster } };
-    if (isNew && !found) saveIdentity(this.env.store, this.identity, () => {});
+    if (!this.options.identity.settings && !found)
+      saveIdentity(this.env.store, this.identity, () => {});
     this.#create(this.identity.shardCount);
     this.shards.load((problem) => {
       if (problem) return this.env.fatal(problem.code, problem.message);
@@ -389,6 +390,11 @@ export class NodeCore {
   }
 
   // ---- what comes in ---------------------------------------------------------------------------
+
+  /** Whether a member's process has ended in order, and none of its name has come since. */
+  hasStopped({ name, bootEpoch }: Pick<MemberInfo, 'name' | 'bootEpoch'>): boolean {
+    return this.peers.get(name)?.stoppedEpoch === bootEpoch;
+  }
 
   onMembers(members: readonly MemberInfo[]): void {
     this.#links.onMembers(members);

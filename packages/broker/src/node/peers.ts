@@ -57,6 +57,8 @@ export class Peer {
   synced = false;
   /** Shards whose routes we asked the peer for. */
   needs = 0;
+  /** Boot epoch of the process that said that it stops, in order; 0 for none. */
+  stoppedEpoch = 0;
   readonly out = new Outbox();
   readonly in = new Inbox();
   earlyGrants: EarlyGrant[] = [];
@@ -209,6 +211,11 @@ export class Peers {
   onCredit(peer: Peer, r: Reader): void {
     peer.out.credit(r.varint(), this.#host.nowMs());
     if (!peer.touched) this.#touch(peer);
+  }
+
+  /** This process ends in order: the last that the others hear of it. */
+  sayStopped(): void {
+    for (const name of this.byName.keys()) this.to(name)?.u8(Wire.Stopped);
   }
 
   // ---- heartbeats and grants -------------------------------------------------------------------

@@ -28,4 +28,5 @@ export const Wire = {
   Credit: 26,
   Subscriptions: 27,
   LiveHeld: 28,
+  Stopped: 29,
 } as const;

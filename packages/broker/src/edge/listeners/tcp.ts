@@ -21,6 +21,8 @@ export interface TcpListenerOptions {
   readonly onPending?: (changeBytes: number) => void;
   /** Several processes share the port. */
   readonly reusePort?: boolean;
+  /** False: the port is taken, and who comes is turned away until {@link TcpListener.open}. */
+  readonly isOpen?: boolean;
   /** False: 'data' events instead of one read buffer, as if Node.js did not offer it. */
   readonly sharedReadBuffer?: boolean;
 }
@@ -87,6 +89,7 @@ export class TcpListener {
   private connections = 0;
   private refused = 0;
   private acceptErrors = 0;
+  private isOpen: boolean;
   private closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   /** HOST:PORT as bound. */
@@ -95,6 +98,7 @@ export class TcpListener {
   private constructor(options: TcpListenerOptions, server: Server) {
     this.options = options;
     this.server = server;
+    this.isOpen = options.isOpen ?? true;
     this.turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX, options.onPending);
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : options.port;
@@ -150,6 +154,11 @@ export class TcpListener {
     this.turn.flush();
   }
 
+  /** From now on clients are welcome. */
+  open(): void {
+    this.isOpen = true;
+  }
+
   /** Accepts nobody any more and leaves the connections as they are. */
   stopAccepting(): void {
     if (this.server.listening) this.server.close();
@@ -191,6 +200,11 @@ export class TcpListener {
   }
 
   private welcome(socket: Socket): void {
+    if (!this.isOpen) {
+      socket.on('error', onErrorEvent);
+      socket.destroy();
+      return;
+    }
     if (this.connections >= this.options.maxConnections || this.closed !== undefined) {
       this.refused++;
       if (this.refused === 1) this.options.log('warn', 'connection limit reached, refusing more');
