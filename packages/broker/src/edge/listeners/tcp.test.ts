@@ -491,33 +491,6 @@ describe('TcpListener.start', () => {
     await bench.stop();
   });
 
-  it('takes the port and turns everybody away until it is opened', async () => {
-    let arrived = 0;
-    const listener = await TcpListener.start({
-      host: '127.0.0.1',
-      port: 0,
-      isOpen: false,
-      onConnection: (socket) => {
-        arrived++;
-        return new Recorder(socket);
-      },
-      maxConnections: 10,
-      log: () => {},
-    });
-    const port = Number(listener.address.split(':')[1]);
-    const early = connect(port, '127.0.0.1').resume();
-    early.on('error', () => {});
-    await once(early, 'close');
-    assert.equal(arrived, 0);
-    listener.open();
-    const welcome = connect(port, '127.0.0.1').resume();
-    await once(welcome, 'connect');
-    welcome.end();
-    await once(welcome, 'close');
-    assert.equal(arrived, 1);
-    await listener.close();
-  });
-
   it('names an address that is not of this machine', async () => {
     await assert.rejects(Bench.start({ host: '192.0.2.1' }), {
       code: 'BROKER_ERR_ADDRESS_UNUSABLE',
