@@ -224,6 +224,10 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
     description:
       'QoS 1 and 2 messages under way to one client, also where its Receive Maximum is higher.',
   }),
+  inflightBytes: key(integer(1024, 1_073_741_824).default(4_194_304), {
+    description:
+      'Bytes of messages under way to one client from its stored session; one larger message goes alone.',
+  }),
   liveQueueMessages: key(integer(0, 1_000_000).default(10_000), {
     description:
       'QoS 1 and 2 messages that wait for a client whose session ends with its connection, beyond those under way; beyond, publishers wait for it, and it is disconnected (0x97) if it does not read for `timings.slowReaderMs`.',
@@ -235,6 +239,14 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
     description:
       'Messages queued for one session; further ones are refused for it and counted, those queued stay.',
   }),
+  sessionQueueBytes: key(integer(65_536, 1_099_511_627_776).default(1_073_741_824), {
+    description:
+      'Bytes of those messages; what goes beyond is refused for the session (0x97 if no other gets it) and counted, those queued stay.',
+  }),
+  nodeQueueBytes: key(integer(1_048_576, 1_125_899_906_842_624).default(68_719_476_736), {
+    description:
+      'Bytes queued in all shards that the node holds, a message for many sessions once; beyond, shards that it leads queue nothing more, refused and counted as above.',
+  }),
   clientIdBytes: key(integer(23, 65_535).default(65_535), {
     description:
       'Bytes of a Client Identifier; a CONNECT with a longer one is refused (0x85, before MQTT 5 0x02).',
@@ -245,6 +257,14 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   subscriptionsPerSession: key(integer(1, 1_000_000).default(10_000), {
     description: 'Subscriptions of one session; further ones are refused (0x97).',
+  }),
+  subscriptionBytesPerSession: key(integer(65_536, 1_073_741_824).default(100_663_296), {
+    description:
+      'Bytes of the Topic Filters of one session; a filter that goes beyond is refused (0x97).',
+  }),
+  nodeSubscriptionBytes: key(integer(1_048_576, 1_099_511_627_776).default(268_435_456), {
+    description:
+      'Bytes of the Topic Filters of all connections of the node and of the sessions in all shards that it holds; beyond, it refuses new ones (0x97).',
   }),
   retainedMessagesPerShard: key(integer(0, 10_000_000).default(65_536), {
     description:

@@ -50,7 +50,11 @@ export interface Counters {
   sessionsExpired: number;
   /** Gauge: messages queued in shards that this node leads. */
   queuedMessages: number;
-  /** Messages refused for one session because its queue was full. */
+  /** Gauge: bytes queued in shards that this node holds, a message for many sessions once. */
+  queuedBytes: number;
+  /** Gauge: bytes of Topic Filters of this node's connections and of sessions in shards that it holds. */
+  filterBytes: number;
+  /** Messages refused for one session because its queue, or the node's, was full. */
   queueRefused: number;
   /** Gauge: retained messages in shards that this node leads. */
   retained: number;
@@ -123,6 +127,8 @@ export function createCounters(): Counters {
     sessionsPersistent: 0,
     sessionsExpired: 0,
     queuedMessages: 0,
+    queuedBytes: 0,
+    filterBytes: 0,
     queueRefused: 0,
     retained: 0,
     retainedRefused: 0,

@@ -177,6 +177,16 @@ export const METRICS: readonly MetricDefinition[] = [
     'Messages queued in shards that this node leads.',
     (c) => c.queuedMessages,
   ),
+  gauge(
+    'shoal_queued_bytes',
+    'Bytes queued in shards that this node holds, a message for many sessions once (`limits.nodeQueueBytes`).',
+    (c) => c.queuedBytes,
+  ),
+  gauge(
+    'shoal_filter_bytes',
+    'Bytes of Topic Filters of connections and of sessions in shards that this node holds (`limits.nodeSubscriptionBytes`).',
+    (c) => c.filterBytes,
+  ),
   counter(
     'shoal_queue_refused_total',
     'Messages refused for a session because its queue was full.',

@@ -289,8 +289,7 @@ function parse(text: string): unknown {
 
 /** Messages sent to the connection and not settled. */
 function inFlight(leader: ShardLeader, s: Session): number {
-  const sent = Math.max(0, leader.delivering.sentUpto(s) - s.front);
-  return Math.min(sent, s.pending);
+  return leader.delivering.sentUpto(s) < 0 ? 0 : s.pending - s.ahead;
 }
 
 function leaderFirst(active: readonly CopyId[], leader: CopyId): CopyId[] {

@@ -70,6 +70,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   /** A whole packet came in the present read. */
   #whole = false;
   subscriptions: Map<string, LiveSubscription> | null = null;
+  /** Bytes of their filters. */
+  filterBytes = 0;
   acks: AckOrder | null = null;
   out: Outgoing | null = null;
   /** QoS 2 messages received on this connection and not released, by Packet Identifier. */

@@ -6,8 +6,8 @@
  * what its connection has had.
  */
 import { BytesError, Reader } from '../bytes.ts';
-import { type Logged, readOperation } from '../session/operation.ts';
-import { PACKET_IDS, type Session } from '../session/session.ts';
+import { type Logged, readOperation, SKIPPED_MAX } from '../session/operation.ts';
+import type { Session } from '../session/session.ts';
 import { ASSIGN_AHEAD } from '../session/shard-state.ts';
 import { entryKey } from '../shard/keys.ts';
 import { decodeEntry } from '../shard/log.ts';
@@ -19,10 +19,11 @@ import type { ShardLeader } from './leader.ts';
 interface Pump {
   readonly session: Session;
   readonly epoch: number;
-  next: number;
   /** Positions below are committed as "may have been sent". */
   mark: number;
   assigning: boolean;
+  /** Identifiers in use are being passed: nothing is sent until that is committed. */
+  skipping: boolean;
   reading: boolean;
   /** Nothing is sent before it is attached anew: the link to the gateway was lost. */
   stopped: boolean;
@@ -72,12 +73,13 @@ export class Delivering {
     // A session that lives with its connection has its queue at the gateway; a stored one that was
     // resumed has subscriptions here, even if it is to end with this connection.
     if (!s.persistent && s.pending === 0 && !s.subscriptions) return;
+    s.rewind();
     const pump: Pump = {
       session: s,
       epoch: s.epoch,
-      next: s.front,
       mark: s.mark,
       assigning: false,
+      skipping: false,
       reading: false,
       stopped: false,
     };
@@ -137,7 +139,7 @@ export class Delivering {
     const pump = this.#pumps.get(s.clientId);
     // A failover in the middle of the connection leaves the earlier leader's sendings unknown.
     if (pump?.epoch !== s.epoch || this.#leader.since > this.#sinceOf(s)) return -1;
-    return pump.next;
+    return s.next;
   }
 
   #sinceOf(s: Session): number {
@@ -156,43 +158,71 @@ export class Delivering {
     const { session: s } = pump;
     const { node, replica } = this.#leader;
     if (this.#pumps.get(s.clientId) !== pump || pump.epoch !== s.epoch) return;
-    if (pump.reading || pump.stopped) return;
+    if (pump.reading || pump.stopped || pump.skipping) return;
     if (!s.connected) {
       this.#pumps.delete(s.clientId);
       return;
     }
-    if (pump.next < s.front) pump.next = s.front;
-    const missing: number[] = [];
-    let position = pump.next;
-    while (position < s.tail) {
-      const inFlight = s.pending - (s.tail - position);
-      if (inFlight >= node.limits.inflightMessages) break;
-      // A position's Packet Identifier is free only when the one before it with the same is settled.
-      if (position - s.front >= PACKET_IDS - 1) break;
-      if (position >= pump.mark) break;
-      const ref = s.refAt(position);
+    let missing = false;
+    for (;;) {
+      s.next = s.unsettledFrom(s.next);
+      if (s.next >= s.tail || s.next >= pump.mark || !this.#windowTakes(s)) break;
+      if (s.identifierInUse(s.next)) {
+        this.#skip(pump);
+        return;
+      }
+      const ref = s.refAt(s.next);
       if (ref > replica.commit) {
         // Not committed yet: the next commit looks again.
         this.#due.add(pump);
         break;
       }
-      if (ref !== 0) {
-        const logged = this.#logged(ref);
-        if (!logged) {
-          missing.push(ref);
-          break;
-        }
-        if (node.full(s.gateway)) {
-          this.#blocked.add(pump);
-          return;
-        }
-        if (!this.#send(pump, position, logged)) return;
+      const logged = this.#logged(ref);
+      if (!logged) {
+        missing = true;
+        break;
       }
-      position++;
-      pump.next = position;
+      if (node.full(s.gateway)) {
+        this.#blocked.add(pump);
+        return;
+      }
+      if (!this.#send(pump, s.next, logged)) return;
+      s.advance();
     }
-    if (missing.length > 0) this.#read(pump);
-    if (pump.next + ASSIGN_LOW >= pump.mark && s.tail > pump.next) this.#assign(pump);
+    if (missing) this.#read(pump);
+    if (s.next + ASSIGN_LOW >= pump.mark && s.tail > s.next) this.#assign(pump);
+  }
+
+  /** Room for the next message among those under way, in count and bytes; one goes in any case. */
+  #windowTakes(s: Session): boolean {
+    const { inflightBytes, inflightMessages } = this.#leader.node.limits;
+    const underWay = s.pending - s.ahead;
+    if (underWay === 0) return true;
+    if (underWay >= inflightMessages) return false;
+    return s.bytes - s.aheadBytes + s.bytesAt(s.next) <= inflightBytes;
+  }
+
+  /** What was never sent moves behind the Packet Identifiers that are in use [MQTT-2.2.1-4]. */
+  #skip(pump: Pump): void {
+    const { session: s, epoch } = pump;
+    const { clientId } = s;
+    pump.skipping = true;
+    this.#leader.appendOwn(
+      () => {
+        // What comes late may find other messages acknowledged, or another connection.
+        if (this.#pumps.get(clientId) !== pump || s.epoch !== epoch) return null;
+        const position = s.next;
+        let count = 0;
+        while (count < SKIPPED_MAX && s.identifierInUse(position + count)) count++;
+        if (count === 0) pump.skipping = false;
+        return count === 0 ? null : { type: 'skip', clientId, epoch, position, count };
+      },
+      () => {
+        pump.skipping = false;
+        this.#due.add(pump);
+      },
+    );
+    if (!pump.skipping) this.#due.add(pump);
   }
 
   #logged(ref: number): Logged | null {
@@ -212,7 +242,10 @@ export class Delivering {
     const { session: s } = pump;
     const { node, shard } = this.#leader;
     const refs: number[] = [];
-    for (let p = pump.next; p < s.tail && refs.length < READ_ENTRIES; p++) {
+    let room = node.limits.inflightBytes;
+    for (let p = s.next; p < s.tail && refs.length < READ_ENTRIES; p = s.unsettledFrom(p + 1)) {
+      room -= s.bytesAt(p);
+      if (room < 0 && refs.length > 0) break;
       const ref = s.refAt(p);
       if (ref !== 0 && !this.#logged(ref)) refs.push(ref);
     }
@@ -250,7 +283,7 @@ export class Delivering {
   #lost(pump: Pump, ref: number): void {
     const { session: s } = pump;
     let held = false;
-    for (let p = pump.next; p < s.tail && !held; p++) held = s.refAt(p) === ref;
+    for (let p = s.next; p < s.tail && !held; p = s.unsettledFrom(p + 1)) held = s.refAt(p) === ref;
     if (!held) return;
     this.#pumps.delete(s.clientId);
     this.#leader.replica.corrupt('a queued entry cannot be read');
@@ -295,7 +328,7 @@ export class Delivering {
     if (pump.assigning) return;
     pump.assigning = true;
     const { clientId, epoch } = pump.session;
-    const upto = pump.next + 2 * ASSIGN_AHEAD;
+    const upto = pump.session.next + 2 * ASSIGN_AHEAD;
     this.#leader.appendOwn(
       () => ({ type: 'assign', clientId, epoch, upto }),
       () => {

@@ -18,6 +18,8 @@ export interface LiveSubscription extends SubscriptionRequest {
 
 export interface LiveConnection {
   readonly clientId: string;
+  /** Of its subscriptions. */
+  filterBytes: number;
   /**
    * A message for a session without persistence, or at QoS 0 for any.
    *

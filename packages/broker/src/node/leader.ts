@@ -5,8 +5,10 @@
  * effect (answer, delivery, route, kick). While a view changes under the same leader requests wait;
  * when another leads they are forgotten here and sent again there.
  */
+
 import type { Writer } from '../bytes.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
+import { messageBytes } from '../session/message-bytes.ts';
 import {
   type Logged,
   type Message,
@@ -381,11 +383,12 @@ export class ShardLeader implements StateObserver {
   #match(message: Message): { targets: Target[]; refused: number } {
     const targets: Target[] = [];
     let refused = 0;
+    const bytes = messageBytes(message);
     for (const [s, target] of matchStored(this.state, message)) {
-      if (s.pending >= this.node.limits.sessionQueueMessages) {
+      if (!this.takes(s, bytes)) {
         refused++;
         const { clientId, pending } = s;
-        const fields = { clientId, messages: pending };
+        const fields = { clientId, messages: pending, bytes: s.bytes };
         this.#complaints.warn(clientId, 'queue of the session is full, message refused', fields);
         continue;
       }
@@ -393,6 +396,16 @@ export class ShardLeader implements StateObserver {
       this.retaining.sawLive(s, message.topic);
     }
     return { targets, refused };
+  }
+
+  /** The session's queue, and the node's, have room for so many bytes more. */
+  takes(s: Session, bytes: number): boolean {
+    const { counters, limits } = this.node;
+    return (
+      s.pending < limits.sessionQueueMessages &&
+      s.bytes + bytes <= limits.sessionQueueBytes &&
+      counters.queuedBytes + bytes <= limits.nodeQueueBytes
+    );
   }
 
   #retain(origin: Origin, q: Operation & { type: 'retain' }, respond: Respond): void {

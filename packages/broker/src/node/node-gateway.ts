@@ -337,10 +337,17 @@ export class NodeGateway implements Gateway {
 
   addLive(s: LiveSubscription): void {
     this.#node.live.add(s);
+    this.#countFilter(s, s.filter.length);
   }
 
   removeLive(s: LiveSubscription): void {
     this.#node.live.remove(s);
+    this.#countFilter(s, -s.filter.length);
+  }
+
+  #countFilter({ connection }: LiveSubscription, bytes: number): void {
+    connection.filterBytes += bytes;
+    this.counters.filterBytes += bytes;
   }
 
   liveBarrier(done: () => void): void {

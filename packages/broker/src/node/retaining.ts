@@ -5,7 +5,9 @@
  * What is left to read stands in the session (retaining, retainingAfter), so a new leader goes on. A
  * live message on a topic makes its retained copy stale: after the barrier every newer one comes live.
  */
+
 import { matches } from '../mqtt/topic.ts';
+import { messageBytes } from '../session/message-bytes.ts';
 import type { Session } from '../session/session.ts';
 import type { RetainedItem } from './context.ts';
 import type { Respond, ShardLeader } from './leader.ts';
@@ -91,7 +93,7 @@ export class Retaining {
           if (sub.identifier > 0) identifiers.push(sub.identifier);
         }
         // At QoS 0 nothing is queued: the gateway reads those for its own connection.
-        if (qos === 0 || s.pending >= this.#leader.node.limits.sessionQueueMessages) return null;
+        if (qos === 0 || !this.#leader.takes(s, messageBytes(message))) return null;
         const target = {
           clientId: s.clientId,
           birth: s.birth,

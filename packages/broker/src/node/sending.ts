@@ -7,8 +7,10 @@
  * Nothing of QoS 1 or 2 is dropped: above its mark a client's publishers wait with it. One that stops
  * reading meanwhile is disconnected, so that no connection goes on with a gap.
  */
+
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import { type AckKind, type Message, messageBytes } from '../session/operation.ts';
+import { messageBytes } from '../session/message-bytes.ts';
+import type { AckKind, Message } from '../session/operation.ts';
 import { packetIdOf } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import type { Delivery } from './context.ts';

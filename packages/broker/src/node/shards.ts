@@ -131,7 +131,7 @@ export class Shards implements ReplicaHost {
 
   create(shardCount: number): void {
     for (let shard = this.copies.length; shard < shardCount; shard++) {
-      const state = new ShardState();
+      const state = new ShardState(this.#node.context.counters);
       const replica = new Replica(shard, this, state);
       this.copies.push(replica);
       this.leaders.push(new ShardLeader(replica, state, this.#node.context));

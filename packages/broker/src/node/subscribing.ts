@@ -11,11 +11,15 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   const codes: number[] = [];
   const granted: SubscriptionRequest[] = [];
   const fresh = new Set<string>();
+  let freshBytes = 0;
   for (const s of packet.subscriptions) {
-    const code = check(c, s.filter, granted.length);
+    const code = check(c, s.filter, granted.length, freshBytes);
     codes.push(code === 0 ? s.qos : code);
     if (code !== 0) continue;
-    if (!c.subscriptions?.has(s.filter)) fresh.add(s.filter);
+    if (!c.subscriptions?.has(s.filter)) {
+      fresh.add(s.filter);
+      freshBytes += s.filter.length;
+    }
     granted.push({ ...s, identifier: packet.subscriptionIdentifier ?? 0 });
   }
   const wantsRetained = granted.filter(
@@ -39,16 +43,20 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   });
 }
 
-function check(c: Connection, filter: string, granted: number): number {
+function check(c: Connection, filter: string, granted: number, grantedBytes: number): number {
   if (filter.startsWith('$share/') && parseShare(filter) !== undefined)
     return ReasonCode.SharedSubscriptionsNotSupported;
-  const { limits } = c.gateway;
+  const { counters, limits } = c.gateway;
   if (!isTopicFilter(filter) || exceedsLevels(filter, limits.topicLevels))
     return ReasonCode.TopicFilterInvalid;
+  if (c.subscriptions?.has(filter)) return 0;
   const held = c.subscriptions?.size ?? 0;
-  return held + granted >= limits.subscriptionsPerSession && !c.subscriptions?.has(filter)
-    ? ReasonCode.QuotaExceeded
-    : 0;
+  const bytes = grantedBytes + filter.length;
+  const fits =
+    held + granted < limits.subscriptionsPerSession &&
+    c.filterBytes + bytes <= limits.subscriptionBytesPerSession &&
+    counters.filterBytes + bytes <= limits.nodeSubscriptionBytes;
+  return fits ? 0 : ReasonCode.QuotaExceeded;
 }
 
 /** The retained messages that a connection gets by itself: all of a live session's, QoS 0 of any. */

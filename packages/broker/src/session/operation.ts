@@ -1,11 +1,11 @@
 /**
  * The operations that a shard's log carries, and their bytes.
  *
- * `OPEN CLOSE SUB UNSUB ENQ ACK ASSIGN RX2 RX2DONE ENQD WILL RETAIN TICK EXPIRE`: what each means is
+ * `OPEN CLOSE SUB UNSUB ENQ ACK ASSIGN SKIP RX2 RX2DONE ENQD WILL RETAIN TICK EXPIRE`: what each means is
  * in shard-state.ts. ACK carries the three acknowledgements of a delivery (PUBACK, PUBREC, PUBCOMP).
  * Codes 32 and above are kept for GROUP, HINT and MERGE.
  */
-import { NewerFormatError, type Reader, type Writer } from '../bytes.ts';
+import { BytesError, NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 
 /** An application message as it is stored and sent between nodes. */
 export interface Message {
@@ -21,20 +21,6 @@ export interface Message {
   readonly properties: Uint8Array;
   /** Client Identifier of the publisher, for No Local. */
   readonly publisher: string;
-}
-
-/** What a message costs in memory beyond its parts, about. */
-const MESSAGE_OVERHEAD_BYTES = 128;
-
-/** What a message counts wherever bytes are bounded; equal on every node. */
-export function messageBytes(m: Message): number {
-  return (
-    MESSAGE_OVERHEAD_BYTES +
-    m.topic.length +
-    m.payload.length +
-    m.properties.length +
-    m.publisher.length
-  );
 }
 
 /** Who asked: one per node and shard, in order without gaps; see node/channel.ts. */
@@ -88,6 +74,9 @@ export interface AckItem {
   /** Queue position; the Packet Identifier is derived from it. */
   readonly position: number;
 }
+
+/** Packet Identifiers in use that one SKIP passes; another one passes the rest. */
+export const SKIPPED_MAX = 1024;
 
 /** Session Expiry Interval that means "never". */
 export const NEVER_EXPIRES = 0xffffffff;
@@ -154,6 +143,14 @@ export type Operation =
       /** Positions below this may be sent. */
       readonly upto: number;
     }
+  /** Messages from `position` on, never sent, move on: the identifiers before are in use. */
+  | {
+      readonly type: 'skip';
+      readonly clientId: string;
+      readonly epoch: number;
+      readonly position: number;
+      readonly count: number;
+    }
   | {
       readonly type: 'rx2';
       readonly clientId: string;
@@ -189,6 +186,7 @@ const TYPES = [
   'retain',
   'tick',
   'expire',
+  'skip',
 ] as const satisfies readonly Operation['type'][];
 const CODES = new Map<string, number>(TYPES.map((type, code) => [type, code]));
 
@@ -352,6 +350,12 @@ export function writeOperation(w: Writer, op: Operation, origin: Origin | null):
       w.varint(op.epoch);
       w.varint(op.upto);
       return;
+    case 'skip':
+      w.str(op.clientId);
+      w.varint(op.epoch);
+      w.varint(op.position);
+      w.varint(op.count);
+      return;
     case 'rx2':
       w.str(op.clientId);
       w.varint(op.epoch);
@@ -450,6 +454,17 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
       };
     case 'assign':
       return { type, clientId: r.str(), epoch: r.varint(), upto: r.varint() };
+    case 'skip': {
+      const skip = {
+        type,
+        clientId: r.str(),
+        epoch: r.varint(),
+        position: r.varint(),
+        count: r.varint(),
+      };
+      if (skip.count > SKIPPED_MAX) throw new BytesError('more skipped than there are identifiers');
+      return skip;
+    }
     case 'rx2':
       return {
         type,

@@ -15,16 +15,16 @@ export class References {
     this.#multi.set(index, references);
   }
 
-  /** One reference less. */
-  release(index: number): void {
+  /** One reference less. @returns whether it was the last one */
+  release(index: number): boolean {
     const count = this.#multi.get(index);
     if (count === undefined) {
       this.#freed.push(index);
-    } else if (count > 2) {
-      this.#multi.set(index, count - 1);
-    } else {
-      this.#multi.delete(index);
+      return true;
     }
+    if (count > 2) this.#multi.set(index, count - 1);
+    else this.#multi.delete(index);
+    return false;
   }
 
   /** Entries without a reference since the last call, in the order in which they lost it. */

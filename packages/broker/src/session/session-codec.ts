@@ -77,3 +77,26 @@ export function readSession(r: Reader): Session {
   if (rx2.length > 0) s.rx2 = new Map(rx2);
   return s;
 }
+
+/** What its messages weigh, and those older than the front. */
+export function writeQueueBytes(w: Writer, s: Session): void {
+  w.list(s.stragglers, (o, { position, ref, bytes }) => {
+    o.varint(position);
+    o.varint(ref);
+    o.varint(bytes);
+  });
+  const sizes: number[] = [];
+  for (let p = s.front; p < s.tail; p++) if (s.refAt(p) !== 0) sizes.push(s.bytesAt(p));
+  w.list(sizes, (o, bytes) => o.varint(bytes));
+}
+
+/** Into a session that has its queue. */
+export function readQueueBytes(r: Reader, s: Session): void {
+  const stragglers = r.list((i) => ({
+    position: i.varint(),
+    ref: i.varint(),
+    bytes: i.varint(),
+  }));
+  const sizes = r.list((i) => i.varint());
+  s.restoreSizes(sizes, stragglers);
+}

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Reader, Writer } from '../bytes.ts';
 import { PACKET_IDS, packetIdOf, Session, type Subscription } from './session.ts';
-import { readSession, writeSession } from './session-codec.ts';
+import { readQueueBytes, readSession, writeQueueBytes, writeSession } from './session-codec.ts';
 
 function copyOf(s: Session): Session {
   const w = new Writer();
   writeSession(w, s);
-  return readSession(new Reader(w.take()));
+  writeQueueBytes(w, s);
+  const r = new Reader(w.take());
+  const copy = readSession(r);
+  readQueueBytes(r, copy);
+  assert.ok(r.done);
+  return copy;
 }
 
 describe('packetIdOf', () => {
@@ -122,6 +127,109 @@ describe('the queue of a session (DESIGN §6)', () => {
   });
 });
 
+/** What is queued, by position: [log index, bytes]. */
+type Queued = Map<number, readonly [number, number]>;
+
+function queuedIn(s: Session): Queued {
+  const queued: Queued = new Map();
+  for (let p = s.first; p < s.tail; p = s.unsettledFrom(p + 1))
+    queued.set(p, [s.refAt(p), s.bytesAt(p)]);
+  return queued;
+}
+
+describe('a message that is never acknowledged', () => {
+  it('keeps position, identifier and weight while hundreds of thousands pass, and costs one place', () => {
+    let s = new Session('c', 1);
+    s.push(1, 10);
+    let ref = 1;
+    for (let n = 1; n <= 300_000; n++) {
+      s.push(++ref, 7);
+      const position = s.unsettledFrom(s.tail - 1);
+      if (s.identifierInUse(position)) s.skip(position, 1);
+      const sent = s.unsettledFrom(position);
+      assert.notEqual(packetIdOf(sent), packetIdOf(0));
+      assert.equal(s.settle(sent), ref);
+      if (n % 100_000 === 0) s = copyOf(s);
+    }
+    assert.deepEqual([...queuedIn(s)], [[0, [1, 10]]]);
+    assert.deepEqual([s.first, s.pending, s.bytes, s.stragglers.length], [0, 1, 10, 1]);
+    assert.deepEqual([...s.unsettled()], [1]);
+    assert.ok([...s.refs()].length <= 1024);
+    assert.equal(s.settle(0), 1);
+    assert.deepEqual([s.first, s.pending, s.bytes], [s.tail, 0, 0]);
+  });
+
+  it('leaves a queue that is long because nobody reads it as it is', () => {
+    const s = new Session('c', 1);
+    for (let ref = 1; ref <= 100_000; ref++) s.push(ref, 1);
+    for (let position = 0; position < 100; position += 2) s.settle(position);
+    assert.equal(s.stragglers.length, 0);
+    assert.equal(s.first, 1);
+    assert.ok(s.identifierInUse(PACKET_IDS + 1));
+    assert.ok(!s.identifierInUse(PACKET_IDS));
+  });
+
+  it('is one of several, with restored copies that stay equal and no identifier twice under way', () => {
+    const step = fc.record({
+      push: fc.integer({ min: 0, max: 3000 }),
+      settle: fc.array(fc.nat({ max: 4000 }), { maxLength: 6 }),
+      all: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
+        const s = new Session('c', 1);
+        let copy = s;
+        const model: Queued = new Map();
+        const underWay = new Map<number, number>();
+        let ref = 0;
+        const both = (run: (each: Session) => void) => {
+          run(s);
+          if (copy !== s) run(copy);
+        };
+        for (const { push, settle, all } of steps) {
+          for (let n = 0; n < push; n++) {
+            ref++;
+            both((each) => each.push(ref, ref % 50));
+          }
+          for (
+            s.next = s.unsettledFrom(s.next);
+            s.next < s.tail;
+            s.next = s.unsettledFrom(s.next)
+          ) {
+            const position = s.next;
+            if (s.identifierInUse(position)) {
+              both((each) => each.skip(position, 1));
+              continue;
+            }
+            const id = packetIdOf(position);
+            assert.ok(!underWay.has(id), `identifier ${id} twice`);
+            underWay.set(id, position);
+            model.set(position, [s.refAt(position), s.bytesAt(position)]);
+            s.advance();
+          }
+          assert.deepEqual([s.ahead, s.aheadBytes], [0, 0]);
+          const open = [...model.keys()];
+          const settled = all ? open.slice(5) : settle.map((n) => open[n % (open.length || 1)]);
+          for (const position of settled) {
+            if (position === undefined || !model.has(position)) continue;
+            both((each) => assert.equal(each.settle(position), model.get(position)![0]));
+            model.delete(position);
+            underWay.delete(packetIdOf(position));
+          }
+          assert.deepEqual(queuedIn(s), model);
+          assert.deepEqual(queuedIn(copy), model);
+          assert.deepEqual([...copy.refs()], [...s.refs()]);
+          assert.deepEqual(copy.stragglers, s.stragglers);
+          copy = copyOf(s);
+        }
+        const bytes = [...model.values()].reduce((sum, [, size]) => sum + size, 0);
+        assert.deepEqual([s.pending, s.bytes], [model.size, bytes]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
 describe('a session in a checkpoint', () => {
   it('comes back with everything', () => {
     const s = new Session('clïent', 17);
@@ -158,6 +266,8 @@ describe('a session in a checkpoint', () => {
     s.subscriptions = new Map([['a/#', subscription]]);
     for (const ref of [25, 26, 30]) s.push(ref);
     s.settle(0);
+    // Where delivery stands is the leader's alone.
+    s.rewind();
     const copy = copyOf(s);
     assert.deepEqual(copy, s);
     assert.deepEqual([...copy.refs()], [26, 30]);

@@ -131,6 +131,8 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
     }
     case 'assign':
       return { type, clientId, epoch, upto: position + b * 500 };
+    case 'skip':
+      return { type, clientId, epoch, position: position + (a % 8), count: 1 + (b % 4) };
     case 'rx2':
       return { type, clientId, epoch, packetId: 1 + (a % 3), message: message(a, b) };
     case 'rx2done':

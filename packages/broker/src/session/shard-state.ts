@@ -4,10 +4,12 @@
  * Deterministic: equal logs give equal states and equal encodings on every copy. Every decision that
  * needs a clock, a match or a limit was taken by the leader and stands in the operation.
  */
+
 import { Reader, Writer } from '../bytes.ts';
 import { TopicTree } from '../mqtt/topic-tree.ts';
 import type { ShardMachine } from '../shard/host.ts';
 import type { Entry } from '../shard/log.ts';
+import { messageBytes } from './message-bytes.ts';
 import {
   type AckItem,
   type Logged,
@@ -20,7 +22,8 @@ import { References } from './references.ts';
 import { RetainedMessages } from './retained.ts';
 import { SeenSet } from './seen.ts';
 import { Session, type Subscription } from './session.ts';
-import { readSession, writeSession } from './session-codec.ts';
+import { readQueueBytes, readSession, writeQueueBytes, writeSession } from './session-codec.ts';
+import { StateBytes, type StateSums } from './state-bytes.ts';
 
 /** Positions that a new connection may be sent before the next ASSIGN commits. */
 export const ASSIGN_AHEAD = 1024;
@@ -54,6 +57,7 @@ export class ShardState implements ShardMachine {
   /** Sessions with a deadline: expiry, or a delayed will. */
   readonly dated = new Set<Session>();
   readonly owed = new Map<number, Owed>();
+  readonly bytes: StateBytes;
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
   readonly origins = new Map<string, Origin>();
@@ -64,6 +68,11 @@ export class ShardState implements ShardMachine {
   readonly #references = new References();
   #index = 0;
   #number = '';
+
+  /** @param sums of all states of a node: every change is added there, too */
+  constructor(sums?: StateSums) {
+    this.bytes = new StateBytes(sums);
+  }
 
   apply(entry: Entry, logged?: unknown): void {
     const { operation, origin } =
@@ -109,6 +118,9 @@ export class ShardState implements ShardMachine {
         return false;
       case 'assign':
         this.#assign(op);
+        return false;
+      case 'skip':
+        this.#skip(op);
         return false;
       case 'rx2':
         return this.#receive(op, index);
@@ -211,8 +223,12 @@ export class ShardState implements ShardMachine {
   /** The session is over: its will is sent if pending, everything it refers to is released. */
   #end(s: Session, index: number): void {
     if (s.willIndex !== 0) this.#fireWill(s, index);
-    for (const ref of s.refs()) if (ref !== 0) this.#references.release(ref);
-    for (const sub of s.subscriptions?.values() ?? []) this.#forget(sub);
+    for (let p = s.first; p < s.tail; p = s.unsettledFrom(p + 1))
+      this.#unqueue(s.refAt(p), s.bytesAt(p));
+    for (const sub of s.subscriptions?.values() ?? []) {
+      this.bytes.addFilter(-sub.filter.length);
+      this.#forget(sub);
+    }
     this.sessions.delete(s.clientId);
     this.dated.delete(s);
     this.observer?.onEnded(s);
@@ -255,6 +271,7 @@ export class ShardState implements ShardMachine {
     for (const request of op.subscriptions) {
       const old = s.subscriptions.get(request.filter);
       const sub: Subscription = { ...request, session: s, since: old?.since ?? this.hlc };
+      if (!old) this.bytes.addFilter(request.filter.length);
       // Add before remove, so that a replaced subscription never leaves the route.
       s.subscriptions.set(request.filter, sub);
       this.#remember(sub);
@@ -273,6 +290,7 @@ export class ShardState implements ShardMachine {
       const sub = s?.subscriptions?.get(filter);
       if (!s || !sub) continue;
       s.subscriptions!.delete(filter);
+      this.bytes.addFilter(-filter.length);
       this.#forget(sub);
     }
     if (s?.subscriptions?.size === 0) s.subscriptions = null;
@@ -308,16 +326,23 @@ export class ShardState implements ShardMachine {
   #enqueue(op: Operation & { type: 'enq' }, index: number): boolean {
     if (op.rx2) this.enqSeen.add(op.rx2);
     let references = 0;
+    const bytes = messageBytes(op.message);
     for (const target of op.targets) {
       const s = this.sessions.get(target.clientId);
       if (s?.birth !== target.birth) continue;
-      s.push(index);
+      s.push(index, bytes);
       references++;
       if (op.retained) s.retainingAfter = op.message.topic;
       this.observer?.onQueued(s);
     }
     if (references > 1) this.#references.share(index, references);
+    if (references > 0) this.bytes.addQueued(bytes);
     return references > 0;
+  }
+
+  /** A message leaves a queue; it may have come there before, or not. */
+  #unqueue(ref: number, bytes: number): void {
+    if (ref !== 0 && this.#references.release(ref)) this.bytes.addQueued(-bytes);
   }
 
   #retainedDone(op: Operation & { type: 'retained-done' }): void {
@@ -337,9 +362,13 @@ export class ShardState implements ShardMachine {
       s.rel.add(item.position);
       return;
     }
-    const ref = s.settle(item.position);
-    if (ref !== 0) this.#references.release(ref);
+    const bytes = s.bytesAt(item.position);
+    this.#unqueue(s.settle(item.position), bytes);
     if (s.rel?.size === 0) s.rel = null;
+  }
+
+  #skip(op: Operation & { type: 'skip' }): void {
+    this.#current(op.clientId, op.epoch)?.skip(op.position, op.count);
   }
 
   #assign(op: Operation & { type: 'assign' }): void {
@@ -376,7 +405,7 @@ export class ShardState implements ShardMachine {
   /** Every reference to a log entry. */
   *#referred(): Generator<number> {
     for (const s of this.sessions.values()) {
-      for (const ref of s.refs()) if (ref !== 0) yield ref;
+      yield* s.unsettled();
       if (s.willIndex !== 0) yield s.willIndex;
     }
     yield* this.retained.indexes();
@@ -407,6 +436,7 @@ export class ShardState implements ShardMachine {
       o.varint(origin.bootEpoch);
       o.varint(origin.sequence);
     });
+    for (const s of this.sessions.values()) writeQueueBytes(w, s);
     return w.take();
   }
 
@@ -436,10 +466,14 @@ export class ShardState implements ShardMachine {
       sequence: i.varint(),
     })))
       this.origins.set(origin.node, origin);
+    // The state of an earlier version ends here.
+    if (!r.done) for (const s of this.sessions.values()) readQueueBytes(r, s);
     this.#references.count(this.#referred());
+    this.bytes.addQueues(this.sessions.values());
   }
 
   reset(): void {
+    this.bytes.reset();
     this.sessions.clear();
     this.dated.clear();
     this.tree.clear();

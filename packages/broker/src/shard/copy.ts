@@ -41,7 +41,7 @@ const MEM_KEEP_BYTES = 64 * 1024;
 export const HARD_VERSION = 2;
 export const HARD_VALID = 1;
 export const HARD_CUT = 2;
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 const writer = new Writer(4096);
 
 export type Role = 'follower' | 'candidate' | 'leader';

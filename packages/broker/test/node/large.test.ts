@@ -26,9 +26,11 @@ const publishes = (socket: TestSocket) =>
 describe('what is larger than a frame between nodes', () => {
   function three(): { nodes: TestNodes; n1: NodeCore; n2: NodeCore } {
     const nodes = new TestNodes();
-    const n1 = nodes.add('n1', { replicas: 3 });
-    const n2 = nodes.add('n2', { replicas: 3 });
-    nodes.add('n3', { replicas: 3 });
+    // The clients here acknowledge nothing.
+    const settings = { replicas: 3, limits: { inflightBytes: 1_073_741_824 } };
+    const n1 = nodes.add('n1', settings);
+    const n2 = nodes.add('n2', settings);
+    nodes.add('n3', settings);
     nodes.advance(4000);
     return { nodes, n1, n2 };
   }

@@ -116,6 +116,26 @@ const CASES: Readonly<Record<string, () => void>> = {
     }
   },
 
+  inflightBytes: () => {
+    const { nodes, client } = single({ inflightBytes: 2000 });
+    const socket = client('s', 3600);
+    socket.take();
+    socket.subscribe(['t']);
+    const publisher = client('p');
+    // The last one is larger than the window: it goes alone.
+    const sizes = [600, 600, 600, 5000];
+    for (const [n, size] of sizes.entries())
+      publisher.publish('t', { qos: 1, id: n + 1, payload: '.'.repeat(size) });
+    const got: number[][] = [];
+    for (let round = 0; round < 3; round++) {
+      nodes.advance(200);
+      const publishes = publishesOf(socket.take());
+      got.push(publishes.map(({ payload }) => payload.length));
+      for (const { messageId = 0 } of publishes) socket.send({ cmd: 'puback', messageId });
+    }
+    assert.deepEqual(got, [[600, 600], [600], [5000]]);
+  },
+
   liveQueueMessages: () => {
     const { core, client } = single({ inflightMessages: 1, liveQueueMessages: 2 });
     const socket = client('live');
@@ -232,6 +252,58 @@ const CASES: Readonly<Record<string, () => void>> = {
     assert.equal(core.counters.publishesRefused, 1);
   },
 
+  sessionQueueBytes: () => {
+    const { nodes, core, client } = single({ sessionQueueBytes: 65_536 });
+    const socket = client('s', 3600);
+    socket.subscribe(['t']);
+    socket.handler.onClosed();
+    nodes.advance(100);
+    const publisher = client('p');
+    publisher.take();
+    const publish = (id: number, bytes: number) => {
+      publisher.publish('t', { qos: 1, id, payload: '.'.repeat(bytes) });
+      nodes.advance(100);
+      return codesOf(publisher.take())[0]?.[1];
+    };
+    // A smaller one still fits where a larger one does not.
+    assert.deepEqual([publish(1, 40_000), publish(2, 40_000), publish(3, 20_000)], [0, 0x97, 0]);
+    assert.equal(core.counters.queueRefused, 1);
+    assert.ok(core.counters.queuedBytes > 60_000 && core.counters.queuedBytes < 61_000);
+    const again = nodes.connect(core, { clientId: 's', clean: false });
+    for (let round = 0; round < 3; round++) {
+      nodes.advance(100);
+      for (const { messageId = 0 } of publishesOf(again.take()))
+        again.send({ cmd: 'puback', messageId });
+    }
+    assert.equal(core.counters.queuedBytes, 0);
+    assert.equal(publish(4, 40_000), 0);
+  },
+
+  nodeQueueBytes: () => {
+    const { nodes, core, client } = single({ nodeQueueBytes: 1_048_576 });
+    for (const id of ['s1', 's2']) {
+      const socket = client(id, 3600);
+      socket.subscribe(['t/both', `t/${id}`]);
+      socket.handler.onClosed();
+    }
+    nodes.advance(100);
+    const publisher = client('p');
+    publisher.take();
+    const publish = (id: number, topic: string) => {
+      publisher.publish(topic, { qos: 1, id, payload: '.'.repeat(300_000) });
+      nodes.advance(100);
+      return codesOf(publisher.take())[0]?.[1];
+    };
+    const sum = () => Math.floor(core.counters.queuedBytes / 300_000);
+    assert.deepEqual([publish(1, 't/s1'), publish(2, 't/s2'), publish(3, 't/s2')], [0, 0, 0]);
+    assert.equal(sum(), 3);
+    assert.equal(publish(4, 't/s1'), 0x97);
+    // The end of a session gives back what was queued for it.
+    client('s2');
+    assert.equal(sum(), 1);
+    assert.equal(publish(5, 't/s1'), 0);
+  },
+
   sessionExpiryMaxSeconds: () => {
     const { client } = single({ sessionExpiryMaxSeconds: 60 });
     assert.equal(connackOf(client('a', 3600)).properties?.sessionExpiryInterval, 60);
@@ -246,6 +318,43 @@ const CASES: Readonly<Record<string, () => void>> = {
     nodes.advance(100);
     const [suback] = socket.take();
     assert.deepEqual(suback?.cmd === 'suback' && suback.granted, [1, 1, 0x97]);
+  },
+
+  subscriptionBytesPerSession: () => {
+    const { nodes, core, client } = single({ subscriptionBytesPerSession: 65_536 });
+    const filter = (c: string) => `${c}${'.'.repeat(29_999)}`;
+    for (const expiry of [0, 3600]) {
+      const socket = client(`c${expiry}`, expiry);
+      const subscribe = (...topics: string[]) => {
+        socket.take();
+        socket.subscribe(topics);
+        nodes.advance(100);
+        const [suback] = socket.take();
+        return suback?.cmd === 'suback' && suback.granted;
+      };
+      assert.deepEqual(subscribe(filter('a'), filter('b'), filter('c'), 'd'), [1, 1, 0x97, 1]);
+      assert.deepEqual(subscribe(filter('c'), filter('a')), [0x97, 1]);
+      socket.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions: [filter('a')] });
+      nodes.advance(100);
+      assert.deepEqual(subscribe(filter('c')), [1]);
+      socket.handler.onClosed();
+      nodes.advance(100);
+    }
+    // What is left is the stored session's, in the state of its shard.
+    assert.equal(core.counters.filterBytes, 60_001);
+  },
+
+  nodeSubscriptionBytes: () => {
+    const { nodes, client } = single({ nodeSubscriptionBytes: 1_048_576 });
+    const granted = Array.from({ length: 20 }, (_, n) => {
+      const socket = client(`c${n}`);
+      socket.take();
+      socket.subscribe([`${n}${'.'.repeat(59_990)}`]);
+      nodes.advance(100);
+      const [suback] = socket.take();
+      return suback?.cmd === 'suback' && suback.granted[0];
+    });
+    assert.deepEqual(granted, [...Array(17).fill(1), 0x97, 0x97, 0x97]);
   },
 
   retainedMessagesPerShard: () => {
