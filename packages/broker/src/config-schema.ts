@@ -298,6 +298,10 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
     description:
       'Time for which publishers wait for a client that does not read, then it is disconnected; above `limits.liveQueueMessages` or `limits.liveQueueBytes` only.',
   }),
+  willNodeGraceMs: key(integer(0, 60_000).default(1000), {
+    description:
+      'Time for which a Will waits: for the word of the node where its client was before, should that have been a DISCONNECT, and for clients of a node that stops to connect elsewhere.',
+  }),
   stopTimeoutMs: key(integer(0, 600_000).default(10_000), {
     description: 'Longest time that a stop spends on handing over and draining.',
   }),

@@ -30,17 +30,14 @@ export function willOf(connect: Connect, gateway: Gateway): Will | null {
   const { willDelayInterval = 0, messageExpiryInterval, ...properties } = will.properties;
   return {
     delaySeconds: willDelayInterval,
+    expirySeconds: messageExpiryInterval ?? -1,
     message: {
       topic: will.topic,
       payload: Uint8Array.from(will.payload),
       qos: will.qos,
       retain: will.retain,
       hlc: gateway.hlc(),
-      // Counted from the connection rather than from the sending: the earlier bound.
-      expiresAtMs:
-        messageExpiryInterval === undefined
-          ? 0
-          : gateway.wallMs() + (messageExpiryInterval + willDelayInterval) * 1000,
+      expiresAtMs: 0,
       properties: encodePublishProperties(properties),
       publisher: connect.clientId,
     },

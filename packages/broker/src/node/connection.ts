@@ -460,29 +460,32 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.#end(true);
   }
 
-  /** The server stops: the session goes on elsewhere. */
-  shutdown(reasonCode: number): void {
+  /**
+   * Ends the connection from our side, as an end like any other: the session goes on elsewhere.
+   * @param graceMs the client may be back before its Will is sent
+   */
+  shutdown(reasonCode: number, graceMs = 0): void {
     if (this.#state === OPEN && this.version === 5)
       this.#tell(reasonCode, (properties) =>
         encodeDisconnect({ version: 5, reasonCode, properties }),
       );
-    this.#end(true);
+    this.#end(true, graceMs);
   }
 
-  #end(abnormal: boolean): void {
-    this.#leave(abnormal, -1);
+  #end(abnormal: boolean, graceMs = 0): void {
+    this.#leave(abnormal, -1, graceMs);
     this.socket.close(true);
   }
 
-  #leave(abnormal: boolean, expirySeconds: number): void {
+  #leave(abnormal: boolean, expirySeconds: number, graceMs = 0): void {
     const open = this.#state === OPEN;
     this.#release();
-    if (open) this.#sendClose(this.epoch, abnormal, expirySeconds);
+    if (open) this.#sendClose(this.epoch, abnormal, expirySeconds, graceMs);
   }
 
-  #sendClose(epoch: number, abnormal: boolean, expirySeconds: number): void {
+  #sendClose(epoch: number, abnormal: boolean, expirySeconds: number, graceMs = 0): void {
     const sentUpto = this.persistent ? (this.out?.sentUpto ?? 0) : -1;
-    this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto });
+    this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto, graceMs });
   }
 
   #release(): void {

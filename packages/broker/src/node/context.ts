@@ -42,6 +42,8 @@ export interface LeaderContext {
   nowMs(): number;
   wallMs(): number;
   hlc(): number;
+  /** How long a Will waits for a client that may have said DISCONNECT, or reconnects elsewhere. */
+  readonly willNodeGraceMs: number;
   /** The node's clock goes on after this. */
   observeHlc(hlc: number): void;
   trace(phase: string, fields?: Record<string, unknown>): void;
@@ -69,7 +71,8 @@ export interface LeaderContext {
   deliver(delivery: Delivery): boolean;
   /** PUBREL for a position whose PUBREC is committed. */
   release(to: ConnectionAddress, position: number): boolean;
-  kick(to: ConnectionAddress, reasonCode: number): void;
+  /** @param yields the session is still that connection's: its node is to send CLOSE */
+  kick(to: ConnectionAddress, reasonCode: number, yields?: boolean): void;
   /** The process that holds the connection has ended or left. */
   gatewayGone(gateway: string, bootEpoch: number): boolean;
 }

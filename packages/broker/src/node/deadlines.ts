@@ -87,7 +87,7 @@ export class Deadlines {
     const { state, node } = this.#leader;
     if (s.expiresAtMs === 0 || s.expiresAtMs > state.clockMs) return false;
     node.trace('expire');
-    node.counters.sessionsExpired++;
+    if (s.persistent) node.counters.sessionsExpired++;
     this.#own({ type: 'expire', clientId: s.clientId, birth: s.birth });
     return true;
   }
@@ -116,6 +116,7 @@ export class Deadlines {
               clientId,
               epoch,
               abnormal: true,
+              graceMs: 0,
               expirySeconds: -1,
               sentUpto: delivering.sentUpto(s),
               elapsedMs: this.takeElapsed(),

@@ -26,7 +26,15 @@ function node(open: number, leaving: boolean, ...others: MemberInfo[]) {
         connections.delete(id);
       },
     } as Connection);
-  return { told, draining: new Draining({ name: 'n1', membership, connections }) };
+  return {
+    told,
+    draining: new Draining({
+      name: 'n1',
+      membership,
+      connections,
+      timings: { willNodeGraceMs: 0 },
+    }),
+  };
 }
 
 describe('Draining', () => {

@@ -4,6 +4,7 @@
  * MQTT 5 clients hear Server moved with a Server Reference (MQTT 5 §4.11); earlier versions know no way
  * to tell, so that their connections are just closed.
  */
+import type { Timings } from '../config-schema.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Connection } from './connection.ts';
 import type { Membership } from './membership.ts';
@@ -19,6 +20,7 @@ const REFERENCES_MAX = 8;
 export interface DrainingNode {
   readonly name: string;
   readonly membership: Membership;
+  readonly timings: Pick<Timings, 'willNodeGraceMs'>;
   readonly connections: ReadonlyMap<number, Connection>;
 }
 
@@ -69,7 +71,7 @@ export class Draining {
       if (this.#credit < 1) return;
       if (!connection.isOpen) continue;
       this.#credit--;
-      connection.shutdown(ReasonCode.ServerMoved);
+      connection.shutdown(ReasonCode.ServerMoved, this.#node.timings.willNodeGraceMs);
     }
   }
 }

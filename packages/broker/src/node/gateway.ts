@@ -35,7 +35,7 @@ export interface LiveConnection {
   /** Runs `run` when little enough waits for the client, or it is gone; at once if that is so. */
   whenRoom(run: () => void): void;
   /** Ends it, and tells the client why. */
-  shutdown(reasonCode: number): void;
+  shutdown(reasonCode: number, graceMs?: number): void;
 }
 
 /** Encoded QoS 0 frames of one message, shared by all subscribers of a kind. */
@@ -94,7 +94,7 @@ export interface Gateway {
   close(
     clientId: string,
     epoch: number,
-    how: { abnormal: boolean; expirySeconds: number; sentUpto: number },
+    how: { abnormal: boolean; expirySeconds: number; sentUpto: number; graceMs: number },
   ): void;
   /** SUB in the session's shard, with route barrier and retained messages. */
   subscribeSession(

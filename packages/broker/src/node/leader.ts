@@ -26,8 +26,9 @@ import type { LeaderContext } from './context.ts';
 import { Deadlines } from './deadlines.ts';
 import { addressOf, Delivering } from './delivering.ts';
 import { matchStored } from './matching.ts';
+import { Opening } from './opening.ts';
 import { Owing } from './owing.ts';
-import { OK, type Opened, type Reply, type Request, reply, Status } from './request.ts';
+import { OK, type Reply, type Request, reply, Status } from './request.ts';
 import { Retaining } from './retaining.ts';
 
 export type Respond = (reply: Reply) => void;
@@ -64,6 +65,7 @@ export class ShardLeader implements StateObserver {
   readonly owing: Owing;
   readonly retaining: Retaining;
   readonly deadlines: Deadlines;
+  readonly opening: Opening;
   /** Counts the times this node began to serve the shard; gateways send anew when it changes. */
   since = 0;
   serving = false;
@@ -85,6 +87,7 @@ export class ShardLeader implements StateObserver {
     this.owing = new Owing(this);
     this.retaining = new Retaining(this);
     this.deadlines = new Deadlines(this);
+    this.opening = new Opening(this);
     this.#complaints = new Complaints(node);
   }
 
@@ -123,6 +126,7 @@ export class ShardLeader implements StateObserver {
     this.#older.clear();
     this.delivering.stop();
     this.owing.stop();
+    this.opening.stop();
     this.retaining.stop();
   }
 
@@ -137,19 +141,22 @@ export class ShardLeader implements StateObserver {
       logged,
     );
     if (operation.type === 'enq') this.#recent.set(index, logged);
+    else if ('clientId' in operation && this.state.owed.get(index)?.will)
+      this.opening.onWill(operation.clientId, index);
     this.#waiters.push({ index, atMs: this.node.nowMs(), run: committed });
     return index;
   }
 
   /** Logs something of the leader's own, now or when the view change under way is over. */
   appendOwn(operation: () => Operation | null, committed: () => void = () => {}): void {
-    this.#whenOpen(() => {
+    this.whenOpen(() => {
       const op = operation();
       if (op) this.append(op, null, committed);
     });
   }
 
-  #whenOpen(run: () => void): void {
+  /** Runs `run` when the replica takes operations: now, or when the view change under way is over. */
+  whenOpen(run: () => void): void {
     if (this.replica.canPropose) run();
     else if (this.serving && this.#paused.length < PAUSED_MAX) this.#paused.push(run);
   }
@@ -221,7 +228,7 @@ export class ShardLeader implements StateObserver {
   /** One request of a node; `prev` is the one it sent before to this leader, 0 for none. */
   handle(origin: Origin, prev: number, request: Request, respond: Respond): void {
     if (!this.serving || this.#paused.length >= PAUSED_MAX) return respond(reply(Status.NotLeader));
-    this.#whenOpen(() => this.#inOrder(origin, prev, request, respond));
+    this.whenOpen(() => this.#inOrder(origin, prev, request, respond));
   }
 
   #inOrder(origin: Origin, prev: number, request: Request, respond: Respond): void {
@@ -232,7 +239,7 @@ export class ShardLeader implements StateObserver {
     }
     if (source.bootEpoch > origin.bootEpoch) return;
     if (prev > source.lastSeen) return respond(reply(Status.Gap));
-    if (origin.sequence <= source.lastSeen) return this.#again(request, respond);
+    if (origin.sequence <= source.lastSeen) return this.#again(origin, request, respond);
     source.lastSeen = origin.sequence;
     this.#take(origin, request, respond);
   }
@@ -242,7 +249,7 @@ export class ShardLeader implements StateObserver {
       case 'publish':
         return this.#publish(origin, q.message, q.rx2, respond);
       case 'open':
-        return this.#open(origin, q, respond);
+        return this.opening.open(origin, q, respond);
       case 'attach':
         return this.#attach(q.clientId, q.epoch, respond);
       case 'delete':
@@ -272,6 +279,7 @@ export class ShardLeader implements StateObserver {
       case 'close': {
         const elapsedMs = this.deadlines.takeElapsed();
         this.append({ ...q, elapsedMs }, origin, () => respond(OK));
+        this.opening.onClosed(q.clientId);
         return;
       }
       default:
@@ -286,22 +294,10 @@ export class ShardLeader implements StateObserver {
   }
 
   /** Taken before, by this leader or an earlier one: answers what the state says, once committed. */
-  #again(q: Request, respond: Respond): void {
+  #again(origin: Origin, q: Request, respond: Respond): void {
     switch (q.type) {
-      case 'open': {
-        const s = this.state.sessions.get(q.clientId);
-        const same =
-          s?.gateway === q.gateway &&
-          s.gatewayEpoch === q.gatewayEpoch &&
-          s.connection === q.connection;
-        this.afterCommit(() => {
-          if (!same || !s) return respond(takenOver(!q.cleanStart && (s?.persistent ?? false)));
-          respond({ status: Status.Ok, opened: opened(s) });
-          // What was sent before the gateway knew of the session is lost there.
-          this.delivering.attach(s);
-        });
-        return;
-      }
+      case 'open':
+        return this.opening.again(origin, q, respond);
       case 'attach':
         return this.#attach(q.clientId, q.epoch, respond);
       case 'rx2': {
@@ -319,29 +315,6 @@ export class ShardLeader implements StateObserver {
     }
   }
 
-  #open(origin: Origin, q: Operation & { type: 'open' }, respond: Respond): void {
-    const old = this.state.sessions.get(q.clientId);
-    // Held up on its way while the client connected elsewhere: it must not take that over.
-    if (old && q.hlc < old.openedHlc)
-      return this.afterCommit(() => respond(takenOver(!q.cleanStart && old.persistent)));
-    if (old) this.deadlines.expireIfDue(old);
-    const previous = old?.connected && this.state.sessions.has(q.clientId) ? addressOf(old) : null;
-    const sentUpto = old ? this.delivering.sentUpto(old) : -1;
-    this.node.trace(previous ? 'takeover' : 'open');
-    if (old) this.delivering.ended(old);
-    const present = !q.cleanStart && (old?.persistent ?? false);
-    this.append({ ...q, sentUpto }, origin, () => {
-      const s = this.state.sessions.get(q.clientId);
-      if (previous) {
-        this.node.counters.takeovers++;
-        this.node.kick(previous, ReasonCode.SessionTakenOver);
-      }
-      const current = s?.connection === q.connection && s.gateway === q.gateway;
-      respond(current ? { status: Status.Ok, opened: opened(s) } : takenOver(present));
-      if (current) this.delivering.attach(s);
-    });
-  }
-
   #attach(clientId: string, epoch: number, respond: Respond): void {
     const s = this.live(clientId, epoch);
     this.afterCommit(() => respond(s ? OK : reply(Status.NoSession)));
@@ -354,7 +327,7 @@ export class ShardLeader implements StateObserver {
     if (s.connected) {
       const { epoch } = s;
       const address = addressOf(s);
-      const close = { type: 'close', clientId, epoch, abnormal: true } as const;
+      const close = { type: 'close', clientId, epoch, abnormal: true, graceMs: 0 } as const;
       const elapsedMs = this.deadlines.takeElapsed();
       this.append({ ...close, expirySeconds: -1, sentUpto: -1, elapsedMs }, null, () =>
         this.node.kick(address, ReasonCode.AdministrativeAction),
@@ -474,19 +447,7 @@ export class ShardLeader implements StateObserver {
     }
     this.deadlines.tick(nowMs);
     this.owing.tick();
+    this.opening.tick(nowMs);
     this.delivering.run();
   }
-}
-
-function takenOver(present: boolean): Reply {
-  return { status: Status.TakenOver, opened: { epoch: 0, birth: 0, present, subscriptions: [] } };
-}
-
-function opened(s: Session): Opened {
-  return {
-    epoch: s.epoch,
-    birth: s.birth,
-    present: s.present,
-    subscriptions: [...(s.subscriptions?.values() ?? [])],
-  };
 }

@@ -271,7 +271,7 @@ export class Links {
         peer.stoppedEpoch = peer.bootEpoch;
         return;
       case Wire.Kick:
-        return context.kickHere(readAddress(r), r.u8());
+        return context.kickHere(readAddress(r), r.u8(), r.bool());
       case Wire.RetainedQuery:
         return queries.onQuery(peer.name, r);
       case Wire.RetainedReply:

@@ -20,6 +20,7 @@ type ContextNode = Pick<
   | 'name'
   | 'bootEpoch'
   | 'limits'
+  | 'timings'
   | 'counters'
   | 'env'
   | 'clock'
@@ -31,6 +32,7 @@ type ContextNode = Pick<
   | 'router'
   | 'queries'
   | 'announcing'
+  | 'gateway'
 >;
 
 export class NodeContext implements LeaderContext {
@@ -39,6 +41,7 @@ export class NodeContext implements LeaderContext {
   readonly limits: Limits;
   readonly counters: Counters;
   readonly routes: Routes;
+  readonly willNodeGraceMs: number;
   readonly #node: ContextNode;
   readonly #env: NodeEnv;
 
@@ -51,6 +54,7 @@ export class NodeContext implements LeaderContext {
     this.limits = node.limits;
     this.counters = node.counters;
     this.routes = node.routes;
+    this.willNodeGraceMs = node.timings.willNodeGraceMs;
   }
 
   get log(): NodeEnv['log'] {
@@ -161,9 +165,9 @@ export class NodeContext implements LeaderContext {
     if (connection) sendRelease(connection, position);
   }
 
-  kick(to: ConnectionAddress, reasonCode: number): void {
+  kick(to: ConnectionAddress, reasonCode: number, yields = false): void {
     if (to.node === this.name) {
-      this.kickHere(to, reasonCode);
+      this.kickHere(to, reasonCode, yields);
       return;
     }
     const w = this.#node.peers.to(to.node);
@@ -171,12 +175,15 @@ export class NodeContext implements LeaderContext {
     w.u8(Wire.Kick);
     writeAddress(w, to);
     w.u8(reasonCode);
+    w.bool(yields);
   }
 
   /** A takeover ends the connection alone; an administrator's kick is an end like any other. */
-  kickHere(to: ConnectionAddress, reasonCode: number): void {
+  kickHere(to: ConnectionAddress, reasonCode: number, yields: boolean): void {
     const connection = this.#connection(to);
-    if (reasonCode === ReasonCode.SessionTakenOver) connection?.disconnect(reasonCode);
-    else connection?.shutdown(reasonCode);
+    if (!connection) return;
+    if (yields) this.#node.gateway.yields(connection);
+    else if (reasonCode === ReasonCode.SessionTakenOver) connection.disconnect(reasonCode);
+    else connection.shutdown(reasonCode);
   }
 }

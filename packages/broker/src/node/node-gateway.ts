@@ -44,6 +44,8 @@ type GatewayNode = Pick<
   | 'queries'
 >;
 
+/** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
+const YIELD_MS = 100;
 /** A CONNECT whose shard has no leader for this long is refused. */
 const OPEN_TIMEOUT_MS = 10_000;
 
@@ -71,6 +73,8 @@ export class NodeGateway implements Gateway {
   /** Open connections by the shard of their Client Identifier: who is concerned by a new leader. */
   readonly #byShard = new Map<number, Set<Connection>>();
   readonly #opening = new Map<number, Opening>();
+  /** At most one for each connection: it is told to once. */
+  readonly #yielding: { readonly connection: Connection; readonly dueMs: number }[] = [];
   /** Acknowledgements of this turn, by shard. */
   #settling = new Map<number, Settling>();
 
@@ -165,12 +169,20 @@ export class NodeGateway implements Gateway {
       for (const c of connections.values())
         for (const s of c.subscriptions?.values() ?? []) if (misses(s, missed)) ended.add(c);
     }
-    for (const c of ended) c.shutdown(ReasonCode.ServerBusy);
+    for (const c of ended) c.shutdown(ReasonCode.ServerBusy, this.#node.timings.willNodeGraceMs);
     this.counters.connectionsMissed += ended.size;
     this.log('warn', 'peer gave this node up for a while, connections that missed messages end', {
       peer: from,
       connections: ended.size,
     });
+  }
+
+  /**
+   * Its client is elsewhere by now. A DISCONNECT that it sent before may still stand in the socket, so
+   * the connection goes on for a moment: then it is over without one, and its CLOSE says so.
+   */
+  yields(connection: Connection): void {
+    this.#yielding.push({ connection, dueMs: this.nowMs() + YIELD_MS });
   }
 
   /** What connections have asked and no request carries yet. */
@@ -182,6 +194,8 @@ export class NodeGateway implements Gateway {
     for (const c of this.slow)
       watchSlow(c, nowMs - this.#watchedMs, this.#node.timings.slowReaderMs);
     this.#watchedMs = nowMs;
+    while (this.#yielding.length > 0 && this.#yielding[0]!.dueMs <= nowMs)
+      this.#yielding.shift()!.connection.shutdown(ReasonCode.SessionTakenOver);
     for (const [id, opening] of this.#opening) {
       if (nowMs < opening.deadlineMs) continue;
       this.#opening.delete(id);
@@ -254,7 +268,7 @@ export class NodeGateway implements Gateway {
         opening.done(status, opened);
       } else if (status === Status.Ok && opened) {
         // Refused before the answer came: what was opened is closed again, and its Will is not sent.
-        const how = { abnormal: false, expirySeconds: -1, sentUpto: -1 };
+        const how = { abnormal: false, expirySeconds: -1, sentUpto: -1, graceMs: 0 };
         this.close(request.clientId, opened.epoch, how);
       }
     });
@@ -263,7 +277,7 @@ export class NodeGateway implements Gateway {
   close(
     clientId: string,
     epoch: number,
-    how: { abnormal: boolean; expirySeconds: number; sentUpto: number },
+    how: { abnormal: boolean; expirySeconds: number; sentUpto: number; graceMs: number },
   ): void {
     // Acknowledgements that came before the end of the connection count.
     this.flush();

@@ -369,7 +369,8 @@ export class NodeCore {
   /** Takes no more clients and ends the present ones, telling them why. */
   disconnectAll(reasonCode: number): void {
     this.#stopping = true;
-    for (const c of [...this.connections.values()]) c.shutdown(reasonCode);
+    for (const c of [...this.connections.values()])
+      c.shutdown(reasonCode, this.timings.willNodeGraceMs);
     this.env.scheduleFlush();
   }
 

@@ -98,7 +98,7 @@ export class Owing {
     const done = (refused: boolean) => {
       if (term === this.#term) this.#onArrived(item, operation, refused);
     };
-    const message = messageOf(operation);
+    const message = messageOf(operation, this.#leader.node.wallMs());
     if (!message) return done(false);
     const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
     // A Will is published when it fires, not when the client sent it: every subscription of now gets it.
@@ -130,8 +130,10 @@ export class Owing {
   }
 }
 
-/** The message of an RX2, or the will of an OPEN. */
-function messageOf(op: Operation): Message | null {
+/** The message of an RX2, or the will of an OPEN, which is published now. */
+function messageOf(op: Operation, wallMs: number): Message | null {
   if (op.type === 'rx2') return op.message;
-  return op.type === 'open' && op.will ? op.will.message : null;
+  if (op.type !== 'open' || !op.will) return null;
+  const { message, expirySeconds } = op.will;
+  return expirySeconds < 0 ? message : { ...message, expiresAtMs: wallMs + expirySeconds * 1000 };
 }

@@ -73,6 +73,7 @@ export interface RouterHost {
 const RETAIN_ZERO_MAX = 10_000;
 /** Pause between two signs of life of messages that wait for slow clients. */
 const TELL_HELD_MS = 500;
+const NO_SHARDS: readonly number[] = [];
 /** {@link Router.publish} found nobody. */
 export const NO_MATCH = 0x10;
 export const QUOTA = 0x97;
@@ -154,14 +155,13 @@ export class Router {
 
   #route(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
     const matched = this.#host.routes.match(message.topic);
-    if (message.qos === 0) {
-      if (this.received.isNew(rx2)) this.#zeroTo(matched.nodes, message);
-      this.#zeroTo(matched.zeroNodes, message);
-      if (!message.retain) return publisher.published(0);
-      return this.#retain(message, rx2, (refused) => publisher.published(refused ? QUOTA : 0));
-    }
+    // A Will at QoS 0: sessions' queues do not take it, but its way is that of the others, so that it
+    // comes once although it may be driven again, and before what its client publishes next.
+    const zero = message.qos === 0;
+    const nodes = zero ? [...matched.nodes, ...matched.zeroNodes] : matched.nodes;
+    const shards = zero ? NO_SHARDS : matched.shards;
     this.#published++;
-    const destinations = matched.nodes.length + matched.shards.length;
+    const destinations = nodes.length + shards.length;
     let left = 1 + destinations;
     let refused = 0;
     let notRetained = false;
@@ -172,8 +172,8 @@ export class Router {
       else if (destinations === 0) publisher.published(NO_MATCH);
       else publisher.published(refused === destinations ? QUOTA : 0);
     };
-    for (const node of matched.nodes) this.#toNode(node, message, rx2, publisher, () => one(0));
-    if (matched.shards.length > 0) this.#toShards(matched.shards, message, rx2, one);
+    for (const node of nodes) this.#toNode(node, message, rx2, publisher, () => one(0));
+    if (shards.length > 0) this.#toShards(shards, message, rx2, one);
     if (message.retain) {
       left++;
       this.#retain(message, rx2, (refused) => {

@@ -34,7 +34,11 @@ const message: fc.Arbitrary<Message> = fc.record({
   publisher: text,
 });
 const will: fc.Arbitrary<Will | null> = fc.option(
-  fc.record({ message, delaySeconds: fc.integer({ min: 0, max: 0xffffffff }) }),
+  fc.record({
+    message,
+    delaySeconds: fc.integer({ min: 0, max: 0xffffffff }),
+    expirySeconds: fc.integer({ min: -1, max: 0xffffffff }),
+  }),
 );
 const rx2: fc.Arbitrary<Rx2Id | null> = fc.option(fc.record({ shard: nat, index: nat, low: nat }));
 const subscription: fc.Arbitrary<SubscriptionRequest> = fc.record({
@@ -82,6 +86,7 @@ const operations: { [T in Operation['type']]: fc.Arbitrary<Operation & { type: T
     type: fc.constant('close'),
     ...session,
     abnormal: bool,
+    graceMs: nat,
     expirySeconds: optional,
     sentUpto: optional,
     elapsedMs: nat,

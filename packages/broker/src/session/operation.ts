@@ -39,8 +39,11 @@ export interface Rx2Id {
 }
 
 export interface Will {
+  /** Without an expiry: that counts from the publication (§3.1.3.2.4). */
   readonly message: Message;
   readonly delaySeconds: number;
+  /** Message Expiry Interval, −1 = none. */
+  readonly expirySeconds: number;
 }
 
 export interface SubscriptionRequest {
@@ -102,6 +105,8 @@ export type Operation =
       readonly clientId: string;
       readonly epoch: number;
       readonly abnormal: boolean;
+      /** The server ended the connection: its Will is held for so long, should the client be back. */
+      readonly graceMs: number;
       /** From DISCONNECT; −1 = as it was. */
       readonly expirySeconds: number;
       readonly sentUpto: number;
@@ -222,12 +227,13 @@ export function writeWill(w: Writer, will: Will | null): void {
   w.bool(will !== null);
   if (!will) return;
   w.varint(will.delaySeconds);
+  writeOptional(w, will.expirySeconds);
   writeMessage(w, will.message);
 }
 
 export function readWill(r: Reader): Will | null {
   if (!r.bool()) return null;
-  return { delaySeconds: r.varint(), message: readMessage(r) };
+  return { delaySeconds: r.varint(), expirySeconds: r.varint() - 1, message: readMessage(r) };
 }
 
 export function writeSubscription(w: Writer, s: SubscriptionRequest): void {
@@ -312,6 +318,7 @@ export function writeOperation(w: Writer, op: Operation, origin: Origin | null):
       w.str(op.clientId);
       w.varint(op.epoch);
       w.bool(op.abnormal);
+      w.varint(op.graceMs);
       writeOptional(w, op.expirySeconds);
       writeOptional(w, op.sentUpto);
       w.varint(op.elapsedMs);
@@ -419,6 +426,7 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
         clientId: r.str(),
         epoch: r.varint(),
         abnormal: r.bool(),
+        graceMs: r.varint(),
         expirySeconds: r.varint() - 1,
         sentUpto: r.varint() - 1,
         elapsedMs: r.varint(),

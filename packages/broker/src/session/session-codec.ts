@@ -18,6 +18,7 @@ export function writeSession(w: Writer, s: Session): void {
   w.varint(s.willIndex);
   w.varint(s.willDelayMs);
   w.varint(s.willAtMs);
+  w.bool(s.graced);
   w.list([...(s.subscriptions?.values() ?? [])], (o, sub) => {
     writeSubscription(o, sub);
     o.f64(sub.since);
@@ -55,6 +56,7 @@ export function readSession(r: Reader): Session {
   s.willIndex = r.varint();
   s.willDelayMs = r.varint();
   s.willAtMs = r.varint();
+  s.graced = r.bool();
   const subscriptions = r.list((i) => ({ ...readSubscription(i), since: i.f64(), session: s }));
   if (subscriptions.length > 0)
     s.subscriptions = new Map(subscriptions.map((sub) => [sub.filter, sub]));

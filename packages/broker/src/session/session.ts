@@ -70,6 +70,8 @@ export class Session {
   willDelayMs = 0;
   /** Shard clock at which the will fires, 0 = not pending. */
   willAtMs = 0;
+  /** The server ended the connection, and the client has time to be back before its Will is sent. */
+  graced = false;
 
   subscriptions: Map<string, Subscription> | null = null;
   /** Index of a SUB whose retained messages are still being read, 0 = none. */

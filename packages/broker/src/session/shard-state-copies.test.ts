@@ -83,7 +83,8 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
         gatewayEpoch: b,
         connection: 1 + a,
         version: 5,
-        will: a % 2 === 0 ? null : { message: message(a, 1), delaySeconds: b % 3 },
+        will:
+          a % 2 === 0 ? null : { message: message(a, 1), delaySeconds: b % 3, expirySeconds: -1 },
         sentUpto: b - 1,
       };
     case 'close': {
@@ -94,6 +95,7 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
         clientId,
         epoch,
         abnormal: b % 3 > 0,
+        graceMs: a % 3 === 0 ? 1000 : 0,
         expirySeconds,
         sentUpto: b - 1,
         elapsedMs,

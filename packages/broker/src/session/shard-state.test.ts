@@ -26,7 +26,11 @@ const MESSAGE: Message = {
   properties: new Uint8Array(0),
   publisher: 'p',
 };
-const WILL: Will = { message: { ...MESSAGE, topic: 'will' }, delaySeconds: 0 };
+const WILL: Will = {
+  message: { ...MESSAGE, topic: 'will' },
+  delaySeconds: 0,
+  expirySeconds: -1,
+};
 const REQUEST: SubscriptionRequest = {
   filter: 'f',
   qos: 1,
@@ -72,7 +76,7 @@ class Shard {
 
   close(s: Session, how: Partial<Of<'close'>> = {}): number {
     const { clientId, epoch } = s;
-    const defaults = { abnormal: true, expirySeconds: -1, sentUpto: -1, elapsedMs: 0 };
+    const defaults = { abnormal: true, graceMs: 0, expirySeconds: -1, sentUpto: -1, elapsedMs: 0 };
     return this.apply({ type: 'close', clientId, epoch, ...defaults, ...how });
   }
 
@@ -258,6 +262,41 @@ describe('wills (DESIGN §7, §9.8)', () => {
       if (end === 'clean start') shard.open('c', { cleanStart: true });
       assert.deepEqual(shard.wills, [[shard.index, 1]], end);
     }
+  });
+
+  it('wait for clients that a stopping server sent away, and any connection of theirs cancels them', () => {
+    for (const expirySeconds of [0, 60]) {
+      for (const cleanStart of [false, true]) {
+        const shard = new Shard();
+        const s = shard.open('c', { will: WILL, expirySeconds });
+        shard.close(s, { graceMs: 1000 });
+        assert.deepEqual([shard.wills, s.willAtMs, shard.state.dated.has(s)], [[], 1000, true]);
+        const back = shard.open('c', { cleanStart, expirySeconds });
+        assert.deepEqual([shard.wills, back.willIndex], [[], 0]);
+        assert.equal(back.present, expirySeconds > 0 && !cleanStart);
+      }
+    }
+  });
+
+  it('fire when such a client does not come, and end its session if that is to end', () => {
+    for (const expirySeconds of [0, 60]) {
+      const shard = new Shard();
+      const s = shard.open('c', { will: WILL, expirySeconds });
+      shard.close(s, { graceMs: 1000 });
+      const type = expirySeconds === 0 ? 'expire' : 'will';
+      shard.apply({ type, clientId: 'c', birth: s.birth });
+      assert.deepEqual(shard.wills, [[shard.index, 1]]);
+      assert.equal(shard.state.sessions.has('c'), expirySeconds > 0);
+    }
+  });
+
+  it('keep a delay that is longer than the grace', () => {
+    const shard = new Shard();
+    const s = shard.open('c', { will: { ...WILL, delaySeconds: 10 } });
+    shard.close(s, { graceMs: 1000 });
+    assert.equal(s.willAtMs, 10_000);
+    shard.open('c', { cleanStart: true });
+    assert.deepEqual(shard.wills, [[shard.index, 1]]);
   });
 
   it('fire at a takeover, unless it resumes within a delay: §10, will lost on takeover', () => {

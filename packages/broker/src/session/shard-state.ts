@@ -191,13 +191,13 @@ export class ShardState implements ShardMachine {
   }
 
   /**
-   * The will of the connection or pause before: a resume within the delay cancels it; otherwise it is
-   * sent [MQTT-3.1.3-9, §3.1.3.2.2].
+   * The will of the connection or pause before: a resume within the delay cancels it, and so does any
+   * connection of a client that a stopping server sent away; otherwise it is sent [MQTT-3.1.3-9, §3.1.3.2.2].
    */
   #takeOver(s: Session, op: Operation & { type: 'open' }, index: number): void {
     if (s.willIndex === 0) return;
     const resumes = !op.cleanStart && s.persistent && s.willDelayMs > 0;
-    if (resumes) this.#dropWill(s);
+    if (resumes || s.graced) this.#dropWill(s);
     else this.#fireWill(s, index);
   }
 
@@ -209,15 +209,22 @@ export class ShardState implements ShardMachine {
     s.gateway = '';
     if (op.sentUpto >= 0) s.mark = Math.min(s.mark, Math.max(op.sentUpto, s.dupBelow));
     if (op.expirySeconds >= 0) s.expirySeconds = op.expirySeconds;
-    if (s.willIndex !== 0) {
-      if (!op.abnormal) this.#dropWill(s);
-      else if (s.willDelayMs === 0 || !s.persistent) this.#fireWill(s, index);
-      else s.willAtMs = this.clockMs + s.willDelayMs;
-    }
-    if (!s.persistent) this.#end(s, index);
-    else if (s.expirySeconds !== NEVER_EXPIRES)
-      s.expiresAtMs = this.clockMs + s.expirySeconds * 1000;
-    if (s.persistent && (s.expiresAtMs > 0 || s.willAtMs > 0)) this.dated.add(s);
+    if (s.willIndex !== 0) this.#holdWill(s, op, index);
+    if (s.persistent) {
+      if (s.expirySeconds !== NEVER_EXPIRES) s.expiresAtMs = this.clockMs + s.expirySeconds * 1000;
+    } else if (s.graced) s.expiresAtMs = s.willAtMs;
+    else return this.#end(s, index);
+    if (s.expiresAtMs > 0 || s.willAtMs > 0) this.dated.add(s);
+  }
+
+  /** The connection has ended: its Will is dropped, sent, or held for its delay. */
+  #holdWill(s: Session, op: Operation & { type: 'close' }, index: number): void {
+    if (!op.abnormal) return this.#dropWill(s);
+    const delayMs = s.persistent ? s.willDelayMs : 0;
+    s.graced = op.graceMs > delayMs;
+    const heldMs = Math.max(delayMs, op.graceMs);
+    if (heldMs === 0) this.#fireWill(s, index);
+    else s.willAtMs = this.clockMs + heldMs;
   }
 
   /** The session is over: its will is sent if pending, everything it refers to is released. */
@@ -238,6 +245,7 @@ export class ShardState implements ShardMachine {
     this.#references.release(s.willIndex);
     s.willIndex = 0;
     s.willAtMs = 0;
+    s.graced = false;
   }
 
   /** From now on the shard's leader owes the Will Message; `index` gives it its identity. */
@@ -246,6 +254,7 @@ export class ShardState implements ShardMachine {
     this.#owe(index, { messageIndex: s.willIndex, will: true });
     s.willIndex = 0;
     s.willAtMs = 0;
+    s.graced = false;
   }
 
   #owe(index: number, owed: Owed): void {

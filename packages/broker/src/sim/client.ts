@@ -153,6 +153,7 @@ export class SimClient implements ClientCore {
       goneAtMs: undefined,
       told: false,
       stalledUntilMs: 0,
+      lost: false,
       serverOpen: () => pipe.serverOpen,
       clientOpen: () => pipe.clientOpen,
     };
@@ -436,6 +437,7 @@ export class SimClient implements ClientCore {
   private onPipeClosed(pipe: ClientPipe): void {
     if (this.pipe !== pipe) return;
     this.say('connection lost');
+    if (this.connection) this.connection.lost = true;
     this.drop(true);
     this.events.onClosed();
   }

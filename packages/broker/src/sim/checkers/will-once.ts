@@ -5,6 +5,9 @@ import { Checker, type World } from './checker.ts';
 /** A calm broker has dealt with a DISCONNECT by then. */
 const DISCONNECT_SETTLES_MS = 3000;
 
+/** `timings.willNodeGraceMs`, and what a connection takes to reach the leader. */
+const GRACE_MS = 2500;
+
 /**
  * Invariant 8: a Will fires exactly once per abnormal end, never after DISCONNECT 0x00.
  *
@@ -97,6 +100,9 @@ export class WillOnce extends Checker {
     const resumed = this.history.connections.find(
       (c) => c.client === connection.client && c.sentAtMs > connection.sentAtMs,
     );
+    // A node that ends connections gives their clients time to be back before their Wills are sent.
+    if (connection.lost && resumed !== undefined && resumed.sentAtMs < goneAtMs + GRACE_MS)
+      return false;
     if (connection.willDelayMs > 0) {
       // Whether a resume came in time is known to the broker alone; only lasting absence is clear.
       if (resumed !== undefined) return false;
