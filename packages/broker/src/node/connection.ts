@@ -465,6 +465,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
    * @param graceMs the client may be back before its Will is sent
    */
   shutdown(reasonCode: number, graceMs = 0): void {
+    if (this.#state === CLOSED) return;
     if (this.#state === OPEN && this.version === 5)
       this.#tell(reasonCode, (properties) =>
         encodeDisconnect({ version: 5, reasonCode, properties }),

@@ -182,7 +182,7 @@ export class NodeGateway implements Gateway {
    * the connection goes on for a moment: then it is over without one, and its CLOSE says so.
    */
   yields(connection: Connection): void {
-    this.#yielding.push({ connection, dueMs: this.nowMs() + YIELD_MS });
+    if (connection.isOpen) this.#yielding.push({ connection, dueMs: this.nowMs() + YIELD_MS });
   }
 
   /** What connections have asked and no request carries yet. */

@@ -54,6 +54,17 @@ describe('node: Wills', () => {
       assert.deepEqual(messages(observer), []);
     });
 
+    it(`are not sent if that DISCONNECT is read after the newer CONNECT (${kind})`, () => {
+      const first = nodes.connect(n1, { clientId, ...options, ...will('a') });
+      nodes.advance(500);
+      const second = nodes.connect(n2, { clientId, ...options });
+      nodes.advance(60);
+      first.send({ cmd: 'disconnect' });
+      nodes.advance(2000);
+      assert.equal(second.packets[0]?.cmd, 'connack');
+      assert.deepEqual(messages(observer), []);
+    });
+
     it(`of a connection that is taken over are sent once, before the new one is answered (${kind})`, () => {
       nodes.connect(n1, { clientId, ...options, ...will('death', 0) });
       nodes.advance(500);
