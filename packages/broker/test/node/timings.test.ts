@@ -129,6 +129,19 @@ describe('timings of the configuration', () => {
     assert.equal(core.counters.connectsRefused, 1);
   });
 
+  it('willNodeGraceMs: how long the Will of a client that a stopping node sent away waits', () => {
+    for (const willNodeGraceMs of [200, 3000]) {
+      const nodes = new TestNodes();
+      const core = nodes.add('n1', { timings: { willNodeGraceMs } });
+      const will = { topic: 'w', payload: Buffer.from('w'), qos: 1, retain: true } as const;
+      nodes.connect(core, { clientId: 'c', will });
+      core.disconnectAll(0x8b);
+      const tookMs = msUntil(nodes, () => core.counters.willsFired > 0);
+      // Deadlines are looked at four times a second.
+      assert.ok(tookMs >= willNodeGraceMs && tookMs <= willNodeGraceMs + 520, `${tookMs}`);
+    }
+  });
+
   it('are the keys above; timings.stopTimeoutMs is the process’s', () => {
     const timings = configSections().find(({ name }) => name === 'timings');
     assert.deepEqual(
@@ -140,6 +153,7 @@ describe('timings of the configuration', () => {
         'replaceVoterAfterMs',
         'connectTimeoutMs',
         'slowReaderMs',
+        'willNodeGraceMs',
         'stopTimeoutMs',
       ],
     );
