@@ -213,7 +213,7 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
       },
       'a checkpoint': (m) => {
         const w = new Writer();
-        w.u8(2);
+        w.u8(200);
         w.u32(crc32c(w.peek()));
         m.change(checkpointKey(0), w.take());
       },
