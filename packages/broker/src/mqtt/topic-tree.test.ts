@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
 import { TOPIC_LEVELS_MAX } from './topic.ts';
-import { TopicIndex, TopicTree } from './topic-tree.ts';
+import { TopicTree } from './topic-tree.ts';
 
 function matched(tree: TopicTree<string>, topic: string): string[] {
   const found: string[] = [];
   tree.match(topic, (value, filter) => found.push(`${value}:${filter}`));
   return found;
-}
-
-function found(index: TopicIndex, filter: string): string[] {
-  const topics: string[] = [];
-  index.match(filter, (topic) => topics.push(topic));
-  return topics;
 }
 
 describe('TopicTree', () => {
@@ -86,36 +80,5 @@ describe('TopicTree', () => {
     const levels = TOPIC_LEVELS_MAX - 1;
     tree.add(`${'+/'.repeat(levels)}#`, 'x');
     assert.equal(matched(tree, 'a/'.repeat(levels)).length, 1);
-  });
-});
-
-describe('TopicIndex', () => {
-  it('finds the topics that a filter matches', () => {
-    const index = new TopicIndex();
-    for (const topic of ['a', 'a/b', 'a/b/c', '/a', '$SYS/x', 'b/']) {
-      assert.equal(index.add(topic), true);
-      assert.equal(index.add(topic), false);
-    }
-    assert.deepEqual(found(index, '#'), ['a', 'a/b', 'a/b/c', '/a', 'b/']);
-    assert.deepEqual(found(index, 'a/#'), ['a', 'a/b', 'a/b/c']);
-    assert.deepEqual(found(index, '+/+'), ['a/b', '/a', 'b/']);
-    assert.deepEqual(found(index, 'a/b'), ['a/b']);
-    assert.deepEqual(found(index, '$SYS/#'), ['$SYS/x']);
-    assert.deepEqual(found(index, '+/x'), []);
-    assert.deepEqual([...index], ['a', 'a/b', 'a/b/c', '/a', '$SYS/x', 'b/']);
-  });
-
-  it('forgets deleted topics and keeps those below them', () => {
-    const index = new TopicIndex();
-    index.add('a');
-    index.add('a/b');
-    assert.equal(index.delete('a'), true);
-    assert.equal(index.delete('a'), false);
-    assert.equal(index.delete('a/b/c'), false);
-    assert.equal(index.has('a'), false);
-    assert.deepEqual(found(index, '#'), ['a/b']);
-    assert.equal(index.size, 1);
-    index.clear();
-    assert.deepEqual(found(index, '#'), []);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Which subscriptions match a topic, and which topics match a filter.
+ * Which subscriptions match a topic.
  *
  * Exact filters live in one Map, since most subscriptions have no wildcard and a Map costs a fifth
  * of a trie for them. Filters with wildcards live in a trie of levels:
@@ -19,8 +19,6 @@ import {
   withSubscriber,
 } from './topic-subscribers.ts';
 import { descend, prune, TrieNode, visitAll } from './topic-trie.ts';
-
-export { TopicIndex } from './topic-index.ts';
 
 /**
  * Subscriptions by Topic Filter. A value (compared by identity) is subscribed to a filter once.

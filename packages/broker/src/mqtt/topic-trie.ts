@@ -81,9 +81,3 @@ export function visitAll<T>(node: TrieNode<T>, visit: (node: TrieNode<T>) => voi
     visitAll(children, visit);
   }
 }
-
-export function childrenOf<T>(node: TrieNode<T>): Iterable<TrieNode<T>> {
-  const { children } = node;
-  if (children === undefined) return [];
-  return children instanceof Map ? children.values() : [children];
-}

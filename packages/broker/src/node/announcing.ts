@@ -115,6 +115,7 @@ export class Announcing {
     counters.viewsEstablished++;
     views.update(view);
     leases.stale.delete(shard);
+    leases.onLed(copy);
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
       if (!w) continue;
@@ -248,15 +249,17 @@ export class Announcing {
   // ---- routes of live sessions -----------------------------------------------------------------
 
   /** What our own connections want has changed. */
-  onLiveChange(change: FilterChange): void {
+  onLiveChanges(changes: readonly FilterChange[]): void {
     const { name: self, peers, routes } = this.#node;
-    routes.changeNode(self, change);
+    for (const change of changes) routes.changeNode(self, change);
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
       if (!w) continue;
-      w.u8(Wire.Routes);
-      w.bool(false);
-      w.list([change], writeChange);
+      for (const page of pagesOf(changes, (change) => change.filter)) {
+        w.u8(Wire.Routes);
+        w.bool(false);
+        w.list(page, writeChange);
+      }
     }
   }
 
@@ -291,4 +294,21 @@ export class Announcing {
     w.u8(Wire.BarrierAck);
     w.varint(token);
   }
+}
+
+/** Characters of the filters in one message: the next one may go in another frame. */
+const PAGE_CHARACTERS = 64 * 1024;
+
+function* pagesOf<T>(items: readonly T[], filterOf: (item: T) => string): Generator<T[]> {
+  let page: T[] = [];
+  let characters = 0;
+  for (const item of items) {
+    page.push(item);
+    characters += filterOf(item).length;
+    if (characters < PAGE_CHARACTERS) continue;
+    yield page;
+    page = [];
+    characters = 0;
+  }
+  if (page.length > 0) yield page;
 }

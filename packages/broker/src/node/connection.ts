@@ -32,6 +32,7 @@ import { onPublish, onPubrel, type Received } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
 import { type Opened, Status } from './request.ts';
+import type { RetainedSending } from './retained-sending.ts';
 import { endWaiting, onPubrec, onSettled, pump, sendOrWait, sendZero } from './sending.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
@@ -39,9 +40,6 @@ const NEW = 0;
 const OPENING = 1;
 const OPEN = 2;
 const CLOSED = 3;
-
-/** Topics remembered per SUBSCRIBE as seen live. */
-const WATCHED_TOPICS_MAX = 10_000;
 
 export class Connection implements ClientHandler, FrameSink, LiveConnection {
   readonly gateway: Gateway;
@@ -77,6 +75,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
   received: Map<number, Received> | null = null;
   aliases: Map<number, string> | null = null;
+  /** Retained messages on their way, or expected. */
+  retained: RetainedSending | null = null;
   /** Requests not answered yet, publishes above all, and their bytes. */
   unacknowledged = 0;
   unacknowledgedBytes = 0;
@@ -163,6 +163,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   onSecond(nowMs: number): void {
     if (isHeldUp(this)) this.#heardMs = nowMs;
+    this.retained?.wake();
     const silentMs = nowMs - this.#heardMs;
     if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
       this.gateway.counters.connectsRefused++;
@@ -176,6 +177,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (this.#state === CLOSED) return;
     answersTaken(this);
     if (this.out) pump(this);
+    this.retained?.wake();
   }
 
   onClosed(): void {
@@ -250,7 +252,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.persistent = opened.present || this.expirySeconds > 0;
     this.gateway.opened(this);
     this.gateway.counters.connects++;
-    for (const s of opened.subscriptions) this.setLive(s);
+    this.gateway.changeLive(() => {
+      for (const s of opened.subscriptions) this.setLive(s);
+    });
     if (!this.#accept(connect, assigned, opened.present)) return;
     this.#readEarly(early);
   }
@@ -368,8 +372,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     frames: FrameCache,
   ): boolean {
     if (this.#state !== OPEN) return true;
-    if (this.#watched && this.#watched.topics.size < WATCHED_TOPICS_MAX)
-      this.#watched.topics.add(message.topic);
+    this.retained?.sawLive(message);
     if (qos > 0) return sendOrWait(this, message, qos as 1 | 2, retain, identifiers);
     sendZero(this, message, retain, identifiers, frames);
     return true;
@@ -378,24 +381,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   whenRoom(run: () => void): void {
     if (this.#state === OPEN && this.out?.full) this.out.room.push(run);
     else run();
-  }
-
-  // ---- retained copies against live messages ----------------------------------------------------
-
-  /** Topics of live messages since a SUBSCRIBE began to read retained ones. */
-  #watched: { topics: Set<string>; readings: number } | null = null;
-
-  startWatching(): void {
-    this.#watched ??= { topics: new Set(), readings: 0 };
-    this.#watched.readings++;
-  }
-
-  stopWatching(): void {
-    if (this.#watched && --this.#watched.readings === 0) this.#watched = null;
-  }
-
-  sawLive(topic: string): boolean {
-    return this.#watched?.topics.has(topic) ?? false;
   }
 
   // ---- subscriptions of the connection ----------------------------------------------------------
@@ -492,7 +477,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   #release(): void {
     this.#state = CLOSED;
     this.#reader.stop();
-    for (const s of this.subscriptions?.values() ?? []) this.gateway.removeLive(s);
+    this.retained?.end();
+    this.retained = null;
+    this.gateway.changeLive(() => {
+      for (const s of this.subscriptions?.values() ?? []) this.gateway.removeLive(s);
+    });
     this.subscriptions = null;
     this.#early = null;
     this.gateway.gone(this);

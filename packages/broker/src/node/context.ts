@@ -4,7 +4,9 @@ import type { Counters } from '../counters.ts';
 import type { Log, Store } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
+import type { Reading } from './retained-reading.ts';
 import type { Routes } from './routes.ts';
+import type { Work } from './work.ts';
 
 /** A client's connection, wherever it is; numbers start anew with every process. */
 export interface ConnectionAddress {
@@ -20,14 +22,25 @@ export interface Delivery {
   readonly qos: 1 | 2;
   readonly dup: boolean;
   readonly retain: boolean;
+  /** Of a retained message, for a SUBSCRIBE. */
+  readonly copy: boolean;
   readonly identifiers: readonly number[];
   readonly message: Message;
 }
 
-export interface RetainedItem {
-  readonly shard: number;
-  readonly index: number;
+/** A retained message on its way to a client, at QoS 0. */
+export interface RetainedCopy {
   readonly message: Message;
+  readonly identifiers: readonly number[];
+}
+
+/** Retained messages at QoS 0 of a persistent session, from its leader to the connection. */
+export interface RetainedZero {
+  /** Grows from batch to batch; what is sent again has the same. */
+  readonly token: number;
+  readonly items: readonly RetainedCopy[];
+  /** Nothing more is being read for this session. */
+  readonly last: boolean;
 }
 
 /** What a shard's leader needs of its node. */
@@ -39,6 +52,7 @@ export interface LeaderContext {
   readonly log: Log;
   readonly store: Store;
   readonly routes: Routes;
+  readonly work: Work;
   nowMs(): number;
   wallMs(): number;
   hlc(): number;
@@ -59,12 +73,10 @@ export interface LeaderContext {
   ): void;
   /** Sends a message to all that match; `done` when all have it for good, or all refused it. */
   route(message: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void;
-  /** Retained messages that match, ordered by topic, those after `after` only. */
-  queryRetained(
-    filters: readonly string[],
-    after: string,
-    done: (items: readonly RetainedItem[]) => void,
-  ): void;
+  /** Reads retained messages of the whole cluster; see {@link Reading}. */
+  readRetained(filters: readonly string[], after: string, onReady: () => void): Reading;
+  /** Sends a batch to the connection; lost if it cannot be reached: its gateway attaches anew. */
+  sendRetained(to: ConnectionAddress, batch: RetainedZero): void;
   /** So much waits to be sent to the node that deliveries should wait: {@link Delivering.onDrained} follows. */
   full(node: string): boolean;
   /** @returns false if the gateway cannot be reached now */

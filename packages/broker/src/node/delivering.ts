@@ -310,6 +310,7 @@ export class Delivering {
       qos: target.qos,
       dup: position < s.dupBelow,
       retain: op.retained || target.retain,
+      copy: op.retained,
       identifiers: target.identifiers,
       message,
     });

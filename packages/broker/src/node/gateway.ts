@@ -4,8 +4,9 @@ import type { Counters } from '../counters.ts';
 import type { Log } from '../ports.ts';
 import type { AckKind, Message, SubscriptionRequest, Will } from '../session/operation.ts';
 import type { Connection } from './connection.ts';
-import type { RetainedItem } from './context.ts';
 import type { Opened } from './request.ts';
+import type { Reading } from './retained-reading.ts';
+import type { Work } from './work.ts';
 
 /** A filter of a live connection, as it stands in the node's tree. */
 export interface LiveSubscription extends SubscriptionRequest {
@@ -73,6 +74,7 @@ export interface Gateway {
   readonly connectTimeoutMs: number;
   readonly counters: Counters;
   readonly log: Log;
+  readonly work: Work;
   readonly ready: boolean;
   /** The node is being removed: clients should go elsewhere. */
   readonly leaving: boolean;
@@ -111,13 +113,12 @@ export interface Gateway {
   ): void;
   addLive(subscription: LiveSubscription): void;
   removeLive(subscription: LiveSubscription): void;
+  /** Other nodes hear in one message of what `change` adds and removes. */
+  changeLive(change: () => void): void;
   /** Every node knows the live subscriptions added so far. */
   liveBarrier(done: () => void): void;
-  queryRetained(
-    filters: readonly string[],
-    after: string,
-    done: (items: readonly RetainedItem[]) => void,
-  ): void;
+  /** Reads retained messages of the whole cluster; see {@link Reading}. */
+  readRetained(filters: readonly string[], after: string, onReady: () => void): Reading;
   publishZero(message: Message): void;
   publish(message: Message, publisher: Publisher): void;
   /**

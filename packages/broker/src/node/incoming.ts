@@ -15,7 +15,7 @@ import type { Message } from '../session/operation.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
 import type { Connection } from './connection.ts';
 import type { Publisher } from './gateway.ts';
-import { answer, begin, finish, slow } from './reading.ts';
+import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
 import { Status } from './request.ts';
 
 /** A QoS 2 message from the client that it has not released. */
@@ -213,9 +213,6 @@ function publishTwo(
     done(status === Status.Quota ? ReasonCode.QuotaExceeded : 0);
   });
 }
-
-/** What a request without a payload counts while it is under way. */
-const REQUEST_BYTES = 256;
 
 /** PUBREL: the Packet Identifier may be used for another message. */
 export function onPubrel(c: Connection, packetId: number): void {

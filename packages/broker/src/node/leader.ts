@@ -30,6 +30,7 @@ import { Opening } from './opening.ts';
 import { Owing } from './owing.ts';
 import { OK, type Reply, type Request, reply, Status } from './request.ts';
 import { Retaining } from './retaining.ts';
+import { RouteChanges } from './route-changes.ts';
 
 export type Respond = (reply: Reply) => void;
 
@@ -44,13 +45,6 @@ interface Waiter {
   /** When the entry was appended, −1 for one that waits for what others appended. */
   readonly atMs: number;
   readonly run: () => void;
-}
-
-interface RouteChange {
-  readonly index: number;
-  readonly filter: string;
-  readonly added: boolean;
-  readonly version: string;
 }
 
 /** Requests that wait while a view of the same leader is being formed. */
@@ -73,7 +67,7 @@ export class ShardLeader implements StateObserver {
   readonly #sources = new Map<string, Source>();
   #waiters: Waiter[] = [];
   #paused: (() => void)[] = [];
-  #routeChanges: RouteChange[] = [];
+  readonly #routeChanges: RouteChanges;
   /** What was just logged, decoded; dropped after two ticks. */
   #recent = new Map<number, Logged>();
   #older = new Map<number, Logged>();
@@ -83,6 +77,7 @@ export class ShardLeader implements StateObserver {
     this.replica = replica;
     this.state = state;
     this.node = node;
+    this.#routeChanges = new RouteChanges(this.shard, node);
     this.delivering = new Delivering(this);
     this.owing = new Owing(this);
     this.retaining = new Retaining(this);
@@ -99,6 +94,7 @@ export class ShardLeader implements StateObserver {
       const paused = this.#paused;
       this.#paused = [];
       for (const run of paused) run();
+      this.retaining.resume();
       return;
     }
     this.serving = true;
@@ -121,7 +117,7 @@ export class ShardLeader implements StateObserver {
     this.state.observer = null;
     this.#waiters = [];
     this.#paused = [];
-    this.#routeChanges = [];
+    this.#routeChanges.clear();
     this.#recent.clear();
     this.#older.clear();
     this.delivering.stop();
@@ -170,7 +166,7 @@ export class ShardLeader implements StateObserver {
 
   onCommitted(): void {
     const { commit } = this.replica;
-    if (this.#routeChanges.length > 0) this.#announceRoutes(commit);
+    this.#routeChanges.committed(commit);
     let n = 0;
     while (n < this.#waiters.length && this.#waiters[n]!.index <= commit) n++;
     if (n > 0) {
@@ -188,27 +184,12 @@ export class ShardLeader implements StateObserver {
     this.delivering.run();
   }
 
-  #announceRoutes(commit: number): void {
-    const changes: (readonly [string, boolean])[] = [];
-    const from = this.node.routes.shardVersion(this.shard);
-    let to = from;
-    while (this.#routeChanges.length > 0 && this.#routeChanges[0]!.index <= commit) {
-      const change = this.#routeChanges.shift()!;
-      changes.push([change.filter, change.added]);
-      this.node.routes.changeShard(this.shard, change.filter, change.added);
-      to = change.version;
-    }
-    if (changes.length === 0) return;
-    this.node.routes.setShardVersion(this.shard, to);
-    this.node.announceShardRoutes(this.shard, from, to, changes);
-  }
-
   // ---- StateObserver ---------------------------------------------------------------------------
 
   onFilter(filter: string, added: boolean): void {
     // Called while the entry at the log's end is applied.
     const version = this.state.routeVersion;
-    this.#routeChanges.push({ index: this.replica.log.end, filter, added, version });
+    this.#routeChanges.add({ index: this.replica.log.end, filter, added, version });
   }
 
   onQueued(session: Session): void {
@@ -219,7 +200,12 @@ export class ShardLeader implements StateObserver {
     this.owing.add(index, owed);
   }
 
+  onClosed(session: Session): void {
+    this.retaining.closed(session);
+  }
+
   onEnded(session: Session): void {
+    this.retaining.closed(session);
     this.delivering.ended(session);
   }
 
@@ -263,6 +249,7 @@ export class ShardLeader implements StateObserver {
         for (const { clientId, kind } of q.items) {
           this.node.trace(kind);
           this.delivering.settled(clientId);
+          this.retaining.settled(clientId);
         }
         return;
       case 'sub':
@@ -318,7 +305,9 @@ export class ShardLeader implements StateObserver {
   #attach(clientId: string, epoch: number, respond: Respond): void {
     const s = this.live(clientId, epoch);
     this.afterCommit(() => respond(s ? OK : reply(Status.NoSession)));
-    if (s) this.delivering.attach(s);
+    if (!s) return;
+    this.delivering.attach(s);
+    this.retaining.attached(s);
   }
 
   #delete(clientId: string, respond: Respond): void {
@@ -366,7 +355,7 @@ export class ShardLeader implements StateObserver {
         continue;
       }
       targets.push(target);
-      this.retaining.sawLive(s, message.topic);
+      this.retaining.sawLive(s, message);
     }
     return { targets, refused };
   }
@@ -446,6 +435,7 @@ export class ShardLeader implements StateObserver {
       this.#recent = new Map();
     }
     this.deadlines.tick(nowMs);
+    this.retaining.tick();
     this.owing.tick();
     this.opening.tick(nowMs);
     this.delivering.run();

@@ -108,6 +108,20 @@ export class Leases {
     else this.#confirming.push({ replica, done });
   }
 
+  /** Whether these shards are led here under a lease; with null, all that are led here. */
+  confirmed(nowMs: number, copies: Iterable<Replica> | null): boolean {
+    if (this.ownUntilMs > nowMs) return true;
+    if (!copies) return false;
+    for (const copy of copies)
+      if (copy.role !== 'leader' || this.leaderUntil(copy) <= nowMs) return false;
+    return true;
+  }
+
+  /** One more shard is led here. */
+  onLed(replica: Replica): void {
+    this.ownUntilMs = Math.min(this.ownUntilMs, this.leaderUntil(replica));
+  }
+
   /** Recomputes what may be routed; `led` are the shards that this node leads. */
   refresh(nowMs: number, led: Iterable<Replica>): void {
     let own = Number.POSITIVE_INFINITY;

@@ -10,10 +10,9 @@ import { readMessage } from '../session/operation.ts';
 import { readShardMessage } from '../shard/message.ts';
 import type { Replica } from '../shard/replica.ts';
 import { copyId } from '../shard/view.ts';
-import { readAddress, readDelivery } from './delivery-codec.ts';
+import { readAddress, readDelivery, readRetainedZero } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
 import { Peer } from './peers.ts';
-import { printOf } from './views.ts';
 import { Wire } from './wire.ts';
 
 /** The parts of its node that links bring something to. */
@@ -139,11 +138,12 @@ export class Links {
   }
 
   #lost(peer: Peer): void {
-    const { counters, router, shards } = this.#node;
+    const { counters, queries, router, shards } = this.#node;
     const { name } = peer;
     counters.linkResets++;
     peer.lost();
     router.onLinkDown(name);
+    queries.onLinkDown(name);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
     if (isLost(peer.member)) this.#forgetRoutes(name);
   }
@@ -242,7 +242,7 @@ export class Links {
     switch (kind) {
       case Wire.Heartbeat: {
         const nowMs = env.nowMs();
-        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs), printOf(shards.led));
+        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs), shards.ledPrint);
       }
       case Wire.HeartbeatAck:
         return peers.onHeartbeatAck(peer, r, () => views.printLedBy(peer.name));
@@ -276,6 +276,12 @@ export class Links {
         return queries.onQuery(peer.name, r);
       case Wire.RetainedReply:
         return queries.onReply(r);
+      case Wire.RetainedEnd:
+        return queries.onEnd(peer.name, r.varint());
+      case Wire.RetainedZero:
+        return context.retainedHere(peer.name, readAddress(r), readRetainedZero(r));
+      case Wire.RetainedTaken:
+        return context.retainedTaken(r.str(), r.f64());
       case Wire.Ask:
         return asking.onAsk(peer, r);
       case Wire.Answer:

@@ -24,11 +24,28 @@ interface Count {
 export class Live {
   readonly #tree = new TopicTree<LiveSubscription>();
   readonly #counts = new Map<string, Count>();
-  readonly #onChange: (change: FilterChange) => void;
+  readonly #onChange: (changes: readonly FilterChange[]) => void;
+  /** Changes of a batch under way. */
+  #batch: FilterChange[] | null = null;
 
   /** @param onChange what other nodes must hear of */
-  constructor(onChange: (change: FilterChange) => void) {
+  constructor(onChange: (changes: readonly FilterChange[]) => void) {
     this.#onChange = onChange;
+  }
+
+  /** What `change` adds and removes is told as one. */
+  batch(change: () => void): void {
+    if (this.#batch) return change();
+    const changes: FilterChange[] = [];
+    this.#batch = changes;
+    change();
+    this.#batch = null;
+    if (changes.length > 0) this.#onChange(changes);
+  }
+
+  #tell(change: FilterChange): void {
+    if (this.#batch) this.#batch.push(change);
+    else this.#onChange([change]);
   }
 
   add(s: LiveSubscription): void {
@@ -39,16 +56,14 @@ export class Live {
       this.#counts.set(s.filter, count);
     }
     const kind = s.zeroOnly ? 'zero' : 'all';
-    if (count[kind]++ === 0)
-      this.#onChange({ filter: s.filter, zeroOnly: s.zeroOnly, added: true });
+    if (count[kind]++ === 0) this.#tell({ filter: s.filter, zeroOnly: s.zeroOnly, added: true });
   }
 
   remove(s: LiveSubscription): void {
     if (!this.#tree.remove(s.filter, s)) return;
     const count = this.#counts.get(s.filter)!;
     const kind = s.zeroOnly ? 'zero' : 'all';
-    if (--count[kind] === 0)
-      this.#onChange({ filter: s.filter, zeroOnly: s.zeroOnly, added: false });
+    if (--count[kind] === 0) this.#tell({ filter: s.filter, zeroOnly: s.zeroOnly, added: false });
     if (count.all === 0 && count.zero === 0) this.#counts.delete(s.filter);
   }
 

@@ -2,17 +2,21 @@
 import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
+import { shardOf } from '../placement/hash.ts';
 import type { NodeEnv } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
 import type { Connection } from './connection.ts';
-import type { ConnectionAddress, Delivery, LeaderContext } from './context.ts';
-import { writeAddress, writeDelivery } from './delivery-codec.ts';
+import type { ConnectionAddress, Delivery, LeaderContext, RetainedZero } from './context.ts';
+import { writeAddress, writeDelivery, writeRetainedZero } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
+import type { Reading } from './retained-reading.ts';
+import { onRetainedZero } from './retained-sending.ts';
 import { QUOTA } from './router.ts';
 import type { Routes } from './routes.ts';
 import { sendQueued, sendRelease } from './sending.ts';
 import { Wire } from './wire.ts';
+import type { Work } from './work.ts';
 
 /** The parts of its node that leaders are answered with. */
 type ContextNode = Pick<
@@ -31,6 +35,9 @@ type ContextNode = Pick<
   | 'leases'
   | 'router'
   | 'queries'
+  | 'shards'
+  | 'shardCount'
+  | 'work'
   | 'announcing'
   | 'gateway'
 >;
@@ -42,6 +49,7 @@ export class NodeContext implements LeaderContext {
   readonly counters: Counters;
   readonly routes: Routes;
   readonly willNodeGraceMs: number;
+  readonly work: Work;
   readonly #node: ContextNode;
   readonly #env: NodeEnv;
 
@@ -55,6 +63,7 @@ export class NodeContext implements LeaderContext {
     this.counters = node.counters;
     this.routes = node.routes;
     this.willNodeGraceMs = node.timings.willNodeGraceMs;
+    this.work = node.work;
   }
 
   get log(): NodeEnv['log'] {
@@ -105,12 +114,8 @@ export class NodeContext implements LeaderContext {
     });
   }
 
-  queryRetained(
-    filters: readonly string[],
-    after: string,
-    done: Parameters<LeaderContext['queryRetained']>[2],
-  ): void {
-    this.#node.queries.ask(filters, after, done);
+  readRetained(filters: readonly string[], after: string, onReady: () => void): Reading {
+    return this.#node.queries.read(filters, after, onReady);
   }
 
   gatewayGone(gateway: string, bootEpoch: number): boolean {
@@ -145,6 +150,34 @@ export class NodeContext implements LeaderContext {
   deliverHere(delivery: Delivery): void {
     const connection = this.#connection(delivery.to);
     if (connection) sendQueued(connection, delivery);
+  }
+
+  sendRetained(to: ConnectionAddress, batch: RetainedZero): void {
+    if (to.node === this.name) return this.retainedHere(this.name, to, batch);
+    const w = this.#node.peers.to(to.node);
+    if (!w) return;
+    w.u8(Wire.RetainedZero);
+    writeAddress(w, to);
+    writeRetainedZero(w, batch);
+  }
+
+  /** @param from the node that leads the session's shard */
+  retainedHere(from: string, to: ConnectionAddress, batch: RetainedZero): void {
+    const connection = this.#connection(to);
+    if (!connection) return;
+    onRetainedZero(connection, batch, () => {
+      if (from === this.name) return this.retainedTaken(connection.clientId, batch.token);
+      const w = this.#node.peers.to(from);
+      if (!w) return;
+      w.u8(Wire.RetainedTaken);
+      w.str(connection.clientId);
+      w.f64(batch.token);
+    });
+  }
+
+  retainedTaken(clientId: string, token: number): void {
+    const { shards, shardCount } = this.#node;
+    shards.leaders[shardOf(clientId, shardCount)]?.retaining.onTaken(clientId, token);
   }
 
   release(to: ConnectionAddress, position: number): boolean {

@@ -21,7 +21,9 @@ import { misses } from './live.ts';
 import type { MissedMessages } from './live-gap.ts';
 import type { NodeCore } from './node.ts';
 import { type Reply, type Request, Status } from './request.ts';
+import type { Reading } from './retained-reading.ts';
 import { watchSlow } from './sending.ts';
+import type { Work } from './work.ts';
 
 /** The parts of its node that connections are answered with. */
 type GatewayNode = Pick<
@@ -42,6 +44,7 @@ type GatewayNode = Pick<
   | 'router'
   | 'live'
   | 'queries'
+  | 'work'
 >;
 
 /** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
@@ -90,6 +93,10 @@ export class NodeGateway implements Gateway {
 
   get log(): NodeEnv['log'] {
     return this.#env.log;
+  }
+
+  get work(): Work {
+    return this.#node.work;
   }
 
   get ready(): boolean {
@@ -364,16 +371,16 @@ export class NodeGateway implements Gateway {
     this.counters.filterBytes += bytes;
   }
 
+  changeLive(change: () => void): void {
+    this.#node.live.batch(change);
+  }
+
   liveBarrier(done: () => void): void {
     this.#node.leases.barrier(this.#env.nowMs(), Number.NEGATIVE_INFINITY, done);
   }
 
-  queryRetained(
-    filters: readonly string[],
-    after: string,
-    done: Parameters<Gateway['queryRetained']>[2],
-  ): void {
-    this.#node.queries.ask(filters, after, done);
+  readRetained(filters: readonly string[], after: string, onReady: () => void): Reading {
+    return this.#node.queries.read(filters, after, onReady);
   }
 
   publishZero(message: Message): void {

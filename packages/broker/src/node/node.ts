@@ -42,11 +42,13 @@ import { Membership } from './membership.ts';
 import { NodeContext } from './node-context.ts';
 import { NodeGateway } from './node-gateway.ts';
 import { Peers, type PeersHost } from './peers.ts';
-import { type QueryHost, RetainedQueries, readRetained } from './retained-query.ts';
+import { RetainedAnswers } from './retained-answers.ts';
+import { RetainedQueries } from './retained-query.ts';
 import { Router, type RouterHost } from './router.ts';
 import { Routes } from './routes.ts';
 import { Shards } from './shards.ts';
 import { Views } from './views.ts';
+import { Work } from './work.ts';
 
 export type { NodeInspection } from './inspection.ts';
 
@@ -113,6 +115,7 @@ export class NodeCore {
   readonly clock: HybridClock;
   readonly routes = new Routes();
   readonly views = new Views();
+  readonly work: Work;
   readonly connections = new Map<number, Connection>();
   readonly peers: Peers;
   readonly membership: Membership;
@@ -167,14 +170,15 @@ export class NodeCore {
       schedule,
     });
     this.leases = new Leases(this.peers, this.views, self, this.cluster);
+    this.work = new Work(schedule);
     this.context = new NodeContext(this);
     this.marks = env.marks && new Marks(env.marks);
     this.shards = this.#createShards(self);
     this.router = new Router(this.#routerHost());
     this.gateway = new NodeGateway(this);
     this.draining = new Draining(this);
-    this.live = new Live((change) => this.announcing.onLiveChange(change));
-    this.queries = new RetainedQueries(this.#queryHost());
+    this.live = new Live((changes) => this.announcing.onLiveChanges(changes));
+    this.queries = this.#createQueries();
     this.asking = new Asking(this);
     this.announcing = new Announcing(this);
     this.#links = new Links(this);
@@ -256,25 +260,23 @@ export class NodeCore {
     };
   }
 
-  #queryHost(): QueryHost {
-    const node = this;
-    return {
-      self: this.name,
-      get shardCount() {
-        return node.shardCount;
-      },
-      nowMs: () => this.nowMs(),
-      leader: (shard) => this.views.leader(shard),
-      to: (name) => this.peers.to(name),
-      readOwn: (shard, filters, after, done) => {
-        const leader = this.shards.leaders[shard];
-        if (!leader?.serving) return false;
-        this.leases.confirm(leader.replica, this.nowMs(), () =>
-          readRetained(leader.replica, leader.state, filters, after, done),
-        );
-        return true;
-      },
-    };
+  #createQueries(): RetainedQueries {
+    const { shards, leases, views, work, env } = this;
+    const shardCount = () => this.#shardCount;
+    const nowMs = () => this.nowMs();
+    const answers = new RetainedAnswers({
+      shardCount,
+      topics: shards.topics,
+      store: env.store,
+      work,
+      log: env.log,
+      leader: (shard) => shards.serving(shard),
+      ledPrint: () => shards.ledPrint,
+      full: (peer) => this.peers.full(peer),
+      confirmed: (listed) => leases.confirmed(nowMs(), listed && shards.copiesOf(listed)),
+    });
+    const to = (name: string) => this.peers.to(name);
+    return new RetainedQueries({ self: this.name, views, answers, shardCount, nowMs, to });
   }
 
   // ---- life ------------------------------------------------------------------------------------
@@ -433,7 +435,7 @@ export class NodeCore {
       if (this.#ready) this.#keepClock();
       this.router.release();
       this.router.tick(nowMs);
-      this.queries.tick(nowMs);
+      this.queries.tick();
       this.asking.tick(nowMs);
     }
     this.draining.tick(nowMs);
@@ -453,6 +455,7 @@ export class NodeCore {
     if (this.#flushing) return;
     this.#flushing = true;
     this.peers.resume();
+    this.work.run();
     this.gateway.flush();
     this.shards.flush();
     this.batch.flush();

@@ -89,7 +89,7 @@ export class Opening {
   }
 
   #log(origin: Origin, q: Open, respond: Respond): void {
-    const { state, node, delivering } = this.#leader;
+    const { state, node, delivering, retaining } = this.#leader;
     const old = state.sessions.get(q.clientId);
     const previous = old?.connected ? addressOf(old) : null;
     const sentUpto = old ? delivering.sentUpto(old) : -1;
@@ -106,6 +106,7 @@ export class Opening {
         if (!s) return respond(takenOver(present));
         respond({ status: Status.Ok, opened: opened(s) });
         delivering.attach(s);
+        retaining.connected(s);
       });
     });
   }

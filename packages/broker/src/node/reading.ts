@@ -22,6 +22,8 @@ export const Unread = {
   Slowed: 8,
 } as const;
 
+/** What a request without a payload counts while it is under way. */
+export const REQUEST_BYTES = 256;
 /** Bytes of answers that a client has not taken; beyond, it is not read until it has taken all. */
 const ANSWER_BYTES_MAX = 65_536;
 

@@ -1,30 +1,61 @@
 /**
- * SUBSCRIBE of a persistent session, from commit to SUBACK: the route barrier, then the retained
- * messages, logged into the session's queue.
+ * SUBSCRIBE of a persistent session, from commit to its last retained message: the route barrier, the
+ * answer (SUBACK), then what is retained, page by page at the pace of the client.
  *
- * What is left to read stands in the session (retaining, retainingAfter), so a new leader goes on. A
- * live message on a topic makes its retained copy stale: after the barrier every newer one comes live.
+ * What is QoS 1 or 2 is logged into the session's queue, a little ahead of what the client has; what is
+ * QoS 0 goes to the gateway, batch by batch. What is left to read stands in the session (retaining,
+ * retainingAfter): a new leader goes on, and so does the next connection. A live message on a topic
+ * makes its older retained copy stale: after the barrier every newer one comes live.
  */
-
-import { matches } from '../mqtt/topic.ts';
+import { TopicTree } from '../mqtt/topic-tree.ts';
 import { messageBytes } from '../session/message-bytes.ts';
+import type { Message } from '../session/operation.ts';
 import type { Session } from '../session/session.ts';
-import type { RetainedItem } from './context.ts';
+import type { RetainedCopy } from './context.ts';
+import { addressOf } from './delivering.ts';
 import type { Respond, ShardLeader } from './leader.ts';
 import { OK, reply, Status } from './request.ts';
+import type { Reading } from './retained-reading.ts';
+import { TopicWatch } from './topic-watch.ts';
 
-interface Reading {
-  readonly sub: number;
-  readonly waiting: Respond[];
-  readonly liveTopics: Set<string>;
+/** Bytes of retained messages in a session's queue above which no further ones are queued. */
+export const RETAINED_AHEAD_BYTES_MAX = 1024 * 1024;
+/** Bytes and messages of one batch of QoS 0 copies. */
+const ZERO_BYTES = 64 * 1024;
+const ZERO_MESSAGES = 500;
+/** Work units of one copy. */
+const COPY_UNITS = 10;
+
+interface Copy extends RetainedCopy {
+  readonly qos: 0 | 1 | 2;
 }
 
-/** Topics remembered per SUBSCRIBE as seen live; beyond, a stale copy may be sent after the live one. */
-const LIVE_TOPICS_MAX = 10_000;
+/** A reading under way for the head of what a session's SUBSCRIBEs want. */
+interface Job {
+  readonly session: Session;
+  readonly epoch: number;
+  /** The session's `retaining` that this is for. */
+  readonly index: number;
+  readonly reading: Reading;
+  readonly filters: TopicTree<string>;
+  /** Taken, and waiting for room in the queue. */
+  next: Copy | null;
+  zero: RetainedCopy[];
+  zeroBytes: number;
+  /** The batch that the gateway has not taken yet; 0: none. */
+  token: number;
+  running: boolean;
+}
 
 export class Retaining {
   readonly #leader: ShardLeader;
-  readonly #readings = new Map<Session, Reading>();
+  readonly #jobs = new Map<Session, Job>();
+  /** Readings that have found no room in a queue. */
+  readonly #crowded = new Set<Job>();
+  /** Newest live messages of sessions that are reading. */
+  readonly #watches = new Map<Session, TopicWatch>();
+  /** Barriers that a session's readings wait for. */
+  readonly #barriers = new Map<Session, number>();
 
   constructor(leader: ShardLeader) {
     this.#leader = leader;
@@ -32,85 +63,211 @@ export class Retaining {
 
   start(): void {
     for (const s of this.#leader.state.sessions.values())
-      if (s.retaining !== 0 && s.connected) this.#begin(s, null);
+      if (s.retaining !== 0 && s.connected) this.connected(s);
   }
 
   stop(): void {
-    this.#readings.clear();
+    for (const { reading } of this.#jobs.values()) reading.end();
+    this.#jobs.clear();
+    this.#crowded.clear();
+    this.#watches.clear();
+    this.#barriers.clear();
   }
 
-  sawLive(s: Session, topic: string): void {
+  sawLive(s: Session, message: Message): void {
     if (s.retaining === 0) return;
-    const reading = this.#readings.get(s);
-    if (reading && reading.liveTopics.size < LIVE_TOPICS_MAX) reading.liveTopics.add(topic);
+    const job = this.#jobs.get(s);
+    if (job && s.retainingNext.length === 0 && message.topic < job.reading.cursor) return;
+    let watch = this.#watches.get(s);
+    if (!watch) {
+      watch = new TopicWatch();
+      this.#watches.set(s, watch);
+    }
+    watch.saw(message);
   }
 
   /** The SUB is committed (perhaps long ago): answers once everything before SUBACK is done. */
   subscribed(clientId: string, epoch: number, respond: Respond): void {
     const s = this.#leader.live(clientId, epoch);
     if (!s) return respond(reply(Status.NoSession));
-    if (s.retaining !== 0) return this.#begin(s, respond);
-    this.#barrier(() => respond(OK));
+    this.#afterBarrier(s, () => respond(OK));
   }
 
-  #barrier(done: () => void): void {
-    this.#leader.node.barrier(this.#leader.replica.establishedAtMs, done);
+  /** The session has a new connection, or a new leader, and perhaps something left to read. */
+  connected(s: Session): void {
+    if (s.retaining !== 0) this.#afterBarrier(s, () => {});
   }
 
-  #begin(s: Session, respond: Respond | null): void {
-    const held = this.#readings.get(s);
-    if (held?.sub === s.retaining) {
-      if (respond) held.waiting.push(respond);
-      return;
-    }
-    const reading: Reading = {
-      sub: s.retaining,
-      waiting: [...(held?.waiting ?? []), ...(respond ? [respond] : [])],
-      liveTopics: new Set(),
-    };
-    this.#readings.set(s, reading);
-    this.#barrier(() => {
-      if (this.#readings.get(s) !== reading) return;
-      this.#leader.node.queryRetained(s.retainingFilters, s.retainingAfter, (items) =>
-        this.#take(s, reading, items),
-      );
+  /** The connection has ended: the next one goes on. */
+  closed(s: Session): void {
+    this.#jobs.get(s)?.reading.end();
+    this.#jobs.delete(s);
+    this.#watches.delete(s);
+  }
+
+  /** The queue has become shorter. */
+  settled(clientId: string): void {
+    if (this.#jobs.size === 0) return;
+    const s = this.#leader.state.sessions.get(clientId);
+    const job = s && this.#jobs.get(s);
+    if (job) this.#wake(job);
+  }
+
+  /** The view change under way is over: operations are taken again. */
+  resume(): void {
+    for (const job of this.#jobs.values()) this.#wake(job);
+  }
+
+  /** The gateway has a new link or asks anew: what it may not have had is sent again. */
+  attached(s: Session): void {
+    const job = this.#jobs.get(s);
+    if (job && job.token !== 0) this.#sendZero(job, job.token);
+  }
+
+  #afterBarrier(s: Session, done: () => void): void {
+    this.#barriers.set(s, (this.#barriers.get(s) ?? 0) + 1);
+    this.#leader.node.barrier(this.#leader.replica.establishedAtMs, () => {
+      const left = (this.#barriers.get(s) ?? 1) - 1;
+      if (left > 0) this.#barriers.set(s, left);
+      else this.#barriers.delete(s);
+      done();
+      this.#begin(s);
     });
   }
 
-  #take(s: Session, reading: Reading, items: readonly RetainedItem[]): void {
-    if (this.#readings.get(s) !== reading) return;
-    for (const item of items) {
-      const { message } = item;
-      this.#leader.appendOwn(() => {
-        if (this.#readings.get(s) !== reading || s.retaining !== reading.sub) return null;
-        if (reading.liveTopics.has(message.topic)) return null;
-        let qos = 0;
-        const identifiers: number[] = [];
-        for (const filter of s.retainingFilters) {
-          const sub = s.subscriptions?.get(filter);
-          if (!sub || !matches(filter, message.topic)) continue;
-          qos = Math.max(qos, Math.min(sub.qos, message.qos));
-          if (sub.identifier > 0) identifiers.push(sub.identifier);
-        }
-        // At QoS 0 nothing is queued: the gateway reads those for its own connection.
-        if (qos === 0 || !this.#leader.takes(s, messageBytes(message))) return null;
-        const target = {
-          clientId: s.clientId,
-          birth: s.birth,
-          qos: qos as 1 | 2,
-          retain: true,
-          identifiers,
-        };
-        return { type: 'enq', rx2: null, message, targets: [target], retained: true };
-      });
+  // ---- reading ---------------------------------------------------------------------------------
+
+  #begin(s: Session): void {
+    if (!this.#leader.serving || s.retaining === 0 || !s.connected) return;
+    if (this.#jobs.has(s) || this.#barriers.has(s)) return;
+    const filters = new TopicTree<string>();
+    for (const filter of s.retainingFilters) filters.add(filter, filter);
+    const { node } = this.#leader;
+    const job: Job = {
+      session: s,
+      epoch: s.epoch,
+      index: s.retaining,
+      reading: node.readRetained(s.retainingFilters, s.retainingAfter, () => this.#wake(job)),
+      filters,
+      next: null,
+      zero: [],
+      zeroBytes: 0,
+      token: 0,
+      running: false,
+    };
+    this.#jobs.set(s, job);
+    this.#wake(job);
+  }
+
+  #wake(job: Job): void {
+    if (job.running) return;
+    job.running = true;
+    this.#leader.node.work.start((units) => {
+      job.running = this.#run(job, units);
+      return !job.running;
+    });
+  }
+
+  /** One slice. @returns whether there is more to do now */
+  #run(job: Job, units: number): boolean {
+    const { session: s, reading } = job;
+    if (this.#jobs.get(s) !== job) {
+      reading.end();
+      return false;
     }
+    for (let left = units; left > 0; left -= COPY_UNITS) {
+      if (job.token !== 0 || !this.#leader.replica.canPropose) return false;
+      if (!job.next) {
+        const message = reading.take();
+        job.next = message && this.#wanted(job, message);
+        if (message && !job.next) continue;
+      }
+      const copy = job.next;
+      if (copy && this.#hasRoom(job, copy)) {
+        job.next = null;
+        this.#copy(job, copy);
+        continue;
+      }
+      if (job.zero.length > 0) this.#sendZero(job, this.#leader.node.hlc());
+      else if (copy) this.#crowded.add(job);
+      else if (reading.finished) this.#done(job);
+      return false;
+    }
+    return true;
+  }
+
+  /** The client gets them as it takes them: the queue is not filled with what the store holds anyway. */
+  #hasRoom(job: Job, { message, qos }: Copy): boolean {
+    if (qos === 0) return job.zeroBytes < ZERO_BYTES && job.zero.length < ZERO_MESSAGES;
+    const { session: s } = job;
+    if (!this.#leader.takes(s, messageBytes(message))) return false;
+    if (s.pending === 0) return true;
+    const messages = 2 * this.#leader.node.limits.inflightMessages;
+    return s.pending < messages && s.bytes < RETAINED_AHEAD_BYTES_MAX;
+  }
+
+  /** The queues of other sessions may have become shorter. */
+  tick(): void {
+    if (this.#crowded.size === 0) return;
+    const crowded = [...this.#crowded];
+    this.#crowded.clear();
+    for (const job of crowded) this.#wake(job);
+  }
+
+  /** At the highest QoS of the filters that asked for it and are still subscribed; null: not wanted. */
+  #wanted({ session: s, filters }: Job, message: Message): Copy | null {
+    const { node } = this.#leader;
+    if (message.expiresAtMs > 0 && message.expiresAtMs <= node.wallMs()) return null;
+    let qos = -1;
+    const identifiers: number[] = [];
+    filters.match(message.topic, (filter) => {
+      const sub = s.subscriptions?.get(filter);
+      if (!sub) return;
+      qos = Math.max(qos, Math.min(sub.qos, message.qos));
+      if (sub.identifier > 0 && !identifiers.includes(sub.identifier))
+        identifiers.push(sub.identifier);
+    });
+    return qos < 0 ? null : { message, qos: qos as 0 | 1 | 2, identifiers };
+  }
+
+  #copy(job: Job, { message, qos, identifiers }: Copy): void {
+    const { clientId, birth } = job.session;
+    if (this.#watches.get(job.session)?.outdates(message)) return;
+    if (qos === 0) {
+      job.zero.push({ message, identifiers });
+      job.zeroBytes += messageBytes(message);
+      return;
+    }
+    const target = { clientId, birth, qos, retain: true, identifiers };
+    const op = { type: 'enq', rx2: null, message, targets: [target], retained: true } as const;
+    this.#leader.append(op, null, () => {});
+  }
+
+  /** A batch of QoS 0 copies: the gateway says when its client has them. */
+  #sendZero(job: Job, token: number): void {
+    job.token = token;
+    const { session: s } = job;
+    this.#leader.node.sendRetained(addressOf(s), { token, items: job.zero, last: false });
+  }
+
+  /** The gateway has sent a batch. */
+  onTaken(clientId: string, token: number): void {
+    const s = this.#leader.state.sessions.get(clientId);
+    const job = s && this.#jobs.get(s);
+    if (job?.token !== token) return;
+    job.token = 0;
+    job.zero = [];
+    job.zeroBytes = 0;
+    this.#wake(job);
+  }
+
+  #done(job: Job): void {
+    const { session: s, index } = job;
     const { clientId, birth } = s;
-    this.#leader.appendOwn(
-      () => ({ type: 'retained-done', clientId, birth, index: reading.sub }),
-      () => {
-        if (this.#readings.get(s) === reading) this.#readings.delete(s);
-        for (const respond of reading.waiting) respond(OK);
-      },
-    );
+    this.#jobs.delete(s);
+    this.#leader.append({ type: 'retained-done', clientId, birth, index }, null, () => {});
+    if (s.retaining !== 0) return this.#begin(s);
+    this.#watches.delete(s);
+    this.#leader.node.sendRetained(addressOf(s), { token: 0, items: [], last: true });
   }
 }

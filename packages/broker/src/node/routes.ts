@@ -7,6 +7,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Reader, Writer } from '../bytes.ts';
+import { hasWildcard } from '../mqtt/topic.ts';
 import { TopicTree } from '../mqtt/topic-tree.ts';
 
 /** Where a message goes. Compared by identity: one object per destination. */
@@ -97,8 +98,8 @@ export class Routes {
       this.size--;
     }
     // An exact filter concerns its own topic; a wildcard may concern any.
-    if (/[+#]/.test(filter)) this.#cache.clear();
-    else this.#cache.delete(filter);
+    if (!hasWildcard(filter)) this.#cache.delete(filter);
+    else if (this.#cache.size > 0) this.#cache.clear();
   }
 
   changeNode(node: string, change: FilterChange): void {

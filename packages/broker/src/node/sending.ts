@@ -169,6 +169,16 @@ export function sendOrWait(
   return false;
 }
 
+/** Whether a message would go out at once; otherwise an acknowledgement or the socket's drain is told. */
+export function takesNow(c: Connection, qos: 0 | 1 | 2, bytes: number): boolean {
+  if (!socketTakes(c) || c.socket.pendingBytes >= bytes) {
+    c.socket.awaitDrain();
+    return false;
+  }
+  if (qos === 0 || c.out === null) return true;
+  return c.out.waitingCount === 0 && c.out.inFlight.size < window(c);
+}
+
 function window(c: Connection): number {
   return Math.min(c.receiveMaximum, c.gateway.limits.inflightMessages);
 }
@@ -214,9 +224,15 @@ export function sendQueued(c: Connection, d: Delivery): void {
   c.out ??= new Outgoing();
   if (d.position < c.out.nextPosition) return;
   c.out.nextPosition = d.position + 1;
-  if (c.out.held.length === 0 && windowTakes(c, c.receiveMaximum)) return sendAtPosition(c, d);
+  if (!d.copy) c.retained?.sawLive(d.message);
+  if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);
   c.out.held.push(d);
   waits(c, messageBytes(d.message));
+}
+
+/** Within the client's Receive Maximum, and a retained message not before its SUBACK. */
+function mayGo(c: Connection, d: Delivery): boolean {
+  return windowTakes(c, c.receiveMaximum) && !(d.copy && c.retained?.subackDue);
 }
 
 function sendAtPosition(c: Connection, d: Delivery): void {
@@ -298,8 +314,9 @@ function settlePosition(
 
 /** The client has room again [MQTT-3.3.4-9]. */
 export function pump(c: Connection): void {
-  const out = c.out!;
-  while (out.held.length > 0 && windowTakes(c, c.receiveMaximum)) {
+  const { out } = c;
+  if (!out) return;
+  while (out.held.length > 0 && mayGo(c, out.held[0]!)) {
     const d = out.held.shift()!;
     waits(c, -messageBytes(d.message));
     sendAtPosition(c, d);
@@ -310,4 +327,5 @@ export function pump(c: Connection): void {
     sendLive(c, w.message, w.qos, w.retain, w.identifiers);
   }
   if (out.full && !aboveMark(c, 0.5)) makeRoom(out);
+  c.retained?.wake();
 }

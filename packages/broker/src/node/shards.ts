@@ -1,6 +1,7 @@
 /** The copies that this node holds, and what they need of it: the node as {@link ReplicaHost}. */
 
 import type { ClusterSettings } from '../cluster-settings.ts';
+import { TopicIndex } from '../mqtt/topic-index.ts';
 import type { Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
 import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
@@ -17,6 +18,7 @@ import { Complaints, type LoadProblem, LoadReport } from './load-report.ts';
 import type { Marks } from './marks.ts';
 import type { Membership } from './membership.ts';
 import type { Peers } from './peers.ts';
+import { printWith } from './views.ts';
 import { Wire } from './wire.ts';
 
 export interface ShardsOptions {
@@ -91,8 +93,11 @@ export class Shards implements ReplicaHost {
   readonly #complaints = new Complaints();
   readonly copies: Replica[] = [];
   readonly leaders: ShardLeader[] = [];
+  /** Topics with a retained message in any shard held here. */
+  readonly topics = new TopicIndex();
   /** Shards led here. */
   readonly led = new Set<Replica>();
+  #ledPrint = 0;
   #dirty = new Set<Replica>();
   #slice = 0;
   #handovers = 0;
@@ -131,7 +136,7 @@ export class Shards implements ReplicaHost {
 
   create(shardCount: number): void {
     for (let shard = this.copies.length; shard < shardCount; shard++) {
-      const state = new ShardState(this.#node.context.counters);
+      const state = new ShardState(this.#node.context.counters, this.topics);
       const replica = new Replica(shard, this, state);
       this.copies.push(replica);
       this.leaders.push(new ShardLeader(replica, state, this.#node.context));
@@ -149,6 +154,21 @@ export class Shards implements ReplicaHost {
         if (--left === 0) done(report.finish(this.#node.context.log));
       });
     }
+  }
+
+  /** What leads the shard here; null if it is led elsewhere. */
+  serving(shard: number): ShardLeader | null {
+    const leader = this.leaders[shard];
+    return leader?.serving ? leader : null;
+  }
+
+  *copiesOf(listed: Iterable<number>): Generator<Replica> {
+    for (const shard of listed) yield this.copies[shard]!;
+  }
+
+  /** Print of the shards led here; see {@link printWith}. */
+  get ledPrint(): number {
+    return this.#ledPrint;
   }
 
   found(): void {
@@ -312,13 +332,14 @@ export class Shards implements ReplicaHost {
 
   onEstablished(shard: number, again: boolean): void {
     const copy = this.copies[shard]!;
+    if (!this.led.has(copy)) this.#ledPrint = printWith(this.#ledPrint, shard);
     this.led.add(copy);
     this.leaders[shard]!.onEstablished(again);
     this.#node.onEstablished(shard, again);
   }
 
   onDeposed(shard: number): void {
-    this.led.delete(this.copies[shard]!);
+    if (this.led.delete(this.copies[shard]!)) this.#ledPrint = printWith(this.#ledPrint, shard);
     this.leaders[shard]!.onDeposed();
     this.#node.onDeposed(shard);
   }

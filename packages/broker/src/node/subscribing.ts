@@ -2,10 +2,11 @@
 import { encodeSuback, encodeUnsuback } from '../mqtt/codec.ts';
 import type { Subscribe, Unsubscribe } from '../mqtt/packet.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import { exceedsLevels, isTopicFilter, matches, parseShare } from '../mqtt/topic.ts';
+import { exceedsLevels, isTopicFilter, parseShare } from '../mqtt/topic.ts';
 import type { SubscriptionRequest } from '../session/operation.ts';
 import type { Connection } from './connection.ts';
-import type { RetainedItem } from './context.ts';
+import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';
+import { expectRetained } from './retained-sending.ts';
 
 export function onSubscribe(c: Connection, packet: Subscribe): void {
   const codes: number[] = [];
@@ -25,22 +26,39 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   const wantsRetained = granted.filter(
     (s) => s.retainHandling === 0 || (s.retainHandling === 1 && fresh.has(s.filter)),
   );
-  const answer = () => {
-    if (!c.isOpen) return;
+  const acknowledge = () => {
     const { version } = c;
-    c.write(encodeSuback({ version, packetId: packet.packetId, reasonCodes: codes }));
+    answer(c, encodeSuback({ version, packetId: packet.packetId, reasonCodes: codes }));
   };
-  if (granted.length === 0) return answer();
-  const live = new LiveTopics(c, wantsRetained);
-  for (const s of granted) c.setLive(s);
-  if (!c.persistent) {
-    c.gateway.liveBarrier(() => live.read(answer));
-    return;
-  }
-  c.gateway.subscribeSession(c.clientId, c.epoch, granted, (ok) => {
-    if (!ok) return c.fenced();
-    c.gateway.liveBarrier(() => live.read(answer));
+  if (granted.length === 0) return acknowledge();
+  const bytes = bytesOf(granted.map((s) => s.filter));
+  begin(c, bytes);
+  const retained = wantsRetained.length > 0 ? expectRetained(c) : null;
+  c.gateway.changeLive(() => {
+    for (const s of granted) c.setLive(s);
   });
+  let left = c.persistent ? 2 : 1;
+  const one = () => {
+    if (--left > 0) return;
+    finish(c, bytes);
+    if (!c.isOpen) return;
+    acknowledge();
+    if (!retained) return;
+    if (c.persistent) retained.leaderReads();
+    else retained.read(wantsRetained);
+  };
+  if (c.persistent)
+    c.gateway.subscribeSession(c.clientId, c.epoch, granted, (ok) => {
+      if (!ok) c.fenced();
+      one();
+    });
+  c.gateway.liveBarrier(one);
+}
+
+function bytesOf(filters: readonly string[]): number {
+  let bytes = REQUEST_BYTES;
+  for (const filter of filters) bytes += filter.length;
+  return bytes;
 }
 
 function check(c: Connection, filter: string, granted: number, grantedBytes: number): number {
@@ -59,60 +77,28 @@ function check(c: Connection, filter: string, granted: number, grantedBytes: num
   return fits ? 0 : ReasonCode.QuotaExceeded;
 }
 
-/** The retained messages that a connection gets by itself: all of a live session's, QoS 0 of any. */
-class LiveTopics {
-  readonly #c: Connection;
-  readonly #filters: readonly SubscriptionRequest[];
-
-  constructor(c: Connection, filters: readonly SubscriptionRequest[]) {
-    this.#c = c;
-    this.#filters = filters;
-    if (filters.length > 0) c.startWatching();
-  }
-
-  read(done: () => void): void {
-    if (this.#filters.length === 0) return done();
-    const filters = this.#filters.map((s) => s.filter);
-    this.#c.gateway.queryRetained(filters, '', (items) => {
-      for (const item of items) this.#deliver(item);
-      this.#c.stopWatching();
-      done();
-    });
-  }
-
-  /** A copy of a topic that has had a live message meanwhile is stale: the newer ones came live. */
-  #deliver(item: RetainedItem): void {
-    const c = this.#c;
-    const { message } = item;
-    if (c.sawLive(message.topic)) return;
-    if (message.expiresAtMs > 0 && message.expiresAtMs <= c.gateway.wallMs()) return;
-    let qos = -1;
-    const identifiers: number[] = [];
-    for (const s of this.#filters) {
-      if (!matches(s.filter, message.topic)) continue;
-      qos = Math.max(qos, Math.min(s.qos, message.qos));
-      if (s.identifier > 0) identifiers.push(s.identifier);
-    }
-    if (qos < 0 || (c.persistent && qos > 0)) return;
-    c.deliverLive(message, qos as 0 | 1 | 2, true, identifiers, { frames: [] });
-  }
-}
-
 export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
-  const codes = packet.filters.map((filter) =>
-    !isTopicFilter(filter)
-      ? ReasonCode.TopicFilterInvalid
-      : c.dropLive(filter)
-        ? ReasonCode.Success
-        : ReasonCode.NoSubscriptionExisted,
-  );
-  const answer = () => {
-    if (!c.isOpen) return;
+  const codes: number[] = [];
+  c.gateway.changeLive(() => {
+    for (const filter of packet.filters)
+      codes.push(
+        !isTopicFilter(filter)
+          ? ReasonCode.TopicFilterInvalid
+          : c.dropLive(filter)
+            ? ReasonCode.Success
+            : ReasonCode.NoSubscriptionExisted,
+      );
+  });
+  const acknowledge = () => {
     const { version } = c;
-    c.write(encodeUnsuback({ version, packetId: packet.packetId, reasonCodes: codes }));
+    answer(c, encodeUnsuback({ version, packetId: packet.packetId, reasonCodes: codes }));
   };
-  if (!c.persistent) return answer();
-  c.gateway.unsubscribeSession(c.clientId, c.epoch, packet.filters, (ok) =>
-    ok ? answer() : c.fenced(),
-  );
+  if (!c.persistent) return acknowledge();
+  const bytes = bytesOf(packet.filters);
+  begin(c, bytes);
+  c.gateway.unsubscribeSession(c.clientId, c.epoch, packet.filters, (ok) => {
+    finish(c, bytes);
+    if (!ok) c.fenced();
+    else if (c.isOpen) acknowledge();
+  });
 }

@@ -46,11 +46,12 @@ export function readShardView(r: Reader): ShardView {
   };
 }
 
-/** 32 bits that differ for different sets of shards, but for one pair in 2³². */
-export function printOf(shards: Iterable<{ readonly shard: number }>): number {
-  let print = 0;
-  for (const { shard } of shards) print ^= mix32(shard + 1);
-  return print >>> 0;
+/**
+ * Print of a set of shards with this one put in, or taken out: 32 bits that differ for different sets, but
+ * for one pair in 2³². That of none is 0.
+ */
+export function printWith(print: number, shard: number): number {
+  return (print ^ mix32(shard + 1)) >>> 0;
 }
 
 export class Views {
@@ -98,11 +99,11 @@ export class Views {
       this.#leads.set(name, led);
     }
     led.count += change;
-    led.print = (led.print ^ mix32(shard + 1)) >>> 0;
+    led.print = printWith(led.print, shard);
     if (led.count === 0) this.#leads.delete(name);
   }
 
-  /** {@link printOf} the shards that a node is known to lead. */
+  /** Print of the shards that a node is known to lead. */
   printLedBy(name: string): number {
     return this.#leads.get(name)?.print ?? 0;
   }

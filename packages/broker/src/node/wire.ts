@@ -29,4 +29,7 @@ export const Wire = {
   Subscriptions: 27,
   LiveHeld: 28,
   Stopped: 29,
+  RetainedEnd: 30,
+  RetainedZero: 31,
+  RetainedTaken: 32,
 } as const;

@@ -1,6 +1,6 @@
 /** The retained messages of a shard's topics, and when topics were last cleared. */
 import type { Reader, Writer } from '../bytes.ts';
-import { TopicIndex } from '../mqtt/topic-tree.ts';
+import type { TopicIndex } from '../mqtt/topic-index.ts';
 import { hash32 } from '../placement/hash.ts';
 
 /** Deleted retained messages whose clock is remembered, per shard; beyond, the oldest is forgotten. */
@@ -13,7 +13,7 @@ interface Retained {
 }
 
 /** 53 bits of hash: as many as a number holds exactly. */
-function keyOf(topic: string): number {
+export function keyOf(topic: string): number {
   return hash32(topic) * 2 ** 21 + (hash32(topic, 1) >>> 11);
 }
 
@@ -24,8 +24,13 @@ export class RetainedMessages {
    * back. By hash, so that long topics cost no memory; of two with one key the later deletion counts.
    */
   readonly #tombstones = new Map<number, number>();
-  /** The topics that have a message, to be matched with filters. */
-  readonly topics = new TopicIndex();
+  /** The topics that have a message, among those of the node's other shards. */
+  readonly topics: TopicIndex;
+
+  /** @param topics to be kept: one index for all shards of a node, so that one search finds all */
+  constructor(topics: TopicIndex) {
+    this.topics = topics;
+  }
 
   get size(): number {
     return this.#messages.size;
@@ -79,9 +84,9 @@ export class RetainedMessages {
   }
 
   clear(): void {
+    for (const topic of this.#messages.keys()) this.topics.delete(topic);
     this.#messages.clear();
     this.#tombstones.clear();
-    this.topics.clear();
   }
 
   write(w: Writer): void {

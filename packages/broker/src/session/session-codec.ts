@@ -24,7 +24,8 @@ export function writeSession(w: Writer, s: Session): void {
     o.f64(sub.since);
   });
   w.varint(s.retaining);
-  w.list(s.retainingFilters, (o, f) => o.str(f));
+  const next = s.retainingNext.length > 0 ? ['', ...s.retainingNext] : [];
+  w.list([...s.retainingFilters, ...next], (o, f) => o.str(f));
   w.str(s.retainingAfter);
   w.varint(s.front);
   w.varint(s.mark);
@@ -61,7 +62,11 @@ export function readSession(r: Reader): Session {
   if (subscriptions.length > 0)
     s.subscriptions = new Map(subscriptions.map((sub) => [sub.filter, sub]));
   s.retaining = r.varint();
-  s.retainingFilters = r.list((i) => i.str());
+  const filters = r.list((i) => i.str());
+  // No filter is empty: one such parts what is read now from what is read next.
+  const parting = filters.indexOf('');
+  s.retainingFilters = parting < 0 ? filters : filters.slice(0, parting);
+  if (parting >= 0) s.retainingNext = filters.slice(parting + 1);
   s.retainingAfter = r.str();
   const front = r.varint();
   s.mark = r.varint();

@@ -74,12 +74,14 @@ export class Session {
   graced = false;
 
   subscriptions: Map<string, Subscription> | null = null;
-  /** Index of a SUB whose retained messages are still being read, 0 = none. */
+  /** Names the reading of retained messages under way: the index that began it; 0 = none. */
   retaining = 0;
-  /** The filters of that SUB that want them. */
+  /** The filters that they are read for. */
   retainingFilters: readonly string[] = NONE;
   /** Topics before and with this one (in code unit order) are read. */
   retainingAfter = '';
+  /** The filters of later SUBs, to be read when that is finished. */
+  retainingNext: readonly string[] = NONE;
 
   /** Below are stragglers only. */
   front = 0;
@@ -117,6 +119,13 @@ export class Session {
 
   get connected(): boolean {
     return this.connection !== 0;
+  }
+
+  /** The will is sent, or is not to be sent. */
+  forgetWill(): void {
+    this.willIndex = 0;
+    this.willAtMs = 0;
+    this.graced = false;
   }
 
   get tail(): number {

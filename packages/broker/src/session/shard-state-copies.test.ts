@@ -235,6 +235,7 @@ describe('the state of a shard through any history (DESIGN §6)', () => {
             else announced.delete(filter);
           },
           onQueued: nothing,
+          onClosed: nothing,
           onOwed: nothing,
           onEnded: nothing,
         };
@@ -267,6 +268,7 @@ describe('the state of a shard through any history (DESIGN §6)', () => {
         state.observer = {
           onFilter: nothing,
           onQueued: nothing,
+          onClosed: nothing,
           onEnded: nothing,
           onOwed(_, { messageIndex, will }) {
             if (!will) return;

@@ -6,6 +6,7 @@
  */
 
 import { Reader, Writer } from '../bytes.ts';
+import { TopicIndex } from '../mqtt/topic-index.ts';
 import { TopicTree } from '../mqtt/topic-tree.ts';
 import type { ShardMachine } from '../shard/host.ts';
 import type { Entry } from '../shard/log.ts';
@@ -20,6 +21,7 @@ import {
 } from './operation.ts';
 import { References } from './references.ts';
 import { RetainedMessages } from './retained.ts';
+import { resumeRetained, retainedRead, wantRetained } from './retaining-state.ts';
 import { SeenSet } from './seen.ts';
 import { Session, type Subscription } from './session.ts';
 import { readQueueBytes, readSession, writeQueueBytes, writeSession } from './session-codec.ts';
@@ -40,6 +42,8 @@ export interface StateObserver {
   onFilter(filter: string, added: boolean): void;
   onQueued(session: Session): void;
   onOwed(index: number, owed: Owed): void;
+  /** Its connection has ended, or another takes its place. */
+  onClosed(session: Session): void;
   onEnded(session: Session): void;
 }
 
@@ -51,7 +55,7 @@ export class ShardState implements ShardMachine {
   readonly filters = new Map<string, number>();
   /** Where the filters last changed: equal versions are equal sets of filters. */
   routeVersion = '0';
-  readonly retained = new RetainedMessages();
+  readonly retained: RetainedMessages;
   /** Sum of ticks: session age is counted in logged time, so an outage expires nobody. */
   clockMs = 0;
   /** Sessions with a deadline: expiry, or a delayed will. */
@@ -69,9 +73,13 @@ export class ShardState implements ShardMachine {
   #index = 0;
   #number = '';
 
-  /** @param sums of all states of a node: every change is added there, too */
-  constructor(sums?: StateSums) {
+  /**
+   * @param sums of all states of a node: every change is added there, too
+   * @param topics that have retained messages, of all shards of a node
+   */
+  constructor(sums?: StateSums, topics = new TopicIndex()) {
     this.bytes = new StateBytes(sums);
+    this.retained = new RetainedMessages(topics);
   }
 
   apply(entry: Entry, logged?: unknown): void {
@@ -110,9 +118,11 @@ export class ShardState implements ShardMachine {
         return false;
       case 'enq':
         return this.#enqueue(op, index);
-      case 'retained-done':
-        this.#retainedDone(op);
+      case 'retained-done': {
+        const s = this.sessions.get(op.clientId);
+        if (s?.birth === op.birth && s.retaining === op.index) retainedRead(s, index);
         return false;
+      }
       case 'ack':
         for (const item of op.items) this.#acknowledge(item);
         return false;
@@ -160,6 +170,7 @@ export class ShardState implements ShardMachine {
 
   #open(op: Operation & { type: 'open' }, index: number): boolean {
     let s = this.sessions.get(op.clientId);
+    if (s?.connected) this.observer?.onClosed(s);
     if (s) this.#takeOver(s, op, index);
     if (s && (op.cleanStart || !s.persistent)) {
       this.#end(s, index);
@@ -180,7 +191,7 @@ export class ShardState implements ShardMachine {
     s.version = op.version;
     s.expirySeconds = op.expirySeconds;
     s.expiresAtMs = 0;
-    s.retaining = 0;
+    resumeRetained(s);
     const sent = op.sentUpto >= 0 ? Math.min(op.sentUpto, s.mark) : s.mark;
     s.dupBelow = Math.min(s.tail, Math.max(s.dupBelow, sent));
     s.mark = s.tail + ASSIGN_AHEAD;
@@ -207,6 +218,7 @@ export class ShardState implements ShardMachine {
     if (!s?.connected) return;
     s.connection = 0;
     s.gateway = '';
+    this.observer?.onClosed(s);
     if (op.sentUpto >= 0) s.mark = Math.min(s.mark, Math.max(op.sentUpto, s.dupBelow));
     if (op.expirySeconds >= 0) s.expirySeconds = op.expirySeconds;
     if (s.willIndex !== 0) this.#holdWill(s, op, index);
@@ -243,18 +255,14 @@ export class ShardState implements ShardMachine {
 
   #dropWill(s: Session): void {
     this.#references.release(s.willIndex);
-    s.willIndex = 0;
-    s.willAtMs = 0;
-    s.graced = false;
+    s.forgetWill();
   }
 
   /** From now on the shard's leader owes the Will Message; `index` gives it its identity. */
   #fireWill(s: Session, index: number): void {
     // Two wills may fire in one entry only if a session ends that has one: it has but one.
     this.#owe(index, { messageIndex: s.willIndex, will: true });
-    s.willIndex = 0;
-    s.willAtMs = 0;
-    s.graced = false;
+    s.forgetWill();
   }
 
   #owe(index: number, owed: Owed): void {
@@ -275,8 +283,7 @@ export class ShardState implements ShardMachine {
     const s = this.#current(op.clientId, op.epoch);
     if (!s) return;
     s.subscriptions ??= new Map();
-    // What an earlier SUBSCRIBE still waits for is read again from the start together with this one's.
-    const wanting = s.retaining === 0 ? [] : [...s.retainingFilters];
+    const wanting: string[] = [];
     for (const request of op.subscriptions) {
       const old = s.subscriptions.get(request.filter);
       const sub: Subscription = { ...request, session: s, since: old?.since ?? this.hlc };
@@ -288,9 +295,7 @@ export class ShardState implements ShardMachine {
       if (request.retainHandling === 0 || (request.retainHandling === 1 && !old))
         wanting.push(request.filter);
     }
-    s.retainingFilters = wanting;
-    s.retaining = s.retainingFilters.length > 0 ? index : 0;
-    s.retainingAfter = '';
+    wantRetained(s, wanting, index);
   }
 
   #unsubscribe(op: Operation & { type: 'unsub' }): void {
@@ -352,14 +357,6 @@ export class ShardState implements ShardMachine {
   /** A message leaves a queue; it may have come there before, or not. */
   #unqueue(ref: number, bytes: number): void {
     if (ref !== 0 && this.#references.release(ref)) this.bytes.addQueued(-bytes);
-  }
-
-  #retainedDone(op: Operation & { type: 'retained-done' }): void {
-    const s = this.sessions.get(op.clientId);
-    if (s?.birth !== op.birth || s.retaining !== op.index) return;
-    s.retaining = 0;
-    s.retainingFilters = [];
-    s.retainingAfter = '';
   }
 
   #acknowledge(item: AckItem): void {

@@ -1,11 +1,13 @@
 /** The topic tree and the topic index against the plain matcher. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { FilterSet } from '../../src/mqtt/filter-set.ts';
 import { isTopicFilter, isTopicName, matches } from '../../src/mqtt/topic.ts';
-import { TopicIndex, TopicTree } from '../../src/mqtt/topic-tree.ts';
+import { TopicIndex } from '../../src/mqtt/topic-index.ts';
+import { TopicTree } from '../../src/mqtt/topic-tree.ts';
 
 // Few words, so that filters and topics meet.
-const word = fc.constantFrom('a', 'b', 'c', '', '$SYS', 'ü');
+const word = fc.constantFrom('a', 'b', 'c', '', '$SYS', 'ü', 'a-', 'a0');
 const topic = fc
   .array(word, { minLength: 1, maxLength: 4 })
   .map((levels) => levels.join('/'))
@@ -72,6 +74,19 @@ describe('TopicTree', () => {
   });
 });
 
+function searched(index: TopicIndex, wanted: readonly string[], steps: number): string[] {
+  const found: string[] = [];
+  const filters = new FilterSet(wanted);
+  let from: string | undefined = '';
+  while (from !== undefined) {
+    from = index.search(filters, from, steps, (t) => {
+      found.push(t);
+      return steps > 1;
+    });
+  }
+  return found;
+}
+
 describe('TopicIndex', () => {
   it('finds as the plain matcher does, through any additions and removals', () => {
     fc.assert(
@@ -87,11 +102,13 @@ describe('TopicIndex', () => {
             else model.delete(t);
           }
           assert.equal(index.size, model.size);
-          assert.deepEqual([...index].sort(), [...model].sort());
-          for (const f of filters) {
-            const found: string[] = [];
-            index.match(f, (t) => found.push(t));
-            assert.deepEqual(found.sort(), [...model].filter((t) => matches(f, t)).sort());
+          assert.deepEqual([...index], [...model].sort());
+          const expected = (wanted: readonly string[]) =>
+            [...model].filter((t) => wanted.some((f) => matches(f, t))).sort();
+          for (const wanted of [filters, ...filters.map((f) => [f])]) {
+            assert.deepEqual(searched(index, wanted, 1000), expected(wanted));
+            // Slice by slice, as long work is done.
+            assert.deepEqual(searched(index, wanted, 1), expected(wanted));
           }
           for (const t of model) index.delete(t);
           assert.deepEqual(index, new TopicIndex());

@@ -128,7 +128,7 @@ describe('session age (DESIGN §6: counted in logged ticks)', () => {
     const shard = new Shard();
     const ended: string[] = [];
     const nothing = () => {};
-    const observer = { onFilter: nothing, onQueued: nothing, onOwed: nothing };
+    const observer = { onFilter: nothing, onQueued: nothing, onClosed: nothing, onOwed: nothing };
     shard.state.observer = { ...observer, onEnded: (s) => ended.push(s.clientId) };
     const s = shard.open('c');
     shard.apply({ type: 'expire', clientId: 'c', birth: s.birth });
@@ -150,6 +150,7 @@ describe('SUB and UNSUB (DESIGN §7, routes)', () => {
     const observer: StateObserver = {
       onFilter: (filter, added) => heard.push(`${added ? '+' : '-'}${filter}`),
       onQueued: nothing,
+      onClosed: nothing,
       onOwed: nothing,
       onEnded: nothing,
     };

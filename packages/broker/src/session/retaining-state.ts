@@ -1,0 +1,35 @@
+/**
+ * What a session's SUBSCRIBEs still want of retained messages: the filters that are being read, how far,
+ * and those of later SUBSCRIBEs, whose turn comes then.
+ */
+import type { Session } from './session.ts';
+
+/** @param index of the entry that begins the reading, and names it */
+function begin(s: Session, filters: readonly string[], index: number): void {
+  s.retaining = filters.length > 0 ? index : 0;
+  s.retainingFilters = filters;
+  s.retainingAfter = '';
+  s.retainingNext = [];
+}
+
+/** A SUB at `index` wants the retained messages of these filters. */
+export function wantRetained(s: Session, filters: readonly string[], index: number): void {
+  if (filters.length === 0) return;
+  // What is being read for an earlier SUBSCRIBE goes on.
+  if (s.retaining !== 0) s.retainingNext = [...new Set([...s.retainingNext, ...filters])];
+  else begin(s, filters, index);
+}
+
+/** The reading under way is finished, as the entry at `index` says. */
+export function retainedRead(s: Session, index: number): void {
+  begin(s, s.retainingNext, index);
+}
+
+/** The next connection goes on reading what is queued for the session; QoS 0 ended with the last one. */
+export function resumeRetained(s: Session): void {
+  if (s.retaining === 0) return;
+  const queued = (filter: string) => (s.subscriptions?.get(filter)?.qos ?? 0) > 0;
+  s.retainingFilters = s.retainingFilters.filter(queued);
+  s.retainingNext = s.retainingNext.filter(queued);
+  if (s.retainingFilters.length === 0) begin(s, s.retainingNext, s.epoch);
+}
