@@ -25,6 +25,7 @@ import { Complaints } from './complaints.ts';
 import type { LeaderContext } from './context.ts';
 import { Deadlines } from './deadlines.ts';
 import { addressOf, Delivering } from './delivering.ts';
+import { Expiring } from './expiring.ts';
 import { matchStored } from './matching.ts';
 import { Opening } from './opening.ts';
 import { Owing } from './owing.ts';
@@ -64,6 +65,7 @@ export class ShardLeader implements StateObserver {
   since = 0;
   serving = false;
   readonly #complaints: Complaints;
+  readonly #expiring: Expiring;
   readonly #sources = new Map<string, Source>();
   #waiters: Waiter[] = [];
   #paused: (() => void)[] = [];
@@ -84,6 +86,7 @@ export class ShardLeader implements StateObserver {
     this.deadlines = new Deadlines(this);
     this.opening = new Opening(this);
     this.#complaints = new Complaints(node);
+    this.#expiring = new Expiring(this);
   }
 
   // ---- leadership ------------------------------------------------------------------------------
@@ -347,6 +350,7 @@ export class ShardLeader implements StateObserver {
     let refused = 0;
     const bytes = messageBytes(message);
     for (const [s, target] of matchStored(this.state, message)) {
+      if (!this.takes(s, bytes)) this.#expiring.purge(s);
       if (!this.takes(s, bytes)) {
         refused++;
         const { clientId, pending } = s;

@@ -312,6 +312,11 @@ function settlePosition(
   c.gateway.settle(c.clientId, c.epoch, kind, position, done);
 }
 
+/** Its time was over before it could be sent [MQTT-3.3.2-5]. */
+function hasExpired(c: Connection, { expiresAtMs }: Message): boolean {
+  return expiresAtMs > 0 && expiresAtMs <= c.gateway.wallMs();
+}
+
 /** The client has room again [MQTT-3.3.4-9]. */
 export function pump(c: Connection): void {
   const { out } = c;
@@ -319,12 +324,14 @@ export function pump(c: Connection): void {
   while (out.held.length > 0 && mayGo(c, out.held[0]!)) {
     const d = out.held.shift()!;
     waits(c, -messageBytes(d.message));
-    sendAtPosition(c, d);
+    // One that was sent before has begun its exchange, and goes on (§3.3.2.3.3).
+    if (d.dup || !hasExpired(c, d.message)) sendAtPosition(c, d);
+    else settlePosition(c, 'ack', d.position, null);
   }
   while (out.waitingCount > 0 && windowTakes(c, window(c))) {
     const w = out.shift()!;
     waits(c, -messageBytes(w.message));
-    sendLive(c, w.message, w.qos, w.retain, w.identifiers);
+    if (!hasExpired(c, w.message)) sendLive(c, w.message, w.qos, w.retain, w.identifiers);
   }
   if (out.full && !aboveMark(c, 0.5)) makeRoom(out);
   c.retained?.wake();

@@ -62,6 +62,8 @@ export class ShardState implements ShardMachine {
   readonly dated = new Set<Session>();
   readonly owed = new Map<number, Owed>();
   readonly bytes: StateBytes;
+  /** Queued messages that expire: log index → wall-clock milliseconds. */
+  readonly expiries = new Map<number, number>();
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
   readonly origins = new Map<string, Origin>();
@@ -350,13 +352,17 @@ export class ShardState implements ShardMachine {
       this.observer?.onQueued(s);
     }
     if (references > 1) this.#references.share(index, references);
-    if (references > 0) this.bytes.addQueued(bytes);
-    return references > 0;
+    if (references === 0) return false;
+    this.bytes.addQueued(bytes);
+    if (op.message.expiresAtMs > 0) this.expiries.set(index, op.message.expiresAtMs);
+    return true;
   }
 
   /** A message leaves a queue; it may have come there before, or not. */
   #unqueue(ref: number, bytes: number): void {
-    if (ref !== 0 && this.#references.release(ref)) this.bytes.addQueued(-bytes);
+    if (ref === 0 || !this.#references.release(ref)) return;
+    this.bytes.addQueued(-bytes);
+    this.expiries.delete(ref);
   }
 
   #acknowledge(item: AckItem): void {
@@ -435,6 +441,10 @@ export class ShardState implements ShardMachine {
       o.varint(owed.messageIndex);
       o.bool(owed.will);
     });
+    w.list([...this.expiries], (o, [index, expiresAtMs]) => {
+      o.varint(index);
+      o.f64(expiresAtMs);
+    });
     this.enqSeen.write(w);
     this.retainSeen.write(w);
     w.list([...this.origins.values()], (o, origin) => {
@@ -464,6 +474,8 @@ export class ShardState implements ShardMachine {
       (i) => [i.varint(), { messageIndex: i.varint(), will: i.bool() }] as const,
     ))
       this.owed.set(index, owed);
+    for (const [index, expiresAtMs] of r.list((i) => [i.varint(), i.f64()] as const))
+      this.expiries.set(index, expiresAtMs);
     this.enqSeen.read(r);
     this.retainSeen.read(r);
     for (const origin of r.list((i) => ({
@@ -488,6 +500,7 @@ export class ShardState implements ShardMachine {
     this.retained.clear();
     this.clockMs = 0;
     this.owed.clear();
+    this.expiries.clear();
     this.enqSeen.clear();
     this.retainSeen.clear();
     this.origins.clear();

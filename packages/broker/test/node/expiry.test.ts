@@ -1,0 +1,75 @@
+/** Messages that expire before they could be sent [MQTT-3.3.2-5]. */
+import assert from 'node:assert/strict';
+import { TestNodes, type TestSocket } from './nodes.ts';
+
+const STORED = { clean: false, properties: { sessionExpiryInterval: 1000, receiveMaximum: 1 } };
+const LIVE = { properties: { receiveMaximum: 1 } };
+
+function publish(socket: TestSocket, payload: string, id: number, expirySeconds = 0): void {
+  socket.send({
+    cmd: 'publish',
+    topic: 't',
+    payload,
+    qos: 1,
+    retain: false,
+    dup: false,
+    messageId: id,
+    ...(expirySeconds > 0 ? { properties: { messageExpiryInterval: expirySeconds } } : {}),
+  });
+}
+
+function messages(socket: TestSocket) {
+  return socket.take().filter((p) => p.cmd === 'publish');
+}
+
+function reasonCodes(socket: TestSocket) {
+  return socket.take().map((p) => ('reasonCode' in p ? (p.reasonCode ?? 0) : -1));
+}
+
+describe('node: message expiry', () => {
+  for (const [kind, options] of [
+    ['stored', STORED],
+    ['live', LIVE],
+  ] as const) {
+    it(`holds for what waits for Receive Maximum (${kind} session)`, () => {
+      const nodes = new TestNodes();
+      const node = nodes.add('n1');
+      const client = nodes.connect(node, { clientId: 's', ...options }).subscribe(['t']);
+      const publisher = nodes.connect(node, { clientId: 'p' });
+      publish(publisher, 'first', 1);
+      for (let id = 2; id <= 4; id++) publish(publisher, 'short', id, 2);
+      publish(publisher, 'stays', 5);
+      const [first, ...early] = messages(client);
+      assert.ok(first?.messageId);
+      assert.deepEqual(early, []);
+      nodes.advance(3000);
+      client.send({ cmd: 'puback', messageId: first.messageId });
+      const then = messages(client);
+      assert.deepEqual(
+        then.map((p) => `${p.payload}`),
+        ['stays'],
+      );
+    });
+  }
+
+  it('frees places in a full queue', () => {
+    const nodes = new TestNodes();
+    const node = nodes.add('n1', { limits: { sessionQueueMessages: 5 } });
+    nodes.connect(node, { clientId: 's', ...STORED }).subscribe(['t']).end();
+    nodes.settle();
+    const publisher = nodes.connect(node, { clientId: 'p' });
+    publisher.take();
+    for (let id = 1; id <= 5; id++) publish(publisher, `${id}`, id, id === 3 ? 0 : 2);
+    publish(publisher, 'too many', 6);
+    assert.deepEqual(reasonCodes(publisher), [0, 0, 0, 0, 0, 0x97]);
+    nodes.advance(3000);
+    for (let id = 7; id <= 11; id++) publish(publisher, `${id}`, id);
+    assert.deepEqual(reasonCodes(publisher), [0, 0, 0, 0, 0x97]);
+    const properties = { sessionExpiryInterval: 1000 };
+    const back = nodes.connect(node, { clientId: 's', clean: false, properties });
+    assert.deepEqual(
+      messages(back).map((p) => `${p.payload}`),
+      ['3', '7', '8', '9', '10'],
+    );
+  });
+});
