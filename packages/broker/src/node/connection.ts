@@ -11,29 +11,23 @@
  * incoming.ts for what the client publishes, sending.ts for what it is sent.
  */
 import { decodeControl, encodeConnack, encodeDisconnect } from '../mqtt/codec.ts';
-import {
-  ackPacketId,
-  ackReasonCode,
-  FrameReader,
-  type FrameSink,
-  PINGRESP,
-  parseAck,
-} from '../mqtt/frame.ts';
+import { FrameReader, type FrameSink, PINGRESP } from '../mqtt/frame.ts';
 import { type Connect, type Disconnect, PacketType, type ProtocolVersion } from '../mqtt/packet.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { connackReturnCode, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
 import type { ClientHandler, ClientSocket } from '../ports.ts';
 import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
+import { onAnswer } from './answering.ts';
 import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
 import { Early } from './early.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
-import { onPublish, onPubrel, type Received } from './incoming.ts';
+import { onPublish, type Received } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
 import { type Opened, Status } from './request.ts';
 import type { RetainedSending } from './retained-sending.ts';
-import { endWaiting, onPubrec, onSettled, pump, sendOrWait, sendZero } from './sending.ts';
+import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
 const NEW = 0;
@@ -130,7 +124,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       case PacketType.Pubrec:
       case PacketType.Pubrel:
       case PacketType.Pubcomp:
-        return this.#onAck(type, buf, start, end);
+        return onAnswer(this, type, buf, start, end);
       case PacketType.Pingreq:
         if (end > start) return this.fail(ReasonCode.MalformedPacket, 'PINGREQ with a body');
         return answer(this, PINGRESP);
@@ -339,22 +333,6 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       expiry === undefined ? -1 : Math.min(expiry, this.gateway.limits.sessionExpiryMaxSeconds);
     this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]
     this.socket.close(true);
-  }
-
-  #onAck(type: number, buf: Uint8Array, start: number, end: number): void {
-    const ack = parseAck(buf, start, end, this.version, type);
-    if (ack < 0) return this.fail(-ack, 'acknowledgement');
-    const packetId = ackPacketId(ack);
-    switch (type) {
-      case PacketType.Puback:
-        return onSettled(this, packetId, 1);
-      case PacketType.Pubrec:
-        return onPubrec(this, packetId, ackReasonCode(ack));
-      case PacketType.Pubcomp:
-        return onSettled(this, packetId, 2);
-      default:
-        return onPubrel(this, packetId);
-    }
   }
 
   // ---- to the client ---------------------------------------------------------------------------

@@ -19,7 +19,8 @@ import {
   writeOperation,
 } from '../session/operation.ts';
 import type { Session } from '../session/session.ts';
-import type { Owed, ShardState, StateObserver } from '../session/shard-state.ts';
+import type { ShardState } from '../session/shard-state.ts';
+import type { Owed, StateObserver } from '../session/state-observer.ts';
 import type { Replica } from '../shard/replica.ts';
 import { Complaints } from './complaints.ts';
 import type { LeaderContext } from './context.ts';

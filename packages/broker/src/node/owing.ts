@@ -6,7 +6,7 @@
  */
 import { Reader } from '../bytes.ts';
 import { type Message, type Operation, type Rx2Id, readOperation } from '../session/operation.ts';
-import type { Owed } from '../session/shard-state.ts';
+import type { Owed } from '../session/state-observer.ts';
 import { entryKey } from '../shard/keys.ts';
 import { decodeEntry } from '../shard/log.ts';
 import type { ShardLeader } from './leader.ts';

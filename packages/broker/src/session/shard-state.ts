@@ -26,26 +26,10 @@ import { SeenSet } from './seen.ts';
 import { Session, type Subscription } from './session.ts';
 import { readQueueBytes, readSession, writeQueueBytes, writeSession } from './session-codec.ts';
 import { StateBytes, type StateSums } from './state-bytes.ts';
+import type { Owed, StateObserver } from './state-observer.ts';
 
 /** Positions that a new connection may be sent before the next ASSIGN commits. */
 export const ASSIGN_AHEAD = 1024;
-
-/** A message that this shard's leader owes to all that match: an RX2, or a will that fired. */
-export interface Owed {
-  /** Log index of the entry that holds the message. */
-  readonly messageIndex: number;
-  readonly will: boolean;
-}
-
-/** What the leader wants to hear of while it applies. */
-export interface StateObserver {
-  onFilter(filter: string, added: boolean): void;
-  onQueued(session: Session): void;
-  onOwed(index: number, owed: Owed): void;
-  /** Its connection has ended, or another takes its place. */
-  onClosed(session: Session): void;
-  onEnded(session: Session): void;
-}
 
 export class ShardState implements ShardMachine {
   readonly sessions = new Map<string, Session>();

@@ -55,7 +55,10 @@ describe('node: message expiry', () => {
   it('frees places in a full queue', () => {
     const nodes = new TestNodes();
     const node = nodes.add('n1', { limits: { sessionQueueMessages: 5 } });
-    nodes.connect(node, { clientId: 's', ...STORED }).subscribe(['t']).end();
+    nodes
+      .connect(node, { clientId: 's', ...STORED })
+      .subscribe(['t'])
+      .end();
     nodes.settle();
     const publisher = nodes.connect(node, { clientId: 'p' });
     publisher.take();

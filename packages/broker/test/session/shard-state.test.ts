@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { NEVER_EXPIRES } from '../../src/session/operation.ts';
 import { TOMBSTONES_MAX } from '../../src/session/retained.ts';
 import type { Session } from '../../src/session/session.ts';
-import { ASSIGN_AHEAD, ShardState, type StateObserver } from '../../src/session/shard-state.ts';
+import { ASSIGN_AHEAD, ShardState } from '../../src/session/shard-state.ts';
+import type { StateObserver } from '../../src/session/state-observer.ts';
 import { Shard, WILL } from './shard.ts';
 
 describe('OPEN and CLOSE (DESIGN §6)', () => {
