@@ -36,12 +36,17 @@ export interface Store {
     keys: readonly Uint8Array[],
     done: (values: readonly (Uint8Array | undefined)[]) => void,
   ): void;
-  /** Records with gte ≤ key < lt in key order, at most `limit`. */
+  /**
+   * Records with gte ≤ key < lt in key order: at most `limit` of them, and none after the one with
+   * which their values come to `bytesMax` bytes. So there is one at least, if the range has any and
+   * `limit` is not 0. `more`: the range may have others behind the last one given.
+   */
   scan(
     gte: Uint8Array,
     lt: Uint8Array,
     limit: number,
-    done: (records: readonly StoreRecord[]) => void,
+    bytesMax: number,
+    done: (records: readonly StoreRecord[], more: boolean) => void,
   ): void;
 }
 

@@ -107,7 +107,7 @@ describe('LevelStore', () => {
       level.failure = undefined;
       store.write([{ key: bytes('c'), value: bytes('3') }], true, () => answers.push('c'));
       store.getMany([bytes('a')], () => answers.push('get'));
-      store.scan(bytes('a'), bytes('z'), 9, () => answers.push('scan'));
+      store.scan(bytes('a'), bytes('z'), 9, 100, () => answers.push('scan'));
       await level.settled();
       assert.deepEqual(fatal, [code]);
       assert.deepEqual(answers, []);
@@ -216,7 +216,7 @@ class FakeLevel {
       },
       getMany: async (keys: readonly Uint8Array[]) =>
         keys.map((key) => this.records.get(Buffer.from(key).toString('latin1'))),
-      iterator: () => ({ all: async () => [] }),
+      iterator: () => ({ nextv: async () => [], close: async () => {} }),
       close: async () => {},
     };
     return level as unknown as Level;

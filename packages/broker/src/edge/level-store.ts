@@ -25,8 +25,14 @@ type Operation =
 
 /** Bytes before each stored value: CRC-32 of key and value, big endian. */
 const CHECKSUM_BYTES = 4;
-/** Bytes of records that one hop to the disk thread fetches while scanning. */
-const SCAN_HOP_BYTES = 1024 * 1024;
+/**
+ * Most that one hop to the disk thread fetches while scanning. An iterator that is closed keeps its last
+ * hop outside the heap until it is collected, where the collector does not see it: so few bytes.
+ */
+const SCAN_HOP_BYTES = 64 * 1024;
+const SCAN_HOP_RECORDS = 1000;
+/** Files of the store that are open, each mapped into memory with 2 MiB: 160 MiB of them. */
+const STORE_FILES_MAX = 90;
 /**
  * Bytes that one batch to the disk gathers; what comes further goes into the next, so that the length of a
  * batch tells of the disk and not of the load. The writes of one turn stay together.
@@ -78,6 +84,7 @@ export class LevelStore implements Store {
     const level = new ClassicLevel<Uint8Array, Uint8Array>(dir, {
       keyEncoding: 'view',
       valueEncoding: 'view',
+      maxOpenFiles: STORE_FILES_MAX,
     });
     try {
       await level.open();
@@ -141,24 +148,32 @@ export class LevelStore implements Store {
     gte: Uint8Array,
     lt: Uint8Array,
     limit: number,
-    done: (records: readonly StoreRecord[]) => void,
+    bytesMax: number,
+    done: (records: readonly StoreRecord[], more: boolean) => void,
   ): void {
     if (this.#dead) return;
     const pending = this.#pendingRange(latin1(gte), latin1(lt));
     // Each pending delete can remove one of the records read, so as many more are read.
     let deletes = 0;
     for (const value of pending.values()) if (value === null) deletes++;
+    const most = Math.max(0, limit) + deletes;
     const iterator = this.#level.iterator({
       gte,
       lt,
-      limit: Math.max(0, limit) + deletes,
-      highWaterMarkBytes: SCAN_HOP_BYTES,
+      limit: most,
+      highWaterMarkBytes: Math.min(bytesMax, SCAN_HOP_BYTES),
     });
     this.#read(
-      // `all` closes the iterator, with its snapshot, when it ends.
-      iterator.all(),
-      (stored) => merged(stored, pending).slice(0, Math.max(0, limit)),
-      done,
+      scanned(iterator, most, bytesMax, pending),
+      ({ records, ended }) => {
+        const merge = merged(records, ended ? pending : upTo(pending, records));
+        let bytes = 0;
+        let count = 0;
+        while (count < limit && count < merge.length && bytes < bytesMax)
+          bytes += merge[count++]!.value.length;
+        return { records: merge.slice(0, count), more: !ended || count < merge.length };
+      },
+      ({ records, more }) => done(records, more),
     );
   }
 
@@ -296,6 +311,47 @@ function verified(key: Uint8Array, stored: Uint8Array): Uint8Array {
     throw new BrokerError('BROKER_ERR_CORRUPT_RECORD', `key ${Buffer.from(key).toString('hex')}`);
   }
   return value;
+}
+
+/** What a scan has read of LevelDB; `ended`: there is no more in its range. */
+interface Scanned {
+  readonly records: [Uint8Array, Uint8Array][];
+  readonly ended: boolean;
+}
+
+/** Reads until `most` records or `bytesMax` bytes of values that no pending write replaces. */
+async function scanned(
+  iterator: { nextv(size: number): Promise<[Uint8Array, Uint8Array][]>; close(): Promise<void> },
+  most: number,
+  bytesMax: number,
+  pending: ReadonlyMap<string, unknown>,
+): Promise<Scanned> {
+  const records: [Uint8Array, Uint8Array][] = [];
+  let bytes = 0;
+  try {
+    while (records.length < most && bytes < bytesMax) {
+      const hop = await iterator.nextv(SCAN_HOP_RECORDS);
+      if (hop.length === 0) return { records, ended: true };
+      for (const [key, value] of hop) {
+        records.push([key, value]);
+        if (pending.size === 0 || !pending.has(latin1(key))) bytes += value.length - CHECKSUM_BYTES;
+      }
+    }
+    return { records, ended: false };
+  } finally {
+    // With its snapshot.
+    await iterator.close();
+  }
+}
+
+/** Pending writes behind the last record read may have others before them that were not. */
+function upTo<V>(
+  pending: Map<string, V>,
+  records: readonly [Uint8Array, Uint8Array][],
+): Map<string, V> {
+  const last = records.at(-1);
+  const end = last === undefined ? '' : latin1(last[0]);
+  return new Map([...pending].filter(([key]) => key <= end));
 }
 
 /** Stored records with pending writes laid over them, in key order. */

@@ -52,6 +52,8 @@ export interface ShardsNode {
 const HANDOVERS_PER_SECOND = 200;
 /** Shards led by one node that bring up learners at the same time; the others of its moves wait. */
 const MOVING_SHARDS_MAX = 128;
+/** Shards that are read from disk at the same time when a node starts, a page of each in memory. */
+const LOADING_SHARDS_MAX = 8;
 /** Between two log lines about the same slow node. */
 const SLOW_LOG_MS = 60_000;
 /** Shards of which one peer is sent the data at a time; the others wait their turn. */
@@ -146,14 +148,19 @@ export class Shards implements ReplicaHost {
   /** Loads every copy from disk. @param done with what cannot be lived with */
   load(done: (problem: LoadProblem | null) => void): void {
     let left = this.copies.length;
+    let at = 0;
     const report = new LoadReport();
     if (left === 0) return done(null);
-    for (const copy of this.copies) {
+    const next = (): void => {
+      const copy = this.copies[at++];
+      if (!copy) return;
       load(copy, (corruption) => {
         if (corruption) report.add(copy.shard, corruption);
-        if (--left === 0) done(report.finish(this.#node.context.log));
+        if (--left === 0) return done(report.finish(this.#node.context.log));
+        next();
       });
-    }
+    };
+    for (let n = 0; n < LOADING_SHARDS_MAX; n++) next();
   }
 
   /** What leads the shard here; null if it is led elsewhere. */

@@ -27,7 +27,7 @@ export function readEntries(
   const end = r.log.end;
   const number = r.log.numberAt(end);
   const lt = entryKey(r.shard, Math.min(end + 1, prev + 1 + INSTALL_ENTRIES_MAX));
-  r.host.store.scan(entryKey(r.shard, prev + 1), lt, INSTALL_ENTRIES_MAX, (records) => {
+  r.host.store.scan(entryKey(r.shard, prev + 1), lt, INSTALL_ENTRIES_MAX, bytesMax, (records) => {
     // The log may have been cut or replaced while the disk was read.
     const now = r.log.numberAt(end);
     if (r.loading || !number || !now || !sameNumber(number, now) || r.log.end < end)

@@ -17,6 +17,10 @@ import { short } from './trust.ts';
 import { readNumber, readView } from './view.ts';
 
 const PAGE = 512;
+/** Entries of a loaded shard that are in memory. */
+const KEPT = 4;
+/** Bytes of log entries read at once while a shard is loaded, and kept in memory until it is. */
+const PAGE_BYTES_MAX = 512 * 1024;
 
 interface Checkpoint {
   readonly index: number;
@@ -169,9 +173,9 @@ function shortOf(r: Copy, mark: Mark | undefined): string | null {
 
 /** Deletes entries behind a hole. */
 function dropAfter(r: Copy, from: number, done: () => void): void {
-  r.host.store.scan(entryKey(r.shard, from), LAST(r), PAGE, (records) => {
+  r.host.store.scan(entryKey(r.shard, from), LAST(r), PAGE, PAGE_BYTES_MAX, (records, more) => {
     for (const { key } of records) r.host.put(key, null);
-    if (records.length < PAGE) return done();
+    if (!more) return done();
     r.host.onDurable(() => dropAfter(r, from, done));
   });
 }
@@ -226,12 +230,14 @@ function rebuild(r: Copy, record: Uint8Array | undefined, done: (flaw: Flaw | nu
 }
 
 function page(r: Copy, from: number, done: (flaw: Flaw | null) => void): void {
-  r.host.store.scan(entryKey(r.shard, from), LAST(r), PAGE, (records) => {
+  r.host.store.scan(entryKey(r.shard, from), LAST(r), PAGE, PAGE_BYTES_MAX, (records, more) => {
     for (const record of records) {
       const flaw = replay(r, record);
       if (flaw) return done(flaw);
     }
-    if (records.length < PAGE) return done(null);
+    // They are on disk.
+    r.log.forget(r.log.end - KEPT);
+    if (!more) return done(null);
     page(r, r.log.end + 1, done);
   });
 }
@@ -247,7 +253,6 @@ function replay(r: Copy, record: StoreRecord): Flaw | null {
     r.log.append(entry);
     r.machine.apply(entry);
     r.applied = entry.index;
-    if (r.log.memCount > PAGE) r.log.forget(entry.index - 64);
     return null;
   } catch (e) {
     return flawOf(`entry ${expected}`, e, r.log.end < expected);

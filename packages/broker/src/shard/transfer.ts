@@ -252,10 +252,10 @@ export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'sna
 /** Deletes what the copy held: a newer view without it is established, so nothing depends on it. */
 function wipe(r: Copy, receiving: Receiving, done: () => void): void {
   const lt = entryKey(r.shard, 2 ** 48 - 1);
-  r.host.store.scan(entryKey(r.shard, 0), lt, WIPE_PAGE, (records) => {
+  r.host.store.scan(entryKey(r.shard, 0), lt, WIPE_PAGE, CHUNK_BYTES, (records, more) => {
     if (r.receiving !== receiving) return;
     for (const record of records) r.host.put(record.key, null);
-    if (records.length < WIPE_PAGE) return done();
+    if (!more) return done();
     r.host.onDurable(() => wipe(r, receiving, done));
   });
 }

@@ -36,7 +36,7 @@ describe('simulated disk', () => {
       for (let n = 1; n <= 5; n++) store.write([{ key: key(n), value: key(n) }], true, () => {});
       d.powerCut();
       const next = d.open((answer) => answer());
-      next.scan(key(0), key(255), 100, (records) => {
+      next.scan(key(0), key(255), 100, 1e6, (records) => {
         const keys = records.map((record) => record.key[0]);
         assert.deepEqual(
           keys,

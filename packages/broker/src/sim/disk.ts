@@ -66,9 +66,11 @@ export class SimDisk {
         this.delayMs = this.readDelayMs();
         this.store.getMany(keys, (values) => run(() => done(values)));
       },
-      scan: (gte, lt, limit, done: (records: readonly StoreRecord[]) => void) => {
+      scan: (gte, lt, limit, bytesMax, done) => {
         this.delayMs = this.readDelayMs();
-        this.store.scan(gte, lt, limit, (records) => run(() => done(records)));
+        this.store.scan(gte, lt, limit, bytesMax, (records, more) =>
+          run(() => done(records, more)),
+        );
       },
     };
   }

@@ -104,16 +104,21 @@ export class MemoryStore implements Store {
     gte: Uint8Array,
     lt: Uint8Array,
     limit: number,
-    done: (records: readonly StoreRecord[]) => void,
+    bytesMax: number,
+    done: (records: readonly StoreRecord[], more: boolean) => void,
   ): void {
     const records: StoreRecord[] = [];
-    if (limit > 0) {
+    let bytes = 0;
+    let more = limit <= 0;
+    if (!more) {
       this.#records.range(stringOf(gte), stringOf(lt), (key, value) => {
         records.push({ key: bytesOf(key), value: value.slice() });
-        return records.length < limit;
+        bytes += value.length;
+        more = records.length >= limit || bytes >= bytesMax;
+        return !more;
       });
     }
-    this.#later(() => done(records));
+    this.#later(() => done(records, more));
   }
 
   /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Store, StoreChange, StoreRecord } from '../../src/ports.ts';
+import type { Store, StoreChange } from '../../src/ports.ts';
 
 /** One store under test, and how to get rid of it. */
 export interface StoreUnderTest {
@@ -12,6 +12,11 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1'
 const bytes = (value: string): Uint8Array => Buffer.from(value, 'latin1');
 const put = (key: string, value: string): StoreChange => ({ key: bytes(key), value: bytes(value) });
 const del = (key: string): StoreChange => ({ key: bytes(key), value: null });
+
+interface Scan {
+  readonly records: [string, string][];
+  readonly more: boolean;
+}
 
 /** What every {@link Store} promises, whoever implements it. */
 export function describeStoreContract(name: string, open: () => Promise<StoreUnderTest>): void {
@@ -33,12 +38,14 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
           resolve(values.map((value) => (value === undefined ? undefined : text(value)))),
         ),
       );
-    const scan = (gte: string, lt: string, limit: number): Promise<[string, string][]> =>
+    const scanned = (gte: string, lt: string, limit: number, bytesMax: number): Promise<Scan> =>
       new Promise((resolve) =>
-        store.scan(bytes(gte), bytes(lt), limit, (records: readonly StoreRecord[]) =>
-          resolve(records.map(({ key, value }) => [text(key), text(value)])),
+        store.scan(bytes(gte), bytes(lt), limit, bytesMax, (records, more) =>
+          resolve({ records: records.map(({ key, value }) => [text(key), text(value)]), more }),
         ),
       );
+    const scan = async (gte: string, lt: string, limit: number): Promise<[string, string][]> =>
+      (await scanned(gte, lt, limit, 1_000_000)).records;
 
     it('gives back what was written, in the order of the keys asked for', async () => {
       await write([put('a', '1'), put('b', '2')]);
@@ -73,6 +80,46 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       assert.deepEqual(await scan('\x90', '\x91', 5), []);
     });
 
+    it('stops a scan with the record that reaches the bytes, and says that there is more', async () => {
+      const value = 'x'.repeat(100);
+      await write(['a', 'b', 'c', 'd', 'e'].map((key) => put(key, value)));
+      const keys = async (gte: string, limit: number, bytesMax: number) => {
+        const { records, more } = await scanned(gte, 'z', limit, bytesMax);
+        return `${records.map(([key]) => key).join('')}${more ? '+' : ''}`;
+      };
+      assert.equal(await keys('a', 10, 1), 'a+');
+      assert.equal(await keys('a', 10, 100), 'a+');
+      assert.equal(await keys('a', 10, 101), 'ab+');
+      assert.equal(await keys('c', 10, 1000), 'cde');
+      assert.equal(await keys('a', 2, 1000), 'ab+');
+      assert.equal(await keys('x', 10, 1), '');
+      const written = write([del('a'), del('b'), put('bb', value), put('f', value)]);
+      assert.equal(await keys('a', 10, 1), 'bb+');
+      assert.equal(await keys('a', 10, 101), 'bbc+');
+      assert.equal(await keys('a', 10, 1000), 'bbcdef');
+      await written;
+      assert.equal(await keys('a', 10, 1), 'bb+');
+    });
+
+    it('gives a whole range page by page, whatever is being written', async () => {
+      const all = Array.from({ length: 40 }, (_, i) => `k${String(i).padStart(2, '0')}`);
+      await write(all.map((key) => put(key, 'v'.repeat(30))));
+      const written = write(all.filter((_, i) => i % 3 === 0).map(del));
+      const seen: string[] = [];
+      for (let from = 'k', more = true; more; ) {
+        const page = await scanned(from, 'l', 7, 100);
+        assert.ok(page.records.length > 0 || !page.more);
+        seen.push(...page.records.map(([key]) => key));
+        more = page.more;
+        from = `${seen.at(-1)}\0`;
+      }
+      assert.deepEqual(
+        seen,
+        all.filter((_, i) => i % 3 !== 0),
+      );
+      await written;
+    });
+
     it('lets a read see every earlier write, answered or not', async () => {
       await write([put('a', 'old'), put('b', 'old'), put('c', 'old'), put('d', 'old')]);
       const written = Promise.all([
@@ -99,10 +146,10 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
     it('lets no read see a later write', async () => {
       await write([put('a', 'old')]);
       const before = getMany(['a', 'b']);
-      const scanned = scan('a', 'z', 10);
+      const scanning = scan('a', 'z', 10);
       const written = write([put('a', 'new'), put('b', 'new')]);
       assert.deepEqual(await before, ['old', undefined]);
-      assert.deepEqual(await scanned, [['a', 'old']]);
+      assert.deepEqual(await scanning, [['a', 'old']]);
       await written;
     });
 

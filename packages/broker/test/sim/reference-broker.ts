@@ -462,7 +462,7 @@ class RefConnection implements ClientHandler {
       for (const { topic, qos } of packet.subscriptions) session?.subscriptions.set(topic, qos);
     };
     if (cluster.bug === 'suback before route') {
-      this.core.env.store.scan(new Uint8Array(), new Uint8Array(), 1, () => {
+      this.core.env.store.scan(new Uint8Array(), new Uint8Array(), 1, 1, () => {
         this.core.env.store.write([], true, () => this.core.env.store.write([], true, add));
       });
     } else add();

@@ -6,6 +6,7 @@ const FAULT_SHOWS_MS = 15_000;
 /** What a core reports of a view that it has established. */
 interface Established {
   readonly counter: number;
+  readonly leader: string;
   readonly active: readonly string[];
 }
 
@@ -32,8 +33,13 @@ export class CopiesKept extends Checker {
     const counter = Number(fields['counter']);
     const active = names(fields['active']);
     const before = this.last.get(shard);
-    if (before && before.counter >= counter) return;
-    this.last.set(shard, { counter, active });
+    // Views are ordered by counter, then leader: two may have one counter.
+    if (
+      before &&
+      (before.counter > counter || (before.counter === counter && before.leader >= node))
+    )
+      return;
+    this.last.set(shard, { counter, leader: node, active });
     if (!before) return;
     const lost = before.active.filter((name) => !active.includes(name));
     const disturbed = this.history.disturbed(
