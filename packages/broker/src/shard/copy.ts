@@ -98,6 +98,8 @@ export abstract class Copy {
   syncs = new Map<CopyId, Sync>();
   /** Copies that were too slow, and until when each is left alone. */
   readonly setBack = new Map<CopyId, SetBack>();
+  /** Leaders that handed over to this copy, and until when it does not hand back. */
+  readonly handBack = new Map<CopyId, SetBack>();
   receiving: Receiving | null = null;
 
   /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */

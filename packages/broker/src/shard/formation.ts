@@ -18,7 +18,7 @@ import type { Copy } from './copy.ts';
 import type { ShardMessage } from './message.ts';
 import type { Formation, Intent, Promised } from './procedures.ts';
 import { INSTALL_ENTRIES_MAX, readEntries } from './read.ts';
-import { setBack, startSync } from './sync.ts';
+import { noHandBack, setBack, startSync } from './sync.ts';
 import {
   type CopyId,
   compareNumbers,
@@ -433,6 +433,7 @@ function establish(r: Copy, f: Formation): void {
   r.sent.clear();
   r.lagging.clear();
   r.broken.clear();
+  if (f.handoverOf.counter > 0) noHandBack(r, f.handoverOf.leader);
   for (const id of f.asked) {
     // A learner that promised this view listens to no transfer of an earlier one.
     if (r.syncs.delete(id) && !next.active.includes(id)) setBack(r, id, null);

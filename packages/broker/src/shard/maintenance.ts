@@ -5,7 +5,7 @@
 import { sameSet } from './choice.ts';
 import type { Copy } from './copy.ts';
 import { form } from './formation.ts';
-import { isSetBack, setBack, startSync } from './sync.ts';
+import { isSetBack, mayHandTo, setBack, startSync } from './sync.ts';
 import { type CopyId, compareNumbers, minCopies } from './view.ts';
 
 /** Between planned changes of one shard, so that each settles before the next. */
@@ -111,7 +111,7 @@ function plan(r: Copy, nowMs: number): void {
     preferred !== r.self &&
     r.isActive(preferred) &&
     r.host.heard(preferred) &&
-    !isSetBack(r, preferred) &&
+    mayHandTo(r, preferred) &&
     nowMs - r.establishedAtMs >= 3 * PLANNED_PAUSE_MS &&
     r.host.mayHandover()
   ) {

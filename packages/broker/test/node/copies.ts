@@ -52,6 +52,8 @@ export class TestCopy {
   readonly machine = new Counting();
   /** How long this copy's disk takes to sync. */
   syncMs = 1;
+  /** What placement says here, where nodes disagree. */
+  targets: readonly CopyId[] | null = null;
   /** A copy that is down neither hears nor is heard. */
   down = false;
   readonly slow: CopyId[] = [];
@@ -89,10 +91,10 @@ export class TestCopy {
       heard: (id) => !this.down && shard.copies.get(id)?.down === false,
       ended: () => false,
       justBooted: () => false,
-      targets: () => shard.targets,
+      targets: () => this.targets ?? shard.targets,
       voters: () => shard.voters,
       removable: () => 'yes',
-      mayHandover: () => false,
+      mayHandover: () => shard.handovers,
       onSlow: (_shard, id) => this.slow.push(id),
       onElection: () => {},
       onEstablished: () => {
@@ -153,6 +155,8 @@ export class TestShard {
   targets: readonly CopyId[] = [];
   voters: readonly CopyId[] = [];
   readonly established: Established[] = [];
+  /** Whether leaders hand over to whom placement prefers. */
+  handovers = false;
   /** Drops what returns true: a link that loses messages while both ends live. */
   drop: (from: CopyId, to: CopyId, message: ShardMessage) => boolean = () => false;
   /** Whether the way from one copy to another has no room for data. */

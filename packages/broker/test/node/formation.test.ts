@@ -80,6 +80,19 @@ describe('forming views: planned changes', () => {
     assert.equal(shard.leader, a);
   });
 
+  it('does not hand a shard back and forth between nodes that disagree on who is to lead', () => {
+    const { shard, a, b } = threeCopies();
+    shard.handovers = true;
+    a.targets = [B, A, C];
+    b.targets = [A, B, C];
+    shard.run(60_000);
+    const { length } = shard.established;
+    assert.ok(length >= 2 && length <= 8, `${length} views in 60 s`);
+    a.targets = null;
+    b.targets = null;
+    assert.ok(shard.run(200_000, () => shard.leader === a));
+  });
+
   it('asks again whoever refused or was not ready, instead of going on without', () => {
     const { shard, c } = threeCopies();
     let dropped = 0;
