@@ -80,7 +80,8 @@ export class Leases {
   }
 
   /** Until when a majority of the voters, of those that recorded the view, promises nobody else. */
-  leaderUntil({ view, witnesses }: Replica): number {
+  leaderUntil({ view, witnesses, yielded }: Replica): number {
+    if (yielded) return Number.NEGATIVE_INFINITY;
     const until = this.#majorityHeard(view.voters, witnesses);
     const old = view.oldVoters.length > 0 ? this.#majorityHeard(view.oldVoters, witnesses) : until;
     return Math.min(until, old) + 0.8 * this.#silenceMs;
@@ -132,7 +133,7 @@ export class Leases {
         until = this.leaderUntil(replica);
         seen.set(replica.leaseKey, until);
       }
-      if (replica.role !== 'leader') until = Number.NEGATIVE_INFINITY;
+      if (replica.role !== 'leader' || replica.yielded) until = Number.NEGATIVE_INFINITY;
       if (until < own) own = until;
     }
     this.ownUntilMs = own;

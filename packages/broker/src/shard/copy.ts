@@ -13,6 +13,7 @@
  */
 import { crc32c, Writer } from '../bytes.ts';
 import { LAG_ENTRIES_MAX, sendAppend } from './appending.ts';
+import { heldFrom } from './holding.ts';
 import type { ReplicaHost, ShardMachine } from './host.ts';
 import { checkpointKey, entryKey, hardKey } from './keys.ts';
 import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
@@ -52,6 +53,7 @@ interface PendingCheckpoint {
   readonly bytes: Uint8Array;
   readonly deletes: readonly number[];
   readonly kept: number[];
+  readonly tailStart: number;
 }
 
 export abstract class Copy {
@@ -95,6 +97,8 @@ export abstract class Copy {
   /** Last look at what placement wants. */
   plannedAtMs = 0;
   handingOver: { to: CopyId; deadlineMs: number; sent: boolean } | null = null;
+  /** Leader: another copy was asked to lead, so that voters may promise it whom they hear: no lease. */
+  yielded = false;
   syncs = new Map<CopyId, Sync>();
   /** Copies that were too slow, and until when each is left alone. */
   readonly setBack = new Map<CopyId, SetBack>();
@@ -113,6 +117,8 @@ export abstract class Copy {
   /** Leader: active copies that broke their word: dropped, or made anew, at the next maintenance. */
   readonly broken = new Set<CopyId>();
 
+  /** Bytes of entries stored since this process started. */
+  storedBytes = 0;
   checkpointIndex = 0;
   /** Freed entries above tailStart, still on disk for copies that return. */
   kept: number[] = [];
@@ -165,6 +171,7 @@ export abstract class Copy {
   /** Log, memory and this turn's batch; not the machine. */
   store(entry: Entry): void {
     this.log.append(entry);
+    this.storedBytes += entry.bytes.length;
     this.host.put(entryKey(this.shard, entry.index), entry.bytes);
   }
 
@@ -404,15 +411,17 @@ export abstract class Copy {
   checkpoint(): void {
     if (this.#pending || this.loading || !this.valid || this.applied !== this.log.end) return;
     const index = this.log.end;
-    if (index - this.checkpointIndex < this.host.limits.checkpointEvery) return;
-    const tailStart = Math.max(this.log.tailStart, index - this.host.limits.tailKeep);
+    const { checkpointEvery, tailKeep } = this.host.limits;
+    // What is kept is written with each checkpoint: the more of it, the fewer of them.
+    if (index - this.checkpointIndex < Math.max(checkpointEvery, this.kept.length / 4)) return;
+    const tailStart = Math.max(this.log.tailStart, Math.min(index - tailKeep, heldFrom(this)));
     const deletes: number[] = [];
     const kept: number[] = [];
     for (const i of this.kept) (i <= tailStart ? deletes : kept).push(i);
     for (const i of this.machine.takeFreed()) (i <= tailStart ? deletes : kept).push(i);
     this.kept = [];
     const bytes = encodeCheckpoint(this, index, index, tailStart, kept);
-    this.#pending = { index, bytes, deletes, kept };
+    this.#pending = { index, bytes, deletes, kept, tailStart };
     this.writeCheckpoint();
   }
 
@@ -425,7 +434,7 @@ export abstract class Copy {
     for (const i of p.deletes) this.host.put(entryKey(this.shard, i), null);
     this.kept = p.kept.concat(this.kept);
     this.checkpointIndex = p.index;
-    this.log.tailStart = Math.max(this.log.tailStart, p.index - this.host.limits.tailKeep);
+    this.log.tailStart = Math.max(this.log.tailStart, p.tailStart);
     this.host.trace('checkpoint');
   }
 

@@ -433,6 +433,7 @@ function establish(r: Copy, f: Formation): void {
   r.sent.clear();
   r.lagging.clear();
   r.broken.clear();
+  r.yielded = false;
   if (f.handoverOf.counter > 0) noHandBack(r, f.handoverOf.leader);
   for (const id of f.asked) {
     // A learner that promised this view listens to no transfer of an earlier one.

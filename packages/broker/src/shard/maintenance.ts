@@ -28,7 +28,7 @@ function follow(r: Copy, nowMs: number): void {
   if (r.view.number.counter === 0 || !r.valid || r.loading || r.receiving) return;
   if (r.contradiction !== null) return;
   if (!r.view.voters.includes(r.self) && !r.isActive(r.self)) return;
-  if (r.view.voters.length > 1 && r.host.justBooted()) return;
+  if (r.host.justBooted() && !isOwnVote(r)) return;
   if (!leaderGone(r)) {
     r.leaderlessSinceMs = 0;
     return;
@@ -38,6 +38,15 @@ function follow(r: Copy, nowMs: number): void {
   if (nowMs < due || nowMs < r.retryAtMs) return;
   r.host.onElection();
   form(r, {});
+}
+
+/**
+ * The only voter led the shard itself, so that no lease of another leader depends on what its process
+ * said before it was started anew.
+ */
+function isOwnVote({ view, promised, self }: Copy): boolean {
+  const alone = view.voters.length === 1 && view.voters[0] === self && view.oldVoters.length === 0;
+  return alone && view.number.leader === self && promised.leader === self;
 }
 
 /** Place in the order of candidates: active copies by preference, then the other voters. */
@@ -151,14 +160,15 @@ function handOver(r: Copy, nowMs: number): void {
   if (nowMs >= h.deadlineMs) {
     r.handingOver = null;
     setBack(r, h.to, null);
-    // A copy refused meanwhile for a higher promise: only a higher view wins it back.
-    if (r.counterSeen > r.view.number.counter) return form(r, {});
+    // The heir may still collect promises, and some may be given: only a higher view wins them back.
+    if (h.sent || r.counterSeen > r.view.number.counter) return form(r, {});
     r.establishedAtMs = nowMs;
     r.host.onEstablished(r.shard, true);
     return;
   }
   if (h.sent || r.commit !== r.log.end || r.match.get(h.to) !== r.log.end) return;
   h.sent = true;
+  r.yielded = true;
   r.host.trace('handover');
   r.host.send(h.to, r.shard, { type: 'handover', number: r.view.number });
 }

@@ -58,6 +58,17 @@ export interface Sync {
   /** Has its turn among the transfers to this peer, until it has caught up. */
   moving: boolean;
   lastMs: number;
+  /** When the last entries were sent. */
+  sentMs: number;
+  /** They did not fill a message: they were all that there were. */
+  reached: boolean;
+  /** They were few, so that the answer tells how long the learner's disk takes. */
+  light: boolean;
+  /** The learner was seen to answer in time. */
+  prompt: boolean;
+  /** Since when, and at which {@link Copy.storedBytes}, the tail of the log is held for it. */
+  heldSinceMs: number;
+  heldAtBytes: number;
   snapshot: Outgoing | null;
 }
 

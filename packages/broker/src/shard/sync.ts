@@ -67,6 +67,12 @@ export function startSync(r: Copy, id: CopyId, number: ViewNumber): void {
     ready: false,
     moving: false,
     lastMs: nowMs,
+    sentMs: nowMs,
+    reached: false,
+    light: false,
+    prompt: false,
+    heldSinceMs: nowMs,
+    heldAtBytes: r.storedBytes,
     snapshot: null,
   });
   r.host.trace('learner');

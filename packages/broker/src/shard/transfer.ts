@@ -8,11 +8,13 @@
  */
 import { type Copy, encodeCheckpoint } from './copy.ts';
 import { onSynced } from './formation.ts';
+import { holdAnew, STALL_MS } from './holding.ts';
 import { checkpointKey, entryKey } from './keys.ts';
 import { decodeEntry } from './log.ts';
 import type { ShardMessage } from './message.ts';
 import type { Outgoing, Receiving, Sync } from './procedures.ts';
 import { readEntries } from './read.ts';
+import { setBack } from './sync.ts';
 import { type CopyId, compareNumbers, sameNumber, type ViewNumber } from './view.ts';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -23,9 +25,10 @@ const READ_ENTRIES_FIRST = 4;
  * A learner this close to the end, with no more than one message to go, may join the active set: the
  * installation brings the rest.
  */
-const READY_LAG = 64;
-/** Silence after which a transfer is started anew. */
-const STALL_MS = 3000;
+const READY_LAG = 512;
+/** A learner that has this much to store is slow if it takes more than the share of a view's step. */
+const PROMPT_BYTES = 64 * 1024;
+const PROMPT_SHARE = 0.8;
 const WIPE_PAGE = 1024;
 
 // ---- the sender ----------------------------------------------------------------------------------
@@ -75,8 +78,10 @@ function outgoing(r: Copy): Outgoing {
   };
 }
 
-function isNear({ log }: Copy, acked: number): boolean {
+function isNear({ log }: Copy, { acked, reached }: Sync): boolean {
   if (log.end - acked > READY_LAG) return false;
+  // What has come during one round trip, about as much as during the one before.
+  if (reached) return true;
   let bytes = 0;
   for (let i = acked + 1; i <= log.end && bytes <= CHUNK_BYTES; i++)
     // What is not in memory is of unknown size.
@@ -88,24 +93,37 @@ function isNear({ log }: Copy, acked: number): boolean {
 function next(r: Copy, id: CopyId, s: Sync): void {
   if (s.busy) return;
   const wasReady = s.ready;
-  if (isNear(r, s.acked)) {
-    s.ready = true;
+  if (isNear(r, s)) {
+    holdAnew(r, s);
     s.moving = false;
+    if (s.prompt && !s.ready) {
+      s.ready = true;
+      // The next look at what placement wants need not wait.
+      r.plannedAtMs = Number.NEGATIVE_INFINITY;
+    }
   }
   if (s.acked >= r.log.end) {
-    if (!wasReady || r.formation) onSynced(r, id, s.acked);
-    return;
+    if (r.formation || (s.ready && !wasReady)) onSynced(r, id, s.acked);
+    // A view that waits for it in vain holds the shard: how long it takes is asked before.
+    if (r.formation || s.prompt) return;
   }
   if (!moves(r, id, s)) return;
   s.busy = true;
+  s.lastMs = r.host.nowMs();
   const prev = s.acked;
+  const { end } = r.log;
   readEntries(r, prev, CHUNK_BYTES, (entries) => {
     if (r.syncs.get(id) !== s) return;
-    if (entries.length === 0) {
+    if (entries.length === 0 && prev < end) {
+      // Outrun by the shard: it begins anew.
       r.syncs.delete(id);
-      return;
+      return setBack(r, id, null);
     }
     const { number } = s;
+    s.sentMs = r.host.nowMs();
+    const bytes = entries.reduce((sum, e) => sum + e.length, 0);
+    s.reached = bytes < CHUNK_BYTES;
+    s.light = bytes <= PROMPT_BYTES;
     r.host.send(id, r.shard, { type: 'learn', number, prev, commit: r.commit, entries });
   });
 }
@@ -115,14 +133,24 @@ export function onLearned(r: Copy, from: CopyId, m: ShardMessage & { type: 'lear
   if (s?.phase !== 'stream') return;
   s.busy = false;
   s.acked = Math.max(s.acked, m.index);
+  const tookMs = r.host.nowMs() - s.sentMs;
+  if (tookMs <= PROMPT_SHARE * r.host.timings.formationTimeoutMs) s.prompt = true;
+  else if (s.light && !r.formation) {
+    r.syncs.delete(from);
+    return setBack(r, from, tookMs);
+  }
   next(r, from, s);
 }
 
 function nextPart(r: Copy, id: CopyId, s: Sync): void {
   if (!moves(r, id, s)) return;
-  s.snapshot ??= outgoing(r);
+  if (!s.snapshot) {
+    s.snapshot = outgoing(r);
+    holdAnew(r, s);
+  }
   const o = s.snapshot;
   s.busy = true;
+  s.lastMs = r.host.nowMs();
   const commit = Math.min(r.commit, o.index);
   const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index, commit } as const;
   if (o.stateAt < o.state.length) {

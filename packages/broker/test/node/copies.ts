@@ -12,6 +12,8 @@ const TICK_MS = 20;
 /** A state that only counts what was applied. */
 class Counting implements ShardMachine {
   count = 0;
+  /** Bytes of the encoded state. */
+  size = 0;
   #freed: number[] = [];
 
   apply(entry: { readonly index: number }): void {
@@ -19,7 +21,7 @@ class Counting implements ShardMachine {
     this.#freed.push(entry.index);
   }
   encode(): Uint8Array {
-    return Buffer.from(String(this.count));
+    return Buffer.from(String(this.count).padEnd(this.size));
   }
   restore(state: Uint8Array): void {
     this.count = Number(Buffer.from(state).toString());
@@ -52,6 +54,8 @@ export class TestCopy {
   readonly machine = new Counting();
   /** How long this copy's disk takes to sync. */
   syncMs = 1;
+  /** The process is so young that it may have forgotten whom it heard. */
+  justBooted = false;
   /** What placement says here, where nodes disagree. */
   targets: readonly CopyId[] | null = null;
   /** A copy that is down neither hears nor is heard. */
@@ -90,7 +94,7 @@ export class TestCopy {
       dirty: () => {},
       heard: (id) => !this.down && shard.copies.get(id)?.down === false,
       ended: () => false,
-      justBooted: () => false,
+      justBooted: () => this.justBooted,
       targets: () => this.targets ?? shard.targets,
       voters: () => shard.voters,
       removable: () => 'yes',
@@ -129,12 +133,19 @@ export class TestCopy {
   }
 
   #delayMs = 0;
+  /** When the sync under way ends, and the one after it. */
+  #syncedMs = 0;
+  #nextSyncedMs = 0;
 
   #later(fn: () => void): void {
-    // One sync after another, as on a disk.
-    const last = this.#answers.at(-1)?.dueMs ?? 0;
-    const fromMs = this.#delayMs > 0 ? Math.max(last, this.#shard.nowMs) : this.#shard.nowMs;
-    this.#answers.push({ dueMs: fromMs + this.#delayMs, fn });
+    const { nowMs } = this.#shard;
+    if (this.#delayMs === 0) return void this.#answers.push({ dueMs: nowMs, fn });
+    // One sync after another; all that comes during one waits for the next.
+    if (nowMs >= this.#syncedMs) this.#syncedMs = this.#nextSyncedMs;
+    if (nowMs >= this.#syncedMs) this.#syncedMs = this.#nextSyncedMs = nowMs + this.#delayMs;
+    else if (this.#nextSyncedMs <= this.#syncedMs)
+      this.#nextSyncedMs = this.#syncedMs + this.#delayMs;
+    this.#answers.push({ dueMs: this.#nextSyncedMs, fn });
   }
 
   settle(): void {
