@@ -61,8 +61,11 @@ export interface LeaderContext {
   /** The node's clock goes on after this. */
   observeHlc(hlc: number): void;
   trace(phase: string, fields?: Record<string, unknown>): void;
-  /** Runs `done` once no other leader can have answered differently: the leader lease holds. */
-  confirm(replica: Replica, done: () => void): void;
+  /**
+   * Runs `done` once no other leader can have answered differently: the leader lease holds.
+   * @returns false if too much waits for that: it is to be asked again
+   */
+  confirm(replica: Replica, done: () => void): boolean;
   /** Runs `done` when every node routes by what was announced so far, or may not route at all. */
   barrier(sinceMs: number, done: () => void): void;
   announceShardRoutes(

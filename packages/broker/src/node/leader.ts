@@ -301,9 +301,17 @@ export class ShardLeader implements StateObserver {
       }
       case 'sub':
         return this.afterCommit(() => this.retaining.subscribed(q.clientId, q.epoch, respond));
+      case 'publish':
+        // It may have matched nothing, which only a leader that still is one knows.
+        return this.afterCommit(() => this.#underLease(OK, respond));
       default:
         return this.afterCommit(() => respond(OK));
     }
+  }
+
+  /** Answers what no entry of the log vouches for. */
+  #underLease(answer: Reply, respond: Respond): void {
+    if (!this.node.confirm(this.replica, () => respond(answer))) respond(reply(Status.NotLeader));
   }
 
   #attach(clientId: string, epoch: number, respond: Respond): void {
@@ -338,8 +346,7 @@ export class ShardLeader implements StateObserver {
     if (refused > 0) this.node.counters.queueRefused += refused;
     if (targets.length === 0) {
       const answer = refused > 0 ? reply(Status.Quota) : OK;
-      this.node.confirm(this.replica, () => respond(answer));
-      return;
+      return this.#underLease(answer, respond);
     }
     this.node.trace('enq');
     this.append({ type: 'enq', rx2, message, targets, retained: false }, origin, () => respond(OK));
@@ -414,7 +421,7 @@ export class ShardLeader implements StateObserver {
       return;
     }
     // A leader that is deposed and does not know yet must not deny what others hold.
-    this.node.confirm(this.replica, () => respond(reply(Status.NotFound)));
+    this.#underLease(reply(Status.NotFound), respond);
   }
 
   /** All queues that matched are full: PUBREC says so, which ends the exchange [MQTT-4.3.3-9]. */

@@ -22,6 +22,9 @@ const MARGIN = 1.1;
 /** Silences that a peer may leave a barrier unanswered; then it gets no more grants, so that it ends. */
 const BARRIER_PATIENCE = 0.8;
 
+/** Answers that wait for a leader lease; further requests are sent again by whoever asks. */
+export const CONFIRMING_MAX = 100_000;
+
 interface Barrier {
   readonly token: number;
   readonly startedMs: number;
@@ -104,9 +107,12 @@ export class Leases {
     this.routableUntilMs = Number.NEGATIVE_INFINITY;
   }
 
-  confirm(replica: Replica, nowMs: number, done: () => void): void {
+  /** Runs `done` under the leader lease. @returns false if too many wait for that already */
+  confirm(replica: Replica, nowMs: number, done: () => void): boolean {
     if (replica.role === 'leader' && this.leaderUntil(replica) > nowMs) done();
+    else if (this.#confirming.length >= CONFIRMING_MAX) return false;
     else this.#confirming.push({ replica, done });
+    return true;
   }
 
   /** Whether these shards are led here under a lease; with null, all that are led here. */

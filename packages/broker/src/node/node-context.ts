@@ -94,8 +94,8 @@ export class NodeContext implements LeaderContext {
     this.#env.trace?.(phase, fields);
   }
 
-  confirm(replica: Replica, done: () => void): void {
-    this.#node.leases.confirm(replica, this.#env.nowMs(), done);
+  confirm(replica: Replica, done: () => void): boolean {
+    return this.#node.leases.confirm(replica, this.#env.nowMs(), done);
   }
 
   barrier(sinceMs: number, done: () => void): void {

@@ -1,8 +1,8 @@
 import { SimClient } from './client.ts';
 import type { ClientEnv } from './client-port.ts';
 
-/** Retained copies come right after the SUBACK; later ones would be live. */
-const READ_MS = 500;
+/** Retained copies come behind the SUBACK, as soon as every shard asked for has a leader with a lease. */
+const READ_MS = 2000;
 
 /** Reads retained messages through one node with a fresh session; tries again if it is dropped. */
 export class RetainedReader {
