@@ -6,7 +6,8 @@ import { PacketType } from './packet.ts';
 export const PINGRESP: Uint8Array = Uint8Array.of(0xd0, 0);
 
 /**
- * Encodes a PUBLISH in one allocation of exactly its size.
+ * Encodes a PUBLISH in one allocation of exactly its size; with `apart` the payload is left out, to be
+ * written behind it.
  *
  * With QoS 0 and `packetId` aside, the bytes of one message to many clients of one version are the
  * same: encode once, write the same buffer everywhere.
@@ -22,8 +23,9 @@ export function encodePublish(o: {
   packetId: number;
   /** Encoded properties without their length; ignored before MQTT 5. */
   properties?: Uint8Array | undefined;
+  apart?: boolean | undefined;
 }): Uint8Array {
-  const { topic, payload, qos } = o;
+  const { topic, payload, qos, apart = false } = o;
   const topicBytes = Buffer.byteLength(topic);
   const properties = o.version === 5 ? o.properties : undefined;
   const propsBytes = properties === undefined ? 0 : properties.length;
@@ -31,7 +33,8 @@ export function encodePublish(o: {
   if (qos > 0) bytes += 2;
   if (o.version === 5) bytes += variableBytes(propsBytes) + propsBytes;
 
-  const frame = Buffer.allocUnsafe(1 + variableBytes(bytes) + bytes);
+  const here = apart ? bytes - payload.length : bytes;
+  const frame = Buffer.allocUnsafe(1 + variableBytes(bytes) + here);
   frame[0] = (PacketType.Publish << 4) | (o.dup ? 8 : 0) | (qos << 1) | (o.retain ? 1 : 0);
   let at = writeVariable(frame, bytes, 1);
   frame[at++] = topicBytes >> 8;
@@ -50,7 +53,7 @@ export function encodePublish(o: {
       at += propsBytes;
     }
   }
-  frame.set(payload, at);
+  if (!apart) frame.set(payload, at);
   return frame;
 }
 

@@ -7,7 +7,7 @@ const PACKET_BYTES_MAX = 5 + 268_435_455;
 /** What {@link FrameReader} finds. Both methods may call `stop` or `pause`. */
 export interface FrameSink {
   /**
-   * One whole frame. `buf` is valid during the call only.
+   * One whole frame. `buf` is valid during the call only, unless {@link FrameReader.owned}.
    *
    * @param type 1 to 15, {@link PacketType}
    * @param flags low four bits of the first byte, already checked against §2.1.3
@@ -29,6 +29,9 @@ export interface FrameSink {
 
 /** Fixed-header flags by type [MQTT-2.1.3-1]; PUBLISH has its own, type 0 is forbidden. */
 const requiredFlags = Uint8Array.of(255, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0);
+
+/** A kept frame gets room for so many times what has come of it: all at once where that is an eighth. */
+const GROWTH = 8;
 
 /** Length of the fixed header that {@link scanHeader} read last; valid until its next call. */
 let headerBytes = 0;
@@ -68,7 +71,7 @@ function scanHeader(buf: Uint8Array, at: number, end: number, mask: number): num
  * Cuts one connection's byte stream into frames, in place.
  *
  * Only a partial frame at the end of a read is copied, into a buffer that grows with the bytes that
- * really came, never ahead to a length that the peer merely announced. Per connection: six fields,
+ * really came, never far ahead to a length that the peer merely announced. Per connection: seven fields,
  * and at most `maxPacketBytes` while a frame is incomplete.
  */
 export class FrameReader {
@@ -78,6 +81,8 @@ export class FrameReader {
   private stopped = false;
   private paused = false;
   private flagsMask = 15;
+  /** The frame that `onFrame` is given has a buffer of its own, which nobody writes to any more. */
+  owned = false;
 
   /** @param maxPacketBytes longest frame accepted, fixed header included; longer: 0x95 */
   constructor(maxPacketBytes: number) {
@@ -180,7 +185,7 @@ export class FrameReader {
     const bytes = Math.min(frameBytes - this.tailBytes, end - at);
     const filled = this.tailBytes + bytes;
     if (filled > tail.length) {
-      tail = Buffer.allocUnsafeSlow(Math.min(frameBytes, Math.max(filled, 2 * tail.length)));
+      tail = Buffer.allocUnsafeSlow(Math.min(frameBytes, Math.max(filled, GROWTH * tail.length)));
       tail.set(kept.subarray(0, this.tailBytes));
       this.tail = tail;
     }
@@ -188,7 +193,9 @@ export class FrameReader {
     this.tailBytes = filled;
     if (filled === frameBytes) {
       this.tail = undefined;
+      this.owned = true;
       sink.onFrame(tail[0]! >> 4, tail[0]! & 15, tail, variableHeader, frameBytes, 0);
+      this.owned = false;
     }
     return at + bytes;
   }

@@ -39,7 +39,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   readonly gateway: Gateway;
   readonly socket: ClientSocket;
   readonly id: number;
-  readonly #reader: FrameReader;
+  readonly reader: FrameReader;
   #state = NEW;
   version: ProtocolVersion = 4;
   clientId = '';
@@ -86,7 +86,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.socket = socket;
     this.id = id;
     this.#heardMs = Math.floor(gateway.nowMs());
-    this.#reader = new FrameReader(gateway.limits.maxPacketBytes);
+    this.reader = new FrameReader(gateway.limits.maxPacketBytes);
   }
 
   get isOpen(): boolean {
@@ -98,12 +98,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   onData(buffer: Uint8Array, start: number, end: number): void {
     if (this.#state === CLOSED) return;
     this.gateway.counters.mqttBytesReceived += end - start;
-    const at = this.#early ? start : this.#reader.feed(buffer, start, end, this);
+    const at = this.#early ? start : this.reader.feed(buffer, start, end, this);
     if (this.#early && at < end) this.#early.keep(buffer, at, end, this.socket);
     // Only a whole packet shows that the client is well [MQTT-3.1.2-22]: not one that comes in drips.
-    if (!this.#whole) return;
+    if (this.#whole) this.heard();
     this.#whole = false;
-    this.#heardMs = this.gateway.nowMs();
   }
 
   onFrame(
@@ -139,8 +138,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   /** What came behind CONNECT, now that OPEN is committed. */
   #readEarly(early: Early): void {
-    this.#reader.resume();
-    for (const chunk of early.chunks) this.#reader.feed(chunk, 0, chunk.length, this);
+    this.reader.resume();
+    for (const chunk of early.chunks) this.reader.feed(chunk, 0, chunk.length, this);
     if (this.#state !== OPEN) return;
     if (early.ended) {
       this.gateway.counters.connectionsLost++;
@@ -198,7 +197,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       return this.fail(e.reasonCode, e.message);
     }
     this.version = connect.protocolVersion;
-    if (this.version === 3) this.#reader.ignoreDup();
+    if (this.version === 3) this.reader.ignoreDup();
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     if (connect.username !== undefined || connect.password !== undefined)
       this.gateway.noteCredentials(connect.clientId, this.socket.remote);
@@ -206,7 +205,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (refusal !== 0) return this.#refuse(refusal);
     this.#state = OPENING;
     this.#early = new Early(Math.floor(this.gateway.nowMs()));
-    this.#reader.pause();
+    this.reader.pause();
     const assigned = connect.clientId === '';
     this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;
@@ -454,7 +453,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   #release(): void {
     this.#state = CLOSED;
-    this.#reader.stop();
+    this.reader.stop();
     this.retained?.end();
     this.retained = null;
     this.gateway.changeLive(() => {

@@ -15,6 +15,7 @@ import type { Message } from '../session/operation.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
 import type { Connection } from './connection.ts';
 import type { Publisher } from './gateway.ts';
+import { APART_BYTES } from './outgoing.ts';
 import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
 import { Status } from './request.ts';
 
@@ -77,8 +78,8 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
     properties = encodePublishProperties(own);
   }
   if (topic === '') return null;
-  const payload = Buffer.allocUnsafe(view.payloadEnd - view.payloadStart);
-  payload.set(buf.subarray(view.payloadStart, view.payloadEnd));
+  const bytes = buf.subarray(view.payloadStart, view.payloadEnd);
+  const payload = c.reader.owned && bytes.length >= APART_BYTES ? bytes : Buffer.from(bytes);
   return {
     topic,
     payload,

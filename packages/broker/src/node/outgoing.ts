@@ -107,6 +107,19 @@ export function propertiesFor(
   return own.length === 0 ? more : Buffer.concat([own, more]);
 }
 
+/** From this size on a payload is not copied, neither out of its frame nor into one for each client. */
+export const APART_BYTES = 65_536;
+
+/** Whether {@link publishFrame} is the head alone: the payload is to be written behind it. */
+export function isApart({ payload }: Message): boolean {
+  return payload.length >= APART_BYTES;
+}
+
+/** Bytes of a PUBLISH whose frame this is. */
+export function publishBytes(frame: Uint8Array, message: Message): number {
+  return frame.length + (isApart(message) ? message.payload.length : 0);
+}
+
 export function publishFrame(
   version: ProtocolVersion,
   message: Message,
@@ -119,7 +132,7 @@ export function publishFrame(
   },
 ): Uint8Array {
   const { topic, payload } = message;
-  return encodePublish({ version, topic, payload, ...o });
+  return encodePublish({ version, topic, payload, apart: isApart(message), ...o });
 }
 
 export function pubrelFrame(

@@ -15,7 +15,14 @@ import { packetIdOf } from '../session/session.ts';
 import type { Connection } from './connection.ts';
 import type { Delivery } from './context.ts';
 import type { FrameCache } from './gateway.ts';
-import { Outgoing, propertiesFor, publishFrame, pubrelFrame } from './outgoing.ts';
+import {
+  isApart,
+  Outgoing,
+  propertiesFor,
+  publishBytes,
+  publishFrame,
+  pubrelFrame,
+} from './outgoing.ts';
 import { answer, relent } from './reading.ts';
 
 /**
@@ -134,9 +141,15 @@ export function sendZero(
     });
     if (!own) cache.frames[kind] = frame;
   }
-  if (c.maximumPacketSize > 0 && frame.length > c.maximumPacketSize) return;
-  counters.messagesDelivered[0]++;
+  if (writePublish(c, frame, message)) counters.messagesDelivered[0]++;
+}
+
+/** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
+function writePublish(c: Connection, frame: Uint8Array, message: Message): boolean {
+  if (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize) return false;
   c.write(frame);
+  if (isApart(message)) c.write(message.payload);
+  return true;
 }
 
 /**
@@ -200,7 +213,7 @@ function sendLive(
   });
 }
 
-/** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
+/** @returns false if it is too large for the client, as {@link writePublish} */
 function sendPublish(
   c: Connection,
   message: Message,
@@ -210,9 +223,8 @@ function sendPublish(
   const properties =
     c.version === 5 ? propertiesFor(message, identifiers, c.gateway.wallMs()) : undefined;
   const frame = publishFrame(c.version, message, { ...o, properties });
-  if (c.maximumPacketSize > 0 && frame.length > c.maximumPacketSize) return false;
+  if (!writePublish(c, frame, message)) return false;
   c.gateway.counters.messagesDelivered[o.qos]++;
-  c.write(frame);
   return true;
 }
 

@@ -1,12 +1,16 @@
 import type { Socket } from 'node:net';
 import { formatAddress } from '../../address.ts';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
+import { YoungBuffers } from '../young-buffers.ts';
 
 /** Most bytes that one write concatenates, and the most a blocked connection pins beyond its own. */
 const WRITE_BYTES_MAX = 65_536;
 
 /** Small turns use a small scratch, so that a blocked connection pins no more than it must. */
 const SMALL_WRITE_BYTES_MAX = 4_096;
+
+/** Small chunks kept apart, at most: an answer of four bytes costs twenty times that by itself. */
+const CHUNKS_MAX = 256;
 
 /** Seconds that a closing connection may take to send what is left and to see the peer's FIN. */
 export const CLOSE_SECONDS_MAX = 5;
@@ -25,6 +29,7 @@ export class TurnFlush {
   private small: Buffer = Buffer.allocUnsafeSlow(SMALL_WRITE_BYTES_MAX);
   private large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
   readonly closeSecondsMax: number;
+  readonly young = new YoungBuffers();
   private readonly onPending: (changeBytes: number) => void;
 
   /** @param onPending told of every change of what all connections' sockets have not taken yet */
@@ -133,8 +138,8 @@ export class TcpConnection implements ClientSocket {
     if (this.state !== State.Open || bytes.length === 0) return;
     this.chunkBytes += bytes.length;
     if (this.chunks === undefined) this.chunks = bytes;
-    else if (Array.isArray(this.chunks)) this.chunks.push(bytes);
-    else this.chunks = [this.chunks, bytes];
+    else if (!Array.isArray(this.chunks)) this.chunks = [this.chunks, bytes];
+    else if (this.chunks.push(bytes) % CHUNKS_MAX === 0) this.compact();
     this.schedule();
   }
 
@@ -280,7 +285,9 @@ export class TcpConnection implements ClientSocket {
 
   /** Bytes arrived, in the listener's read buffer. */
   onData(buffer: Uint8Array, bytes: number): void {
-    if (this.state === State.Open) this.handler?.onData(buffer, 0, bytes);
+    if (this.state !== State.Open) return;
+    this.handler?.onData(buffer, 0, bytes);
+    this.turn.young.received(bytes);
   }
 
   /** The peer will send nothing more: an MQTT connection is over, whatever it still wants to read. */
