@@ -73,6 +73,8 @@ export const MODEL_RUNS: readonly ModelRun[] = [
     ],
     FOUR_NODES,
   ),
+  { model: 'view-formation', defines: ['ENTRIES=1', 'ROT'], expected: 'clean' },
+  ...controls('view-formation', ['FALL_BACK'], ['ENTRIES=1']),
   { model: 'voter-change', defines: ['VIEWS=3'], expected: 'clean' },
   ...controls('voter-change', ['CHANGE_ANY_TIME', 'NEW_ONLY', 'OLD_ONLY']).map((run) => ({
     ...run,

@@ -15,6 +15,11 @@
  * Holds: the starting log of every view contains every committed entry; an index is committed once; no
  * state is a dead end: any majority of voters (with node 3: all nodes together) can form a view.
  *
+ * With ROT the log of one node may become unreadable at any time: it appends, stores and gives nothing until a
+ * view installs a whole log on it. An election without a log to take leaves out the promisers that recorded the
+ * highest view, as if they had not answered: what is left must again be a majority. All nodes together can
+ * always form a view.
+ *
  * Negative controls, each drops one rule and must fail:
  *   PICK_LONGEST    the longest log of any promiser
  *   PICK_ANY_VIEW   the longest log of a promiser that is active in its own recorded view, not the highest
@@ -22,6 +27,7 @@
  *   RECORD_UNORDERED  other voters may record a view before all its active members have
  *   NO_PROMISE      a node goes on storing entries of its view after it promised a higher one
  *   ONE_PROMISE     one promise is enough
+ *   FALL_BACK       what is left need not be a majority, if a member of the view left out has not recorded it
  */
 #ifndef NODES
 #define NODES 3
@@ -47,6 +53,16 @@ byte views = 1;
 byte appended = 0;
 byte committed[ENTRIES];
 
+#ifdef FALL_BACK
+#define ROT
+#endif
+#ifdef ROT
+/* The node whose log cannot be read, plus 1; 0 for none so far, NODES + 1 when it has been made anew. */
+byte rotten;
+#define isRotten(node) (rotten == (node) + 1)
+#else
+#define isRotten(node) false
+#endif
 /* The candidate's choice, within one step. */
 byte promisers, members, first;
 /* Scratch, within one step. */
@@ -140,7 +156,7 @@ inline commitAll() {
 
 inline append(i) {
   d_step {
-    appended < ENTRIES && recorded[i] != 0 && leader[recorded[i]] == i && promised[i] == recorded[i] ->
+    appended < ENTRIES && !isRotten(i) && recorded[i] != 0 && leader[recorded[i]] == i && promised[i] == recorded[i] ->
       lengthOf(i);
       last = n;
       activeHave(recorded[i], false);
@@ -167,7 +183,7 @@ inline append(i) {
 /* The leader's next entry reaches one active member; it stores it behind the one before. */
 inline copy(i, to) {
   d_step {
-    i != to && recorded[i] != 0 && leader[recorded[i]] == i && isIn(to, activeIn[recorded[i]]) &&
+    i != to && !isRotten(i) && !isRotten(to) && recorded[i] != 0 && leader[recorded[i]] == i && isIn(to, activeIn[recorded[i]]) &&
     stillIn(i, recorded[i]) && stillIn(to, recorded[i]) ->
       lengthOf(to);
       if
@@ -187,13 +203,12 @@ inline copy(i, to) {
 #ifdef PICK_ANY_VIEW
 #define mayGiveLog(node) (isIn(node, promisers) && recorded[node] != 0 && isIn(node, activeIn[recorded[node]]))
 #else
-#define mayGiveLog(node) (isIn(node, promisers) && recorded[node] == last && isIn(node, activeIn[last]))
+#define mayGiveLog(node) (isIn(node, promisers) && recorded[node] == last && isIn(node, activeIn[last]) && !isRotten(node))
 #endif
 #endif
 
-/* No state is a dead end: the nodes in `set` together can form a view. */
-inline assertNotStuck(set) {
-  promisers = set;
+/* last = the highest view that any promiser recorded; ok = one of them may give its log. */
+inline highest() {
   last = 0;
   a = 0;
   do
@@ -211,6 +226,57 @@ inline assertNotStuck(set) {
   :: a < NODES -> ok = ok || mayGiveLog(a); a++
   :: else -> break
   od;
+  a = 0
+}
+
+#ifdef ROT
+/* As `highest`, without those that recorded the highest view if none of them may give its log. */
+inline leaveOut() {
+  highest();
+  if
+  :: !ok ->
+#ifdef FALL_BACK
+       a = 0;
+       do
+       :: a < NODES -> ok = ok || (isIn(a, promisers) && isIn(a, activeIn[last]) && recorded[a] < last); a++
+       :: else -> break
+       od;
+       n = ok * VOTERS;
+#endif
+       a = 0;
+       do
+       :: a < NODES ->
+            if
+            :: isIn(a, promisers) && recorded[a] == last -> promisers = promisers & ~(1 << a)
+            :: else
+            fi;
+            a++
+       :: else -> break
+       od;
+#ifndef FALL_BACK
+       n = 0;
+       a = 0;
+       do
+       :: a < VOTERS -> n = n + isIn(a, promisers); a++
+       :: else -> break
+       od;
+#endif
+       if
+       :: n * 2 > VOTERS -> highest()
+       :: else -> promisers = 0; ok = false
+       fi
+  :: else
+  fi;
+  a = 0; n = 0
+}
+#else
+#define leaveOut highest
+#endif
+
+/* No state is a dead end: the nodes in `set` together can form a view. */
+inline assertNotStuck(set) {
+  promisers = set;
+  leaveOut();
   assert(ok);
   promisers = 0;
   a = 0; last = 0; ok = false
@@ -228,18 +294,28 @@ inline install(i, v) {
       :: ok || isIn(i, activeIn[v]) ->
            promised[i] = v;
            recorded[i] = v;
+#ifdef ROT
+           if
+           :: isRotten(i) && isIn(i, activeIn[v]) -> rotten = NODES + 1
+           :: else
+           fi;
+#endif
            k = 0;
            do
            :: k < ENTRIES && isIn(i, activeIn[v]) -> entry(i, k) = start[v * ENTRIES + k]; k++
            :: else -> break
            od;
            commitAll();
+#ifdef ROT
+           assertNotStuck(7)
+#else
 #if NODES == 3
            assertNotStuck(3);
            assertNotStuck(5);
            assertNotStuck(6)
 #else
            assertNotStuck(15)
+#endif
 #endif
       :: else
       fi;
@@ -253,17 +329,7 @@ inline install(i, v) {
  */
 inline elect() {
   d_step {
-    last = 0;
-    a = 0;
-    do
-    :: a < NODES ->
-         if
-         :: isIn(a, promisers) && recorded[a] > last -> last = recorded[a]
-         :: else
-         fi;
-         a++
-    :: else -> break
-    od;
+    leaveOut();
     /* best = 1 + the promiser whose log is taken, k = that log's length. */
     best = 0;
     k = 0;
@@ -303,7 +369,7 @@ inline elect() {
          od
     :: else
     fi;
-    promisers = 0; members = 0; first = 0
+    promisers = 0; members = 0; first = 0; ok = false
   }
 }
 
@@ -339,6 +405,11 @@ end:
   :: copy(0, 3)
   :: copy(1, 3)
   :: copy(2, 3)
+#endif
+#ifdef ROT
+  :: d_step { rotten == 0 -> rotten = 1; assertNotStuck(7) }
+  :: d_step { rotten == 0 -> rotten = 2; assertNotStuck(7) }
+  :: d_step { rotten == 0 -> rotten = 3; assertNotStuck(7) }
 #endif
   :: atomic {
        views < VIEWS ->

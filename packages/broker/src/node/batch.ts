@@ -9,7 +9,7 @@ export interface BatchHost {
   readonly counters: Pick<Counters, 'fsyncs' | 'fsyncLatency' | 'storeBytesWritten'>;
   nowMs(): number;
   /** From now on something counts as durable that a loss of power would take. */
-  onUnsynced(): void;
+  onUnsynced?(): void;
   /** There is something to flush, or somebody has been told that it is durable. */
   schedule(): void;
 }
@@ -68,11 +68,11 @@ export class Batch {
     this.#unwritten += bytes;
     const waiting = this.#waiting;
     // `memory` syncs only what elections depend on.
-    const sync = this.#sync || this.#cluster.durability === 'disk';
+    const sync = this.#sync || this.#cluster.durability !== 'memory';
     const host = this.#host;
     if (!sync && !this.#unsynced) {
       this.#unsynced = true;
-      host.onUnsynced();
+      host.onUnsynced?.();
     }
     const atMs = host.nowMs();
     this.#store.write(this.#changes, sync, () => {

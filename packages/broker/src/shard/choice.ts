@@ -26,7 +26,9 @@ export function awaited(r: Copy, f: Formation, id: CopyId): boolean {
   return waitedMs < (f.again ? formationTimeoutMs : silenceMs);
 }
 
-export function nextVoters(f: Formation): Pick<View, 'voters' | 'oldVoters'> {
+export function nextVoters(
+  f: Pick<Formation, 'base' | 'intent'>,
+): Pick<View, 'voters' | 'oldVoters'> {
   const { base, intent } = f;
   if (base.oldVoters.length > 0) {
     // Unfinished change: only the leader that knows the joint view established may finish it.

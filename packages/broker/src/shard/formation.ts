@@ -2,7 +2,8 @@
  * Forming a view: the one procedure behind election, shrink, growth, change of voters and hand-over.
  *
  * 1. *prepare*: promises of a majority of the voters (of both sets while they change), one of them of
- *    a copy that is active in the highest view which any promiser recorded, and recorded it itself.
+ *    a copy that is active in the highest view which any promiser recorded, and recorded it itself
+ *    (holder.ts).
  * 2. *fetch*: the longest log among those copies becomes the starting log.
  * 3. *sync*: only if too few copies would be active: others are brought up first.
  * 4. *install*: record and starting log on every new active copy, durable.
@@ -15,6 +16,7 @@
 import { APPEND_BYTES_MAX } from './appending.ts';
 import { awaited, counts, keptCopies, nextVoters, withoutAbsent } from './choice.ts';
 import type { Copy } from './copy.ts';
+import { chooseHolder } from './holder.ts';
 import type { ShardMessage } from './message.ts';
 import type { Formation, Intent, Promised } from './procedures.ts';
 import { INSTALL_ENTRIES_MAX, readEntries } from './read.ts';
@@ -245,7 +247,7 @@ export function onPromise(r: Copy, from: CopyId, m: Promised): void {
       return form(r, f.intent, f.handoverOf);
   } else if (!f.promises.has(from)) {
     f.promises.set(from, m);
-    if (compareNumbers(m.view.number, f.base.number) > 0) {
+    if (f.phase === 'prepare' && compareNumbers(m.view.number, f.base.number) > 0) {
       // Somebody formed a newer view: what was intended for the older one no longer holds.
       f.base = m.view;
       f.intent = {};
@@ -267,22 +269,23 @@ function notAgain(r: Copy, f: Formation): void {
 
 /** Goes on once enough have promised and nobody who is heard is still to answer. */
 function gather(r: Copy, f: Formation): void {
-  const has = (id: CopyId) => f.promises.has(id);
-  if (!has(r.self) || !isQuorum(f.base, has)) return;
+  const { promises } = f;
+  if (!promises.has(r.self) || !isQuorum(f.base, (id) => promises.has(id))) return;
   for (const id of f.asked) if (awaited(r, f, id)) return;
   withoutAbsent(r, f);
-  const voters = nextVoters(f);
+  const choice = chooseHolder(promises, f.base, r.self);
+  if (choice === null) return;
+  const { base, holder, votes } = choice;
+  const lower = base !== f.base;
+  const voters = nextVoters(lower ? { base, intent: {} } : f);
+  const has = (id: CopyId) => votes.has(id);
   if (!isMajority(voters.voters, has) || !isMajority(voters.oldVoters, has)) return;
-
-  // Only who recorded the highest view and is active in it is known to hold all that is committed.
-  let holder: CopyId | null = null;
-  for (const [id, p] of f.promises) {
-    if (!p.valid || !sameNumber(p.view.number, f.base.number) || !f.base.active.includes(id))
-      continue;
-    const best = holder === null ? -1 : f.promises.get(holder)!.end;
-    if (p.end > best || (p.end === best && id === r.self)) holder = id;
+  if (lower) {
+    r.host.trace('lower-view', { shard: r.shard, counter: base.number.counter });
+    f.base = base;
+    f.intent = {};
+    notAgain(r, f);
   }
-  if (holder === null) return;
   f.holder = holder;
   const chosen = f.promises.get(holder)!;
   const own = f.promises.get(r.self)!;

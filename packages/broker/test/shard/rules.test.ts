@@ -1,0 +1,207 @@
+/** Rules of the core that a run of the simulator rarely sees broken: each dropped alone fails here. */
+import assert from 'node:assert/strict';
+import { form } from '../../src/shard/formation.ts';
+import { chooseHolder } from '../../src/shard/holder.ts';
+import type { Promised } from '../../src/shard/procedures.ts';
+import type { CopyId, View } from '../../src/shard/view.ts';
+import { Copies, entryOf, N1, N2, N3, numberOf, viewOf } from './copies.ts';
+
+const OLD = numberOf(5);
+const VIEW = viewOf(OLD, [N1, N2, N3], 0);
+
+/** All hold ten entries of view 5; n1 leads the next one. */
+function led(): Copies {
+  const copies = new Copies();
+  copies.begin(VIEW, 10);
+  form(copies.at(N1).copy, {});
+  assert.ok(copies.run(2000, () => copies.at(N1).copy.role === 'leader'));
+  copies.run(100);
+  return copies;
+}
+
+/** What this copy has said to that one, of one type. */
+function said(copies: Copies, from: CopyId, to: CopyId, type: string) {
+  return copies.at(from).sent.filter((s) => s.to === to && s.m.type === type);
+}
+
+describe('a copy that has promised a later view', () => {
+  it('stores nothing of an earlier one, and refuses it', () => {
+    const copies = led();
+    const { number } = copies.at(N1).copy.view;
+    const n2 = copies.at(N2);
+    n2.copy.onMessage(N3, {
+      type: 'prepare',
+      number: numberOf(number.counter + 1, N3),
+      handoverOf: number,
+    });
+    n2.turn();
+    assert.equal(n2.copy.promised.leader, N3);
+    const end = n2.copy.log.end;
+    const acknowledged = said(copies, N2, N1, 'appended').length;
+    const append = { type: 'append', number, prev: end, commit: end } as const;
+    n2.copy.onMessage(N1, { ...append, entries: [entryOf(end + 1, number)] });
+    n2.turn();
+    assert.equal(n2.copy.log.end, end);
+    assert.equal(said(copies, N2, N1, 'appended').length, acknowledged);
+    assert.equal(said(copies, N2, N1, 'refused').length > 0, true);
+  });
+
+  it('does not acknowledge what it had stored before, once it is durable after the promise', () => {
+    const copies = led();
+    const { number } = copies.at(N1).copy.view;
+    const n2 = copies.at(N2);
+    const end = n2.copy.log.end;
+    const acknowledged = said(copies, N2, N1, 'appended').length;
+    n2.stalled = true;
+    const append = { type: 'append', number, prev: end, commit: end } as const;
+    n2.copy.onMessage(N1, { ...append, entries: [entryOf(end + 1, number)] });
+    const prepare = { type: 'prepare', number: numberOf(number.counter + 1, N3) } as const;
+    n2.copy.onMessage(N3, { ...prepare, handoverOf: number });
+    n2.stalled = false;
+    n2.turn();
+    assert.equal(said(copies, N2, N1, 'appended').length, acknowledged);
+    const promise = said(copies, N2, N3, 'promise').at(-1)?.m as Promised;
+    assert.equal(promise.end, end + 1, 'the promise describes it instead');
+  });
+});
+
+describe('nothing is said before it is durable:', () => {
+  const later = numberOf(9, N3);
+
+  for (const [type, message] of [
+    ['promise', { type: 'prepare', number: later, handoverOf: numberOf(6, N1) }],
+    [
+      'installed',
+      { type: 'install', view: viewOf(later, [N2, N3], 11), prev: 10, entries: [entryOf(11, OLD)] },
+    ],
+    ['recorded', { type: 'record', view: viewOf(later, [N1, N3], 10) }],
+    [
+      'appended',
+      {
+        type: 'append',
+        number: numberOf(6),
+        prev: 10,
+        commit: 10,
+        entries: [entryOf(11, numberOf(6))],
+      },
+    ],
+    [
+      'learned',
+      { type: 'learn', number: later, prev: 10, commit: 10, entries: [entryOf(11, later)] },
+    ],
+  ] as const)
+    it(type, () => {
+      const copies = led();
+      const n2 = copies.at(N2);
+      const from = type === 'appended' ? N1 : N3;
+      const before = said(copies, N2, from, type).length;
+      n2.stalled = true;
+      n2.copy.onMessage(from, message);
+      n2.turn();
+      assert.equal(said(copies, N2, from, type).length, before);
+      n2.stalled = false;
+      n2.turn();
+      assert.equal(said(copies, N2, from, type).length, before + 1);
+    });
+
+  it('a leader counts its own copy when that is durable, whatever the others have', () => {
+    const copies = led();
+    const leader = copies.at(N1);
+    const { commit } = leader.copy;
+    leader.stalled = true;
+    copies.propose(leader, 'new');
+    copies.run(200);
+    for (const id of [N2, N3]) assert.equal(leader.copy.match.get(id), commit + 1);
+    assert.equal(leader.copy.commit, commit);
+    leader.stalled = false;
+    copies.run(100);
+    assert.equal(leader.copy.commit, commit + 1);
+  });
+
+  it('an entry commits when all active copies have it, not most', () => {
+    const copies = led();
+    const leader = copies.at(N1);
+    const { commit } = leader.copy;
+    copies.at(N3).stalled = true;
+    copies.propose(leader, 'new');
+    copies.run(200);
+    assert.equal(leader.copy.match.get(N2), commit + 1);
+    assert.equal(leader.copy.commit, commit);
+  });
+});
+
+describe('the log to keep (models/view-formation.pml)', () => {
+  const promise = (view: View, end: number, valid = true): Promised => ({
+    type: 'promise',
+    number: numberOf(20),
+    granted: true,
+    promised: numberOf(20),
+    view,
+    end,
+    tailStart: 0,
+    floor: 0,
+    valid,
+    terms: [],
+  });
+  const low = viewOf(numberOf(5), [N1, N2, N3], 0);
+  const high = viewOf(numberOf(6), [N1, N2], 10);
+  const choose = (promises: Record<CopyId, Promised>, self = Object.keys(promises)[0]!) => {
+    const views = Object.values(promises).map((p) => p.view);
+    const highest = views.reduce((a, b) => (b.number.counter > a.number.counter ? b : a));
+    const choice = chooseHolder(new Map(Object.entries(promises)), highest, self);
+    return choice && [choice.holder, choice.base.number.counter];
+  };
+
+  it('is the longest of those that recorded the highest view and are active in it', () => {
+    assert.deepEqual(choose({ [N1]: promise(high, 10), [N2]: promise(high, 12) }), [N2, 6]);
+    assert.deepEqual(choose({ [N1]: promise(low, 9), [N3]: promise(low, 8) }), [N1, 5]);
+  });
+
+  it('is of nobody who did not record that view itself, however long', () => {
+    assert.deepEqual(choose({ [N1]: promise(high, 10), [N2]: promise(low, 99) }), [N1, 6]);
+  });
+
+  it('is of nobody who is not active in it', () => {
+    assert.equal(choose({ [N3]: promise(high, 99), [N2]: promise(low, 50) }), null);
+  });
+
+  it('is of the view before if only damaged copies recorded the highest and the rest is a quorum', () => {
+    const promises = {
+      [N2]: promise(low, 50),
+      [N1]: promise(viewOf(numberOf(6), [N1, N2, N3], 50), 50, false),
+      [N3]: promise(low, 60),
+    };
+    assert.deepEqual(choose(promises), [N3, 5]);
+  });
+
+  it('is of nobody if the rest is no quorum, though a member never recorded the highest view', () => {
+    const promises = {
+      [N3]: promise(low, 50),
+      [N1]: promise(viewOf(numberOf(6), [N1, N2, N3], 50), 50, false),
+    };
+    assert.equal(choose(promises), null);
+  });
+
+  it('is of nobody if a whole copy may still have it', () => {
+    const promises = { [N3]: promise(low, 50), [N1]: promise(high, 50, false) };
+    assert.equal(choose(promises), null);
+  });
+
+  it('is found by two whole copies when the third alone recorded a view, and is damaged', () => {
+    const copies = new Copies();
+    copies.begin(VIEW, 50);
+    const lonely = viewOf(numberOf(6), [N1, N2, N3], 50);
+    for (const machine of copies.machines.values()) {
+      machine.copy.promised = lonely.number;
+      if (machine.id === N1) {
+        machine.copy.view = lonely;
+        machine.copy.valid = false;
+      }
+      machine.copy.putHard();
+      machine.turn();
+    }
+    copies.ended = (number) => number.counter <= 6;
+    assert.ok(copies.run(10_000, () => copies.leader?.copy.view.active.length === 3));
+    for (const { state } of copies.machines.values()) assert.equal(state.list.length, 50);
+  });
+});
