@@ -157,6 +157,13 @@ export const BROKER_ERRORS = {
       'Restore the newest copy of the folder that there is. If there is none, start once with --accept-loss: the node goes on with what is left, and the rest is lost.',
   },
 
+  BROKER_ERR_DATA_OLDER: {
+    message: 'The data folder is an older copy: other nodes have seen what it does not know of',
+    exitCode: 58,
+    remedy:
+      'Start it again: it returns as an empty copy, filled from the others. If others were restored too, and nobody has more, start each once with --accept-loss instead.',
+  },
+
   // Cluster: 40–59.
   BROKER_ERR_JOIN_UNREACHABLE: {
     message: 'None of the nodes to join answers',

@@ -59,11 +59,27 @@ export async function runNode(
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
+  let renewed = false;
   const serve = async () => {
-    const hooks = { onFatal: (error: BrokerError) => void fail(error), onLeft: () => end(0) };
-    const node = await startNode(config, hooks, given, options);
+    const onFatal = (error: BrokerError) => {
+      // The node is another store now, and has nothing to wait for.
+      if (error.code !== 'BROKER_ERR_DATA_OLDER' || renewed || stopRequested)
+        return void fail(error);
+      renewed = true;
+      starting
+        .then((old) => old.stop())
+        .then(serve)
+        .catch(fail);
+    };
+    const starting = startNode(config, { onFatal, onLeft: () => end(0) }, given, options);
+    const node = await starting;
     stopAsked.then(() => node.stop()).then(() => end(0), fail);
-    const ready = await node.ready;
+    const ready = await node.ready.catch((error: unknown) => {
+      // It stopped before it served, to begin again.
+      if (renewed) return null;
+      throw error;
+    });
+    if (ready === null) return;
     if (!stopRequested) process.stdout.write(`ready ${JSON.stringify(ready)}\n`);
   };
   serve().catch((error: unknown) => {

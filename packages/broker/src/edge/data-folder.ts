@@ -116,7 +116,7 @@ export class DataFolder {
     const { dir } = this.#init;
     const durability = identity.settings?.durability ?? this.#init.durability;
     const last = this.#last;
-    if (last && last.storeId !== identity.storeId)
+    if (last && identity.fresh)
       throw new BrokerError('BROKER_ERR_CORRUPT_STORE', `${dir} was of store ${last.storeId}`);
     if (last && identity.heldEpoch !== undefined && identity.heldEpoch < last.bootEpoch)
       this.damage ??= `the store knows of run ${identity.heldEpoch}, the last one was ${last.bootEpoch}`;

@@ -5,10 +5,8 @@
  *   new ── CONNECT ──▶ opening ── OPEN committed ──▶ open ── DISCONNECT, error, kick ──▶ closed
  * ```
  * Bytes that come while the session is being opened wait in `early`; they count, in order, once OPEN is
- * committed, even if the client is gone by then, and not at all if it is refused. The state that only some
- * connections need (acknowledgement order, messages in flight, aliases) is made when it is needed, so
- * that an idle connection costs little. What packets mean is beside: connect.ts, subscribing.ts,
- * incoming.ts for what the client publishes, sending.ts for what it is sent.
+ * committed, even if the client is gone by then, and not at all if it is refused. What only some connections
+ * need is made when it is needed. What packets mean is in connect.ts, subscribing.ts, incoming.ts, sending.ts.
  */
 import { decodeControl, encodeConnack, encodeDisconnect } from '../mqtt/codec.ts';
 import { FrameReader, type FrameSink, PINGRESP } from '../mqtt/frame.ts';

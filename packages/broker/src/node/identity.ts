@@ -1,9 +1,10 @@
 /** Who this data folder is: name, store, cluster, and a boot epoch that rises at every start. */
-import { BytesError, crc32c, Reader, Writer } from '../bytes.ts';
+import { BytesError, crc32c, NewerFormatError, Reader, Writer } from '../bytes.ts';
 import { type ClusterSettings, decodeSettings, encodeSettings } from '../cluster-settings.ts';
 import type { BrokerErrorCode } from '../errors.ts';
 import type { Store } from '../ports.ts';
-import { KEY_IDENTITY, KEY_SETTINGS } from '../shard/keys.ts';
+import { KEY_IDENTITY, KEY_RUNS, KEY_SETTINGS } from '../shard/keys.ts';
+import { type Lives, liveOn, readLives, writeLives } from './lives.ts';
 
 /** Format of everything in the folder; a newer one is refused. */
 export const FORMAT_VERSION = 1;
@@ -26,6 +27,8 @@ export interface Identity {
   readonly clockAheadMs: number;
   /** Boot epoch that the folder held before this start raised it; absent in a fresh one. */
   readonly heldEpoch?: number;
+  /** Runs of the folder, this one too, and what it has seen of others; in a record of their own. */
+  readonly lives?: Lives;
   /** The folder was empty. */
   readonly fresh: boolean;
 }
@@ -96,7 +99,8 @@ export function loadIdentity(
   want: { name: string; wallMs: number; random: () => number },
   done: (result: Identity | IdentityProblem) => void,
 ): void {
-  store.getMany([KEY_IDENTITY, KEY_SETTINGS], ([record, settingsRecord]) => {
+  store.getMany([KEY_IDENTITY, KEY_SETTINGS, KEY_RUNS], ([record, settingsRecord, livesRecord]) => {
+    let lives: Lives | null = null;
     let held: Identity | IdentityProblem | null = null;
     try {
       held = record ? decode(record) : null;
@@ -104,8 +108,11 @@ export function loadIdentity(
         const settings = decodeSettings(settingsRecord);
         held = 'format' in settings ? newer(settings.format) : { ...held, settings };
       }
+      if (livesRecord) lives = readLives(livesRecord);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
+      if (e instanceof NewerFormatError)
+        return done({ error: 'BROKER_ERR_DATA_NEWER_FORMAT', message: e.message });
       return done({ error: 'BROKER_ERR_CORRUPT_RECORD', message: `identity: ${e.message}` });
     }
     if (held && 'error' in held) return done(held);
@@ -115,8 +122,9 @@ export function loadIdentity(
         message: `the folder is of node ${held.name}, started as ${want.name}`,
       });
     const bootEpoch = Math.max((held?.bootEpoch ?? 0) + 1, Math.floor(want.wallMs));
+    const liveNow = liveOn(lives, held?.bootEpoch ?? 0, bootEpoch);
     const id: Identity = held
-      ? { ...held, bootEpoch, heldEpoch: held.bootEpoch }
+      ? { ...held, bootEpoch, heldEpoch: held.bootEpoch, lives: liveNow }
       : {
           name: want.name,
           storeId: randomId(want.random, 8),
@@ -125,8 +133,11 @@ export function loadIdentity(
           shardCount: 0,
           settings: null,
           clockAheadMs: 0,
+          lives: liveNow,
           fresh: true,
         };
+    // Before the identity, whose epoch then is never one that the runs do not have.
+    store.write([{ key: KEY_RUNS, value: writeLives(liveNow) }], false, () => {});
     saveIdentity(store, id, () => done(id));
   });
 }

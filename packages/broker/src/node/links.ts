@@ -34,6 +34,7 @@ type LinksNode = Pick<
   | 'queries'
   | 'asking'
   | 'announcing'
+  | 'lineage'
   | 'gateway'
   | 'context'
 >;
@@ -116,7 +117,7 @@ export class Links {
    * words are those of.
    */
   onLinkUp(name: string, bootEpoch: number): void {
-    const { env, peers, router, shards, announcing, gateway } = this.#node;
+    const { env, peers, router, shards, lineage, announcing, gateway } = this.#node;
     const peer = peers.get(name);
     if (peer?.member.bootEpoch !== bootEpoch) {
       this.#early.set(name, { bootEpoch, frames: [] });
@@ -124,6 +125,7 @@ export class Links {
     }
     if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) router.onPeerGone(name);
     peer.linked(bootEpoch, env.nowMs());
+    lineage.hello(peer);
     announcing.hello(peer);
     for (const copy of shards.copies) copy.onLinkUp(peer.id);
     router.onLinkUp(peer);
@@ -209,8 +211,12 @@ export class Links {
     const node = this.#node;
     const kind = r.u8();
     switch (kind) {
-      case Wire.Shard:
-        return node.shards.onMessage(peer.id, r.varint(), readShardMessage(r));
+      case Wire.Shard: {
+        const shard = r.varint();
+        const message = readShardMessage(r);
+        if (peer.trusted) node.shards.onMessage(peer.id, shard, message);
+        return;
+      }
       case Wire.Request:
         return node.router.onRequest(peer, r);
       case Wire.Publish:
@@ -238,7 +244,8 @@ export class Links {
   }
 
   #onControl(peer: Peer, kind: number, r: Reader): void {
-    const { env, peers, leases, shards, views, announcing, context, queries, asking } = this.#node;
+    const { env, peers, leases, lineage, shards, views, announcing, context, queries, asking } =
+      this.#node;
     switch (kind) {
       case Wire.Heartbeat: {
         const nowMs = env.nowMs();
@@ -267,6 +274,10 @@ export class Links {
         return leases.onBarrierAck(peer, r.varint());
       case Wire.Release:
         return context.releaseHere(readAddress(r), r.varint());
+      case Wire.Runs:
+        return lineage.onRuns(peer, r);
+      case Wire.RunMissing:
+        return lineage.onRunMissing(r.varint());
       case Wire.Stopped:
         peer.stoppedEpoch = peer.bootEpoch;
         return;

@@ -35,6 +35,7 @@ import { CLOCK_AHEAD_STEP_MS, type Identity, saveIdentity } from './identity.ts'
 import { inspect, type NodeInspection } from './inspection.ts';
 import { Lane } from './lanes.ts';
 import { Leases } from './leases.ts';
+import { Lineage } from './lineage.ts';
 import { Links } from './links.ts';
 import { Live } from './live.ts';
 import { Marks } from './marks.ts';
@@ -132,6 +133,7 @@ export class NodeCore {
   readonly queries: RetainedQueries;
   readonly asking: Asking;
   readonly announcing: Announcing;
+  readonly lineage: Lineage;
   readonly #links: Links;
   identity: Identity;
   #shardCount = 0;
@@ -181,6 +183,7 @@ export class NodeCore {
     this.queries = this.#createQueries();
     this.asking = new Asking(this);
     this.announcing = new Announcing(this);
+    this.lineage = new Lineage(this);
     this.#links = new Links(this);
   }
 

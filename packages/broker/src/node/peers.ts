@@ -53,6 +53,8 @@ export class Peer {
   leaseUntilMs = Number.NEGATIVE_INFINITY;
   /** When we last granted the peer a lease. */
   grantedMs = Number.NEGATIVE_INFINITY;
+  /** The peer's folder has had all the runs that were seen of it: what its copies say counts. */
+  trusted = false;
   /** The peer has told us all its routes on this link. */
   synced = false;
   /** Shards whose routes we asked the peer for. */
@@ -78,6 +80,7 @@ export class Peer {
     this.up = true;
     this.bootEpoch = bootEpoch;
     this.heardMs = nowMs;
+    this.trusted = false;
     this.synced = false;
     this.needs = 0;
     this.leaseUntilMs = Number.NEGATIVE_INFINITY;

@@ -202,6 +202,11 @@ export class Shards implements ReplicaHost {
       if (copy.shard % SLICES === slice) this.leaders[copy.shard]!.tick(nowMs);
   }
 
+  /** The process ends: no copy says anything any more. */
+  standStill(): void {
+    for (const copy of this.copies) copy.loading = true;
+  }
+
   /** End of turn: what was appended goes to the other copies. */
   flush(): void {
     while (this.#dirty.size > 0) {

@@ -32,4 +32,6 @@ export const Wire = {
   RetainedEnd: 30,
   RetainedZero: 31,
   RetainedTaken: 32,
+  Runs: 33,
+  RunMissing: 34,
 } as const;

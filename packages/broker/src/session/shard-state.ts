@@ -4,7 +4,6 @@
  * Deterministic: equal logs give equal states and equal encodings on every copy. Every decision that
  * needs a clock, a match or a limit was taken by the leader and stands in the operation.
  */
-
 import { Reader, Writer } from '../bytes.ts';
 import { TopicIndex } from '../mqtt/topic-index.ts';
 import { TopicTree } from '../mqtt/topic-tree.ts';

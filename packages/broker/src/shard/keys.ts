@@ -1,6 +1,7 @@
 /** Where a shard's records stand in the store: prefix 2, shard (big-endian), kind, index. */
 export const KEY_IDENTITY = Uint8Array.of(1, 1);
 export const KEY_SETTINGS = Uint8Array.of(1, 2);
+export const KEY_RUNS = Uint8Array.of(1, 3);
 
 const SHARD = 2;
 const HARD = 1;
