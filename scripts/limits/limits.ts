@@ -22,8 +22,6 @@ export const MEANINGS: Readonly<Record<string, string>> = {
     'Characters of a configuration file; a larger one is refused.',
   'packages/broker/src/edge/admin-api.ts BODY_BYTES_MAX':
     'Bytes of the body of a request to the admin API; a larger one is refused.',
-  'packages/broker/src/edge/admin-api.ts CONNECTIONS_MAX':
-    'Connections to the admin API; further ones are closed.',
   'packages/broker/src/edge/backend-status.ts EXAMPLES_MAX':
     'Under-replicated shards that a status names; all of them are counted.',
   'packages/broker/src/edge/peer-link.ts REDIAL_MAX_MS':

@@ -16,6 +16,7 @@ import { formatAddress, isLoopback, parseAddress } from '../address.ts';
 import { BrokerError, toBrokerError } from '../errors.ts';
 import type { Log } from '../ports.ts';
 import type { AdminBackend, ErrorBody } from './admin-backend.ts';
+import { AdminConnections } from './admin-connections.ts';
 import type { MetricsSource } from './metrics.ts';
 
 export interface AdminApiOptions {
@@ -36,7 +37,14 @@ export interface AdminApi {
 }
 
 const BODY_BYTES_MAX = 16_384;
-const CONNECTIONS_MAX = 256;
+/** Bytes of a request's line and headers: a Client Identifier of 65,535 bytes, percent-encoded, and some. */
+const HEADER_BYTES_MAX = 256 * 1024;
+/** Characters of a part of a path, and of a cursor, which is the same in base64. */
+const ID_CHARACTERS_MAX = 3 * 65_535;
+/** Times for the headers of a request and for all of it, and how often they are looked at. */
+const HEADERS_TIMEOUT_MS = 3_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+const TIMEOUTS_CHECK_MS = 500;
 
 /**
  * Listens and serves.
@@ -53,7 +61,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
     throw new BrokerError('BROKER_ERR_ADDRESS_NOT_LOOPBACK', `admin.listen ${options.listen}`);
   }
   const app = await createAdminApp(options);
-  app.server.maxConnections = CONNECTIONS_MAX;
+  new AdminConnections(app.server);
   try {
     await app.listen({ host: wanted.host, port: wanted.port });
   } catch (error) {
@@ -80,11 +88,15 @@ export async function createAdminApp(options: AdminApiOptions): Promise<FastifyI
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: 10_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUTS_CHECK_MS,
+    },
     keepAliveTimeout: 5_000,
     forceCloseConnections: true,
-    // A Client Identifier in a path: percent-encoded, as long as the 16 KiB that HTTP headers may be.
-    routerOptions: { maxParamLength: 16_384 },
+    routerOptions: { maxParamLength: ID_CHARACTERS_MAX },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   });
   app.addHook('onRequest', async (request) => refuseForeign(request));
@@ -191,7 +203,7 @@ function addSessionRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs
       schema: {
         querystring: object({
           limit: { type: 'integer', minimum: 1, maximum: 1000 },
-          cursor: { type: 'string', minLength: 1, maxLength: 4096 },
+          cursor: { type: 'string', minLength: 1, maxLength: ID_CHARACTERS_MAX },
         }),
       },
     },

@@ -35,6 +35,7 @@ import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
 import { Removals } from './backend-removal.ts';
 import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
 import { clusterStatus, orphans, underReplicated } from './backend-status.ts';
+import { whyWaiting } from './backend-waiting.ts';
 
 /** What the backend needs of the process around the core. */
 export interface BackendHooks {
@@ -128,13 +129,7 @@ export class Backend implements AdminBackend {
     const { leases } = this.#core;
     const nowMs = this.#core.nowMs();
     const seconds = Math.floor((nowMs - leases.lapsedSinceMs) / 1000);
-    const silent = leases.lacking(nowMs);
-    const why =
-      leases.ownUntilMs <= nowMs
-        ? 'shards led here have lost the majority of their voters'
-        : silent.length > 0
-          ? `no word from ${silent.join(', ')}, which led shards`
-          : 'the routes of some shards have not come';
+    const why = whyWaiting(this.#core, nowMs);
     return `QoS 1 and 2 publishes have waited for ${seconds} s: ${why}.`;
   }
 

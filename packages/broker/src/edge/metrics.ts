@@ -7,6 +7,7 @@
 
 import type { Registry } from 'prom-client';
 import { type Counters, LatencyHistogram, type PerQos } from '../counters.ts';
+import { EVENT_LOOP_METRICS, type EventLoopLag, EventLoopWatch } from './metrics-event-loop.ts';
 import { SWIM_METRICS, type SwimSource } from './metrics-swim.ts';
 
 interface Sample {
@@ -273,6 +274,8 @@ export class BrokerMetrics implements MetricsSource {
   readonly #snapshot: () => Counters;
   readonly #swim: () => SwimSource | undefined;
   readonly #node: string;
+  readonly #eventLoop = new EventLoopWatch();
+  #lag: EventLoopLag | undefined;
   #current: Counters | undefined;
   #registry: Promise<Registry> | undefined;
 
@@ -295,6 +298,7 @@ export class BrokerMetrics implements MetricsSource {
   async render(): Promise<string> {
     this.#registry ??= this.#load();
     const registry = await this.#registry;
+    this.#lag = await this.#eventLoop.take();
     this.#current = this.#snapshot();
     return registry.metrics();
   }
@@ -320,8 +324,11 @@ export class BrokerMetrics implements MetricsSource {
     for (const definition of METRICS) add(definition, () => this.#current);
     for (const definition of SWIM_METRICS) add(definition, this.#swim);
     const { user, system } = process.cpuUsage();
-    // 100 ms: the default of 10 wakes an idle process a hundred times a second.
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+    for (const definition of EVENT_LOOP_METRICS) {
+      registry.removeSingleMetric(definition.name);
+      add(definition, () => this.#lag);
+    }
     // It counts from here; what was used before belongs to it, too.
     for (const [name, used] of [
       ['process_cpu_user_seconds_total', user],

@@ -248,7 +248,7 @@ export class Asking {
     const { session: s } = found;
     if (!s) return null;
     if (!s.connected) return 'not-connected';
-    this.#node.context.kick(addressOf(s), ReasonCode.AdministrativeAction);
+    this.#node.context.kick(addressOf(s), ReasonCode.AdministrativeAction, null);
     return 'kicked';
   }
 

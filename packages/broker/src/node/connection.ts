@@ -18,6 +18,7 @@ import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
 import { onAnswer } from './answering.ts';
 import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
+import type { Taker } from './context.ts';
 import { Early } from './early.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
 import { onPublish, type Received } from './incoming.ts';
@@ -140,7 +141,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     for (const chunk of early.chunks) this.reader.feed(chunk, 0, chunk.length, this);
     if (this.#state !== OPEN) return;
     if (early.ended) {
-      this.gateway.counters.connectionsLost++;
+      this.gateway.clients.lost(this);
       this.#leave(!early.gaveUp, -1);
     } else if (early.paused && this.unread === 0) {
       this.socket.resume();
@@ -157,7 +158,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.retained?.wake();
     const silentMs = nowMs - this.#heardMs;
     if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
-      this.gateway.counters.connectsRefused++;
+      this.gateway.clients.refused(this, 'no CONNECT in time');
       this.#end(true);
     } else if (this.#state === OPEN && this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
       this.fail(ReasonCode.KeepAliveTimeout, 'keep alive elapsed'); // [MQTT-3.1.2-22]
@@ -178,14 +179,17 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       this.#early.endedMs = this.gateway.nowMs();
       return;
     }
-    this.gateway.counters.connectionsLost++;
+    this.gateway.clients.lost(this);
     this.#leave(true, -1);
   }
 
   // ---- CONNECT ---------------------------------------------------------------------------------
 
   #onFirst(type: number, buf: Uint8Array, at: number, end: number): void {
-    if (type !== PacketType.Connect) return this.#end(true); // [MQTT-3.1.0-1]
+    if (type !== PacketType.Connect) {
+      this.gateway.clients.refused(this, 'first packet is no CONNECT');
+      return this.#end(true); // [MQTT-3.1.0-1]
+    }
     let connect: Connect;
     try {
       connect = decodeControl(buf.subarray(at, end), 4) as Connect;
@@ -200,7 +204,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (connect.username !== undefined || connect.password !== undefined)
       this.gateway.noteCredentials(connect.clientId, this.socket.remote);
     const refusal = checkConnect(connect, this.gateway);
-    if (refusal !== 0) return this.#refuse(refusal);
+    if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
     this.#early = new Early(Math.floor(this.gateway.nowMs()));
     this.reader.pause();
@@ -242,7 +246,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.epoch = opened.epoch;
     this.persistent = opened.present || this.expirySeconds > 0;
     this.gateway.opened(this);
-    this.gateway.counters.connects++;
+    this.gateway.clients.connected(this, opened.present);
     this.gateway.changeLive(() => {
       for (const s of opened.subscriptions) this.setLive(s);
     });
@@ -277,9 +281,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     return this.maximumPacketSize === 0 || frame.length <= this.maximumPacketSize;
   }
 
-  #refuse(reasonCode: number): void {
-    this.gateway.counters.connectsRefused++;
-    const { version } = this;
+  #refuse(reasonCode: number, clientId = this.clientId): void {
+    const { gateway, socket, version } = this;
+    gateway.clients.refused({ clientId, version, socket }, reasonName(reasonCode));
     this.#tell(reasonCode, (properties) =>
       encodeConnack({ version, sessionPresent: false, reasonCode, properties }),
     );
@@ -325,7 +329,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const expiry = packet.properties.sessionExpiryInterval;
     if (expiry !== undefined && expiry > 0 && this.expirySeconds === 0)
       return this.fail(ReasonCode.ProtocolError, 'expiry raised from 0 at DISCONNECT');
-    this.gateway.counters.disconnects++;
+    this.gateway.clients.disconnected(this, packet.reasonCode);
     const expirySeconds =
       expiry === undefined ? -1 : Math.min(expiry, this.gateway.limits.sessionExpiryMaxSeconds);
     this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]
@@ -393,10 +397,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   }
 
   /** Closes from our side; MQTT 5 clients are told why. The session is not this connection's. */
-  disconnect(reasonCode: number): void {
+  disconnect(reasonCode: number, by: Taker | null = null): void {
     // While the session is opened the answer to OPEN says so too, and CONNACK has to come first.
     if (this.#state === CLOSED || this.#state === OPENING) return;
     this.write(encodeDisconnect({ version: this.version, reasonCode }));
+    this.gateway.ending(this, reasonCode, by);
     this.#release();
     this.socket.close(true);
   }
@@ -404,15 +409,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   /** The client broke the protocol, or went silent. */
   fail(reasonCode: number, why: string): void {
     if (this.#state === CLOSED) return;
-    const { clientId } = this;
-    const { remote } = this.socket;
-    this.gateway.counters.malformedPackets++;
-    this.gateway.log('warn', 'connection closed', {
-      clientId,
-      remote,
-      reason: reasonName(reasonCode),
-      why,
-    });
+    this.gateway.clients.failed(this, reasonCode, why);
     const { version } = this;
     if (this.#state === OPEN) this.write(encodeDisconnect({ version, reasonCode }));
     else if (version === 5 || connackReturnCode(reasonCode) !== undefined)
@@ -424,8 +421,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
    * Ends the connection from our side, as an end like any other: the session goes on elsewhere.
    * @param graceMs the client may be back before its Will is sent
    */
-  shutdown(reasonCode: number, graceMs = 0): void {
+  shutdown(reasonCode: number, graceMs = 0, by: Taker | null = null): void {
     if (this.#state === CLOSED) return;
+    if (this.#state === OPEN) this.gateway.ending(this, reasonCode, by);
     if (this.#state === OPEN && this.version === 5)
       this.#tell(reasonCode, (properties) =>
         encodeDisconnect({ version: 5, reasonCode, properties }),

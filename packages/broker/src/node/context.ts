@@ -9,6 +9,12 @@ import type { Routes } from './routes.ts';
 import type { Work } from './work.ts';
 
 /** A client's connection, wherever it is; numbers start anew with every process. */
+/** A connection that has taken a session over, for the log. */
+export interface Taker {
+  readonly node: string;
+  readonly connection: number;
+}
+
 export interface ConnectionAddress {
   readonly node: string;
   readonly bootEpoch: number;
@@ -86,8 +92,11 @@ export interface LeaderContext {
   deliver(delivery: Delivery): boolean;
   /** PUBREL for a position whose PUBREC is committed. */
   release(to: ConnectionAddress, position: number): boolean;
-  /** @param yields the session is still that connection's: its node is to send CLOSE */
-  kick(to: ConnectionAddress, reasonCode: number, yields?: boolean): void;
+  /**
+   * @param by the connection that takes the session over, if that is why
+   * @param yields the session is still that connection's: its node is to send CLOSE
+   */
+  kick(to: ConnectionAddress, reasonCode: number, by: Taker | null, yields?: boolean): void;
   /** The process that holds the connection has ended or left. */
   gatewayGone(gateway: string, bootEpoch: number): boolean;
 }

@@ -122,7 +122,7 @@ export class Deadlines {
               elapsedMs: this.takeElapsed(),
             }
           : null,
-      () => node.kick(address, ReasonCode.SessionTakenOver),
+      () => node.kick(address, ReasonCode.SessionTakenOver, null),
     );
   }
 }

@@ -3,7 +3,9 @@ import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import type { Log } from '../ports.ts';
 import type { AckKind, Message, SubscriptionRequest, Will } from '../session/operation.ts';
+import type { ClientLog, LoggedClient } from './client-log.ts';
 import type { Connection } from './connection.ts';
+import type { Taker } from './context.ts';
 import type { Opened } from './request.ts';
 import type { Reading } from './retained-reading.ts';
 import type { Work } from './work.ts';
@@ -89,6 +91,9 @@ export interface Gateway {
   random(): number;
   hlc(): number;
   trace(phase: string, fields?: Record<string, unknown>): void;
+  readonly clients: ClientLog;
+  /** The server ends an open connection. @param by who has the session now, if that is why */
+  ending(c: LoggedClient, reasonCode: number, by: Taker | null): void;
   /** A client gives a user name or a password. */
   noteCredentials(clientId: string, remote: string): void;
   /** OPEN at the shard's leader. */

@@ -331,7 +331,7 @@ export class ShardLeader implements StateObserver {
       const close = { type: 'close', clientId, epoch, abnormal: true, graceMs: 0 } as const;
       const elapsedMs = this.deadlines.takeElapsed();
       this.append({ ...close, expirySeconds: -1, sentUpto: -1, elapsedMs }, null, () =>
-        this.node.kick(address, ReasonCode.AdministrativeAction),
+        this.node.kick(address, ReasonCode.AdministrativeAction, null),
       );
     }
     if (!this.state.sessions.has(clientId)) return this.afterCommit(() => respond(OK));

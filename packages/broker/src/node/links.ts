@@ -282,7 +282,10 @@ export class Links {
         peer.stoppedEpoch = peer.bootEpoch;
         return;
       case Wire.Kick:
-        return context.kickHere(readAddress(r), r.u8(), r.bool());
+        return context.kickHere(readAddress(r), r.u8(), r.bool(), {
+          node: r.str(),
+          connection: r.varint(),
+        });
       case Wire.RetainedQuery:
         return queries.onQuery(peer.name, r);
       case Wire.RetainedReply:

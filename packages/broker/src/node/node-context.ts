@@ -7,7 +7,7 @@ import type { NodeEnv } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
 import type { Connection } from './connection.ts';
-import type { ConnectionAddress, Delivery, LeaderContext, RetainedZero } from './context.ts';
+import type { ConnectionAddress, Delivery, LeaderContext, RetainedZero, Taker } from './context.ts';
 import { writeAddress, writeDelivery, writeRetainedZero } from './delivery-codec.ts';
 import type { NodeCore } from './node.ts';
 import type { Reading } from './retained-reading.ts';
@@ -198,9 +198,9 @@ export class NodeContext implements LeaderContext {
     if (connection) sendRelease(connection, position);
   }
 
-  kick(to: ConnectionAddress, reasonCode: number, yields = false): void {
+  kick(to: ConnectionAddress, reasonCode: number, by: Taker | null, yields = false): void {
     if (to.node === this.name) {
-      this.kickHere(to, reasonCode, yields);
+      this.kickHere(to, reasonCode, yields, by);
       return;
     }
     const w = this.#node.peers.to(to.node);
@@ -209,14 +209,16 @@ export class NodeContext implements LeaderContext {
     writeAddress(w, to);
     w.u8(reasonCode);
     w.bool(yields);
+    w.str(by?.node ?? '');
+    w.varint(by?.connection ?? 0);
   }
 
   /** A takeover ends the connection alone; an administrator's kick is an end like any other. */
-  kickHere(to: ConnectionAddress, reasonCode: number, yields: boolean): void {
+  kickHere(to: ConnectionAddress, reasonCode: number, yields: boolean, by: Taker | null): void {
     const connection = this.#connection(to);
     if (!connection) return;
-    if (yields) this.#node.gateway.yields(connection);
-    else if (reasonCode === ReasonCode.SessionTakenOver) connection.disconnect(reasonCode);
+    if (yields) this.#node.gateway.yields(connection, by);
+    else if (reasonCode === ReasonCode.SessionTakenOver) connection.disconnect(reasonCode, by);
     else connection.shutdown(reasonCode);
   }
 }

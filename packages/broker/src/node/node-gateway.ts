@@ -8,7 +8,9 @@ import { ReasonCode } from '../mqtt/reason-code.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { ClientSocket, NodeEnv } from '../ports.ts';
 import type { AckItem, AckKind, Message } from '../session/operation.ts';
+import { ClientLog, type LoggedClient } from './client-log.ts';
 import { Connection } from './connection.ts';
+import type { Taker } from './context.ts';
 import type {
   Gateway,
   LiveConnection,
@@ -44,6 +46,7 @@ type GatewayNode = Pick<
   | 'router'
   | 'live'
   | 'queries'
+  | 'asking'
   | 'work'
 >;
 
@@ -67,6 +70,7 @@ export class NodeGateway implements Gateway {
   readonly limits: Limits;
   readonly connectTimeoutMs: number;
   readonly counters: Counters;
+  readonly clients: ClientLog;
   readonly #node: GatewayNode;
   readonly #env: NodeEnv;
   readonly crowded = new Set<Connection>();
@@ -77,7 +81,11 @@ export class NodeGateway implements Gateway {
   readonly #byShard = new Map<number, Set<Connection>>();
   readonly #opening = new Map<number, Opening>();
   /** At most one for each connection: it is told to once. */
-  readonly #yielding: { readonly connection: Connection; readonly dueMs: number }[] = [];
+  readonly #yielding: {
+    readonly connection: Connection;
+    readonly by: Taker | null;
+    readonly dueMs: number;
+  }[] = [];
   /** Acknowledgements of this turn, by shard. */
   #settling = new Map<number, Settling>();
 
@@ -89,6 +97,7 @@ export class NodeGateway implements Gateway {
     this.limits = node.limits;
     this.connectTimeoutMs = node.timings.connectTimeoutMs;
     this.counters = node.counters;
+    this.clients = new ClientLog(node.counters, node.env.log, () => node.env.nowMs());
   }
 
   get log(): NodeEnv['log'] {
@@ -129,6 +138,19 @@ export class NodeGateway implements Gateway {
 
   trace(phase: string, fields?: Record<string, unknown>): void {
     this.#env.trace?.(phase, fields);
+  }
+
+  /** Of a takeover with the addresses of both, if a line is worth the question to the other node. */
+  ending(c: LoggedClient, reasonCode: number, by: Taker | null): void {
+    if (reasonCode !== ReasonCode.SessionTakenOver) return this.clients.ended(c, reasonCode);
+    const { name, asking, connections } = this.#node;
+    if (!by || by.node === '') return this.clients.takenOver(c, {});
+    const log = (remote: string | undefined) =>
+      this.clients.takenOver(c, { by: remote ?? '', byNode: by.node });
+    if (by.node === name) log(connections.get(by.connection)?.socket.remote);
+    else if (!this.clients.full)
+      asking.ask(by.node, { type: 'remote', connection: by.connection }, log);
+    else log(undefined);
   }
 
   #saidCredentials = false;
@@ -188,8 +210,8 @@ export class NodeGateway implements Gateway {
    * Its client is elsewhere by now. A DISCONNECT that it sent before may still stand in the socket, so
    * the connection goes on for a moment: then it is over without one, and its CLOSE says so.
    */
-  yields(connection: Connection): void {
-    if (connection.isOpen) this.#yielding.push({ connection, dueMs: this.nowMs() + YIELD_MS });
+  yields(connection: Connection, by: Taker | null): void {
+    if (connection.isOpen) this.#yielding.push({ connection, by, dueMs: this.nowMs() + YIELD_MS });
   }
 
   /** What connections have asked and no request carries yet. */
@@ -198,11 +220,14 @@ export class NodeGateway implements Gateway {
   }
 
   tick(nowMs: number): void {
+    this.clients.tick(nowMs);
     for (const c of this.slow)
       watchSlow(c, nowMs - this.#watchedMs, this.#node.timings.slowReaderMs);
     this.#watchedMs = nowMs;
-    while (this.#yielding.length > 0 && this.#yielding[0]!.dueMs <= nowMs)
-      this.#yielding.shift()!.connection.shutdown(ReasonCode.SessionTakenOver);
+    while (this.#yielding.length > 0 && this.#yielding[0]!.dueMs <= nowMs) {
+      const { connection, by } = this.#yielding.shift()!;
+      connection.shutdown(ReasonCode.SessionTakenOver, 0, by);
+    }
     for (const [id, opening] of this.#opening) {
       if (nowMs < opening.deadlineMs) continue;
       this.#opening.delete(id);

@@ -13,11 +13,16 @@
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import type { Operation, Origin } from '../session/operation.ts';
 import type { Session } from '../session/session.ts';
+import type { Taker } from './context.ts';
 import { addressOf } from './delivering.ts';
 import type { Respond, ShardLeader } from './leader.ts';
 import { type Opened, type Reply, reply, Status } from './request.ts';
 
 type Open = Operation & { type: 'open' };
+
+function takerOf({ gateway, connection }: Open): Taker {
+  return { node: gateway, connection };
+}
 
 /** An OPEN that waits for the CLOSE of the connection before it. */
 interface Waiting {
@@ -68,7 +73,7 @@ export class Opening {
       return;
     }
     if (!this.#waiting.some((w) => w.epoch === epoch))
-      node.kick(addressOf(old), ReasonCode.SessionTakenOver, true);
+      node.kick(addressOf(old), ReasonCode.SessionTakenOver, takerOf(q), true);
     const deadlineMs = node.nowMs() + node.willNodeGraceMs;
     this.#waiting.push({ origin, q, respond, epoch, deadlineMs });
   }
@@ -99,7 +104,7 @@ export class Opening {
     const epoch = this.#leader.append({ ...q, sentUpto }, origin, () => {
       if (previous) {
         node.counters.takeovers++;
-        node.kick(previous, ReasonCode.SessionTakenOver);
+        node.kick(previous, ReasonCode.SessionTakenOver, takerOf(q));
       }
       this.#afterWill(q.clientId, () => {
         const s = this.#leader.live(q.clientId, epoch);

@@ -51,6 +51,15 @@ describe('BrokerMetrics', () => {
     assert.match(text, /^process_resident_memory_bytes\{/m);
   });
 
+  it('has a number for every sample of the first scrape', async () => {
+    const text = await new BrokerMetrics(createCounters, 'n1').render();
+    for (const line of text.split('\n').filter((each) => each !== '' && !each.startsWith('#'))) {
+      const value = Number(line.slice(line.lastIndexOf(' ') + 1));
+      assert.ok(!Number.isNaN(value), line);
+      if (line.startsWith('nodejs_eventloop')) assert.ok(value < 60, line);
+    }
+  });
+
   it('counts CPU from the start of the process, not from the first scrape', async () => {
     const { user, system } = process.cpuUsage();
     const text = await new BrokerMetrics(createCounters, 'n1').render();

@@ -32,6 +32,8 @@ export class TestNodes {
   /** Fatal errors by node, where {@link mayEnd} expects them. */
   readonly ended = new Map<string, string>();
   mayEnd = false;
+  /** Lines about clients. */
+  readonly lines: string[] = [];
   /** What the nodes logged as warnings. */
   readonly warnings: string[] = [];
   /** Data folders, which outlive processes. */
@@ -93,6 +95,8 @@ export class TestNodes {
           scheduleFlush: () => this.#work.push(() => core?.flush()),
           log: (level, message, fields) => {
             if (level === 'error') this.errors.push(`${message} ${JSON.stringify(fields)}`);
+            if (message.startsWith('client '))
+              this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
             if (level === 'warn') this.warnings.push(`${message} ${JSON.stringify(fields)}`);
           },
           fatal: (code, message) => this.#fatal(name, code, message),
@@ -189,8 +193,9 @@ export class TestNodes {
     }
   }
 
-  connect(node: NodeCore, connect: Partial<IConnectPacket>): TestSocket {
-    const socket = this.accept(node);
+  /** @param remote the address that it comes from */
+  connect(node: NodeCore, connect: Partial<IConnectPacket>, remote = 'test:1'): TestSocket {
+    const socket = this.accept(node, 5, remote);
     socket.send({
       cmd: 'connect',
       protocolId: 'MQTT',
@@ -204,12 +209,13 @@ export class TestNodes {
   }
 
   /** A connection whose client has sent nothing yet. */
-  accept(node: NodeCore, version: 4 | 5 = 5): TestSocket {
+  accept(node: NodeCore, version: 4 | 5 = 5, remote = 'test:1'): TestSocket {
     return new TestSocket(
       node,
       version,
       () => this.settle(),
       (run) => this.#work.push(run),
+      remote,
     );
   }
 
@@ -238,7 +244,7 @@ export class TestNodes {
 /** A client's connection: what it was sent, and whether it is closed or not read. */
 export class TestSocket implements ClientSocket {
   readonly version: 4 | 5;
-  readonly remote = 'test:1';
+  readonly remote: string;
   readonly handler: ClientHandler;
   readonly packets: Packet[] = [];
   pendingBytes = 0;
@@ -253,8 +259,10 @@ export class TestSocket implements ClientSocket {
     version: 4 | 5,
     settle: () => void,
     defer: (run: () => void) => void,
+    remote: string,
   ) {
     this.version = version;
+    this.remote = remote;
     this.#settle = settle;
     this.#defer = defer;
     this.#parser = mqttPacket.parser({ protocolVersion: version });
