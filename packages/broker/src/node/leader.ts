@@ -388,14 +388,18 @@ export class ShardLeader implements StateObserver {
     // A copy that a gateway held, while its client published that one and newer ones elsewhere.
     if (hlc < this.state.retained.hlcOf(topic)) return this.afterCommit(() => respond(OK));
     const adds = payload.length > 0 && !this.state.retained.has(topic);
-    if (adds && this.state.retained.size >= this.node.limits.retainedMessagesPerShard) {
+    const most = this.node.limits.retainedMessagesPerShard;
+    if (adds && this.state.retained.size >= most) this.#expiring.purgeRetained();
+    if (adds && this.state.retained.size >= most) {
       this.node.counters.retainedRefused++;
       const fields = { shard: this.shard, messages: this.state.retained.size };
       this.#complaints.warn('', 'shard retains as many messages as it may, one refused', fields);
       return respond(reply(Status.Quota));
     }
     this.node.trace('retain');
-    this.append(q, origin, () => respond(OK));
+    // An empty payload clears the topic for good, whatever expiry it came with.
+    const message = payload.length > 0 ? q.message : { ...q.message, expiresAtMs: 0 };
+    this.append({ ...q, message }, origin, () => respond(OK));
   }
 
   #receive(origin: Origin, q: Operation & { type: 'rx2' }, respond: Respond): void {
@@ -447,6 +451,7 @@ export class ShardLeader implements StateObserver {
       this.#recent = new Map();
     }
     this.deadlines.tick(nowMs);
+    this.#expiring.tick(nowMs);
     this.retaining.tick();
     this.owing.tick();
     this.opening.tick(nowMs);

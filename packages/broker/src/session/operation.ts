@@ -171,6 +171,7 @@ export type Operation =
     }
   | { readonly type: 'enqd'; readonly indexes: readonly number[] }
   | { readonly type: 'will'; readonly clientId: string; readonly birth: number }
+  /** Without payload it clears the topic, and with an expiry besides it says that this is over. */
   | { readonly type: 'retain'; readonly rx2: Rx2Id | null; readonly message: Message }
   | { readonly type: 'tick'; readonly elapsedMs: number }
   | { readonly type: 'expire'; readonly clientId: string; readonly birth: number };

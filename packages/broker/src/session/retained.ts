@@ -10,6 +10,8 @@ export const TOMBSTONES_MAX = 256;
 interface Retained {
   readonly index: number;
   readonly hlc: number;
+  /** Wall-clock milliseconds, 0 = never. */
+  readonly expiresAtMs: number;
 }
 
 /** 53 bits of hash: as many as a number holds exactly. */
@@ -31,6 +33,9 @@ export class RetainedMessages {
   constructor(topics: TopicIndex) {
     this.topics = topics;
   }
+
+  /** Messages that expire some time. */
+  #expiring = 0;
 
   get size(): number {
     return this.#messages.size;
@@ -56,22 +61,50 @@ export class RetainedMessages {
   }
 
   /** @returns the log index of the message that was replaced, 0 if there was none */
-  set(topic: string, index: number, hlc: number): number {
-    const old = this.indexOf(topic);
+  set(topic: string, index: number, hlc: number, expiresAtMs: number): number {
+    const old = this.#forget(topic);
+    if (expiresAtMs > 0) this.#expiring++;
     this.#tombstones.delete(keyOf(topic));
     if (old === 0) this.topics.add(topic);
-    this.#messages.set(topic, { index, hlc });
+    this.#messages.set(topic, { index, hlc, expiresAtMs });
     return old;
   }
 
   /** @returns the log index of the message that was deleted, 0 if there was none */
   delete(topic: string, hlc: number): number {
-    const old = this.indexOf(topic);
-    this.#tombstones.delete(keyOf(topic));
-    this.#messages.delete(topic);
+    const old = this.#forget(topic);
     if (old !== 0) this.topics.delete(topic);
+    this.#tombstones.delete(keyOf(topic));
     this.#bury(topic, hlc);
     return old;
+  }
+
+  /**
+   * The message has expired: it leaves nothing behind, so that many do not push out what is remembered
+   * of deletions. A newer one stays.
+   *
+   * @returns the log index of the message that is gone, 0 if there was none
+   */
+  expire(topic: string, hlc: number): number {
+    const held = this.#messages.get(topic);
+    if (!held || held.hlc > hlc) return 0;
+    this.topics.delete(topic);
+    return this.#forget(topic);
+  }
+
+  #forget(topic: string): number {
+    const held = this.#messages.get(topic);
+    if (!held) return 0;
+    if (held.expiresAtMs > 0) this.#expiring--;
+    this.#messages.delete(topic);
+    return held.index;
+  }
+
+  /** Topics whose message has expired, with its clock. */
+  *expired(wallMs: number): Generator<readonly [topic: string, hlc: number]> {
+    if (this.#expiring === 0) return;
+    for (const [topic, { hlc, expiresAtMs }] of this.#messages)
+      if (expiresAtMs > 0 && expiresAtMs <= wallMs) yield [topic, hlc];
   }
 
   #bury(topic: string, hlc: number): void {
@@ -86,14 +119,16 @@ export class RetainedMessages {
   clear(): void {
     for (const topic of this.#messages.keys()) this.topics.delete(topic);
     this.#messages.clear();
+    this.#expiring = 0;
     this.#tombstones.clear();
   }
 
   write(w: Writer): void {
-    w.list([...this.#messages], (o, [topic, { index, hlc }]) => {
+    w.list([...this.#messages], (o, [topic, { index, hlc, expiresAtMs }]) => {
       o.str(topic);
       o.varint(index);
       o.f64(hlc);
+      o.f64(expiresAtMs);
     });
     w.list([...this.#tombstones], (o, [key, hlc]) => {
       o.f64(key);
@@ -103,8 +138,11 @@ export class RetainedMessages {
 
   /** Into an empty one. */
   read(r: Reader): void {
-    for (const [topic, index, hlc] of r.list((i) => [i.str(), i.varint(), i.f64()] as const)) {
-      this.#messages.set(topic, { index, hlc });
+    for (const [topic, held] of r.list(
+      (i) => [i.str(), { index: i.varint(), hlc: i.f64(), expiresAtMs: i.f64() }] as const,
+    )) {
+      this.#messages.set(topic, held);
+      if (held.expiresAtMs > 0) this.#expiring++;
       this.topics.add(topic);
     }
     for (const [key, hlc] of r.list((i) => [i.f64(), i.f64()] as const))

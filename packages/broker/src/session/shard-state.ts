@@ -384,9 +384,12 @@ export class ShardState implements ShardMachine {
 
   #retain(op: Operation & { type: 'retain' }, index: number): boolean {
     if (op.rx2) this.retainSeen.add(op.rx2);
-    const { topic, payload, hlc } = op.message;
+    const { topic, payload, hlc, expiresAtMs } = op.message;
     const kept = payload.length > 0; // [MQTT-3.3.1-6]
-    const old = kept ? this.retained.set(topic, index, hlc) : this.retained.delete(topic, hlc);
+    const { retained } = this;
+    let old: number;
+    if (kept) old = retained.set(topic, index, hlc, expiresAtMs);
+    else old = expiresAtMs > 0 ? retained.expire(topic, hlc) : retained.delete(topic, hlc);
     if (old !== 0) this.#references.release(old);
     return kept;
   }

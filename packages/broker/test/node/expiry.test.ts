@@ -1,5 +1,6 @@
 /** Messages that expire before they could be sent [MQTT-3.3.2-5]. */
 import assert from 'node:assert/strict';
+import { shardOf } from '../../src/placement/hash.ts';
 import { TestNodes, type TestSocket } from './nodes.ts';
 
 const STORED = { clean: false, properties: { sessionExpiryInterval: 1000, receiveMaximum: 1 } };
@@ -74,5 +75,42 @@ describe('node: message expiry', () => {
       messages(back).map((p) => `${p.payload}`),
       ['3', '7', '8', '9', '10'],
     );
+  });
+
+  it('frees the places of retained messages, and they count no longer', () => {
+    const nodes = new TestNodes();
+    const node = nodes.add('n1', { limits: { retainedMessagesPerShard: 1 } });
+    const publisher = nodes.connect(node, { clientId: 'p' });
+    const shard = (topic: string) => shardOf(topic, node.shardCount);
+    const topics = Array.from({ length: 500 }, (_, i) => `t${i}`);
+    const [first, second] = topics.filter((topic) => shard(topic) === shard('t0'));
+    const retain = (topic: string, id: number, payload: string, messageExpiryInterval = 0) =>
+      publisher.send({
+        cmd: 'publish',
+        topic,
+        payload,
+        qos: 1,
+        retain: true,
+        dup: false,
+        messageId: id,
+        ...(messageExpiryInterval > 0 ? { properties: { messageExpiryInterval } } : {}),
+      });
+    publisher.take();
+    retain(first!, 1, 'x', 2);
+    retain(second!, 2, 'x');
+    assert.deepEqual(reasonCodes(publisher), [0x10, 0x97]);
+    nodes.advance(3000);
+    retain(second!, 3, 'x', 5);
+    assert.deepEqual(reasonCodes(publisher), [0x10]);
+    const retained = () =>
+      [...node.shards.leaders].reduce((sum, leader) => sum + (leader?.state.retained.size ?? 0), 0);
+    assert.equal(retained(), 1);
+    nodes.advance(20_000);
+    assert.equal(retained(), 0);
+    // A cleared topic stays cleared, whatever expiry the clearing came with.
+    retain(first!, 4, 'x');
+    retain(first!, 5, '', 100);
+    assert.equal(retained(), 0);
+    assert.ok(node.shards.leaders[shard(first!)]!.state.retained.hlcOf(first!) > 0);
   });
 });
