@@ -17,6 +17,7 @@ import { APPEND_BYTES_MAX } from './appending.ts';
 import { awaited, counts, keptCopies, nextVoters, withoutAbsent } from './choice.ts';
 import type { Copy } from './copy.ts';
 import { chooseHolder } from './holder.ts';
+import { installMore } from './installing.ts';
 import type { ShardMessage } from './message.ts';
 import type { Formation, Intent, Promised } from './procedures.ts';
 import { INSTALL_ENTRIES_MAX, readEntries } from './read.ts';
@@ -65,6 +66,7 @@ export function form(r: Copy, intent: Intent, handoverOf: ViewNumber = NO_NUMBER
     holder: r.self,
     next: null,
     unheard: [],
+    installing: new Map(),
     installed: new Set(),
     recorded: new Set(),
   };
@@ -186,7 +188,11 @@ export function onInstall(r: Copy, from: CopyId, m: ShardMessage & { type: 'inst
   if (compareNumbers(r.promised, number) > 0) return r.refuse(from, number);
   if (sameNumber(r.view.number, number)) return;
   if (m.prev > r.log.end || !r.valid) return;
-  if (m.prev + m.entries.length !== m.view.startIndex || m.prev < r.checkpointIndex) return;
+  const upto = m.prev + m.entries.length;
+  if (upto > m.view.startIndex || m.prev < r.checkpointIndex) return;
+  const last = upto === m.view.startIndex;
+  // A page of the starting log is taken as the candidate itself takes it over: under its promise.
+  if (!last && !sameNumber(r.promised, number)) return;
   if (!r.mayCut(m.prev)) return;
   r.promised = number;
   r.receiving = null;
@@ -194,6 +200,7 @@ export function onInstall(r: Copy, from: CopyId, m: ShardMessage & { type: 'inst
   r.truncate(m.prev);
   const rebuilding = r.loading;
   r.accept(m.entries);
+  if (!last) return;
   r.view = m.view;
   r.cut = false;
   r.leaderlessSinceMs = 0;
@@ -390,11 +397,9 @@ function install(r: Copy, f: Formation, next: View): void {
     if (id === r.self) continue;
     const p = f.promises.get(id)!;
     const prev = Math.max(0, r.log.commonPrefix(p.terms, p.end));
-    readEntries(r, prev, Number.POSITIVE_INFINITY, (entries) => {
-      if (r.formation !== f || f.next !== next) return;
-      r.host.send(id, r.shard, { type: 'install', view: next, prev, entries });
-    });
+    f.installing.set(id, { prev, reading: false });
   }
+  installMore(r, f);
 }
 
 export function onInstalled(r: Copy, from: CopyId, number: ViewNumber): void {
@@ -468,6 +473,7 @@ export function tickFormation(r: Copy, nowMs: number): void {
   if (f.phase === 'prepare' && nowMs - f.askedMs >= ASK_AGAIN_MS) askAgain(r, f, nowMs);
   if (f.phase === 'prepare') gather(r, f);
   if (f.phase === 'fetch' && nowMs - f.stepMs >= ASK_AGAIN_MS) fetch(r, f);
+  if (f.phase === 'install') installMore(r, f);
   if (r.formation === f && nowMs - f.stepMs >= r.host.timings.formationTimeoutMs)
     abandon(r, `timeout in ${f.phase}`);
 }

@@ -37,6 +37,8 @@ export interface Formation {
   next: View | null;
   /** Active copies of the base view that did not answer or hold nothing valid. */
   unheard: readonly CopyId[];
+  /** Copies whose starting log is under way, and how far. */
+  readonly installing: Map<CopyId, Installing>;
   readonly installed: Set<CopyId>;
   readonly recorded: Set<CopyId>;
 }
@@ -45,6 +47,14 @@ export interface Formation {
 export interface SetBack {
   readonly untilMs: number;
   readonly delayMs: number;
+}
+
+/** Where the starting log of one copy stands. */
+export interface Installing {
+  /** Sent up to here. */
+  prev: number;
+  /** The next page is being read. */
+  reading: boolean;
 }
 
 /** Leader's or candidate's side of one transfer. */
