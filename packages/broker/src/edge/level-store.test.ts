@@ -162,6 +162,21 @@ describe('LevelStore', () => {
     await store.close();
   });
 
+  it('grants a large batch the time that a slow disk needs for it', async () => {
+    const level = new FakeLevel();
+    const store = new LevelStore(level.asLevel(), noFatal);
+    const release = level.hold();
+    const large = new Promise<void>((resolve) =>
+      store.write([{ key: bytes('a'), value: Buffer.alloc(128 * 1024 * 1024) }], true, resolve),
+    );
+    await level.settled();
+    assert.equal(level.batches.length, 1);
+    assert.equal(store.underWayMs, 0);
+    release();
+    await large;
+    await store.close();
+  });
+
   it('does not sync when no write of the batch asks for it', async () => {
     const level = new FakeLevel();
     const store = new LevelStore(level.asLevel(), noFatal);

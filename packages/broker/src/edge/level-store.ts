@@ -40,6 +40,8 @@ const STORE_FILES_MAX = 90;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** A disk that writes this much in a millisecond does not hang: 4 MB/s. */
 const SLOWEST_BYTES_PER_MS = 4000;
+/** Longest time that large writes may still occupy the disk after the store has taken them, too. */
+const OCCUPIED_MS_MAX = 5000;
 
 /**
  * A {@link Store} on disk: one classic-level database.
@@ -64,6 +66,8 @@ export class LevelStore implements Store {
   #waiting: WriteGroup[] = [];
   #underWay: WriteGroup | undefined;
   #underWaySinceMs = 0;
+  /** LevelDB writes large values on behind what it has accepted: until then even a slow disk is busy. */
+  #occupiedUntilMs = 0;
   #scheduled = false;
   #dead = false;
   #closing: (() => void) | undefined;
@@ -100,13 +104,12 @@ export class LevelStore implements Store {
   }
 
   /**
-   * How long the batch under way has taken so far, in ms, beyond what a slow disk needs for so many
-   * bytes: a disk that hangs lets it grow.
+   * How long the batch under way has taken so far, in ms, beyond what a slow disk needs for so many bytes
+   * and for those that it was given just before: a disk that hangs lets it grow.
    */
   get underWayMs(): number {
     if (this.#underWay === undefined) return 0;
-    const tookMs = performance.now() - this.#underWaySinceMs;
-    return Math.max(0, tookMs - this.#underWay.bytes / SLOWEST_BYTES_PER_MS);
+    return Math.max(0, performance.now() - Math.max(this.#underWaySinceMs, this.#occupiedUntilMs));
   }
 
   write(changes: readonly StoreChange[], sync: boolean, done: () => void): void {
@@ -196,7 +199,11 @@ export class LevelStore implements Store {
       return;
     }
     this.#underWay = group;
-    this.#underWaySinceMs = performance.now();
+    const nowMs = performance.now();
+    this.#underWaySinceMs = nowMs;
+    const needsMs = group.bytes / SLOWEST_BYTES_PER_MS;
+    const occupiedMs = Math.min(OCCUPIED_MS_MAX, Math.max(0, this.#occupiedUntilMs - nowMs));
+    this.#occupiedUntilMs = nowMs + occupiedMs + needsMs;
     this.#level.batch(group.operations(), { sync: group.sync }).then(
       () => {
         this.#underWay = undefined;

@@ -135,7 +135,7 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
   counter(
     'shoal_mqtt_messages_dropped_total',
-    'QoS 0 messages not sent to a client too slow to take them.',
+    'QoS 0 messages not sent to a client, or to another node, too slow to take them.',
     (c) => c.messagesDropped,
   ),
   gauge(

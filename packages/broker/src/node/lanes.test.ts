@@ -196,6 +196,6 @@ describe('lanes', () => {
       for (; frames < 1000; frames++) inbox.take(frame);
     };
     assert.throws(more, BytesError);
-    assert.ok(frames < 260, `${frames}`);
+    assert.ok(frames < 325, `${frames}`);
   });
 });

@@ -23,8 +23,8 @@ export type Lane = (typeof Lane)[keyof typeof Lane];
 
 /** Bytes of one frame between nodes, at most; a larger message goes in several. */
 export const FRAME_BYTES_MAX = 1024 * 1024;
-/** Bytes of one message between nodes, at most: the largest MQTT packet, and what goes around it. */
-export const MESSAGE_BYTES_MAX = 257 * 1024 * 1024;
+/** Bytes of one message between nodes: the largest MQTT packet and the sessions it is for; beyond, the link ends. */
+export const MESSAGE_BYTES_MAX = 320 * 1024 * 1024;
 /** A unit is closed at the next message once it has this many bytes. */
 const UNIT_BYTES = 256 * 1024;
 /** A link begins with this window. */

@@ -254,6 +254,11 @@ export class NodeCore {
       leaderHere: (shard) => this.shards.leaders[shard] ?? null,
       linked: (name) => this.peers.get(name)?.up ?? false,
       to: (name) => this.peers.to(name),
+      toOrDrop: (name) => {
+        if (!this.peers.crowded(name)) return this.peers.to(name);
+        this.counters.messagesDropped++;
+        return null;
+      },
       full: (name) => this.peers.full(name),
       later: (name, produce) => this.peers.later(name, Lane.Bulk, produce),
       moves: (name) => this.peers.moves(name),

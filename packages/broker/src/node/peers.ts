@@ -36,6 +36,8 @@ interface EarlyGrant {
   readonly after: number;
 }
 
+/** Bytes that wait for credit of one peer; beyond, QoS 0 messages for its clients are dropped and counted. */
+const ZERO_WAITING_BYTES_MAX = 16 * 1024 * 1024;
 /** Grants kept until the announcements before them are here; later ones say nothing more. */
 const EARLY_GRANTS_MAX = 16;
 
@@ -163,6 +165,12 @@ export class Peers {
   full(name: string): boolean {
     const peer = this.byName.get(name);
     return peer?.up === true && peer.out.full;
+  }
+
+  /** So much waits for the peer that what may be dropped is. */
+  crowded(name: string): boolean {
+    const peer = this.byName.get(name);
+    return peer?.up === true && peer.out.waitingBytes >= ZERO_WAITING_BYTES_MAX;
   }
 
   /** The peer takes what it is sent, and more waits: it is busy, and does not hang. */

@@ -56,6 +56,8 @@ export interface RouterHost {
   leaderHere(shard: number): ShardLeader | null;
   linked(node: string): boolean;
   to(node: string): Writer | null;
+  /** For what may be dropped: null also when far too much waits to be sent to the node. */
+  toOrDrop(node: string): Writer | null;
   /** Something long: written page by page. */
   later(node: string, produce: Produce): void;
   /** The node takes what it is sent, and more waits: it is busy, and does not hang. */
@@ -113,7 +115,7 @@ export class Router {
         this.#host.deliverLive(message);
         continue;
       }
-      const w = this.#host.to(node);
+      const w = this.#host.toOrDrop(node);
       if (!w) continue;
       w.u8(Wire.QosZero);
       writeMessage(w, message);
