@@ -23,7 +23,10 @@ export type Lane = (typeof Lane)[keyof typeof Lane];
 
 /** Bytes of one frame between nodes, at most; a larger message goes in several. */
 export const FRAME_BYTES_MAX = 1024 * 1024;
-/** Bytes of one message between nodes: the largest MQTT packet and the sessions it is for; beyond, the link ends. */
+/**
+ * Bytes of one message between nodes: the largest MQTT packet and the sessions that it is for; beyond,
+ * the link ends.
+ */
 export const MESSAGE_BYTES_MAX = 320 * 1024 * 1024;
 /** A unit is closed at the next message once it has this many bytes. */
 const UNIT_BYTES = 256 * 1024;
