@@ -19,6 +19,7 @@ import { checkpointKey, entryKey, hardKey } from './keys.ts';
 import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
 import { markHard, printOf } from './marking.ts';
 import type { ShardMessage } from './message.ts';
+import type { Partial } from './partial.ts';
 import type { Formation, Receiving, SetBack, Sync } from './procedures.ts';
 import {
   type CopyId,
@@ -105,6 +106,8 @@ export abstract class Copy {
   /** Leaders that handed over to this copy, and until when it does not hand back. */
   readonly handBack = new Map<CopyId, SetBack>();
   receiving: Receiving | null = null;
+  /** What this copy last said that it has of an interrupted snapshot. */
+  partial: Partial | null = null;
 
   /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */
   readonly witnesses = new Set<CopyId>();

@@ -7,6 +7,7 @@ const SHARD = 2;
 const HARD = 1;
 const CHECKPOINT = 2;
 const ENTRY = 3;
+const PARTIAL = 4;
 
 export function hardKey(shard: number): Uint8Array {
   return Uint8Array.of(SHARD, shard >> 8, shard & 0xff, HARD);
@@ -14,6 +15,11 @@ export function hardKey(shard: number): Uint8Array {
 
 export function checkpointKey(shard: number): Uint8Array {
   return Uint8Array.of(SHARD, shard >> 8, shard & 0xff, CHECKPOINT);
+}
+
+/** What a learner has of a snapshot that is not complete. */
+export function partialKey(shard: number): Uint8Array {
+  return Uint8Array.of(SHARD, shard >> 8, shard & 0xff, PARTIAL);
 }
 
 /** Key of a log entry: indexes sort as numbers up to 2^48. */

@@ -62,6 +62,8 @@ export type ShardMessage =
       readonly end: number;
       readonly floor: number;
       readonly valid: boolean;
+      /** Not valid: entries up to this one are here, of a snapshot at `end` of a log of `terms`. */
+      readonly upto: number;
       readonly terms: readonly Term[];
     }
   | {
@@ -80,6 +82,8 @@ export type ShardMessage =
       readonly index: number;
       /** Last index known to be committed: the state may be ahead of it. */
       readonly commit: number;
+      /** Live entries up to this one are with the receiver. */
+      readonly from: number;
       readonly terms: readonly Term[];
       readonly state: Uint8Array;
       readonly entries: readonly Uint8Array[];
@@ -189,6 +193,7 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
       w.varint(m.end);
       w.varint(m.floor);
       w.bool(m.valid);
+      w.varint(m.upto);
       writeTerms(w, m.terms);
       return;
     case 'snapshot':
@@ -196,6 +201,7 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
       w.varint(m.seq);
       w.varint(m.index);
       w.varint(m.commit);
+      w.varint(m.from);
       writeTerms(w, m.terms);
       w.bytes(m.state);
       writeEntries(w, m.entries);
@@ -272,6 +278,7 @@ export function readShardMessage(r: Reader): ShardMessage {
         end: r.varint(),
         floor: r.varint(),
         valid: r.bool(),
+        upto: r.varint(),
         terms: readTerms(r),
       };
     case 'snapshot':
@@ -281,6 +288,7 @@ export function readShardMessage(r: Reader): ShardMessage {
         seq: r.varint(),
         index: r.varint(),
         commit: r.varint(),
+        from: r.varint(),
         terms: readTerms(r),
         state: r.bytes(),
         entries: readEntries(r),

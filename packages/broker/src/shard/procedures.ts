@@ -80,10 +80,14 @@ export interface Sync {
   heldSinceMs: number;
   heldAtBytes: number;
   snapshot: Outgoing | null;
+  /** Of an interrupted snapshot the learner has live entries up to this one. */
+  upto: number;
 }
 
 export interface Outgoing {
   readonly index: number;
+  /** Live entries up to this one are with the learner already. */
+  readonly from: number;
   readonly terms: readonly Term[];
   readonly state: Uint8Array;
   readonly live: readonly number[];
@@ -102,4 +106,6 @@ export interface Receiving {
   seq: number;
   wiped: boolean;
   readonly state: Uint8Array[];
+  /** Last live entry that is here. */
+  upto: number;
 }

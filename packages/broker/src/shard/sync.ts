@@ -74,6 +74,7 @@ export function startSync(r: Copy, id: CopyId, number: ViewNumber): void {
     heldSinceMs: nowMs,
     heldAtBytes: r.storedBytes,
     snapshot: null,
+    upto: 0,
   });
   r.host.trace('learner');
   r.host.send(id, r.shard, { type: 'probe', number });

@@ -12,6 +12,7 @@ import { holdAnew, STALL_MS } from './holding.ts';
 import { checkpointKey, entryKey } from './keys.ts';
 import { decodeEntry } from './log.ts';
 import type { ShardMessage } from './message.ts';
+import { dropPartial, keepLive, putPartial, readPartial } from './partial.ts';
 import type { Outgoing, Receiving, Sync } from './procedures.ts';
 import { readEntries } from './read.ts';
 import { setBack } from './sync.ts';
@@ -54,6 +55,7 @@ export function onStatus(r: Copy, from: CopyId, m: ShardMessage & { type: 'statu
     return next(r, from, s);
   }
   s.phase = 'snapshot';
+  s.upto = m.valid ? 0 : Math.max(0, Math.min(m.upto, r.log.commonPrefix(m.terms, m.end)));
   nextPart(r, from, s);
 }
 
@@ -65,12 +67,13 @@ function moves(r: Copy, id: CopyId, s: Sync): boolean {
   return true;
 }
 
-function outgoing(r: Copy): Outgoing {
+function outgoing(r: Copy, from: number): Outgoing {
   return {
     index: r.log.end,
+    from,
     terms: [...r.log.terms],
     state: r.machine.encode(),
-    live: r.machine.liveIndexes(),
+    live: r.machine.liveIndexes().filter((index) => index > from),
     stateAt: 0,
     liveAt: 0,
     readCount: READ_ENTRIES_FIRST,
@@ -145,14 +148,15 @@ export function onLearned(r: Copy, from: CopyId, m: ShardMessage & { type: 'lear
 function nextPart(r: Copy, id: CopyId, s: Sync): void {
   if (!moves(r, id, s)) return;
   if (!s.snapshot) {
-    s.snapshot = outgoing(r);
+    s.snapshot = outgoing(r, s.upto);
     holdAnew(r, s);
   }
   const o = s.snapshot;
   s.busy = true;
   s.lastMs = r.host.nowMs();
   const commit = Math.min(r.commit, o.index);
-  const head = { type: 'snapshot', number: s.number, seq: o.seq, index: o.index, commit } as const;
+  const { index, from, seq } = o;
+  const head = { type: 'snapshot', number: s.number, seq, index, commit, from } as const;
   if (o.stateAt < o.state.length) {
     const state = o.state.subarray(o.stateAt, o.stateAt + CHUNK_BYTES);
     o.stateAt += state.length;
@@ -235,7 +239,14 @@ export function onProbe(r: Copy, from: CopyId, number: ViewNumber): void {
   r.receiving = null;
   const { end, terms } = r.log;
   const floor = r.checkpointIndex;
-  r.host.send(from, r.shard, { type: 'status', number, end, floor, valid: r.valid, terms });
+  const status = { type: 'status', number, floor, valid: r.valid } as const;
+  if (r.valid) return r.host.send(from, r.shard, { ...status, end, terms, upto: 0 });
+  readPartial(r, (partial) => {
+    if (r.valid || r.receiving || r.loading || !mayLearn(r, from, number)) return;
+    r.partial = partial;
+    const { index, upto } = partial ?? { index: 0, upto: 0 };
+    r.host.send(from, r.shard, { ...status, end: index, terms: partial?.terms ?? [], upto });
+  });
 }
 
 export function onLearn(r: Copy, from: CopyId, m: ShardMessage & { type: 'learn' }): void {
@@ -257,9 +268,13 @@ export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'sna
   if (m.seq === 0) {
     const common = r.log.commonPrefix(m.terms, m.index);
     if (common >= 0 && !r.mayCut(common)) return;
-    r.receiving = { number: m.number, from, index: m.index, seq: 0, wiped: false, state: [] };
+    const { number, index, terms } = m;
+    const upto = m.from;
+    if (upto > 0 && (r.valid || upto > (r.partial?.upto ?? 0))) return;
+    r.receiving = { number, from, index, seq: 0, wiped: false, state: [], upto };
     const receiving = r.receiving;
     r.valid = false;
+    putPartial(r, { index, upto, terms });
     r.dropPending();
     r.putHard();
     r.host.put(checkpointKey(r.shard), null);
@@ -277,32 +292,59 @@ export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'sna
   take(r, receiving, m);
 }
 
-/** Deletes what the copy held: a newer view without it is established, so nothing depends on it. */
+/**
+ * Deletes what the copy held, but for what it has of this snapshot already: a newer view without it is
+ * established, so nothing depends on it.
+ */
 function wipe(r: Copy, receiving: Receiving, done: () => void): void {
   const lt = entryKey(r.shard, 2 ** 48 - 1);
-  r.host.store.scan(entryKey(r.shard, 0), lt, WIPE_PAGE, CHUNK_BYTES, (records, more) => {
-    if (r.receiving !== receiving) return;
-    for (const record of records) r.host.put(record.key, null);
-    if (!more) return done();
-    r.host.onDurable(() => wipe(r, receiving, done));
-  });
+  r.host.store.scan(
+    entryKey(r.shard, receiving.upto + 1),
+    lt,
+    WIPE_PAGE,
+    CHUNK_BYTES,
+    (records, more) => {
+      if (r.receiving !== receiving) return;
+      for (const record of records) r.host.put(record.key, null);
+      if (!more) return done();
+      r.host.onDurable(() => wipe(r, receiving, done));
+    },
+  );
 }
 
 function take(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
   receiving.seq = m.seq + 1;
   if (m.state.length > 0) receiving.state.push(m.state);
-  for (const bytes of m.entries) r.host.put(entryKey(r.shard, decodeEntry(bytes).index), bytes);
-  if (m.last) restore(r, receiving, m);
-  r.host.onDurable(() => {
-    const { number, seq } = m;
-    r.host.send(receiving.from, r.shard, { type: 'snapshotted', number, seq });
-  });
+  for (const bytes of m.entries) {
+    receiving.upto = decodeEntry(bytes).index;
+    r.host.put(entryKey(r.shard, receiving.upto), bytes);
+  }
+  if (m.last) return complete(r, receiving, m);
+  if (m.entries.length > 0) putPartial(r, { index: m.index, upto: receiving.upto, terms: m.terms });
+  snapshotted(r, receiving, m.seq);
 }
 
-function restore(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
-  r.receiving = null;
-  r.log.restart(m.index, m.terms, m.index);
+function snapshotted(r: Copy, { from, number }: Receiving, seq: number): void {
+  r.host.onDurable(() => r.host.send(from, r.shard, { type: 'snapshotted', number, seq }));
+}
+
+function complete(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
   r.machine.restore(Buffer.concat(receiving.state));
+  const end = (whole: boolean): void => {
+    r.receiving = null;
+    dropPartial(r);
+    // What was noted of the part before is not so: all of it is sent again.
+    if (!whole) return r.host.trace('partial-broken', { shard: r.shard });
+    restore(r, m);
+    snapshotted(r, receiving, m.seq);
+  };
+  if (m.from === 0) return end(true);
+  keepLive(r, m.from, () => r.receiving === receiving, end);
+}
+
+function restore(r: Copy, m: ShardMessage & { type: 'snapshot' }): void {
+  r.partial = null;
+  r.log.restart(m.index, m.terms, m.index);
   r.applied = m.index;
   r.commit = m.commit;
   r.durable = 0;

@@ -7,6 +7,7 @@
 import type { Copy } from './copy.ts';
 import { abandon } from './formation.ts';
 import type { ShardMessage } from './message.ts';
+import { dropPartial } from './partial.ts';
 import { type CopyId, sameNumber } from './view.ts';
 
 /** This copy is not whole: its log does not count any more, its leader hears of it, and people do. */
@@ -63,6 +64,7 @@ export function recover(r: Copy): 'discarded' | 'restored' | null {
   }
   if (r.valid || !r.isActive(r.self)) return null;
   r.valid = true;
+  dropPartial(r);
   r.putHard();
   return 'restored';
 }

@@ -12,13 +12,15 @@ const TICK_MS = 20;
 /** A state that only counts what was applied. */
 class Counting implements ShardMachine {
   count = 0;
+  /** Every entry is referred to for ever. */
+  keepsAll = false;
   /** Bytes of the encoded state. */
   size = 0;
   #freed: number[] = [];
 
   apply(entry: { readonly index: number }): void {
     this.count++;
-    this.#freed.push(entry.index);
+    if (!this.keepsAll) this.#freed.push(entry.index);
   }
   encode(): Uint8Array {
     return Buffer.from(String(this.count).padEnd(this.size));
@@ -37,7 +39,7 @@ class Counting implements ShardMachine {
     return freed;
   }
   liveIndexes(): number[] {
-    return [];
+    return this.keepsAll ? Array.from({ length: this.count }, (_, i) => i + 1) : [];
   }
 }
 
@@ -63,7 +65,7 @@ export class TestCopy {
   readonly slow: CopyId[] = [];
   readonly phases: string[] = [];
   readonly #shard: TestShard;
-  readonly #store: MemoryStore;
+  readonly store: MemoryStore;
   #puts: { key: Uint8Array; value: Uint8Array | null }[] = [];
   #waiting: (() => void)[] = [];
   #answers: { dueMs: number; fn: () => void }[] = [];
@@ -71,7 +73,7 @@ export class TestCopy {
   constructor(shard: TestShard, id: CopyId, limits: ReplicaHost['limits']) {
     this.id = id;
     this.#shard = shard;
-    this.#store = new MemoryStore({ defer: (fn) => this.#later(fn) });
+    this.store = new MemoryStore({ defer: (fn) => this.#later(fn) });
     this.replica = new Replica(0, this.#host(limits), this.machine);
   }
 
@@ -84,7 +86,7 @@ export class TestCopy {
       minCopies: Math.max(1, shard.replicas - 1),
       timings: { silenceMs: 500, electionStaggerMs: 200, formationTimeoutMs: 1000 },
       limits,
-      store: this.#store,
+      store: this.store,
       nowMs: () => shard.nowMs,
       random: () => 0.5,
       send: (to, _shard, message) => shard.send(this.id, to, message),
@@ -126,7 +128,7 @@ export class TestCopy {
     this.#puts = [];
     this.#waiting = [];
     this.#delayMs = this.syncMs;
-    this.#store.write(puts, true, () => {
+    this.store.write(puts, true, () => {
       for (const fn of waiting) fn();
     });
     this.#delayMs = 0;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { entryKey } from '../../src/shard/keys.ts';
 import { type TestCopy, TestShard } from './copies.ts';
 
 const [A, B, C] = ['a#1', 'b#1', 'c#1'];
@@ -32,6 +33,64 @@ describe('bringing a copy up to date', () => {
     assert.ok(replica.kept.length < 200);
     shard.run(500);
     assert.equal(c.machine.count, shard.leader!.machine.count);
+  });
+
+  it('goes on with an interrupted snapshot where it was', () => {
+    const shard = new TestShard(3, { checkpointEvery: 50, tailKeep: 20 });
+    const copies = [A, B].map((id) => shard.add(id));
+    for (const copy of copies) copy.machine.keepsAll = true;
+    shard.targets = [A, B, C];
+    shard.voters = [A];
+    assert.ok(shard.run(5000, () => shard.leader?.replica.view.active.length === 2));
+    for (let i = 0; i < 400; i++) shard.leader!.propose(20_000);
+    shard.run(1000);
+    const c = shard.add(C);
+    c.machine.keepsAll = true;
+    c.syncMs = 50;
+    let sent = 0;
+    shard.drop = (_from, to, m) => {
+      if (to === C && m.type === 'snapshot') sent += m.entries.length;
+      return false;
+    };
+    assert.ok(shard.run(5000, () => sent > 200));
+    c.down = true;
+    // Goes on being written: some is new by the time it is back.
+    shard.run(1000, undefined, () => shard.leader!.propose(100));
+    c.down = false;
+    for (const { replica } of copies) replica.onLinkUp(C);
+    const active = () => shard.leader?.replica.view.active.includes(C) === true;
+    assert.ok(shard.run(20_000, active));
+    shard.run(500);
+    const { machine, replica } = shard.leader!;
+    assert.equal(c.machine.count, machine.count);
+    assert.ok(sent < machine.count + 30, `${sent} entries sent of ${machine.count}`);
+    // All of them are on its disk, and nothing else.
+    const kept = c.store.syncedView().filter(({ key }) => key[3] === 3);
+    assert.equal(kept.length, replica.log.end);
+  });
+
+  it('begins a snapshot anew when what it noted of it is not there', () => {
+    const shard = new TestShard(2, { checkpointEvery: 50, tailKeep: 0 });
+    shard.add(A).machine.keepsAll = true;
+    shard.targets = [A, B];
+    shard.voters = [A];
+    shard.run(1000);
+    for (let i = 0; i < 100; i++) shard.leader!.propose(20_000);
+    shard.run(500);
+    const b = shard.add(B);
+    b.machine.keepsAll = true;
+    b.syncMs = 50;
+    let parts = 0;
+    shard.drop = (_from, to, m) => to === B && m.type === 'snapshot' && parts++ < 0;
+    assert.ok(shard.run(5000, () => parts > 4));
+    b.down = true;
+    b.store.write([{ key: entryKey(0, 7), value: null }], true, () => {});
+    shard.run(4000);
+    b.down = false;
+    assert.ok(shard.run(20_000, () => shard.leader?.replica.view.active.includes(B) === true));
+    const kept = b.store.syncedView().filter(({ key }) => key[3] === 3);
+    assert.equal(kept.length, shard.leader!.replica.log.end);
+    assert.ok(b.phases.includes('partial-broken'));
   });
 
   it('holds nothing for a transfer that makes no progress', () => {

@@ -1,0 +1,85 @@
+/**
+ * A snapshot that was interrupted goes on where it was: what a learner notes of the part that it has.
+ *
+ * Entries come in ascending order, and none that was let go is ever referred to again. So whatever a
+ * later snapshot refers to, up to where this one had come, is on the learner's disk already, as long as
+ * both logs are the same there. The state itself is sent anew.
+ */
+import { BytesError, checkFormat, crc32c, Reader, Writer } from '../bytes.ts';
+import type { Copy } from './copy.ts';
+import { entryKey, partialKey } from './keys.ts';
+import { readTerms, type Term, writeTerms } from './log.ts';
+
+/** The learner holds every entry up to `upto` that the state at `index` of a log of `terms` refers to. */
+export interface Partial {
+  readonly index: number;
+  readonly upto: number;
+  readonly terms: readonly Term[];
+}
+
+const PARTIAL_VERSION = 1;
+const PAGE = 1024;
+const PAGE_BYTES = 256 * 1024;
+const writer = new Writer(256);
+
+export function putPartial(r: Copy, { index, upto, terms }: Partial): void {
+  writer.reset();
+  writer.u8(PARTIAL_VERSION);
+  writer.varint(index);
+  writer.varint(upto);
+  writeTerms(writer, terms);
+  writer.u32(crc32c(writer.peek()));
+  r.host.put(partialKey(r.shard), writer.take());
+}
+
+export function dropPartial(r: Copy): void {
+  r.host.put(partialKey(r.shard), null);
+}
+
+/** @param done with what was noted, or null if there is nothing that can be read */
+export function readPartial(r: Copy, done: (partial: Partial | null) => void): void {
+  r.host.store.getMany([partialKey(r.shard)], ([bytes]) => done(bytes ? decode(bytes) : null));
+}
+
+function decode(bytes: Uint8Array): Partial | null {
+  try {
+    const end = bytes.length - 4;
+    if (end < 1 || new Reader(bytes, end).u32() !== crc32c(bytes, 0, end)) return null;
+    const reader = new Reader(bytes, 0, end);
+    checkFormat('partial snapshot', reader.u8(), PARTIAL_VERSION);
+    return { index: reader.varint(), upto: reader.varint(), terms: readTerms(reader) };
+  } catch (e) {
+    if (!(e instanceof BytesError)) throw e;
+    return null;
+  }
+}
+
+/**
+ * Deletes entries up to `upto` that the restored machine does not refer to.
+ *
+ * @param going false once something else has begun
+ * @param done whether every entry that it refers to is there
+ */
+export function keepLive(
+  r: Copy,
+  upto: number,
+  going: () => boolean,
+  done: (whole: boolean) => void,
+): void {
+  const live = new Set(r.machine.liveIndexes().filter((index) => index <= upto));
+  const page = (from: number): void => {
+    const lt = entryKey(r.shard, upto + 1);
+    r.host.store.scan(entryKey(r.shard, from), lt, PAGE, PAGE_BYTES, (records, more) => {
+      if (!going()) return;
+      let last = from;
+      for (const { key } of records) {
+        last = new DataView(key.buffer, key.byteOffset).getUint16(4) * 2 ** 32;
+        last += new DataView(key.buffer, key.byteOffset).getUint32(6);
+        if (!live.delete(last)) r.host.put(key, null);
+      }
+      if (more) page(last + 1);
+      else done(live.size === 0);
+    });
+  };
+  page(0);
+}
