@@ -17,6 +17,7 @@ import type {
   SessionDetail,
   SessionExplanation,
   SessionPage,
+  ShardRecovery,
 } from '@shoal/broker';
 
 const ANSWER_TIMEOUT_MS = 35_000;
@@ -96,6 +97,10 @@ export class AdminClient {
 
   removeKey(id: string, force: boolean): Promise<KeyringStatus> {
     return this.#json('DELETE', `/api/v1/keyring/keys/${encode(id)}?force=${force}`);
+  }
+
+  recoverShards(acceptLoss: boolean): Promise<ShardRecovery> {
+    return this.#json('POST', '/api/v1/shards/recover', { acceptLoss });
   }
 
   sessions(limit: number, cursor: string | null): Promise<SessionPage> {

@@ -115,6 +115,7 @@ export async function createAdminApp(options: AdminApiOptions): Promise<FastifyI
   addProbeRoutes(app, options);
   addNodeRoutes(app, options.backend, timeoutMs);
   addKeyringRoutes(app, options.backend, timeoutMs);
+  addShardRoutes(app, options.backend, timeoutMs);
   addSessionRoutes(app, options.backend, timeoutMs);
   return app;
 }
@@ -169,6 +170,15 @@ function addNodeRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: n
     '/api/v1/nodes/:name/removal',
     { schema: { params: object({ name }) } },
     async ({ params }) => bounded(backend.removalProgress(params.name)),
+  );
+}
+
+function addShardRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: number): void {
+  app.post<{ Body: { acceptLoss?: boolean } }>(
+    '/api/v1/shards/recover',
+    { schema: { body: object({ acceptLoss: { type: 'boolean' } }) } },
+    async ({ body }) =>
+      within(backend.recoverShards({ acceptLoss: body.acceptLoss ?? false }), timeoutMs),
   );
 }
 

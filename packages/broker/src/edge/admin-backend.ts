@@ -59,6 +59,8 @@ export interface AdminBackend {
    * @throws BROKER_ERR_KEY_IN_USE, BROKER_ERR_KEYRING_ABSENT; nothing has changed
    */
   removeKey(id: string, options: { readonly force: boolean }): Promise<KeyringStatus>;
+  /** Recovers copies of this node, or tells what that would be: acknowledged messages are lost by it. */
+  recoverShards(options: { readonly acceptLoss: boolean }): Promise<ShardRecovery>;
   /**
    * Sessions of the whole cluster, a page at a time, in an order that stays the same.
    *
@@ -86,6 +88,24 @@ export interface AdminBackend {
    * @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE
    */
   deleteSession(clientId: string): Promise<void>;
+}
+
+/** Copies of one node that take no part until an operator says so: `shoal shard recover`. */
+export interface ShardRecovery {
+  readonly node: string;
+  /** Whether it was done, or would be. */
+  readonly done: boolean;
+  readonly shards: readonly RecoveryStep[];
+}
+
+export interface RecoveryStep {
+  readonly shard: number;
+  /**
+   * `discard`: it gives up committed entries that the shard's view lacks, and becomes a copy of that.
+   * `restore`: it is short, and counts all the same, since no other copy answers.
+   */
+  readonly step: 'discard' | 'restore';
+  readonly why: string;
 }
 
 /** What each present member said of its keyring, by name. */

@@ -29,6 +29,7 @@ import type {
   SessionDetail,
   SessionExplanation,
   SessionPage,
+  ShardRecovery,
 } from './admin-backend.ts';
 import { explainSession } from './backend-explain.ts';
 import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
@@ -229,6 +230,11 @@ export class Backend implements AdminBackend {
 
   explainSession(clientId: string): Promise<SessionExplanation> {
     return explainSession(this.#core, clientId);
+  }
+
+  async recoverShards({ acceptLoss }: { readonly acceptLoss: boolean }): Promise<ShardRecovery> {
+    const shards = this.#core.shards.recover(acceptLoss);
+    return { node: this.#core.name, done: acceptLoss, shards };
   }
 
   kickSession(clientId: string): Promise<void> {

@@ -9,6 +9,7 @@ import type { ShardMessage } from '../shard/message.ts';
 import { writeShardMessage } from '../shard/message.ts';
 import { load } from '../shard/recovery.ts';
 import { Replica } from '../shard/replica.ts';
+import { recover } from '../shard/trust.ts';
 import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Batch } from './batch.ts';
 import type { LeaderContext } from './context.ts';
@@ -200,6 +201,24 @@ export class Shards implements ReplicaHost {
     }
     for (const copy of this.led)
       if (copy.shard % SLICES === slice) this.leaders[copy.shard]!.tick(nowMs);
+  }
+
+  /**
+   * Copies that take no part until an operator says so, and what `perform` does with them: one that
+   * contradicts its shard becomes a learner; one that is short counts again, where no other answers.
+   */
+  recover(perform: boolean): { shard: number; step: 'discard' | 'restore'; why: string }[] {
+    const steps: ReturnType<Shards['recover']> = [];
+    for (const copy of this.copies) {
+      const { shard, contradiction } = copy;
+      const others = copy.view.active.some((id) => id !== this.self && this.heard(id));
+      if (contradiction === null && (copy.valid || others || !copy.isActive(this.self))) continue;
+      const step = contradiction === null ? 'restore' : 'discard';
+      const why = contradiction ?? 'it is short, and no other copy answers';
+      if (perform && recover(copy) === null) continue;
+      steps.push({ shard, step, why });
+    }
+    return steps;
   }
 
   /** The process ends: no copy says anything any more. */

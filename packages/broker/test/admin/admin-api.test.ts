@@ -184,6 +184,16 @@ describe('admin API', () => {
     await api.close();
   });
 
+  it('recovers shards only when told to accept the loss', async () => {
+    const url = '/api/v1/shards/recover';
+    const ask = (payload: object) => app.inject({ method: 'POST', url, headers, payload });
+    const looked = await ask({});
+    assert.equal(looked.json().done, false);
+    assert.equal((await ask({ acceptLoss: true })).json().done, true);
+    assert.deepEqual(backend.calls, ['recoverShards false', 'recoverShards true']);
+    assert.equal((await ask({ force: true })).statusCode, 400);
+  });
+
   it('kicks and deletes sessions', async () => {
     const url = '/api/v1/sessions/client-1';
     const kicked = await app.inject({ method: 'POST', url: `${url}/kick`, headers });

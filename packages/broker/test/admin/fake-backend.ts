@@ -10,6 +10,7 @@ import type {
   RemovalProgress,
   SessionDetail,
   SessionSummary,
+  ShardRecovery,
 } from '../../src/edge/admin-backend.ts';
 import { BrokerError } from '../../src/errors.ts';
 
@@ -212,6 +213,12 @@ export class FakeBackend implements AdminBackend {
     if (id === '1169a4d2') throw new BrokerError('BROKER_ERR_KEY_IN_USE', 'On n1, n2, n3.');
     this.calls.push(`removeKey ${id} ${force}`);
     return this.keyring();
+  }
+
+  async recoverShards({ acceptLoss }: { acceptLoss: boolean }): Promise<ShardRecovery> {
+    this.calls.push(`recoverShards ${acceptLoss}`);
+    const shards = [{ shard: 3, step: 'discard' as const, why: 'entries 4 to 9' }];
+    return { node: 'n1', done: acceptLoss, shards };
   }
 
   async kickSession(clientId: string): Promise<void> {

@@ -163,6 +163,13 @@ describe('shoal, against a node', function () {
     assert.equal((await json('session', 'explain', 'x')).leader, 'n1');
   });
 
+  it('shard recover', async () => {
+    const { stdout } = await run('shard', 'recover');
+    assert.match(stdout, /shard 3: discard: entries 4 to 9\nNothing was changed/);
+    assert.equal((await json('shard', 'recover', '--accept-loss')).done, true);
+    assert.deepEqual(backend.calls, ['recoverShards false', 'recoverShards true']);
+  });
+
   it('session kick and delete', async () => {
     assert.deepEqual(await json('session', 'kick', 'c'), { clientId: 'c', kicked: true });
     assert.deepEqual(await json('session', 'delete', 'c'), { clientId: 'c', deleted: true });
