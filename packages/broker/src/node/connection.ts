@@ -27,7 +27,7 @@ import { answer, answersTaken, isHeldUp } from './reading.ts';
 import { type Opened, Status } from './request.ts';
 import type { RetainedSending } from './retained-sending.ts';
 import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
-import { onSubscribe, onUnsubscribe } from './subscribing.ts';
+import { dropAll, onSubscribe, onUnsubscribe } from './subscribing.ts';
 
 const NEW = 0;
 const OPENING = 1;
@@ -137,9 +137,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   /** What came behind CONNECT, now that OPEN is committed. */
   #readEarly(early: Early): void {
-    this.reader.resume();
-    for (const chunk of early.chunks) this.reader.feed(chunk, 0, chunk.length, this);
-    if (this.#state !== OPEN) return;
+    if (!early.read(this.reader, this, () => this.#early) || this.#state !== OPEN) return;
     if (early.ended) {
       this.gateway.clients.lost(this);
       this.#leave(!early.gaveUp, -1);
@@ -148,13 +146,25 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     }
   }
 
+  /** A packet takes a while: what comes behind it waits. */
+  hold(): void {
+    this.#early = new Early(Number.POSITIVE_INFINITY);
+    this.reader.pause();
+  }
+
+  unhold(): void {
+    const early = this.#early;
+    this.#early = null;
+    if (early && this.#state === OPEN) this.#readEarly(early);
+  }
+
   /** Something whole has come, or silence was not the client's. */
   heard(): void {
     this.#heardMs = this.gateway.nowMs();
   }
 
   onSecond(nowMs: number): void {
-    if (isHeldUp(this)) this.#heardMs = nowMs;
+    if (isHeldUp(this) || this.#early) this.#heardMs = nowMs;
     this.retained?.wake();
     const silentMs = nowMs - this.#heardMs;
     if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
@@ -452,9 +462,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.reader.stop();
     this.retained?.end();
     this.retained = null;
-    this.gateway.changeLive(() => {
-      for (const s of this.subscriptions?.values() ?? []) this.gateway.removeLive(s);
-    });
+    if (this.subscriptions) dropAll(this.gateway, this.subscriptions);
     this.subscriptions = null;
     this.#early = null;
     this.gateway.gone(this);

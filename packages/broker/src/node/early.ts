@@ -1,9 +1,11 @@
 /**
- * Bytes that a client sends behind its CONNECT before the session is open.
+ * Bytes that a client sends behind its CONNECT before the session is open, or behind another packet that
+ * takes a while.
  *
  * A client need not wait for CONNACK [MQTT-3.1.4]. What it sends is kept as it came, so that a packet
  * may be cut anywhere, and read once OPEN is committed.
  */
+import type { FrameReader, FrameSink } from '../mqtt/frame.ts';
 import type { ClientSocket } from '../ports.ts';
 
 /** Bytes read while the session is opened; beyond, the socket is not read until it is open. */
@@ -30,6 +32,27 @@ export class Early {
     if (this.#paused || this.#bytes < EARLY_BYTES_MAX) return;
     this.#paused = true;
     socket.pause();
+  }
+
+  /**
+   * Reads what was kept.
+   *
+   * @param held where the rest is to wait, if the sink has paused the reader again
+   * @returns false if it has
+   */
+  read(reader: FrameReader, sink: FrameSink, held: () => Early | null): boolean {
+    reader.resume();
+    for (const [i, chunk] of this.chunks.entries()) {
+      const at = reader.feed(chunk, 0, chunk.length, sink);
+      const again = held();
+      if (!again) continue;
+      again.chunks.push(chunk.subarray(at), ...this.chunks.slice(i + 1));
+      again.endedMs = this.endedMs;
+      again.#bytes = this.#bytes;
+      again.#paused = this.#paused;
+      return false;
+    }
+    return true;
   }
 
   get ended(): boolean {

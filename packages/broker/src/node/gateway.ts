@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import type { Taker } from './context.ts';
 import type { Opened } from './request.ts';
 import type { Reading } from './retained-reading.ts';
-import type { Work } from './work.ts';
+import type { Line, Work } from './work.ts';
 
 /** A filter of a live connection, as it stands in the node's tree. */
 export interface LiveSubscription extends SubscriptionRequest {
@@ -77,6 +77,8 @@ export interface Gateway {
   readonly counters: Counters;
   readonly log: Log;
   readonly work: Work;
+  /** For packets with many filters. */
+  readonly line: Line;
   readonly ready: boolean;
   /** The node is being removed: clients should go elsewhere. */
   readonly leaving: boolean;

@@ -25,7 +25,7 @@ import type { NodeCore } from './node.ts';
 import { type Reply, type Request, Status } from './request.ts';
 import type { Reading } from './retained-reading.ts';
 import { watchSlow } from './sending.ts';
-import type { Work } from './work.ts';
+import { Line, type Work } from './work.ts';
 
 /** The parts of its node that connections are answered with. */
 type GatewayNode = Pick<
@@ -76,6 +76,7 @@ export class NodeGateway implements Gateway {
   readonly crowded = new Set<Connection>();
   readonly slow = new Set<Connection>();
   #watchedMs = 0;
+  readonly line: Line;
   #nextConnection = 1;
   /** Open connections by the shard of their Client Identifier: who is concerned by a new leader. */
   readonly #byShard = new Map<number, Set<Connection>>();
@@ -98,6 +99,7 @@ export class NodeGateway implements Gateway {
     this.connectTimeoutMs = node.timings.connectTimeoutMs;
     this.counters = node.counters;
     this.clients = new ClientLog(node.counters, node.env.log, () => node.env.nowMs());
+    this.line = new Line(node.work);
   }
 
   get log(): NodeEnv['log'] {

@@ -12,6 +12,26 @@ const SLICE_UNITS = 250;
 /** What a task is reckoned to spend that is done at once. */
 const SMALL_UNITS = 25;
 
+/** Tasks done one after another, together as one task of the node. */
+export class Line {
+  readonly #tasks: Task[] = [];
+  readonly #work: Work;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  add(task: Task): void {
+    this.#tasks.push(task);
+    if (this.#tasks.length === 1) this.#work.later((units) => this.#run(units));
+  }
+
+  #run(units: number): boolean {
+    if (this.#tasks[0]!(units)) this.#tasks.shift();
+    return this.#tasks.length === 0;
+  }
+}
+
 export class Work {
   readonly #tasks: Task[] = [];
   #next: Task[] = [];

@@ -1,0 +1,129 @@
+/** SUBSCRIBE and UNSUBSCRIBE with many filters: some in each turn, in order with what comes behind. */
+import assert from 'node:assert/strict';
+import mqttPacket, { type Packet } from 'mqtt-packet';
+import type { NodeCore } from '../../src/node/node.ts';
+import { TestNodes, type TestSocket } from './nodes.ts';
+
+const MANY = 5000;
+const filters = Array.from({ length: MANY }, (_, i) => `many/+/${i}`);
+const PERSISTENT = { clean: false, properties: { sessionExpiryInterval: 600 } };
+
+/** The most subscriptions that come or go in one call into the node. */
+function mostAtOnce(core: NodeCore, socket: TestSocket): () => number {
+  let now = 0;
+  let most = 0;
+  const { live } = core;
+  for (const method of ['add', 'remove'] as const) {
+    const real = live[method];
+    live[method] = (s) => {
+      most = Math.max(most, ++now);
+      real.call(live, s);
+    };
+  }
+  const flush = core.flush.bind(core);
+  core.flush = () => {
+    now = 0;
+    flush();
+  };
+  const onData = socket.handler.onData.bind(socket.handler);
+  socket.handler.onData = (...args) => {
+    now = 0;
+    onData(...args);
+  };
+  return () => most;
+}
+
+function sendTogether(nodes: TestNodes, socket: TestSocket, packets: readonly Packet[]): void {
+  const bytes = Buffer.concat(packets.map((p) => mqttPacket.generate(p, { protocolVersion: 5 })));
+  socket.handler.onData(bytes, 0, bytes.length);
+  nodes.advance(500);
+}
+
+const subscribe = (messageId: number, topics: readonly string[]) =>
+  ({
+    cmd: 'subscribe',
+    messageId,
+    subscriptions: topics.map((topic) => ({ topic, qos: 1 })),
+  }) as Packet;
+const unsubscribe = (messageId: number, topics: readonly string[]) =>
+  ({ cmd: 'unsubscribe', messageId, unsubscriptions: [...topics] }) as Packet;
+
+describe('a packet with many filters', () => {
+  for (const [kind, options] of [
+    ['live', {}],
+    ['persistent', PERSISTENT],
+  ] as const) {
+    it(`is taken in slices, and what comes behind it waits: ${kind} session`, () => {
+      const nodes = new TestNodes();
+      const core = nodes.add('n1');
+      const other = nodes.add('n2');
+      const socket = nodes.connect(core, { clientId: 'c', ...options });
+      nodes.advance(100);
+      const most = mostAtOnce(core, socket);
+      socket.take();
+      sendTogether(nodes, socket, [
+        subscribe(1, filters),
+        unsubscribe(2, filters.slice(10)),
+        subscribe(3, ['a']),
+        { cmd: 'pingreq' },
+      ]);
+      socket.publish('many/x/3', { qos: 1, id: 4 }).publish('many/x/10', { qos: 1, id: 5 });
+      nodes.advance(100);
+      const packets = socket.take();
+      const answers = packets.flatMap((p) =>
+        p.cmd === 'suback' || p.cmd === 'unsuback'
+          ? [`${p.cmd} ${p.messageId} ${p.granted.length}`]
+          : [],
+      );
+      // A SUBACK waits for other nodes, an UNSUBACK does not.
+      assert.deepEqual(answers.sort(), ['suback 1 5000', 'suback 3 1', 'unsuback 2 4990']);
+      const got = packets.flatMap((p) => (p.cmd === 'publish' ? [p.topic] : []));
+      assert.deepEqual(got, ['many/x/3']);
+      assert.equal(packets.filter((p) => p.cmd === 'pingresp').length, 1);
+      assert.ok(most() > 100 && most() <= 1000, `${most()} at once`);
+      assert.deepEqual(other.routes.match('many/x/3').nodes.length, kind === 'live' ? 1 : 0);
+      // The end of the connection, too.
+      socket.handler.onClosed();
+      nodes.advance(500);
+      assert.ok(most() <= 1000);
+      assert.deepEqual(other.routes.match('many/x/3').nodes, []);
+    });
+  }
+
+  it('counts although its client is gone before it is taken', () => {
+    const nodes = new TestNodes();
+    const core = nodes.add('n1');
+    const socket = nodes.connect(core, { clientId: 'c', ...PERSISTENT });
+    nodes.advance(100);
+    const bytes = mqttPacket.generate(subscribe(1, filters), { protocolVersion: 5 });
+    socket.handler.onData(bytes, 0, bytes.length);
+    socket.handler.onClosed();
+    nodes.advance(1000);
+    const publisher = nodes.connect(core, { clientId: 'p' });
+    publisher.publish('many/x/4999', { qos: 1 });
+    nodes.advance(100);
+    const again = nodes.connect(core, { clientId: 'c', ...PERSISTENT });
+    nodes.advance(100);
+    const got = again.take().flatMap((p) => (p.cmd === 'publish' ? [p.topic] : []));
+    assert.deepEqual(got, ['many/x/4999']);
+  });
+
+  it('of one client after that of another, so that each is answered as soon as can be', () => {
+    const nodes = new TestNodes();
+    const core = nodes.add('n1');
+    const order: string[] = [];
+    const sockets = ['a', 'b', 'c'].map((clientId) => {
+      const socket = nodes.connect(core, { clientId });
+      const write = socket.write.bind(socket);
+      socket.write = (bytes) => {
+        if (bytes[0] === 0x90) order.push(clientId);
+        write(bytes);
+      };
+      return socket;
+    });
+    const bytes = mqttPacket.generate(subscribe(1, filters), { protocolVersion: 5 });
+    for (const socket of sockets) socket.handler.onData(bytes, 0, bytes.length);
+    nodes.advance(500);
+    assert.deepEqual(order, ['a', 'b', 'c']);
+  });
+});
