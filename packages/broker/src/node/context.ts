@@ -6,6 +6,7 @@ import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
 import type { Reading } from './retained-reading.ts';
 import type { Routes } from './routes.ts';
+import type { WatchedTopics } from './topic-watch.ts';
 import type { Work } from './work.ts';
 
 /** A client's connection, wherever it is; numbers start anew with every process. */
@@ -59,6 +60,7 @@ export interface LeaderContext {
   readonly store: Store;
   readonly routes: Routes;
   readonly work: Work;
+  readonly watched: WatchedTopics;
   nowMs(): number;
   wallMs(): number;
   hlc(): number;

@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts';
 import type { Taker } from './context.ts';
 import type { Opened } from './request.ts';
 import type { Reading } from './retained-reading.ts';
+import type { WatchedTopics } from './topic-watch.ts';
 import type { Line, Work } from './work.ts';
 
 /** A filter of a live connection, as it stands in the node's tree. */
@@ -79,6 +80,7 @@ export interface Gateway {
   readonly work: Work;
   /** For packets with many filters. */
   readonly line: Line;
+  readonly watched: WatchedTopics;
   readonly ready: boolean;
   /** The node is being removed: clients should go elsewhere. */
   readonly leaving: boolean;

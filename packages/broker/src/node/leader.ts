@@ -209,7 +209,7 @@ export class ShardLeader implements StateObserver {
   }
 
   onEnded(session: Session): void {
-    this.retaining.closed(session);
+    this.retaining.ended(session);
     this.delivering.ended(session);
   }
 

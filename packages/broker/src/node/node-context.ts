@@ -15,6 +15,7 @@ import { onRetainedZero } from './retained-sending.ts';
 import { QUOTA } from './router.ts';
 import type { Routes } from './routes.ts';
 import { sendQueued, sendRelease } from './sending.ts';
+import type { WatchedTopics } from './topic-watch.ts';
 import { Wire } from './wire.ts';
 import type { Work } from './work.ts';
 
@@ -38,6 +39,7 @@ type ContextNode = Pick<
   | 'shards'
   | 'shardCount'
   | 'work'
+  | 'watched'
   | 'announcing'
   | 'gateway'
 >;
@@ -64,6 +66,10 @@ export class NodeContext implements LeaderContext {
     this.routes = node.routes;
     this.willNodeGraceMs = node.timings.willNodeGraceMs;
     this.work = node.work;
+  }
+
+  get watched(): WatchedTopics {
+    return this.#node.watched;
   }
 
   get log(): NodeEnv['log'] {

@@ -25,6 +25,7 @@ import type { NodeCore } from './node.ts';
 import { type Reply, type Request, Status } from './request.ts';
 import type { Reading } from './retained-reading.ts';
 import { watchSlow } from './sending.ts';
+import type { WatchedTopics } from './topic-watch.ts';
 import { Line, type Work } from './work.ts';
 
 /** The parts of its node that connections are answered with. */
@@ -48,6 +49,7 @@ type GatewayNode = Pick<
   | 'queries'
   | 'asking'
   | 'work'
+  | 'watched'
 >;
 
 /** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
@@ -104,6 +106,10 @@ export class NodeGateway implements Gateway {
 
   get log(): NodeEnv['log'] {
     return this.#env.log;
+  }
+
+  get watched(): WatchedTopics {
+    return this.#node.watched;
   }
 
   get work(): Work {

@@ -48,6 +48,7 @@ import { RetainedQueries } from './retained-query.ts';
 import { Router, type RouterHost } from './router.ts';
 import { Routes } from './routes.ts';
 import { Shards } from './shards.ts';
+import { WatchedTopics } from './topic-watch.ts';
 import { Views } from './views.ts';
 import { Work } from './work.ts';
 
@@ -117,6 +118,7 @@ export class NodeCore {
   readonly routes = new Routes();
   readonly views = new Views();
   readonly work: Work;
+  readonly watched = new WatchedTopics();
   readonly connections = new Map<number, Connection>();
   readonly peers: Peers;
   readonly membership: Membership;

@@ -30,7 +30,7 @@ type Batch = Map<string, SubscriptionRequest>;
 
 export class RetainedSending {
   readonly #c: Connection;
-  readonly #watch = new TopicWatch();
+  readonly #watch: TopicWatch;
   /** SUBSCRIBEs that are not acknowledged yet. */
   #expected = 0;
   /** The leader has not said that it has sent everything. */
@@ -47,6 +47,7 @@ export class RetainedSending {
 
   constructor(c: Connection) {
     this.#c = c;
+    this.#watch = new TopicWatch(c.gateway.watched);
   }
 
   /** A SUBSCRIBE wants retained messages: from now on live messages may outdate them. */
@@ -115,6 +116,7 @@ export class RetainedSending {
     this.#reading = null;
     this.#batches = [];
     this.#zero = null;
+    this.#watch.clear();
   }
 
   // ---- sending ---------------------------------------------------------------------------------
@@ -198,6 +200,7 @@ export class RetainedSending {
   #release(): void {
     if (this.#expected > 0 || this.#leaderReads || this.#running) return;
     if (this.#batches.length > 0 || this.#zero || this.#next) return;
+    this.#watch.clear();
     this.#c.retained = null;
   }
 }

@@ -16,7 +16,7 @@ import { addressOf } from './delivering.ts';
 import type { Respond, ShardLeader } from './leader.ts';
 import { OK, reply, Status } from './request.ts';
 import type { Reading } from './retained-reading.ts';
-import { TopicWatch } from './topic-watch.ts';
+import { AWAY_WATCHED_TOPICS_MAX, TopicWatch, WATCHED_TOPICS_MAX } from './topic-watch.ts';
 
 /** Bytes of retained messages in a session's queue above which no further ones are queued. */
 export const RETAINED_AHEAD_BYTES_MAX = 1024 * 1024;
@@ -70,6 +70,7 @@ export class Retaining {
     for (const { reading } of this.#jobs.values()) reading.end();
     this.#jobs.clear();
     this.#crowded.clear();
+    for (const watch of this.#watches.values()) watch.clear();
     this.#watches.clear();
     this.#barriers.clear();
   }
@@ -80,10 +81,10 @@ export class Retaining {
     if (job && s.retainingNext.length === 0 && message.topic < job.reading.cursor) return;
     let watch = this.#watches.get(s);
     if (!watch) {
-      watch = new TopicWatch();
+      watch = new TopicWatch(this.#leader.node.watched);
       this.#watches.set(s, watch);
     }
-    watch.saw(message);
+    watch.saw(message, s.connected ? WATCHED_TOPICS_MAX : AWAY_WATCHED_TOPICS_MAX);
   }
 
   /** The SUB is committed (perhaps long ago): answers once everything before SUBACK is done. */
@@ -102,6 +103,18 @@ export class Retaining {
   closed(s: Session): void {
     this.#jobs.get(s)?.reading.end();
     this.#jobs.delete(s);
+    const watch = this.#watches.get(s);
+    if (watch && watch.size > AWAY_WATCHED_TOPICS_MAX) this.#forget(s);
+  }
+
+  /** The session is over. */
+  ended(s: Session): void {
+    this.closed(s);
+    this.#forget(s);
+  }
+
+  #forget(s: Session): void {
+    this.#watches.get(s)?.clear();
     this.#watches.delete(s);
   }
 
@@ -267,7 +280,7 @@ export class Retaining {
     this.#jobs.delete(s);
     this.#leader.append({ type: 'retained-done', clientId, birth, index }, null, () => {});
     if (s.retaining !== 0) return this.#begin(s);
-    this.#watches.delete(s);
+    this.#forget(s);
     this.#leader.node.sendRetained(addressOf(s), { token: 0, items: [], last: true });
   }
 }

@@ -65,7 +65,8 @@ describe('retained messages of a SUBSCRIBE', () => {
         assert.equal(socket.packets[0]?.cmd, SUBACK);
         assert.deepEqual(readAll(nodes, socket, 400).sort(), wanted);
         assert.equal(cores[1]!.counters.messagesDropped, 0);
-        for (const core of cores) assert.equal(core.queries.open + core.queries.heldBytes, 0);
+        for (const core of cores)
+          assert.equal(core.queries.open + core.queries.heldBytes + core.watched.count, 0);
       });
     }
   }
@@ -89,7 +90,8 @@ describe('retained messages of a SUBSCRIBE', () => {
     assert.ok(cores[1]!.queries.open > 0);
     socket.handler.onClosed();
     nodes.advance(100);
-    for (const core of cores) assert.equal(core.queries.open + core.queries.heldBytes, 0);
+    for (const core of cores)
+      assert.equal(core.queries.open + core.queries.heldBytes + core.watched.count, 0);
   });
 
   it('are asked for once at each node, however many filters, shards and turns', () => {
@@ -139,6 +141,7 @@ describe('retained messages of a SUBSCRIBE', () => {
     const live = packets.flatMap((p) => (p.cmd === 'publish' && !p.retain ? [p.topic] : []));
     assert.deepEqual(live, newer);
     assert.deepEqual(topicsOf(packets).sort(), wanted.slice(0, -20));
+    for (const core of cores) assert.equal(core.watched.count, 0);
   });
 
   it('of a persistent session go on with its next connection', () => {
@@ -157,6 +160,7 @@ describe('retained messages of a SUBSCRIBE', () => {
     nodes.advance(20);
     const after = readAll(nodes, second, 300);
     assert.deepEqual([...new Set([...before, ...after])].sort(), wanted);
+    for (const core of cores) assert.equal(core.watched.count, 0);
     // Only what was under way comes again.
     assert.ok(before.length + after.length <= 300 + 2 * 8, `${before.length} + ${after.length}`);
   });
