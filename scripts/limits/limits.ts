@@ -123,6 +123,21 @@ Everything that could grow has a bound: a queue, a buffer, a table, a message, a
 beyond it is refused, dropped or put off as the bound says, and counted ([METRICS](METRICS.md)).
 Times are bounds too; those that can be set are in [CONFIGURATION](CONFIGURATION.md#timings).
 
+## Memory
+
+What clients can make a node hold adds up to this, beside about 150 MiB for the program and its store. The
+metrics in brackets show where it stands.
+
+| what | at most |
+|---|---|
+| publishes and other requests under way (\`shoal_mqtt_unanswered_bytes\`) | \`limits.nodePublishBytes\`, and for each connection one read of 64 KiB and what that completes, at most \`limits.maxPacketBytes\` |
+| what waits for clients (\`shoal_mqtt_waiting_bytes\`) | \`limits.nodeBufferBytes\`, then 2 × 64 KiB for each connection, and what other nodes’ clients have under way for clients here that are behind |
+| answers that clients do not take | 64 KiB for each connection, and those to one read |
+| packets that are not complete | \`limits.maxPacketBytes\` for each connection that is sending one |
+| QoS 0 messages under way to be retained | 16 MiB |
+| Topic Filters (\`shoal_filter_bytes\`) | \`limits.nodeSubscriptionBytes\`, about four times: the connection’s, the state’s, and the routes |
+| queued messages (\`shoal_queued_bytes\`) | on disk; in memory 16 B for each message and session, and \`limits.inflightBytes\` for each session that is being sent some |
+
 ## Settings
 
 Per node unless it says otherwise; ranges, flags and variables are in

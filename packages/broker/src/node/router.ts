@@ -8,6 +8,7 @@
 import type { Reader, Writer } from '../bytes.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { Log } from '../ports.ts';
+import { messageBytes } from '../session/message-bytes.ts';
 import {
   type Message,
   type Origin,
@@ -71,8 +72,8 @@ export interface RouterHost {
   log: Log;
 }
 
-/** QoS 0 retained messages under way to their shards; beyond, they are not retained. */
-const RETAIN_ZERO_MAX = 10_000;
+/** Bytes of QoS 0 retained messages under way to their shards; beyond, they are not retained. */
+const RETAIN_ZERO_BYTES_MAX = 16_777_216;
 /** Pause between two signs of life of messages that wait for slow clients. */
 const TELL_HELD_MS = 500;
 const NO_SHARDS: readonly number[] = [];
@@ -88,7 +89,7 @@ export class Router {
   readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
   /** Wait for the route lease. Bounded by what connections may have under way. */
   #held: (() => void)[] = [];
-  #retainZero = 0;
+  #retainZeroBytes = 0;
   #toldHeldMs = 0;
   /** Messages of QoS 1 and 2 that were routed: what a node whose filters are unknown may have missed. */
   #published = 0;
@@ -104,9 +105,10 @@ export class Router {
     const matched = this.#host.routes.match(message.topic);
     this.#zeroTo(matched.nodes, message);
     this.#zeroTo(matched.zeroNodes, message);
-    if (!message.retain || this.#retainZero >= RETAIN_ZERO_MAX) return;
-    this.#retainZero++;
-    this.#retain(message, null, () => this.#retainZero--);
+    if (!message.retain || this.#retainZeroBytes >= RETAIN_ZERO_BYTES_MAX) return;
+    const bytes = messageBytes(message);
+    this.#retainZeroBytes += bytes;
+    this.#retain(message, null, () => (this.#retainZeroBytes -= bytes));
   }
 
   #zeroTo(nodes: readonly string[], message: Message): void {
