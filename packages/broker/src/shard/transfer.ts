@@ -6,6 +6,7 @@
  * election. One message is under way at a time; the acknowledgement, sent when durable, asks for the
  * next.
  */
+import { BytesError } from '../bytes.ts';
 import { type Copy, encodeCheckpoint } from './copy.ts';
 import { onSynced } from './formation.ts';
 import { holdAnew, STALL_MS } from './holding.ts';
@@ -265,6 +266,8 @@ export function onLearn(r: Copy, from: CopyId, m: ShardMessage & { type: 'learn'
 
 export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'snapshot' }): void {
   if (!mayLearn(r, from, m.number)) return;
+  // Read here, where what cannot be read ends the link: it is taken later, where it would end more.
+  for (const bytes of m.entries) decodeEntry(bytes);
   if (m.seq === 0) {
     const common = r.log.commonPrefix(m.terms, m.index);
     if (common >= 0 && !r.mayCut(common)) return;
@@ -329,7 +332,15 @@ function snapshotted(r: Copy, { from, number }: Receiving, seq: number): void {
 }
 
 function complete(r: Copy, receiving: Receiving, m: ShardMessage & { type: 'snapshot' }): void {
-  r.machine.restore(Buffer.concat(receiving.state));
+  try {
+    r.machine.restore(Buffer.concat(receiving.state));
+  } catch (e) {
+    if (!(e instanceof BytesError)) throw e;
+    // The copy stays invalid; the leader gets no answer, and begins anew.
+    r.machine.reset();
+    r.receiving = null;
+    return r.host.trace('snapshot-unreadable', { shard: r.shard, why: e.message });
+  }
   const end = (whole: boolean): void => {
     r.receiving = null;
     dropPartial(r);

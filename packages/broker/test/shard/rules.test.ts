@@ -1,5 +1,6 @@
 /** Rules of the core that a run of the simulator rarely sees broken: each dropped alone fails here. */
 import assert from 'node:assert/strict';
+import { BytesError } from '../../src/bytes.ts';
 import { form } from '../../src/shard/formation.ts';
 import { chooseHolder } from '../../src/shard/holder.ts';
 import type { Promised } from '../../src/shard/procedures.ts';
@@ -127,6 +128,48 @@ describe('nothing is said before it is durable:', () => {
     copies.run(200);
     assert.equal(leader.copy.match.get(N2), commit + 1);
     assert.equal(leader.copy.commit, commit);
+  });
+});
+
+describe('a snapshot that cannot be read ends no process:', () => {
+  const snapshot = {
+    type: 'snapshot',
+    number: numberOf(9, N3),
+    seq: 0,
+    index: 10,
+    from: 0,
+  } as const;
+  const learner = () => {
+    const copies = led();
+    const n2 = copies.at(N2);
+    // It is not active in the view whose leader sends.
+    n2.copy.onMessage(N3, { type: 'record', view: viewOf(numberOf(8, N3), [N1, N3], 10) });
+    n2.turn();
+    return n2;
+  };
+
+  it('its state, once the old log is gone', () => {
+    const n2 = learner();
+    n2.state.restore = () => {
+      throw new BytesError('no state');
+    };
+    const part = { commit: 10, terms: n2.copy.log.terms, state: new Uint8Array(3), entries: [] };
+    n2.copy.onMessage(N3, { ...snapshot, ...part, last: true });
+    n2.turn();
+    assert.equal(n2.copy.valid, false);
+    assert.equal(n2.copy.receiving, null);
+    assert.equal(
+      n2.sent.some(({ m }) => m.type === 'snapshotted'),
+      false,
+    );
+  });
+
+  it('its entries, when they come: the link ends', () => {
+    const n2 = learner();
+    const part = { commit: 10, terms: n2.copy.log.terms, state: new Uint8Array(3) };
+    const message = { ...snapshot, ...part, entries: [Uint8Array.of(1, 2, 3)], last: true };
+    assert.throws(() => n2.copy.onMessage(N3, message), BytesError);
+    assert.equal(n2.copy.valid, true);
   });
 });
 
