@@ -352,7 +352,12 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
   }),
   suspicionMult: key(swimSetting('suspicionMult'), {
     description:
-      'Shortest time from suspect to faulty, in protocol periods, times log10 of the node count, at least of 32.',
+      'Shortest time from suspect to faulty, in protocol periods, times log10 of the node count, at least of 32: of a node whose host refuses connections, so that its process has ended.',
+    'x-default': byPreset,
+  }),
+  silenceMs: key(swimSetting('silenceMs'), {
+    description:
+      'Shortest time from suspect to faulty of a node that is silent: it, or its host, may only be paused. One that has paused before gets longer.',
     'x-default': byPreset,
   }),
 });

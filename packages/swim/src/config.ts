@@ -25,15 +25,23 @@ export type SwimSetting = NumberSetting | FlagSetting;
  */
 export const SWIM_SETTINGS = {
   /** SWIM: time between two round-robin probes of one member; each probe ends within it. */
-  protocolPeriodMs: real(10, 60_000, 125),
+  protocolPeriodMs: real(10, 60_000, 250),
   /** SWIM: wait for a direct ack before helpers are asked. At most half of the period. */
-  probeTimeoutMs: real(5, 30_000, 60),
+  probeTimeoutMs: real(5, 30_000, 100),
   /** SWIM: helpers asked by ping-req, k. */
   indirectProbes: int(0, 16, 3),
   /** Asks a silent target over a stream too, beside the helpers. */
   fallbackProbe: flag(true),
-  /** SWIM §4.2: shortest suspicion = this × log10 max(32, n) × protocolPeriodMs. */
-  suspicionMult: real(1, 20, 5.5),
+  /**
+   * SWIM §4.2: shortest suspicion = this × log10 max(32, n) × protocolPeriodMs. It applies where the
+   * member's host refuses connections, to us and to others: its process has ended.
+   */
+  suspicionMult: real(1, 20, 1.6),
+  /**
+   * Shortest suspicion of a member that is silent, if that is longer: it may be paused, or its host. A
+   * member that has paused before gets longer. See ADR 0018.
+   */
+  silenceMs: real(0, 600_000, 5_500),
   /** Lifeguard: longest suspicion (nobody else suspects) = this × the shortest. */
   suspicionMaxMult: real(1, 20, 3),
   /** Lifeguard: independent suspicions that bring the longest down to the shortest. */
@@ -126,7 +134,8 @@ export const SWIM_PRESETS = {
   wan: {
     protocolPeriodMs: 2_000,
     probeTimeoutMs: 800,
-    suspicionMult: 3,
+    suspicionMult: 1.5,
+    silenceMs: 9_000,
     gossipIntervalMs: 250,
     syncIntervalMs: 30_000,
     reconnectIntervalMs: 3_000,
@@ -138,7 +147,6 @@ export const SWIM_PRESETS = {
     probeTimeoutMs: 120,
     indirectProbes: 1,
     retransmitMult: 2,
-    suspicionMult: 5,
     syncIntervalMs: 5_000,
     reconnectIntervalMs: 500,
     discoveryIntervalMs: 5_000,
@@ -154,6 +162,7 @@ export const SWIM_PRESETS = {
     reconnectIntervalMs: 100,
     discoveryIntervalMs: 1_000,
     suspicionMult: 3,
+    silenceMs: 0,
     streamTimeoutMs: 1_000,
     leaveTimeoutMs: 200,
   },

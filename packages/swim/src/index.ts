@@ -56,6 +56,7 @@ export {
 export type { ThreadSetup } from './thread/messages.ts';
 export { SwimThread, type SwimThreadOptions } from './thread/swim-thread.ts';
 export {
+  type NoAnswer,
   PACKET_BYTES_MAX,
   type RequestDone,
   type Transport,

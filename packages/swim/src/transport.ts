@@ -27,8 +27,14 @@ export interface TransportOptions extends TransportHandlers {
   };
 }
 
+/**
+ * Why a request got no answer, as far as a transport can tell: `refused` by the host, where nobody listens;
+ * `closed` without an answer by somebody who does.
+ */
+export type NoAnswer = 'refused' | 'closed';
+
 /** How a request of ours ended; see {@link Transport.request}. */
-export type RequestDone = (bytes: Uint8Array | null, refused?: boolean) => void;
+export type RequestDone = (bytes: Uint8Array | null, why?: NoAnswer) => void;
 
 /**
  * Packets and requests between addresses: all that membership wants of a network.
@@ -49,8 +55,7 @@ export interface Transport {
   /**
    * One request. `done` runs exactly once: with the answer, or with null when nobody is there, the
    * other end gave none, one of the two is longer than streamBytesMax, timeoutMs have passed
-   * (finding and connecting included), or this transport was closed. `refused` says that somebody
-   * is there who ended the request without an answer, as far as a transport can tell. Never throws.
+   * (finding and connecting included), or this transport was closed. Never throws.
    */
   request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void;
   /** Frees the address; resolves when it is free and every request of ours has ended. */

@@ -90,6 +90,11 @@ export const SWIM_METRICS: readonly MetricDefinition<SwimSource>[] = [
     (c) => c.declaredFaulty,
   ),
   counter(
+    'shoal_swim_refusals_total',
+    'Members that this process suspected because their hosts refuse connections.',
+    (c) => c.refusals,
+  ),
+  counter(
     'shoal_swim_names_claimed_total',
     'Times when another process wanted the name of a present member.',
     (c) => c.namesClaimed,

@@ -33,11 +33,19 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   fc.record({ type: fc.constant('ack' as const), seq: u32, digest: u32, target: name }),
   fc.record({ type: fc.constant('ping-req' as const), seq: u32, remainingMs: u32, ...target }),
   fc.record({
-    type: fc.constantFrom('nack' as const, 'not-me' as const),
+    type: fc.constantFrom('nack' as const, 'not-me' as const, 'refused' as const),
     seq: u32,
     target: name,
   }),
-  fc.record({ type: fc.constantFrom('gossip' as const, 'sync' as const, 'sync-ack' as const) }),
+  fc.record({ type: fc.constant('look' as const), seq: u32, ...target }),
+  fc.record({
+    type: fc.constantFrom(
+      'gossip' as const,
+      'ended' as const,
+      'sync' as const,
+      'sync-ack' as const,
+    ),
+  }),
   fc.record({
     type: fc.constant('sync-refused' as const),
     reason: fc.constantFrom(...REFUSAL_REASONS),
@@ -49,7 +57,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   }),
   fc.record({ type: fc.constant('sync-leaves' as const), leaves: fc.array(fc.nat(4095)) }),
 ) as fc.Arbitrary<Body>;
-const update: fc.Arbitrary<Update> = fc.record({
+const plainUpdate: fc.Arbitrary<Update> = fc.record({
   name,
   bootEpoch: u53,
   incarnation: u32,
@@ -64,6 +72,9 @@ const update: fc.Arbitrary<Update> = fc.record({
     max: fc.integer({ min: 9, max: 255 }),
   }),
 });
+const update: fc.Arbitrary<Update> = fc
+  .tuple(plainUpdate, fc.boolean())
+  .map(([said, refused]) => (refused ? { ...said, refused } : said));
 const message: fc.Arbitrary<Message> = fc.record({
   header,
   body,

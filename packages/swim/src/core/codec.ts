@@ -32,7 +32,7 @@ import {
  *   name  bootEpoch:8  incarnation:4  state:1  versionMin:1  versionMax:1  ageS:4  accuser  address
  *        metaLength:2  meta
  *
- * The state's top bit says that the member is unwell.
+ * The state's top bit says that the member is unwell, the next one that its host refuses connections.
  */
 
 const TYPES = [
@@ -48,6 +48,9 @@ const TYPES = [
   'digest',
   'digest-ack',
   'sync-leaves',
+  'look',
+  'refused',
+  'ended',
 ] as const satisfies readonly Body['type'][];
 
 /** Most updates in one message. */
@@ -114,7 +117,8 @@ export function encodeUpdate(update: Update): Uint8Array {
   writer.text(update.name);
   writer.u53(update.bootEpoch);
   writer.u32(update.incarnation);
-  writer.u8(stateRank(update.state) | (update.unwell ? UNWELL : 0));
+  const flags = (update.unwell ? UNWELL : 0) | (update.refused === true ? REFUSED : 0);
+  writer.u8(stateRank(update.state) | flags);
   writer.u8(update.versions.min);
   writer.u8(update.versions.max);
   writer.u32(update.ageS);
@@ -178,9 +182,15 @@ function writeBody(writer: ByteWriter, body: Body): void {
       return;
     case 'nack':
     case 'not-me':
+    case 'refused':
       writer.u32(body.seq);
       writer.text(body.target);
       return;
+    case 'look':
+      writer.u32(body.seq);
+      writeTarget(writer, body);
+      return;
+    case 'ended':
     case 'gossip':
     case 'sync':
     case 'sync-ack':
@@ -232,10 +242,16 @@ function readBody(reader: ByteReader): Body {
       return { type, seq, digest, target: reader.text(1, NAME_BYTES_MAX) };
     }
     case 'nack':
-    case 'not-me': {
+    case 'not-me':
+    case 'refused': {
       const seq = reader.u32();
       return { type, seq, target: reader.text(1, NAME_BYTES_MAX) };
     }
+    case 'look': {
+      const seq = reader.u32();
+      return { type, seq, ...readTarget(reader) };
+    }
+    case 'ended':
     case 'gossip':
     case 'sync':
     case 'sync-ack':
@@ -283,7 +299,7 @@ function readUpdate(reader: ByteReader): Update {
   const bootEpoch = reader.u53();
   const incarnation = reader.u32();
   const flags = reader.u8();
-  const state = MEMBER_STATES[flags & ~UNWELL];
+  const state = MEMBER_STATES[flags & ~(UNWELL | REFUSED)];
   if (state === undefined) throw new MalformedError('state');
   const versions = { min: reader.u8(), max: reader.u8() };
   if (versions.min < 1 || versions.max < versions.min) throw new MalformedError('versions');
@@ -294,7 +310,9 @@ function readUpdate(reader: ByteReader): Update {
   if (metaLength > META_BYTES_MAX) throw new MalformedError('length of the metadata');
   const meta = reader.raw(metaLength);
   const unwell = (flags & UNWELL) !== 0;
-  return { name, bootEpoch, incarnation, state, unwell, versions, ageS, accuser, address, meta };
+  const said = { name, bootEpoch, incarnation, state, unwell };
+  const update = { ...said, versions, ageS, accuser, address, meta };
+  return (flags & REFUSED) === 0 ? update : { ...update, refused: true };
 }
 
 function readEvent(reader: ByteReader): Uint8Array {
@@ -304,5 +322,6 @@ function readEvent(reader: ByteReader): Uint8Array {
 }
 
 const UNWELL = 0x80;
+const REFUSED = 0x40;
 /** How many updates and events there are. */
 const COUNTS_BYTES = 3;

@@ -17,6 +17,8 @@ export interface SwimCounters {
   /** Verdicts put off because this process had stalled. */
   probesRearmed: number;
   suspicions: number;
+  /** Members that this process suspected because their hosts refuse connections. */
+  refusals: number;
   /** Processes that wanted the name of a present member. */
   namesClaimed: number;
   /** Times when this process took the boot epoch after one that the cluster knew. */
@@ -60,6 +62,7 @@ export function newCounters(): SwimCounters {
     probesFailed: 0,
     probesRearmed: 0,
     suspicions: 0,
+    refusals: 0,
     namesClaimed: 0,
     epochsRaised: 0,
     declaredFaulty: 0,

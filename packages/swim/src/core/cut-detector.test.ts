@@ -5,7 +5,12 @@ import { CutDetector, type ViewChange } from './cut-detector.ts';
 import type { MemberState } from './message.ts';
 import type { SwimMember } from './statement.ts';
 
-type Doubt = { accusers: Set<string>; settled: boolean; bounds: { confirmations: number } };
+type Doubt = {
+  accusers: Set<string>;
+  settled: boolean;
+  bounds: { confirmations: number };
+  endMs: number;
+};
 
 /** A detector and the member list that it reads; hosts are the names' first letters. */
 class Bench {
@@ -55,7 +60,7 @@ class Bench {
   suspect(name: string, accusers: string, settled = false): void {
     const confirmations = 3;
     const set = new Set(accusers.split(' '));
-    this.doubts.set(name, { accusers: set, settled, bounds: { confirmations } });
+    this.doubts.set(name, { accusers: set, settled, bounds: { confirmations }, endMs: this.nowMs });
     this.set(name, 'suspect');
   }
 

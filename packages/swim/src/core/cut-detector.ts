@@ -27,7 +27,9 @@ interface Known {
   get(name: string): SwimMember | undefined;
   all(): Iterable<SwimMember>;
   presentCount(): number;
-  suspicionOf(name: string): Pick<Suspicion, 'accusers' | 'settled' | 'bounds'> | undefined;
+  suspicionOf(
+    name: string,
+  ): Pick<Suspicion, 'accusers' | 'settled' | 'bounds' | 'endMs'> | undefined;
 }
 
 type Settings = Pick<
@@ -268,6 +270,9 @@ export class CutDetector {
     // since get the time to be.
     const areMany = this.held.size > 1;
     for (const { name } of this.suspects) {
+      // One that is silent may be so for long: those that fail together are at an end together.
+      const endMs = this.known.suspicionOf(name)?.endMs ?? nowMs;
+      if (endMs - nowMs > HOLD_AHEAD_PERIODS * protocolPeriodMs) continue;
       if (this.isAccused(name, areMany ? 1 : cutLow)) return this.heldSinceMs + cutHoldMaxMs;
     }
     const settledMs = this.lastHeldMs + SETTLE_PERIODS * protocolPeriodMs;
@@ -391,5 +396,7 @@ function add(sums: Map<string, number>, key: string, delta: number): void {
 
 /** Protocol periods without another failure after which several are one change. */
 const SETTLE_PERIODS = 2;
+/** A suspect holds the view if its suspicion ends within so many periods. */
+const HOLD_AHEAD_PERIODS = 8;
 
 const NOTHING = { massBegan: false } as const;

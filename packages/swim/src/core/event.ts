@@ -32,6 +32,8 @@ export type SwimEvent =
       readonly type: 'stream-response';
       readonly requestId: number;
       readonly bytes: Uint8Array | null;
+      /** The host is there and says that nobody listens at that port. */
+      readonly refused?: boolean;
     }
   /** Joins through, or pulls in, the node at `address`; answered by `join-result`. */
   | { readonly type: 'join'; readonly address: string; readonly requestId?: number }
@@ -114,5 +116,9 @@ export type TimerTask =
   | { readonly kind: 'leave' }
   | { readonly kind: 'cut' }
   | { readonly kind: 'suspicion'; readonly name: string }
-  | { readonly kind: 'probe'; readonly seq: number; readonly phase: 'direct' | 'verdict' | 'final' }
-  | { readonly kind: 'help'; readonly seq: number; readonly phase: 'nack' | 'end' };
+  | {
+      readonly kind: 'probe';
+      readonly seq: number;
+      readonly phase: 'direct' | 'verdict' | 'final' | 'refused';
+    }
+  | { readonly kind: 'help'; readonly seq: number; readonly phase: 'nack' | 'look' | 'end' };

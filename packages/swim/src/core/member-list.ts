@@ -5,8 +5,11 @@ import type { SuspicionBounds } from './suspicion.ts';
 
 /** An open suspicion. */
 export interface Suspicion {
-  readonly startMs: number;
-  readonly bounds: SuspicionBounds;
+  /** From when its bounds count. */
+  startMs: number;
+  /** When the member was first suspected. */
+  readonly sinceMs: number;
+  bounds: SuspicionBounds;
   readonly accusers: Set<string>;
   /** Another member's timeout ran out: the shortest applies, whoever confirms. */
   settled: boolean;

@@ -1,8 +1,15 @@
 import type { Context } from './context.ts';
 import { comparePrecedence, isPresent, type Suspicion } from './member-list.ts';
 import { INCARNATION_MAX, type MemberState, type Update } from './message.ts';
+import { Pauses } from './pauses.ts';
 import type { Statement } from './statement.ts';
-import { suspicionBounds, suspicionTimeoutMs } from './suspicion.ts';
+import {
+  refusalBounds,
+  type SuspicionBounds,
+  silenceBounds,
+  suspicionBounds,
+  suspicionTimeoutMs,
+} from './suspicion.ts';
 
 /**
  * What is believed of whom: applies statements in the order of precedence, suspects, refutes.
@@ -20,25 +27,35 @@ export class Membership {
     string,
     { readonly update: Update; readonly heardMs: number }
   >();
+  private readonly pauses = new Pauses();
   private rises = 0;
   private risingTo = 0;
   private readonly verify: (record: Statement) => void;
+  private readonly lookAround: () => void;
   private readonly onState: (name: string, state: MemberState) => void;
 
   /**
    * @param hooks.verify probes a member at once, by this process's own means
+   * @param hooks.lookAround probes a few others: what fails together is to be found together
    * @param hooks.onState hears every change of a member's state
    */
   constructor(
     context: Context,
     hooks: {
       readonly verify: (record: Statement) => void;
+      readonly lookAround: () => void;
       readonly onState: ((name: string, state: MemberState) => void) | undefined;
     },
   ) {
     this.context = context;
     this.verify = hooks.verify;
+    this.lookAround = hooks.lookAround;
     this.onState = hooks.onState ?? (() => {});
+  }
+
+  /** Members whose pauses are remembered. */
+  get pauseCount(): number {
+    return this.pauses.size;
   }
 
   /** Names of present members that other processes want, too. */
@@ -66,7 +83,10 @@ export class Membership {
       if (update.bootEpoch >= record.bootEpoch) this.hearClaim(record, update);
       return false;
     }
-    if (order === 0 && update.state === 'suspect') this.confirm(record, update.accuser);
+    if (order === 0 && update.state === 'suspect') {
+      if (update.refused === true) this.hearRefusal(record, update.accuser);
+      else this.confirm(record, update.accuser);
+    }
     if (order <= 0) return false;
     const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
     const isHearsay = isVerdict && this.context.switches.ownVerdicts;
@@ -83,6 +103,24 @@ export class Membership {
     }
     if (record.state !== 'alive') return;
     this.adopt({ ...asUpdate(record), state: 'suspect', accuser: this.context.self.name });
+  }
+
+  /**
+   * The member's host refused a connection to this process and to others: the process is gone, as far as
+   * hosts can tell. It is suspected for the shortest time, in which it may still refute.
+   */
+  suspectRefused(record: Statement): void {
+    const accuser = this.context.self.name;
+    if (record.state === 'suspect') this.hearRefusal(record, accuser);
+    else if (record.state === 'alive') {
+      this.adopt({ ...asUpdate(record), state: 'suspect', refused: true, accuser });
+    }
+  }
+
+  /** A process said that it ends, or one that saw it end. */
+  hearEnd(record: Statement): void {
+    if (!isPresent(record)) return;
+    this.adopt({ ...asUpdate(record), state: 'faulty', refused: true });
   }
 
   /** The time of a suspicion is up. */
@@ -165,6 +203,7 @@ export class Membership {
     for (const [name, { heardMs }] of this.claims) {
       if (nowMs - heardMs > CLAIM_KEEP_MS) this.claims.delete(name);
     }
+    this.pauses.forget(nowMs, (name) => members.get(name) !== undefined);
   }
 
   /**
@@ -261,6 +300,7 @@ export class Membership {
         return;
       }
       members.remove(oldest.name);
+      this.pauses.drop(oldest.name);
       context.cut.observe(oldest, undefined, context.nowMs);
       context.queue.remove(oldest.name);
     }
@@ -272,6 +312,7 @@ export class Membership {
     const { context } = this;
     const { members } = context;
     const before = members.get(update.name);
+    if (before !== undefined) this.notePause(before, update);
     this.endSuspicion(update.name);
     const record = members.intern(update, update.state === 'left' ? update.accuser : '');
     members.put(record, context.nowMs - update.ageS * 1000);
@@ -286,13 +327,14 @@ export class Membership {
   private beginSuspicion(record: Statement, accuser: string): void {
     const { context } = this;
     context.counters.suspicions += 1;
-    const bounds = suspicionBounds(context.config, context.members.presentCount());
+    const bounds = this.boundsFor(record);
     const timeoutMs = suspicionTimeoutMs(bounds, 0);
     const task = { kind: 'suspicion', name: record.name } as const;
-    const isAsked = bounds.confirmations === 0;
+    const isAsked = bounds.confirmations === 0 && !record.refused;
     const token = context.arm(task, isAsked ? timeoutMs : this.untilAsked(timeoutMs));
     context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
+      sinceMs: context.nowMs,
       bounds,
       accusers: new Set(accuser === '' ? [] : [accuser]),
       settled: false,
@@ -301,10 +343,11 @@ export class Membership {
       asked: isAsked,
       token,
     });
+    if (record.refused) this.lookAround();
     if (!context.switches.verifiesSuspicions) return;
     // Some look for themselves at once instead of at their next turn: about as many as are needed
     // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
-    const wanted = bounds.confirmations + 1;
+    const wanted = context.config.suspicionConfirmations + 1;
     const others = Math.max(1, context.members.presentCount() - 2);
     if (accuser !== context.self.name && context.random() * others < wanted) this.verify(record);
   }
@@ -323,6 +366,8 @@ export class Membership {
       // Nobody's accusation: whoever passes it on may not have looked.
       this.adopt({ ...update, state: 'suspect', ageS: 0, accuser: '' });
     }
+    const current = context.members.get(record.name);
+    if (update.refused === true && current !== undefined) this.hearRefusal(current, '');
     const suspicion = context.members.suspicionOf(record.name);
     if (suspicion === undefined) return;
     const leftMs = suspicion.startMs + suspicion.bounds.minMs - context.nowMs;
@@ -336,6 +381,47 @@ export class Membership {
     suspicion.settled = true;
     this.context.cut.observe(record, record, this.context.nowMs);
     this.rearm(record.name, suspicion, leftMs);
+  }
+
+  /** Others were refused, too: from now on the shortest suspicion applies, unless less is left. */
+  private hearRefusal(record: Statement, accuser: string): void {
+    const { context } = this;
+    const { members, nowMs } = context;
+    const suspicion = members.suspicionOf(record.name);
+    if (suspicion === undefined || record.refused || !context.switches.believesRefusals) return;
+    const refused = members.intern({ ...record, refused: true }, '');
+    members.put(refused, nowMs);
+    suspicion.bounds = this.boundsFor(refused);
+    suspicion.startMs = nowMs;
+    suspicion.asked = false;
+    if (accuser !== '') suspicion.accusers.add(accuser);
+    const leftMs = Math.min(suspicion.endMs - nowMs, suspicion.bounds.minMs);
+    this.rearm(record.name, suspicion, Math.max(0, leftMs));
+    context.cut.observe(record, refused, nowMs);
+    context.disseminate(refused, accuser);
+  }
+
+  /** How long this member may be suspect. */
+  private boundsFor(record: Statement): SuspicionBounds {
+    const { config, switches, members, nowMs } = this.context;
+    const { suspicionMembersMin } = switches;
+    const bounds = suspicionBounds({ ...config, suspicionMembersMin }, members.presentCount());
+    if (record.refused) return refusalBounds(bounds);
+    const pauseMs = config.silenceMs === 0 ? 0 : this.pauses.toleranceMs(record.name, nowMs);
+    return silenceBounds(bounds, Math.max(config.silenceMs, pauseMs));
+  }
+
+  /** A member that goes on as the same process was paused for as long as it was silent. */
+  private notePause(before: Statement, after: Update): void {
+    if (after.state !== 'alive' || after.bootEpoch !== before.bootEpoch || before.refused) return;
+    const { members, nowMs } = this.context;
+    const suspicion = members.suspicionOf(before.name);
+    if (suspicion !== undefined) {
+      this.pauses.note(before.name, nowMs - suspicion.sinceMs, nowMs);
+    } else if (before.state === 'faulty') {
+      const sinceMs = members.deadSince(before.name) - this.boundsFor(before).minMs;
+      this.pauses.note(before.name, nowMs - sinceMs, nowMs);
+    }
   }
 
   /** An independent suspicion shortens the timeout and is passed on (Lifeguard). */

@@ -28,6 +28,8 @@ export interface Update {
   readonly meta: Uint8Array;
   /** Said by the member itself: it runs, but does not do its work. */
   readonly unwell: boolean;
+  /** Of a suspect or a faulty member: its host said, to several, that nobody listens at its address. */
+  readonly refused?: boolean;
   /** Versions of this protocol that the member speaks, from..to. */
   readonly versions: VersionRange;
   /** Seconds since the member was found faulty or left; 0 otherwise. Lets all forget alike. */
@@ -75,6 +77,12 @@ export type Body =
   | { readonly type: 'nack'; readonly seq: number; readonly target: string }
   /** The target's address is mine now, and I am another member: the target is a ghost. */
   | { readonly type: 'not-me'; readonly seq: number; readonly target: string }
+  /** The target's host refused me a connection: does it refuse you one, too? */
+  | ({ readonly type: 'look'; readonly seq: number } & Target)
+  /** From one that looked: it does, and the target does not answer. */
+  | { readonly type: 'refused'; readonly seq: number; readonly target: string }
+  /** Of the process that the header names: it has ended. Said by itself, or by who saw it end. */
+  | { readonly type: 'ended' }
   /** Updates only. */
   | { readonly type: 'gossip' }
   /** Push-pull: the whole state, over a stream. */

@@ -13,6 +13,8 @@ export type ProbeKind =
   /** It is faulty: does it answer again? No verdict follows. */
   | 'faulty';
 
+type ProbePhase = 'direct' | 'verdict' | 'final' | 'refused';
+
 interface Probe {
   readonly name: string;
   /** Where it was pinged. */
@@ -26,6 +28,11 @@ interface Probe {
   helpers: number;
   nacks: number;
   rearmed: number;
+  /** Asked over a stream, too. */
+  streamed: boolean;
+  /** How many others must be refused a connection as well; undefined while we were not refused. */
+  witnessesWanted: number | undefined;
+  readonly witnesses: Set<string>;
   token: number;
 }
 
@@ -34,6 +41,8 @@ interface Help {
   readonly origin: Origin;
   readonly originSeq: number;
   readonly target: string;
+  /** Asked whether its host refuses connections: whether it does, and whether it had time to answer. */
+  readonly look: { refused: boolean; waited: boolean } | undefined;
   token: number;
 }
 
@@ -44,6 +53,8 @@ export type FallbackProbe = (record: Statement, seq: number) => void;
  * The probe cycle of SWIM §3.1, with Lifeguard's nacks.
  *
  *     ping ──probe timeout──▶ ping-req × k, ping again, stream ──end of period──▶ verdict
+ *
+ *                            └─refused─▶ look × 4 ──refused × 2──▶ verdict
  *
  * An ack at any time ends it. A verdict of a process that stalled meanwhile is put off: acks may
  * lie unread. Probes and helps are each at most `probesMax`; beyond, none begins.
@@ -84,6 +95,13 @@ export class Prober {
     if (target !== undefined) this.begin(target, 'round');
   }
 
+  /** One process has ended: the next of the round are probed at once, by about as many members as that needs. */
+  lookAround(): void {
+    const { members, random } = this.context;
+    if (random() * members.presentCount() >= LOOKERS_AROUND) return;
+    for (let n = 0; n < AROUND; n += 1) this.onPeriod();
+  }
+
   begin(record: Statement, kind: ProbeKind): void {
     if (this.probes.size >= this.context.config.probesMax) return;
     for (const probe of this.probes.values()) if (probe.name === record.name) return;
@@ -107,15 +125,24 @@ export class Prober {
       helpers: 0,
       nacks: 0,
       rearmed: 0,
+      streamed: false,
+      witnessesWanted: undefined,
+      witnesses: new Set(),
       token: this.context.arm({ kind: 'probe', seq, phase: 'direct' }, timeoutMs),
     };
     this.probes.set(seq, probe);
     this.ping(record, seq);
+    // Who hints has seen something: the host may know at once.
+    if (kind === 'hint' && this.context.switches.believesRefusals) this.stream(record, seq, probe);
   }
 
-  onTimer(seq: number, phase: 'direct' | 'verdict' | 'final', late: boolean): void {
+  onTimer(seq: number, phase: ProbePhase, late: boolean): void {
     const probe = this.probes.get(seq);
     if (probe === undefined) return;
+    if (phase === 'refused') {
+      this.onRefused(seq, probe.name);
+      return;
+    }
     const { stalls } = this.context.counters;
     if (late || stalls !== probe.stalls) {
       this.rearm(seq, probe, phase);
@@ -175,6 +202,31 @@ export class Prober {
     this.answer(help, { type: 'ack', seq: help.originSeq, digest, target });
   }
 
+  /**
+   * The target's host refused a connection: nobody listens there. Somebody else's firewall may say the
+   * same, so others are asked to look, and what answers them, or us, in time ends it all.
+   */
+  onRefused(seq: number, target: string): void {
+    if (!this.context.switches.believesRefusals) return;
+    const probe = this.probes.get(seq);
+    if (probe?.name === target) {
+      if (probe.kind !== 'faulty') this.onProbeRefused(seq, probe);
+      return;
+    }
+    const help = this.helps.get(seq);
+    if (help?.target !== target || help.look === undefined) return;
+    help.look.refused = true;
+    if (help.look.waited) this.witness(seq, help);
+  }
+
+  /** Another member was refused, too. */
+  onWitness(seq: number, target: string, witness: string): void {
+    const probe = this.probes.get(seq);
+    if (probe?.name !== target || probe.witnessesWanted === undefined) return;
+    probe.witnesses.add(witness);
+    if (probe.witnesses.size >= probe.witnessesWanted) this.refusedVerdict(seq, probe);
+  }
+
   onNack(seq: number, target: string): void {
     const probe = this.probes.get(seq);
     if (probe?.name === target && probe.nacks < probe.helpers) probe.nacks += 1;
@@ -207,6 +259,7 @@ export class Prober {
       origin,
       originSeq: request.seq,
       target: request.target,
+      look: undefined,
       token: 0,
     };
     if (record === undefined || this.helps.size >= context.config.probesMax) {
@@ -228,9 +281,33 @@ export class Prober {
     this.ping(record, seq);
   }
 
-  onHelpTimer(seq: number, phase: 'nack' | 'end', late: boolean): void {
+  /** look: connects to the target for the origin; answered only if that is refused, or by an ack. */
+  onLook(origin: Origin, request: { readonly seq: number } & Target): void {
+    const { context } = this;
+    const { target, targetBootEpoch } = request;
+    const record = context.members.get(target);
+    if (record?.bootEpoch !== targetBootEpoch || this.helps.size >= context.config.probesMax)
+      return;
+    const seq = this.nextSeq();
+    const look = { refused: false, waited: false };
+    const token = context.arm(
+      { kind: 'help', seq, phase: 'look' },
+      context.config.probeTimeoutMs / 2,
+    );
+    this.helps.set(seq, { origin, originSeq: request.seq, target, look, token });
+    this.ping(record, seq);
+    this.fallback(record, seq);
+  }
+
+  onHelpTimer(seq: number, phase: 'nack' | 'look' | 'end', late: boolean): void {
     const help = this.helps.get(seq);
     if (help === undefined) return;
+    if (phase === 'look' && help.look !== undefined) {
+      help.look.waited = true;
+      if (help.look.refused && !late) this.witness(seq, help);
+      else help.token = this.context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
+      return;
+    }
     if (phase === 'end') {
       this.helps.delete(seq);
       return;
@@ -256,7 +333,7 @@ export class Prober {
       context.send(helper.address, body, helper);
     }
     if (context.switches.pingsAgain) this.ping(record, seq);
-    if (context.config.fallbackProbe) this.fallback(record, seq);
+    this.stream(record, seq, probe);
     if (remainingMs === 0 && !context.switches.stallAwareness) {
       this.probes.delete(seq);
       this.verdict(probe);
@@ -265,7 +342,48 @@ export class Prober {
     probe.token = context.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
   }
 
-  private rearm(seq: number, probe: Probe, phase: 'direct' | 'verdict' | 'final'): void {
+  /** Asks over a stream, once. */
+  private stream(record: Statement, seq: number, probe: Probe): void {
+    if (probe.streamed || !this.context.config.fallbackProbe) return;
+    probe.streamed = true;
+    this.fallback(record, seq);
+  }
+
+  private onProbeRefused(seq: number, probe: Probe): void {
+    const { context } = this;
+    const record = context.members.get(probe.name);
+    if (record === undefined || record.bootEpoch !== probe.bootEpoch) return;
+    const witnesses = context.members.pickPeers(WITNESSES_ASKED, probe.name);
+    const isFirst = probe.witnessesWanted === undefined;
+    probe.witnessesWanted = Math.min(WITNESSES_WANTED, witnesses.length);
+    for (const witness of isFirst ? witnesses : []) {
+      const body: Body = { type: 'look', seq, ...targetOf(record) };
+      context.send(witness.address, body, witness);
+    }
+    if (witnesses.length > 0) return;
+    // Nobody else is there to look: we do, once more.
+    if (isFirst) context.arm({ kind: 'probe', seq, phase: 'refused' }, probe.timeoutMs / 2);
+    else this.refusedVerdict(seq, probe);
+  }
+
+  private refusedVerdict(seq: number, probe: Probe): void {
+    const { context } = this;
+    // What would end the probe may lie unread.
+    if (context.isStalling()) return;
+    const record = context.members.get(probe.name);
+    this.end(seq, probe);
+    if (record === undefined || record.bootEpoch !== probe.bootEpoch) return;
+    context.counters.probesFailed += 1;
+    context.counters.refusals += 1;
+    this.membership.suspectRefused(record);
+  }
+
+  private witness(seq: number, help: Help): void {
+    this.endHelp(seq, help);
+    this.answer(help, { type: 'refused', seq: help.originSeq, target: help.target });
+  }
+
+  private rearm(seq: number, probe: Probe, phase: ProbePhase): void {
     const { context } = this;
     context.counters.probesRearmed += 1;
     probe.rearmed += 1;
@@ -344,6 +462,12 @@ const LOST_IN_A_ROW = 5;
 /** Members counted for that. */
 const STREAM_ONLY_MAX = 1_024;
 const LOST_NOTICE_MS = 10_000;
+/** Members that probe others at once when one has ended, and how many each. */
+const LOOKERS_AROUND = 32;
+const AROUND = 2;
+/** Others asked to look at a host that refuses, and how many must be refused, too. */
+const WITNESSES_ASKED = 4;
+const WITNESSES_WANTED = 2;
 const NACK_FRACTION = 0.8;
 const HELP_MS_MAX = 30_000;
 const HELP_GRACE_MS = 1_000;

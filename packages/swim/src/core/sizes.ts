@@ -14,6 +14,7 @@ export function sizesOf(
     members: members.size,
     suspicions: members.suspected().size,
     claims: membership.claimCount,
+    pauses: membership.pauseCount,
     updates: queue.size,
     events: events.size,
     eventsKept: events.keptCount,

@@ -21,6 +21,8 @@ export interface Statement extends SwimMember {
   readonly versions: VersionRange;
   /** Of a left one: the member where an operator removed it; '' if it said so itself. */
   readonly removedBy: string;
+  /** Of a suspect or a faulty one: its host refuses connections. */
+  readonly refused: boolean;
   /** Of name, boot epoch and incarnation: what digests sum. */
   readonly hash: number;
 }
@@ -73,6 +75,7 @@ export class StatementTable {
     const known = this.variants[this.claim(update.name)] as Statement[];
     for (const statement of known) if (says(statement, update, removedBy)) return statement;
     const { name, bootEpoch, incarnation, state, address, meta, unwell, versions } = update;
+    const refused = isRefused(update);
     const hash = hashOf(name, bootEpoch, incarnation);
     const statement = Object.freeze({
       name,
@@ -84,6 +87,7 @@ export class StatementTable {
       unwell,
       versions,
       removedBy,
+      refused,
       hash,
     });
     if (!this.shared) return statement;
@@ -101,10 +105,15 @@ function says(known: Statement, update: Omit<Update, 'ageS' | 'accuser'>, remove
     known.address === update.address &&
     known.unwell === update.unwell &&
     known.removedBy === removedBy &&
+    known.refused === isRefused(update) &&
     known.versions.min === update.versions.min &&
     known.versions.max === update.versions.max &&
     sameBytes(known.meta, update.meta)
   );
+}
+
+function isRefused({ state, refused = false }: Pick<Update, 'state' | 'refused'>): boolean {
+  return refused && (state === 'suspect' || state === 'faulty');
 }
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {

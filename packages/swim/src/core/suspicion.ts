@@ -15,6 +15,8 @@ export interface SuspicionBounds {
  */
 export function suspicionBounds(
   options: {
+    /** Up to so many members suspicions last alike; default 32. */
+    readonly suspicionMembersMin?: number;
     readonly suspicionMult: number;
     readonly suspicionMaxMult: number;
     readonly suspicionConfirmations: number;
@@ -22,7 +24,7 @@ export function suspicionBounds(
   },
   members: number,
 ): SuspicionBounds {
-  const scale = Math.log10(Math.max(SMALL_CLUSTER, members));
+  const scale = Math.log10(Math.max(options.suspicionMembersMin ?? SMALL_CLUSTER, members));
   const minMs = options.suspicionMult * scale * options.protocolPeriodMs;
   // Neither the suspect nor the first accuser confirms.
   const confirmations = Math.max(0, Math.min(options.suspicionConfirmations, members - 2));
@@ -40,6 +42,21 @@ export function suspicionTimeoutMs(bounds: SuspicionBounds, confirmed: number): 
   if (confirmations === 0) return minMs;
   const fraction = Math.log(confirmed + 1) / Math.log(confirmations + 1);
   return Math.max(minMs, maxMs - (maxMs - minMs) * fraction);
+}
+
+/**
+ * Bounds for a member that is silent: it may be paused, and its host with it.
+ *
+ * @param silenceMs the shortest; what a lone accuser waits in addition is that of other suspicions
+ */
+export function silenceBounds(bounds: SuspicionBounds, silenceMs: number): SuspicionBounds {
+  if (silenceMs <= bounds.minMs) return bounds;
+  return { ...bounds, minMs: silenceMs, maxMs: silenceMs + (bounds.maxMs - bounds.minMs) };
+}
+
+/** Bounds for a member whose host says to several that it is gone: there is nothing to confirm. */
+export function refusalBounds({ minMs }: SuspicionBounds): SuspicionBounds {
+  return { minMs, maxMs: minMs, confirmations: 0 };
 }
 
 /** Up to so many members suspicions last alike. */

@@ -54,6 +54,7 @@ export class Swim {
     });
     this.membership = new Membership(this.context, {
       verify: (record) => this.prober.begin(record, 'hint'),
+      lookAround: () => this.prober.lookAround(),
       onState: options.onState,
     });
     this.prober = new Prober(this.context, this.membership, (record, seq) =>
@@ -63,6 +64,7 @@ export class Swim {
       this.context,
       this.membership,
       (seq, target) => this.prober.onStreamAck(seq, target),
+      (seq, target) => this.prober.onRefused(seq, target),
       (record) => this.prober.begin(record, 'hint'),
     );
   }
@@ -195,7 +197,7 @@ export class Swim {
         this.sync.onRequest(event.streamId, event.from, event.bytes);
         return;
       case 'stream-response':
-        this.sync.onResponse(event.requestId, event.bytes);
+        this.sync.onResponse(event.requestId, event.bytes, event.refused);
         return;
       case 'join':
         if (this.context.phase === 'running') this.sync.join(event.address, event.requestId);
@@ -337,6 +339,10 @@ export class Swim {
       return;
     }
     if (header.name === context.self.name) return;
+    if (body.type === 'ended') {
+      if (before?.bootEpoch === bootEpoch) this.membership.hearEnd(before);
+      return;
+    }
     const wasDead = before?.state === 'faulty' || before?.state === 'left';
     let refuted = false;
     for (const update of message.updates) {
@@ -384,6 +390,13 @@ export class Swim {
       case 'not-me':
         this.prober.onNotMe(body.seq, body.target, origin.address);
         break;
+      case 'look':
+        this.prober.onLook(origin, body);
+        break;
+      case 'refused':
+        this.prober.onWitness(body.seq, body.target, origin.name);
+        break;
+      case 'ended':
       case 'gossip':
         break;
       case 'sync':

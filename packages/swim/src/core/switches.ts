@@ -33,6 +33,10 @@ export interface SwimSwitches {
    * with more to tell than gossip carries what an exchange brought.
    */
   readonly tellsOldNewsLess: boolean;
+  /** A member whose host refuses connections to several is suspected for the shortest time only. */
+  readonly believesRefusals: boolean;
+  /** Up to so many members suspicions last alike. */
+  readonly suspicionMembersMin: number;
   /** How long the dead still get gossip; 0: they are told by what answers them. */
   readonly gossipToDeadMs: number;
 }
@@ -50,5 +54,7 @@ export const SWIM_SWITCHES: SwimSwitches = {
   comparesDigests: true,
   probesLost: true,
   tellsOldNewsLess: true,
+  believesRefusals: true,
+  suspicionMembersMin: 32,
   gossipToDeadMs: 0,
 };

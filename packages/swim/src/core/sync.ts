@@ -43,6 +43,7 @@ export class Sync {
   private readonly context: Context;
   private readonly membership: Membership;
   private readonly onAck: (seq: number, target: string) => void;
+  private readonly onRefused: (seq: number, target: string) => void;
   /** Probes a member at once. */
   private readonly verify: (record: Statement) => void;
   private readonly pending = new Map<number, Pending>();
@@ -60,11 +61,13 @@ export class Sync {
     context: Context,
     membership: Membership,
     onAck: (seq: number, target: string) => void,
+    onRefused: (seq: number, target: string) => void,
     verify: (record: Statement) => void,
   ) {
     this.context = context;
     this.membership = membership;
     this.onAck = onAck;
+    this.onRefused = onRefused;
     this.verify = verify;
   }
 
@@ -174,11 +177,16 @@ export class Sync {
     this.context.emit({ type: 'stream-reply', streamId, bytes: answer });
   }
 
-  onResponse(requestId: number, bytes: Uint8Array | null): void {
+  /** @param refused by the host: nobody listens there */
+  onResponse(requestId: number, bytes: Uint8Array | null, refused = false): void {
     const pending = this.pending.get(requestId);
     if (pending === undefined) return;
     this.pending.delete(requestId);
     const { purpose, address } = pending;
+    if (purpose.kind === 'probe' && refused) {
+      this.onRefused(purpose.seq, purpose.target);
+      return;
+    }
     const error = this.take(pending, bytes);
     if (purpose.kind === 'join') {
       this.joined(purpose.callerId, error);

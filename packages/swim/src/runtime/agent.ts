@@ -56,7 +56,7 @@ export class SwimAgent implements SwimHandle {
   /** Datagrams and answers taken in. */
   private received = 0;
   /** Answers to requests of ours that came while suspended; at most as many as requests. */
-  private heldAnswers: { readonly requestId: number; readonly bytes: Uint8Array | null }[] = [];
+  private heldAnswers: SwimEvent[] = [];
   private suspended = false;
   private stopped = false;
 
@@ -258,7 +258,7 @@ export class SwimAgent implements SwimHandle {
     this.timers.resume();
     const answers = this.heldAnswers;
     this.heldAnswers = [];
-    for (const { requestId, bytes } of answers) this.onAnswer(requestId, bytes);
+    for (const answer of answers) this.onAnswer(answer);
   }
 
   private onPacket(from: string, bytes: Uint8Array): void {
@@ -272,13 +272,13 @@ export class SwimAgent implements SwimHandle {
     if (answer !== undefined) this.transport.send(from, answer);
   }
 
-  private onAnswer(requestId: number, bytes: Uint8Array | null): void {
+  private onAnswer(answer: SwimEvent): void {
     if (this.suspended) {
-      this.heldAnswers.push({ requestId, bytes });
+      this.heldAnswers.push(answer);
       return;
     }
     this.received += 1;
-    this.dispatch({ type: 'stream-response', requestId, bytes });
+    this.dispatch(answer);
   }
 
   private onRequest(
@@ -322,9 +322,9 @@ export class SwimAgent implements SwimHandle {
       case 'stream-open': {
         const { requestId, to } = effect;
         const { streamTimeoutMs } = this.options.config;
-        const done: RequestDone = (bytes, refused) => {
-          if (refused === true) this.onSilence(to);
-          this.onAnswer(requestId, bytes);
+        const done: RequestDone = (bytes, why) => {
+          if (why === 'closed') this.onSilence(to);
+          this.onAnswer({ type: 'stream-response', requestId, bytes, refused: why === 'refused' });
         };
         this.transport.request(to, effect.bytes, streamTimeoutMs, done, effect.isOwn);
         return;

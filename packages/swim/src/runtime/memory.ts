@@ -1,6 +1,11 @@
 import { formatAddress, parseAddress } from '../address.ts';
 import { SwimError } from '../errors.ts';
-import { PACKET_BYTES_MAX, type Transport, type TransportOptions } from '../transport.ts';
+import {
+  PACKET_BYTES_MAX,
+  type RequestDone,
+  type Transport,
+  type TransportOptions,
+} from '../transport.ts';
 
 /**
  * A network within one process, for tests of what is built on membership: no socket, no port that
@@ -90,16 +95,11 @@ class MemoryTransport implements Transport {
     if (!sent) this.failed += 1;
   }
 
-  request(
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (bytes: Uint8Array | null) => void,
-  ): void {
-    const finish = (answer: Uint8Array | null): void => {
+  request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
+    const finish: RequestDone = (answer, why) => {
       if (!this.pending.delete(fail)) return;
       clearTimeout(timer);
-      done(answer);
+      done(answer, why);
     };
     const fail = (): void => finish(null);
     const timer = setTimeout(fail, timeoutMs);
@@ -107,7 +107,8 @@ class MemoryTransport implements Transport {
     const copy = bytes.slice();
     const carry = (): void => {
       const peer = this.hub.at(to);
-      if (this.closed || peer === undefined) fail();
+      if (this.closed) fail();
+      else if (peer === undefined) finish(null, 'refused');
       else peer.serve(this.address, copy, finish);
     };
     const tooLong = copy.length > this.options.streamBytesMax;

@@ -144,13 +144,13 @@ export class SecureTransport implements Transport {
   ): void {
     const { sealer } = this;
     if (sealer === undefined) {
-      setImmediate(() => done(null, false));
+      setImmediate(() => done(null));
       return;
     }
     const request = sealer.seal('request', message, undefined, isOwn ? to : undefined);
-    this.inner.request(to, request, timeoutMs, (bytes, refused) => {
+    this.inner.request(to, request, timeoutMs, (bytes, why) => {
       const opened = bytes === null ? undefined : sealer.open('response', bytes, request);
-      done(opened?.bytes ?? null, refused);
+      done(opened?.bytes ?? null, why);
     });
   }
 

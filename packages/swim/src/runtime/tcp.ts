@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, parseAddress } from '../address.ts';
 import { SWIM_MAGIC } from '../core/message.ts';
-import type { RequestDone } from '../transport.ts';
+import type { NoAnswer, RequestDone } from '../transport.ts';
 import { surface } from './callbacks.ts';
 import { type Admission, ByteBudget, readFrame, writeFrame } from './frame.ts';
 import type { Resolver } from './resolver.ts';
@@ -91,10 +91,10 @@ export class TcpTransport {
 
   /** One request; null if it failed or took longer than timeoutMs, connecting included. */
   request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
-    const finish: RequestDone = (answer, refused) => {
+    const finish: RequestDone = (answer, why) => {
       if (!this.pending.delete(fail)) return;
       clearTimeout(timer);
-      done(answer, refused);
+      done(answer, why);
     };
     const fail = (): void => finish(null);
     const timer = setTimeout(fail, timeoutMs);
@@ -129,13 +129,16 @@ export class TcpTransport {
     if (this.closed) return;
     const socket = connect({ host: ip, port, noDelay: true });
     adopt(socket, this.sockets, timeoutMs);
-    let ended = false;
+    let why: NoAnswer | undefined;
     socket.once('end', () => {
-      ended = true;
+      why = 'closed';
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === 'ECONNREFUSED') why = 'refused';
     });
     readFrame(socket, undefined, { bytesMax: streamBytesMax }, (message) => {
       socket.destroy();
-      finish(message, message === null && ended);
+      finish(message, message === null ? why : undefined);
     });
     writeFrame(socket, bytes);
   }

@@ -289,7 +289,7 @@ describe('simulated cluster', function () {
     const older = cluster.agent('n3');
     cluster.network.isolate(older.address);
     cluster.add('n3', { bootEpoch: 9, clusterId: 'c', address: 'elsewhere:7000' });
-    cluster.until('takes over', 5_000, () =>
+    cluster.until('takes over', 10_000, () =>
       ['n0', 'n1', 'n2'].every((name) => find(cluster.agent(name), 'n3')?.bootEpoch === 9),
     );
     cluster.network.rejoin(older.address);

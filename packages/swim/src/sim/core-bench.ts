@@ -12,6 +12,7 @@ const ROUND_TIMINGS: SwimConfigInput = {
   protocolPeriodMs: 400,
   probeTimeoutMs: 200,
   suspicionMult: 3 / Math.log10(32),
+  silenceMs: 0,
   suspicionMaxMult: 2,
   gossipIntervalMs: 100,
 };

@@ -107,7 +107,7 @@ describe('stable view', function () {
   });
 
   it('a member that flapped is let in when it has been quiet, later after each relapse', () => {
-    const cluster = formed('relapse', 12, {}, { fallbackProbe: false });
+    const cluster = formed('relapse', 12, {}, { fallbackProbe: false, silenceMs: 0 });
     const flap = (): void => {
       setIngress(cluster, 'n7', false);
       cluster.run(12_000);

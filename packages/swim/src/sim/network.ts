@@ -1,4 +1,4 @@
-import type { Transport, TransportHandlers, TransportOptions } from '../transport.ts';
+import type { RequestDone, Transport, TransportHandlers, TransportOptions } from '../transport.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimTransport } from './sim-transport.ts';
@@ -67,6 +67,7 @@ export class Network {
   private readonly lossOutOf = new Map<string, number>();
   private groupOf = new Map<string, number>();
   private datagramsPass = true;
+  private readonly rejecting = new Set<string>();
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -117,6 +118,12 @@ export class Network {
     this.datagramsPass = pass;
   }
 
+  /** Whether a firewall in front of this address rejects streams to it: as if nobody listened. */
+  rejectStreams(address: string, rejects: boolean): void {
+    if (rejects) this.rejecting.add(address);
+    else this.rejecting.delete(address);
+  }
+
   /** Lets only addresses of one group reach each other; addresses in no group form one more. */
   split(groups: readonly (readonly string[])[]): void {
     this.groupOf = new Map();
@@ -133,6 +140,7 @@ export class Network {
     this.lossOutOf.clear();
     this.groupOf.clear();
     this.datagramsPass = true;
+    this.rejecting.clear();
   }
 
   reachable(from: string, to: string): boolean {
@@ -170,22 +178,16 @@ export class Network {
   }
 
   /** One stream: request there, answer back. `done` runs exactly once, with null on failure. */
-  request(
-    from: string,
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (bytes: Uint8Array | null) => void,
-  ): void {
+  request(from: string, to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
     const copy = bytes.slice();
     this.counters.streams += 1;
     let open = true;
     const isOpen = (): boolean => open;
-    const finish = (answer: Uint8Array | null): void => {
+    const finish: RequestDone = (answer, why) => {
       if (!open) return;
       open = false;
       this.scheduler.cancel(timer);
-      done(answer);
+      done(answer, why);
     };
     const timer = this.scheduler.after(timeoutMs, () => finish(null));
     let replied = false;
@@ -196,12 +198,16 @@ export class Network {
       this.leg(to, from, back?.length ?? 0, DATA_RTO_MS, isOpen, () => finish(back));
     };
     const ask = (): void => this.ports.get(to)?.onRequest(from, copy, answer);
-    const refuse = (): void => this.leg(to, from, 0, SYN_RTO_MS, isOpen, () => finish(null));
+    const refuse = (): void =>
+      this.leg(to, from, 0, SYN_RTO_MS, isOpen, () => finish(null, 'refused'));
     const accept = (): void =>
       this.leg(to, from, 0, SYN_RTO_MS, isOpen, () =>
         this.leg(from, to, bytes.length, DATA_RTO_MS, isOpen, ask),
       );
-    this.leg(from, to, 0, SYN_RTO_MS, isOpen, () => (this.ports.has(to) ? accept() : refuse()));
+    this.leg(from, to, 0, SYN_RTO_MS, isOpen, () => {
+      if (this.ports.has(to) && !this.rejecting.has(to)) accept();
+      else refuse();
+    });
   }
 
   /** One direction of a stream: what is lost is sent again, later and later, while it is open. */

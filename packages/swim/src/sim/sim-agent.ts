@@ -232,9 +232,10 @@ export class SimAgent {
         return;
       case 'stream-open': {
         const { requestId, to, bytes } = effect;
-        this.transport?.request(to, bytes, this.config.streamTimeoutMs, (answer) =>
-          this.dispatch({ type: 'stream-response', requestId, bytes: answer }),
-        );
+        this.transport?.request(to, bytes, this.config.streamTimeoutMs, (answer, why) => {
+          const refused = why === 'refused';
+          this.dispatch({ type: 'stream-response', requestId, bytes: answer, refused });
+        });
         return;
       }
       case 'stream-reply':

@@ -1,4 +1,9 @@
-import { PACKET_BYTES_MAX, type Transport, type TransportOptions } from '../transport.ts';
+import {
+  PACKET_BYTES_MAX,
+  type RequestDone,
+  type Transport,
+  type TransportOptions,
+} from '../transport.ts';
 import type { Network } from './network.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -30,14 +35,9 @@ export class SimTransport implements Transport {
     else this.network.send(this.address, to, bytes);
   }
 
-  request(
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (bytes: Uint8Array | null) => void,
-  ): void {
-    const finish = (answer: Uint8Array | null): void => {
-      if (this.pending.delete(fail)) done(answer);
+  request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
+    const finish: RequestDone = (answer, why) => {
+      if (this.pending.delete(fail)) done(answer, why);
     };
     const fail = (): void => finish(null);
     this.pending.add(fail);

@@ -131,6 +131,8 @@ export class FuzzTarget {
     const bounds: Record<keyof typeof sizes, number> = {
       members: membersMax,
       suspicions: membersMax,
+      claims: membersMax,
+      pauses: membersMax,
       updates: updatesMax,
       events: eventsMax,
       eventsKept: eventsMax,

@@ -43,6 +43,7 @@ export function memberlist(
     name,
     config: swimConfig({
       ...SECOND,
+      silenceMs: 0,
       suspicionMult: alpha,
       suspicionMaxMult: parts.suspicion ? 6 : 1,
       suspicionConfirmations: parts.suspicion ? alpha - 2 : 0,
@@ -61,6 +62,8 @@ export function memberlist(
       comparesDigests: false,
       probesLost: false,
       tellsOldNewsLess: false,
+      believesRefusals: false,
+      suspicionMembersMin: 10,
       gossipToDeadMs: 30_000,
     },
   };
@@ -93,6 +96,7 @@ const SECOND: SwimConfigInput = {
 
 /** Found by `--scenario detection` and `--scenario lifeguard`. */
 const OURS_AT_ONE_SECOND: SwimConfigInput = {
+  silenceMs: 0,
   suspicionMult: 2.5,
   suspicionMaxMult: 3,
   suspicionConfirmations: 2,
