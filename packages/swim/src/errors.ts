@@ -43,6 +43,11 @@ export const SWIM_ERRORS = {
     remedy:
       'Give every node a name of its own. A node that moved gets in once its former address is silent.',
   },
+  SWIM_ERR_NAME_CLAIMED: {
+    message: 'Another process wants the name of a member that is present.',
+    remedy:
+      'Give every node a name of its own. The member keeps its name until it is found dead or has left.',
+  },
   SWIM_ERR_NAME_CONFLICT: {
     message: 'A process with the same name and a newer boot epoch is known to the cluster.',
     remedy: 'Give every node a name of its own; never run one data folder twice.',

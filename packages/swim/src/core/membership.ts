@@ -217,7 +217,7 @@ export class Membership {
     this.claims.set(record.name, { update: isNewer ? update : known.update, heardMs: nowMs });
     if (known !== undefined && nowMs - known.heardMs < CLAIM_PROBE_MS) return;
     this.context.counters.namesClaimed += 1;
-    this.context.notice('SWIM_ERR_NAME_TAKEN', update.address);
+    this.context.notice('SWIM_ERR_NAME_CLAIMED', update.address);
     this.verify(record);
   }
 

@@ -396,7 +396,7 @@ export class Sync {
       ({ name, address }) => name === self.name && address !== self.address,
     );
     if (twin === undefined) return context.encodeBare({ type: 'sync-ack' }, header.version);
-    context.notice('SWIM_ERR_NAME_CONFLICT', twin.address);
+    context.notice('SWIM_ERR_NAME_CLAIMED', twin.address);
     return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
   }
 
