@@ -323,6 +323,7 @@ class NodeProcess implements RunningNode {
           if (this.#agent && number !== this.#viewNumber) this.#onMembers(this.#agent.members());
         },
         onClusterId: (id) => core.onClusterId(id),
+        onBootEpoch: (epoch) => new Promise((_, reject) => core.lineage.outlive(epoch, reject)),
         onForeignStream: (socket, head) => links.accept(socket, head),
         onNotice: (code, address) => this.#notices.on(code, address),
         log: (level, message, fields) => this.#log(level, message, fields),

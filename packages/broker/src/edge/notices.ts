@@ -4,7 +4,7 @@ import { BrokerError } from '../errors.ts';
 import type { Log } from '../ports.ts';
 
 /** How long a node is patient with being told that its name is taken: longer than a failure takes to show. */
-const NAME_PATIENCE_MS = 9_000;
+const NAME_PATIENCE_MS = 12_000;
 
 export interface NoticesOptions {
   /** Addresses and ways by which this node looks for members. */

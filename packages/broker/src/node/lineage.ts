@@ -98,6 +98,22 @@ export class Lineage {
     saveIdentity(env.store, renewed, () => env.fatal('BROKER_ERR_DATA_OLDER', why));
   }
 
+  /**
+   * The cluster knows a later run of this node: the clock went back with the folder. The next start takes
+   * the epoch after it, and is then told by others whether the folder is older than what they saw.
+   *
+   * @param ended called when that is durable, and this run is at its end
+   */
+  outlive(bootEpoch: number, ended: (why: Error) => void): void {
+    const { env, shards, identity } = this.#node;
+    const why = `the cluster knows run ${bootEpoch - 1} of this node, and this one is ${identity.bootEpoch}`;
+    shards.standStill();
+    saveIdentity(env.store, { ...identity, bootEpoch }, () => {
+      env.fatal('BROKER_ERR_DATA_OLDER', why);
+      ended(new Error(why));
+    });
+  }
+
   #save(): void {
     const lives: Lives = { runs: this.#runs, seen: this.#seen };
     this.#node.batch.put(KEY_RUNS, writeLives(lives), true);

@@ -101,6 +101,18 @@ function runsOf(r: Reader): number[] {
 }
 
 describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
+  it('takes the epoch after a run that the cluster knows, at the next start', () => {
+    const folder = new Folder();
+    const { lineage, fatal, logs } = nodeOf(folder, folder.run(100));
+    const ended: string[] = [];
+    lineage.outlive(5_001, (why) => ended.push(why.message));
+    folder.settle();
+    assert.deepEqual(fatal, ['BROKER_ERR_DATA_OLDER']);
+    assert.deepEqual(logs, ['stands still']);
+    assert.match(ended[0] ?? '', /knows run 5000 of this node, and this one is 100$/);
+    assert.equal(folder.run(200).bootEpoch, 5_002);
+  });
+
   it('are told first on a link, this one last', () => {
     const folder = new Folder();
     folder.run(100);
