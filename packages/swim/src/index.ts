@@ -43,6 +43,7 @@ export type { SwimAgentOptions } from './runtime/agent-options.ts';
 export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
 export type { KeyringOperations, SwimAgentCounters, SwimHandle } from './runtime/handle.ts';
 export type { KeyringControl, KeyringResult } from './runtime/keyring-control.ts';
+export type { MemberCallbacks } from './runtime/member-events.ts';
 export { MemoryHub } from './runtime/memory.ts';
 export type { Encryption } from './runtime/secure-transport.ts';
 export { generateKey, type KeyInfo, Keyring, keyId, type RingKey } from './security/keyring.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { formatAddress } from '../address.ts';
+import { deferred } from '../deferred.ts';
 import type { Discovery, DiscoveryHost, Finder } from './discovery.ts';
 
 /** What {@link rangeSeeds} asks. */
@@ -66,7 +67,7 @@ class RangeFinder implements Finder {
     const worker = async (): Promise<void> => {
       for (const address of addresses) {
         if (signal.aborted) return;
-        const { promise, resolve } = Promise.withResolvers<Uint8Array | null>();
+        const { promise, resolve } = deferred<Uint8Array | null>();
         transport.request(address, question, STREAM_MS, resolve);
         const answer = await promise;
         if (answer !== null) hello.take(answer);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { deferred } from '../deferred.ts';
 import type { Transport } from '../transport.ts';
 import type { Discovery, DiscoveryHost } from './discovery.ts';
 import { Hello } from './hello.ts';
@@ -26,7 +27,7 @@ class Hand implements Discovery {
   opened = 0;
   closed = 0;
   refusals = 0;
-  private asked = Promise.withResolvers<void>();
+  private asked = deferred<void>();
 
   constructor(describes: string) {
     this.describes = describes;
@@ -40,7 +41,7 @@ class Hand implements Discovery {
     this.opened += 1;
     return {
       search: async (found, signal) => {
-        const ended = Promise.withResolvers<void>();
+        const ended = deferred<void>();
         signal.addEventListener('abort', () => ended.resolve());
         const end = (error?: Error): void => {
           if (error === undefined) ended.resolve();
@@ -59,7 +60,7 @@ class Hand implements Discovery {
   /** The next round, once it has begun. */
   async next(): Promise<{ found: (seed: string) => void; end: (error?: Error) => void }> {
     await this.asked.promise;
-    this.asked = Promise.withResolvers<void>();
+    this.asked = deferred<void>();
     const round = this.rounds.at(-1);
     assert.ok(round !== undefined);
     return round;
@@ -73,7 +74,7 @@ class Watch {
   present = 1;
   readonly rounds: DiscoveryRounds;
   private waiting: (() => void)[] = [];
-  private paused = Promise.withResolvers<void>();
+  private paused = deferred<void>();
 
   constructor(discoveries: readonly Discovery[], options: Partial<RoundsOptions> = {}) {
     this.rounds = new DiscoveryRounds({
@@ -86,7 +87,7 @@ class Watch {
       log: (_level, _message, fields) => this.complaints.push(fields?.['reason']),
       wait: async (ms, signal) => {
         this.pauses.push(ms);
-        const { promise, resolve } = Promise.withResolvers<void>();
+        const { promise, resolve } = deferred<void>();
         signal.addEventListener('abort', () => resolve());
         this.waiting.push(resolve);
         this.paused.resolve();
@@ -99,7 +100,7 @@ class Watch {
   /** Resolves once a discovery pauses. */
   async pause(): Promise<void> {
     await this.paused.promise;
-    this.paused = Promise.withResolvers<void>();
+    this.paused = deferred<void>();
   }
 
   wake(): void {

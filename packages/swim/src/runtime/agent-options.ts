@@ -7,10 +7,11 @@ import type { Discovery } from '../discovery/discovery.ts';
 import { SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import type { TransportOpener } from '../transport.ts';
+import type { MemberCallbacks } from './member-events.ts';
 import type { Encryption } from './secure-transport.ts';
 
 /** What a `SwimAgent` is started with. */
-export interface SwimAgentOptions {
+export interface SwimAgentOptions extends MemberCallbacks {
   /** Made by `swimConfig`, or settings for it; default those of the preset `lan`. */
   readonly config?: SwimConfigInput | undefined;
   /** One running process per name; 1 to 128 bytes. */

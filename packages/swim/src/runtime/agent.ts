@@ -5,6 +5,7 @@ import type { SwimEffect, SwimEvent } from '../core/event.ts';
 import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
+import { type Deferred, deferred } from '../deferred.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { Hello } from '../discovery/hello.ts';
 import { parseDiscovery } from '../discovery/parse.ts';
@@ -20,6 +21,7 @@ import { DrainingTimers } from './draining-timers.ts';
 import type { SwimAgentCounters, SwimHandle } from './handle.ts';
 import { KeyringControl } from './keyring-control.ts';
 import { checkLoopback } from './loopback.ts';
+import { MemberEvents } from './member-events.ts';
 import { SecureTransport } from './secure-transport.ts';
 import { StateFile } from './state-file.ts';
 import { systemClock, systemRandom } from './system.ts';
@@ -49,9 +51,10 @@ export class SwimAgent implements SwimHandle {
   private rounds: DiscoveryRounds | undefined;
   private readonly timers: DrainingTimers;
   private readonly callbacks = new Callbacks();
-  private readonly joins = new Map<number, PromiseWithResolvers<void>>();
+  private readonly memberEvents: MemberEvents;
+  private readonly joins = new Map<number, Deferred<void>>();
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
-  private readonly departed = Promise.withResolvers<void>();
+  private readonly departed = deferred<void>();
   private lastId = 0;
   /** Datagrams and answers taken in. */
   private received = 0;
@@ -67,6 +70,7 @@ export class SwimAgent implements SwimHandle {
     transport: SecureTransport,
   ) {
     this.options = options;
+    this.memberEvents = new MemberEvents(options, (call) => this.tell(call));
     this.transport = transport;
     const address = advertised(options, transport.address);
     this.address = address;
@@ -181,7 +185,7 @@ export class SwimAgent implements SwimHandle {
     parseAddress(address);
     if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
     const requestId = this.nextId();
-    const joined = Promise.withResolvers<void>();
+    const joined = deferred<void>();
     this.joins.set(requestId, joined);
     this.dispatch({ type: 'join', address, requestId });
     await joined.promise;
@@ -338,6 +342,7 @@ export class SwimAgent implements SwimHandle {
         return;
       case 'members-changed':
         this.tell(() => this.options.onMembers?.(this.swim.members()));
+        this.memberEvents.take(this.swim.members());
         return;
       case 'view-changed':
         this.tell(() => this.options.onView?.(this.swim.view(), effect));

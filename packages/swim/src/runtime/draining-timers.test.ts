@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { deferred } from '../deferred.ts';
 import { DrainingTimers } from './draining-timers.ts';
 
 /** Blocks the event loop, and with it everything in this process. */
@@ -19,7 +20,7 @@ describe('DrainingTimers', () => {
       received += 1;
     });
     const seen: string[] = [];
-    const fired = Promise.withResolvers<void>();
+    const fired = deferred<void>();
     const timers = new DrainingTimers({
       stallThresholdMs: 100,
       received: () => received,
@@ -51,7 +52,7 @@ describe('DrainingTimers', () => {
 
   it('fires nothing while held, and all of it after a stall was told', async () => {
     const seen: string[] = [];
-    const fired = Promise.withResolvers<void>();
+    const fired = deferred<void>();
     const timers = new DrainingTimers({
       stallThresholdMs: 100,
       received: () => 0,
@@ -64,7 +65,7 @@ describe('DrainingTimers', () => {
         if (seen.at(-1) !== 'stall') seen.push('stall');
       },
     });
-    const marker = Promise.withResolvers<void>();
+    const marker = deferred<void>();
     timers.hold();
     timers.set(1, 1);
     timers.set(2, 5);
@@ -81,7 +82,7 @@ describe('DrainingTimers', () => {
     const warnings: string[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning.name);
     process.on('warning', onWarning);
-    const fired = Promise.withResolvers<number>();
+    const fired = deferred<number>();
     const timers = new DrainingTimers({
       stallThresholdMs: 100,
       received: () => 0,
@@ -107,7 +108,7 @@ describe('DrainingTimers', () => {
     });
     timers.set(1, 0);
     timers.close();
-    const later = Promise.withResolvers<void>();
+    const later = deferred<void>();
     setTimeout(later.resolve, 5);
     await later.promise;
     assert.equal(fired, 0);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
+import { type Deferred, deferred } from '../deferred.ts';
 import { Resolver } from './resolver.ts';
 
 describe('Resolver', () => {
@@ -24,9 +25,9 @@ describe('Resolver', () => {
   });
 
   it('keeps to the known address while nobody answers, and looks again every five seconds', async () => {
-    const asked: PromiseWithResolvers<string>[] = [];
+    const asked: Deferred<string>[] = [];
     const resolver = new Resolver(4, () => {
-      const answer = Promise.withResolvers<string>();
+      const answer = deferred<string>();
       asked.push(answer);
       return answer.promise;
     });
@@ -48,9 +49,9 @@ describe('Resolver', () => {
   });
 
   it('asks for a name once, however many wait, and again after it failed', async () => {
-    const asked: PromiseWithResolvers<string>[] = [];
+    const asked: Deferred<string>[] = [];
     const resolver = new Resolver(4, () => {
-      const answer = Promise.withResolvers<string>();
+      const answer = deferred<string>();
       asked.push(answer);
       return answer.promise;
     });

@@ -1,6 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, parseAddress } from '../address.ts';
 import { SWIM_MAGIC } from '../core/message.ts';
+import { deferred } from '../deferred.ts';
 import type { NoAnswer, RequestDone } from '../transport.ts';
 import { surface } from './callbacks.ts';
 import { type Admission, ByteBudget, readFrame, writeFrame } from './frame.ts';
@@ -78,7 +79,7 @@ export class TcpTransport {
       budget: new ByteBudget(options.streamBytesMax * UNREAD_STREAMS_MAX),
     };
     const server = createServer((socket) => accept(socket, options, intake));
-    const listening = Promise.withResolvers<void>();
+    const listening = deferred<void>();
     server.once('error', listening.reject);
     server.listen({ host: options.ip, port: options.port, exclusive: true }, listening.resolve);
     await listening.promise;

@@ -17,6 +17,9 @@ export type PlainOptions = Omit<
 /** What an agent calls its owner with: becomes part of a report. */
 export type Callback =
   | 'onMembers'
+  | 'onJoin'
+  | 'onLeave'
+  | 'onUpdate'
   | 'onView'
   | 'onEvent'
   | 'onBootEpoch'
@@ -32,6 +35,8 @@ export interface ThreadSetup {
   readonly module: string;
   /** For that function; plain data. */
   readonly data?: unknown;
+  /** Options of Node.js that this module needs, as `--import=tsx`; by default the thread has none. */
+  readonly execArgv?: readonly string[];
 }
 
 /** Makes the options of an agent that are not plain data. Runs in the thread. */

@@ -3,6 +3,7 @@ import { parseAddress } from '../address.ts';
 import type { StableView } from '../core/cut-detector.ts';
 import { assertNever, META_BYTES_MAX } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
+import { type Deferred, deferred } from '../deferred.ts';
 import { SwimError } from '../errors.ts';
 import {
   type CompleteOptions,
@@ -13,6 +14,7 @@ import { Callbacks, surface } from '../runtime/callbacks.ts';
 import type { KeyringOperations, SwimAgentCounters, SwimHandle } from '../runtime/handle.ts';
 import type { KeyringResult } from '../runtime/keyring-control.ts';
 import { checkLoopback } from '../runtime/loopback.ts';
+import { MemberEvents } from '../runtime/member-events.ts';
 import { listenForThread } from '../runtime/split.ts';
 import type { TcpTransport } from '../runtime/tcp.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
@@ -61,7 +63,7 @@ export interface SwimThreadOptions
 }
 
 /** A call that waits for its outcome. */
-type Call = PromiseWithResolvers<unknown>;
+type Call = Deferred<unknown>;
 
 /**
  * An agent in a worker thread: pings are answered, and verdicts given, however busy the main loop is.
@@ -97,16 +99,17 @@ export class SwimThread implements SwimHandle {
   private readonly options: CompleteOptions<SwimThreadOptions>;
   private readonly status = new SharedStatus();
   private readonly callbacks = new Callbacks();
+  private readonly memberEvents: MemberEvents;
   private readonly worker: Worker;
-  private readonly exited = Promise.withResolvers<void>();
+  private readonly exited = deferred<void>();
   private readonly beating: NodeJS.Timeout;
   private readonly calls = new Map<number, Call>();
   /** Streams that wait for the thread's answer. */
   private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
   /** Streams that wait for the thread's judgement of their head. */
   private readonly admissions = new Map<number, (admitted: boolean) => void>();
-  private readonly departed = Promise.withResolvers<void>();
-  private opening: PromiseWithResolvers<void> | undefined;
+  private readonly departed = deferred<void>();
+  private opening: Deferred<void> | undefined;
   private listener: TcpTransport | undefined;
   private counterNames: CounterNames = [];
   private present: readonly SwimMember[] = NOBODY;
@@ -119,11 +122,14 @@ export class SwimThread implements SwimHandle {
 
   private constructor(options: CompleteOptions<SwimThreadOptions>, program: URL) {
     this.options = options;
+    this.memberEvents = new MemberEvents(options, (call) => this.tell(call));
     this.learnedClusterId = options.clusterId;
     this.worker = new Worker(program, {
       name: 'swim',
       workerData: workerInit(options, this.status.memory),
       resourceLimits: RESOURCE_LIMITS,
+      // The caller's are for the caller's program: an inspector's port, a loader, text to evaluate.
+      execArgv: [...OWN_ARGV, ...(options.setup?.execArgv ?? [])],
     });
     this.worker.on('message', (message: ToMain) => this.onMessage(message));
     this.worker.on('error', (error) => this.fail(String(error)));
@@ -249,7 +255,7 @@ export class SwimThread implements SwimHandle {
 
   private async openWorker(listen: string): Promise<void> {
     if (this.stopped) throw new SwimError('SWIM_ERR_THREAD');
-    this.opening = Promise.withResolvers();
+    this.opening = deferred<void>();
     this.post({ type: 'open', listen });
     await this.opening.promise;
   }
@@ -296,18 +302,25 @@ export class SwimThread implements SwimHandle {
     }
     for (const outcome of report.outcomes) this.onOutcome(outcome);
     if (report.left) this.departed.resolve();
-    const tell = (call: () => void): void =>
-      this.callbacks.add(() => {
-        if (!this.stopped) call();
-      });
+    const tell = (call: () => void): void => this.tell(call);
     for (const [level, text, fields] of report.logs) tell(() => options.log?.(level, text, fields));
     if (clusterId !== undefined) tell(() => options.onClusterId?.(clusterId));
     const { present, presentView } = this;
-    if (members !== undefined) tell(() => options.onMembers?.(present));
+    if (members !== undefined) {
+      tell(() => options.onMembers?.(present));
+      this.memberEvents.take(present);
+    }
     if (view !== undefined) tell(() => options.onView?.(presentView, view));
     for (const event of report.events) tell(() => options.onEvent?.(event));
     for (const { code, address } of report.notices) tell(() => options.onNotice?.(code, address));
     this.callbacks.run();
+  }
+
+  /** Calls the owner once everything else of this report is done. */
+  private tell(call: () => void): void {
+    this.callbacks.add(() => {
+      if (!this.stopped) call();
+    });
   }
 
   private onOutcome({ id, value, error }: Outcome): void {
@@ -337,7 +350,7 @@ export class SwimThread implements SwimHandle {
   private admit(head: Uint8Array, from: string): Promise<boolean> | boolean {
     if (this.stopped || this.admissions.size >= RELAYED_MAX) return false;
     const id = this.nextId();
-    const admission = Promise.withResolvers<boolean>();
+    const admission = deferred<boolean>();
     this.admissions.set(id, admission.resolve);
     this.post({ type: 'admit', id, from, head: Uint8Array.from(head) });
     return admission.promise;
@@ -362,7 +375,7 @@ export class SwimThread implements SwimHandle {
   private call(message: (id: number) => ToWorker): Promise<unknown> {
     if (this.stopped) return Promise.reject(new SwimError('SWIM_ERR_STOPPED'));
     const id = this.nextId();
-    const call = Promise.withResolvers<unknown>();
+    const call = deferred<unknown>();
     this.calls.set(id, call);
     this.post(message(id));
     return call.promise;
@@ -410,6 +423,9 @@ function workerInit(options: SwimThreadOptions, memory: SharedArrayBuffer): Work
     deadAfterMs = DEAD_AFTER_MS,
     setup,
     onMembers,
+    onJoin,
+    onLeave,
+    onUpdate,
     onView,
     onEvent,
     onKeyring,
@@ -439,6 +455,8 @@ const PROGRAM = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
   import.meta.url,
 );
+/** What the program needs of Node.js: from source, to find the packages beside it as sources. */
+const OWN_ARGV = PROGRAM.pathname.endsWith('.ts') ? ['--conditions=shoal-source'] : [];
 /** For 16,384 members with 512 bytes of metadata each, and states of 4 MiB under way. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 2 };
 const UNWELL_AFTER_MS = 2_000;

@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { assertNever } from '../core/message.ts';
+import { type Deferred, deferred } from '../deferred.ts';
 import { SwimError } from '../errors.ts';
 import { SwimAgent } from '../runtime/agent.ts';
 import type { KeyringOperations } from '../runtime/handle.ts';
@@ -39,7 +40,7 @@ class AgentWorker {
   /** Where streams that the main loop passes on are handled. */
   private streams: StreamHandlers | undefined;
   /** What the main loop is keeping. */
-  private readonly storing = new Map<number, PromiseWithResolvers<void>>();
+  private readonly storing = new Map<number, Deferred<void>>();
   private lastId = 0;
   private counterNames: CounterNames = [];
   private looking: NodeJS.Timeout | undefined;
@@ -211,7 +212,7 @@ class AgentWorker {
   private async store(kept: Kept): Promise<void> {
     this.lastId += 1;
     const id = this.lastId;
-    const stored = Promise.withResolvers<void>();
+    const stored = deferred<void>();
     this.storing.set(id, stored);
     this.post({ type: 'store', id, kept });
     await stored.promise;

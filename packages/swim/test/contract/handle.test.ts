@@ -124,6 +124,24 @@ function describeHandle(title: string, begin: Start): void {
       }
     });
 
+    it('tells of single members: who comes, who changes, who goes', async () => {
+      const told: string[] = [];
+      const say = (what: string) => (member: SwimMember) => {
+        if (member.name === 'b') told.push(`${what} ${member.state}`);
+      };
+      const callbacks = { onJoin: say('join'), onUpdate: say('update'), onLeave: say('leave') };
+      const a = await watch({ name: 'a', clusterId: 'one', ...callbacks });
+      const b = await watch({ name: 'b', seeds: [a.agent.address] });
+      await a.sees({ b: 'alive' });
+      b.agent.setMeta(new Uint8Array(3));
+      await a.until((members) => members.some(({ name, meta }) => name === 'b' && meta[0] === 0));
+      await b.agent.leave();
+      await a.sees({ b: 'left' });
+      // Of each list after onMembers: that of the last one comes in the same turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(told, ['join alive', 'update alive', 'leave left']);
+    });
+
     it('spreads a change of metadata', async () => {
       const [a, b, c] = await three();
       b.agent.setMeta(new TextEncoder().encode('changed'));

@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
 const MODULES = path.join(PACKAGE, '../../node_modules');
@@ -67,8 +67,11 @@ describe('the packed package', function () {
     for (const wanted of ['dist/index.js', 'dist/index.d.ts', 'README.md', 'LICENSE']) {
       assert.ok(files.includes(wanted), `${wanted} in ${files.length} files`);
     }
-    const unwanted = files.filter((file) => /[.]test[.]|tsbuildinfo|^src/.test(file));
-    assert.deepEqual(unwanted, []);
+    const wrong = /[.]test[.]|tsbuildinfo|^src|[.]map$|experiments|test-cluster|core-bench/;
+    assert.deepEqual(
+      files.filter((file) => wrong.test(file)),
+      [],
+    );
   });
 
   it('compiles in a strict program', () => {
@@ -78,32 +81,57 @@ describe('the packed package', function () {
     execFileSync(TSC, [...flags, '--types', 'node', 'program.ts'], { cwd: dir, stdio: 'pipe' });
   });
 
-  it('runs a member in a thread, which ends with it', () => {
-    const program = path.join(dir, 'thread.mjs');
-    fs.writeFileSync(program, IN_A_THREAD);
-    const said = execFileSync(process.execPath, [program], { encoding: 'utf8' });
-    assert.equal(said.trim(), 'a=alive');
-  });
+  for (const node of nodes()) {
+    it(`runs a member in a thread, which ends with it, by ${node}`, () => {
+      const program = path.join(dir, 'thread.mjs');
+      fs.writeFileSync(program, IN_A_THREAD);
+      const said = execFileSync(node, [program], { encoding: 'utf8' });
+      assert.equal(said.trim(), 'a=alive');
+    });
 
-  it('runs the example: two processes find each other, and one that leaves has left', async () => {
-    const example = path.join(dir, 'node_modules/@shoal/swim/examples/members.mjs');
-    const run = (...args: string[]) =>
-      new Example(
-        spawn(process.execPath, [example, ...args], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        }),
+    it(`starts its thread without the caller's options of Node.js, by ${node}`, () => {
+      // A module that cannot be loaded twice, and a program that is no file.
+      const once = path.join(dir, 'once.mjs');
+      fs.writeFileSync(
+        once,
+        `import { isMainThread } from 'node:worker_threads';
+        if (!isMainThread) throw new Error('loaded in the thread');`,
       );
-    const first = run('a');
-    const address = await first.says(/^listening on (\S+)/);
-    const second = run('b', '0', address);
-    await Promise.all([first.says(/(a=alive b=alive)/), second.says(/(a=alive b=alive)/)]);
-    second.child.kill('SIGINT');
-    await first.says(/(b=left)/);
-    await once(second.child, 'exit');
-    first.child.kill('SIGKILL');
-    await once(first.child, 'exit');
-  });
+      const args = [`--import=${pathToFileURL(once)}`, '--input-type=module', '-e', IN_A_THREAD];
+      const said = execFileSync(node, args, { encoding: 'utf8', cwd: dir });
+      assert.equal(said.trim(), 'a=alive');
+    });
+
+    it(`runs the example: three processes, one leaves, one is killed, by ${node}`, async () => {
+      const example = path.join(dir, 'node_modules/@shoal/swim/examples/members.mjs');
+      const run = (...args: string[]) =>
+        new Example(spawn(node, [example, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }));
+      const first = run('a');
+      const address = await first.says(/^listening on (\S+)/);
+      const [second, third] = [run('b', '0', address), run('c', '0', address)];
+      const all = /(a=alive b=alive c=alive)/;
+      await Promise.all([first, second, third].map((each) => each.says(all)));
+      third.child.kill('SIGKILL');
+      await Promise.all([first, second].map((each) => each.says(/(b=alive c=faulty)/)));
+      second.child.kill('SIGINT');
+      await first.says(/(b=left)/);
+      await once(second.child, 'exit');
+      first.child.kill('SIGKILL');
+      await once(first.child, 'exit');
+    });
+  }
 });
+
+/** Programs of Node.js to run it by: this one, and that of the system if it is another one from 20 on. */
+function nodes(): string[] {
+  const others = (process.env.SHOAL_NODES ?? '/usr/bin/node').split(path.delimiter);
+  const found = others.filter((node) => {
+    if (!fs.existsSync(node)) return false;
+    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+    return version !== process.version && Number(/^v(\d+)/.exec(version)?.[1]) >= 20;
+  });
+  return [process.execPath, ...found];
+}
 
 class Example {
   readonly child: ChildProcessByStdio<null, Readable, null>;
