@@ -1,0 +1,72 @@
+/**
+ * One member of ours in a process of its own, for beside.ts: says on its output, a line of JSON each, what
+ * becomes of the others; answers `counters` and takes `lose SHARE` on its input.
+ */
+import { createInterface } from 'node:readline';
+import {
+  SwimAgent,
+  type SwimConfigInput,
+  socketTransport,
+  swimConfig,
+  type TransportOpener,
+} from '@shoal/swim';
+
+interface Task {
+  readonly name: string;
+  readonly seeds: readonly string[];
+  readonly config: SwimConfigInput;
+}
+
+const task = JSON.parse(process.argv[2] ?? '{}') as Task;
+const tell = (fields: object): void => void process.stdout.write(`${JSON.stringify(fields)}\n`);
+let losesShare = 0;
+const loses = (): boolean => Math.random() < losesShare;
+
+/** Loses a share of the datagrams both ways. */
+const lossy: TransportOpener = async (options) => {
+  const inner = await socketTransport()({
+    ...options,
+    onPacket: (from, bytes) => {
+      if (!loses()) options.onPacket(from, bytes);
+    },
+    onRequest: (...request) => options.onRequest(...request),
+  });
+  return {
+    address: inner.address,
+    failed: 0,
+    send: (to, bytes) => {
+      if (!loses()) inner.send(to, bytes);
+    },
+    request: (...request) => inner.request(...request),
+    close: () => inner.close(),
+  };
+};
+
+const seen = new Map<string, string>();
+const agent = await SwimAgent.start({
+  config: swimConfig(task.config),
+  name: task.name,
+  bootEpoch: 1,
+  clusterId: task.seeds.length === 0 ? 'beside' : '',
+  listen: '127.0.0.1:0',
+  seeds: task.seeds,
+  transport: lossy,
+  onMembers: (members) => {
+    const atMs = performance.timeOrigin + performance.now();
+    for (const { name, state } of members) {
+      if (state === 'suspect' || seen.get(name) === state) continue;
+      seen.set(name, state);
+      tell({ type: 'state', atMs, name, state });
+    }
+  },
+});
+tell({ type: 'ready', address: agent.address });
+const input = createInterface(process.stdin);
+input.on('line', (line) => {
+  if (line.startsWith('lose ')) losesShare = Number(line.slice(5));
+  else {
+    const { packetsOut, bytesOut } = agent.counters;
+    tell({ type: 'counters', packetsOut, bytesOut });
+  }
+});
+input.on('close', () => process.exit());

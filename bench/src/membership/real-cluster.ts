@@ -1,0 +1,191 @@
+/** Members of one kind in processes of their own: what each says of the others, and what it costs. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { cpuUsOf } from '../proc/cpu.ts';
+import { parsePrivateBytes } from '../proc/memory.ts';
+
+/** How a member is started: a command, and what it is told beside its name and its seeds. */
+export interface Program {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly task: object;
+}
+
+type Report =
+  | { readonly type: 'ready'; readonly address: string }
+  | { readonly type: 'state'; readonly atMs: number; readonly name: string; readonly state: string }
+  | { readonly type: 'counters'; readonly packetsOut: number; readonly bytesOut: number };
+
+interface Seen {
+  readonly observer: string;
+  readonly name: string;
+  readonly state: string;
+  readonly atMs: number;
+}
+
+interface Member {
+  readonly child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly states: Map<string, string>;
+  counters: { packetsOut: number; bytesOut: number } | undefined;
+}
+
+export class RealCluster {
+  private readonly program: Program;
+  private readonly members = new Map<string, Member>();
+  private readonly seen: Seen[] = [];
+
+  constructor(program: Program) {
+    this.program = program;
+  }
+
+  get names(): string[] {
+    return [...this.members.keys()];
+  }
+
+  /** Milliseconds since 1970, with fraction: processes of one machine agree on them. */
+  nowMs(): number {
+    return performance.timeOrigin + performance.now();
+  }
+
+  async form(size: number): Promise<void> {
+    const seed = await this.start('n0', []);
+    for (let n = 1; n < size; n += 1) await this.start(`n${n}`, [seed]);
+    await this.whole(120_000);
+  }
+
+  /** Waits until all that run see each other. */
+  async whole(limitMs: number): Promise<void> {
+    const { names } = this;
+    await this.until('whole', limitMs, () =>
+      [...this.members].every(([observer, { states }]) =>
+        names.every((name) => name === observer || states.get(name) === 'alive'),
+      ),
+    );
+  }
+
+  /** Kills one; milliseconds until all others know. */
+  async kill(name: string, limitMs: number): Promise<number> {
+    const atMs = this.nowMs();
+    this.members.get(name)?.child.kill('SIGKILL');
+    this.members.delete(name);
+    await this.until('known to all', limitMs, () =>
+      [...this.members.values()].every(({ states }) => states.get(name) === 'faulty'),
+    );
+    const times = this.seen.filter((each) => each.name === name && each.state === 'faulty');
+    return Math.max(...times.map((each) => each.atMs)) - atMs;
+  }
+
+  /** Stops one for so long, and waits a while; how many called it faulty. */
+  async pause(name: string, durationMs: number): Promise<number> {
+    const sinceMs = this.nowMs();
+    const child = this.members.get(name)?.child;
+    child?.kill('SIGSTOP');
+    await delay(durationMs);
+    child?.kill('SIGCONT');
+    await delay(3_000);
+    return this.observersOf(name, sinceMs);
+  }
+
+  /** From now on a member loses this share of its datagrams, both ways. */
+  lose(name: string, share: number): void {
+    this.members.get(name)?.child.stdin.write(`lose ${share}\n`);
+  }
+
+  /** (observer, member) pairs in which a member was called faulty since then; none of `except`. */
+  deaths(sinceMs: number, except: readonly string[]): number {
+    const pairs = new Set<string>();
+    for (const { observer, name, state, atMs } of this.seen) {
+      if (state !== 'faulty' || atMs < sinceMs) continue;
+      if (!except.includes(name) && !except.includes(observer)) pairs.add(`${observer} ${name}`);
+    }
+    return pairs.size;
+  }
+
+  /** What each costs on average while nothing happens, per second. */
+  async idle(windowMs: number) {
+    const pids = [...this.members.values()].map(({ child }) => child.pid as number);
+    const before = await this.counters();
+    const cpuBefore = cpuUsOf(pids);
+    const startMs = performance.now();
+    await delay(windowMs);
+    const cpuUs = cpuUsOf(pids) - cpuBefore;
+    const after = await this.counters();
+    const memberSeconds = (pids.length * (performance.now() - startMs)) / 1_000;
+    return {
+      datagrams: (after.packetsOut - before.packetsOut) / memberSeconds,
+      bytes: (after.bytesOut - before.bytesOut) / memberSeconds,
+      cpuMs: cpuUs / 1_000 / memberSeconds,
+      rssMiB: pids.reduce((sum, pid) => sum + rssMiB(pid), 0) / pids.length,
+    };
+  }
+
+  stop(): void {
+    for (const { child } of this.members.values()) child.kill('SIGKILL');
+    this.members.clear();
+  }
+
+  private observersOf(name: string, sinceMs: number): number {
+    const wrong = this.seen.filter(
+      (each) => each.name === name && each.state === 'faulty' && each.atMs >= sinceMs,
+    );
+    return new Set(wrong.map(({ observer }) => observer)).size;
+  }
+
+  private async start(name: string, seeds: readonly string[]): Promise<string> {
+    const [command = '', ...args] = this.program.command;
+    const task = JSON.stringify({ name, seeds, ...this.program.task });
+    const child = spawn(command, [...args, task], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const member: Member = { child, states: new Map(), counters: undefined };
+    this.members.set(name, member);
+    const ready = Promise.withResolvers<string>();
+    child.once('exit', () => ready.reject(new Error(`${name} ended`)));
+    child.stdin.on('error', () => {});
+    createInterface(child.stdout).on('line', (line) => {
+      const report = JSON.parse(line) as Report;
+      if (report.type === 'ready') ready.resolve(report.address);
+      else if (report.type === 'counters') member.counters = report;
+      else {
+        member.states.set(report.name, report.state);
+        this.seen.push({ observer: name, ...report });
+      }
+    });
+    return await ready.promise;
+  }
+
+  private async counters(): Promise<{ packetsOut: number; bytesOut: number }> {
+    for (const member of this.members.values()) {
+      member.counters = undefined;
+      member.child.stdin.write('counters\n');
+    }
+    await this.until('counted', 10_000, () =>
+      [...this.members.values()].every(({ counters }) => counters !== undefined),
+    );
+    let packetsOut = 0;
+    let bytesOut = 0;
+    for (const { counters } of this.members.values()) {
+      packetsOut += counters?.packetsOut ?? 0;
+      bytesOut += counters?.bytesOut ?? 0;
+    }
+    return { packetsOut, bytesOut };
+  }
+
+  private async until(what: string, limitMs: number, condition: () => boolean): Promise<void> {
+    const giveUpMs = performance.now() + limitMs;
+    while (!condition()) {
+      if (performance.now() > giveUpMs) throw new Error(`not ${what} within ${limitMs} ms`);
+      await delay(POLL_MS);
+    }
+  }
+}
+
+function rssMiB(pid: number): number {
+  return parsePrivateBytes(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) / 1_048_576;
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const POLL_MS = 10;
