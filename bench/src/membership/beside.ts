@@ -132,34 +132,32 @@ function programs(): Program[] {
   return all;
 }
 
-export function besideTable(results: readonly Result[]): string {
-  const head = [
-    'program',
-    'killed, known to all, s: p50',
-    'max',
-    'pause tolerated, s',
-    'false deaths',
-    'datagrams/s',
-    'bytes/s',
-    'CPU ms/s',
-    'MiB',
+const COLUMNS = [
+  'program',
+  'killed, known to all: p50, s',
+  'max',
+  'pause tolerated, s',
+  'healthy called dead beside a lossy one',
+  'datagrams/s',
+  'bytes/s',
+  'CPU ms/s',
+  'MiB',
+];
+
+function row(each: Result): (string | number)[] {
+  const killed = distribution(each.killedMs);
+  const s = (ms = Number.NaN): number => Number((ms / 1_000).toFixed(2));
+  return [
+    each.program,
+    s(killed?.p50),
+    s(killed?.max),
+    s(each.toleratedMs),
+    each.falseDeaths,
+    Number(each.datagrams.toFixed(1)),
+    Number(each.bytes.toFixed(0)),
+    Number(each.cpuMs.toFixed(1)),
+    Number(each.rssMiB.toFixed(0)),
   ];
-  const rows = results.map((each) => {
-    const killed = distribution(each.killedMs);
-    const s = (ms = Number.NaN): string => (ms / 1_000).toFixed(2);
-    return [
-      each.program,
-      s(killed?.p50),
-      s(killed?.max),
-      s(each.toleratedMs),
-      String(each.falseDeaths),
-      each.datagrams.toFixed(1),
-      each.bytes.toFixed(0),
-      each.cpuMs.toFixed(1),
-      each.rssMiB.toFixed(0),
-    ];
-  });
-  return formatTable([head, ...rows], 1);
 }
 
 async function main(): Promise<void> {
@@ -179,12 +177,16 @@ async function main(): Promise<void> {
   if (!(members >= 16 && members <= 500 && lossyS >= 1)) throw new RangeError(USAGE);
   const results: Result[] = [];
   for (const program of programs()) results.push(await measure(program, members, lossyS));
-  console.log(besideTable(results));
+  const rows = results.map(row);
+  console.log(formatTable([COLUMNS, ...rows.map((cells) => cells.map(String))], 1));
   if (values.json === undefined) return;
   const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   const command = `npm run bench:beside -- --members ${members} --lossy-s ${lossyS}`;
-  const report = { at: new Date().toISOString(), commit, command, machine, equal: EQUAL, results };
+  const title = `${members} real processes of each, on loopback`;
+  const tables = [{ title, columns: COLUMNS, rows }];
+  const at = new Date().toISOString();
+  const report = { at, commit, command, machine, equal: EQUAL, tables, results };
   fs.writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
 }
 

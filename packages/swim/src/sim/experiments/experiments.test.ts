@@ -30,7 +30,7 @@ function assertBars(report: Report): void {
 describe('experiments', function () {
   this.timeout(300_000);
 
-  it('preset: a crash is known to all within 2 s up to 32 members; no false positive under loss', async () => {
+  it('preset: a killed process is known to all in 1.5 s at the median, up to 32 members; no false positive under loss', async () => {
     assertBars(await run(preset, { repeats: 25 }));
   });
 

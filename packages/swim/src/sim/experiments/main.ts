@@ -4,6 +4,7 @@
  * Prints tables and whether the bars are met, and writes JSON and pictures; exits 1 when a bar is
  * missed, 2 on wrong usage.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -96,10 +97,29 @@ function reporter(scenario: string): (done: number, total: number, what: string)
   };
 }
 
-function write(out: string, report: Report): void {
+/** With what makes it again: the commit, and the command. */
+function write({ out, seed, nodes, repeats, full }: Settings, report: Report): void {
   mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, `${report.scenario}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  const words = ['npm run sim:swim -- --scenario', report.scenario, '--seed', seed];
+  if (nodes !== undefined) words.push('--nodes', String(nodes));
+  if (repeats !== undefined) words.push('--repeats', String(repeats));
+  if (full) words.push('--full');
+  const made = { commit: commit(), command: words.join(' ') };
+  const json = JSON.stringify({ ...made, ...report }, null, 2);
+  writeFileSync(join(out, `${report.scenario}.json`), `${json}\n`);
   for (const chart of report.charts) writeFileSync(join(out, `${chart.name}.svg`), chartSvg(chart));
+}
+
+/** Of the sources; with a plus if they differ from it. */
+function commit(): string {
+  try {
+    const run = (...args: string[]): string =>
+      execFileSync('git', args, { encoding: 'utf8' }).trim();
+    const dirty = run('status', '--porcelain', '--', 'packages/swim/src') === '' ? '' : '+';
+    return `${run('rev-parse', '--short', 'HEAD')}${dirty}`;
+  } catch {
+    return 'unknown';
+  }
 }
 
 async function main(settings: Settings): Promise<number> {
@@ -107,7 +127,7 @@ async function main(settings: Settings): Promise<number> {
   for (const scenario of settings.scenarios) {
     const startMs = performance.now();
     const report = await scenario.run({ ...settings, progress: reporter(scenario.name) });
-    write(settings.out, report);
+    write(settings, report);
     const tookS = ((performance.now() - startMs) / 1000).toFixed(1);
     const shown = settings.json ? JSON.stringify(report) : `${formatReport(report)}\n${tookS} s\n`;
     console.log(shown);

@@ -1,3 +1,4 @@
+import { ablation } from './ablation.ts';
 import { bootstrap } from './bootstrap.ts';
 import { detection } from './detection.ts';
 import { growth } from './growth.ts';
@@ -18,4 +19,5 @@ export const SCENARIOS: readonly Scenario[] = [
   rapid,
   bootstrap,
   split,
+  ablation,
 ];
