@@ -118,7 +118,7 @@ describe('Swim: probes', () => {
   it('keeps its own health where helpers nack, and doubts it where they are silent', () => {
     for (const [nacks, score] of [
       [true, 0],
-      [false, 1],
+      [false, 2],
     ] as const) {
       const bench = CoreBench.started({ protocolPeriodMs: 400 });
       bench.meet('a', 'b', 'c');

@@ -405,9 +405,7 @@ export class Prober {
     if (record === undefined || record.bootEpoch !== probe.bootEpoch || !isPresent(record)) return;
     context.counters.probesFailed += 1;
     // Lifeguard: helpers that nacked show that we hear well, so that the target is to blame.
-    const missed = probe.helpers - probe.nacks;
-    const missedMax = context.switches.missedNacksOnce ? 1 : missed;
-    context.health.adjust(probe.helpers > 0 ? Math.min(missed, missedMax) : 1);
+    context.health.adjust(probe.helpers > 0 ? probe.helpers - probe.nacks : 1);
     this.membership.suspect(record);
   }
 

@@ -14,8 +14,6 @@ export interface SwimSwitches {
   readonly buddySystem: boolean;
   /** Nacks come in time for the prober to count them, at 80 % of what is left; else a probe timeout later. */
   readonly nacksInTime: boolean;
-  /** One failed probe raises the score by one, however many nacks are missing. */
-  readonly missedNacksOnce: boolean;
   /** Somebody else's verdict shortens the suspicion at most; else it is believed at once. */
   readonly ownVerdicts: boolean;
   /** A suspect is told by everybody before its time is up, and answers what is outdated. */
@@ -46,7 +44,6 @@ export const SWIM_SWITCHES: SwimSwitches = {
   stallAwareness: true,
   buddySystem: true,
   nacksInTime: true,
-  missedNacksOnce: true,
   ownVerdicts: true,
   asksOnceMore: true,
   verifiesSuspicions: true,

@@ -59,7 +59,6 @@ const OFF = [
   'stallAwareness',
   'buddySystem',
   'nacksInTime',
-  'missedNacksOnce',
   'asksOnceMore',
   'verifiesSuspicions',
   'pingsAgain',

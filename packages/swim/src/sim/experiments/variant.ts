@@ -54,7 +54,6 @@ export function memberlist(
       stallAwareness: false,
       buddySystem: parts.buddy,
       nacksInTime,
-      missedNacksOnce: nacksInTime,
       ownVerdicts: false,
       asksOnceMore: false,
       verifiesSuspicions: false,
