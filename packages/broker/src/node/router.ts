@@ -1,9 +1,7 @@
 /**
- * A message's way from its ingress to everybody who wants it, and requests to shards' leaders.
- *
- * QoS 0 goes out at once and is forgotten. QoS 1 and 2 wait for the route lease, go to the leaders of
- * the matching shards and to the nodes with matching live sessions, one frame per node, and count as
- * published when all have answered.
+ * A message's way from its ingress to everybody who wants it, and requests to shards' leaders. QoS 0 goes
+ * out at once and is forgotten. QoS 1 and 2 wait for the route lease, go to the leaders of the matching
+ * shards and to the nodes with matching live sessions, and count as published when all have answered.
  */
 import type { Reader, Writer } from '../bytes.ts';
 import { shardOf } from '../placement/hash.ts';
