@@ -152,6 +152,8 @@ export class Retaining {
 
   #begin(s: Session): void {
     if (!this.#leader.serving || s.retaining === 0 || !s.connected) return;
+    // The wait for the barrier outlives a session that was replaced meanwhile.
+    if (this.#leader.state.sessions.get(s.clientId) !== s) return;
     if (this.#jobs.has(s) || this.#barriers.has(s)) return;
     const filters = new TopicTree<string>();
     for (const filter of s.retainingFilters) filters.add(filter, filter);
