@@ -70,11 +70,13 @@ export const MODEL_RUNS: readonly ModelRun[] = [
       'RECORD_UNORDERED',
       'NO_PROMISE',
       'ONE_PROMISE',
+      'COMMIT_MOST',
     ],
     FOUR_NODES,
   ),
   { model: 'view-formation', defines: ['ENTRIES=1', 'ROT'], expected: 'clean' },
   ...controls('view-formation', ['FALL_BACK'], ['ENTRIES=1']),
+  ...controls('view-formation', ['PICK_UNRECORDED']),
   { model: 'voter-change', defines: ['VIEWS=3'], expected: 'clean' },
   ...controls('voter-change', ['CHANGE_ANY_TIME', 'NEW_ONLY', 'OLD_ONLY']).map((run) => ({
     ...run,

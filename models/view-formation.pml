@@ -23,6 +23,8 @@
  * Negative controls, each drops one rule and must fail:
  *   PICK_LONGEST    the longest log of any promiser
  *   PICK_ANY_VIEW   the longest log of a promiser that is active in its own recorded view, not the highest
+ *   PICK_UNRECORDED  the longest log of a promiser that is active in the highest view, recorded there or not
+ *   COMMIT_MOST     an entry is committed when most of the active members have it
  *   ACTIVE_ONLY     commit needs the record on the active members only, not on a majority of voters
  *   RECORD_UNORDERED  other voters may record a view before all its active members have
  *   NO_PROMISE      a node goes on storing entries of its view after it promised a higher one
@@ -122,16 +124,28 @@ inline commitIn(v) {
   do
   :: ok && k < ENTRIES ->
        best = entry(leader[v], k);
+#ifdef COMMIT_MOST
+       n = 0;
+       last = 0;
+#endif
        a = 0;
        do
        :: a < NODES ->
             if
+#ifdef COMMIT_MOST
+            :: isIn(a, activeIn[v]) -> last++; n = n + (entry(a, k) == best)
+#else
             :: isIn(a, activeIn[v]) && entry(a, k) != best -> ok = false
+#endif
             :: else
             fi;
             a++
        :: else -> break
        od;
+#ifdef COMMIT_MOST
+       ok = ok && n * 2 > last;
+       last = 0;
+#endif
        ok = ok && best != 0;
        if
        :: ok ->
@@ -203,7 +217,11 @@ inline copy(i, to) {
 #ifdef PICK_ANY_VIEW
 #define mayGiveLog(node) (isIn(node, promisers) && recorded[node] != 0 && isIn(node, activeIn[recorded[node]]))
 #else
+#ifdef PICK_UNRECORDED
+#define mayGiveLog(node) (isIn(node, promisers) && isIn(node, activeIn[last]))
+#else
 #define mayGiveLog(node) (isIn(node, promisers) && recorded[node] == last && isIn(node, activeIn[last]) && !isRotten(node))
+#endif
 #endif
 #endif
 

@@ -151,6 +151,8 @@ export interface NodeEnv {
   readonly marks?: MarkFile;
   /** What is acknowledged from now on is not synced (`memory`): a loss of power takes it. */
   unsynced?(): void;
+  /** The cluster that this node has joined acknowledges so, whatever the node was configured to. */
+  adopted?(durability: 'disk' | 'memory'): void;
   /** What `NodeOptions.damage` named is on record in the store. */
   damageNoted?(): void;
   /**

@@ -138,6 +138,8 @@ export class DataFolder {
   readonly hooks = {
     /** The store itself says which copies are not whole. */
     damageNoted: () => this.#note({ damage: null }),
+    /** A joiner has learned how its cluster acknowledges; it has acknowledged nothing before. */
+    adopted: (durability: 'disk' | 'memory') => this.#note({ durability }),
     /** Acknowledged is, from now on, what a loss of power would take. */
     unsynced: () => {
       if (this.#run?.durability !== 'memory') this.#note({ durability: 'memory' });

@@ -9,6 +9,7 @@ export interface ShardInspection {
   readonly leader: string;
   readonly role: 'follower' | 'candidate' | 'leader';
   readonly voters: readonly string[];
+  readonly oldVoters: readonly string[];
   readonly active: readonly string[];
   /** Copies that placement wants, as this node sees it. */
   readonly wanted: number;
@@ -40,6 +41,7 @@ export function inspect(node: NodeCore): NodeInspection {
       leader: nameOf(view.number.leader),
       role: copy.role,
       voters: view.voters.map(nameOf),
+      oldVoters: view.oldVoters.map(nameOf),
       active: view.active.map(nameOf),
       wanted: node.shards.targets(copy.shard).length,
       commitIndex: copy.commit,

@@ -361,6 +361,7 @@ export class NodeCore {
       return false;
     }
     Object.assign(this.cluster, settings);
+    this.env.adopted?.(settings.durability);
     this.identity = { ...this.identity, shardCount: settings.shards, settings };
     saveIdentity(this.env.store, this.identity, () => {});
     this.#create(settings.shards);

@@ -8,7 +8,7 @@ import { Reader } from '../bytes.ts';
 import { type Message, type Operation, type Rx2Id, readOperation } from '../session/operation.ts';
 import type { Owed } from '../session/state-observer.ts';
 import { entryKey } from '../shard/keys.ts';
-import { decodeEntry } from '../shard/log.ts';
+import { readBack } from '../shard/log.ts';
 import type { ShardLeader } from './leader.ts';
 
 /** @param refused nobody could take the message: every queue that it matched is full */
@@ -86,7 +86,8 @@ export class Owing {
       if (term !== this.#term) return;
       this.#reading = false;
       this.#queue.shift();
-      if (value) this.#drive(item, decodeEntry(value).operation);
+      const entry = value && readBack(value);
+      if (entry) this.#drive(item, entry.operation);
       else replica.corrupt('an owed message cannot be read');
       this.committed();
     });

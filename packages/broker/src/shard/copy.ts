@@ -336,6 +336,9 @@ export abstract class Copy {
   /** Rebuilds the machine from disk; see recovery.ts. */
   protected abstract reload(): void;
 
+  /** A record of this copy was read and is damaged; see replica.ts. */
+  abstract corrupt(why: string): void;
+
   // ---- durable state ---------------------------------------------------------------------------
 
   putHard(): void {

@@ -57,6 +57,16 @@ export function encodeEntry(
 }
 
 /** @throws BytesError when the record is torn or altered, NewerFormatError when it is of a later format */
+/** An entry read back from the disk; null if it is damaged. */
+export function readBack(bytes: Uint8Array): Entry | null {
+  try {
+    return decodeEntry(bytes);
+  } catch (error) {
+    if (!(error instanceof BytesError)) throw error;
+    return null;
+  }
+}
+
 export function decodeEntry(bytes: Uint8Array): Entry {
   if (bytes.length < 5) throw new BytesError('entry too short');
   const end = bytes.length - 4;

@@ -1,7 +1,7 @@
 /** Log entries to send, from memory or disk. */
 import type { Copy } from './copy.ts';
 import { entryKey } from './keys.ts';
-import { decodeEntry } from './log.ts';
+import { readBack } from './log.ts';
 import { sameNumber } from './view.ts';
 
 /** Entries in one installation beyond which a copy is caught up as a learner first. */
@@ -34,7 +34,10 @@ export function readEntries(
       return done([]);
     let expected = prev + 1;
     for (const record of records) {
-      if (bytes >= bytesMax || decodeEntry(record.value).index !== expected) break;
+      if (bytes >= bytesMax) break;
+      const entry = readBack(record.value);
+      if (entry === null) r.corrupt(`entry ${expected} is damaged on the disk`);
+      if (entry?.index !== expected) break;
       out.push(record.value);
       bytes += record.value.length;
       expected++;

@@ -134,7 +134,7 @@ export class Replica extends Copy {
    * A record of this copy cannot be read: another copy leads, and a snapshot replaces this one. A
    * copy that is alone has nothing better and goes on without the record.
    */
-  corrupt(why: string): void {
+  override corrupt(why: string): void {
     this.host.trace('corrupt', { shard: this.shard, why });
     // A follower's leader leads on, and replaces it.
     const leads = this.role === 'leader' || this.formation !== null;

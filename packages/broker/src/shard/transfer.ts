@@ -11,7 +11,7 @@ import { type Copy, encodeCheckpoint } from './copy.ts';
 import { onSynced } from './formation.ts';
 import { holdAnew, STALL_MS } from './holding.ts';
 import { checkpointKey, entryKey } from './keys.ts';
-import { decodeEntry } from './log.ts';
+import { decodeEntry, readBack } from './log.ts';
 import type { ShardMessage } from './message.ts';
 import { dropPartial, keepLive, putPartial, readPartial } from './partial.ts';
 import type { Outgoing, Receiving, Sync } from './procedures.ts';
@@ -178,6 +178,10 @@ function nextPart(r: Copy, id: CopyId, s: Sync): void {
       used++;
       // Acknowledged and deleted meanwhile: the learner hears of that in the entries that follow.
       if (!value) continue;
+      if (readBack(value) === null) {
+        r.syncs.delete(id);
+        return r.corrupt('an entry of the snapshot is damaged on the disk');
+      }
       entries.push(value);
       bytes += value.length;
     }

@@ -20,6 +20,8 @@ const ANSWERED_MS = 3000;
 const LAST_BURSTS = 3;
 /** A client that leaves does so this long after its last byte at most. */
 const LEAVES_MAX_MS = 6;
+/** Between the end of one burst and the next. */
+const REST_MS = 300;
 const SUBSCRIBE_ID = 100;
 
 /** What one burst still waits for. */
@@ -248,7 +250,9 @@ export class Burster {
       burst.pipe.send(encodeDisconnect(this.version, 0));
       connection.disconnectAtMs = this.nowMs;
     }
-    this.end(burst);
+    burst.pipe.leave(false);
+    // The next one is not at once elsewhere: that is another behaviour.
+    this.env.client.scheduler.after(REST_MS, () => this.end(burst));
   }
 
   private message(kind: 'message' | 'will', topic: string, qos: number, id: number): Message {

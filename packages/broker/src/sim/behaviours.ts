@@ -25,11 +25,7 @@ export type BehaviourName = (typeof BEHAVIOURS)[number];
 /** Behaviours that no run draws by itself, since the broker does not stand them yet. */
 export const PENDING_BEHAVIOURS: ReadonlySet<BehaviourName> = new Set<BehaviourName>([
   'hopAtOnce',
-  'changeExpiry',
-  'pipeline',
   'expire',
-  'repeat',
-  'overlap',
 ]);
 
 const CHANCE: Readonly<Record<BehaviourName, number>> = {

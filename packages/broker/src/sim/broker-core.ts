@@ -16,13 +16,16 @@ class SimNodeCore extends NodeCore {
 export const brokerCore: CoreFactory = {
   loadIdentity,
   create: (env, options) => {
-    const { identity, found, shardCount, replicas, durability, meta, replication } = options;
+    const { identity, found, shardCount, replicas, durability, given, damage, meta, replication } =
+      options;
     return new SimNodeCore(env, {
       identity,
       found,
       shardCount,
       replicas,
       durability,
+      given,
+      damage,
       meta,
       replication,
     });

@@ -1,15 +1,18 @@
 import { type SwimConfig, swimConfig } from '@shoal/swim';
 import type { Prng, Scheduler } from '@shoal/swim/sim';
+import type { GivenSettings } from '../cluster-settings.ts';
 import type { World } from './checkers/checker.ts';
 import type { CoreFactory } from './core-port.ts';
 import { Damage } from './damage.ts';
 import { SimDisk } from './disk.ts';
 import { DAMAGES } from './faults.ts';
+import { SimFolder } from './folder.ts';
 import type { History } from './history.ts';
 import { SimLinks } from './links.ts';
+import { addressOf } from './member.ts';
 import { SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
-import { addressOf, type ProcessEnv, SimProcess } from './process.ts';
+import { type ProcessEnv, SimProcess } from './process.ts';
 import type { Transcript } from './transcript.ts';
 
 /** The first node of a run; all others join. */
@@ -17,22 +20,37 @@ const FOUNDER = 'n1';
 /** Machines that a run may add to those it began with. */
 const ADDED_MAX = 2;
 
+/** Errors of a damaged folder whose remedy is to remove it, where other copies are whole. */
+const REMOVE_FOLDER: ReadonlySet<string> = new Set([
+  'BROKER_ERR_CORRUPT_RECORD',
+  'BROKER_ERR_CORRUPT_STORE',
+  'BROKER_ERR_DATA_SHORT',
+]);
+
 /** An operator who acts on an error takes this long. */
 const OPERATOR_MS = 300;
 
 /** Turns of all processes together in one run; four times what the busiest run takes. */
 const TURNS_MAX = 600_000;
 
+/** Settings of one machine that are not the cluster's, and whether they were given in words. */
+interface OwnSettings {
+  readonly replicas?: number;
+  readonly durability?: 'disk' | 'memory';
+  readonly inWords?: boolean;
+}
+
 /** One machine: its disk outlives its processes. */
 interface Machine {
   readonly name: string;
-  disk: SimDisk;
+  folder: SimFolder;
   readonly clock: { skewMs: number; rate: number };
   process: SimProcess | undefined;
   /** Its first folder is lost: it joins, whoever founded the cluster. */
   replaced: boolean;
-  /** Started with what differs from the cluster's settings. */
-  readonly own: { readonly replicas?: number; readonly durability?: 'disk' | 'memory' };
+  /** Started with what differs from the cluster's settings, now or from its next start on. */
+  own: OwnSettings;
+  later: OwnSettings;
 }
 
 /** The machines, their wires, and who lives on them. */
@@ -107,19 +125,19 @@ export class SimCluster {
     const skewed = this.options.faults.includes('clockSkew');
     this.machines.set(name, {
       name,
-      disk: this.newDisk(name, random),
+      folder: this.newFolder(name, random),
       clock: {
         skewMs: skewed ? random.int(-60_000, 60_000) : random.int(-20, 20),
         rate: 1 + (random.next() - 0.5) * 0.0004,
       },
       process: undefined,
       replaced: false,
-      own: this.ownSettings(name, random),
+      ...this.ownSettings(name, random),
     });
     this.start(name);
   }
 
-  private newDisk(name: string, random: Prng): SimDisk {
+  private newFolder(name: string, random: Prng): SimFolder {
     const { disk: usual, slowMachine, faults } = this.options;
     const slow = name === `n${slowMachine.index}`;
     const options = slow
@@ -127,32 +145,50 @@ export class SimCluster {
       : usual;
     const disk = new SimDisk({ scheduler: this.scheduler, random, options });
     if (faults.some((fault) => DAMAGES.has(fault))) disk.keepJournal();
-    return disk;
+    return new SimFolder({ scheduler: this.scheduler, random: random.fork('folder'), disk });
   }
 
   /** What the operator of this machine got wrong. */
-  private ownSettings(name: string, random: Prng): Machine['own'] {
-    if (!this.options.faults.includes('otherSettings') || name === FOUNDER) return {};
+  private ownSettings(name: string, random: Prng): Pick<Machine, 'own' | 'later'> {
     const draw = random.fork('settings');
-    if (draw.chance(0.5)) return {};
+    if (!this.options.faults.includes('otherSettings') || draw.chance(0.4))
+      return { own: {}, later: {} };
     const durability = this.options.durability === 'disk' ? 'memory' : 'disk';
-    return draw.pick([{ replicas: draw.int(1, 3) }, { durability }]);
+    const inWords = draw.chance(0.5);
+    const wrong = draw.pick([
+      { replicas: draw.int(1, 3), inWords },
+      { durability, inWords },
+    ] as const);
+    // The founder's are the cluster's.
+    const first = name !== FOUNDER && draw.chance(0.5);
+    return first ? { own: wrong, later: wrong } : { own: {}, later: wrong };
+  }
+
+  private givenBy({ inWords, ...own }: OwnSettings): GivenSettings {
+    return inWords === true ? own : {};
   }
 
   /** The machine's folder is gone: what starts there next is empty and joins. */
   replaceDisk(name: string): void {
     const machine = this.machines.get(name);
     if (machine === undefined) return;
-    machine.disk = this.newDisk(name, this.random.fork(`machine/${name}/again`));
+    machine.folder = this.newFolder(name, this.random.fork(`machine/${name}/again`));
     machine.replaced = true;
   }
 
   /** A process must end. Of a damaged machine an operator does what the error says. */
   private onFatal(process: SimProcess, code: string, message: string): void {
     process.kill(false);
-    if (code === 'BROKER_ERR_CORRUPT_RECORD' && process.name === this.damage.victim) {
+    if (REMOVE_FOLDER.has(code) && process.name === this.damage.victim) {
       this.transcript.note(process.name, `ended with ${code}: ${message}; its folder is removed`);
       this.replaceDisk(process.name);
+      this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
+      return;
+    }
+    const machine = this.machines.get(process.name);
+    if (code === 'BROKER_ERR_JOIN_SETTINGS' && machine?.own.inWords === true) {
+      // As the error says: without them it takes the cluster's.
+      machine.own = {};
       this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
       return;
     }
@@ -177,13 +213,15 @@ export class SimCluster {
         shardCount: this.options.shards,
         replicas: machine.own.replicas ?? this.options.replicas,
         durability: machine.own.durability ?? this.options.durability,
+        given: this.givenBy(machine.own),
         replication: this.options.replication,
         zone: '',
         swim: this.swim,
         clock: machine.clock,
       },
-      (run) => machine.disk.open(run),
+      machine.folder,
     );
+    machine.own = machine.later;
     this.transcript.note(name, 'starts');
     machine.process.start();
   }
@@ -235,9 +273,9 @@ export class SimCluster {
     if (machine?.process?.alive !== true) return;
     machine.process.kill(o.silent);
     if (o.power) {
-      const { lost } = machine.disk.powerCut();
+      const { lost } = machine.folder.powerCut();
       this.transcript.note(name, `loses ${lost} unsynced batches`);
-    } else machine.disk.processDied();
+    } else machine.folder.processDied();
   }
 
   names(): readonly string[] {
@@ -250,8 +288,8 @@ export class SimCluster {
     return process?.alive ? process : undefined;
   }
 
-  disk(name: string): SimDisk | undefined {
-    return this.machines.get(name)?.disk;
+  folder(name: string): SimFolder | undefined {
+    return this.machines.get(name)?.folder;
   }
 
   stepClock(name: string, byMs: number): void {

@@ -1,4 +1,4 @@
-import type { ClusterSettings } from '../cluster-settings.ts';
+import type { ClusterSettings, GivenSettings } from '../cluster-settings.ts';
 import type {
   ClientHandler,
   ClientSocket,
@@ -43,6 +43,9 @@ export interface ShardInspection {
   /** Name of the leader of that view. */
   readonly leader: string;
   readonly role: string;
+  /** Names of the voters, and of those before them while they change; absent where all nodes vote. */
+  readonly voters?: readonly string[];
+  readonly oldVoters?: readonly string[];
   /** Names of the members that must persist an entry before it counts. */
   readonly active: readonly string[];
   /** Copies that placement wants, as this node sees it. */
@@ -64,6 +67,8 @@ export interface CoreIdentity {
   readonly shardCount: number;
   readonly settings: ClusterSettings | null;
   readonly clockAheadMs: number;
+  /** Boot epoch that the folder held before. */
+  readonly heldEpoch?: number;
   readonly fresh: boolean;
 }
 
@@ -85,6 +90,10 @@ export interface CoreOptions {
   readonly shardCount: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
+  /** Which of them an operator gave in words. */
+  readonly given: GivenSettings;
+  /** Why the folder cannot be believed, found before its store was opened. */
+  readonly damage: string | null;
   readonly meta: MemberMeta;
   readonly clusterAddress: string;
   /** Small, so that a run of seconds sees checkpoints, replays and snapshots. */

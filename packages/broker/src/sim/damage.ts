@@ -1,14 +1,16 @@
 import type { Prng } from '@shoal/swim/sim';
 import type { World } from './checkers/checker.ts';
+import type { ShardInspection } from './core-port.ts';
 import type { SimDisk } from './disk.ts';
 import type { FaultName } from './faults.ts';
+import type { SimFolder } from './folder.ts';
 import type { SimProcess } from './process.ts';
 
 /** The machines, as damage reaches them. */
 interface DamageHost {
   names(): readonly string[];
   process(name: string): SimProcess | undefined;
-  disk(name: string): SimDisk | undefined;
+  folder(name: string): SimFolder | undefined;
   inspections(): ReturnType<World['inspections']>;
   kill(name: string, o: { power: boolean; silent: boolean }): void;
   /** The machine gets an empty disk, and its next process joins. */
@@ -26,7 +28,7 @@ const SHARD_RECORD = 2;
  *
  * The broker promises that nothing is lost while an active copy of each shard is whole. So it strikes
  * one machine in a run, and only when every shard has another active copy, which the simulator reads
- * off the nodes while all of them run.
+ * off the nodes.
  */
 export class Damage {
   /** The machine that was damaged. */
@@ -44,13 +46,14 @@ export class Damage {
   strike(fault: FaultName, node: string): string {
     if (this.victim !== undefined) return '';
     if (fault === 'oldFolder' && this.backup === undefined) {
-      const disk = this.host.disk(node);
-      if (disk !== undefined) this.backup = { name: node, records: disk.copy() };
+      const folder = this.host.folder(node);
+      if (folder !== undefined) this.backup = { name: node, records: folder.disk.copy() };
       return '';
     }
     const name = fault === 'oldFolder' ? this.backup!.name : node;
-    const disk = this.host.disk(name);
-    if (disk === undefined || !this.othersHold(name)) return '';
+    const folder = this.host.folder(name);
+    if (folder === undefined || !this.othersHold(name)) return '';
+    const { disk } = folder;
     this.victim = name;
     this.host.kill(name, { power: fault === 'memoryCut', silent: this.random.chance(0.2) });
     switch (fault) {
@@ -59,9 +62,11 @@ export class Damage {
         return `${name} loses its folder`;
       case 'oldFolder':
         disk.become(this.backup!.records);
-        return `${name} gets an older copy of its folder`;
+        return `${name} gets an older copy of its store`;
       case 'tornLog': {
         const whole = this.random.chance(0.5);
+        // Reading the log before the store is opened finds it; opening the store hides it.
+        folder.logDamage = 'a record of the log is damaged';
         const lost = disk.tear(this.random.int(1, TORN_MAX), whole);
         return `${name} loses ${lost} synced batches${whole ? '' : ', not the newest'}`;
       }
@@ -73,21 +78,38 @@ export class Damage {
     }
   }
 
-  /** Every node runs, and every shard that `name` holds is led and has another active copy. */
+  /**
+   * Every shard of which `name` counts as an active copy is led under a view that is no older than what
+   * `name` has recorded, and has another active copy. (A newer view that it has not recorded does not
+   * have it as an active copy.)
+   */
   private othersHold(name: string): boolean {
-    const names = this.host.names();
+    if (this.host.names().length < 3) return false;
     const inspections = this.host.inspections();
-    if (inspections.length < names.length || names.length < 3) return false;
-    const led = new Map<number, { view: number; safe: boolean }>();
-    let shards = 0;
+    const own = inspections.find(({ node }) => node === name)?.inspection.shards ?? [];
+    if (own.length === 0) return false;
+    const led = new Map<number, ShardInspection>();
     for (const { inspection } of inspections) {
       for (const copy of inspection.shards) {
-        shards = Math.max(shards, copy.shard + 1);
         if (copy.role !== 'leader' || (led.get(copy.shard)?.view ?? -1) > copy.view) continue;
-        const safe = copy.active.some((other) => other !== name && names.includes(other));
-        led.set(copy.shard, { view: copy.view, safe });
+        led.set(copy.shard, copy);
       }
     }
-    return shards > 0 && led.size === shards && [...led.values()].every(({ safe }) => safe);
+    return own.every((copy) => {
+      if (copy.role === 'follower' && !copy.active.includes(name) && !votes(copy, name))
+        return true;
+      const leader = led.get(copy.shard);
+      if (leader === undefined || leader.view < copy.view) return false;
+      return leader.active.some((other) => other !== name) && votersStay(leader, name);
+    });
   }
+}
+
+function votes({ voters = [], oldVoters = [] }: ShardInspection, name: string): boolean {
+  return voters.includes(name) || oldVoters.includes(name);
+}
+
+/** Without this node there is still a majority of the voters. */
+function votersStay({ voters = [], oldVoters = [] }: ShardInspection, name: string): boolean {
+  return [voters, oldVoters].every((set) => !set.includes(name) || set.length > 2);
 }

@@ -44,6 +44,10 @@ const SUBSCRIBING: readonly PhaseName[] = ['sub', 'sub', 'sub', 'sub', 'sub', 's
 /** Around these something gives up: silence, the route lease, and what waits for it. */
 const EDGES_MS = [500, 500, 1000, 1100];
 
+/** How often, and how soon again, damage is tried that would have taken the last copy. */
+const DAMAGE_TRIES = 20;
+const DAMAGE_AGAIN_MS = 100;
+
 /** A disk that stops for less than this keeps its links. */
 const SHORT_STALL_MS = 280;
 
@@ -179,14 +183,7 @@ export class Injector {
   }
 
   private strikeLater(fault: FaultName, node: string): void {
-    if (DAMAGES.has(fault)) {
-      const downMs = this.durationMs(50, 4000);
-      const what = this.target.damage(fault, node);
-      if (what === '') return;
-      const victim = this.target.damaged();
-      if (victim !== undefined) this.later(downMs, () => this.target.restart(victim));
-      return this.target.struck(fault, what, this.scheduler.nowMs + downMs + 2000);
-    }
+    if (DAMAGES.has(fault)) return this.damage(fault, node, DAMAGE_TRIES);
     const names = this.target.names();
     switch (fault) {
       case 'killSome':
@@ -207,6 +204,30 @@ export class Injector {
       case 'edge':
         return this.edge(node);
       default:
+    }
+  }
+
+  /** Tries for a while: it may take one machine only whose shards have other copies. */
+  private damage(fault: FaultName, node: string, tries: number): void {
+    const what = this.target.damage(fault, node);
+    const victim = this.target.damaged();
+    if (what === '') {
+      if (victim !== undefined || tries === 0 || !this.running) return;
+      const next = this.random.pick(this.target.names());
+      this.scheduler.after(DAMAGE_AGAIN_MS, () => this.damage(fault, next, tries - 1));
+      return;
+    }
+    const downMs = this.durationMs(50, 3000);
+    this.target.struck(fault, what, this.scheduler.nowMs + downMs + 2000);
+    this.later(downMs, () => this.target.restart(victim!));
+    // Nobody may remember for it what it had: the others die, too, and it is back before some of them.
+    if (this.random.chance(0.5)) {
+      const others = this.target.names().filter((name) => name !== victim);
+      for (const name of others) {
+        if (!this.target.isAlive(name)) continue;
+        this.target.kill(name, { power: false, silent: false });
+        this.later(downMs * 2 * this.random.next() + 50, () => this.target.restart(name));
+      }
     }
   }
 

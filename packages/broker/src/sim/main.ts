@@ -20,6 +20,7 @@ const HELP = `npm run sim -- [options]
   --nodes N       nodes, 1 to 9; default: drawn from the seed
   --shards N      shards; default: drawn
   --replicas N    copies; default: drawn
+  --durability D  disk or memory; default: drawn
   --chaos MS      virtual time in which faults strike; default: drawn
   --fault NAME    exactly these faults (may be repeated; 'none' for none); default: drawn
   --behaviour NAME  exactly these behaviours of clients (may be repeated; 'none' for none)
@@ -64,6 +65,7 @@ function parse(): Settings | string {
       shards: { type: 'string' },
       replicas: { type: 'string' },
       chaos: { type: 'string' },
+      durability: { type: 'string', multiple: true },
       fault: { type: 'string', multiple: true },
       behaviour: { type: 'string', multiple: true },
       with: { type: 'string', multiple: true },
@@ -98,6 +100,7 @@ function parse(): Settings | string {
       nodes: number('nodes', values.nodes, 1, 9),
       shards: number('shards', values.shards, 1, 1024),
       replicas: number('replicas', values.replicas, 1, 5),
+      durability: named('durability', ['disk', 'memory'], values.durability)?.[0],
       chaosMs: number('chaos', values.chaos, 100, 600_000),
       faults,
       behaviours,

@@ -60,6 +60,7 @@ export interface SimOverrides {
   readonly nodes?: number | undefined;
   readonly shards?: number | undefined;
   readonly replicas?: number | undefined;
+  readonly durability?: 'disk' | 'memory' | undefined;
   readonly chaosMs?: number | undefined;
   /** Exactly these faults. */
   readonly faults?: readonly FaultName[] | undefined;
@@ -73,7 +74,8 @@ export interface SimOverrides {
 export function drawOptions(seed: string | number, overrides: SimOverrides = {}): SimOptions {
   const random = new Prng(`${seed}/options`);
   const nodes = overrides.nodes ?? random.pick([3, 3, 3, 4, 5, 5, 6, 7]);
-  const durability = random.chance(0.85) ? 'disk' : 'memory';
+  const durable = random.chance(0.85) ? 'disk' : 'memory';
+  const durability = overrides.durability ?? durable;
   const later = new Prng(`${seed}/options/later`);
   const wanted = new Set<string>(overrides.with ?? []);
   const drawn = drawFaults(random, later, durability, wanted);

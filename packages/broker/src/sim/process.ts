@@ -1,5 +1,6 @@
 import { Swim, type SwimConfig, type SwimEffect, type SwimEvent } from '@shoal/swim';
 import type { Prng, Scheduler } from '@shoal/swim/sim';
+import type { GivenSettings } from '../cluster-settings.ts';
 import type { ClientHandler, MemberInfo, MemberMeta, Store } from '../ports.ts';
 import type {
   CoreFactory,
@@ -9,7 +10,9 @@ import type {
   ReplicationOptions,
   SimNodeEnv,
 } from './core-port.ts';
+import type { Found, SimFolder } from './folder.ts';
 import type { LinkHost, SimLinks } from './links.ts';
+import { addressOf, decodeMeta, encodeMeta, nameOf } from './member.ts';
 import type { SimNetwork } from './network.ts';
 import type { ClientPipe, PipeHost } from './pipe.ts';
 import type { Transcript } from './transcript.ts';
@@ -33,6 +36,7 @@ export interface ProcessOptions {
   readonly shardCount: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
+  readonly given: GivenSettings;
   readonly replication: ReplicationOptions;
   readonly zone: string;
   readonly swim: SwimConfig;
@@ -82,6 +86,7 @@ export class SimProcess implements LinkHost, PipeHost {
   readonly pipes = new Set<ClientPipe>();
   private readonly env: ProcessEnv;
   private readonly store: Store;
+  private readonly folder: SimFolder;
   private readonly startedMs: number;
   private readonly bornMs: number;
   private held: (() => void)[] = [];
@@ -98,18 +103,15 @@ export class SimProcess implements LinkHost, PipeHost {
   private streams = new Map<number, (bytes: Uint8Array) => void>();
   private nextStreamId = 1;
 
-  constructor(
-    env: ProcessEnv,
-    options: ProcessOptions,
-    open: (run: (fn: () => void) => void) => Store,
-  ) {
+  constructor(env: ProcessEnv, options: ProcessOptions, folder: SimFolder) {
     this.env = env;
     this.options = options;
     this.name = options.name;
     this.startedMs = env.scheduler.nowMs;
     // A monotonic clock begins anywhere.
     this.bornMs = 1000 + env.random.int(0, 1_000_000);
-    this.store = open((fn) => this.run(fn));
+    this.folder = folder;
+    this.store = folder.disk.open((fn) => this.run(fn));
   }
 
   /** Opens the store, loads the identity, then the cores: the order of `main.ts`. */
@@ -260,12 +262,17 @@ export class SimProcess implements LinkHost, PipeHost {
       leaving: false,
     };
     this.meta = meta;
-    this.core = this.env.factory.create(this.nodeEnv(), {
+    const durability = identity.settings?.durability ?? this.options.durability;
+    const found = this.folder.identified(identity, durability, () => this.alive);
+    if (found.damage !== null) this.say(`its folder is damaged: ${found.damage}`);
+    this.core = this.env.factory.create(this.nodeEnv(found), {
       identity,
       found: this.options.founder && identity.clusterId === '',
       shardCount: this.options.shardCount,
       replicas: this.options.replicas,
       durability: this.options.durability,
+      given: this.options.given,
+      damage: found.damage,
       replication: this.options.replication,
       meta,
       clusterAddress: addressOf(this.name),
@@ -310,8 +317,9 @@ export class SimProcess implements LinkHost, PipeHost {
     this.membersChanged();
   }
 
-  private nodeEnv(): SimNodeEnv {
+  private nodeEnv(found: Found): SimNodeEnv {
     return {
+      ...found.env,
       nowMs: () => this.nowMs(),
       wallMs: () => this.wallMs(),
       random: () => this.env.random.next(),
@@ -467,21 +475,4 @@ export class SimProcess implements LinkHost, PipeHost {
   private say(what: string): void {
     this.env.transcript.say(this.name, what);
   }
-}
-
-/** Cluster address of a simulated node. */
-export function addressOf(name: string): string {
-  return `${name}:7000`;
-}
-
-function nameOf(address: string): string {
-  return address.slice(0, address.indexOf(':'));
-}
-
-function encodeMeta(meta: MemberMeta): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(meta));
-}
-
-function decodeMeta(bytes: Uint8Array): MemberMeta | undefined {
-  return bytes.length === 0 ? undefined : JSON.parse(new TextDecoder().decode(bytes));
 }

@@ -325,8 +325,8 @@ export class Simulation {
       },
       stepClock: (name, byMs) => cluster.stepClock(name, byMs),
       stallDisk: (name, untilMs) => {
-        const disk = cluster.disk(name);
-        if (disk) disk.stalledUntilMs = untilMs;
+        const folder = cluster.folder(name);
+        if (folder) folder.disk.stalledUntilMs = untilMs;
       },
       damage: (fault, name) => cluster.damage.strike(fault, name),
       damaged: () => cluster.damage.victim,

@@ -22,6 +22,10 @@ export const BUGS = [
   'copy dropped by a planned change',
   'views without end',
   'copy missing in the end',
+  'expired is sent',
+  'DUP at first',
+  'identifier missing',
+  'early bytes dropped',
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

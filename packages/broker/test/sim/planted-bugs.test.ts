@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { BEHAVIOURS } from '../../src/sim/behaviours.ts';
 import { drawOptions } from '../../src/sim/options.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import { BUGS, type Bug } from './bugs.ts';
-import { ReferenceCluster } from './reference-broker.ts';
+import { referenceFactory } from './reference-broker.ts';
+import { ReferenceCluster } from './reference-cluster.ts';
 
 /** Which invariant's checker has to notice. */
 const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
@@ -28,13 +30,20 @@ const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
   'copy dropped by a planned change': /^15 /,
   'views without end': /^16 /,
   'copy missing in the end': /^16 /,
+  'expired is sent': /^1b /,
+  'DUP at first': /^1b /,
+  'identifier missing': /^1c /,
+  'early bytes dropped': /^1d /,
 };
 
 const SEEDS = 40;
 
 function run(seed: number, bug?: Bug) {
   const reference = new ReferenceCluster(bug);
-  const sim = new Simulation({ options: drawOptions(seed), factory: reference.factory });
+  const sim = new Simulation({
+    options: drawOptions(seed, { with: BEHAVIOURS }),
+    factory: referenceFactory(reference),
+  });
   reference.clock = () => sim.scheduler.nowMs;
   return sim.run();
 }
@@ -80,7 +89,7 @@ describe('simulator: planted bugs', function () {
     const reference = new ReferenceCluster();
     const sim = new Simulation({
       options: drawOptions(7),
-      factory: reference.factory,
+      factory: referenceFactory(reference),
       transcript: true,
     });
     reference.clock = () => sim.scheduler.nowMs;

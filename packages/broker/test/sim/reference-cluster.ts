@@ -1,0 +1,144 @@
+import { filterMatches } from '../../src/sim/topics.ts';
+import type { Bug } from './bugs.ts';
+
+export interface StoredMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: number;
+  /** Virtual time from which it is not sent any more; absent for never. */
+  readonly expiresAtMs?: number;
+}
+
+export interface Entry {
+  readonly message: StoredMessage;
+  readonly qos: 1 | 2;
+  packetId: number;
+  stage: 'queued' | 'sent' | 'released';
+  readonly identifiers: readonly number[];
+}
+
+/** What a session's connection does for its cluster. */
+export interface RefPeer {
+  sendPublish(
+    m: StoredMessage,
+    qos: 0 | 1 | 2,
+    o: { id: number; dup: boolean; retain: boolean; identifiers: readonly number[] },
+  ): void;
+  pump(): void;
+  takenOver(): void;
+}
+
+export interface RefSession {
+  readonly clientId: string;
+  persistent: boolean;
+  subscriptions: Map<string, { readonly qos: number; readonly identifier: number }>;
+  queue: Entry[];
+  receiving: Set<number>;
+  nextPacketId: number;
+  connection: RefPeer | undefined;
+}
+
+interface PendingWill {
+  readonly clientId: string;
+  readonly dueMs: number;
+  readonly message: StoredMessage;
+}
+
+/**
+ * What all nodes of the reference cluster share: one perfect memory, durable at every step.
+ *
+ * It is no broker to learn from: it cheats on everything that is hard. It exists so that the
+ * simulator and its checkers are tested apart from the real core.
+ */
+export class ReferenceCluster {
+  readonly sessions = new Map<string, RefSession>();
+  readonly retained = new Map<string, StoredMessage>();
+  readonly bug: Bug | undefined;
+  /** Virtual time; set by the test. */
+  clock: () => number = () => 0;
+  private wills: PendingWill[] = [];
+  private counter = 0;
+  /** Views that a bug has reported. */
+  views = 1;
+
+  constructor(bug?: Bug) {
+    this.bug = bug;
+  }
+
+  /** True every `n`th time, for bugs that strike now and then. */
+  every(n: number): boolean {
+    this.counter += 1;
+    return this.counter % n === 0;
+  }
+
+  publish(message: StoredMessage): void {
+    for (const session of this.sessions.values()) {
+      let qos = -1;
+      const identifiers: number[] = [];
+      for (const [filter, granted] of session.subscriptions) {
+        if (!filterMatches(filter, message.topic)) continue;
+        qos = Math.max(qos, granted.qos);
+        if (granted.identifier > 0) identifiers.push(granted.identifier);
+      }
+      if (qos < 0) continue;
+      if (this.bug === 'identifier missing') identifiers.pop();
+      this.enqueue(session, message, Math.min(qos, message.qos), identifiers);
+    }
+  }
+
+  private enqueue(
+    session: RefSession,
+    message: StoredMessage,
+    qos: number,
+    identifiers: readonly number[],
+  ): void {
+    if (qos === 0) {
+      session.connection?.sendPublish(message, 0, {
+        id: 0,
+        dup: false,
+        retain: false,
+        identifiers,
+      });
+      return;
+    }
+    if (this.bug === 'lose message' && this.every(10)) return;
+    if (session.queue.length > 10_000) return;
+    const entry: Entry = {
+      message,
+      qos: qos as 1 | 2,
+      packetId: 0,
+      stage: 'queued',
+      identifiers,
+    };
+    session.queue.push(entry);
+    const before = session.queue.at(-2);
+    if (this.bug === 'reorder' && before?.stage === 'queued' && this.every(3)) {
+      session.queue.splice(-2, 2, entry, before);
+    }
+    session.connection?.pump();
+  }
+
+  retain(message: StoredMessage): void {
+    if (this.bug === 'retained lost' && this.every(2)) return;
+    if (message.payload.length === 0) this.retained.delete(message.topic);
+    else this.retained.set(message.topic, message);
+  }
+
+  addWill(clientId: string, message: StoredMessage, delayMs: number): void {
+    if (this.bug === 'will never' && this.every(2)) return;
+    const will = { clientId, message, dueMs: this.clock() + delayMs };
+    this.wills.push(will);
+    if (this.bug === 'will twice') this.wills.push(will);
+    this.fireWills();
+  }
+
+  cancelWill(clientId: string): void {
+    this.wills = this.wills.filter((will) => will.clientId !== clientId);
+  }
+
+  fireWills(): void {
+    const due = this.wills.filter((will) => will.dueMs <= this.clock());
+    this.wills = this.wills.filter((will) => will.dueMs > this.clock());
+    for (const { message } of due) this.publish(message);
+  }
+}
