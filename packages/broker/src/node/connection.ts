@@ -44,10 +44,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   clientId = '';
   /** Index of the OPEN, 0 before it is committed. */
   epoch = 0;
-  /**
-   * The session is stored in its shard: it outlives the connection, or one that does was resumed. Its
-   * queue brings what is QoS 1 and 2.
-   */
+  /** The session is stored in its shard, if only because it was; its queue brings QoS 1 and 2. */
   persistent = false;
   expirySeconds = 0;
   keepAliveMs = 0;
