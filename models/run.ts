@@ -76,7 +76,7 @@ export const MODEL_RUNS: readonly ModelRun[] = [
   ),
   { model: 'view-formation', defines: ['ENTRIES=1', 'ROT'], expected: 'clean' },
   ...controls('view-formation', ['FALL_BACK'], ['ENTRIES=1']),
-  ...controls('view-formation', ['PICK_UNRECORDED']),
+  ...controls('view-formation', ['PICK_UNRECORDED', 'EARLY_INSTALLED']),
   { model: 'voter-change', defines: ['VIEWS=3'], expected: 'clean' },
   ...controls('voter-change', ['CHANGE_ANY_TIME', 'NEW_ONLY', 'OLD_ONLY']).map((run) => ({
     ...run,

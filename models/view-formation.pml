@@ -25,6 +25,7 @@
  *   PICK_ANY_VIEW   the longest log of a promiser that is active in its own recorded view, not the highest
  *   PICK_UNRECORDED  the longest log of a promiser that is active in the highest view, recorded there or not
  *   COMMIT_MOST     an entry is committed when most of the active members have it
+ *   EARLY_INSTALLED  a record counts before it is on disk, and a power cut may take it back
  *   ACTIVE_ONLY     commit needs the record on the active members only, not on a majority of voters
  *   RECORD_UNORDERED  other voters may record a view before all its active members have
  *   NO_PROMISE      a node goes on storing entries of its view after it promised a higher one
@@ -65,6 +66,17 @@ byte rotten;
 #else
 #define isRotten(node) false
 #endif
+
+#ifdef EARLY_INSTALLED
+/* By node: its last record may still be lost; what it had recorded before, and its log. */
+bool undoable[NODES];
+byte before[NODES];
+byte logBefore[NODES * ENTRIES];
+#define settle(node) undoable[node] = false
+#else
+#define settle(node) skip
+#endif
+
 /* The candidate's choice, within one step. */
 byte promisers, members, first;
 /* Scratch, within one step. */
@@ -181,6 +193,7 @@ inline append(i) {
       :: ok && last < ENTRIES ->
            appended++;
            entry(i, last) = appended;
+           settle(i);
            commitAll()
       :: else
       fi;
@@ -203,6 +216,7 @@ inline copy(i, to) {
       if
       :: n < ENTRIES && entry(i, n) != 0 ->
            entry(to, n) = entry(i, n);
+           settle(to);
            commitAll()
       :: else
       fi;
@@ -311,6 +325,15 @@ inline install(i, v) {
       if
       :: ok || isIn(i, activeIn[v]) ->
            promised[i] = v;
+#ifdef EARLY_INSTALLED
+           undoable[i] = true;
+           before[i] = recorded[i];
+           k = 0;
+           do
+           :: k < ENTRIES -> logBefore[i * ENTRIES + k] = entry(i, k); k++
+           :: else -> break
+           od;
+#endif
            recorded[i] = v;
 #ifdef ROT
            if
@@ -379,7 +402,7 @@ inline elect() {
          do
          :: a < NODES ->
               if
-              :: isIn(a, promisers) -> promised[a] = views
+              :: isIn(a, promisers) -> promised[a] = views; settle(a)
               :: else
               fi;
               a++
@@ -390,6 +413,23 @@ inline elect() {
     promisers = 0; members = 0; first = 0; ok = false
   }
 }
+
+#ifdef EARLY_INSTALLED
+/* Power is cut at node `i` before its last record was on disk; the promise before it was. */
+inline forget(i) {
+  d_step {
+    undoable[i] ->
+      undoable[i] = false;
+      recorded[i] = before[i];
+      k = 0;
+      do
+      :: k < ENTRIES -> entry(i, k) = logBefore[i * ENTRIES + k]; k++
+      :: else -> break
+      od;
+      k = 0
+  }
+}
+#endif
 
 #define choose(P, A, L) promisers = P; members = A; first = L
 
@@ -418,6 +458,11 @@ end:
   stepsOf(0)
   stepsOf(1)
   stepsOf(2)
+#ifdef EARLY_INSTALLED
+  :: forget(0)
+  :: forget(1)
+  :: forget(2)
+#endif
 #if NODES > 3
   stepsOf(3)
   :: copy(0, 3)

@@ -24,6 +24,7 @@ export interface NodeInspection {
   readonly name: string;
   readonly ready: boolean;
   readonly shards: readonly ShardInspection[];
+  readonly elections: number;
   readonly sessions: number;
   readonly connections: number;
   readonly unanswered: number;
@@ -56,6 +57,7 @@ export function inspect(node: NodeCore): NodeInspection {
     name: node.name,
     ready: node.ready,
     shards,
+    elections: node.counters.elections,
     sessions,
     connections: node.connections.size,
     unanswered: node.unanswered,

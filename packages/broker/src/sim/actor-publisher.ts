@@ -4,6 +4,10 @@ import type { ProtocolVersion } from './wire.ts';
 /** After how many PUBCOMPs a publisher that reuses identifiers hops. */
 const HOP_CHANCE = 0.1;
 
+/** How often a burst of large messages goes before an ordinary one, and what a run has of them. */
+const LARGE_CHANCE = 0.05;
+const LARGE_BYTES = 1_600_000;
+
 /**
  * Publishes at random intervals with a window, hops now and then, and resends what was not
  * acknowledged. In `settle` it publishes what {@link Publisher.epilogue} asks and finishes.
@@ -13,6 +17,8 @@ export class Publisher extends Actor {
   private readonly topics: readonly string[];
   private readonly retainedTopics: readonly string[];
   private epilogueLeft = 0;
+  /** What it may still publish in large messages; resending is not counted. */
+  private largeBytes = 0;
   private readonly reuses: boolean;
 
   constructor(
@@ -26,10 +32,13 @@ export class Publisher extends Actor {
       retainedTopics: readonly string[];
       /** Takes the Packet Identifier of an exchange that has just ended, sometimes elsewhere. */
       reuseId: boolean;
+      /** Publishes large messages now and then. */
+      large: boolean;
     },
   ) {
     super(env, o);
     this.reuses = o.reuseId;
+    if (o.large) this.largeBytes = LARGE_BYTES;
     this.qos = o.qos;
     this.topics = o.topics;
     this.retainedTopics = o.retainedTopics;
@@ -93,8 +102,20 @@ export class Publisher extends Actor {
     next();
   }
 
+  /** Several large messages without waiting for an answer, as far as the budget of the run goes. */
+  private publishLarge(): void {
+    for (let i = this.random.int(2, 8); i > 0 && this.largeBytes > 0; i--) {
+      const padding = this.random.pick([60_000, 150_000, 300_000]);
+      this.largeBytes -= padding;
+      const topic = this.random.pick(this.topics);
+      this.client.outbox.publish({ topic, qos: 1, retain: false, deletion: false, padding });
+    }
+  }
+
   private publish(): boolean {
     const { outbox } = this.client;
+    const large = this.largeBytes > 0 && this.phase === 'drill' && this.random.chance(LARGE_CHANCE);
+    if (large) this.publishLarge();
     if (outbox.size >= this.env.workload.window) return false;
     const retain =
       this.retainedTopics.length > 0 && this.random.chance(this.env.workload.retainChance);

@@ -18,6 +18,8 @@ export const BEHAVIOURS = [
   'repeat',
   // Overlapping filters of different QoS with Subscription Identifiers.
   'overlap',
+  // Now and then a burst of large messages.
+  'large',
 ] as const;
 
 export type BehaviourName = (typeof BEHAVIOURS)[number];
@@ -37,6 +39,7 @@ const CHANCE: Readonly<Record<BehaviourName, number>> = {
   expire: 0.2,
   repeat: 0.2,
   overlap: 0.2,
+  large: 0.06,
 };
 
 /** @param wanted pending ones that may be drawn too */

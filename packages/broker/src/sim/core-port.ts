@@ -33,6 +33,8 @@ export interface CoreUnderTest {
 /** What a core says of itself, for checkers. */
 export interface CoreInspection {
   readonly shards: readonly ShardInspection[];
+  /** Times that a copy stood for leader; absent where nobody does. */
+  readonly elections?: number;
 }
 
 /** One copy of one shard. */

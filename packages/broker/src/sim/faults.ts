@@ -62,6 +62,8 @@ const LATER_FAULTS = [
   'memoryCut',
   // A node is started with settings that are not the cluster's.
   'otherSettings',
+  // Links carry only so many bytes a millisecond.
+  'thinLinks',
 ] as const;
 
 export type FaultName = (typeof FIRST_FAULTS | typeof LATER_FAULTS)[number];
@@ -80,6 +82,7 @@ export const STANDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
   'clockSkew',
   'slowOneDisk',
   'otherSettings',
+  'thinLinks',
 ]);
 
 /**
@@ -94,6 +97,16 @@ export const PENDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
   'tornLog',
   'memoryCut',
   'otherSettings',
+  'thinLinks',
+]);
+
+/** Faults that strike neither nodes nor disks, and leave links as good as they may be expected. */
+export const HARMLESS_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
+  'clientBreak',
+  'clientHalfOpen',
+  'clientStall',
+  'addNode',
+  'thinLinks',
 ]);
 
 /** Faults of the kind that each run may have one of: what a copy held is gone, once. */
@@ -118,6 +131,7 @@ const LATER_CHANCE: Readonly<Record<(typeof LATER_FAULTS)[number], number>> = {
   tornLog: 0.1,
   memoryCut: 0.5,
   otherSettings: 0.1,
+  thinLinks: 0.15,
 };
 
 /**

@@ -13,6 +13,7 @@ const CALM: NetworkOptions = {
   streamFail: 0,
   delayMinMs: 1,
   delayMaxMs: 20,
+  linkBytesPerMs: 0,
   linkTimeoutMs: 1000,
 };
 

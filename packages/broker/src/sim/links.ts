@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import type { Prng, Scheduler } from '@shoal/swim/sim';
 import type { SimNetwork } from './network.ts';
 import type { Transcript } from './transcript.ts';
@@ -39,6 +40,8 @@ interface Link {
   stalledUntilMs: number;
 }
 
+/** A frame that is longer ends its sender: what peers say is cut into frames of about 1 MiB. */
+const FRAME_BYTES_MAX = 1024 * 1024 + 64 * 1024;
 const REDIAL_MIN_MS = 50;
 const REDIAL_MAX_MS = 1000;
 const DIAL_TIMEOUT_MS = 1000;
@@ -113,12 +116,15 @@ export class SimLinks {
     if (link === undefined || link.dead) return;
     const [near, far] = sides(link, host);
     if (near === undefined || !near.up) return;
+    assert(frame.length <= FRAME_BYTES_MAX, `a frame of ${frame.length} bytes to ${peer}`);
     this.transcript.note(host.name, `frame to ${peer}`, frame);
-    const arriveMs = Math.max(
-      far.nextArrivalMs,
-      this.scheduler.nowMs + this.network.delayMs(),
-      link.stalledUntilMs,
-    );
+    const { linkBytesPerMs } = this.network.options;
+    const arriveMs =
+      Math.max(
+        far.nextArrivalMs,
+        this.scheduler.nowMs + this.network.delayMs(),
+        link.stalledUntilMs,
+      ) + (linkBytesPerMs > 0 ? frame.length / linkBytesPerMs : 0);
     far.nextArrivalMs = arriveMs;
     this.scheduler.at(arriveMs, () => this.arrive(link, near, far, frame));
   }

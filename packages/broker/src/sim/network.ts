@@ -14,6 +14,8 @@ export interface NetworkOptions {
   /** One way, the least and the most; every message draws its own. */
   readonly delayMinMs: number;
   readonly delayMaxMs: number;
+  /** What a link carries, in bytes a millisecond; 0 for no bound. */
+  readonly linkBytesPerMs: number;
   /** A link whose bytes are held for this long is reset. */
   readonly linkTimeoutMs: number;
 }

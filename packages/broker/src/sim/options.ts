@@ -105,6 +105,7 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
       delayMinMs: 0.1,
       delayMaxMs: has('linkDelay') ? random.pick([10, 50, 200]) : 1,
       linkTimeoutMs: random.pick([1000, 3000, 8000]),
+      linkBytesPerMs: has('thinLinks') ? later.fork('links').pick([5000, 20_000]) : 0,
     },
     disk: {
       syncMinMs: 0.05,

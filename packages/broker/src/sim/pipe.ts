@@ -28,6 +28,9 @@ const SILENCE_MS = 6000;
 const DELAY_MIN_MS = 0.05;
 const DELAY_MAX_MS = 4;
 
+/** Bytes that the broker is given at once. */
+const CHUNK_BYTES_MAX = 65_000;
+
 /** One read buffer for all connections, overwritten after each call: see {@link ClientHandler}. */
 const STATIC_BUFFER = new Uint8Array(65_536);
 
@@ -178,8 +181,16 @@ export class ClientPipe implements ClientSocket {
   send(bytes: Uint8Array): void {
     if (!this.clientOpen) return;
     const cut = this.splitAt(bytes);
-    if (cut > 0) this.sendChunk(bytes.slice(0, cut));
-    this.sendChunk(cut > 0 ? bytes.slice(cut) : bytes);
+    if (cut > 0) this.sendChunks(bytes.slice(0, cut));
+    this.sendChunks(cut > 0 ? bytes.slice(cut) : bytes);
+  }
+
+  /** As a kernel gives them: never more than fits the read buffer. */
+  private sendChunks(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES_MAX)
+      this.sendChunk(
+        bytes.length <= CHUNK_BYTES_MAX ? bytes : bytes.slice(at, at + CHUNK_BYTES_MAX),
+      );
   }
 
   /**

@@ -8,6 +8,7 @@ import { EpochFence } from './checkers/epoch-fence.ts';
 import { ExactlyOnce } from './checkers/exactly-once.ts';
 import { Liveness } from './checkers/liveness.ts';
 import { MessageExpiry } from './checkers/message-expiry.ts';
+import { NoElection } from './checkers/no-election.ts';
 import { OneConnection } from './checkers/one-connection.ts';
 import { Order } from './checkers/order.ts';
 import { PacketIdentifiers } from './checkers/packet-identifier.ts';
@@ -19,7 +20,7 @@ import { WillOnce } from './checkers/will-once.ts';
 import { SimCluster } from './cluster.ts';
 import type { CoreFactory } from './core-port.ts';
 import { Coverage, type CoverageCounts } from './coverage.ts';
-import { type FaultName, STANDING_FAULTS } from './faults.ts';
+import { type FaultName, HARMLESS_FAULTS, STANDING_FAULTS } from './faults.ts';
 import { History, type Violation } from './history.ts';
 import { Injector, type Target } from './injector.ts';
 import type { SimOptions } from './options.ts';
@@ -97,6 +98,7 @@ export class Simulation {
         clocksDiffer: o.options.faults.some((f) => f === 'clockStep' || f === 'clockSkew'),
       }),
       new SubscriptionIdentifiers(),
+      new NoElection(o.options.faults.every((fault) => HARMLESS_FAULTS.has(fault))),
       new CopiesKept(o.options.replicas),
       new ViewsSettle(() => Math.min(o.options.replicas, this.cluster.names().length)),
     ];

@@ -53,6 +53,7 @@ export interface WillFields {
   readonly delaySeconds: number;
 }
 
+const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -90,12 +91,14 @@ class Writer {
     return this;
   }
 
-  finish(type: number, flags: number): Uint8Array {
+  /** @param body what follows, without a copy byte by byte */
+  finish(type: number, flags: number, body: Uint8Array = NOTHING): Uint8Array {
     const head = [(type << 4) | flags];
-    writeVarint(head, this.bytes.length);
-    const out = new Uint8Array(head.length + this.bytes.length);
+    writeVarint(head, this.bytes.length + body.length);
+    const out = new Uint8Array(head.length + this.bytes.length + body.length);
     out.set(head);
     out.set(this.bytes, head.length);
+    out.set(body, head.length + this.bytes.length);
     return out;
   }
 }
@@ -161,8 +164,8 @@ export function encodePublish(o: {
     if (o.expirySeconds) properties.u8(0x02).u32(o.expirySeconds);
     out.properties(properties);
   }
-  out.raw(encoder.encode(o.payload));
-  return out.finish(3, (o.dup ? 8 : 0) | (o.qos << 1) | (o.retain ? 1 : 0));
+  const flags = (o.dup ? 8 : 0) | (o.qos << 1) | (o.retain ? 1 : 0);
+  return out.finish(3, flags, encoder.encode(o.payload));
 }
 
 const ACK_TYPES = { puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7 } as const;

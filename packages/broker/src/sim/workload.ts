@@ -151,6 +151,8 @@ export class Workload {
         topics,
         retainedTopics: o.retainChance > 0 ? retained : [],
         reuseId: o.behaviours.includes('reuseId'),
+        // One of them: bytes cost the simulator time.
+        large: i === 0 && o.behaviours.includes('large'),
       });
       this.publishers.push(publisher);
       this.actors.push(publisher);

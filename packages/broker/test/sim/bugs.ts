@@ -26,6 +26,7 @@ export const BUGS = [
   'DUP at first',
   'identifier missing',
   'early bytes dropped',
+  'election without a fault',
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

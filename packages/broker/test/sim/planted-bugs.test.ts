@@ -34,6 +34,7 @@ const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
   'DUP at first': /^1b /,
   'identifier missing': /^1c /,
   'early bytes dropped': /^1d /,
+  'election without a fault': /^13 /,
 };
 
 const SEEDS = 40;

@@ -103,6 +103,7 @@ class ReferenceCore implements CoreUnderTest {
     const { name } = this.options.identity;
     const { bug } = this.cluster;
     return {
+      elections: bug === 'election without a fault' ? this.cluster.sessions.size : 0,
       shards: [
         {
           shard: 0,

@@ -28,11 +28,15 @@ export async function mutated(mutation: Mutation): Promise<string> {
   return parts.join(to);
 }
 
-/** Runs the simulator on a copy of the broker with this mutation, until a seed fails. */
-export async function runMutant(
-  mutation: Mutation,
-  o: { seed: number; seeds: number; args: readonly string[]; threads: number },
-): Promise<Verdict> {
+interface RunOptions {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly args: readonly string[];
+  readonly threads: number;
+}
+
+/** Runs the simulator on a copy of the broker with this mutation, until a seed fails that else passes. */
+export async function runMutant(mutation: Mutation, o: RunOptions): Promise<Verdict> {
   const source = await mutated(mutation);
   const copy = await mkdtemp(join(tmpdir(), 'shoal-mutant-'));
   try {
@@ -41,13 +45,27 @@ export async function runMutant(
     await cp(join(BROKER, 'package.json'), join(broker, 'package.json'));
     await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
     await writeFile(join(broker, 'src', mutation.file), source);
-    const { seed, seeds, threads } = o;
-    const numbers = ['--seed', seed, '--seeds', seeds, '--threads', threads].map(String);
-    const main = join(broker, 'src/sim/main.ts');
-    return verdictOf(await output([main, ...numbers, ...o.args]), mutation.name);
+    let runs = 0;
+    let { seed } = o;
+    while (runs < o.seeds) {
+      const found = await run(broker, mutation.name, { ...o, seed, seeds: o.seeds - runs });
+      runs += found.runs;
+      if (found.seed === undefined) break;
+      const control = await run(BROKER, mutation.name, { ...o, seed: found.seed, seeds: 1 });
+      if (control.seed === undefined) return { ...found, runs };
+      // It fails without the mutation, too: that says nothing.
+      seed = found.seed + 1;
+    }
+    return { seed: undefined, runs, why: '' };
   } finally {
     await rm(copy, { recursive: true });
   }
+}
+
+async function run(broker: string, name: string, o: RunOptions): Promise<Verdict> {
+  const { seed, seeds, threads } = o;
+  const numbers = ['--seed', seed, '--seeds', seeds, '--threads', threads].map(String);
+  return verdictOf(await output([join(broker, 'src/sim/main.ts'), ...numbers, ...o.args]), name);
 }
 
 function verdictOf(text: string, name: string): Verdict {

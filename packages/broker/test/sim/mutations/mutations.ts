@@ -12,18 +12,25 @@ export interface Mutation {
   readonly instead?: string;
 }
 
+/** Arguments of `npm run sim`, and the seed from which they are tried. */
+function focus(args: string, seed = 1): NonNullable<Mutation['focus']> {
+  return { args: args.split(' '), seed };
+}
+
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the leader counts its own copy before its sync',
     file: 'shard/copy.ts',
     from: '    if (this.durable < end) {',
     to: '    this.durable = end; this.advance();\n    if (this.durable < end) {',
+    focus: focus('--replicas=1 --nodes=3 --fault=stallThenCut --fault=slowDisk --behaviour=none'),
   },
   {
     name: 'a holder that did not itself record the highest view',
     file: 'shard/formation.ts',
     from: 'if (!p.valid || !sameNumber(p.view.number, f.base.number) || !f.base.active.includes(id))',
     to: 'if (!p.valid || !f.base.active.includes(id))',
+    instead: 'models/view-formation.pml, control PICK_UNRECORDED',
   },
   {
     name: 'the longest log of any promiser',
@@ -33,6 +40,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an append of an old view is accepted after a promise',
+    instead: 'models/view-formation.pml, control NO_PROMISE',
     file: 'shard/copy.ts',
     from: 'if (!sameNumber(m.number, this.promised) || !sameNumber(m.number, this.view.number)) {',
     to: 'if (sameNumber(m.number, this.view.number) && !sameNumber(m.number, this.promised)) {\n      this.accept(m.entries);\n      this.host.send(from, this.shard, { type: "appended", number: m.number, index: this.log.end });\n    }\n    if (!sameNumber(m.number, this.promised) || !sameNumber(m.number, this.view.number)) {',
@@ -42,53 +50,68 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'shard/formation.ts',
     from: "  r.host.trace('install');",
     to: "  r.host.trace('install');\n  r.host.send(from, r.shard, { type: 'installed', number });",
+    instead: 'models/view-formation.pml, control EARLY_INSTALLED',
   },
   {
     name: 'PUBCOMP before RX2DONE',
     file: 'node/incoming.ts',
-    from: '  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (ok) => {',
-    to: '  pubcomp(c, packetId, true);\n  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (ok) => {\n    if (ok) return;',
+    from: '  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {',
+    to: '  pubcomp(c, packetId, true);\n  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {\n    if (status === Status.Ok) return finish(c, REQUEST_BYTES);',
+    focus: focus('--nodes=3 --fault=linkDelay --fault=linkStall --behaviour=reuseId'),
   },
   {
     name: 'the barrier ignores nodes whose link is down',
     file: 'node/leases.ts',
     from: '      } else if (lapses > nowMs) {',
     to: '      } else if (lapses > nowMs && lapses < 0) {',
+    focus: focus('--replicas=2 --nodes=5 --fault=cutReset --behaviour=race'),
   },
   {
     name: 'the barrier gives up on a slow node',
     file: 'node/leases.ts',
     from: '        if (nowMs > lapses) barrier.waiting.delete(name);',
     to: '        if (nowMs > lapses || nowMs > barrier.startedMs + this.#silenceMs) barrier.waiting.delete(name);',
+    focus: focus('--replicas=2 --nodes=4 --fault=cutReset --fault=edge --behaviour=race', 10),
   },
   {
     name: 'a route lease is kept 3 s longer',
     file: 'node/peers.ts',
-    from: 'peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + this.#routeLeaseMs);',
-    to: 'peer.leaseUntilMs = Math.max(peer.leaseUntilMs, sentMs + this.#routeLeaseMs + 3000);',
+    from: '      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs);',
+    to: '      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs + 3000);',
+    focus: focus('--replicas=2 --nodes=4 --fault=cutReset --fault=pairCut --behaviour=race'),
+  },
+  {
+    name: 'a grant counts before what was announced is read',
+    file: 'node/peers.ts',
+    from: 'earlyGrants[due]!.after <= peer.in.announced',
+    to: 'earlyGrants[due]!.after >= 0',
+    focus: focus('--nodes=4 --fault=linkDelay --fault=linkStall --behaviour=race'),
   },
   {
     name: 'publishes held for the route lease are overtaken',
     file: 'node/router.ts',
-    from: 'if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, done);',
-    to: 'if (this.#host.routable) return this.#route(message, rx2, done);',
+    from: 'if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, publisher);',
+    to: 'if (this.#host.routable) return this.#route(message, rx2, publisher);',
+    instead:
+      'nothing changes: what may be routed is reckoned in one place, and what was held goes out in the same turn',
   },
   {
     name: 'live messages that wait for the window are overtaken',
     file: 'node/sending.ts',
-    from: 'if (c.out.waitingCount > 0 || c.out.inFlight.size >= window(c)) {',
-    to: 'if (c.out.inFlight.size >= window(c)) {',
+    from: 'if (out.waitingCount === 0 && windowTakes(c, window(c))) {',
+    to: 'if (windowTakes(c, window(c))) {',
   },
   {
     name: 'queued messages held back for the window are overtaken',
     file: 'node/sending.ts',
-    from: 'if (c.out.held.length > 0 || c.out.inFlight.size >= c.receiveMaximum) c.out.held.push(d);',
-    to: 'if (c.out.inFlight.size >= c.receiveMaximum) c.out.held.push(d);',
+    from: 'if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);',
+    to: 'if (mayGo(c, d)) return sendAtPosition(c, d);',
   },
   {
     name: 'commit on a majority of the active copies',
     file: 'shard/copy.ts',
     from: '      if (at < index) index = at;',
+    instead: 'models/view-formation.pml, control COMMIT_MOST',
     to: '      if (at < index && this.view.active.filter((a) => a === this.self || (this.match.get(a) ?? 0) >= index).length * 2 <= this.view.active.length) index = at;',
   },
   {
@@ -100,7 +123,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'PUBREL before REL commits',
     file: 'node/sending.ts',
-    from: '  if (held.position < 0 || again) return c.write(pubrelFrame(packetId, c.version));',
-    to: '  c.write(pubrelFrame(packetId, c.version));\n  if (held.position < 0 || again) return;',
+    from: '  if (again) return;',
+    to: '  if (again) return;\n  c.write(pubrelFrame(packetId, c.version));',
+    focus: focus('--fault=kill --fault=killSome --fault=clientBreak --behaviour=none'),
   },
 ];

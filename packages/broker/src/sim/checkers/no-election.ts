@@ -1,0 +1,34 @@
+import { Checker, type World } from './checker.ts';
+
+/**
+ * Invariant 13: an election follows only from a fault, never from load.
+ *
+ * Judged in runs in which nothing strikes nodes, disks or links, whatever clients send and however
+ * little a link carries.
+ */
+export class NoElection extends Checker {
+  readonly invariant = '13 load elects nobody';
+  private readonly calm: boolean;
+  private failed = false;
+  private readonly founding = new Map<string, number>();
+
+  /** @param calm no fault of the run is one of nodes, disks or links */
+  constructor(calm: boolean) {
+    super();
+    this.calm = calm;
+  }
+
+  override onInterval(world: World): void {
+    if (!this.calm || this.failed) return;
+    for (const { node, inspection } of world.inspections()) {
+      const { elections = 0 } = inspection;
+      // A founder stands once for every shard, before anybody publishes.
+      if (this.history.messages.length === 0) this.founding.set(node, elections);
+      const more = elections - (this.founding.get(node) ?? 0);
+      if (more === 0) continue;
+      this.failed = true;
+      this.fail(`${node} stood for leader of ${more} shards though nothing failed`);
+      return;
+    }
+  }
+}
