@@ -1,3 +1,4 @@
+import { BEHAVIOURS, type BehaviourName } from './behaviours.ts';
 import { FAULTS, type FaultName, PHASES, type PhaseName } from './faults.ts';
 
 /** A phase counts as under way this long after its last report. */
@@ -16,6 +17,8 @@ export class Coverage {
   readonly faults: Uint32Array = new Uint32Array(FAULTS.length);
   /** Reports of each phase. */
   readonly phases: Uint32Array = new Uint32Array(PHASES.length);
+  /** Runs that drew each fault, then each behaviour of clients. */
+  readonly drawn: Uint32Array = new Uint32Array(FAULTS.length + BEHAVIOURS.length);
   private readonly lastAtMs = new Float64Array(PHASES.length).fill(Number.NEGATIVE_INFINITY);
 
   /** The core reported a phase; unknown names are ignored. */
@@ -24,6 +27,12 @@ export class Coverage {
     if (index < 0) return;
     this.phases[index]! += 1;
     this.lastAtMs[index] = nowMs;
+  }
+
+  /** A run begins with these. */
+  begin(faults: readonly FaultName[], behaviours: readonly BehaviourName[]): void {
+    for (const name of faults) this.drawn[FAULTS.indexOf(name)]! += 1;
+    for (const name of behaviours) this.drawn[FAULTS.length + BEHAVIOURS.indexOf(name)]! += 1;
   }
 
   /** A fault strikes now. */
@@ -48,10 +57,14 @@ export class Coverage {
     other.phases.forEach((n, i) => {
       this.phases[i]! += n;
     });
+    other.drawn.forEach((n, i) => {
+      this.drawn[i]! += n;
+    });
   }
 
   get counts(): CoverageCounts {
-    return { hits: [...this.hits], faults: [...this.faults], phases: [...this.phases] };
+    const { hits, faults, phases, drawn } = this;
+    return { hits: [...hits], faults: [...faults], phases: [...phases], drawn: [...drawn] };
   }
 
   /** Faults and phases of this run's `enabled` faults that never met: `fault×phase`. */
@@ -81,6 +94,8 @@ export class Coverage {
       const cells = PHASES.map((_, column) => cell(this.hits[row * PHASES.length + column]!));
       lines.push(`${fault.padEnd(18)}${cell(this.faults[row]!)}${cells.join('')}`);
     });
+    const runs = [...FAULTS, ...BEHAVIOURS].map((name, i) => `${name} ${this.drawn[i]}`);
+    lines.push(`runs with: ${runs.filter((_, i) => this.drawn[i]! > 0).join(', ')}`);
     return lines.join('\n');
   }
 }
@@ -90,4 +105,5 @@ export interface CoverageCounts {
   readonly hits: readonly number[];
   readonly faults: readonly number[];
   readonly phases: readonly number[];
+  readonly drawn: readonly number[];
 }

@@ -79,6 +79,7 @@ export class Simulation {
   constructor(o: { options: SimOptions; factory: CoreFactory; transcript?: boolean }) {
     this.options = o.options;
     this.random = new Prng(o.options.seed);
+    this.coverage.begin(o.options.faults, o.options.workload.behaviours);
     const nowMs = () => this.scheduler.nowMs;
     this.transcript = new Transcript({ nowMs, readable: o.transcript === true });
     this.checkers = [

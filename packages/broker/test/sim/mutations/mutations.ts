@@ -27,16 +27,16 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a holder that did not itself record the highest view',
-    file: 'shard/formation.ts',
-    from: 'if (!p.valid || !sameNumber(p.view.number, f.base.number) || !f.base.active.includes(id))',
-    to: 'if (!p.valid || !f.base.active.includes(id))',
+    file: 'shard/holder.ts',
+    from: 'if (!p.valid || !sameNumber(p.view.number, base.number) || !base.active.includes(id)) continue;',
+    to: 'if (!p.valid || !base.active.includes(id)) continue;',
     instead: 'models/view-formation.pml, control PICK_UNRECORDED',
   },
   {
     name: 'the longest log of any promiser',
-    file: 'shard/formation.ts',
-    from: 'if (!p.valid || !sameNumber(p.view.number, f.base.number) || !f.base.active.includes(id))',
-    to: 'if (!p.valid)',
+    file: 'shard/holder.ts',
+    from: 'if (!p.valid || !sameNumber(p.view.number, base.number) || !base.active.includes(id)) continue;',
+    to: 'if (!p.valid) continue;',
   },
   {
     name: 'an append of an old view is accepted after a promise',
