@@ -203,10 +203,13 @@ export class Retaining {
         this.#copy(job, copy);
         continue;
       }
-      if (job.zero.length > 0) this.#sendZero(job, this.#leader.node.hlc());
-      else if (copy) this.#crowded.add(job);
-      else if (reading.finished) this.#done(job);
-      return false;
+      if (job.zero.length === 0) {
+        if (copy) this.#crowded.add(job);
+        else if (reading.finished) this.#done(job);
+        return false;
+      }
+      // A gateway on this node may have room for it at once.
+      this.#sendZero(job, this.#leader.node.hlc());
     }
     return true;
   }

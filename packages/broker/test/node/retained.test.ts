@@ -71,6 +71,22 @@ describe('retained messages of a SUBSCRIBE', () => {
     }
   }
 
+  it('come all where the session is led at the gateway itself', () => {
+    const { nodes, cores } = cluster(1);
+    const wanted = names('t', 300);
+    const publisher = nodes.connect(cores[0]!, { clientId: 'publisher' });
+    const large = { cmd: 'publish', payload: 'x'.repeat(1000), qos: 1, dup: false } as const;
+    wanted.forEach((topic, i) => {
+      publisher.send({ ...large, topic, retain: true, messageId: i + 1 });
+    });
+    nodes.advance(200);
+    const socket = nodes.connect(cores[0]!, { clientId: 'reader', ...PERSISTENT });
+    nodes.advance(100);
+    socket.subscribe(['t/#'], 0);
+    nodes.advance(500);
+    assert.deepEqual(topicsOf(socket.take()).sort(), wanted);
+  });
+
   it('wait for a client whose socket is full, and end with it', () => {
     const { nodes, cores } = cluster(3);
     const wanted = names('t', 3000);
