@@ -86,7 +86,7 @@ export class Router {
   readonly received = new LiveReceived();
   readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
   /** Wait for the route lease. Bounded by what connections may have under way. */
-  #held: (() => void)[] = [];
+  readonly #held: (() => void)[] = [];
   #retainZeroBytes = 0;
   #toldHeldMs = 0;
   /** Messages of QoS 1 and 2 that were routed: what a node whose filters are unknown may have missed. */
@@ -146,9 +146,7 @@ export class Router {
   /** The lease may hold again. */
   release(): void {
     if (this.#held.length === 0 || !this.#host.routable) return;
-    const held = this.#held;
-    this.#held = [];
-    for (const run of held) run();
+    for (const run of this.#held.splice(0)) run();
   }
 
   get heldCount(): number {
@@ -206,11 +204,10 @@ export class Router {
   }
 
   #liveChannel(node: string): LiveChannel {
-    let channel = this.#live.get(node);
-    if (!channel) {
-      channel = new LiveChannel();
-      this.#live.set(node, channel);
-    }
+    const held = this.#live.get(node);
+    if (held) return held;
+    const channel = new LiveChannel();
+    this.#live.set(node, channel);
     return channel;
   }
 
