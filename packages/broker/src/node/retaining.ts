@@ -151,9 +151,7 @@ export class Retaining {
   // ---- reading ---------------------------------------------------------------------------------
 
   #begin(s: Session): void {
-    if (!this.#leader.serving || s.retaining === 0 || !s.connected) return;
-    // The wait for the barrier outlives a session that was replaced meanwhile.
-    if (this.#leader.state.sessions.get(s.clientId) !== s) return;
+    if (!this.#holds(s) || s.retaining === 0 || !s.connected) return;
     if (this.#jobs.has(s) || this.#barriers.has(s)) return;
     const filters = new TopicTree<string>();
     for (const filter of s.retainingFilters) filters.add(filter, filter);
@@ -174,6 +172,11 @@ export class Retaining {
     this.#wake(job);
   }
 
+  /** The session is what the log says it is: not of a state that was read anew since. */
+  #holds(s: Session): boolean {
+    return this.#leader.serving && this.#leader.state.sessions.get(s.clientId) === s;
+  }
+
   #wake(job: Job): void {
     if (job.running) return;
     job.running = true;
@@ -186,7 +189,7 @@ export class Retaining {
   /** One slice. @returns whether there is more to do now */
   #run(job: Job, units: number): boolean {
     const { session: s, reading } = job;
-    if (this.#jobs.get(s) !== job) {
+    if (this.#jobs.get(s) !== job || !this.#holds(s)) {
       reading.end();
       return false;
     }
