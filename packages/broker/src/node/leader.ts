@@ -269,7 +269,9 @@ export class ShardLeader implements StateObserver {
         return;
       case 'close': {
         const elapsedMs = this.deadlines.takeElapsed();
-        this.append({ ...q, elapsedMs }, origin, () => respond(OK));
+        // Its client is elsewhere already, and was before the server ended this connection.
+        const graceMs = this.opening.awaits(q.clientId) ? 0 : q.graceMs;
+        this.append({ ...q, graceMs, elapsedMs }, origin, () => respond(OK));
         this.opening.onClosed(q.clientId);
         return;
       }

@@ -154,6 +154,11 @@ export class Opening {
     });
   }
 
+  /** An OPEN of this client waits for the end of its connection before. */
+  awaits(clientId: string): boolean {
+    return this.#waiting.some(({ q }) => q.clientId === clientId);
+  }
+
   /** A connection has ended, or owns its session no more. */
   onClosed(clientId: string): void {
     if (this.#waiting.length === 0) return;

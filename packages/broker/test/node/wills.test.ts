@@ -103,6 +103,18 @@ describe('node: Wills', () => {
     });
   }
 
+  it('of a connection that is taken over are sent, though its node stops in the same moment', () => {
+    nodes.connect(n1, { clientId, ...will('death') });
+    nodes.advance(500);
+    const other = nodes.connect(n2, { clientId: 'other' }).subscribe(['w/#'], 0);
+    nodes.advance(500);
+    nodes.connect(n2, { clientId });
+    nodes.advance(60);
+    n1.disconnectAll(0x8b);
+    nodes.advance(2000);
+    assert.deepEqual(messages(other), ['death']);
+  });
+
   it('expire counted from their publication (§3.1.3.2.4)', () => {
     const properties = { messageExpiryInterval: 3 };
     const client = nodes.connect(n1, { clientId, ...will('late', 1, properties) });
