@@ -218,6 +218,9 @@ export class Swim {
       case 'force-leave':
         this.forceLeave(event.name);
         return;
+      case 'ended':
+        this.reportEnd(event.name);
+        return;
       case 'boot-epoch':
         this.membership.riseTo(event.bootEpoch);
         return;
@@ -444,6 +447,13 @@ export class Swim {
     const { members, phase } = this.context;
     const record = members.get(name);
     if (record !== undefined && phase === 'running') this.membership.forceLeave(record);
+  }
+
+  private reportEnd(name: string): void {
+    const { members, self, phase } = this.context;
+    const record = members.get(name);
+    if (record === undefined || name === self.name || phase !== 'running') return;
+    this.membership.hearEnd(record);
   }
 
   private leave(): void {

@@ -208,6 +208,10 @@ export class SwimAgent implements SwimHandle {
     this.dispatch({ type: 'probe-now', name });
   }
 
+  reportEnd(name: string): void {
+    this.dispatch({ type: 'ended', name });
+  }
+
   async forceLeave(name: string): Promise<boolean> {
     this.dispatch({ type: 'force-leave', name });
     return this.members().some((member) => member.name === name && member.state === 'left');

@@ -52,6 +52,11 @@ export interface SwimHandle {
   /** Hints that a member may be gone (a connection was reset): probes it at once. */
   probeNow(name: string): void;
   /**
+   * The owner saw the process of a member end, as its supervisor does: it is faulty here at once, and to all
+   * others within a second. A member that lives after all refutes it.
+   */
+  reportEnd(name: string): void;
+  /**
    * An operator knows that a faulty member never comes back: it counts as left, for everybody, and is
    * remembered as such. One that lives after all refutes it, and a new boot epoch is a new member.
    *

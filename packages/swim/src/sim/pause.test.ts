@@ -131,6 +131,21 @@ describe('a pause is not a death: the default preset in simulation', function ()
     }
   });
 
+  it('a supervisor that sees its child end tells all, and is refuted by a child that lives', () => {
+    const cluster = formed('supervised', 8);
+    cluster.agent('n1').pause();
+    cluster.run(100);
+    cluster.agent('n2').reportEnd('n1');
+    cluster.agents.delete('n1');
+    cluster.until('finds', 1_000, () => cluster.allSee('faulty', ['n1']));
+    const other = formed('wrongly supervised', 8);
+    other.agent('n2').reportEnd('n1');
+    other.agent('n2').reportEnd('n2');
+    other.agent('n2').reportEnd('nobody');
+    other.run(5_000);
+    assert.ok(other.whole(), other.describe());
+  });
+
   it('who sees a process end may say so: it is known to all at once, and a living one refutes it', () => {
     const cluster = formed('said', 8);
     const bytes = encodeMessage(

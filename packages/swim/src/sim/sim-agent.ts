@@ -178,6 +178,10 @@ export class SimAgent {
     this.dispatch({ type: 'broadcast', name, payload });
   }
 
+  reportEnd(name: string): void {
+    this.dispatch({ type: 'ended', name });
+  }
+
   probeNow(name: string): void {
     this.dispatch({ type: 'probe-now', name });
   }

@@ -208,6 +208,10 @@ export class SwimThread implements SwimHandle {
     this.post({ type: 'probe-now', name });
   }
 
+  reportEnd(name: string): void {
+    this.post({ type: 'ended', name });
+  }
+
   async forceLeave(name: string): Promise<boolean> {
     return (await this.call((id) => ({ type: 'force-leave', id, name }))) === true;
   }

@@ -93,6 +93,9 @@ class AgentWorker {
       case 'probe-now':
         this.agent?.probeNow(message.name);
         return;
+      case 'ended':
+        this.agent?.reportEnd(message.name);
+        return;
       case 'force-leave':
         this.answer(message.id, async (agent) => await agent.forceLeave(message.name));
         return;

@@ -74,6 +74,15 @@ function describeHandle(title: string, begin: Start): void {
       await c.sees({ a: 'alive', b: 'faulty' });
     });
 
+    it('takes the word of an owner that saw a process end, and of that process that it lives', async () => {
+      const [a, b, c] = await three();
+      const incarnationOf = (members: readonly SwimMember[]) =>
+        members.find(({ name }) => name === 'b')?.incarnation ?? 0;
+      a.agent.reportEnd('b');
+      await c.until((members) => incarnationOf(members) > 0);
+      for (const node of [a, b, c]) await node.sees({ b: 'alive' });
+    });
+
     it('tells left from faulty', async () => {
       const [a, b, c] = await three();
       await b.agent.leave();
