@@ -97,7 +97,8 @@ function isNear({ log }: Copy, { acked, reached }: Sync): boolean {
 function next(r: Copy, id: CopyId, s: Sync): void {
   if (s.busy) return;
   const wasReady = s.ready;
-  if (isNear(r, s)) {
+  const near = isNear(r, s);
+  if (near) {
     holdAnew(r, s);
     s.moving = false;
     if (s.prompt && !s.ready) {
@@ -111,7 +112,8 @@ function next(r: Copy, id: CopyId, s: Sync): void {
     // A view that waits for it in vain holds the shard: how long it takes is asked before.
     if (r.formation || s.prompt) return;
   }
-  if (!moves(r, id, s)) return;
+  // The last few entries, or the question how long the learner takes, need not wait behind large shards.
+  if (!near && !moves(r, id, s)) return;
   s.busy = true;
   s.lastMs = r.host.nowMs();
   const prev = s.acked;
