@@ -51,8 +51,12 @@ export interface ShardsNode {
 
 /** Planned changes of leader that one node starts per second. */
 const HANDOVERS_PER_SECOND = 200;
-/** Shards led by one node that bring up learners at the same time; the others of its moves wait. */
-const MOVING_SHARDS_MAX = 128;
+/**
+ * Shards led by one node that bring up learners at the same time; the others of its moves wait. Not fewer:
+ * while a shard changes its view its leader has no lease, and many changes in a row hold up publishes for
+ * longer than many at once.
+ */
+const MOVING_SHARDS_MAX = 512;
 /** Shards that are read from disk at the same time when a node starts, a page of each in memory. */
 const LOADING_SHARDS_MAX = 8;
 /** Between two log lines about the same slow node. */
