@@ -78,8 +78,12 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
     properties = encodePublishProperties(own);
   }
   if (topic === '') return null;
-  const bytes = buf.subarray(view.payloadStart, view.payloadEnd);
-  const payload = c.reader.owned && bytes.length >= APART_BYTES ? bytes : Buffer.from(bytes);
+  let payload = buf.subarray(view.payloadStart, view.payloadEnd);
+  if (!c.reader.owned || payload.length < APART_BYTES) {
+    const copy = Buffer.allocUnsafe(payload.length);
+    copy.set(payload);
+    payload = copy;
+  }
   return {
     topic,
     payload,
