@@ -85,7 +85,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/peers.ts',
     from: 'earlyGrants[due]!.after <= peer.in.announced',
     to: 'earlyGrants[due]!.after >= 0',
-    focus: focus('--nodes=4 --fault=linkDelay --fault=linkStall --behaviour=race'),
   },
   {
     name: 'publishes held for the route lease are overtaken',
