@@ -430,6 +430,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
    */
   shutdown(reasonCode: number, graceMs = 0, by: Taker | null = null): void {
     if (this.#state === CLOSED) return;
+    if (graceMs > 0) this.gateway.trace('sent-away', { clientId: this.clientId });
     if (this.#state === OPEN) this.gateway.ending(this, reasonCode, by);
     if (this.#state === OPEN && this.version === 5)
       this.#tell(reasonCode, (properties) =>

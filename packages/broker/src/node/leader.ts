@@ -229,7 +229,7 @@ export class ShardLeader implements StateObserver {
     }
     if (source.bootEpoch > origin.bootEpoch) return;
     if (prev > source.lastSeen) return respond(reply(Status.Gap));
-    if (origin.sequence <= source.lastSeen) return this.#again(origin, request, respond);
+    if (origin.sequence <= source.lastSeen) return this.#again(request, respond);
     source.lastSeen = origin.sequence;
     this.#take(origin, request, respond);
   }
@@ -239,7 +239,9 @@ export class ShardLeader implements StateObserver {
       case 'publish':
         return this.#publish(origin, q.message, q.rx2, respond);
       case 'open':
-        return this.opening.open(origin, q, respond);
+        return this.opening.open(origin, q, false, respond);
+      case 'insist':
+        return this.opening.open(origin, q.open, true, respond);
       case 'attach':
         return this.#attach(q.clientId, q.epoch, respond);
       case 'delete':
@@ -270,7 +272,7 @@ export class ShardLeader implements StateObserver {
       case 'close': {
         const elapsedMs = this.deadlines.takeElapsed();
         // Its client is elsewhere already, and was before the server ended this connection.
-        const graceMs = this.opening.awaits(q.clientId) ? 0 : q.graceMs;
+        const graceMs = this.opening.yields(q.clientId, q.epoch) ? 0 : q.graceMs;
         this.append({ ...q, graceMs, elapsedMs }, origin, () => respond(OK));
         this.opening.onClosed(q.clientId);
         return;
@@ -287,10 +289,12 @@ export class ShardLeader implements StateObserver {
   }
 
   /** Taken before, by this leader or an earlier one: answers what the state says, once committed. */
-  #again(origin: Origin, q: Request, respond: Respond): void {
+  #again(q: Request, respond: Respond): void {
     switch (q.type) {
       case 'open':
-        return this.opening.again(origin, q, respond);
+        return this.opening.again(q, respond);
+      case 'insist':
+        return this.opening.again(q.open, respond);
       case 'attach':
         return this.#attach(q.clientId, q.epoch, respond);
       case 'rx2': {

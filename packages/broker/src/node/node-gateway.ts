@@ -7,7 +7,7 @@ import type { Counters } from '../counters.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { ClientSocket, NodeEnv } from '../ports.ts';
-import type { AckItem, AckKind, Message } from '../session/operation.ts';
+import type { AckItem, AckKind, Message, Operation } from '../session/operation.ts';
 import { ClientLog, type LoggedClient } from './client-log.ts';
 import { Connection } from './connection.ts';
 import type { Taker } from './context.ts';
@@ -52,6 +52,8 @@ type GatewayNode = Pick<
   | 'watched'
 >;
 
+/** Pause before a leader that put an OPEN off is asked again. */
+const PUT_OFF_MS = 40;
 /** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
 const YIELD_MS = 100;
 /** A CONNECT whose shard has no leader for this long is refused. */
@@ -64,6 +66,10 @@ interface Settling {
 
 interface Opening {
   readonly deadlineMs: number;
+  /** From then on the connection before is waited for no longer. */
+  readonly insistsMs: number;
+  /** The leader put it off. */
+  again: { readonly dueMs: number; readonly run: (nowMs: number) => void } | null;
   readonly done: OpenDone;
 }
 
@@ -237,6 +243,11 @@ export class NodeGateway implements Gateway {
       connection.shutdown(ReasonCode.SessionTakenOver, 0, by);
     }
     for (const [id, opening] of this.#opening) {
+      const { again } = opening;
+      if (again && nowMs >= again.dueMs) {
+        opening.again = null;
+        again.run(nowMs);
+      }
       if (nowMs < opening.deadlineMs) continue;
       this.#opening.delete(id);
       opening.done(Status.NotLeader, null);
@@ -289,8 +300,13 @@ export class NodeGateway implements Gateway {
   }
 
   open(connection: number, request: OpenRequest, done: OpenDone): void {
-    const deadlineMs = this.#env.nowMs() + OPEN_TIMEOUT_MS;
-    this.#opening.set(connection, { deadlineMs, done });
+    const nowMs = this.nowMs();
+    this.#opening.set(connection, {
+      deadlineMs: nowMs + OPEN_TIMEOUT_MS,
+      insistsMs: nowMs + this.#node.timings.willNodeGraceMs,
+      again: null,
+      done,
+    });
     const operation = {
       type: 'open',
       ...request,
@@ -300,16 +316,27 @@ export class NodeGateway implements Gateway {
       connection,
       sentUpto: -1,
     } as const;
-    this.#node.router.channel(this.#shardOf(request.clientId)).send(operation, (reply) => {
-      const { status, opened } = reply;
+    this.#askOpen(operation, false);
+  }
+
+  /** A leader may put an OPEN off for the sake of the connection before: then it is asked again. */
+  #askOpen(operation: Operation & { type: 'open' }, insists: boolean): void {
+    const { clientId, connection } = operation;
+    const request: Request = insists ? { type: 'insist', open: operation } : operation;
+    this.#ask(clientId, request, ({ status, opened }) => {
       const opening = this.#opening.get(connection);
-      if (opening) {
+      if (opening && status === Status.PutOff) {
+        opening.again = {
+          dueMs: this.nowMs() + PUT_OFF_MS,
+          run: (nowMs) => this.#askOpen(operation, nowMs >= opening.insistsMs),
+        };
+      } else if (opening) {
         this.#opening.delete(connection);
         opening.done(status, opened);
       } else if (status === Status.Ok && opened) {
         // Refused before the answer came: what was opened is closed again, and its Will is not sent.
         const how = { abnormal: false, expirySeconds: -1, sentUpto: -1, graceMs: 0 };
-        this.close(request.clientId, opened.epoch, how);
+        this.close(clientId, opened.epoch, how);
       }
     });
   }

@@ -2,11 +2,12 @@
  * OPEN at the shard's leader: who has the session now, and what becomes of who had it.
  *
  * A connection of another node whose session has a Will may have said DISCONNECT there a moment ago,
- * and its CLOSE may be under way: the OPEN waits for it, at most `timings.willNodeGraceMs`.
+ * and its CLOSE may be under way: the OPEN is put off, and its gateway asks again until that CLOSE is
+ * here, or `timings.willNodeGraceMs` are over.
  *
  * ```
- *   OPEN ──▶ old connection has a Will, at another node ──▶ told to yield ── its CLOSE ──▶ logged
- *       └──▶ nobody has it, or has no Will ───────────────────────────────────────────────▶ logged
+ *   OPEN ──▶ old connection has a Will, at another node ──▶ told to yield; the gateway asks again
+ *       └──▶ nobody has it, or has no Will, or asked for long enough ──▶ logged
  *   committed ──▶ its Will, if it fired, has arrived (death before the birth that follows) ──▶ answered
  * ```
  */
@@ -24,16 +25,6 @@ function takerOf({ gateway, connection }: Open): Taker {
   return { node: gateway, connection };
 }
 
-/** An OPEN that waits for the CLOSE of the connection before it. */
-interface Waiting {
-  readonly q: Open;
-  readonly origin: Origin;
-  respond: Respond;
-  /** Of the connection that yields. */
-  readonly epoch: number;
-  readonly deadlineMs: number;
-}
-
 /** An answer that waits for a Will to arrive. */
 interface Due {
   readonly deadlineMs: number;
@@ -42,8 +33,8 @@ interface Due {
 
 export class Opening {
   readonly #leader: ShardLeader;
-  /** In the order in which they came; bounded by what the gateways have opening. */
-  #waiting: Waiting[] = [];
+  /** Connections that were told to yield: Client Identifier → epoch. Each leaves with its CLOSE. */
+  readonly #yielding = new Map<string, number>();
   readonly #due = new Set<Due>();
   /** Wills that fired and have not arrived everywhere, by Client Identifier. */
   readonly #wills = new Map<string, number>();
@@ -53,29 +44,24 @@ export class Opening {
   }
 
   stop(): void {
-    this.#waiting = [];
+    this.#yielding.clear();
     this.#due.clear();
     this.#wills.clear();
   }
 
-  open(origin: Origin, q: Open, respond: Respond): void {
+  /** @param insists the gateway has asked for long enough */
+  open(origin: Origin, q: Open, insists: boolean, respond: Respond): void {
     const { state, node, deadlines } = this.#leader;
     const old = state.sessions.get(q.clientId);
     // Held up on its way while the client connected elsewhere: it must not take that over.
     if (old && q.hlc < old.openedHlc) return this.#overtaken(q, old, respond);
     if (old) deadlines.expireIfDue(old);
-    if (!old || !this.#mayHaveEnded(old, q)) return this.#log(origin, q, respond);
-    const { epoch } = old;
-    for (const w of this.#waiting) {
-      if (!isSame(w.q, q)) continue;
-      // Sent again, by a gateway that has lost the link.
-      w.respond = respond;
-      return;
-    }
-    if (!this.#waiting.some((w) => w.epoch === epoch))
+    if (insists || !old || !this.#mayHaveEnded(old, q)) return this.#log(origin, q, respond);
+    if (this.#yielding.get(q.clientId) !== old.epoch) {
+      this.#yielding.set(q.clientId, old.epoch);
       node.kick(addressOf(old), ReasonCode.SessionTakenOver, takerOf(q), true);
-    const deadlineMs = node.nowMs() + node.willNodeGraceMs;
-    this.#waiting.push({ origin, q, respond, epoch, deadlineMs });
+    }
+    respond(reply(Status.PutOff));
   }
 
   /** Its gateway may have had a DISCONNECT from it that is not known here yet. */
@@ -100,6 +86,7 @@ export class Opening {
     const sentUpto = old ? delivering.sentUpto(old) : -1;
     node.trace(previous ? 'takeover' : 'open');
     if (old) delivering.ended(old);
+    this.#yielding.delete(q.clientId);
     const present = !q.cleanStart && (old?.persistent ?? false);
     const epoch = this.#leader.append({ ...q, sentUpto }, origin, () => {
       if (previous) {
@@ -117,7 +104,7 @@ export class Opening {
   }
 
   /** The gateway has no answer and asks again: this leader, or one before it, may have logged it. */
-  again(origin: Origin, q: Open, respond: Respond): void {
+  again(q: Open, respond: Respond): void {
     const { state, delivering } = this.#leader;
     const s = state.sessions.get(q.clientId);
     const same =
@@ -130,8 +117,7 @@ export class Opening {
         // What was sent before the gateway knew of the session is lost there.
         delivering.attach(s);
       });
-    } else if (s && q.hlc <= s.openedHlc) this.#overtaken(q, s, respond);
-    else this.open(origin, q, respond);
+    } else this.#overtaken(q, s, respond);
   }
 
   /** A Will of this client's has fired in the entry at `index`. */
@@ -154,54 +140,23 @@ export class Opening {
     });
   }
 
-  /** An OPEN of this client waits for the end of its connection before. */
-  awaits(clientId: string): boolean {
-    return this.#waiting.some(({ q }) => q.clientId === clientId);
+  /** The connection was told to yield to one elsewhere. */
+  yields(clientId: string, epoch: number): boolean {
+    return this.#yielding.get(clientId) === epoch;
   }
 
   /** A connection has ended, or owns its session no more. */
   onClosed(clientId: string): void {
-    if (this.#waiting.length === 0) return;
-    this.#goOn((w) => w.q.clientId === clientId && !this.#leader.live(clientId, w.epoch));
+    this.#yielding.delete(clientId);
   }
 
   tick(nowMs: number): void {
-    if (this.#waiting.length > 0) {
-      const overdue = (w: Waiting) => {
-        const s = this.#leader.live(w.q.clientId, w.epoch);
-        return nowMs >= w.deadlineMs || !s || !this.#mayHaveEnded(s, w.q);
-      };
-      this.#goOn(overdue, nowMs);
-    }
     for (const due of this.#due) {
       if (nowMs < due.deadlineMs) continue;
       this.#due.delete(due);
       due.run();
     }
   }
-
-  #goOn(ready: (w: Waiting) => boolean, nowMs = Number.NEGATIVE_INFINITY): void {
-    const due = this.#waiting.filter(ready);
-    if (due.length === 0) return;
-    this.#waiting = this.#waiting.filter((w) => !due.includes(w));
-    for (const { q, origin, respond, deadlineMs, epoch } of due)
-      this.#leader.whenOpen(() => {
-        const s = this.#leader.state.sessions.get(q.clientId);
-        // Its time is up, and the same connection has it still: it is taken over as it is.
-        if (nowMs >= deadlineMs && s?.epoch === epoch && q.hlc >= s.openedHlc)
-          this.#log(origin, q, respond);
-        else this.open(origin, q, respond);
-      });
-  }
-}
-
-function isSame(a: Open, b: Open): boolean {
-  return (
-    a.clientId === b.clientId &&
-    a.gateway === b.gateway &&
-    a.gatewayEpoch === b.gatewayEpoch &&
-    a.connection === b.connection
-  );
 }
 
 function takenOver(present: boolean): Reply {

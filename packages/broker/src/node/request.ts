@@ -35,7 +35,13 @@ export interface DeleteRequest {
   readonly clientId: string;
 }
 
-export type Request = PublishRequest | AttachRequest | DeleteRequest | Operation;
+/** An OPEN that was put off for long enough: it is to be logged, whoever has the session. */
+export interface InsistRequest {
+  readonly type: 'insist';
+  readonly open: Operation & { type: 'open' };
+}
+
+export type Request = PublishRequest | AttachRequest | DeleteRequest | InsistRequest | Operation;
 
 export const Status = {
   Ok: 0,
@@ -50,6 +56,8 @@ export const Status = {
   TakenOver: 5,
   /** No QoS 2 exchange has that Packet Identifier. */
   NotFound: 6,
+  /** To OPEN: the connection that has the session is asked to end first. The gateway asks again. */
+  PutOff: 7,
 } as const;
 
 export interface Reply {
@@ -87,10 +95,19 @@ export function writeRequest(w: Writer, q: Request): void {
       w.u8(3);
       w.str(q.clientId);
       return;
+    case 'insist':
+      w.u8(4);
+      writeOperation(w, q.open, null);
+      return;
     default:
       w.u8(0);
       writeOperation(w, q, null);
   }
+}
+
+function openOf(op: Operation): Operation & { type: 'open' } {
+  if (op.type !== 'open') throw new BytesError('only an OPEN can insist');
+  return op;
 }
 
 export function readRequest(r: Reader): Request {
@@ -103,6 +120,8 @@ export function readRequest(r: Reader): Request {
       return { type: 'attach', clientId: r.str(), epoch: r.varint() };
     case 3:
       return { type: 'delete', clientId: r.str() };
+    case 4:
+      return { type: 'insist', open: openOf(readOperation(r).operation) };
     default:
       throw new BytesError('unknown request');
   }

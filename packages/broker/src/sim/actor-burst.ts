@@ -291,7 +291,6 @@ export class Burster {
       disconnectAtMs: undefined,
       disconnectReason: 0,
       goneAtMs: undefined,
-      lost: false,
       told: false,
       stalledUntilMs: 0,
       serverOpen: () => pipe.serverOpen,

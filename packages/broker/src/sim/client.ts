@@ -153,7 +153,6 @@ export class SimClient implements ClientCore {
       goneAtMs: undefined,
       told: false,
       stalledUntilMs: 0,
-      lost: false,
       serverOpen: () => pipe.serverOpen,
       clientOpen: () => pipe.clientOpen,
     };
@@ -437,7 +436,6 @@ export class SimClient implements ClientCore {
   private onPipeClosed(pipe: ClientPipe): void {
     if (this.pipe !== pipe) return;
     this.say('connection lost');
-    if (this.connection) this.connection.lost = true;
     this.drop(true);
     this.events.onClosed();
   }

@@ -96,8 +96,6 @@ export interface Connection {
   told: boolean;
   /** The client reads nothing before this time. */
   stalledUntilMs: number;
-  /** It ended without the client: its node stopped, died, or closed it. */
-  lost: boolean;
   /** The broker's end is open. */
   serverOpen(): boolean;
   /** The client's end is open. */

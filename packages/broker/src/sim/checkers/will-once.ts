@@ -17,6 +17,8 @@ const GRACE_MS = 2500;
  */
 export class WillOnce extends Checker {
   readonly invariant = '8 a Will fires once';
+  /** Client and node → when the node ended its connection last. */
+  private readonly sentAwayMs = new Map<string, number>();
 
   override onDelivered(delivery: Delivery, first: boolean): void {
     const { message, session } = delivery;
@@ -38,6 +40,11 @@ export class WillOnce extends Checker {
       );
       if (!newer && !this.mayHaveEnded(connection)) this.fail(`${who} fired while it is connected`);
     }
+  }
+
+  override onPhase(node: string, phase: string, fields?: Record<string, unknown>): void {
+    if (phase === 'sent-away')
+      this.sentAwayMs.set(`${fields?.['clientId']} ${node}`, this.history.nowMs);
   }
 
   override pending(world: World): string | undefined {
@@ -101,8 +108,9 @@ export class WillOnce extends Checker {
       (c) => c.client === connection.client && c.sentAtMs > connection.sentAtMs,
     );
     // A node that ends connections gives their clients time to be back before their Wills are sent.
-    if (connection.lost && resumed !== undefined && resumed.sentAtMs < goneAtMs + GRACE_MS)
-      return false;
+    const awayMs = this.sentAwayMs.get(`${connection.client} ${connection.node}`);
+    if (awayMs !== undefined && resumed !== undefined && connection.sentAtMs <= awayMs)
+      if (resumed.sentAtMs < awayMs + GRACE_MS) return false;
     if (connection.willDelayMs > 0) {
       // Whether a resume came in time is known to the broker alone; only lasting absence is clear.
       if (resumed !== undefined) return false;
