@@ -109,8 +109,11 @@ export class WillOnce extends Checker {
     );
     // A node that ends connections gives their clients time to be back before their Wills are sent.
     const awayMs = this.sentAwayMs.get(`${connection.client} ${connection.node}`);
-    if (awayMs !== undefined && resumed !== undefined && connection.sentAtMs <= awayMs)
+    if (awayMs !== undefined && resumed !== undefined && connection.sentAtMs <= awayMs) {
+      // How long that takes to be logged, and counted in logged time, faults may draw out.
       if (resumed.sentAtMs < awayMs + GRACE_MS) return false;
+      if (this.history.disturbed(awayMs, resumed.sentAtMs)) return false;
+    }
     if (connection.willDelayMs > 0) {
       // Whether a resume came in time is known to the broker alone; only lasting absence is clear.
       if (resumed !== undefined) return false;
