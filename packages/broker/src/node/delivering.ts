@@ -27,6 +27,8 @@ interface Pump {
   reading: boolean;
   /** Nothing is sent before it is attached anew: the link to the gateway was lost. */
   stopped: boolean;
+  /** Positions below may have been sent on this connection before this began from the front. */
+  readonly sentBelow: number;
 }
 
 /** Entries read from disk at once for one session. */
@@ -73,6 +75,7 @@ export class Delivering {
     // A session that lives with its connection has its queue at the gateway; a stored one that was
     // resumed has subscriptions here, even if it is to end with this connection.
     if (!s.persistent && s.pending === 0 && !s.subscriptions) return;
+    const sentBelow = this.sentBelow(s);
     s.rewind();
     const pump: Pump = {
       session: s,
@@ -82,6 +85,7 @@ export class Delivering {
       skipping: false,
       reading: false,
       stopped: false,
+      sentBelow,
     };
     this.#pumps.set(s.clientId, pump);
     this.#due.add(pump);
@@ -139,7 +143,14 @@ export class Delivering {
     const pump = this.#pumps.get(s.clientId);
     // A failover in the middle of the connection leaves the earlier leader's sendings unknown.
     if (pump?.epoch !== s.epoch || this.#leader.since > this.#sinceOf(s)) return -1;
-    return s.next;
+    return Math.max(pump.sentBelow, s.next);
+  }
+
+  /** Positions below may have been sent on the present connection. */
+  sentBelow(s: Session): number {
+    const pump = this.#pumps.get(s.clientId);
+    if (pump?.epoch === s.epoch) return Math.max(pump.sentBelow, s.next);
+    return this.#leader.since > this.#sinceOf(s) ? s.mark : 0;
   }
 
   #sinceOf(s: Session): number {
@@ -299,7 +310,7 @@ export class Delivering {
     const target = this.#fanOut.target(logged, s.clientId);
     if (!target) return true;
     const { message } = op;
-    const never = position >= s.dupBelow;
+    const never = position >= s.dupBelow && position >= pump.sentBelow;
     if (never && message.expiresAtMs > 0 && message.expiresAtMs <= node.wallMs()) {
       this.#drop(s, position);
       return true;

@@ -44,7 +44,9 @@ export class Expiring {
     const wallMs = node.wallMs();
     const { clientId, epoch } = s;
     // What may have been sent is the client's to settle.
-    const neverSent = s.connected ? Math.max(s.dupBelow, s.next) : Math.max(s.dupBelow, s.mark);
+    const neverSent = s.connected
+      ? Math.max(s.dupBelow, this.#leader.delivering.sentBelow(s))
+      : Math.max(s.dupBelow, s.mark);
     let items: AckItem[] = [];
     for (let position = Math.max(s.front, neverSent); position < s.tail; position++) {
       const expiresAtMs = state.expiries.get(s.refAt(position));

@@ -237,6 +237,7 @@ export function sendQueued(c: Connection, d: Delivery): void {
   if (d.position < c.out.nextPosition) return;
   c.out.nextPosition = d.position + 1;
   if (!d.copy) c.retained?.sawLive(d.message);
+  if (isOver(c, d)) return settlePosition(c, 'ack', d.position, null);
   if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);
   c.out.held.push(d);
   waits(c, messageBytes(d.message));
@@ -329,6 +330,11 @@ function hasExpired(c: Connection, { expiresAtMs }: Message): boolean {
   return expiresAtMs > 0 && expiresAtMs <= c.gateway.wallMs();
 }
 
+/** The same of the session's queue: what was sent before has begun its exchange, which goes on. */
+function isOver(c: Connection, d: Delivery): boolean {
+  return !d.dup && hasExpired(c, d.message);
+}
+
 /** The client has room again [MQTT-3.3.4-9]. */
 export function pump(c: Connection): void {
   const { out } = c;
@@ -336,9 +342,8 @@ export function pump(c: Connection): void {
   while (out.held.length > 0 && mayGo(c, out.held[0]!)) {
     const d = out.held.shift()!;
     waits(c, -messageBytes(d.message));
-    // One that was sent before has begun its exchange, and goes on (§3.3.2.3.3).
-    if (d.dup || !hasExpired(c, d.message)) sendAtPosition(c, d);
-    else settlePosition(c, 'ack', d.position, null);
+    if (isOver(c, d)) settlePosition(c, 'ack', d.position, null);
+    else sendAtPosition(c, d);
   }
   while (out.waitingCount > 0 && windowTakes(c, window(c))) {
     const w = out.shift()!;

@@ -1,5 +1,6 @@
 /** Messages that expire before they could be sent [MQTT-3.3.2-5]. */
 import assert from 'node:assert/strict';
+import type { Packet } from 'mqtt-packet';
 import { shardOf } from '../../src/placement/hash.ts';
 import { TestNodes, type TestSocket } from './nodes.ts';
 
@@ -112,5 +113,45 @@ describe('node: message expiry', () => {
     retain(first!, 5, '', 100);
     assert.equal(retained(), 0);
     assert.ok(node.shards.leaders[shard(first!)]!.state.retained.hlcOf(first!) > 0);
+  });
+
+  it('does not end an exchange that has begun, when the link to its leader was lost (seed 8200019)', () => {
+    const nodes = new TestNodes();
+    const n1 = nodes.add('n1');
+    const n2 = nodes.add('n2');
+    nodes.advance(3000);
+    const ids = Array.from({ length: 200 }, (_, i) => `c${i}`);
+    const clientId = ids.find((id) => n1.views.leader(shardOf(id, n1.shardCount)) === 'n2')!;
+    const properties = { sessionExpiryInterval: 1000 };
+    const client = nodes.connect(n1, { clientId, clean: false, properties }).subscribe(['t'], 2);
+    nodes.advance(2000);
+    nodes.connect(n1, { clientId: 'p' }).send({
+      cmd: 'publish',
+      topic: 't',
+      payload: 'x',
+      qos: 2,
+      retain: false,
+      dup: false,
+      messageId: 1,
+      properties: { messageExpiryInterval: 1 },
+    });
+    nodes.advance(100);
+    const [message] = messages(client);
+    assert.ok(message?.messageId);
+    nodes.cut('n1', 'n2');
+    nodes.advance(3000);
+    nodes.link('n1', 'n2');
+    nodes.advance(3000);
+    const session = () => {
+      const leader = n2.shards.leaders[shardOf(clientId, n2.shardCount)];
+      return leader?.state.sessions.get(clientId);
+    };
+    assert.equal(session()?.pending, 1);
+    client.send({ cmd: 'pubrec', messageId: message.messageId } as Packet);
+    nodes.advance(100);
+    assert.equal(client.take().at(-1)?.cmd, 'pubrel');
+    client.send({ cmd: 'pubcomp', messageId: message.messageId } as Packet);
+    nodes.advance(100);
+    assert.equal(session()?.pending, 0);
   });
 });
