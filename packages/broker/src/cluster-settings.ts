@@ -35,16 +35,17 @@ export interface ClusterSettings {
   readonly silenceMs: number;
 }
 
+/** Settings of the cluster that a configuration has a key for. */
+export type SettingName = 'shards' | 'replicas' | 'durability' | 'consistency' | 'silenceMs';
+
 /** Keys of the configuration, by the setting that they found a cluster with. */
-export const SETTING_KEYS = {
+export const SETTING_KEYS: Readonly<Record<SettingName, string>> = {
   shards: 'cluster.shards',
   replicas: 'cluster.replicas',
   durability: 'data.durability',
   consistency: 'cluster.consistency',
   silenceMs: 'timings.silenceMs',
-} as const satisfies Partial<Record<keyof ClusterSettings, string>>;
-
-type SettingName = keyof typeof SETTING_KEYS;
+};
 
 /** What a node was told in words: by a flag, the environment or a file, not by a default. */
 export type GivenSettings = Partial<Pick<ClusterSettings, SettingName>>;

@@ -1,6 +1,11 @@
 /** The public door of the broker. */
 
-export type { GivenSettings, SettingDrift } from './cluster-settings.ts';
+export type {
+  ClusterSettings,
+  GivenSettings,
+  SettingDrift,
+  SettingName,
+} from './cluster-settings.ts';
 export {
   type Config,
   ConfigError,

@@ -114,7 +114,7 @@ export const SWIM_SETTINGS = {
   flapQuietMaxMs: real(1_000, 86_400_000, 3_600_000),
 } as const satisfies Readonly<Record<string, SwimSetting>>;
 
-type Settings = typeof SWIM_SETTINGS;
+export type Settings = typeof SWIM_SETTINGS;
 
 /** Validated, frozen settings. */
 export type SwimConfig = {

@@ -8,6 +8,7 @@ export { formatAddress, type HostPort, parseAddress } from './address.ts';
 export {
   type FlagSetting,
   type NumberSetting,
+  type Settings,
   SWIM_PRESETS,
   SWIM_SETTINGS,
   type SwimConfig,

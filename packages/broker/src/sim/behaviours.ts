@@ -25,10 +25,7 @@ export const BEHAVIOURS = [
 export type BehaviourName = (typeof BEHAVIOURS)[number];
 
 /** Behaviours that no run draws by itself, since the broker does not stand them yet. */
-export const PENDING_BEHAVIOURS: ReadonlySet<BehaviourName> = new Set<BehaviourName>([
-  'hopAtOnce',
-  'expire',
-]);
+export const PENDING_BEHAVIOURS: ReadonlySet<BehaviourName> = new Set<BehaviourName>();
 
 const CHANCE: Readonly<Record<BehaviourName, number>> = {
   race: 0.3,

@@ -90,14 +90,9 @@ export const STANDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
  * command line's `--with` or `--fault`.
  */
 export const PENDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
-  'bitRot',
   'slowOneDisk',
   'loseDisk',
-  'oldFolder',
   'tornLog',
-  'memoryCut',
-  'otherSettings',
-  'thinLinks',
 ]);
 
 /** Faults that strike neither nodes nor disks, and leave links as good as they may be expected. */

@@ -21,8 +21,9 @@ export class Order extends Checker {
     // A live session loses what was published while its node was thought dead; the publisher's
     // repetition may then bring it after what came later.
     if (!session.persistent && message.sends > 1) return;
-    // The first copy may have expired where the publisher's repetition has not.
-    if (message.expirySeconds > 0 && message.sends > 1) return;
+    // The first copy may have expired where the publisher's repetition has not; or by the clock of one
+    // node, which went on without it, and not by that of the next, which sends it again.
+    if (message.expirySeconds > 0 && (message.sends > 1 || delivery.dup)) return;
     // First published before the session was subscribed: what arrives is a late copy or a repetition,
     // and repetitions begin again further back.
     const owed = session.subscriptions.some(
