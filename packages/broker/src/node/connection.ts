@@ -85,6 +85,12 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.reader = new FrameReader(gateway.limits.maxPacketBytes);
   }
 
+  /**
+   * The client said DISCONNECT 0x00 and has no session to come back to: what it published just before
+   * counts, since it is not sent again.
+   */
+  saidAll = false;
+
   get isOpen(): boolean {
     return this.#state === OPEN;
   }
@@ -337,6 +343,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (expiry !== undefined && expiry > 0 && this.expirySeconds === 0)
       return this.fail(ReasonCode.ProtocolError, 'expiry raised from 0 at DISCONNECT');
     this.gateway.clients.disconnected(this, packet.reasonCode);
+    this.saidAll = packet.reasonCode === 0 && !this.persistent;
     const expirySeconds =
       expiry === undefined ? -1 : Math.min(expiry, this.gateway.limits.sessionExpiryMaxSeconds);
     this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]

@@ -143,7 +143,7 @@ class Acknowledging implements Publisher {
   }
 
   get wanted(): boolean {
-    return this.#c.isOpen;
+    return this.#c.isOpen || this.#c.saidAll;
   }
 
   slowed(): void {
@@ -205,7 +205,7 @@ function publishTwo(
   if (!c.persistent) {
     c.gateway.publish(message, {
       get wanted() {
-        return c.isOpen;
+        return c.isOpen || c.saidAll;
       },
       slowed: () => slow(c),
       published: done,

@@ -139,6 +139,24 @@ describe('node: bytes behind CONNECT', () => {
     assert.equal(messages(observer).at(-1), 't/a=last');
   });
 
+  it('counts though it may not be routed at once, and the client has said DISCONNECT (seed 712125681)', () => {
+    nodes.add('n2');
+    nodes.advance(3000);
+    const ids = Array.from({ length: 200 }, (_, i) => `c${i}`);
+    const here = (id: string) => node.views.leader(shardOf(id, node.shardCount)) === 'n1';
+    const clientId = ids.find(here)!;
+    nodes.cut('n1', 'n2');
+    nodes.advance(1500);
+    assert.equal(node.routable, false);
+    const all = bytes(5, connect(5, { clientId }), publish('t/a', 'one'), DISCONNECT);
+    nodes.accept(node, 5).arrive(all).end();
+    nodes.advance(100);
+    assert.deepEqual(messages(observer), []);
+    nodes.link('n1', 'n2');
+    nodes.advance(3000);
+    assert.deepEqual(messages(observer), ['t/a=one']);
+  });
+
   it('counts for nothing when OPEN is refused: no message, no Will', () => {
     nodes.add('n2');
     nodes.advance(3000);

@@ -139,6 +139,7 @@ class RefConnection implements ClientHandler, RefPeer {
     this.socket = socket;
     this.parser.on('packet', (packet) => {
       if (this.closed || this.dropping) return;
+      if (this.yielding && packet.cmd !== 'disconnect') return;
       this.onPacket(packet);
       this.dropping = packet.cmd === 'connect' && this.cluster.bug === 'early bytes dropped';
     });
@@ -175,7 +176,17 @@ class RefConnection implements ClientHandler, RefPeer {
       this.session = undefined;
       return;
     }
-    if (this.will) this.cluster.addWill(this.session?.clientId ?? '', this.will.message, 0);
+    if (!this.will) return this.yielded();
+    // Its DISCONNECT may still be on the way.
+    this.yielding = true;
+    this.cluster.yields(this);
+  }
+
+  private yielding = false;
+
+  yielded(): void {
+    if (this.closed) return;
+    if (this.will) this.cluster.addWill('', this.will.message, 0);
     this.will = undefined;
     this.closed = true;
     this.core.forget(this);

@@ -50,6 +50,8 @@ interface PendingWill {
  * It is no broker to learn from: it cheats on everything that is hard. It exists so that the
  * simulator and its checkers are tested apart from the real core.
  */
+const YIELD_MS = 100;
+
 export class ReferenceCluster {
   readonly sessions = new Map<string, RefSession>();
   readonly retained = new Map<string, StoredMessage>();
@@ -124,6 +126,13 @@ export class ReferenceCluster {
     else this.retained.set(message.topic, message);
   }
 
+  /** A connection that was taken over has this long to bring its DISCONNECT. */
+  yields(peer: { yielded(): void }): void {
+    this.yielding.push({ peer, dueMs: this.clock() + YIELD_MS });
+  }
+
+  private yielding: { readonly peer: { yielded(): void }; readonly dueMs: number }[] = [];
+
   addWill(clientId: string, message: StoredMessage, delayMs: number): void {
     if (this.bug === 'will never' && this.every(2)) return;
     const will = { clientId, message, dueMs: this.clock() + delayMs };
@@ -137,6 +146,9 @@ export class ReferenceCluster {
   }
 
   fireWills(): void {
+    const over = this.yielding.filter(({ dueMs }) => dueMs <= this.clock());
+    this.yielding = this.yielding.filter(({ dueMs }) => dueMs > this.clock());
+    for (const { peer } of over) peer.yielded();
     const due = this.wills.filter((will) => will.dueMs <= this.clock());
     this.wills = this.wills.filter((will) => will.dueMs > this.clock());
     for (const { message } of due) this.publish(message);
