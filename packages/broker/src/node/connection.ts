@@ -46,6 +46,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   epoch = 0;
   /** The session is stored in its shard, if only because it was; its queue brings QoS 1 and 2. */
   persistent = false;
+  /** Its session is older than the connection (Session Present). */
+  resumed = false;
   expirySeconds = 0;
   keepAliveMs = 0;
   #heardMs: number;
@@ -257,6 +259,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.#state = OPEN;
     this.#heardMs = this.gateway.nowMs();
     this.epoch = opened.epoch;
+    this.resumed = opened.present;
     this.persistent = opened.present || this.expirySeconds > 0;
     this.gateway.opened(this);
     this.gateway.clients.connected(this, opened.present);

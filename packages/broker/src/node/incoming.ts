@@ -233,6 +233,8 @@ export function onPubrel(c: Connection, packetId: number): void {
 
 function pubcomp(c: Connection, packetId: number, known: boolean): void {
   if (!c.isOpen) return;
-  const code = known ? 0 : ReasonCode.PacketIdentifierNotFound;
+  // While a client recovers its session, an exchange that is over here is no error (§3.7.2.1): its
+  // PUBCOMP was lost with the connection before.
+  const code = known || c.resumed ? 0 : ReasonCode.PacketIdentifierNotFound;
   answer(c, encodeAck(PacketType.Pubcomp, packetId, c.version, c.version === 5 ? code : 0));
 }

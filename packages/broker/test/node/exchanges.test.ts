@@ -129,6 +129,16 @@ describe('node: exchanges', () => {
     });
   }
 
+  it('answers 0x00 to the PUBREL of an exchange that was over when its client lost the PUBCOMP', () => {
+    const client = nodes.connect(node, { clientId: 'p', ...STORED }).publish('t', { qos: 2 });
+    client.send(pubrel(1)).end();
+    nodes.settle();
+    const back = nodes.connect(node, { clientId: 'p', ...STORED });
+    back.take();
+    back.send(pubrel(1));
+    assert.deepEqual(answers(back), [['pubcomp', 0]]);
+  });
+
   it('sends no PUBREL for a PUBREC that refuses an unknown message [MQTT-4.3.3-4]', () => {
     const client = nodes.connect(node, {});
     client.take();
