@@ -90,9 +90,12 @@ export const STANDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
  * command line's `--with` or `--fault`.
  */
 export const PENDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
+  'bitRot',
   'slowOneDisk',
   'loseDisk',
+  'oldFolder',
   'tornLog',
+  'memoryCut',
 ]);
 
 /** Faults that strike neither nodes nor disks, and leave links as good as they may be expected. */

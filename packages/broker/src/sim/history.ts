@@ -71,6 +71,11 @@ export interface Session {
   ackedAtMs: number | undefined;
   /** A CONNECT with Clean Start left, or the connection of a session that ends with it is gone. */
   endedAtMs: number | undefined;
+  /**
+   * An older connection of the client asked for a Clean Start and has no answer: a node that hangs may take
+   * it for a new one when it wakes, and end this session.
+   */
+  doubtful: boolean;
   readonly subscriptions: Subscription[];
   readonly receipts: Map<number, Receipt>;
 }
@@ -235,6 +240,9 @@ export class History {
       sentAtMs,
       ackedAtMs: undefined,
       endedAtMs: undefined,
+      doubtful: this.connections.some(
+        (c) => c.client === client && c.cleanStart && c.connackAtMs === undefined && c.serverOpen(),
+      ),
       subscriptions: [],
       receipts: new Map(),
     };

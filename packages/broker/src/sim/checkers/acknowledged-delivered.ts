@@ -44,7 +44,7 @@ export class AcknowledgedDelivered extends Checker {
   private missing(world: World): Owed[] {
     const missing: Owed[] = [];
     for (const session of this.history.sessions) {
-      if (session.endedAtMs !== undefined) continue;
+      if (session.endedAtMs !== undefined || session.doubtful) continue;
       const subscriptions = session.subscriptions.filter(
         (s) => s.ackedAtMs !== undefined && s.qos > 0,
       );
