@@ -15,7 +15,7 @@ interface Established {
  * that do not answer.
  *
  * Judged at every view that is established. While no fault is under way nobody is silent, so that no
- * excuse counts then, and no view at all may have fewer copies than the one before.
+ * excuse of a planned change counts then, and no view may have fewer copies than the one before.
  */
 export class CopiesKept extends Checker {
   readonly invariant = '15 planned changes keep copies';
@@ -48,7 +48,8 @@ export class CopiesKept extends Checker {
     );
     // An election follows from a fault: who can be reached then decides.
     if (disturbed && fields['planned'] !== true) return;
-    const excused = disturbed ? names(fields['unheard']) : [];
+    // Slow links may draw a first election out beyond that; its candidate waits for nobody for ever.
+    const excused = disturbed || fields['planned'] !== true ? names(fields['unheard']) : [];
     const wanted = Math.min(this.replicas, Number(fields['wanted'] ?? this.replicas));
     const least =
       Math.min(before.active.length, wanted) - lost.filter((n) => excused.includes(n)).length;
