@@ -257,8 +257,10 @@ export class Simulation {
   private readRetained(): boolean {
     const topics = this.retained.topics();
     if (topics.length === 0) return true;
+    // One that is leaving refuses clients for as long as it takes.
     const readers = this.cluster
       .names()
+      .filter((node) => this.cluster.process(node)?.leaving !== true)
       .map(
         (node) =>
           new RetainedReader(this.workload.clientEnv(`reader-${node}`), node, topics, (topic, id) =>

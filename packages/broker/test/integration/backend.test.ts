@@ -25,8 +25,10 @@ describe('the admin backend of three nodes with two copies of each shard', funct
   const whole = (name: string, nodes: number) =>
     cluster.until<ClusterStatus>(name, '/api/v1/cluster', ({ members, underReplicated }) => {
       const held = members.reduce((sum, { shardsHeld }) => sum + shardsHeld, 0);
-      const alive = members.filter(({ state }) => state === 'alive').length;
-      return alive === nodes && underReplicated.count === 0 && held === SHARDS * Math.min(2, nodes);
+      const alive = members.filter(({ state }) => state === 'alive');
+      // A node that has just joined holds nothing yet, though all copies are there.
+      const placed = alive.length === nodes && alive.every(({ shardsHeld }) => shardsHeld > 0);
+      return placed && underReplicated.count === 0 && held === SHARDS * Math.min(2, nodes);
     });
 
   before(async () => {
