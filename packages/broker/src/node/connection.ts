@@ -246,8 +246,9 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       if (status === Status.Ok && opened) this.#sendClose(opened.epoch, false, -1);
       return;
     }
-    if (status === Status.TakenOver && opened) {
-      // A newer connection of the same Client Identifier came first: accepted, and taken over.
+    if (status === Status.TakenOver && opened && !connect.will) {
+      // A newer connection of the same Client Identifier came first: accepted, and taken over. One with
+      // a Will, which then would have to be sent, is not accepted.
       this.#early = null;
       this.#state = OPEN;
       this.#accept(connect, assigned, opened.present);

@@ -117,7 +117,9 @@ export class Opening {
         // What was sent before the gateway knew of the session is lost there.
         delivering.attach(s);
       });
-    } else this.#overtaken(q, s, respond);
+    } else if (s && q.hlc < s.openedHlc) this.#overtaken(q, s, respond);
+    // Logged and over since, or put off and never logged: nobody knows, so it is not logged now.
+    else this.#leader.afterCommit(() => respond(reply(Status.NoSession)));
   }
 
   /** A Will of this client's has fired in the entry at `index`. */
