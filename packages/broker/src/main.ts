@@ -377,6 +377,7 @@ class NodeProcess implements RunningNode {
       setLeaving: () => this.#setMeta({ leaving: true }),
       leave: () => this.#leave(),
       forceLeave: (name) => this.#membership().forceLeave(name),
+      reportEnd: (name, bootEpoch) => this.#membership().reportEnd(name, bootEpoch),
     });
     const admin = await startAdminApi({
       listen: this.#config.admin.listen,

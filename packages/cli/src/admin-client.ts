@@ -83,6 +83,11 @@ export class AdminClient {
     return this.#json('GET', `/api/v1/nodes/${encode(name)}/removal`);
   }
 
+  async reportEnd(name: string, bootEpoch: number | undefined): Promise<void> {
+    const query = bootEpoch === undefined ? '' : `?bootEpoch=${bootEpoch}`;
+    await this.#json('POST', `/api/v1/nodes/${encode(name)}/ended${query}`);
+  }
+
   keyring(): Promise<KeyringStatus> {
     return this.#json('GET', '/api/v1/keyring');
   }

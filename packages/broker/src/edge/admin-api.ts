@@ -36,6 +36,7 @@ export interface AdminApi {
   close(): Promise<void>;
 }
 
+const EPOCH = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
 const BODY_BYTES_MAX = 16_384;
 /** Bytes of a request's line and headers: a Client Identifier of 65,535 bytes, percent-encoded, and some. */
 const HEADER_BYTES_MAX = 256 * 1024;
@@ -164,6 +165,14 @@ function addNodeRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: n
       if (query.dryRun) return bounded(backend.planRemoval(params.name));
       const progress = backend.removeNode(params.name, { force: query.force ?? false });
       return reply.status(202).send(await bounded(progress));
+    },
+  );
+  app.post<{ Params: { name: string }; Querystring: { bootEpoch?: number } }>(
+    '/api/v1/nodes/:name/ended',
+    { schema: { params: object({ name }), querystring: object({ bootEpoch: EPOCH }) } },
+    async ({ params, query }, reply) => {
+      await bounded(backend.reportEnd(params.name, query.bootEpoch));
+      return reply.status(204).send();
     },
   );
   app.get<{ Params: { name: string } }>(

@@ -36,6 +36,14 @@ export interface AdminBackend {
   removeNode(name: string, options: { readonly force: boolean }): Promise<RemovalProgress>;
   /** @throws BROKER_ERR_REMOVAL_UNKNOWN, BROKER_ERR_NODE_UNKNOWN */
   removalProgress(name: string): Promise<RemovalProgress>;
+  /**
+   * A supervisor saw a node's process end: this node calls it faulty at once, and tells all others. One that
+   * lives after all refutes it. Resolves when membership has been told.
+   *
+   * @param bootEpoch of the process that ended; of another life of that name nothing is said
+   * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_REQUEST_INVALID of the node that is asked
+   */
+  reportEnd(name: string, bootEpoch: number | undefined): Promise<void>;
   /** The keys of every present member, by id. @throws BROKER_ERR_KEYRING_ABSENT */
   keyring(): Promise<KeyringStatus>;
   /**

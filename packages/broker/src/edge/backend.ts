@@ -51,6 +51,8 @@ export interface BackendHooks {
   leave(): Promise<void>;
   /** Makes a dead member count as left, for everybody; false where it is not dead in fact. */
   forceLeave(name: string): Promise<boolean>;
+  /** Says that the process of a member has ended. */
+  reportEnd(name: string, bootEpoch: number | undefined): void;
 }
 
 /** Publishes that wait for longer make the node not ready: a failover is over by then. */
@@ -199,6 +201,15 @@ export class Backend implements AdminBackend {
 
   removalProgress(name: string): Promise<RemovalProgress> {
     return this.#removals.progress(name);
+  }
+
+  async reportEnd(name: string, bootEpoch: number | undefined): Promise<void> {
+    const core = this.#core;
+    if (name === core.name)
+      throw new BrokerError('BROKER_ERR_REQUEST_INVALID', `${name} answers: ask another node`);
+    if (!core.membership.get(name)) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
+    core.log('info', 'a supervisor saw a node end', { member: name });
+    this.#hooks.reportEnd(name, bootEpoch);
   }
 
   keyring(): Promise<KeyringStatus> {

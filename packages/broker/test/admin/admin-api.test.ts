@@ -99,6 +99,16 @@ describe('admin API', () => {
     assert.deepEqual(backend.calls, ['planRemoval n2']);
   });
 
+  it('takes the word of a supervisor that saw a node end', async () => {
+    const say = (url: string) => app.inject({ method: 'POST', url, headers });
+    assert.equal((await say('/api/v1/nodes/n2/ended')).statusCode, 204);
+    assert.equal((await say('/api/v1/nodes/n2/ended?bootEpoch=7')).statusCode, 204);
+    assert.deepEqual(backend.calls, ['reportEnd n2 undefined', 'reportEnd n2 7']);
+    assert.equal((await say('/api/v1/nodes/nobody/ended')).json().code, 'BROKER_ERR_NODE_UNKNOWN');
+    for (const epoch of ['0', '-1', 'NaN', '1.5', 'x', '1e300'])
+      assert.equal((await say(`/api/v1/nodes/n2/ended?bootEpoch=${epoch}`)).statusCode, 400, epoch);
+  });
+
   it('removes, refuses and forces, and tells the progress', async () => {
     const remove = (url: string) => app.inject({ method: 'DELETE', url, headers });
     const refused = await remove('/api/v1/nodes/n1');

@@ -72,6 +72,11 @@ export class FakeBackend implements AdminBackend {
     return { name: 'n4', address };
   }
 
+  async reportEnd(name: string, bootEpoch: number | undefined): Promise<void> {
+    this.calls.push(`reportEnd ${name} ${bootEpoch}`);
+    this.#known(name);
+  }
+
   async planRemoval(name: string): Promise<RemovalPlan> {
     this.calls.push(`planRemoval ${name}`);
     this.#known(name);

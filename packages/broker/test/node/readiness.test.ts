@@ -8,7 +8,13 @@ import { TestNodes } from './nodes.ts';
 function backendOf(core: NodeCore): Backend {
   const nothing = async () => {};
   const keyring = (): never => assert.fail('not asked for');
-  const membership = { join: nothing, leave: nothing, forceLeave: async () => false, keyring };
+  const membership = {
+    join: nothing,
+    leave: nothing,
+    forceLeave: async () => false,
+    reportEnd: () => {},
+    keyring,
+  };
   return new Backend(core, { dataDir: '', setLeaving: () => {}, ...membership });
 }
 

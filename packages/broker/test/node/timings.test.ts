@@ -165,7 +165,7 @@ describe('readiness', () => {
     const nothing = async () => {};
     const forceLeave = async () => false;
     const keyring = (): never => assert.fail('not asked for');
-    const membership = { join: nothing, leave: nothing, forceLeave, keyring };
+    const membership = { join: nothing, leave: nothing, forceLeave, reportEnd: () => {}, keyring };
     return new Backend(core, { dataDir: '', setLeaving: () => {}, ...membership });
   };
 

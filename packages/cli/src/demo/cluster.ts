@@ -11,6 +11,8 @@ import { NodeProcess } from './node-process.ts';
 const POLL_MS = 50;
 const REQUEST_TIMEOUT_MS = 5_000;
 const STOP_GRACE_MS = 3_000;
+/** A node that does not take the word at once is not waited for: the cluster finds out by itself. */
+const WORD_TIMEOUT_MS = 500;
 
 export class DemoCluster {
   /** Temporary folder with a data folder and a log per node. */
@@ -57,10 +59,24 @@ export class DemoCluster {
         join: running.map((other) => other.settings.cluster),
       },
       this.#guard,
+      () => this.#tellEnd(name),
     );
     this.#nodes.set(name, node);
     await node.start();
     return node;
+  }
+
+  /** As its supervisor: the others need not find out. Resolves when one knows, or none is there. */
+  async #tellEnd(name: string): Promise<void> {
+    for (const other of this.nodes) {
+      if (this.#stopped || other.name === name || !other.running) continue;
+      const path = `/api/v1/nodes/${encodeURIComponent(name)}/ended`;
+      const told = await request(other, 'POST', path, WORD_TIMEOUT_MS).then(
+        () => true,
+        () => false,
+      );
+      if (told) return;
+    }
   }
 
   /** No longer counted as a member; its process must have ended. */
@@ -178,14 +194,16 @@ export async function waitFor(
 
 async function request<Answer>(
   via: NodeProcess,
-  method: 'GET' | 'DELETE',
+  method: 'GET' | 'POST' | 'DELETE',
   path: string,
+  timeoutMs = REQUEST_TIMEOUT_MS,
 ): Promise<Answer> {
   const response = await fetch(`http://${via.settings.admin}${path}`, {
     method,
-    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   });
-  const body = (await response.json()) as { message?: string };
+  const text = await response.text();
+  const body = (text === '' ? {} : JSON.parse(text)) as { message?: string };
   if (!response.ok) {
     throw new Error(`${via.name} answered ${response.status}: ${body.message ?? ''}`);
   }

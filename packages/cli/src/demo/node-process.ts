@@ -31,12 +31,17 @@ export interface ProcessWatcher {
 export class NodeProcess {
   readonly settings: NodeSettings;
   readonly #watcher: ProcessWatcher;
+  readonly #onEnd: () => Promise<void>;
   #child: ChildProcess | null = null;
   #ended: Promise<number | NodeJS.Signals> = Promise.resolve(0);
+  /** The others know of the last end, or cannot be told. */
+  #told: Promise<void> = Promise.resolve();
 
-  constructor(settings: NodeSettings, watcher: ProcessWatcher) {
+  /** @param onEnd called when the process has ended; it is started again only after this */
+  constructor(settings: NodeSettings, watcher: ProcessWatcher, onEnd: () => Promise<void>) {
     this.settings = settings;
     this.#watcher = watcher;
+    this.#onEnd = onEnd;
   }
 
   get name(): string {
@@ -59,6 +64,7 @@ export class NodeProcess {
    * @throws Error with the end of the node's log if it ends first, or takes more than 60 s
    */
   async start(): Promise<number> {
+    await this.#told;
     const startedMs = performance.now();
     const { settings } = this;
     const log = openSync(settings.logFile, 'a');
@@ -74,6 +80,7 @@ export class NodeProcess {
       const gone = (how: number | NodeJS.Signals) => {
         if (this.#child === child) this.#child = null;
         if (child.pid !== undefined) this.#watcher.ended(child.pid);
+        this.#told = this.#onEnd();
         resolve(how);
       };
       child.once('exit', (code, signal) => gone(code ?? signal ?? 0));

@@ -39,12 +39,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   }),
   fc.record({ type: fc.constant('look' as const), seq: u32, ...target }),
   fc.record({
-    type: fc.constantFrom(
-      'gossip' as const,
-      'ended' as const,
-      'sync' as const,
-      'sync-ack' as const,
-    ),
+    type: fc.constantFrom('gossip' as const, 'sync' as const, 'sync-ack' as const),
   }),
   fc.record({
     type: fc.constant('sync-refused' as const),

@@ -50,7 +50,6 @@ const TYPES = [
   'sync-leaves',
   'look',
   'refused',
-  'ended',
 ] as const satisfies readonly Body['type'][];
 
 /** Most updates in one message. */
@@ -190,7 +189,6 @@ function writeBody(writer: ByteWriter, body: Body): void {
       writer.u32(body.seq);
       writeTarget(writer, body);
       return;
-    case 'ended':
     case 'gossip':
     case 'sync':
     case 'sync-ack':
@@ -251,7 +249,6 @@ function readBody(reader: ByteReader): Body {
       const seq = reader.u32();
       return { type, seq, ...readTarget(reader) };
     }
-    case 'ended':
     case 'gossip':
     case 'sync':
     case 'sync-ack':

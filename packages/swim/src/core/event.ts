@@ -46,7 +46,7 @@ export type SwimEvent =
   /** A hint that a member may be gone: probes it at once. Never evidence by itself. */
   | { readonly type: 'probe-now'; readonly name: string }
   /** The owner saw the process of a member end, as whoever started it does: it is faulty at once. */
-  | { readonly type: 'ended'; readonly name: string }
+  | { readonly type: 'ended'; readonly name: string; readonly bootEpoch?: number | undefined }
   /** An operator says that a faulty member never comes back: it counts as left, for everybody. */
   | { readonly type: 'force-leave'; readonly name: string }
   /** The boot epoch of a `boot-epoch` effect is kept: it may be used. */

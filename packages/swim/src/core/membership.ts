@@ -117,7 +117,7 @@ export class Membership {
     }
   }
 
-  /** A process said that it ends, or one that saw it end. */
+  /** The owner of this process saw that one end. */
   hearEnd(record: Statement): void {
     if (!isPresent(record)) return;
     this.adopt({ ...asUpdate(record), state: 'faulty', refused: true });

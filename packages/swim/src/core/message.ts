@@ -81,8 +81,6 @@ export type Body =
   | ({ readonly type: 'look'; readonly seq: number } & Target)
   /** From one that looked: it does, and the target does not answer. */
   | { readonly type: 'refused'; readonly seq: number; readonly target: string }
-  /** Of the process that the header names: it has ended. Said by itself, or by who saw it end. */
-  | { readonly type: 'ended' }
   /** Updates only. */
   | { readonly type: 'gossip' }
   /** Push-pull: the whole state, over a stream. */

@@ -219,7 +219,7 @@ export class Swim {
         this.forceLeave(event.name);
         return;
       case 'ended':
-        this.reportEnd(event.name);
+        this.reportEnd(event.name, event.bootEpoch);
         return;
       case 'boot-epoch':
         this.membership.riseTo(event.bootEpoch);
@@ -342,10 +342,6 @@ export class Swim {
       return;
     }
     if (header.name === context.self.name) return;
-    if (body.type === 'ended') {
-      if (before?.bootEpoch === bootEpoch) this.membership.hearEnd(before);
-      return;
-    }
     const wasDead = before?.state === 'faulty' || before?.state === 'left';
     let refuted = false;
     for (const update of message.updates) {
@@ -399,7 +395,6 @@ export class Swim {
       case 'refused':
         this.prober.onWitness(body.seq, body.target, origin.name);
         break;
-      case 'ended':
       case 'gossip':
         break;
       case 'sync':
@@ -449,10 +444,12 @@ export class Swim {
     if (record !== undefined && phase === 'running') this.membership.forceLeave(record);
   }
 
-  private reportEnd(name: string): void {
+  private reportEnd(name: string, bootEpoch: number | undefined): void {
     const { members, self, phase } = this.context;
     const record = members.get(name);
     if (record === undefined || name === self.name || phase !== 'running') return;
+    // Said of a former life: its name lives on.
+    if (bootEpoch !== undefined && bootEpoch !== record.bootEpoch) return;
     this.membership.hearEnd(record);
   }
 

@@ -208,8 +208,8 @@ export class SwimAgent implements SwimHandle {
     this.dispatch({ type: 'probe-now', name });
   }
 
-  reportEnd(name: string): void {
-    this.dispatch({ type: 'ended', name });
+  reportEnd(name: string, bootEpoch?: number): void {
+    this.dispatch({ type: 'ended', name, bootEpoch });
   }
 
   async forceLeave(name: string): Promise<boolean> {

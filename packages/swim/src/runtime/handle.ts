@@ -54,8 +54,10 @@ export interface SwimHandle {
   /**
    * The owner saw the process of a member end, as its supervisor does: it is faulty here at once, and to all
    * others within a second. A member that lives after all refutes it.
+   *
+   * @param bootEpoch of the process that ended, where its name may live on already: then nothing happens
    */
-  reportEnd(name: string): void;
+  reportEnd(name: string, bootEpoch?: number): void;
   /**
    * An operator knows that a faulty member never comes back: it counts as left, for everybody, and is
    * remembered as such. One that lives after all refutes it, and a new boot epoch is a new member.

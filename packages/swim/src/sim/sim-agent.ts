@@ -178,8 +178,8 @@ export class SimAgent {
     this.dispatch({ type: 'broadcast', name, payload });
   }
 
-  reportEnd(name: string): void {
-    this.dispatch({ type: 'ended', name });
+  reportEnd(name: string, bootEpoch?: number): void {
+    this.dispatch({ type: 'ended', name, bootEpoch });
   }
 
   probeNow(name: string): void {

@@ -67,7 +67,8 @@ export type ToWorker =
       readonly name: string;
       readonly payload: Uint8Array;
     }
-  | { readonly type: 'probe-now' | 'ended'; readonly name: string }
+  | { readonly type: 'probe-now'; readonly name: string }
+  | { readonly type: 'ended'; readonly name: string; readonly bootEpoch: number | undefined }
   | { readonly type: 'force-leave'; readonly id: number; readonly name: string }
   | { readonly type: 'leave' }
   | ({ readonly type: 'keyring'; readonly id: number } & KeyringCall)

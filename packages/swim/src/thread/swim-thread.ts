@@ -208,8 +208,8 @@ export class SwimThread implements SwimHandle {
     this.post({ type: 'probe-now', name });
   }
 
-  reportEnd(name: string): void {
-    this.post({ type: 'ended', name });
+  reportEnd(name: string, bootEpoch?: number): void {
+    this.post({ type: 'ended', name, bootEpoch });
   }
 
   async forceLeave(name: string): Promise<boolean> {

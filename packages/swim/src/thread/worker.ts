@@ -94,7 +94,7 @@ class AgentWorker {
         this.agent?.probeNow(message.name);
         return;
       case 'ended':
-        this.agent?.reportEnd(message.name);
+        this.agent?.reportEnd(message.name, message.bootEpoch);
         return;
       case 'force-leave':
         this.answer(message.id, async (agent) => await agent.forceLeave(message.name));
