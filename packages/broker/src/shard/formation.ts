@@ -35,7 +35,7 @@ import {
   type ViewNumber,
 } from './view.ts';
 
-/** Between repetitions of a question: who rebuilt its state, refused or lost its link may answer now. */
+/** A question is repeated: a peer that rebuilt its state, refused or lost its link may answer now. */
 const ASK_AGAIN_MS = 250;
 
 /** Starts to form a view with this copy as leader. */
@@ -86,8 +86,21 @@ function ask(r: Copy, f: Formation): void {
     for (const id of group ?? []) {
       if (id === r.self || f.asked.has(id)) continue;
       f.asked.add(id);
-      r.host.send(id, r.shard, { type: 'prepare', number: f.number, handoverOf: f.handoverOf });
+      sendPrepare(r, f, id);
     }
+  }
+}
+
+function sendPrepare(r: Copy, { number, handoverOf }: Formation, id: CopyId): void {
+  r.host.send(id, r.shard, { type: 'prepare', number, handoverOf });
+}
+
+/** Too few of the old view are left: whoever is to hold a copy in future may do so at once. */
+function askTargets(r: Copy, f: Formation): void {
+  for (const id of r.host.targets(r.shard)) {
+    if (id === r.self || f.asked.has(id) || !r.host.heard(id)) continue;
+    f.asked.add(id);
+    sendPrepare(r, f, id);
   }
 }
 
@@ -338,6 +351,7 @@ function choose(r: Copy, f: Formation): void {
   const { intent, base } = f;
   const able: CopyId[] = [r.self];
   const lagging: CopyId[] = [];
+  const spare: CopyId[] = [];
   const shed = new Set(intent.shed);
   const wanted = (id: CopyId) => counts(f, id) && !shed.has(id);
   for (const [id, p] of f.promises) {
@@ -346,7 +360,7 @@ function choose(r: Copy, f: Formation): void {
     const near =
       common >= r.log.tailStart && common >= p.floor && r.log.end - common <= INSTALL_ENTRIES_MAX;
     if (wanted(id) && near) able.push(id);
-    else if (wanted(id) || r.host.targets(r.shard).includes(id)) lagging.push(id);
+    else (wanted(id) || r.host.targets(r.shard).includes(id) ? lagging : spare).push(id);
   }
   // Whom this view may do without: who did not answer, is not valid, or lags beyond memory.
   f.unheard = base.active.filter(
@@ -359,7 +373,9 @@ function choose(r: Copy, f: Formation): void {
   const voters = nextVoters(f);
   const least = Math.max(kept, minCopies(voters.voters.length, r.host.minCopies));
   if (active.length < least) {
-    if (active.length + lagging.length < least) return;
+    // A copy in the wrong place is better than a shard without a leader: maintenance moves it later.
+    while (active.length + lagging.length < least && spare.length > 0) lagging.push(spare.pop()!);
+    if (active.length + lagging.length < least) return askTargets(r, f);
     f.phase = 'sync';
     f.stepMs = r.host.nowMs();
     for (const id of lagging) startSync(r, id, f.number);
@@ -480,7 +496,5 @@ export function tickFormation(r: Copy, nowMs: number): void {
 
 function askAgain(r: Copy, f: Formation, nowMs: number): void {
   f.askedMs = nowMs;
-  const { number, handoverOf } = f;
-  for (const id of f.asked)
-    if (!f.promises.has(id)) r.host.send(id, r.shard, { type: 'prepare', number, handoverOf });
+  for (const id of f.asked) if (!f.promises.has(id)) sendPrepare(r, f, id);
 }

@@ -185,6 +185,11 @@ export class SimCluster {
       this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
       return;
     }
+    if (code === 'BROKER_ERR_DATA_OLDER' && process.name === this.damage.victim) {
+      // As the error says: it returns as another store.
+      this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
+      return;
+    }
     const machine = this.machines.get(process.name);
     if (code === 'BROKER_ERR_JOIN_SETTINGS' && machine?.own.inWords === true) {
       // As the error says: without them it takes the cluster's.

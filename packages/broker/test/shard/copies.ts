@@ -130,7 +130,7 @@ export class Machine {
       self: this.id,
       bootEpoch: 1,
       replicas: 3,
-      minCopies: 2,
+      minCopies: copies.minCopies,
       timings: { silenceMs: 500, electionStaggerMs: 200, formationTimeoutMs: 1000 },
       limits: { checkpointEvery: 1e9, tailKeep: 1000 },
       store: this.store,
@@ -152,7 +152,7 @@ export class Machine {
       heard: (id) => copies.machines.get(id)?.up === true,
       ended: (number) => copies.ended(number),
       justBooted: () => false,
-      targets: () => IDS,
+      targets: () => copies.targets,
       voters: () => IDS,
       removable: () => 'no',
       mayHandover: () => false,
@@ -169,11 +169,14 @@ export class Machine {
 export class Copies {
   nowMs = 10_000;
   readonly machines = new Map<CopyId, Machine>();
+  /** Where placement wants the copies. */
+  targets: readonly CopyId[] = IDS;
+  minCopies = 2;
   ended: (number: ViewNumber) => boolean = () => false;
   #queue: (() => void)[] = [];
 
-  constructor() {
-    for (const id of IDS) this.machines.set(id, new Machine(this, id));
+  constructor(ids: readonly CopyId[] = IDS) {
+    for (const id of ids) this.machines.set(id, new Machine(this, id));
   }
 
   at(id: CopyId): Machine {
@@ -230,13 +233,16 @@ export class Copies {
     return corruption;
   }
 
-  /** All three hold `view`, with `entries` committed entries of it. */
+  /** Its members have recorded `view`, and its active copies hold `entries` committed entries of it. */
   begin(view: View, entries: number): void {
     for (const machine of this.machines.values()) {
       const copy = machine.start();
+      if (!view.voters.includes(machine.id)) continue;
       copy.promised = view.number;
       copy.view = view;
       copy.putHard();
+      machine.turn();
+      if (!view.active.includes(machine.id)) continue;
       copy.accept(Array.from({ length: entries }, (_, i) => entryOf(i + 1, view.number)));
       copy.commit = entries;
       machine.turn();

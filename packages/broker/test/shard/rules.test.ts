@@ -5,7 +5,7 @@ import { form } from '../../src/shard/formation.ts';
 import { chooseHolder } from '../../src/shard/holder.ts';
 import type { Promised } from '../../src/shard/procedures.ts';
 import type { CopyId, View } from '../../src/shard/view.ts';
-import { Copies, entryOf, N1, N2, N3, numberOf, viewOf } from './copies.ts';
+import { Copies, entryOf, IDS, N1, N2, N3, numberOf, viewOf } from './copies.ts';
 
 const OLD = numberOf(5);
 const VIEW = viewOf(OLD, [N1, N2, N3], 0);
@@ -246,5 +246,35 @@ describe('the log to keep (models/view-formation.pml)', () => {
     copies.ended = (number) => number.counter <= 6;
     assert.ok(copies.run(10_000, () => copies.leader?.copy.view.active.length === 3));
     for (const { state } of copies.machines.values()) assert.equal(state.list.length, 50);
+  });
+});
+
+describe('an election with too few copies that hold data', () => {
+  const N4: CopyId = 'n4#s';
+
+  /** Only n1 and n2 held data, n2 is gone for good, and n1 stands. */
+  function stands(ids: readonly CopyId[], minCopies: number, targets: readonly CopyId[]): Copies {
+    const copies = new Copies(ids);
+    copies.minCopies = minCopies;
+    copies.targets = targets;
+    copies.begin(viewOf(OLD, [N1, N2], 0), 50);
+    copies.ended = (number) => number.counter <= OLD.counter;
+    copies.kill(N2);
+    form(copies.at(N1).copy, {});
+    copies.run(900, () => copies.leader !== undefined);
+    return copies;
+  }
+
+  it('makes a copy of a voter that placement does not want', () => {
+    const copies = stands(IDS, 2, [N1, N2]);
+    assert.equal(copies.leader, copies.at(N1));
+    assert.deepEqual(copies.at(N1).copy.view.active.toSorted(), [N1, N3]);
+    assert.equal(copies.at(N3).state.list.length, 50);
+  });
+
+  it('makes copies where placement wants them, of nodes that do not vote', () => {
+    const copies = stands([...IDS, N4], 3, [N1, N2, N4]);
+    assert.equal(copies.leader, copies.at(N1));
+    assert.deepEqual(copies.at(N1).copy.view.active.toSorted(), [N1, N3, N4]);
   });
 });
