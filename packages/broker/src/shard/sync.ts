@@ -37,9 +37,14 @@ export function noHandBack(r: Copy, id: CopyId): void {
   putOff(r.handBack, id, r.host.nowMs(), HAND_BACK_MIN_MS, HAND_BACK_MAX_MS);
 }
 
-/** Whether the leader may offer its place to this copy. */
+/**
+ * Whether the leader may offer its place to this copy. A leader that placement wants no copy of, such as
+ * one that leaves, does not wait: if the other disagrees, it is the other who waits.
+ */
 export function mayHandTo(r: Copy, id: CopyId): boolean {
-  return !isSetBack(r, id) && r.host.nowMs() >= (r.handBack.get(id)?.untilMs ?? 0);
+  if (isSetBack(r, id)) return false;
+  const stays = r.host.targets(r.shard).includes(r.self);
+  return !stays || r.host.nowMs() >= (r.handBack.get(id)?.untilMs ?? 0);
 }
 
 /**

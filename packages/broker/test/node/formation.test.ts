@@ -93,6 +93,16 @@ describe('forming views: planned changes', () => {
     assert.ok(shard.run(200_000, () => shard.leader === a));
   });
 
+  it('hands a shard back at once when its node is to hold no copy any more', () => {
+    const { shard, a, b } = threeCopies();
+    shard.handovers = true;
+    a.targets = [B, A, C];
+    assert.ok(shard.run(5000, () => shard.leader === b));
+    a.targets = null;
+    shard.targets = [A, C];
+    assert.ok(shard.run(3000, () => shard.leader === a));
+  });
+
   it('asks again whoever refused or was not ready, instead of going on without', () => {
     const { shard, c } = threeCopies();
     let dropped = 0;
