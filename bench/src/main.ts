@@ -2,7 +2,7 @@
  * `npm run bench`: Shoal, mosquitto and aedes measured in one run, interleaved, broker on one core
  * and load on the other. See ../README.md for what the figures mean.
  */
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -36,7 +36,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const installed = options.brokers.filter((name) => {
-    const found = brokerVersion(name) !== null;
+    const found = brokerVersion(name, options.before) !== null;
     if (!found) console.error(`${name} is not installed: left out`);
     return found;
   });
@@ -59,7 +59,12 @@ async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise
   try {
     const profileDir = options.profile ? join(here, '../results/profiles') : null;
     if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
-    const broker = await startBroker(step.broker, pin ? BROKER_CORE : null, profileDir);
+    const broker = await startBroker(
+      step.broker,
+      pin ? BROKER_CORE : null,
+      options.before,
+      profileDir,
+    );
     try {
       const target = { host: broker.host, port: broker.port, brokerPid: broker.pid };
       const task = taskOf(step.scenario, options.sizes, target, options.seed);
@@ -112,9 +117,7 @@ function report(
 ): void {
   const traffic = trafficRows(results);
   const idle = idleRows(results);
-  const commit =
-    git('rev-parse', '--short', 'HEAD') +
-    (git('status', '--porcelain', '--untracked-files=no') ? '+' : '');
+  const commit = brokerVersion('shoal', null) ?? 'unknown';
   const date = new Date().toISOString();
   const about = {
     date,
@@ -129,7 +132,7 @@ function report(
     pinned,
     quick: options.quick,
     seed: options.seed,
-    brokers: Object.fromEntries(brokers.map((name) => [name, brokerVersion(name)])),
+    brokers: Object.fromEntries(brokers.map((name) => [name, brokerVersion(name, options.before)])),
     sizes: options.sizes,
   };
   const { cpu, cores } = about.machine;
@@ -144,14 +147,6 @@ function report(
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ ...about, traffic, idle, results }, null, 2)}\n`);
   console.log(`written to ${file}`);
-}
-
-function git(...args: string[]): string {
-  try {
-    return execFileSync('git', args, { cwd: here, encoding: 'utf8', stdio: 'pipe' }).trim();
-  } catch {
-    return 'unknown';
-  }
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

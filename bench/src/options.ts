@@ -6,6 +6,7 @@ import { FULL, QUICK, SCENARIO_NAMES, type ScenarioName, type Sizes } from './pl
 export const USAGE = `npm run bench -- [options]
 
   --brokers a,b        of ${BROKER_NAMES.join(', ')} (default: all)
+  --before CHECKOUT    another built checkout of Shoal, measured as 'before'
   --scenarios a,b      of ${SCENARIO_NAMES.join(', ')}
                        (default: all)
   --rounds N           interleaved rounds, 1 to 20 (default ${FULL.rounds})
@@ -24,6 +25,8 @@ const IDLE_MAX = 18_000;
 
 export interface BenchOptions {
   readonly brokers: readonly BrokerName[];
+  /** Checkout of `before`. */
+  readonly before: string | null;
   readonly scenarios: readonly ScenarioName[];
   readonly sizes: Sizes;
   readonly quick: boolean;
@@ -43,6 +46,7 @@ export function parseOptions(argv: readonly string[], drawnSeed: number): BenchO
     args: [...argv],
     options: {
       brokers: { type: 'string' },
+      before: { type: 'string' },
       scenarios: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
@@ -64,8 +68,11 @@ export function parseOptions(argv: readonly string[], drawnSeed: number): BenchO
     pairRate: number('rate', values.rate, base.pairRate, 10, 100_000),
     idleSteps: values.idle === undefined ? base.idleSteps : steps(values.idle),
   };
+  const before = values.before ?? null;
+  const known = BROKER_NAMES.filter((name) => name !== 'before' || before !== null);
   return {
-    brokers: names('brokers', values.brokers, BROKER_NAMES),
+    brokers: names('brokers', values.brokers, known),
+    before,
     scenarios: names('scenarios', values.scenarios, SCENARIO_NAMES),
     sizes,
     quick: values.quick,

@@ -1,13 +1,14 @@
 /** The brokers under test: how each is started, known to serve, and ended. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const BROKER_NAMES = ['shoal', 'mosquitto', 'aedes'] as const;
+/** `before` is Shoal as another checkout has it. */
+export const BROKER_NAMES = ['shoal', 'before', 'mosquitto', 'aedes'] as const;
 export type BrokerName = (typeof BROKER_NAMES)[number];
 
 const HOST = '127.0.0.1';
@@ -36,12 +37,14 @@ const repository = fileURLToPath(new URL('../../../', import.meta.url));
  * Starts a broker pinned to one core, with empty data, and waits until it serves.
  *
  * @param core CPU number for taskset; null leaves it free
+ * @param before a built checkout of Shoal for `before`
  * @param profileDir where a broker on Node.js writes its CPU profile when it ends; null for none
  * @throws Error with the end of the broker's log if it does not serve within 30 s
  */
 export async function startBroker(
   name: BrokerName,
   core: number | null,
+  before: string | null,
   profileDir: string | null = null,
 ): Promise<RunningBroker> {
   const folder = mkdtempSync(join(tmpdir(), `shoal-bench-${name}-`));
@@ -52,7 +55,7 @@ export async function startBroker(
     cluster: clusterPort as number,
     admin: adminPort as number,
   };
-  const command = pinned(commandOf(name, folder, ports), core);
+  const command = pinned(commandOf(name, folder, ports, before), core);
   const profiling = profileDir === null ? '' : `--cpu-prof --cpu-prof-dir=${profileDir}`;
   const env = { ...process.env, NODE_OPTIONS: profiling };
   const log = openSync(logFile, 'a');
@@ -80,11 +83,12 @@ interface Ports {
   readonly admin: number;
 }
 
-function commandOf(name: BrokerName, folder: string, ports: Ports): Command {
+function commandOf(name: BrokerName, folder: string, ports: Ports, before: string | null): Command {
   switch (name) {
     case 'shoal':
+    case 'before':
       return {
-        file: join(repository, 'packages/cli/bin/shoal'),
+        file: join(checkoutOf(name, before), 'packages/cli/bin/shoal'),
         args: [
           ...['start', '--node-name', 'bench', '--data-dir', join(folder, 'data')],
           ...['--mqtt-listen', `${HOST}:${ports.mqtt}`],
@@ -104,6 +108,12 @@ function commandOf(name: BrokerName, folder: string, ports: Ports): Command {
         args: [join(repository, 'bench/src/aedes-server.ts'), String(ports.mqtt)],
       };
   }
+}
+
+function checkoutOf(name: 'shoal' | 'before', before: string | null): string {
+  if (name === 'shoal') return repository;
+  if (before === null) throw new Error('before: no checkout is named');
+  return resolve(before);
 }
 
 /**
@@ -200,11 +210,12 @@ export function killAtExit(child: ChildProcess): () => void {
 }
 
 /** Version text for the report, or null if the broker is not installed here. */
-export function brokerVersion(name: BrokerName): string | null {
+export function brokerVersion(name: BrokerName, before: string | null): string | null {
   try {
     switch (name) {
       case 'shoal':
-        return versionIn(join(repository, 'packages/cli/package.json'));
+      case 'before':
+        return commitOf(checkoutOf(name, before));
       case 'aedes':
         return versionIn(join(repository, 'node_modules/aedes/package.json'));
       case 'mosquitto': {
@@ -215,6 +226,14 @@ export function brokerVersion(name: BrokerName): string | null {
   } catch {
     return null;
   }
+}
+
+/** Short commit of a checkout, with '+' if files differ from it. @throws Error if it is none */
+function commitOf(checkout: string): string {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, { cwd: checkout, encoding: 'utf8', stdio: 'pipe' }).trim();
+  const changed = git('status', '--porcelain', '--untracked-files=no') !== '';
+  return git('rev-parse', '--short', 'HEAD') + (changed ? '+' : '');
 }
 
 function versionIn(packageFile: string): string {

@@ -24,9 +24,6 @@ export const BEHAVIOURS = [
 
 export type BehaviourName = (typeof BEHAVIOURS)[number];
 
-/** Behaviours that no run draws by itself, since the broker does not stand them yet. */
-export const PENDING_BEHAVIOURS: ReadonlySet<BehaviourName> = new Set<BehaviourName>();
-
 const CHANCE: Readonly<Record<BehaviourName, number>> = {
   race: 0.3,
   reuseId: 0.3,
@@ -39,10 +36,6 @@ const CHANCE: Readonly<Record<BehaviourName, number>> = {
   large: 0.06,
 };
 
-/** @param wanted pending ones that may be drawn too */
-export function drawBehaviours(random: Prng, wanted: ReadonlySet<string>): BehaviourName[] {
-  return BEHAVIOURS.filter((name) => {
-    const drawn = random.chance(CHANCE[name]);
-    return drawn && (!PENDING_BEHAVIOURS.has(name) || wanted.has(name));
-  });
+export function drawBehaviours(random: Prng): BehaviourName[] {
+  return BEHAVIOURS.filter((name) => random.chance(CHANCE[name]));
 }

@@ -85,19 +85,6 @@ export const STANDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
   'thinLinks',
 ]);
 
-/**
- * Faults that no run draws by itself, since the broker does not withstand them yet: only with the
- * command line's `--with` or `--fault`.
- */
-export const PENDING_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
-  'bitRot',
-  'slowOneDisk',
-  'loseDisk',
-  'oldFolder',
-  'tornLog',
-  'memoryCut',
-]);
-
 /** Faults that strike neither nodes nor disks, and leave links as good as they may be expected. */
 export const HARMLESS_FAULTS: ReadonlySet<FaultName> = new Set<FaultName>([
   'clientBreak',
@@ -136,20 +123,12 @@ const LATER_CHANCE: Readonly<Record<(typeof LATER_FAULTS)[number], number>> = {
  * The faults of a run.
  *
  * @param later draws the later faults, a stream of its own
- * @param wanted pending ones that may be drawn too
  */
-export function drawFaults(
-  random: Prng,
-  later: Prng,
-  durability: 'disk' | 'memory',
-  wanted: ReadonlySet<string>,
-): FaultName[] {
+export function drawFaults(random: Prng, later: Prng, durability: 'disk' | 'memory'): FaultName[] {
   const intensity = random.pick([0, 0.15, 0.15, 0.3, 0.3, 0.5, 0.5, 0.7]);
-  const may = (fault: FaultName) => {
-    if (PENDING_FAULTS.has(fault) && !wanted.has(fault)) return false;
-    // `memory` acknowledges from the page cache: a power cut of all may lose it, and it says so.
-    return durability === 'disk' ? fault !== 'memoryCut' : !LOSES_POWER.has(fault);
-  };
+  // `memory` acknowledges from the page cache: a power cut of all may lose it, and it says so.
+  const may = (fault: FaultName) =>
+    durability === 'disk' ? fault !== 'memoryCut' : !LOSES_POWER.has(fault);
   const first = FIRST_FAULTS.filter((fault) => {
     const drawn = random.chance(intensity);
     // Without kills there is little to find.

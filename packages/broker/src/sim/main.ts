@@ -7,10 +7,10 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { BEHAVIOURS, PENDING_BEHAVIOURS } from './behaviours.ts';
+import { BEHAVIOURS } from './behaviours.ts';
 import { brokerCore } from './broker-core.ts';
 import { Coverage } from './coverage.ts';
-import { FAULTS, PENDING_FAULTS } from './faults.ts';
+import { FAULTS } from './faults.ts';
 import { drawOptions, type SimOverrides } from './options.ts';
 import { runSimulation, type SimResult } from './simulation.ts';
 
@@ -24,7 +24,6 @@ const HELP = `npm run sim -- [options]
   --chaos MS      virtual time in which faults strike; default: drawn
   --fault NAME    exactly these faults (may be repeated; 'none' for none); default: drawn
   --behaviour NAME  exactly these behaviours of clients (may be repeated; 'none' for none)
-  --with NAME     a pending fault or behaviour that may be drawn too (may be repeated; 'all')
   --transcript    print what happened, readably
   --coverage      print faults × phases even for one seed
   --threads N     worker threads; default: one per core
@@ -68,7 +67,6 @@ function parse(): Settings | string {
       durability: { type: 'string', multiple: true },
       fault: { type: 'string', multiple: true },
       behaviour: { type: 'string', multiple: true },
-      with: { type: 'string', multiple: true },
       transcript: { type: 'boolean' },
       coverage: { type: 'boolean' },
       threads: { type: 'string' },
@@ -86,8 +84,6 @@ function parse(): Settings | string {
   };
   const faults = named('fault', FAULTS, values.fault);
   const behaviours = named('behaviour', BEHAVIOURS, values.behaviour);
-  const all = [...PENDING_FAULTS, ...PENDING_BEHAVIOURS];
-  const more = values.with?.includes('all') ? all : named('with', all, values.with);
   const seeds = number('seeds', values.seeds, 1, 10_000_000) ?? 1;
   return {
     seed: number('seed', values.seed, 0, 2 ** 48) ?? Date.now() % 1_000_000_000,
@@ -104,7 +100,6 @@ function parse(): Settings | string {
       chaosMs: number('chaos', values.chaos, 100, 600_000),
       faults,
       behaviours,
-      with: more,
     },
   };
 }

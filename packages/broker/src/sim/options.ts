@@ -66,8 +66,6 @@ export interface SimOverrides {
   readonly faults?: readonly FaultName[] | undefined;
   /** Exactly these behaviours of clients. */
   readonly behaviours?: readonly BehaviourName[] | undefined;
-  /** Pending faults and behaviours that may be drawn too. */
-  readonly with?: readonly (FaultName | BehaviourName)[] | undefined;
 }
 
 /** Draws a run from its seed: sizes, a random subset of faults and features, all rates. */
@@ -77,8 +75,7 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
   const durable = random.chance(0.85) ? 'disk' : 'memory';
   const durability = overrides.durability ?? durable;
   const later = new Prng(`${seed}/options/later`);
-  const wanted = new Set<string>(overrides.with ?? []);
-  const drawn = drawFaults(random, later, durability, wanted);
+  const drawn = drawFaults(random, later, durability);
   const faults = overrides.faults ?? drawn;
   const has = (fault: FaultName) => faults.includes(fault);
   return {
@@ -118,7 +115,7 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
     },
     workload: {
       ...drawWorkload(random),
-      behaviours: overrides.behaviours ?? drawBehaviours(later, wanted),
+      behaviours: overrides.behaviours ?? drawBehaviours(later),
     },
   };
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { BEHAVIOURS } from '../../src/sim/behaviours.ts';
 import { drawOptions } from '../../src/sim/options.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import { BUGS, type Bug } from './bugs.ts';
@@ -42,7 +41,7 @@ const SEEDS = 40;
 function run(seed: number, bug?: Bug) {
   const reference = new ReferenceCluster(bug);
   const sim = new Simulation({
-    options: drawOptions(seed, { with: BEHAVIOURS }),
+    options: drawOptions(seed),
     factory: referenceFactory(reference),
   });
   reference.clock = () => sim.scheduler.nowMs;
