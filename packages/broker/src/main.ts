@@ -165,6 +165,7 @@ class NodeProcess implements RunningNode {
       limits: config.limits,
       timings: config.timings,
       damage: folder.damage,
+      lastRun: folder.lastRun,
       acceptLoss: this.#options.acceptLoss ?? false,
     });
     this.#core = core;

@@ -134,6 +134,11 @@ export class DataFolder {
     return this.#openMarks(identity.fresh);
   }
 
+  /** Boot epoch of the last run, as noted beside the store; 0 for none. */
+  get lastRun(): number {
+    return this.#last?.bootEpoch ?? 0;
+  }
+
   /** What the core tells of its folder. */
   readonly hooks = {
     /** The store itself says which copies are not whole. */

@@ -9,7 +9,7 @@
  */
 import type { Reader } from '../bytes.ts';
 import { KEY_RUNS } from '../shard/keys.ts';
-import type { CopyId } from '../shard/view.ts';
+import { type CopyId, nameOf } from '../shard/view.ts';
 import { type Identity, randomId, saveIdentity } from './identity.ts';
 import { Lane } from './lanes.ts';
 import { type Lives, RUNS_MAX, writeLives } from './lives.ts';
@@ -60,6 +60,12 @@ export class Lineage {
       w.varint(seen);
       return;
     }
+    const later = this.#latest(peer.name);
+    if (later > peer.bootEpoch) {
+      const w = this.#node.peers.to(peer.name, Lane.Urgent);
+      w?.u8(Wire.LaterRun);
+      w?.varint(later);
+    }
     if (peer.bootEpoch <= seen) return;
     this.#seen.set(peer.id, peer.bootEpoch);
     if (this.#seen.size > SEEN_MAX) {
@@ -69,11 +75,39 @@ export class Lineage {
     this.#save();
   }
 
-  /** Another node has seen a run of this folder that it does not know of. */
-  onRunMissing(epoch: number): void {
-    if (knows(this.#runs, epoch)) return;
+  /** Last epoch seen of a node, whichever folder it had. */
+  #latest(name: string): number {
+    let latest = 0;
+    for (const [id, epoch] of this.#seen) if (nameOf(id) === name) latest = Math.max(latest, epoch);
+    return latest;
+  }
+
+  /**
+   * A peer has seen a later run of this node, with another folder: its clock went back with its disk. What
+   * others keep by node and epoch (requests, connections, Wills) would take this run for one of before.
+   */
+  onLaterRun(epoch: number): void {
+    const bootEpoch = epoch + 1;
+    if (epoch > this.#node.identity.bootEpoch && Number.isSafeInteger(bootEpoch))
+      this.outlive(bootEpoch, () => {});
+  }
+
+  /** What the folder notes beside its store of its last run. @returns whether the node goes on */
+  onLastRun(epoch = 0): boolean {
+    const { heldEpoch = epoch } = this.#node.identity;
+    return epoch <= heldEpoch || this.onRunMissing(epoch);
+  }
+
+  /**
+   * Another node, or the record beside the store, has seen a run of this folder that it does not know of.
+   * Then the node ends, and is another store when it starts again.
+   *
+   * @returns whether it goes on
+   */
+  onRunMissing(epoch: number): boolean {
+    if (knows(this.#runs, epoch)) return true;
     const { shards, options, env } = this.#node;
-    const why = `another node has seen run ${epoch} of this folder, which does not know of it: it is an older copy`;
+    const why = `run ${epoch} of this folder was seen, and the folder does not know of it: it is an older copy`;
     if (options.acceptLoss) {
       this.#node.log('warn', 'the data folder is older than it was: the loss is accepted', {
         epoch,
@@ -83,19 +117,20 @@ export class Lineage {
       this.#node.batch.onDurable(() => {
         for (const peer of this.#node.peers.byName.values()) this.hello(peer);
       });
-      return;
+      return true;
     }
     const only = shards.copies.filter(({ view, self }) => view.active.every((id) => id === self));
     const held = only.filter(({ view }) => view.active.length > 0);
-    if (held.length > 0)
-      return env.fatal(
-        'BROKER_ERR_DATA_SHORT',
-        `${why}; it has the only copy of ${held.length} shards`,
-      );
+    if (held.length > 0) {
+      const what = `${why}; it has the only copy of ${held.length} shards`;
+      env.fatal('BROKER_ERR_DATA_SHORT', what);
+      return false;
+    }
     shards.standStill();
     const storeId = randomId(() => env.random(), 8);
     const renewed: Identity = { ...this.#node.identity, storeId };
     saveIdentity(env.store, renewed, () => env.fatal('BROKER_ERR_DATA_OLDER', why));
+    return false;
   }
 
   /**

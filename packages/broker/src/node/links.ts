@@ -277,7 +277,10 @@ export class Links {
       case Wire.Runs:
         return lineage.onRuns(peer, r);
       case Wire.RunMissing:
-        return lineage.onRunMissing(r.varint());
+        lineage.onRunMissing(r.varint());
+        return;
+      case Wire.LaterRun:
+        return lineage.onLaterRun(r.varint());
       case Wire.Stopped:
         peer.stoppedEpoch = peer.bootEpoch;
         return;

@@ -70,6 +70,8 @@ export interface NodeOptions {
   readonly replication?: Partial<ReplicaLimits>;
   /** Why the folder cannot be believed, found before its store was opened; absent or null if it can. */
   readonly damage?: string | null;
+  /** Boot epoch of the folder's last run, by what is kept beside its store; 0 or absent for none. */
+  readonly lastRun?: number;
   /** An operator goes on with what the only copies still hold. */
   readonly acceptLoss?: boolean;
 }
@@ -299,6 +301,7 @@ export class NodeCore {
       this.identity = { ...this.identity, shardCount, clusterId };
     }
     if (this.identity.shardCount === 0) {
+      if (!this.lineage.onLastRun(this.options.lastRun)) return;
       this.#loaded = true;
       return done();
     }
@@ -312,6 +315,7 @@ export class NodeCore {
     this.#create(this.identity.shardCount);
     this.shards.load((problem) => {
       if (problem) return this.env.fatal(problem.code, problem.message);
+      if (!this.lineage.onLastRun(this.options.lastRun)) return;
       this.#loaded = true;
       if (this.options.damage) this.batch.onDurable(() => this.env.damageNoted?.());
       if (!found) return done();

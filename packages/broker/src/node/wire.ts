@@ -34,4 +34,5 @@ export const Wire = {
   RetainedTaken: 32,
   Runs: 33,
   RunMissing: 34,
+  LaterRun: 35,
 } as const;

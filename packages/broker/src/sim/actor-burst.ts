@@ -248,7 +248,7 @@ export class Burster {
     }
     if (connection.connackAtMs !== undefined && connection.goneAtMs === undefined) {
       burst.pipe.send(encodeDisconnect(this.version, 0));
-      connection.disconnectAtMs = this.nowMs;
+      if (connection.serverOpen()) connection.disconnectAtMs = this.nowMs;
     }
     burst.pipe.leave(false);
     // The next one is not at once elsewhere: that is another behaviour.

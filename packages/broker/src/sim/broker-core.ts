@@ -16,8 +16,8 @@ class SimNodeCore extends NodeCore {
 export const brokerCore: CoreFactory = {
   loadIdentity,
   create: (env, options) => {
-    const { identity, found, shardCount, replicas, durability, given, damage, meta, replication } =
-      options;
+    const { identity, found, shardCount, replicas, durability, given, meta, replication } = options;
+    const { damage, lastRun } = options;
     return new SimNodeCore(env, {
       identity,
       found,
@@ -26,6 +26,7 @@ export const brokerCore: CoreFactory = {
       durability,
       given,
       damage,
+      lastRun,
       meta,
       replication,
     });

@@ -186,7 +186,8 @@ export class SimClient implements ClientCore {
     if (this.connected) {
       this.say(`DISCONNECT ${reason}`);
       this.pipe.send(encodeDisconnect(this.options.version, reason));
-      connection.disconnectAtMs = this.nowMs;
+      // Where nobody holds the other end, nobody hears it.
+      if (connection.serverOpen()) connection.disconnectAtMs = this.nowMs;
       connection.disconnectReason = reason;
     }
     this.drop(false);

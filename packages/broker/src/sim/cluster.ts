@@ -186,7 +186,8 @@ export class SimCluster {
       return;
     }
     if (code === 'BROKER_ERR_DATA_OLDER' && process.name === this.damage.victim) {
-      // As the error says: it returns as another store.
+      // As the error says: it returns, as another store or under a later epoch.
+      this.transcript.note(process.name, `ended with ${code}: ${message}`);
       this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
       return;
     }

@@ -26,6 +26,11 @@ export interface CoreUnderTest {
   /** The cluster's id where the core knows it better than its identity: a founder's. */
   readonly clusterId?: string;
   inspect(): CoreInspection;
+  /**
+   * The cluster knows a later run of this node; absent where runs are not kept apart. The core writes the
+   * epoch to take and ends the process.
+   */
+  readonly lineage?: { outlive(bootEpoch: number, ended: (why: Error) => void): void };
   /** No shard needs this node any more; absent where nodes cannot be removed. */
   readonly drained?: boolean;
 }
@@ -96,6 +101,8 @@ export interface CoreOptions {
   readonly given: GivenSettings;
   /** Why the folder cannot be believed, found before its store was opened. */
   readonly damage: string | null;
+  /** Boot epoch of the folder's last run, by what is kept beside its store; 0 for none. */
+  readonly lastRun: number;
   readonly meta: MemberMeta;
   readonly clusterAddress: string;
   /** Small, so that a run of seconds sees checkpoints, replays and snapshots. */

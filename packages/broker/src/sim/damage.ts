@@ -35,7 +35,7 @@ export class Damage {
   victim: string | undefined;
   private readonly host: DamageHost;
   private readonly random: Prng;
-  private backup: { name: string; records: ReturnType<SimDisk['copy']> } | undefined;
+  private backup: { name: string; run: number; records: ReturnType<SimDisk['copy']> } | undefined;
 
   constructor(host: DamageHost, random: Prng) {
     this.host = host;
@@ -47,12 +47,16 @@ export class Damage {
     if (this.victim !== undefined) return '';
     if (fault === 'oldFolder' && this.backup === undefined) {
       const folder = this.host.folder(node);
-      if (folder !== undefined) this.backup = { name: node, records: folder.disk.copy() };
+      if (folder !== undefined) {
+        this.backup = { name: node, run: folder.lastRun, records: folder.disk.copy() };
+      }
       return '';
     }
     const name = fault === 'oldFolder' ? this.backup!.name : node;
     const folder = this.host.folder(name);
     if (folder === undefined || !this.othersHold(name)) return '';
+    // A copy from within the last run looks like a crash of that run: ADR 0017 says what that costs.
+    if (fault === 'oldFolder' && folder.lastRun === this.backup!.run) return '';
     const { disk } = folder;
     this.victim = name;
     this.host.kill(name, { power: fault === 'memoryCut', silent: this.random.chance(0.2) });

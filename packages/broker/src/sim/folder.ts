@@ -21,6 +21,8 @@ interface Run {
 export interface Found {
   /** Why no copy in the store can be believed. */
   readonly damage: string | null;
+  /** Boot epoch of the last run, 0 for none. */
+  readonly lastRun: number;
   readonly env: Pick<NodeEnv, 'marks' | 'unsynced' | 'adopted' | 'damageNoted'>;
 }
 
@@ -66,6 +68,7 @@ export class SimFolder {
     };
     return {
       damage,
+      lastRun: last?.bootEpoch ?? 0,
       env: {
         marks: this.openMarks(alive),
         adopted: (adopted) => note({ durability: adopted }),
@@ -73,6 +76,11 @@ export class SimFolder {
         damageNoted: () => note({ damage: null }),
       },
     };
+  }
+
+  /** Boot epoch of the last run; 0 before the first. */
+  get lastRun(): number {
+    return this.run?.bootEpoch ?? 0;
   }
 
   processDied(): void {

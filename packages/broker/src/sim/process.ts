@@ -273,6 +273,7 @@ export class SimProcess implements LinkHost, PipeHost {
       durability: this.options.durability,
       given: this.options.given,
       damage: found.damage,
+      lastRun: found.lastRun,
       replication: this.options.replication,
       meta,
       clusterAddress: addressOf(this.name),
@@ -418,6 +419,9 @@ export class SimProcess implements LinkHost, PipeHost {
       case 'cluster-id':
         transcript.note(this.name, `learned cluster ${effect.clusterId}`);
         this.core?.onClusterId(effect.clusterId);
+        return;
+      case 'boot-epoch':
+        this.core?.lineage?.outlive(effect.bootEpoch, () => {});
         return;
       case 'left':
         this.env.onLeft(this);

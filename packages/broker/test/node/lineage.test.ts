@@ -157,6 +157,37 @@ describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
     assert.deepEqual(folder.run(300).lives?.runs, [100, 300]);
   });
 
+  it('a peer is told of a later run of its name, with another folder', () => {
+    const folder = new Folder();
+    const { lineage, peer, said } = nodeOf(folder, folder.run(100));
+    const told = new Writer();
+    const runs = (id: string, bootEpoch: number, before: number[] = []) => {
+      Object.assign(peer, { id, bootEpoch });
+      told.list([...before, bootEpoch], (o, epoch) => o.varint(epoch));
+      lineage.onRuns(peer, new Reader(told.take()));
+    };
+    runs('peer#old', 500);
+    said();
+    runs('peer#new', 400);
+    const r = said();
+    assert.deepEqual([r.u8(), r.varint()], [Wire.LaterRun, 500]);
+    runs('peer#new', 501, [400]);
+    assert.equal(said().done, true);
+  });
+
+  it('begins anew above a later run that a peer has seen', () => {
+    const folder = new Folder();
+    const { lineage, fatal } = nodeOf(folder, folder.run(100));
+    lineage.onLaterRun(90);
+    lineage.onLaterRun(Number.MAX_SAFE_INTEGER);
+    folder.settle();
+    assert.deepEqual(fatal, []);
+    lineage.onLaterRun(5_000);
+    folder.settle();
+    assert.deepEqual(fatal, ['BROKER_ERR_DATA_OLDER']);
+    assert.equal(folder.run(200).bootEpoch, 5_002);
+  });
+
   describe('if one is missing', () => {
     const restored = () => {
       const folder = new Folder();
@@ -191,6 +222,22 @@ describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
       assert.deepEqual(fatal, []);
       assert.deepEqual(runsOf(said()), [100, 200, 300]);
       assert.deepEqual(folder.run(400).lives?.runs, [100, 200, 300, 400]);
+    });
+
+    it('the record beside the store tells, before anybody is asked', () => {
+      const { folder, identity } = restored();
+      const { lineage, fatal } = nodeOf(folder, identity);
+      assert.equal(lineage.onLastRun(200), false, 'the store was last of run 100');
+      folder.settle();
+      assert.deepEqual(fatal, ['BROKER_ERR_DATA_OLDER']);
+    });
+
+    it('the record beside the store is of the same run, or there is none', () => {
+      const { folder, identity } = restored();
+      const { lineage, fatal } = nodeOf(folder, identity);
+      assert.equal(lineage.onLastRun(100), true);
+      assert.equal(lineage.onLastRun(), true);
+      assert.deepEqual(fatal, []);
     });
 
     it('but was had, nothing happens', () => {

@@ -114,11 +114,23 @@ export class WillOnce extends Checker {
       if (resumed.sentAtMs < awayMs + GRACE_MS) return false;
       if (this.history.disturbed(awayMs, resumed.sentAtMs)) return false;
     }
+    if (awayMs !== undefined && this.mayBeOpenedLate(connection, awayMs)) return false;
     if (connection.willDelayMs > 0) {
       // Whether a resume came in time is known to the broker alone; only lasting absence is clear.
       if (resumed !== undefined) return false;
     }
     return world.nowMs > world.healedAtMs;
+  }
+
+  /** A node that hung reads an earlier CONNECT of the client now: it counts as one that is back in time. */
+  private mayBeOpenedLate(connection: Connection, awayMs: number): boolean {
+    return this.history.connections.some(
+      (c) =>
+        c.client === connection.client &&
+        c.sentAtMs < connection.sentAtMs &&
+        c.connackAtMs === undefined &&
+        this.history.disturbed(c.sentAtMs, awayMs + GRACE_MS),
+    );
   }
 
   private witnesses(connection: Connection): Session[] {
