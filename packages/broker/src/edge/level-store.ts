@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { ClassicLevel } from 'classic-level';
 import { BrokerError, type BrokerErrorCode } from '../errors.ts';
 import type { Store, StoreChange, StoreRecord } from '../ports.ts';
+import { YoungBuffers } from './young-buffers.ts';
 
 /** What {@link LevelStore.open} may be told. */
 export interface LevelStoreInit {
@@ -31,8 +32,8 @@ const CHECKSUM_BYTES = 4;
  */
 const SCAN_HOP_BYTES = 64 * 1024;
 const SCAN_HOP_RECORDS = 1000;
-/** Files of the store that are open, each mapped into memory with 2 MiB: 160 MiB of them. */
-const STORE_FILES_MAX = 90;
+/** Files of the store that are open, each mapped into memory with 2 MiB: 128 MiB of them. The least that LevelDB takes. */
+const STORE_FILES_MAX = 74;
 /**
  * Bytes that one batch to the disk gathers; what comes further goes into the next, so that the length of a
  * batch tells of the disk and not of the load. The writes of one turn stay together.
@@ -69,6 +70,7 @@ export class LevelStore implements Store {
   /** LevelDB writes large values on behind what it has accepted: until then even a slow disk is busy. */
   #occupiedUntilMs = 0;
   #scheduled = false;
+  readonly #young = new YoungBuffers();
   #dead = false;
   #closing: (() => void) | undefined;
 
@@ -174,6 +176,7 @@ export class LevelStore implements Store {
         let count = 0;
         while (count < limit && count < merge.length && bytes < bytesMax)
           bytes += merge[count++]!.value.length;
+        this.#young.received(bytes);
         return { records: merge.slice(0, count), more: !ended || count < merge.length };
       },
       ({ records, more }) => done(records, more),
