@@ -32,7 +32,7 @@ const CHECKSUM_BYTES = 4;
  */
 const SCAN_HOP_BYTES = 64 * 1024;
 const SCAN_HOP_RECORDS = 1000;
-/** Files of the store that are open, each mapped into memory with 2 MiB: 128 MiB of them. The least that LevelDB takes. */
+/** Files of the store that are open, each mapped with 2 MiB, the least LevelDB takes: 128 MiB of them. */
 const STORE_FILES_MAX = 74;
 /**
  * Bytes that one batch to the disk gathers; what comes further goes into the next, so that the length of a
