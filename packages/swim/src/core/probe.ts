@@ -52,7 +52,7 @@ export type FallbackProbe = (record: Statement, seq: number) => void;
 /**
  * The probe cycle of SWIM §3.1, with Lifeguard's nacks.
  *
- *     ping ──probe timeout──▶ ping-req × k, ping again, stream ──end of period──▶ verdict
+ *     ping ──probe timeout──▶ ping-req × k, stream ──end of period──▶ verdict
  *
  *                            └─refused─▶ look × 4 ──refused × 2──▶ verdict
  *
@@ -272,11 +272,8 @@ export class Prober {
       context.answer(origin, body, [help.target]);
       return;
     }
-    // A nack in time for the prober to count it: at 80 % of what is left (memberlist's comes after
-    // its own probe timeout, too late).
-    const { nacksInTime } = context.switches;
-    const nackMs = nacksInTime ? remainingMs * NACK_FRACTION : context.config.probeTimeoutMs;
-    help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, nackMs);
+    // Lifeguard: in time for the prober to count it, at 80 % of what is left.
+    help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, remainingMs * NACK_FRACTION);
     this.helps.set(seq, help);
     this.ping(record, seq);
   }
@@ -332,7 +329,6 @@ export class Prober {
       const body: Body = { type: 'ping-req', seq, remainingMs, ...targetOf(record) };
       context.send(helper.address, body, helper);
     }
-    if (context.switches.pingsAgain) this.ping(record, seq);
     this.stream(record, seq, probe);
     if (remainingMs === 0 && !context.switches.stallAwareness) {
       this.probes.delete(seq);

@@ -12,16 +12,12 @@ export interface SwimSwitches {
   readonly stallAwareness: boolean;
   /** Lifeguard: a receiver that is not alive in our eyes hears it first, so that it can refute. */
   readonly buddySystem: boolean;
-  /** Nacks come in time for the prober to count them, at 80 % of what is left; else a probe timeout later. */
-  readonly nacksInTime: boolean;
   /** Somebody else's verdict shortens the suspicion at most; else it is believed at once. */
   readonly ownVerdicts: boolean;
   /** A suspect is told by everybody before its time is up, and answers what is outdated. */
   readonly asksOnceMore: boolean;
   /** About as many members as can confirm a suspicion probe at once when they hear of it. */
   readonly verifiesSuspicions: boolean;
-  /** The target is pinged again when helpers are asked. */
-  readonly pingsAgain: boolean;
   /** Pings and acks compare a hash of the members; who differs exchanges everything. */
   readonly comparesDigests: boolean;
   /** Lost members are asked now and then whether they are back. */
@@ -43,11 +39,9 @@ export interface SwimSwitches {
 export const SWIM_SWITCHES: SwimSwitches = {
   stallAwareness: true,
   buddySystem: true,
-  nacksInTime: true,
   ownVerdicts: true,
   asksOnceMore: true,
   verifiesSuspicions: true,
-  pingsAgain: true,
   comparesDigests: true,
   probesLost: true,
   tellsOldNewsLess: true,

@@ -8,7 +8,7 @@ import {
   seconds,
   TraceHash,
 } from './report.ts';
-import { memberlist, oursAtOneSecond, type Variant } from './variant.ts';
+import { memberlist, oursAtEqualSettings, oursAtOneSecond, type Variant } from './variant.ts';
 
 /** How soon is a crash known, to the first and to all, at memberlist's pace? */
 export const detection: Scenario = {
@@ -21,6 +21,7 @@ export const detection: Scenario = {
       memberlist(size, { name: 'memberlist, α = 5', alpha: 5 }),
       memberlist(size, { name: 'memberlist, LAN (α = 4)' }),
       oursAtOneSecond(),
+      oursAtEqualSettings(),
     ];
     const losses = options.full ? [0, 0.01, 0.05] : [0, 0.05];
     const hash = new TraceHash();

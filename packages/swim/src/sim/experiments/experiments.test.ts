@@ -57,7 +57,7 @@ describe('experiments', function () {
     const anomaly = { ...blocks, concurrent: 8 };
     const [none, suspicion, all] = [NO_PARTS, { ...NO_PARTS, suspicion: true }, ALL_PARTS].map(
       (parts) => {
-        const variant = memberlist(40, { alpha: 5, parts, nacksInTime: true });
+        const variant = memberlist(40, { alpha: 5, parts });
         return runAnomaly({ variant, size: 40, seed: 'test', anomaly }).falsePositives;
       },
     ) as [number, number, number];

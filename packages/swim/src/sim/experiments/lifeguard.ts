@@ -197,7 +197,7 @@ function chartOf(model: Model, rows: readonly Row[]): Chart {
 /** SWIM, each part of Lifeguard alone, all, all with stall awareness, and ours. */
 function columnsOf(size: number): Column[] {
   const variant = (name: string, parts: typeof ALL_PARTS): Variant =>
-    memberlist(size, { name, alpha: 5, parts, nacksInTime: true });
+    memberlist(size, { name, alpha: 5, parts });
   const swim = variant('SWIM', NO_PARTS);
   const whole = variant('Lifeguard', ALL_PARTS);
   const aware = {

@@ -25,7 +25,6 @@ export const NO_PARTS: LifeguardParts = { probe: false, suspicion: false, buddy:
  * 200 ms, retransmissions × 4, push-pull each 30 s and more in large clusters.
  *
  * @param alpha suspicion multiplier: 4 in the preset, 5 in the Lifeguard paper
- * @param nacksInTime the paper's nacks at 80 % of the timeout; memberlist's come too late to count
  * @see docs/adr/0011-the-baseline-of-membership.md
  */
 export function memberlist(
@@ -34,10 +33,9 @@ export function memberlist(
     readonly name?: string;
     readonly alpha?: number;
     readonly parts?: LifeguardParts;
-    readonly nacksInTime?: boolean;
   } = {},
 ): Variant {
-  const { name = 'memberlist', alpha = 4, parts = ALL_PARTS, nacksInTime = false } = options;
+  const { name = 'memberlist', alpha = 4, parts = ALL_PARTS } = options;
   const pushPullScale = size <= 32 ? 1 : Math.ceil(Math.log2(size) - 5) + 1;
   return {
     name,
@@ -53,11 +51,9 @@ export function memberlist(
     switches: {
       stallAwareness: false,
       buddySystem: parts.buddy,
-      nacksInTime,
       ownVerdicts: false,
       asksOnceMore: false,
       verifiesSuspicions: false,
-      pingsAgain: false,
       comparesDigests: false,
       probesLost: false,
       tellsOldNewsLess: false,
@@ -74,6 +70,16 @@ export function oursAtOneSecond(overrides: SwimConfigInput = {}): Variant {
     name: 'ours',
     config: swimConfig({ ...SECOND, ...OURS_AT_ONE_SECOND, ...overrides }),
     switches: SWIM_SWITCHES,
+  };
+}
+
+/** Ours with memberlist's multipliers, and silent about what hosts say. */
+export function oursAtEqualSettings(): Variant {
+  const equal = { suspicionMult: 4, suspicionMaxMult: 6, suspicionConfirmations: 2 };
+  return {
+    ...oursAtOneSecond(equal),
+    name: 'ours, α = 4, refusals not believed',
+    switches: { ...SWIM_SWITCHES, believesRefusals: false },
   };
 }
 
