@@ -14,6 +14,7 @@ import {
 interface Task {
   readonly name: string;
   readonly seeds: readonly string[];
+  readonly listen: string;
   readonly config: SwimConfigInput;
 }
 
@@ -42,17 +43,23 @@ const lossy: TransportOpener = async (options) => {
   };
 };
 
+const nowMs = (): number => performance.timeOrigin + performance.now();
 const seen = new Map<string, string>();
 const agent = await SwimAgent.start({
   config: swimConfig(task.config),
   name: task.name,
   bootEpoch: 1,
   clusterId: task.seeds.length === 0 ? 'beside' : '',
-  listen: '127.0.0.1:0',
+  listen: task.listen,
+  insecure: true,
   seeds: task.seeds,
   transport: lossy,
+  onView: (_view, { removed }) => {
+    const atMs = nowMs();
+    for (const name of removed) tell({ type: 'view', atMs, name, state: 'out' });
+  },
   onMembers: (members) => {
-    const atMs = performance.timeOrigin + performance.now();
+    const atMs = nowMs();
     for (const { name, state } of members) {
       if (state === 'suspect' || seen.get(name) === state) continue;
       seen.set(name, state);

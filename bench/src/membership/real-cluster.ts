@@ -3,6 +3,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import type { Machines } from '../../../packages/swim/test/integration/namespaces.ts';
 import { cpuUsOf } from '../proc/cpu.ts';
 import { parsePrivateBytes } from '../proc/memory.ts';
 
@@ -15,7 +16,13 @@ export interface Program {
 
 type Report =
   | { readonly type: 'ready'; readonly address: string }
-  | { readonly type: 'state'; readonly atMs: number; readonly name: string; readonly state: string }
+  | {
+      /** `view`: it is out of the stable view, where there is one. */
+      readonly type: 'state' | 'view';
+      readonly atMs: number;
+      readonly name: string;
+      readonly state: string;
+    }
   | { readonly type: 'counters'; readonly packetsOut: number; readonly bytesOut: number };
 
 interface Seen {
@@ -33,11 +40,15 @@ interface Member {
 
 export class RealCluster {
   private readonly program: Program;
+  private readonly machines: Machines | undefined;
   private readonly members = new Map<string, Member>();
+  private readonly unplugged: Member[] = [];
   private readonly seen: Seen[] = [];
 
-  constructor(program: Program) {
+  /** @param machines one for each member; without them all are on loopback */
+  constructor(program: Program, machines?: Machines) {
     this.program = program;
+    this.machines = machines;
   }
 
   get names(): string[] {
@@ -69,23 +80,38 @@ export class RealCluster {
   async kill(name: string, limitMs: number): Promise<number> {
     const atMs = this.nowMs();
     this.members.get(name)?.child.kill('SIGKILL');
+    return await this.known(name, atMs, limitMs);
+  }
+
+  /** Takes the cable out of one's machine; milliseconds until all others know. */
+  async unplug(name: string, limitMs: number): Promise<number> {
+    const atMs = this.nowMs();
+    this.machines?.unplug(numberOf(name) + 1);
+    this.unplugged.push(this.members.get(name) as Member);
+    return await this.known(name, atMs, limitMs);
+  }
+
+  private async known(name: string, atMs: number, limitMs: number): Promise<number> {
     this.members.delete(name);
     await this.until('known to all', limitMs, () =>
       [...this.members.values()].every(({ states }) => states.get(name) === 'faulty'),
     );
-    const times = this.seen.filter((each) => each.name === name && each.state === 'faulty');
+    const times = this.seen.filter(
+      (each) => each.name === name && each.state === 'faulty' && each.atMs >= atMs,
+    );
     return Math.max(...times.map((each) => each.atMs)) - atMs;
   }
 
-  /** Stops one for so long, and waits a while; how many called it faulty. */
-  async pause(name: string, durationMs: number): Promise<number> {
+  /** Stops one for so long, and waits a while; how many called it faulty, or had it out of their view. */
+  async pause(name: string, durationMs: number): Promise<{ faulty: number; out: number }> {
     const sinceMs = this.nowMs();
     const child = this.members.get(name)?.child;
     child?.kill('SIGSTOP');
     await delay(durationMs);
     child?.kill('SIGCONT');
     await delay(3_000);
-    return this.observersOf(name, sinceMs);
+    const [faulty, out] = ['faulty', 'out'].map((state) => this.observersOf(name, state, sinceMs));
+    return { faulty: faulty ?? 0, out: out ?? 0 };
   }
 
   /** From now on a member loses this share of its datagrams, both ways. */
@@ -122,20 +148,24 @@ export class RealCluster {
   }
 
   stop(): void {
-    for (const { child } of this.members.values()) child.kill('SIGKILL');
+    const all = [...this.members.values(), ...this.unplugged];
+    for (const { child } of all) child.kill('SIGKILL');
     this.members.clear();
   }
 
-  private observersOf(name: string, sinceMs: number): number {
+  private observersOf(name: string, state: string, sinceMs: number): number {
     const wrong = this.seen.filter(
-      (each) => each.name === name && each.state === 'faulty' && each.atMs >= sinceMs,
+      (each) => each.name === name && each.state === state && each.atMs >= sinceMs,
     );
     return new Set(wrong.map(({ observer }) => observer)).size;
   }
 
   private async start(name: string, seeds: readonly string[]): Promise<string> {
-    const [command = '', ...args] = this.program.command;
-    const task = JSON.stringify({ name, seeds, ...this.program.task });
+    const n = numberOf(name) + 1;
+    const on = this.machines?.on(n) ?? [];
+    const listen = this.machines === undefined ? '127.0.0.1:0' : `10.77.0.${n}:0`;
+    const [command = '', ...args] = [...on, ...this.program.command];
+    const task = JSON.stringify({ name, seeds, listen, ...this.program.task });
     const child = spawn(command, [...args, task], { stdio: ['pipe', 'pipe', 'inherit'] });
     const member: Member = { child, states: new Map(), counters: undefined };
     this.members.set(name, member);
@@ -147,7 +177,7 @@ export class RealCluster {
       if (report.type === 'ready') ready.resolve(report.address);
       else if (report.type === 'counters') member.counters = report;
       else {
-        member.states.set(report.name, report.state);
+        if (report.type === 'state') member.states.set(report.name, report.state);
         this.seen.push({ observer: name, ...report });
       }
     });
@@ -178,6 +208,10 @@ export class RealCluster {
       await delay(POLL_MS);
     }
   }
+}
+
+function numberOf(name: string): number {
+  return Number(name.slice(1));
 }
 
 function rssMiB(pid: number): number {

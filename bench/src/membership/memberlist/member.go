@@ -25,6 +25,8 @@ import (
 type task struct {
 	Name  string   `json:"name"`
 	Seeds []string `json:"seeds"`
+	// IP:0, or IP:PORT.
+	Listen string `json:"listen"`
 	// Zero leaves what the LAN preset says.
 	PeriodMs      int `json:"periodMs"`
 	TimeoutMs     int `json:"timeoutMs"`
@@ -93,8 +95,12 @@ func main() {
 	}
 	rand.Seed(time.Now().UnixNano())
 	quiet := log.New(ioutil.Discard, "", 0)
+	host, _, err := net.SplitHostPort(t.Listen)
+	if err != nil {
+		log.Fatal(err)
+	}
 	sockets, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-		BindAddrs: []string{"127.0.0.1"}, BindPort: 0, Logger: quiet,
+		BindAddrs: []string{host}, BindPort: 0, Logger: quiet,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -103,9 +109,9 @@ func main() {
 	go transport.pump()
 	config := memberlist.DefaultLANConfig()
 	config.Name = t.Name
-	config.BindAddr = "127.0.0.1"
+	config.BindAddr = host
 	config.BindPort = sockets.GetAutoBindPort()
-	config.AdvertiseAddr = "127.0.0.1"
+	config.AdvertiseAddr = host
 	config.AdvertisePort = config.BindPort
 	config.Transport = transport
 	config.Events = events{}
@@ -124,7 +130,7 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(config.BindPort))
+	address := net.JoinHostPort(host, strconv.Itoa(config.BindPort))
 	tell(map[string]interface{}{"type": "ready", "address": address})
 	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
 		words := strings.Fields(input.Text())
