@@ -1,58 +1,9 @@
 import assert from 'node:assert/strict';
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import type { AgentPlan, Present } from './agent-process.ts';
 import { Machines, NOT_INSTALLED } from './namespaces.ts';
+import { Remote } from './remote.ts';
 
-const PROGRAM = fileURLToPath(new URL('./agent-process.ts', import.meta.url));
 const PORT = 7946;
-
-/** An agent in a process of its own, on a machine of its own. */
-class Remote {
-  private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  private present: Present = {};
-  private complaints = '';
-  private changed = (): void => {};
-
-  constructor(command: readonly string[], plan: AgentPlan) {
-    const [file = '', ...args] = command;
-    this.child = spawn(
-      file,
-      [...args, process.execPath, '--conditions=shoal-source', PROGRAM, JSON.stringify(plan)],
-      { stdio: ['pipe', 'pipe', 'pipe'] },
-    );
-    createInterface(this.child.stdout).on('line', (line) => {
-      this.present = JSON.parse(line) as Present;
-      this.changed();
-    });
-    this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.complaints = `${this.complaints}${text}`.slice(-10_000);
-    });
-  }
-
-  /** Resolves once exactly these are present; mocha's timeout is the limit. */
-  async sees(wanted: Present): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.changed = () => {
-      const names = Object.keys(wanted);
-      const all = names.every((name) => this.present[name] === wanted[name]);
-      if (all && Object.keys(this.present).length === names.length) resolve();
-    };
-    this.child.once('exit', (code) => reject(new Error(`ended: ${code}\n${this.complaints}`)));
-    this.changed();
-    await promise;
-  }
-
-  async stop(): Promise<void> {
-    if (this.child.exitCode !== null) return;
-    const exited = once(this.child, 'exit');
-    this.child.stdin.end();
-    await exited;
-  }
-}
 
 describe('discovery between machines', function () {
   this.timeout(60_000);

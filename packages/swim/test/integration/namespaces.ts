@@ -31,6 +31,12 @@ export class Machines {
     return undefined;
   }
 
+  /** Why no packets can be filtered here; undefined if they can. */
+  static noFilter(): string | undefined {
+    const found = spawnSync('nft', ['--version'], { encoding: 'utf8' });
+    return found.error === undefined ? undefined : 'nftables is not installed';
+  }
+
   /** The command that runs another on machine n, 1 the first. */
   on(n: number): readonly string[] {
     return ['ip', 'netns', 'exec', this.names[n - 1] as string];
@@ -39,6 +45,15 @@ export class Machines {
   /** Gives machine n a further address. */
   addAddress(n: number, address: string): void {
     ip('-n', this.names[n - 1] as string, 'address', 'add', `${address}/24`, 'dev', 'eth0');
+  }
+
+  /** Replaces the packet filter of machine n by these rules for what comes in; none lets all through. */
+  filter(n: number, rules: readonly string[]): void {
+    const chain = ['type filter hook input priority 0', ...rules].join('\n');
+    const text = `flush ruleset\ntable inet swim {\nchain in {\n${chain}\n}\n}\n`;
+    const [command = '', ...args] = [...this.on(n), 'nft', '-f', '-'];
+    const result = spawnSync(command, args, { input: text, encoding: 'utf8', timeout: 10_000 });
+    if (result.status !== 0) throw new Error(`nft ${text}: ${result.stderr}`);
   }
 
   /** Takes the cable out of machine n: nothing comes in, nothing goes out, and its own programs run on. */
