@@ -177,7 +177,7 @@ export type SwimPreset = keyof typeof SWIM_PRESETS;
  */
 export function swimConfig(input: SwimConfigInput = {}, preset: SwimPreset = 'lan'): SwimConfig {
   const problems: string[] = [];
-  const chosen = SWIM_PRESETS[preset];
+  const chosen = Object.hasOwn(SWIM_PRESETS, preset) ? SWIM_PRESETS[preset] : undefined;
   if (chosen === undefined) problems.push(`preset: there is none named ${String(preset)}`);
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     problems.push('must be an object of settings');

@@ -171,3 +171,8 @@ export class ByteReader {
     return start;
   }
 }
+
+/** Half a surrogate pair cannot be told from another: all are U+FFFD in UTF-8. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MalformedError } from './bytes.ts';
+import { ByteReader, ByteWriter, isWellFormed, MalformedError } from './bytes.ts';
 import { NAME_BYTES_MAX } from './message.ts';
 
 /** Something told to every member, as the public door shows it. */
@@ -21,6 +21,9 @@ export const EVENT_PAYLOAD_BYTES_MAX = 512;
 
 /** Whether a name and payload fit into an event. */
 export function isEventSized(name: string, payload: Uint8Array): boolean {
+  // Of other types there is no size.
+  const isEvent: boolean = typeof name === 'string' && payload instanceof Uint8Array;
+  if (!isEvent || !isWellFormed(name)) return false;
   const nameBytes = new TextEncoder().encode(name).length;
   return (
     nameBytes >= 1 && nameBytes <= EVENT_NAME_BYTES_MAX && payload.length <= EVENT_PAYLOAD_BYTES_MAX

@@ -1,5 +1,6 @@
 import { SWIM_SETTINGS, type SwimConfig } from '../config.ts';
 import { SwimError } from '../errors.ts';
+import { isWellFormed } from './bytes.ts';
 import { CLUSTER_ID_BYTES_MAX, META_BYTES_MAX, NAME_BYTES_MAX } from './message.ts';
 
 const encoder = new TextEncoder();
@@ -21,6 +22,8 @@ export interface Identity {
  */
 export function checkIdentity({ name, bootEpoch, clusterId }: Identity): void {
   const nameBytes = encoder.encode(name).length;
+  if (!isWellFormed(name) || !isWellFormed(clusterId))
+    throw refusal('name, clusterId: must be Unicode texts, and have half a surrogate pair');
   if (nameBytes < 1 || nameBytes > NAME_BYTES_MAX)
     throw refusal(`name: must have 1 to ${NAME_BYTES_MAX} bytes, and has ${nameBytes}`);
   const idBytes = encoder.encode(clusterId).length;
@@ -44,9 +47,15 @@ export function checkConfig(config: SwimConfig): void {
   }
 }
 
-/** @throws SwimError SWIM_ERR_META_TOO_LARGE */
+/** @throws SwimError SWIM_ERR_META_TOO_LARGE, SWIM_ERR_CONFIG */
 export function checkMeta(meta: Uint8Array): void {
+  if (!(meta instanceof Uint8Array)) throw refusal('meta: must be bytes');
   if (meta.length > META_BYTES_MAX) throw new SwimError('SWIM_ERR_META_TOO_LARGE');
+}
+
+/** @throws SwimError SWIM_ERR_CONFIG */
+export function checkUnwell(unwell: boolean): void {
+  if (typeof unwell !== 'boolean') throw refusal('unwell: must be true or false');
 }
 
 function refusal(reason: string): SwimError {

@@ -5,7 +5,7 @@ import type { SwimCounters } from './counters.ts';
 import type { StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
-import { checkConfig, checkIdentity, checkMeta } from './identity.ts';
+import { checkConfig, checkIdentity, checkMeta, checkUnwell } from './identity.ts';
 import { Membership } from './membership.ts';
 import { assertNever, type Message, SWIM_VERSIONS } from './message.ts';
 import type { SwimOptions } from './options.ts';
@@ -418,6 +418,7 @@ export class Swim {
   }
 
   private setUnwell(unwell: boolean): void {
+    checkUnwell(unwell);
     if (this.context.self.unwell !== unwell) this.membership.renew({ unwell });
   }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { completeConfig, type SwimConfig, type SwimConfigInput } from '../config.ts';
+import { isWellFormed } from '../core/bytes.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
@@ -91,18 +92,8 @@ export type CompleteOptions<Options extends Given> = Options & {
   readonly meta: Uint8Array;
 };
 
-type Given = Pick<
-  SwimAgentOptions,
-  | 'config'
-  | 'clusterId'
-  | 'meta'
-  | 'name'
-  | 'listen'
-  | 'advertise'
-  | 'seeds'
-  | 'discovery'
-  | 'keyring'
->;
+/** Of an agent, or of one in a thread, whose options are its own. */
+type Given = Partial<SwimAgentOptions> & Pick<SwimAgentOptions, 'name' | 'listen'>;
 
 /**
  * Refuses what is of a wrong type, as callers without a type checker give it, and fills in defaults.
@@ -110,25 +101,74 @@ type Given = Pick<
  * @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_KEY_INVALID
  */
 export function completeOptions<Options extends Given>(options: Options): CompleteOptions<Options> {
-  const { clusterId = '', meta = new Uint8Array() } = options;
-  need('name', 'a text', typeof options.name === 'string');
-  need('clusterId', 'a text', typeof clusterId === 'string');
-  need('listen', 'a text', typeof options.listen === 'string');
-  const { advertise = '', seeds = [], discovery = [], keyring = [] } = options;
-  need('advertise', 'a text', typeof advertise === 'string');
+  need('options', 'an object', isObject(options));
+  const { clusterId = '', meta = new Uint8Array(), bootEpoch, stateFile } = options;
+  need('name', 'a text', isText(options.name));
+  need('clusterId', 'a text', isText(clusterId));
+  need('listen', 'a text', isText(options.listen));
+  const { advertise = '', seeds = [], discovery = [], discoveries = [], keyring = [] } = options;
+  need('advertise', 'a text', isText(advertise));
+  need('stateFile', 'a text', stateFile === undefined || isText(stateFile));
+  // Before it is kept in a file.
+  const isEpoch = Number.isSafeInteger(bootEpoch) && (bootEpoch as number) >= 0;
+  const isLeftOut = bootEpoch === undefined && stateFile !== undefined;
+  need('bootEpoch', 'a safe integer of 0 or more', isEpoch || isLeftOut);
   need('meta', 'bytes', meta instanceof Uint8Array);
   need('seeds', 'a list of texts', isTexts(seeds));
   need('discovery', 'a list of texts', isTexts(discovery));
+  need('discoveries', 'a list of discoveries', isDiscoveries(discoveries));
+  const { encryption = 'required', insecure = false } = options;
+  need('encryption', ENCRYPTIONS.join(' or '), ENCRYPTIONS.includes(encryption));
+  need('insecure', 'true or false', typeof insecure === 'boolean');
+  for (const name of FUNCTIONS) {
+    const value: unknown = options[name];
+    need(name, 'a function', value === undefined || typeof value === 'function');
+  }
   if (!Array.isArray(keyring) || !keyring.every((key) => key instanceof Uint8Array)) {
     throw new SwimError('SWIM_ERR_KEY_INVALID', 'keyring: must be a list of bytes');
   }
   return { ...options, config: completeConfig(options.config), clusterId, meta };
 }
 
+const ENCRYPTIONS: readonly Encryption[] = ['required', 'accept-clear', 'send-clear'];
+
+const FUNCTIONS = [
+  'onBootEpoch',
+  'onClusterId',
+  'onEvent',
+  'onForeignStream',
+  'onJoin',
+  'onKeyring',
+  'onLeave',
+  'onMembers',
+  'onNotice',
+  'onUpdate',
+  'onView',
+  'hostOf',
+  'log',
+  'transport',
+] as const satisfies readonly (keyof SwimAgentOptions)[];
+
 function need(name: string, what: string, isSo: boolean): void {
   if (!isSo) throw new SwimError('SWIM_ERR_CONFIG', `${name}: must be ${what}`);
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Half a surrogate pair would reach the others as another text. */
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && isWellFormed(value);
+}
+
 function isTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((text) => typeof text === 'string');
+  return Array.isArray(value) && value.every(isText);
+}
+
+function isDiscoveries(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every((each) => isObject(each) && 'open' in each && typeof each.open === 'function')
+  );
 }

@@ -22,6 +22,16 @@ describe('StateFile', () => {
     assert.equal(await new StateFile(path).next(1_000), 9_001);
   });
 
+  it('refuses a start after the highest epoch, and leaves the file as it was', async () => {
+    const path = join(folder, 'epoch');
+    const highest = `boot-epoch ${Number.MAX_SAFE_INTEGER}\n`;
+    await writeFile(path, highest);
+    for (const atLeast of [1, Number.NaN, 2 ** 53]) {
+      await assert.rejects(new StateFile(path).next(atLeast), { code: 'SWIM_ERR_CONFIG' });
+      assert.equal(await readFile(path, 'utf8'), highest);
+    }
+  });
+
   it('refuses a file that is something else, and a folder that is not there', async () => {
     const path = join(folder, 'epoch');
     for (const text of ['', 'boot-epoch x\n', 'boot-epoch 1', 'boot-epoch 9999999999999999\n']) {

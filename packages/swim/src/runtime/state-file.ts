@@ -19,10 +19,13 @@ export class StateFile {
    * A boot epoch higher than the one kept, and kept itself when this resolves.
    *
    * @param atLeast what it should be, if that is higher; default the time in milliseconds
-   * @throws SwimError SWIM_ERR_CONFIG if the file cannot be read or written, or is not ours
+   * @throws SwimError SWIM_ERR_CONFIG if the file cannot be read or written, is not ours, or keeps the highest
    */
   async next(atLeast: number = Date.now()): Promise<number> {
     const bootEpoch = Math.max(atLeast, (await this.read()) + 1);
+    if (!Number.isSafeInteger(bootEpoch)) {
+      throw new SwimError('SWIM_ERR_CONFIG', `stateFile: no boot epoch comes after ${this.path}`);
+    }
     await this.keep(bootEpoch);
     return bootEpoch;
   }

@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { parseAddress } from '../address.ts';
 import type { StableView } from '../core/cut-detector.ts';
-import { assertNever, META_BYTES_MAX } from '../core/message.ts';
+import { isEventSized } from '../core/event-codec.ts';
+import { checkMeta, checkUnwell } from '../core/identity.ts';
+import { assertNever } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { type Deferred, deferred } from '../deferred.ts';
 import { SwimError } from '../errors.ts';
@@ -17,6 +19,7 @@ import { checkLoopback } from '../runtime/loopback.ts';
 import { MemberEvents } from '../runtime/member-events.ts';
 import { listenForThread } from '../runtime/split.ts';
 import type { TcpTransport } from '../runtime/tcp.ts';
+import { Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
 import { BEAT_MS, LOOK_MS } from './loop-watch.ts';
 import { applyDelta, applyViewChange } from './members-delta.ts';
@@ -92,7 +95,10 @@ type Call = Deferred<unknown>;
 export class SwimThread implements SwimHandle {
   readonly keyring: KeyringOperations = {
     list: () => this.callKeyring({ op: 'list' }),
-    install: (key) => this.callKeyring({ op: 'install', key: key.slice() }),
+    install: async (key) => {
+      Keyring.of([key]);
+      return await this.callKeyring({ op: 'install', key: key.slice() });
+    },
     use: (keyId, force = false) => this.callKeyring({ op: 'use', keyId, force }),
     remove: (keyId, force = false) => this.callKeyring({ op: 'remove', keyId, force }),
   };
@@ -192,15 +198,17 @@ export class SwimThread implements SwimHandle {
   }
 
   setMeta(meta: Uint8Array): void {
-    if (meta.length > META_BYTES_MAX) throw new SwimError('SWIM_ERR_META_TOO_LARGE');
+    checkMeta(meta);
     this.post({ type: 'set-meta', meta: meta.slice() });
   }
 
   setUnwell(unwell: boolean): void {
+    checkUnwell(unwell);
     this.post({ type: 'set-unwell', unwell });
   }
 
   async broadcast(name: string, payload: Uint8Array = new Uint8Array()): Promise<void> {
+    if (!isEventSized(name, payload)) throw new SwimError('SWIM_ERR_EVENT_SIZE');
     await this.call((id) => ({ type: 'broadcast', id, name, payload: payload.slice() }));
   }
 
