@@ -324,7 +324,8 @@ class NodeProcess implements RunningNode {
           if (this.#agent && number !== this.#viewNumber) this.#onMembers(this.#agent.members());
         },
         onClusterId: (id) => core.onClusterId(id),
-        onBootEpoch: (epoch) => new Promise((_, reject) => core.lineage.outlive(epoch, reject)),
+        // The process ends by it, and takes this boot epoch when it starts again.
+        onBootEpoch: (epoch) => new Promise(() => core.lineage.outlive(epoch, () => {})),
         onForeignStream: (socket, head) => links.accept(socket, head),
         onNotice: (code, address) => this.#notices.on(code, address),
         log: (level, message, fields) => this.#log(level, message, fields),

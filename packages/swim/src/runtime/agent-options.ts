@@ -29,7 +29,8 @@ export interface SwimAgentOptions extends MemberCallbacks {
   readonly stateFile?: string | undefined;
   /**
    * The cluster knows a later life of this member, so its clock or its disk went back: this boot epoch
-   * comes after it. Keep it for the next start; it is used once this resolves, and not if it rejects.
+   * comes after it. Keep it for the next start; it is used once this resolves. If it rejects, it is called
+   * again after a second.
    */
   onBootEpoch?(bootEpoch: number): Promise<void> | void;
   /** At most 64 bytes; empty for a joiner, which learns it. */

@@ -61,6 +61,8 @@ export class SwimAgent implements SwimHandle {
   /** Answers to requests of ours that came while suspended; at most as many as requests. */
   private heldAnswers: SwimEvent[] = [];
   private suspended = false;
+  /** The next try to keep a boot epoch. */
+  private rising: NodeJS.Timeout | undefined;
   private stopped = false;
 
   private constructor(
@@ -226,6 +228,7 @@ export class SwimAgent implements SwimHandle {
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
+    clearTimeout(this.rising);
     this.timers.close();
     for (const join of this.joins.values()) join.reject(new SwimError('SWIM_ERR_STOPPED'));
     this.joins.clear();
@@ -359,10 +362,7 @@ export class SwimAgent implements SwimHandle {
         this.tell(() => this.options.onClusterId?.(effect.clusterId));
         return;
       case 'boot-epoch':
-        this.rise(effect.bootEpoch).catch((error: unknown) => {
-          const { message } = SWIM_ERRORS.SWIM_ERR_NAME_CONFLICT;
-          this.options.log?.('error', message, { reason: String(error) });
-        });
+        this.tryRise(effect.bootEpoch);
         return;
       case 'join-result':
         this.onJoinResult(effect.requestId, effect.errorCode);
@@ -376,6 +376,18 @@ export class SwimAgent implements SwimHandle {
       default:
         assertNever(effect);
     }
+  }
+
+  /** Until it is kept nobody hears this member: it tries again, since disks get well. */
+  private tryRise(bootEpoch: number): void {
+    this.rising = undefined;
+    this.rise(bootEpoch).catch((error: unknown) => {
+      const message = 'The later boot epoch cannot be kept: this member stays out.';
+      surface(() => this.options.log?.('error', message, { bootEpoch, reason: String(error) }));
+      if (this.stopped) return;
+      clearTimeout(this.rising);
+      this.rising = setTimeout(() => this.tryRise(bootEpoch), RISE_AGAIN_MS);
+    });
   }
 
   /** Uses another boot epoch once it is kept. */
@@ -459,6 +471,8 @@ function advertised(options: SwimAgentOptions, bound: string): string {
   }
   return bound;
 }
+
+const RISE_AGAIN_MS = 1_000;
 
 /** Salts of one member: of its datagrams, requests and responses, before and after a rotation. */
 const SENDERS_PER_MEMBER = 6;

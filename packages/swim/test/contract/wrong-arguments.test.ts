@@ -86,7 +86,11 @@ function describeArguments(title: string, begin: Start, names: readonly string[]
         assert.throws(() => a.agent.setMeta(meta as Uint8Array), SwimError, String(meta));
       }
       for (const unwell of ['x', 1, undefined, null]) {
-        assert.throws(() => a.agent.setUnwell(unwell as unknown as boolean), SwimError, String(unwell));
+        assert.throws(
+          () => a.agent.setUnwell(unwell as unknown as boolean),
+          SwimError,
+          String(unwell),
+        );
       }
       for (const name of ['', 5, undefined, null, '\ud800', 'x'.repeat(100)]) {
         await assert.rejects(a.agent.broadcast(name as string), SwimError, String(name));
