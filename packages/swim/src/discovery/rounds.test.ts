@@ -27,6 +27,7 @@ class Hand implements Discovery {
   opened = 0;
   closed = 0;
   refusals = 0;
+  keepsOpen = false;
   private asked = deferred<void>();
 
   constructor(describes: string) {
@@ -53,6 +54,7 @@ class Hand implements Discovery {
       },
       close: async () => {
         this.closed += 1;
+        if (this.keepsOpen) throw new Error('it stays open');
       },
     };
   }
@@ -162,6 +164,16 @@ describe('DiscoveryRounds', () => {
     assert.deepEqual(watch.complaints, ['no such interface']);
     await watch.rounds.stop();
     assert.deepEqual([hand.opened, hand.closed], [1, 1]);
+  });
+
+  it('stops though one cannot be closed, and says so', async () => {
+    const [bad, good] = [new Hand('bad'), new Hand('good')];
+    bad.keepsOpen = true;
+    const watch = new Watch([bad, good]);
+    await Promise.all([bad.next(), good.next()]);
+    await watch.rounds.stop();
+    assert.deepEqual([bad.closed, good.closed], [1, 1]);
+    assert.deepEqual(watch.complaints, ['Error: it stays open']);
   });
 
   it('asks often while alone, and together at most eight times an interval', async () => {

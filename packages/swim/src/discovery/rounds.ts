@@ -70,7 +70,12 @@ export class DiscoveryRounds {
       }
       if (!signal.aborted) await (this.options.wait ?? wait)(this.pauseMs(), signal);
     }
-    await finder?.close();
+    try {
+      await finder?.close();
+    } catch (error) {
+      const { describes } = discovery;
+      log?.('warn', 'discovery cannot be closed', { discovery: describes, reason: String(error) });
+    }
   }
 
   private async round(finder: Finder, index: number): Promise<void> {
