@@ -74,6 +74,11 @@ describe('the packed package', function () {
     );
   });
 
+  it('says that it runs on Node.js 20 and later, which npm goes by', () => {
+    const manifest = path.join(dir, 'node_modules/@shoal/swim/package.json');
+    assert.equal(JSON.parse(fs.readFileSync(manifest, 'utf8')).engines.node, '>=20');
+  });
+
   it('compiles in a strict program', () => {
     fs.writeFileSync(path.join(dir, 'package.json'), '{"type":"module"}');
     fs.writeFileSync(path.join(dir, 'program.ts'), PROGRAM);
