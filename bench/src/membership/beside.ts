@@ -5,9 +5,9 @@
  *   npm run bench:beside -- --members 30 --lossy-s 150 --json beside.json
  *
  * Of each: what a member costs at rest, the longest pause that nobody calls a death, the false deaths beside a
- * member that loses 80 % of its datagrams, and how soon all know of one that is killed, or whose cable is out.
- * Each member has a machine of its own, a network namespace, which needs root; without that all are on
- * loopback and no cable is taken out. memberlist is that of Debian (golang-github-hashicorp-memberlist-dev,
+ * member that loses 80 % of its packets, and how soon all know of one that is killed, or whose cable is out.
+ * Each member has a machine of its own, a network namespace, which needs root and nftables; without
+ * that all are on loopback, datagrams alone get lost, and no cable is taken out. memberlist is that of Debian (golang-github-hashicorp-memberlist-dev,
  * golang-go); without it only ours is measured.
  *
  * Exit code 0 if ours by default keeps what it promises, 1 if not.
@@ -169,7 +169,7 @@ async function main(): Promise<void> {
   const chosen = all.filter(({ name }) => only === undefined || name === only);
   if (chosen.length === 0)
     throw new RangeError(`--only: ${all.map(({ name }) => name).join(' | ')}`);
-  const missing = Machines.missing();
+  const missing = Machines.missing() ?? Machines.noFilter();
   if (missing !== undefined) say(`all are on loopback and nobody is cut off: ${missing}`);
   const results: Result[] = [];
   for (const program of chosen) {

@@ -114,8 +114,12 @@ export class RealCluster {
     return { faulty: faulty ?? 0, out: out ?? 0 };
   }
 
-  /** From now on a member loses this share of its datagrams, both ways. */
+  /** From now on a member loses this share both ways: of all its machine's packets, else of its datagrams. */
   lose(name: string, share: number): void {
+    if (this.machines !== undefined) {
+      this.machines.lose(numberOf(name) + 1, share);
+      return;
+    }
     this.members.get(name)?.child.stdin.write(`lose ${share}\n`);
   }
 

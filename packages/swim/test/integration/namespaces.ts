@@ -50,10 +50,22 @@ export class Machines {
   /** Replaces the packet filter of machine n by these rules for what comes in; none lets all through. */
   filter(n: number, rules: readonly string[]): void {
     const chain = ['type filter hook input priority 0', ...rules].join('\n');
-    const text = `flush ruleset\ntable inet swim {\nchain in {\n${chain}\n}\n}\n`;
+    this.load(n, `chain in {\n${chain}\n}`);
+  }
+
+  private load(n: number, chains: string): void {
+    const text = `flush ruleset\ntable inet swim {\n${chains}\n}\n`;
     const [command = '', ...args] = [...this.on(n), 'nft', '-f', '-'];
     const result = spawnSync(command, args, { input: text, encoding: 'utf8', timeout: 10_000 });
     if (result.status !== 0) throw new Error(`nft ${text}: ${result.stderr}`);
+  }
+
+  /** Machine n loses this share of all its packets, datagrams and streams alike, both ways; 0 ends it. */
+  lose(n: number, share: number): void {
+    const loses = `numgen random mod 100 < ${Math.round(share * 100)} drop`;
+    const chain = (hook: string): string =>
+      `chain ${hook} {\ntype filter hook ${hook} priority 0\n${share > 0 ? loses : ''}\n}`;
+    this.load(n, `${chain('input')}\n${chain('output')}`);
   }
 
   /** Takes the cable out of machine n: nothing comes in, nothing goes out, and its own programs run on. */

@@ -77,7 +77,6 @@ const COLUMNS = [
   'silenceMs 0: the lossy one',
   'the same among 5',
   'of members that block',
-  'an update to all, 25 % loss: p99',
   'split heals',
   '600 start, period 1 s',
   'kB each',
@@ -111,7 +110,6 @@ function measure(
   const anomaly = { variant: short, size: 40, seed: `${seed} block`, anomaly: blocks };
   const blocked = runAnomaly(anomaly);
   hash.add(blocked.traceHash);
-  const spread = quantile(updates(variant, size, `${seed} update`, hash), 0.99);
   const healedMs = heal(variant, size, `${seed} split`, hash);
   const started = start(short, 600, `${seed} start`, hash);
   return [
@@ -125,15 +123,14 @@ function measure(
     lossyHasty.itself,
     lossySmall.itself,
     blocked.falsePositives,
-    seconds(spread),
     healedMs === undefined ? 'never' : seconds(healedMs),
     started.tookMs === undefined ? 'never' : seconds(started.tookMs),
     started.kB,
   ];
 }
 
-function fleetOf({ config, switches }: Variant, size: number, seed: string, dropRate = 0): Fleet {
-  return new Fleet({ size, seed, config, switches, faults: { dropRate } });
+function fleetOf({ config, switches }: Variant, size: number, seed: string): Fleet {
+  return new Fleet({ size, seed, config, switches });
 }
 
 function cutOff(variant: Variant, size: number, seed: string, hash: TraceHash): number {
@@ -181,24 +178,6 @@ function besideOneLossy(variant: Variant, size: number, seed: string, hash: Trac
   return { healthy, itself, sentPerSecond: rounded(sent, 1) };
 }
 
-/** Times until all have an update that one member makes, in a cluster that loses much. */
-function updates(variant: Variant, size: number, seed: string, hash: TraceHash): number[] {
-  const fleet = fleetOf(variant, size, seed, 0.25);
-  fleet.run(2_000);
-  const times: number[] = [];
-  for (let n = 1; n <= UPDATES; n += 1) {
-    fleet.agent(n % size).setMeta(Uint8Array.of(n & 0xff, n >> 8));
-    const isKnown = (): boolean =>
-      fleet.running().every((each) => {
-        const meta = fleet.agent(each).swim.member(`m${n % size}`)?.meta;
-        return meta?.[0] === (n & 0xff) && meta[1] === n >> 8;
-      });
-    times.push(fleet.until(60_000, isKnown, 20) ?? 60_000);
-  }
-  hash.add(fleet.traceHash);
-  return times;
-}
-
 /** Time until the halves of a split are one again; undefined if they are not in five minutes. */
 function heal(variant: Variant, size: number, seed: string, hash: TraceHash): number | undefined {
   const fleet = fleetOf(variant, size, seed);
@@ -233,4 +212,3 @@ function start(variant: Variant, size: number, seed: string, hash: TraceHash) {
 
 const LOSSY_MS = 150_000;
 const LOSSY_RUNS = 4;
-const UPDATES = 150;
