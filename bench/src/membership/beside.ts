@@ -7,8 +7,8 @@
  * Of each: what a member costs at rest, the longest pause that nobody calls a death, the false deaths beside a
  * member that loses 80 % of its packets, and how soon all know of one that is killed, or whose cable is out.
  * Each member has a machine of its own, a network namespace, which needs root and nftables; without
- * that all are on loopback, datagrams alone get lost, and no cable is taken out. memberlist is that of Debian (golang-github-hashicorp-memberlist-dev,
- * golang-go); without it only ours is measured.
+ * that all are on loopback, datagrams alone get lost, and no cable is taken out. memberlist is that of
+ * Debian (golang-github-hashicorp-memberlist-dev, golang-go); without it only ours is measured.
  *
  * Exit code 0 if ours by default keeps what it promises, 1 if not.
  */

@@ -395,7 +395,7 @@ function add(sums: Map<string, number>, key: string, delta: number): void {
 }
 
 /** Protocol periods without another failure after which several are one change. */
-const SETTLE_PERIODS = 2;
+const SETTLE_PERIODS = 4;
 /** A suspect holds the view if its suspicion ends within so many periods. */
 const HOLD_AHEAD_PERIODS = 8;
 
