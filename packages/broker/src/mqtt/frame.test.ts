@@ -380,6 +380,17 @@ describe('acknowledgements', () => {
     assert.equal(hex(PacketType.Pubrec, 1, 4, 0x97), '50020001');
     assert.equal(Buffer.from(PINGRESP).toString('hex'), 'd000');
   });
+
+  it('keep their bytes while thousands more are encoded', () => {
+    const frames = Array.from({ length: 5000 }, (_, id) =>
+      encodeAck(PacketType.Pubcomp, id, 5, id % 3 === 0 ? 0x92 : 0),
+    );
+    frames.forEach((frame, id) => {
+      const body = id.toString(16).padStart(4, '0');
+      const hex = id % 3 === 0 ? `7003${body}92` : `7002${body}`;
+      assert.equal(Buffer.from(frame).toString('hex'), hex);
+    });
+  });
 });
 
 describe('encodePublish', () => {
