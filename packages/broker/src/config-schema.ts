@@ -23,6 +23,12 @@ const key = <T extends z.ZodType>(type: T, meta: KeyMeta): T => type.meta({ ...m
 
 const integer = (from: number, to: number) => z.int().min(from).max(to);
 
+/**
+ * Bytes that the largest MQTT packet may be set to: a message is written to the disks and links of other
+ * nodes as one, and one that takes them longer than `timings.silenceMs` costs elections.
+ */
+const PACKET_BYTES_SET_MAX = 16_777_216;
+
 const section = <T extends z.ZodRawShape>(description: string, shape: T) =>
   z.strictObject(shape).meta({ description });
 
@@ -193,7 +199,7 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   connections: key(integer(1, 1_000_000).default(16_384), {
     description: 'MQTT connections; further ones are closed. Mind the open-files limit.',
   }),
-  maxPacketBytes: key(integer(1024, 268_435_455).default(1_048_576), {
+  maxPacketBytes: key(integer(1024, PACKET_BYTES_SET_MAX).default(1_048_576), {
     description: 'Largest MQTT packet (Maximum Packet Size); a larger one ends its connection.',
   }),
   connectionBufferBytes: key(integer(16_384, 1_073_741_824).default(4_194_304), {
@@ -233,7 +239,8 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
       'QoS 1 and 2 messages that wait for a client whose session ends with its connection, beyond those under way; beyond, publishers wait for it, and it is disconnected (0x97) if it does not read for `timings.slowReaderMs`.',
   }),
   liveQueueBytes: key(integer(0, 1_073_741_824).default(8_388_608), {
-    description: 'Bytes of those messages; beyond, the same.',
+    description:
+      'Bytes of those messages; beyond, the same. Unless it is set, eight times `limits.maxPacketBytes` where that is more.',
   }),
   sessionQueueMessages: key(integer(1, 10_000_000).default(100_000), {
     description:

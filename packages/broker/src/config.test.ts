@@ -37,6 +37,15 @@ describe('resolveConfig', () => {
     assert.equal(config.mqtt.advertise, undefined);
   });
 
+  it('gives a client that reads room for eight largest packets, unless told otherwise', () => {
+    const queueOf = (flags: ConfigInput['flags']) => resolve({ flags }).limits.liveQueueBytes;
+    assert.equal(queueOf({}), 8_388_608);
+    assert.equal(queueOf({ 'limits.maxPacketBytes': '4000' }), 8_388_608);
+    assert.equal(queueOf({ 'limits.maxPacketBytes': '4000000' }), 32_000_000);
+    const set = { 'limits.liveQueueBytes': '1000', 'limits.maxPacketBytes': '4000000' };
+    assert.equal(queueOf(set), 1000);
+  });
+
   it('takes the node name as host, so that nodes of one machine hold copies of each other', () => {
     assert.equal(resolve().node.host, 'a');
     assert.equal(resolve({ flags: { 'node.host': 'rack-7' } }).node.host, 'rack-7');
@@ -133,6 +142,16 @@ describe('resolveConfig refuses', () => {
       ],
     );
     assert.match(problems[3]?.text ?? '', /limits\.sessionQueueMessages\?/);
+  });
+
+  it('a largest packet that disks and links cannot take in time, saying which can', () => {
+    const flags = (bytes: number) => ({ ...NEEDED, 'limits.maxPacketBytes': String(bytes) });
+    assert.equal(resolve({ flags: flags(16_777_216) }).limits.maxPacketBytes, 16_777_216);
+    const { problems } = problemsOf({}, flags(16_777_217));
+    assert.deepEqual(
+      problems.map(({ code, key, text }) => [code, key, text]),
+      [['BROKER_ERR_CONFIG_VALUE', 'limits.maxPacketBytes', 'must be at most 16777216']],
+    );
   });
 
   it('names that objects have anyway', () => {

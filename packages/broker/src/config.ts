@@ -95,6 +95,7 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
   if (!result.success) draft.addIssues(result.error.issues);
   const config = parsed && {
     ...parsed,
+    limits: draft.limitsOf(parsed.limits),
     node: { ...parsed.node, host: parsed.node.host ?? parsed.node.name },
   };
   if (config !== undefined) draft.checkTogether(config);
@@ -315,6 +316,13 @@ class Draft {
         `must be at least three times timings.heartbeatMs (${timings.heartbeatMs}): two lost turns are no silence`,
       );
     }
+  }
+
+  /** Largest packets fit into the queue of a client that reads as they do by default, unless told otherwise. */
+  limitsOf(limits: Parsed['limits']): Parsed['limits'] {
+    const { liveQueueBytes, maxPacketBytes } = limits;
+    if (this.#origins.has('limits.liveQueueBytes')) return limits;
+    return { ...limits, liveQueueBytes: Math.max(liveQueueBytes, 8 * maxPacketBytes) };
   }
 
   allOrigins(): ReadonlyMap<string, string> {
