@@ -307,7 +307,7 @@ export class Delivering {
     if (s.rel?.has(position)) return node.release(addressOf(s), position);
     const op = logged.operation;
     if (op.type !== 'enq') return true;
-    const target = this.#fanOut.target(logged, s.clientId);
+    const target = this.#fanOut.target(logged, s.birth);
     if (!target) return true;
     const { message } = op;
     const never = position >= s.dupBelow && position >= pump.sentBelow;

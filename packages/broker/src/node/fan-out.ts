@@ -16,21 +16,21 @@ const DECODED_ENTRIES_MAX = 64;
 const DECODED_PAYLOAD_BYTES_MAX = 4096;
 
 export class FanOut {
-  readonly #targets = new WeakMap<Logged, Map<string, Target>>();
+  readonly #targets = new WeakMap<Logged, Map<number, Target>>();
   #decoded: LRUCache<number, Logged> | null = null;
 
-  /** @returns what the message is to this session, undefined if it is not for it */
-  target(logged: Logged, clientId: string): Target | undefined {
+  /** @returns what the message is to the session with this birth, undefined if it is not for it */
+  target(logged: Logged, birth: number): Target | undefined {
     const op = logged.operation;
     if (op.type !== 'enq') return undefined;
     const { targets } = op;
-    if (targets.length < INDEXED_TARGETS_MIN) return targets.find((t) => t.clientId === clientId);
+    if (targets.length < INDEXED_TARGETS_MIN) return targets.find((t) => t.birth === birth);
     let index = this.#targets.get(logged);
     if (!index) {
-      index = new Map(targets.map((target) => [target.clientId, target]));
+      index = new Map(targets.map((target) => [target.birth, target]));
       this.#targets.set(logged, index);
     }
-    return index.get(clientId);
+    return index.get(birth);
   }
 
   /** An entry that was read from disk: others of its targets will want it too. */

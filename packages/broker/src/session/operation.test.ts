@@ -56,8 +56,13 @@ const target: fc.Arbitrary<Target> = fc.record({
   retain: bool,
   identifiers: fc.array(fc.integer({ min: 1, max: 268_435_455 }), { maxLength: 3 }),
 });
+/** Of a client: long ones are left out where they follow themselves. */
+const clientId = fc.oneof(
+  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
+  fc.constantFrom('a'.repeat(129), 'b'.repeat(65_535)),
+);
 const item: fc.Arbitrary<AckItem> = fc.record({
-  clientId: text,
+  clientId,
   epoch: nat,
   kind: fc.constantFrom('ack', 'rel', 'done'),
   position: nat,
@@ -164,6 +169,48 @@ describe('operations (DESIGN §6)', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('name a session with a long Client Identifier by its birth', () => {
+    const clientId = 'x'.repeat(60_000);
+    const targets = Array.from({ length: 1100 }, (_, birth) => ({
+      clientId: birth === 7 ? 'short' : clientId,
+      birth,
+      qos: 1 as const,
+      retain: false,
+      identifiers: [],
+    }));
+    const message: Message = {
+      topic: 't',
+      payload: new Uint8Array(0),
+      qos: 1,
+      retain: false,
+      hlc: 1,
+      expiresAtMs: 0,
+      properties: new Uint8Array(0),
+      publisher: 'p',
+    };
+    const enq = { type: 'enq', rx2: null, message, targets, retained: false } as const;
+    const encoded = encode(enq, null);
+    assert.ok(encoded.length < 20_000, `${encoded.length} bytes`);
+    const read = readOperation(new Reader(encoded)).operation;
+    assert.ok(read.type === 'enq');
+    assert.deepEqual(
+      read.targets,
+      targets.map((t) => (t.birth === 7 ? t : { ...t, clientId: '' })),
+    );
+  });
+
+  it('name a long Client Identifier once for many acknowledgements', () => {
+    const items = Array.from({ length: 128 }, (_, position) => ({
+      clientId: position === 64 ? 'other' : 'x'.repeat(60_000),
+      epoch: 5,
+      kind: 'ack' as const,
+      position,
+    }));
+    const encoded = encode({ type: 'ack', items }, null);
+    assert.ok(encoded.length < 130_000, `${encoded.length} bytes`);
+    assert.deepEqual(readOperation(new Reader(encoded)).operation, { type: 'ack', items });
   });
 
   it('of an unknown type are refused: a copy must not skip what it does not know', () => {

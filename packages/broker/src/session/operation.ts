@@ -6,6 +6,16 @@
  * Codes 32 and above are kept for GROUP, HINT and MERGE.
  */
 import { BytesError, NewerFormatError, type Reader, type Writer } from '../bytes.ts';
+import {
+  type AckItem,
+  readAckItems,
+  readTarget,
+  type Target,
+  writeAckItems,
+  writeTarget,
+} from './target.ts';
+
+export type { AckItem, AckKind, Target } from './target.ts';
 
 /** An application message as it is stored and sent between nodes. */
 export interface Message {
@@ -54,28 +64,6 @@ export interface SubscriptionRequest {
   readonly retainHandling: 0 | 1 | 2;
   /** Subscription Identifier, 0 = none. */
   readonly identifier: number;
-}
-
-export interface Target {
-  readonly clientId: string;
-  /** Index of the OPEN that began the session: entries for a session that ended are dropped. */
-  readonly birth: number;
-  readonly qos: 1 | 2;
-  /** RETAIN flag to send. */
-  readonly retain: boolean;
-  readonly identifiers: readonly number[];
-}
-
-/** PUBACK or a refusal; PUBREC; PUBCOMP. */
-export type AckKind = 'ack' | 'rel' | 'done';
-const ACK_KINDS: readonly AckKind[] = ['ack', 'rel', 'done'];
-
-export interface AckItem {
-  readonly clientId: string;
-  readonly epoch: number;
-  readonly kind: AckKind;
-  /** Queue position; the Packet Identifier is derived from it. */
-  readonly position: number;
 }
 
 /** Packet Identifiers in use that one SKIP passes; another one passes the rest. */
@@ -273,26 +261,6 @@ function writeOptional(w: Writer, v: number): void {
   w.varint(v + 1);
 }
 
-function writeTarget(w: Writer, t: Target): void {
-  w.str(t.clientId);
-  w.varint(t.birth);
-  w.u8(t.qos | (t.retain ? 4 : 0));
-  w.list(t.identifiers, (o, i) => o.varint(i));
-}
-
-function readTarget(r: Reader): Target {
-  const clientId = r.str();
-  const birth = r.varint();
-  const flags = r.u8();
-  return {
-    clientId,
-    birth,
-    qos: (flags & 3) as 1 | 2,
-    retain: (flags & 4) !== 0,
-    identifiers: r.list((i) => i.varint()),
-  };
-}
-
 /** Operation with its origin, if a node asked for it and asks again when unanswered. */
 export function writeOperation(w: Writer, op: Operation, origin: Origin | null): void {
   w.u8(CODES.get(op.type)!);
@@ -346,12 +314,7 @@ export function writeOperation(w: Writer, op: Operation, origin: Origin | null):
       w.varint(op.index);
       return;
     case 'ack':
-      w.list(op.items, (o, item) => {
-        o.str(item.clientId);
-        o.varint(item.epoch);
-        o.u8(ACK_KINDS.indexOf(item.kind));
-        o.varint(item.position);
-      });
+      writeAckItems(w, op.items);
       return;
     case 'assign':
       w.str(op.clientId);
@@ -452,15 +415,7 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
     case 'retained-done':
       return { type, clientId: r.str(), birth: r.varint(), index: r.varint() };
     case 'ack':
-      return {
-        type,
-        items: r.list((i) => ({
-          clientId: i.str(),
-          epoch: i.varint(),
-          kind: ACK_KINDS[i.u8()] ?? 'ack',
-          position: i.varint(),
-        })),
-      };
+      return { type, items: readAckItems(r) };
     case 'assign':
       return { type, clientId: r.str(), epoch: r.varint(), upto: r.varint() };
     case 'skip': {

@@ -5,6 +5,9 @@ import { type Entry, encodeEntry } from '../shard/log.ts';
 import { type Message, NEVER_EXPIRES, type Operation, writeOperation } from './operation.ts';
 import { ShardState } from './shard-state.ts';
 
+/** Long ones stand in entries by their birth alone. */
+const nameOf = (client: number) => (client === 2 ? 'c2'.padEnd(200, '-') : `c${client}`);
+
 /** Small numbers, resolved against the state as it is: what they mean depends on what happened. */
 interface Step {
   readonly type: Operation['type'];
@@ -65,7 +68,7 @@ function message(a: number, b: number): Message {
 }
 
 function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Operation {
-  const clientId = `c${client}`;
+  const clientId = nameOf(client);
   const s = state.sessions.get(clientId);
   const epoch = stale ? 1 : (s?.epoch ?? 1);
   const birth = stale ? 1 : (s?.birth ?? 1);
@@ -278,7 +281,7 @@ describe('the state of a shard through any history (DESIGN §6)', () => {
           },
         };
         history.forEach((s, i) => {
-          const held = state.sessions.get(`c${s.client}`);
+          const held = state.sessions.get(nameOf(s.client));
           const will = held?.willIndex ?? 0;
           const op = toOperation(state, s);
           const wasLive = held?.connected && op.type === 'close' && op.epoch === held.epoch;

@@ -24,6 +24,7 @@ import { resumeRetained, retainedRead, wantRetained } from './retaining-state.ts
 import { SeenSet } from './seen.ts';
 import { Session, type Subscription } from './session.ts';
 import { readQueueBytes, readSession, writeQueueBytes, writeSession } from './session-codec.ts';
+import { Sessions } from './sessions.ts';
 import { StateBytes, type StateSums } from './state-bytes.ts';
 import type { Owed, StateObserver } from './state-observer.ts';
 
@@ -31,7 +32,7 @@ import type { Owed, StateObserver } from './state-observer.ts';
 export const ASSIGN_AHEAD = 1024;
 
 export class ShardState implements ShardMachine {
-  readonly sessions = new Map<string, Session>();
+  readonly sessions = new Sessions();
   /** All subscriptions of stored sessions: those at QoS 0 add what they ask for to what others match. */
   readonly tree = new TopicTree<Subscription>();
   /** Filters of those with QoS ≥ 1, counted: what the route of the shard is made of. */
@@ -327,8 +328,8 @@ export class ShardState implements ShardMachine {
     let references = 0;
     const bytes = messageBytes(op.message);
     for (const target of op.targets) {
-      const s = this.sessions.get(target.clientId);
-      if (s?.birth !== target.birth) continue;
+      const s = this.sessions.of(target);
+      if (!s) continue;
       s.push(index, bytes);
       references++;
       if (op.retained) s.retainingAfter = op.message.topic;

@@ -1,0 +1,79 @@
+/**
+ * Which stored session a message is for, and what its client has acknowledged; and their bytes.
+ *
+ * A Client Identifier may have 65,535 bytes: a message for a thousand such sessions, or a thousand
+ * acknowledgements of one, would be a log entry of 64 MB. A long one stands there only where nothing else
+ * says who is meant.
+ */
+import type { Reader, Writer } from '../bytes.ts';
+
+/** Characters of a Client Identifier; one with more is long. */
+const NAMED_CHARACTERS_MAX = 128;
+
+export function isLong(clientId: string): boolean {
+  return clientId.length > NAMED_CHARACTERS_MAX;
+}
+
+export interface Target {
+  /** '' as read from an entry, if it is long. */
+  readonly clientId: string;
+  /** Index of the OPEN that began the session: entries for a session that ended are dropped. */
+  readonly birth: number;
+  readonly qos: 1 | 2;
+  /** RETAIN flag to send. */
+  readonly retain: boolean;
+  readonly identifiers: readonly number[];
+}
+
+/** PUBACK or a refusal; PUBREC; PUBCOMP. */
+export type AckKind = 'ack' | 'rel' | 'done';
+const ACK_KINDS: readonly AckKind[] = ['ack', 'rel', 'done'];
+
+export interface AckItem {
+  readonly clientId: string;
+  readonly epoch: number;
+  readonly kind: AckKind;
+  /** Queue position; the Packet Identifier is derived from it. */
+  readonly position: number;
+}
+
+export function writeTarget(w: Writer, t: Target): void {
+  w.str(isLong(t.clientId) ? '' : t.clientId);
+  w.varint(t.birth);
+  w.u8(t.qos | (t.retain ? 4 : 0));
+  w.list(t.identifiers, (o, i) => o.varint(i));
+}
+
+export function readTarget(r: Reader): Target {
+  const clientId = r.str();
+  const birth = r.varint();
+  const flags = r.u8();
+  return {
+    clientId,
+    birth,
+    qos: (flags & 3) as 1 | 2,
+    retain: (flags & 4) !== 0,
+    identifiers: r.list((i) => i.varint()),
+  };
+}
+
+/** A long Client Identifier that is that of the item before is left out. */
+export function writeAckItems(w: Writer, items: readonly AckItem[]): void {
+  let before = '';
+  w.list(items, (o, { clientId, epoch, kind, position }) => {
+    o.str(isLong(clientId) && clientId === before ? '' : clientId);
+    o.varint(epoch);
+    o.u8(ACK_KINDS.indexOf(kind));
+    o.varint(position);
+    before = clientId;
+  });
+}
+
+export function readAckItems(r: Reader): AckItem[] {
+  let before = '';
+  return r.list((i) => {
+    before = i.str() || before;
+    const epoch = i.varint();
+    return { clientId: before, epoch, kind: ACK_KINDS[i.u8()] ?? 'ack', position: i.varint() };
+  });
+}
