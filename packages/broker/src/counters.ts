@@ -54,6 +54,8 @@ export interface Counters {
   queuedBytes: number;
   /** Gauge: bytes of Topic Filters of this node's connections and of sessions in shards that it holds. */
   filterBytes: number;
+  /** Characters of the topics that Topic Aliases of all connections stand for. */
+  aliasCharacters: number;
   /** Messages refused for one session because its queue, or the node's, was full. */
   queueRefused: number;
   /** Gauge: retained messages in shards that this node leads. */
@@ -129,6 +131,7 @@ export function createCounters(): Counters {
     queuedMessages: 0,
     queuedBytes: 0,
     filterBytes: 0,
+    aliasCharacters: 0,
     queueRefused: 0,
     retained: 0,
     retainedRefused: 0,

@@ -188,6 +188,11 @@ export const METRICS: readonly MetricDefinition[] = [
     'Bytes of Topic Filters of connections and of sessions in shards that this node holds (`limits.nodeSubscriptionBytes`).',
     (c) => c.filterBytes,
   ),
+  gauge(
+    'shoal_mqtt_alias_characters',
+    'Characters of the topics that Topic Aliases of all connections stand for.',
+    (c) => c.aliasCharacters,
+  ),
   counter(
     'shoal_queue_refused_total',
     'Messages refused for a session because its queue was full.',

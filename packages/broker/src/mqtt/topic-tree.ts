@@ -20,6 +20,9 @@ import {
 } from './topic-subscribers.ts';
 import { descend, prune, TrieNode, visitAll } from './topic-trie.ts';
 
+/** What matching has cost so far, of all trees: levels of filters looked at. */
+export const matching = { steps: 0 };
+
 /**
  * Subscriptions by Topic Filter. A value (compared by identity) is subscribed to a filter once.
  *
@@ -105,6 +108,7 @@ export class TopicTree<V extends NonNullable<unknown>> {
     visit: (value: V, filter: string) => void,
   ): void {
     const { children } = node;
+    matching.steps++;
     if (children === undefined) {
       if (depth === levels.length) this.visitNode(node, visit);
       return;

@@ -13,9 +13,11 @@ import { FrameReader, type FrameSink, PINGRESP } from '../mqtt/frame.ts';
 import { type Connect, type Disconnect, PacketType, type ProtocolVersion } from '../mqtt/packet.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { connackReturnCode, ReasonCode, reasonName } from '../mqtt/reason-code.ts';
+import { matching } from '../mqtt/topic-tree.ts';
 import type { ClientHandler, ClientSocket } from '../ports.ts';
 import type { Message, SubscriptionRequest } from '../session/operation.ts';
 import type { AckOrder } from './ack-order.ts';
+import type { Aliases } from './aliases.ts';
 import { onAnswer } from './answering.ts';
 import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
 import type { Taker } from './context.ts';
@@ -23,6 +25,7 @@ import { Early } from './early.ts';
 import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
 import { onPublish, type Received } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
+import { pace } from './pacing.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
 import { type Opened, Status } from './request.ts';
 import type { RetainedSending } from './retained-sending.ts';
@@ -66,7 +69,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   out: Outgoing | null = null;
   /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
   received: Map<number, Received> | null = null;
-  aliases: Map<number, string> | null = null;
+  aliases: Aliases | null = null;
   /** Retained messages on their way, or expected. */
   retained: RetainedSending | null = null;
   /** Requests not answered yet, publishes above all, and their bytes. */
@@ -121,8 +124,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.#whole = true;
     if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
     switch (type) {
-      case PacketType.Publish:
-        return onPublish(this, flags, buf, start, end);
+      case PacketType.Publish: {
+        const before = matching.steps;
+        onPublish(this, flags, buf, start, end);
+        return pace(this, matching.steps - before);
+      }
       case PacketType.Puback:
       case PacketType.Pubrec:
       case PacketType.Pubrel:
@@ -161,6 +167,11 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const early = this.#early;
     this.#early = null;
     if (early && this.#state === OPEN) this.#readEarly(early);
+  }
+
+  /** As much as may waits behind a packet that takes a while: the socket is not read for that. */
+  get full(): boolean {
+    return this.#early?.paused ?? false;
   }
 
   /** Something whole has come, or silence was not the client's. */
@@ -474,6 +485,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (this.subscriptions) dropAll(this.gateway, this.subscriptions);
     this.subscriptions = null;
     this.#early = null;
+    this.aliases?.clear();
     this.gateway.gone(this);
     this.gateway.crowded.delete(this);
     if (this.out) endWaiting(this);

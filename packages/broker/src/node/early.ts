@@ -29,7 +29,7 @@ export class Early {
   keep(buf: Uint8Array, start: number, end: number, socket: ClientSocket): void {
     this.chunks.push(Buffer.from(buf.subarray(start, end)));
     this.#bytes += end - start;
-    if (this.#paused || this.#bytes < EARLY_BYTES_MAX) return;
+    if (this.#bytes < EARLY_BYTES_MAX) return;
     this.#paused = true;
     socket.pause();
   }

@@ -13,6 +13,7 @@ import { exceedsLevels, isReserved } from '../mqtt/topic.ts';
 import { messageBytes } from '../session/message-bytes.ts';
 import type { Message } from '../session/operation.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
+import { Aliases } from './aliases.ts';
 import type { Connection } from './connection.ts';
 import type { Publisher } from './gateway.ts';
 import { APART_BYTES } from './outgoing.ts';
@@ -69,7 +70,7 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
     const { topicAlias, messageExpiryInterval, ...own } = props;
     if (topicAlias !== undefined) {
       if (topicAlias > gateway.limits.topicAliases) return null;
-      c.aliases ??= new Map();
+      c.aliases ??= new Aliases(gateway.counters);
       if (topic !== '') c.aliases.set(topicAlias, topic);
       else topic = c.aliases.get(topicAlias) ?? '';
     }

@@ -134,5 +134,5 @@ function release(c: Connection, reason: number): void {
   c.unread &= ~reason;
   if (c.unread !== 0) return;
   c.heard();
-  c.socket.resume();
+  if (!c.full) c.socket.resume();
 }

@@ -16,8 +16,9 @@ import { expectRetained, type RetainedSending } from './retained-sending.ts';
 
 /** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
 const FILTERS_AT_ONCE = 100;
-/** Work units of one filter. */
+/** Work units of one filter, and of a packet beside its filters. */
 const FILTER_UNITS = 3;
+const PACKET_UNITS = 20;
 
 /** Runs `one` for each of n filters, then `done`; not at all any more once the connection is over. */
 function take(c: Connection, n: number, one: (i: number) => void, done: () => void): void {
@@ -27,7 +28,10 @@ function take(c: Connection, n: number, one: (i: number) => void, done: () => vo
     gateway.changeLive(() => {
       while (at < end) one(at++);
     });
-  if (n <= FILTERS_AT_ONCE) {
+  const { work } = gateway;
+  const all = PACKET_UNITS + n * FILTER_UNITS;
+  if (n <= FILTERS_AT_ONCE && !work.exhausted) {
+    work.spend(all);
     upto(n);
     return done();
   }
@@ -39,7 +43,7 @@ function take(c: Connection, n: number, one: (i: number) => void, done: () => vo
     done();
     c.unhold();
     return true;
-  });
+  }, all);
 }
 
 /** The subscriptions of a connection that is over. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Work } from './work.ts';
+import { Line, Work } from './work.ts';
 
 /** Work whose turns are run by hand. */
 function turns(): { work: Work; turn: () => boolean } {
@@ -25,6 +25,41 @@ function slices(name: string, n: number, log: string[]): (units: number) => bool
     return --left === 0;
   };
 }
+
+describe('a line', () => {
+  it('does small tasks together and long ones alone, in order, as far as the turn goes', () => {
+    const { work, turn } = turns();
+    const line = new Line(work);
+    const log: string[] = [];
+    for (let i = 0; i < 200; i++) line.add(slices(`s${i}`, 1, log), 50);
+    assert.equal(log.length, 0);
+    turn();
+    assert.ok(log.length >= 20 && log.length <= 60, `${log.length}`);
+    line.add(slices('long', 30, log));
+    while (work.waiting > 0) assert.ok(turn());
+    const small = Array.from({ length: 200 }, (_, i) => `s${i}`);
+    assert.deepEqual(log, [...small, ...Array.from({ length: 30 }, () => 'long')]);
+  });
+
+  it('stops where a task has used up the turn', () => {
+    const { work, turn } = turns();
+    const line = new Line(work);
+    const log: string[] = [];
+    for (const name of ['a', 'b', 'c'])
+      line.add(() => {
+        log.push(name);
+        work.spend(5000);
+        assert.equal(work.exhausted, true);
+        return true;
+      }, 1);
+    for (const seen of [['a'], ['a', 'b'], ['a', 'b', 'c']]) {
+      assert.ok(turn());
+      assert.deepEqual(log, seen);
+    }
+    turn();
+    assert.equal(work.exhausted, false);
+  });
+});
 
 describe('work', () => {
   it('does a short task at once', () => {

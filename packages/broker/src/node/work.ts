@@ -12,22 +12,30 @@ const SLICE_UNITS = 250;
 /** What a task is reckoned to spend that is done at once. */
 const SMALL_UNITS = 25;
 
-/** Tasks done one after another, together as one task of the node. */
+/** Tasks done one after another, together as one task of the node: those of few units some in a slice. */
 export class Line {
-  readonly #tasks: Task[] = [];
+  readonly #tasks: { readonly task: Task; readonly units: number }[] = [];
   readonly #work: Work;
 
   constructor(work: Work) {
     this.#work = work;
   }
 
-  add(task: Task): void {
-    this.#tasks.push(task);
+  /** @param units about what the whole task spends; by default more than a slice */
+  add(task: Task, units = SLICE_UNITS): void {
+    this.#tasks.push({ task, units });
     if (this.#tasks.length === 1) this.#work.later((units) => this.#run(units));
   }
 
   #run(units: number): boolean {
-    if (this.#tasks[0]!(units)) this.#tasks.shift();
+    for (let left = units; left > 0; ) {
+      const first = this.#tasks[0];
+      if (!first) return true;
+      if (!first.task(left)) return false;
+      this.#tasks.shift();
+      left -= first.units;
+      if (this.#work.exhausted) break;
+    }
     return this.#tasks.length === 0;
   }
 }
@@ -45,6 +53,17 @@ export class Work {
 
   get waiting(): number {
     return this.#tasks.length + this.#next.length;
+  }
+
+  /** What was done outside of tasks counts, too. */
+  spend(units: number): void {
+    this.#spent += units;
+    this.#schedule();
+  }
+
+  /** This turn has no time left for what can wait. */
+  get exhausted(): boolean {
+    return this.#spent >= TURN_UNITS;
   }
 
   /** Begins at once if this turn has time left, and goes on in the next ones. */

@@ -90,6 +90,23 @@ describe('a packet with many filters', () => {
     });
   }
 
+  it('is no better than as many packets: some of those are taken in a turn, and none is lost', () => {
+    const nodes = new TestNodes();
+    const core = nodes.add('n1');
+    const socket = nodes.connect(core, { clientId: 'c' });
+    nodes.advance(100);
+    const most = mostAtOnce(core, socket);
+    socket.take();
+    const packets = Array.from({ length: 1000 }, (_, i) => subscribe(i + 1, [`one/+/${i}`]));
+    sendTogether(nodes, socket, [...packets, { cmd: 'pingreq' }]);
+    const answers = socket.take();
+    assert.deepEqual(
+      answers.map((p) => (p.cmd === 'suback' ? p.messageId : p.cmd)),
+      [...packets.map((_, i) => i + 1), 'pingresp'],
+    );
+    assert.ok(most() > 10 && most() <= 200, `${most()} at once`);
+  });
+
   it('counts although its client is gone before it is taken', () => {
     const nodes = new TestNodes();
     const core = nodes.add('n1');
