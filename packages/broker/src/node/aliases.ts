@@ -4,9 +4,9 @@ import type { Counters } from '../counters.ts';
 import { MalformedPacket } from '../mqtt/packet-error.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 
-/** Characters of the topics that the aliases of one connection stand for; beyond, it is disconnected (0x97). */
+/** Characters of the topics that one connection's aliases stand for; beyond, it is disconnected (0x97). */
 export const ALIAS_CHARACTERS_MAX = 256 * 1024;
-/** The same of all connections of a node; beyond, one that defines an alias may have {@link CROWDED_ALIAS_CHARACTERS_MAX}. */
+/** The same of all connections of a node; beyond, each may have far fewer. */
 export const NODE_ALIAS_CHARACTERS_MAX = 64 * 1024 * 1024;
 /** Of one connection where all together have too many. */
 export const CROWDED_ALIAS_CHARACTERS_MAX = 16 * 1024;
