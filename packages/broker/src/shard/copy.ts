@@ -128,6 +128,8 @@ export abstract class Copy {
   #pending: PendingCheckpoint | null = null;
   #markedCommit = -1;
   #markedDurable = -1;
+  /** The end of the log when what is left of it in memory was last compacted. */
+  #compactedEnd = -1;
 
   constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
     this.shard = shard;
@@ -451,7 +453,9 @@ export abstract class Copy {
 
   /** Lets go of entries in memory that nobody needs soon; they are on disk. */
   forget(): void {
-    if (this.log.memCount === 0 || this.loading) return;
+    const { memCount, memBytes, end } = this.log;
+    if (memCount === 0 || this.loading) return;
+    if (end === this.#compactedEnd && memCount <= MEM_KEEP && memBytes <= MEM_KEEP_BYTES) return;
     const unused = this.log.lastBefore(MEM_KEEP, MEM_KEEP_BYTES);
     let upTo = unused;
     if (this.role === 'leader') {
@@ -464,7 +468,9 @@ export abstract class Copy {
       upTo = Math.max(upTo, Math.min(unused, this.log.lastBefore(LAG_ENTRIES_MAX, most)));
     }
     this.log.forget(Math.min(upTo, this.durable));
-    if (this.log.memCount <= MEM_KEEP) this.log.compact();
+    if (this.log.memCount > MEM_KEEP) return;
+    this.log.compact();
+    this.#compactedEnd = end;
   }
 }
 
