@@ -117,6 +117,54 @@ describe('a live subscriber whose socket takes nothing', () => {
     assert.equal(reader.closed, false);
   });
 
+  it('has what waits before what comes, though its socket takes more again', () => {
+    const { cores, client, subscriber } = cluster(['n1'], {
+      limits: { connectionBufferBytes: 20_000, inflightMessages: 100 },
+    });
+    const reader = subscriber(cores[0]!, 't');
+    const publisher = client(cores[0]!, 'p');
+    reader.pendingBytes = 20_001;
+    publisher.publish('t', { qos: 1, id: 1, payload: 'first' });
+    // The kernel has taken it, and the socket's drain is on its way.
+    reader.pendingBytes = 1;
+    publisher.publish('t', { qos: 1, id: 2, payload: 'second' });
+    assert.deepEqual(publishesOf(reader.take()), []);
+    reader.drain();
+    assert.deepEqual(
+      publishesOf(reader.take()).map(({ payload }) => `${payload}`),
+      ['first', 'second'],
+    );
+  });
+
+  it('has its queue in order, too', () => {
+    const { nodes, cores, client } = cluster(['n1'], {
+      limits: { connectionBufferBytes: 20_000, inflightMessages: 100 },
+    });
+    const reader = nodes.connect(cores[0]!, {
+      clientId: 'kept',
+      clean: false,
+      properties: { sessionExpiryInterval: 1000 },
+    });
+    nodes.advance(200);
+    reader.subscribe(['t']);
+    nodes.advance(200);
+    reader.take();
+    const publisher = client(cores[0]!, 'p');
+    reader.pendingBytes = 20_001;
+    publisher.publish('t', { qos: 1, id: 1, payload: 'first' });
+    nodes.advance(100);
+    reader.pendingBytes = 1;
+    publisher.publish('t', { qos: 1, id: 2, payload: 'second' });
+    nodes.advance(100);
+    assert.deepEqual(publishesOf(reader.take()), []);
+    reader.drain();
+    nodes.advance(100);
+    assert.deepEqual(
+      publishesOf(reader.take()).map(({ payload }) => `${payload}`),
+      ['first', 'second'],
+    );
+  });
+
   it('may have little when the clients of the node have much waiting together', () => {
     const { cores, client, subscriber } = cluster(['n1']);
     const core = cores[0]!;

@@ -8,7 +8,7 @@ export interface Mutation {
   readonly to: string;
   /** Where it shows soonest: arguments of `npm run sim`, tried from `seed` on in short runs. */
   readonly focus?: { readonly args: readonly string[]; readonly seed: number };
-  /** Where no run shows it: the model and the control that do, or why it changes nothing. */
+  /** Where no run shows it: the model and the control, or the test, that do, or why it changes nothing. */
   readonly instead?: string;
 }
 
@@ -85,6 +85,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/peers.ts',
     from: 'earlyGrants[due]!.after <= peer.in.announced',
     to: 'earlyGrants[due]!.after >= 0',
+    instead: 'test/node/grants.test.ts',
   },
   {
     name: 'publishes held for the route lease are overtaken',
@@ -99,12 +100,15 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/sending.ts',
     from: 'if (out.waitingCount === 0 && windowTakes(c, window(c))) {',
     to: 'if (windowTakes(c, window(c))) {',
+    instead:
+      'test/node/slow-readers.test.ts: the window is refilled from what waits, but for a moment when a socket drains',
   },
   {
     name: 'queued messages held back for the window are overtaken',
     file: 'node/sending.ts',
     from: 'if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);',
     to: 'if (mayGo(c, d)) return sendAtPosition(c, d);',
+    instead: 'test/node/slow-readers.test.ts',
   },
   {
     name: 'commit on a majority of the active copies',

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { Reader, Writer } from '../../src/bytes.ts';
+import { Lane } from '../../src/node/lanes.ts';
+import { Peer, Peers } from '../../src/node/peers.ts';
+import type { MemberInfo } from '../../src/ports.ts';
+
+const NOW_MS = 10_000;
+const PRINT = 7;
+
+function linked(): { peers: Peers; peer: Peer } {
+  const host = {
+    nowMs: () => NOW_MS,
+    hlc: () => 1,
+    sendFrame: () => {},
+    schedule: () => {},
+    busy: false,
+    onDrained: () => {},
+  };
+  const peers = new Peers('n1', { heartbeatMs: 100, silenceMs: 500 }, host);
+  const peer = new Peer({ name: 'n2', meta: { storeId: 's' } } as MemberInfo);
+  peer.linked(1, NOW_MS);
+  peer.synced = true;
+  return { peers, peer };
+}
+
+/** An answer to the heartbeat of now: a grant that follows so many announcements. */
+function granted(peers: Peers, peer: Peer, after: number, print = PRINT): void {
+  const w = new Writer();
+  w.f64(NOW_MS);
+  w.bool(true);
+  w.u32(print);
+  w.varint(after);
+  peers.onHeartbeatAck(peer, new Reader(w.take()), () => PRINT);
+}
+
+/** An announcement of the peer has come and been read. */
+function announced(peers: Peers, peer: Peer): void {
+  peer.in.read(Uint8Array.of(Lane.Announce));
+  peers.onAnnounced(peer, () => PRINT);
+}
+
+describe('a grant of the route lease', () => {
+  it('counts at once when nothing was announced before it', () => {
+    const { peers, peer } = linked();
+    granted(peers, peer, 0);
+    assert.ok(peer.leaseUntilMs > NOW_MS);
+  });
+
+  it('overtakes announcements on its lane, and counts when they have been read', () => {
+    const { peers, peer } = linked();
+    granted(peers, peer, 2);
+    announced(peers, peer);
+    assert.equal(peer.leaseUntilMs, Number.NEGATIVE_INFINITY);
+    announced(peers, peer);
+    assert.ok(peer.leaseUntilMs > NOW_MS);
+  });
+
+  it('is for the shards that the peer is believed to lead, or for nothing', () => {
+    const { peers, peer } = linked();
+    granted(peers, peer, 0, PRINT + 1);
+    assert.equal(peer.leaseUntilMs, Number.NEGATIVE_INFINITY);
+  });
+
+  it('is over with the link, as long as it had not counted', () => {
+    const { peers, peer } = linked();
+    granted(peers, peer, 1);
+    peer.lost();
+    peer.linked(1, NOW_MS);
+    peer.synced = true;
+    announced(peers, peer);
+    assert.equal(peer.leaseUntilMs, Number.NEGATIVE_INFINITY);
+  });
+});
