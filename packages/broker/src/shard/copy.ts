@@ -11,16 +11,16 @@
  *      └─────────────────────────────────────────┘   └─────────────────────────────────┘
  * ```
  */
-import { crc32c, Writer } from '../bytes.ts';
+import type { Writer } from '../bytes.ts';
 import { LAG_ENTRIES_MAX, sendAppend } from './appending.ts';
 import { heldFrom } from './holding.ts';
 import type { ReplicaHost, ShardMachine } from './host.ts';
 import { checkpointKey, entryKey, hardKey } from './keys.ts';
-import { decodeEntry, type Entry, encodeEntry, Log, writeTerms } from './log.ts';
+import { decodeEntry, type Entry, encodeEntry, Log } from './log.ts';
 import { markHard, printOf } from './marking.ts';
 import type { ShardMessage } from './message.ts';
-import type { Partial } from './partial.ts';
 import type { Formation, Receiving, SetBack, Sync } from './procedures.ts';
+import { encodeCheckpoint, encodeHard, type Partial } from './record.ts';
 import {
   type CopyId,
   compareNumbers,
@@ -29,22 +29,12 @@ import {
   sameNumber,
   type View,
   type ViewNumber,
-  writeNumber,
-  writeView,
 } from './view.ts';
 
 /** Entries at the end of a log that stay in memory; older ones are read from disk when wanted. */
 const MEM_KEEP = 4;
 /** Bytes of those; larger entries are read from disk. */
 const MEM_KEEP_BYTES = 64 * 1024;
-/**
- * 2: the second byte holds flags, VALID and CUT. Format 1 had 0 or 1 there, so it reads the same.
- */
-export const HARD_VERSION = 2;
-export const HARD_VALID = 1;
-export const HARD_CUT = 2;
-export const CHECKPOINT_VERSION = 2;
-const writer = new Writer(4096);
 
 export type Role = 'follower' | 'candidate' | 'leader';
 
@@ -345,13 +335,7 @@ export abstract class Copy {
 
   putHard(): void {
     this.recorded = true;
-    writer.reset();
-    writer.u8(HARD_VERSION);
-    writer.u8((this.valid ? HARD_VALID : 0) | (this.cut ? HARD_CUT : 0));
-    writeNumber(writer, this.promised);
-    writeView(writer, this.view);
-    writer.u32(crc32c(writer.peek()));
-    this.host.put(hardKey(this.shard), writer.take());
+    this.host.put(hardKey(this.shard), encodeHard(this));
     const { marks } = this.host;
     if (!marks) return;
     const promised = this.promised.counter;
@@ -428,7 +412,7 @@ export abstract class Copy {
     for (const i of this.kept) (i <= tailStart ? deletes : kept).push(i);
     for (const i of this.machine.takeFreed()) (i <= tailStart ? deletes : kept).push(i);
     this.kept = [];
-    const bytes = encodeCheckpoint(this, index, index, tailStart, kept);
+    const bytes = checkpointOf(this, index, index, tailStart, kept);
     this.#pending = { index, bytes, deletes, kept, tailStart };
     this.writeCheckpoint();
   }
@@ -475,22 +459,13 @@ export abstract class Copy {
 }
 
 /** @param commit last index known to be committed once the record is written */
-export function encodeCheckpoint(
+export function checkpointOf(
   r: Copy,
   index: number,
   commit: number,
   tailStart: number,
   kept: readonly number[],
 ): Uint8Array {
-  const state = r.machine.encode();
-  writer.reset();
-  writer.u8(CHECKPOINT_VERSION);
-  writer.varint(index);
-  writer.varint(commit);
-  writer.varint(tailStart);
-  writeTerms(writer, r.log.terms);
-  writer.list(kept, (o, i) => o.varint(i));
-  writer.bytes(state);
-  writer.u32(crc32c(writer.peek()));
-  return writer.take();
+  const { terms } = r.log;
+  return encodeCheckpoint({ index, commit, tailStart, terms, kept, state: r.machine.encode() });
 }

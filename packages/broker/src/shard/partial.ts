@@ -5,31 +5,16 @@
  * later snapshot refers to, up to where this one had come, is on the learner's disk already, as long as
  * both logs are the same there. The state itself is sent anew.
  */
-import { BytesError, checkFormat, crc32c, Reader, Writer } from '../bytes.ts';
+import { BytesError } from '../bytes.ts';
 import type { Copy } from './copy.ts';
 import { entryKey, partialKey } from './keys.ts';
-import { readTerms, type Term, writeTerms } from './log.ts';
+import { decodePartial, encodePartial, type Partial } from './record.ts';
 
-/** The learner holds every entry up to `upto` that the state at `index` of a log of `terms` refers to. */
-export interface Partial {
-  readonly index: number;
-  readonly upto: number;
-  readonly terms: readonly Term[];
-}
-
-const PARTIAL_VERSION = 1;
 const PAGE = 1024;
 const PAGE_BYTES = 256 * 1024;
-const writer = new Writer(256);
 
-export function putPartial(r: Copy, { index, upto, terms }: Partial): void {
-  writer.reset();
-  writer.u8(PARTIAL_VERSION);
-  writer.varint(index);
-  writer.varint(upto);
-  writeTerms(writer, terms);
-  writer.u32(crc32c(writer.peek()));
-  r.host.put(partialKey(r.shard), writer.take());
+export function putPartial(r: Copy, partial: Partial): void {
+  r.host.put(partialKey(r.shard), encodePartial(partial));
 }
 
 export function dropPartial(r: Copy): void {
@@ -38,16 +23,12 @@ export function dropPartial(r: Copy): void {
 
 /** @param done with what was noted, or null if there is nothing that can be read */
 export function readPartial(r: Copy, done: (partial: Partial | null) => void): void {
-  r.host.store.getMany([partialKey(r.shard)], ([bytes]) => done(bytes ? decode(bytes) : null));
+  r.host.store.getMany([partialKey(r.shard)], ([bytes]) => done(bytes ? readable(bytes) : null));
 }
 
-function decode(bytes: Uint8Array): Partial | null {
+function readable(bytes: Uint8Array): Partial | null {
   try {
-    const end = bytes.length - 4;
-    if (end < 1 || new Reader(bytes, end).u32() !== crc32c(bytes, 0, end)) return null;
-    const reader = new Reader(bytes, 0, end);
-    checkFormat('partial snapshot', reader.u8(), PARTIAL_VERSION);
-    return { index: reader.varint(), upto: reader.varint(), terms: readTerms(reader) };
+    return decodePartial(bytes);
   } catch (e) {
     if (!(e instanceof BytesError)) throw e;
     return null;

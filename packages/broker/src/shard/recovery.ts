@@ -6,15 +6,15 @@
  * would elect itself and make the whole ones delete what only they have. So what is read is compared with
  * what was said: the copy's own record of its view, and the marks beside the store (DESIGN §5, ADR 0017).
  */
-import { BytesError, checkFormat, crc32c, NewerFormatError, Reader } from '../bytes.ts';
+import { NewerFormatError } from '../bytes.ts';
 import type { StoreRecord } from '../ports.ts';
-import { CHECKPOINT_VERSION, type Copy, HARD_CUT, HARD_VALID, HARD_VERSION } from './copy.ts';
+import type { Copy } from './copy.ts';
 import type { Mark } from './host.ts';
 import { checkpointKey, entryKey, hardKey } from './keys.ts';
-import { decodeEntry, readTerms, type Term } from './log.ts';
+import { decodeEntry } from './log.ts';
 import { printOf } from './marking.ts';
+import { decodeCheckpoint, decodeHard } from './record.ts';
 import { short } from './trust.ts';
-import { readNumber, readView } from './view.ts';
 
 const PAGE = 512;
 /** Entries of a loaded shard that are in memory. */
@@ -22,46 +22,12 @@ const KEPT = 4;
 /** Bytes of log entries read at once while a shard is loaded, and kept in memory until it is. */
 const PAGE_BYTES_MAX = 512 * 1024;
 
-interface Checkpoint {
-  readonly index: number;
-  readonly commit: number;
-  readonly tailStart: number;
-  readonly terms: Term[];
-  readonly kept: number[];
-  readonly state: Uint8Array;
-}
-
-function checked(bytes: Uint8Array, what: string, newest: number): Reader {
-  if (bytes.length < 5) throw new BytesError('record too short');
-  const end = bytes.length - 4;
-  if (new Reader(bytes, end).u32() !== crc32c(bytes, 0, end))
-    throw new BytesError('record checksum differs');
-  const r = new Reader(bytes, 0, end);
-  checkFormat(what, r.u8(), newest);
-  return r;
-}
-
 function readHard(r: Copy, bytes: Uint8Array): void {
-  const reader = checked(bytes, 'hard record', HARD_VERSION);
-  const flags = reader.u8();
-  if ((flags & ~(HARD_VALID | HARD_CUT)) !== 0)
-    throw new NewerFormatError('hard record with flags of a later format');
-  r.valid = (flags & HARD_VALID) !== 0;
-  r.cut = (flags & HARD_CUT) !== 0;
-  r.promised = readNumber(reader);
-  r.view = readView(reader);
-}
-
-function readCheckpoint(bytes: Uint8Array): Checkpoint {
-  const r = checked(bytes, 'checkpoint', CHECKPOINT_VERSION);
-  return {
-    index: r.varint(),
-    commit: r.varint(),
-    tailStart: r.varint(),
-    terms: readTerms(r),
-    kept: r.list((i) => i.varint()),
-    state: r.bytes(),
-  };
+  const { valid, cut, promised, view } = decodeHard(bytes);
+  r.valid = valid;
+  r.cut = cut;
+  r.promised = promised;
+  r.view = view;
 }
 
 /**
@@ -208,10 +174,10 @@ function rebuild(r: Copy, record: Uint8Array | undefined, done: (flaw: Flaw | nu
   let from = 0;
   try {
     if (record) {
-      const c = readCheckpoint(record);
+      const c = decodeCheckpoint(record);
       r.machine.restore(c.state);
       r.log.restart(c.index, c.terms, c.tailStart);
-      r.kept = c.kept;
+      r.kept = [...c.kept];
       r.checkpointIndex = c.index;
       r.commit = Math.max(r.commit, c.commit);
       from = c.index;

@@ -7,7 +7,7 @@
  * next.
  */
 import { BytesError } from '../bytes.ts';
-import { type Copy, encodeCheckpoint } from './copy.ts';
+import { type Copy, checkpointOf } from './copy.ts';
 import { onSynced } from './formation.ts';
 import { holdAnew, STALL_MS } from './holding.ts';
 import { checkpointKey, entryKey } from './keys.ts';
@@ -369,7 +369,7 @@ function restore(r: Copy, m: ShardMessage & { type: 'snapshot' }): void {
   r.kept = [];
   r.valid = true;
   r.cut = r.isActive(r.self);
-  r.host.put(checkpointKey(r.shard), encodeCheckpoint(r, m.index, m.commit, m.index, []));
+  r.host.put(checkpointKey(r.shard), checkpointOf(r, m.index, m.commit, m.index, []));
   r.putHard();
   r.host.onDurable(() => {
     r.durable = Math.max(r.durable, m.index);
