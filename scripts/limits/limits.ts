@@ -28,7 +28,7 @@ export const MEANINGS: Readonly<Record<string, string>> = {
     'Longest pause between two attempts to reach a peer.',
   'packages/broker/src/edge/peer-link.ts PENDING_BYTES_MAX':
     'Bytes that wait to be sent to one peer; beyond, its link is reset.',
-  'packages/broker/src/node/asking.ts CHARACTERS_MAX':
+  'packages/broker/src/node/ask/asking.ts CHARACTERS_MAX':
     'Characters of Client Identifiers or Topic Filters in one answer to another node.',
   'packages/broker/src/store/memory-store.ts UNSYNCED_BATCHES_MAX':
     'Batches that a memory store keeps for a crash; beyond, the oldest counts as synced.',

@@ -30,7 +30,7 @@ import { whyUnreachable } from './edge/reach.ts';
 import { startMembership } from './edge/start-membership.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
 import { ReasonCode } from './mqtt/reason-code.ts';
-import { type Identity, loadIdentity, randomId } from './node/identity.ts';
+import { type Identity, loadIdentity, randomId } from './node/members/identity.ts';
 import { NodeCore } from './node/node.ts';
 import type { Log, MemberInfo, MemberMeta, NodeEnv } from './ports.ts';
 

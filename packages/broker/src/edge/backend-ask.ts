@@ -1,8 +1,8 @@
 /** Questions to other nodes, and what a node knows of them, for the parts of the admin backend. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerError } from '../errors.ts';
+import type { Answers, Question } from '../node/ask/question.ts';
 import type { NodeCore } from '../node/node.ts';
-import type { Answers, Question } from '../node/question.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { MemberStatus } from './admin-backend.ts';
 

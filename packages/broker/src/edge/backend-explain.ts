@@ -1,8 +1,9 @@
 /** Why a session is where it is, in sentences. */
+
+import type { CopyAnswer, ExplainAnswer } from '../node/ask/question.ts';
+import type { ShardView } from '../node/link/views.ts';
+import { copiesWanted } from '../node/members/replication.ts';
 import type { NodeCore } from '../node/node.ts';
-import type { CopyAnswer, ExplainAnswer } from '../node/question.ts';
-import { copiesWanted } from '../node/replication.ts';
-import type { ShardView } from '../node/views.ts';
 import { nameOf } from '../shard/view.ts';
 import type { SessionCopy, SessionExplanation } from './admin-backend.ts';
 import { ask, reachableLeader, shardOfClient, stateOf } from './backend-ask.ts';

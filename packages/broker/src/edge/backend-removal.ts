@@ -11,10 +11,10 @@
  */
 
 import { BrokerError } from '../errors.ts';
-import { isDrained, shardsNeeding, takeBackPromises } from '../node/drained.ts';
+import type { RemovalAnswer } from '../node/ask/question.ts';
+import { isDrained, shardsNeeding, takeBackPromises } from '../node/members/drained.ts';
+import { copiesWanted, isUsable } from '../node/members/replication.ts';
 import type { NodeCore } from '../node/node.ts';
-import type { RemovalAnswer } from '../node/question.ts';
-import { copiesWanted, isUsable } from '../node/replication.ts';
 import type { MemberInfo } from '../ports.ts';
 import { nameOf } from '../shard/view.ts';
 import type { RemovalPlan, RemovalProgress } from './admin-backend.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { SessionsAnswer } from '../node/question.ts';
+import type { SessionsAnswer } from '../node/ask/question.ts';
 import { mergePage } from './backend-sessions.ts';
 
 function listed(clientId: string): SessionsAnswer['sessions'][number] {

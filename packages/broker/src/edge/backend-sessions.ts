@@ -1,9 +1,9 @@
 /** Sessions of the whole cluster, as the admin API shows them: asked of the nodes that lead them. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerError } from '../errors.ts';
+import type { SessionsAnswer } from '../node/ask/question.ts';
 import type { NodeCore } from '../node/node.ts';
-import type { SessionsAnswer } from '../node/question.ts';
-import { Status } from '../node/request.ts';
+import { Status } from '../node/route/request.ts';
 import type { SessionDetail, SessionPage, SessionSummary } from './admin-backend.ts';
 import { ask, askLeader, reachableLeader, shardOfClient, unavailable } from './backend-ask.ts';
 

@@ -1,6 +1,7 @@
 /** Why publishes wait, in words that blame nobody who answers. */
+
+import type { ShardView } from '../node/link/views.ts';
 import type { NodeCore } from '../node/node.ts';
-import type { ShardView } from '../node/views.ts';
 import { type CopyId, nameOf } from '../shard/view.ts';
 import { stateOf } from './backend-ask.ts';
 

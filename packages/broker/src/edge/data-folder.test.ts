@@ -3,8 +3,8 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BrokerError } from '../errors.ts';
-import { type Identity, loadIdentity } from '../node/identity.ts';
-import { Marks } from '../node/marks.ts';
+import { type Identity, loadIdentity } from '../node/members/identity.ts';
+import { Marks } from '../node/members/marks.ts';
 import { DataFolder } from './data-folder.ts';
 import { readRunRecord, writeRunRecord } from './run-record.ts';
 

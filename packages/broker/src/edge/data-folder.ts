@@ -4,7 +4,7 @@
  * ```
  *   store/   LevelDB: logs, promises, views, identity
  *   run      the last run: machine, boot epoch, durability, damage found (run-record.ts)
- *   marks    what each copy was known to hold (node/marks.ts)
+ *   marks    what each copy was known to hold (node/members/marks.ts)
  * ```
  * Opening: the record of the last run and LevelDB's logs are read first; damage is put on record
  * before LevelDB is opened, which would hide it, and stays until the store itself says which copies are
@@ -15,8 +15,8 @@ import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BytesError } from '../bytes.ts';
 import { BrokerError } from '../errors.ts';
-import type { Identity } from '../node/identity.ts';
-import { Marks } from '../node/marks.ts';
+import type { Identity } from '../node/members/identity.ts';
+import { Marks } from '../node/members/marks.ts';
 import type { Log, MarkFile } from '../ports.ts';
 import { syncFolder } from './durable-file.ts';
 import { readLevelLogs } from './level-log.ts';

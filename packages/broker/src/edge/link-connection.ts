@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { FRAME_BYTES_MAX } from '../node/lanes.ts';
+import { FRAME_BYTES_MAX } from '../node/link/lanes.ts';
 import {
   decodeHello,
   encodeFrame,

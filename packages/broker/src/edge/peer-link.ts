@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { FRAME_BYTES_MAX } from '../node/lanes.ts';
+import { FRAME_BYTES_MAX } from '../node/link/lanes.ts';
 import type { Log } from '../ports.ts';
 import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts';
 import { type Hello, LINK_VERSION } from './link-frame.ts';
@@ -150,7 +150,7 @@ export class PeerLinks {
 
   /**
    * Sends one frame to `peer`; drops it if there is no link. `frame` must not change afterwards. The
-   * sender waits for credit (node/lanes.ts); should far more wait here nevertheless, or a frame be none,
+   * sender waits for credit (node/link/lanes.ts); should far more wait here nevertheless, or a frame be none,
    * the link is reset: what is lost is sent again by whoever is above.
    *
    * @param frame 1 byte to 1 MiB

@@ -4,9 +4,9 @@ import type { Counters } from '../counters.ts';
 import type { Log, Store } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
-import type { Reading } from './retained-reading.ts';
-import type { Routes } from './routes.ts';
-import type { WatchedTopics } from './topic-watch.ts';
+import type { Reading } from './route/retained-reading.ts';
+import type { Routes } from './route/routes.ts';
+import type { WatchedTopics } from './route/topic-watch.ts';
 import type { Work } from './work.ts';
 
 /** A client's connection, wherever it is; numbers start anew with every process. */

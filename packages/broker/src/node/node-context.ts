@@ -6,17 +6,17 @@ import { shardOf } from '../placement/hash.ts';
 import type { NodeEnv } from '../ports.ts';
 import type { Message, Rx2Id } from '../session/operation.ts';
 import type { Replica } from '../shard/replica.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from './client/connection.ts';
+import { onRetainedZero } from './client/retained-sending.ts';
+import { sendQueued, sendRelease } from './client/sending.ts';
 import type { ConnectionAddress, Delivery, LeaderContext, RetainedZero, Taker } from './context.ts';
-import { writeAddress, writeDelivery, writeRetainedZero } from './delivery-codec.ts';
+import { writeAddress, writeDelivery, writeRetainedZero } from './link/delivery-codec.ts';
+import { Wire } from './link/wire.ts';
 import type { NodeCore } from './node.ts';
-import type { Reading } from './retained-reading.ts';
-import { onRetainedZero } from './retained-sending.ts';
-import { QUOTA } from './router.ts';
-import type { Routes } from './routes.ts';
-import { sendQueued, sendRelease } from './sending.ts';
-import type { WatchedTopics } from './topic-watch.ts';
-import { Wire } from './wire.ts';
+import type { Reading } from './route/retained-reading.ts';
+import { QUOTA } from './route/router.ts';
+import type { Routes } from './route/routes.ts';
+import type { WatchedTopics } from './route/topic-watch.ts';
 import type { Work } from './work.ts';
 
 /** The parts of its node that leaders are answered with. */

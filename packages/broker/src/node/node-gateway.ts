@@ -8,9 +8,8 @@ import { ReasonCode } from '../mqtt/reason-code.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { ClientSocket, NodeEnv } from '../ports.ts';
 import type { AckItem, AckKind, Message, Operation } from '../session/operation.ts';
-import { ClientLog, type LoggedClient } from './client-log.ts';
-import { Connection } from './connection.ts';
-import type { Taker } from './context.ts';
+import { ClientLog, type LoggedClient } from './client/client-log.ts';
+import { Connection } from './client/connection.ts';
 import type {
   Gateway,
   LiveConnection,
@@ -18,14 +17,15 @@ import type {
   OpenDone,
   OpenRequest,
   Publisher,
-} from './gateway.ts';
-import { misses } from './live.ts';
-import type { MissedMessages } from './live-gap.ts';
+} from './client/gateway.ts';
+import { watchSlow } from './client/sending.ts';
+import type { Taker } from './context.ts';
 import type { NodeCore } from './node.ts';
-import { type Reply, type Request, Status } from './request.ts';
-import type { Reading } from './retained-reading.ts';
-import { watchSlow } from './sending.ts';
-import type { WatchedTopics } from './topic-watch.ts';
+import { misses } from './route/live.ts';
+import type { MissedMessages } from './route/live-gap.ts';
+import { type Reply, type Request, Status } from './route/request.ts';
+import type { Reading } from './route/retained-reading.ts';
+import type { WatchedTopics } from './route/topic-watch.ts';
 import { Line, type Work } from './work.ts';
 
 /** The parts of its node that connections are answered with. */

@@ -8,7 +8,8 @@
  *   other nodes ──▶ links ──▶ announcing (views, routes), shards (logs), router, …
  *   clients ──▶ connection ──▶ gateway ──▶ router ──▶ the shard's leader ──▶ context ──▶ connection
  * ```
- * Here is what the parts are, how they begin and end, and their turn.
+ * Rooms: client (connections), lead (what a shard's leader does), route (who wants a message, and how it gets
+ * there), link (other nodes), members (who is here, and this node among them), ask (questions of people).
  */
 import { BytesError } from '../bytes.ts';
 import {
@@ -25,34 +26,34 @@ import { type Counters, createCounters } from '../counters.ts';
 import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta, NodeEnv } from '../ports.ts';
 import type { ReplicaLimits } from '../shard/host.ts';
 import { type CopyId, copyId } from '../shard/view.ts';
-import { Announcing } from './announcing.ts';
-import { Asking } from './asking.ts';
+import { Asking } from './ask/asking.ts';
+import { inspect, type NodeInspection } from './ask/inspection.ts';
 import { Batch } from './batch.ts';
-import { HybridClock } from './clock.ts';
-import type { Connection } from './connection.ts';
-import { Draining } from './draining.ts';
-import { CLOCK_AHEAD_STEP_MS, type Identity, saveIdentity } from './identity.ts';
-import { inspect, type NodeInspection } from './inspection.ts';
-import { Lane } from './lanes.ts';
-import { Leases } from './leases.ts';
-import { Lineage } from './lineage.ts';
-import { Links } from './links.ts';
-import { Live } from './live.ts';
-import { Marks } from './marks.ts';
-import { Membership } from './membership.ts';
+import type { Connection } from './client/connection.ts';
+import { Announcing } from './link/announcing.ts';
+import { HybridClock } from './link/clock.ts';
+import { Lane } from './link/lanes.ts';
+import { Links } from './link/links.ts';
+import { Peers, type PeersHost } from './link/peers.ts';
+import { Views } from './link/views.ts';
+import { Draining } from './members/draining.ts';
+import { CLOCK_AHEAD_STEP_MS, type Identity, saveIdentity } from './members/identity.ts';
+import { Lineage } from './members/lineage.ts';
+import { Marks } from './members/marks.ts';
+import { Membership } from './members/membership.ts';
 import { NodeContext } from './node-context.ts';
 import { NodeGateway } from './node-gateway.ts';
-import { Peers, type PeersHost } from './peers.ts';
-import { RetainedAnswers } from './retained-answers.ts';
-import { RetainedQueries } from './retained-query.ts';
-import { Router, type RouterHost } from './router.ts';
-import { Routes } from './routes.ts';
+import { Leases } from './route/leases.ts';
+import { Live } from './route/live.ts';
+import { RetainedAnswers } from './route/retained-answers.ts';
+import { RetainedQueries } from './route/retained-query.ts';
+import { Router, type RouterHost } from './route/router.ts';
+import { Routes } from './route/routes.ts';
+import { WatchedTopics } from './route/topic-watch.ts';
 import { Shards } from './shards.ts';
-import { WatchedTopics } from './topic-watch.ts';
-import { Views } from './views.ts';
 import { Work } from './work.ts';
 
-export type { NodeInspection } from './inspection.ts';
+export type { NodeInspection } from './ask/inspection.ts';
 
 export interface NodeOptions {
   readonly identity: Identity;

@@ -13,14 +13,14 @@ import { recover } from '../shard/trust.ts';
 import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Batch } from './batch.ts';
 import type { LeaderContext } from './context.ts';
-import { Lane } from './lanes.ts';
-import { ShardLeader } from './leader.ts';
-import { Complaints, type LoadProblem, LoadReport } from './load-report.ts';
-import type { Marks } from './marks.ts';
-import type { Membership } from './membership.ts';
-import type { Peers } from './peers.ts';
-import { printWith } from './views.ts';
-import { Wire } from './wire.ts';
+import { ShardLeader } from './lead/leader.ts';
+import { Lane } from './link/lanes.ts';
+import type { Peers } from './link/peers.ts';
+import { printWith } from './link/views.ts';
+import { Wire } from './link/wire.ts';
+import { Complaints, type LoadProblem, LoadReport } from './members/load-report.ts';
+import type { Marks } from './members/marks.ts';
+import type { Membership } from './members/membership.ts';
 
 export interface ShardsOptions {
   readonly self: CopyId;

@@ -33,7 +33,7 @@ export interface Message {
   readonly publisher: string;
 }
 
-/** Who asked: one per node and shard, in order without gaps; see node/channel.ts. */
+/** Who asked: one per node and shard, in order without gaps; see node/route/channel.ts. */
 export interface Origin {
   readonly node: string;
   readonly bootEpoch: number;

@@ -1,5 +1,5 @@
-import { isDrained, takeBackPromises } from '../node/drained.ts';
-import { loadIdentity } from '../node/identity.ts';
+import { isDrained, takeBackPromises } from '../node/members/drained.ts';
+import { loadIdentity } from '../node/members/identity.ts';
 import { NodeCore } from '../node/node.ts';
 import type { CoreFactory } from './core-port.ts';
 

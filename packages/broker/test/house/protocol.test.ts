@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Wire } from '../../src/node/wire.ts';
+import { Wire } from '../../src/node/link/wire.ts';
 import { read } from './files.ts';
 
 /** Names in the table below `heading` in docs/PROTOCOL.md, whose numbers count up from `first`. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { Writer } from '../../src/bytes.ts';
 import { type ClusterSettings, settingsFrom, writeSettings } from '../../src/cluster-settings.ts';
-import { Lane } from '../../src/node/lanes.ts';
-import { Wire } from '../../src/node/wire.ts';
+import { Lane } from '../../src/node/link/lanes.ts';
+import { Wire } from '../../src/node/link/wire.ts';
 import { TestNodes } from './nodes.ts';
 
 const FOUNDED = {

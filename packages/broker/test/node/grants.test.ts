@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Reader, Writer } from '../../src/bytes.ts';
-import { Lane } from '../../src/node/lanes.ts';
-import { Peer, Peers } from '../../src/node/peers.ts';
+import { Lane } from '../../src/node/link/lanes.ts';
+import { Peer, Peers } from '../../src/node/link/peers.ts';
 import type { MemberInfo } from '../../src/ports.ts';
 
 const NOW_MS = 10_000;

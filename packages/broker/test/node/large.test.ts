@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Packet } from 'mqtt-packet';
-import { FRAME_BYTES_MAX } from '../../src/node/lanes.ts';
+import { FRAME_BYTES_MAX } from '../../src/node/link/lanes.ts';
 import type { NodeCore } from '../../src/node/node.ts';
 import { shardOf } from '../../src/placement/hash.ts';
 import { nameOf } from '../../src/shard/view.ts';

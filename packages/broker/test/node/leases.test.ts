@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { Leases } from '../../src/node/leases.ts';
-import type { Peers } from '../../src/node/peers.ts';
-import type { Views } from '../../src/node/views.ts';
+import type { Peers } from '../../src/node/link/peers.ts';
+import type { Views } from '../../src/node/link/views.ts';
+import { Leases } from '../../src/node/route/leases.ts';
 import { nameOf } from '../../src/shard/view.ts';
 import { type TestCopy, TestShard } from './copies.ts';
 

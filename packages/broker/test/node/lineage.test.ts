@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { crc32c, Reader, Writer } from '../../src/bytes.ts';
-import { type Identity, loadIdentity } from '../../src/node/identity.ts';
-import { Lineage } from '../../src/node/lineage.ts';
-import { RUNS_MAX, readLives } from '../../src/node/lives.ts';
-import type { Peer } from '../../src/node/peers.ts';
-import { Wire } from '../../src/node/wire.ts';
+import type { Peer } from '../../src/node/link/peers.ts';
+import { Wire } from '../../src/node/link/wire.ts';
+import { type Identity, loadIdentity } from '../../src/node/members/identity.ts';
+import { Lineage } from '../../src/node/members/lineage.ts';
+import { RUNS_MAX, readLives } from '../../src/node/members/lives.ts';
 import { KEY_IDENTITY, KEY_RUNS } from '../../src/shard/keys.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Writer } from '../../src/bytes.ts';
-import { Lane } from '../../src/node/lanes.ts';
+import { Lane } from '../../src/node/link/lanes.ts';
 import { TestNodes } from './nodes.ts';
 
 describe('links', () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import mqttPacket, { type IConnectPacket, type Packet } from 'mqtt-packet';
 import type { GivenSettings } from '../../src/cluster-settings.ts';
 import type { Config } from '../../src/config.ts';
-import { loadIdentity } from '../../src/node/identity.ts';
+import { loadIdentity } from '../../src/node/members/identity.ts';
 import { NodeCore } from '../../src/node/node.ts';
 import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta } from '../../src/ports.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';

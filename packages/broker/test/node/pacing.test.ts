@@ -1,8 +1,8 @@
 /** Packets that cost far more than their bytes: a client that sends many stops nobody. */
 import assert from 'node:assert/strict';
 import mqttPacket, { type Packet } from 'mqtt-packet';
-import { ALIAS_CHARACTERS_MAX, NODE_ALIAS_CHARACTERS_MAX } from '../../src/node/aliases.ts';
-import { begin, finish } from '../../src/node/reading.ts';
+import { ALIAS_CHARACTERS_MAX, NODE_ALIAS_CHARACTERS_MAX } from '../../src/node/client/aliases.ts';
+import { begin, finish } from '../../src/node/client/reading.ts';
 import { TestNodes } from './nodes.ts';
 
 /** All filters of `a` and `+` in the first levels: a topic of `a` alone matches each. */

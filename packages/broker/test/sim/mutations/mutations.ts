@@ -54,42 +54,42 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'PUBCOMP before RX2DONE',
-    file: 'node/incoming.ts',
+    file: 'node/client/incoming.ts',
     from: '  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {',
     to: '  pubcomp(c, packetId, true);\n  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {\n    if (status === Status.Ok) return finish(c, REQUEST_BYTES);',
     focus: focus('--nodes=3 --fault=linkDelay --fault=linkStall --behaviour=reuseId'),
   },
   {
     name: 'the barrier ignores nodes whose link is down',
-    file: 'node/leases.ts',
+    file: 'node/route/leases.ts',
     from: '      } else if (lapses > nowMs) {',
     to: '      } else if (lapses > nowMs && lapses < 0) {',
     focus: focus('--replicas=2 --nodes=5 --fault=cutReset --behaviour=race'),
   },
   {
     name: 'the barrier gives up on a slow node',
-    file: 'node/leases.ts',
+    file: 'node/route/leases.ts',
     from: '        if (nowMs > lapses) barrier.waiting.delete(name);',
     to: '        if (nowMs > lapses || nowMs > barrier.startedMs + this.#silenceMs) barrier.waiting.delete(name);',
     focus: focus('--replicas=2 --nodes=4 --fault=cutReset --fault=edge --behaviour=race', 10),
   },
   {
     name: 'a route lease is kept 3 s longer',
-    file: 'node/peers.ts',
+    file: 'node/link/peers.ts',
     from: '      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs);',
     to: '      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs + 3000);',
     focus: focus('--replicas=2 --nodes=4 --fault=cutReset --fault=pairCut --behaviour=race'),
   },
   {
     name: 'a grant counts before what was announced is read',
-    file: 'node/peers.ts',
+    file: 'node/link/peers.ts',
     from: 'earlyGrants[due]!.after <= peer.in.announced',
     to: 'earlyGrants[due]!.after >= 0',
     instead: 'test/node/grants.test.ts',
   },
   {
     name: 'publishes held for the route lease are overtaken',
-    file: 'node/router.ts',
+    file: 'node/route/router.ts',
     from: 'if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, publisher);',
     to: 'if (this.#host.routable) return this.#route(message, rx2, publisher);',
     instead:
@@ -97,7 +97,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'live messages that wait for the window are overtaken',
-    file: 'node/sending.ts',
+    file: 'node/client/sending.ts',
     from: 'if (out.waitingCount === 0 && windowTakes(c, window(c))) {',
     to: 'if (windowTakes(c, window(c))) {',
     instead:
@@ -105,7 +105,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'queued messages held back for the window are overtaken',
-    file: 'node/sending.ts',
+    file: 'node/client/sending.ts',
     from: 'if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);',
     to: 'if (mayGo(c, d)) return sendAtPosition(c, d);',
     instead: 'test/node/slow-readers.test.ts',
@@ -125,7 +125,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'PUBREL before REL commits',
-    file: 'node/sending.ts',
+    file: 'node/client/sending.ts',
     from: '  if (again) return;',
     to: '  if (again) return;\n  c.write(pubrelFrame(packetId, c.version));',
     focus: focus('--fault=kill --fault=killSome --fault=clientBreak --behaviour=none'),

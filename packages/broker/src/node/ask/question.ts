@@ -1,0 +1,99 @@
+/** What nodes ask each other on behalf of people, and the answers: types only. */
+
+import type { SettingDrift } from '../../cluster-settings.ts';
+
+export type Question =
+  /** Sessions led there, in code unit order of their Client Identifiers. */
+  | { readonly type: 'sessions'; readonly after: string; readonly limit: number }
+  | { readonly type: 'session'; readonly clientId: string }
+  | { readonly type: 'explain'; readonly clientId: string }
+  | { readonly type: 'kick'; readonly clientId: string }
+  | { readonly type: 'totals' }
+  /** Client's address of a connection there. */
+  | { readonly type: 'remote'; readonly connection: number }
+  /** Size of the data folder. */
+  | { readonly type: 'bytes' }
+  /** Drain and leave the cluster; again while it drains: where it stands. */
+  | { readonly type: 'leave' }
+  /** The removal under way, null for none. */
+  | { readonly type: 'removal' };
+
+export interface Answers {
+  readonly sessions: SessionsAnswer;
+  /** 'elsewhere' from a node that does not lead the session's shard; null: no such session. */
+  readonly session: SessionAnswer | 'elsewhere' | null;
+  readonly explain: ExplainAnswer | 'elsewhere';
+  readonly kick: 'kicked' | 'not-connected' | 'elsewhere' | null;
+  readonly totals: TotalsAnswer;
+  readonly remote: string;
+  readonly bytes: number;
+  readonly leave: RemovalAnswer | 'last';
+  readonly removal: RemovalAnswer | null;
+}
+
+export interface SessionsAnswer {
+  readonly sessions: readonly ListedSession[];
+  /** False when more follow the last one. */
+  readonly complete: boolean;
+}
+
+export interface ListedSession {
+  readonly clientId: string;
+  readonly shard: number;
+  readonly gateway: string | null;
+  readonly queued: number;
+  readonly inflight: number;
+  readonly subscriptions: number;
+}
+
+export interface SessionAnswer {
+  readonly shard: number;
+  readonly gateway: string | null;
+  readonly connection: number;
+  readonly version: number;
+  readonly queued: number;
+  readonly inflightQos1: number;
+  readonly inflightQos2: number;
+  readonly expirySeconds: number;
+  readonly remainingSeconds: number | null;
+  readonly subscriptions: readonly {
+    readonly filter: string;
+    readonly qos: 0 | 1 | 2;
+    readonly noLocal: boolean;
+    readonly retainAsPublished: boolean;
+    readonly identifier: number;
+  }[];
+  /** Names of the active members, the leader first. */
+  readonly owners: readonly string[];
+}
+
+export interface ExplainAnswer {
+  readonly exists: boolean;
+  readonly gateway: string | null;
+  readonly copies: readonly CopyAnswer[];
+}
+
+export interface CopyAnswer {
+  readonly node: string;
+  readonly role: 'leader' | 'active' | 'learner' | 'voter';
+  readonly endIndex: number | null;
+  readonly behind: number | null;
+}
+
+export interface TotalsAnswer {
+  /** What the node was told in words otherwise than its cluster has. */
+  readonly drift: readonly SettingDrift[];
+  readonly sessions: number;
+  readonly persistent: number;
+  readonly connected: number;
+  readonly queued: number;
+  readonly retained: number;
+  /** Persistent sessions in shards with one copy left though more are wanted. */
+  readonly atRisk: number;
+}
+
+export interface RemovalAnswer {
+  readonly shardsTotal: number;
+  readonly bytesTotal: number;
+  readonly elapsedMs: number;
+}

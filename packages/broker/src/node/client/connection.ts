@@ -1,0 +1,498 @@
+/**
+ * One client's network connection: CONNECT to DISCONNECT.
+ *
+ * ```
+ *   new ── CONNECT ──▶ opening ── OPEN committed ──▶ open ── DISCONNECT, error, kick ──▶ closed
+ * ```
+ * Bytes that come while the session is being opened wait in `early`; they count, in order, once OPEN is
+ * committed, even if the client is gone by then, and not at all if it is refused. What only some connections
+ * need is made when it is needed. What packets mean is in connect.ts, subscribing.ts, incoming.ts, sending.ts.
+ */
+import { decodeControl, encodeConnack, encodeDisconnect } from '../../mqtt/codec.ts';
+import { FrameReader, type FrameSink, PINGRESP } from '../../mqtt/frame.ts';
+import {
+  type Connect,
+  type Disconnect,
+  PacketType,
+  type ProtocolVersion,
+} from '../../mqtt/packet.ts';
+import { MalformedPacket } from '../../mqtt/packet-error.ts';
+import { connackReturnCode, ReasonCode, reasonName } from '../../mqtt/reason-code.ts';
+import { matching } from '../../mqtt/topic-tree.ts';
+import type { ClientHandler, ClientSocket } from '../../ports.ts';
+import type { Message, SubscriptionRequest } from '../../session/operation.ts';
+import type { Taker } from '../context.ts';
+import { type Opened, Status } from '../route/request.ts';
+import type { AckOrder } from './ack-order.ts';
+import type { Aliases } from './aliases.ts';
+import { onAnswer } from './answering.ts';
+import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
+import { Early } from './early.ts';
+import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
+import { onPublish, type Received } from './incoming.ts';
+import type { Outgoing } from './outgoing.ts';
+import { pace } from './pacing.ts';
+import { answer, answersTaken, isHeldUp } from './reading.ts';
+import type { RetainedSending } from './retained-sending.ts';
+import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
+import { dropAll, onSubscribe, onUnsubscribe } from './subscribing.ts';
+
+const NEW = 0;
+const OPENING = 1;
+const OPEN = 2;
+const CLOSED = 3;
+
+export class Connection implements ClientHandler, FrameSink, LiveConnection {
+  readonly gateway: Gateway;
+  readonly socket: ClientSocket;
+  readonly id: number;
+  readonly reader: FrameReader;
+  #state = NEW;
+  version: ProtocolVersion = 4;
+  clientId = '';
+  /** Index of the OPEN, 0 before it is committed. */
+  epoch = 0;
+  /** The session is stored in its shard, if only because it was; its queue brings QoS 1 and 2. */
+  persistent = false;
+  /** Its session is older than the connection (Session Present). */
+  resumed = false;
+  expirySeconds = 0;
+  keepAliveMs = 0;
+  #heardMs: number;
+  /** QoS 1 and 2 messages that the client takes at once. */
+  receiveMaximum = 65535;
+  /** Largest packet that the client takes. */
+  maximumPacketSize = 0;
+  /** While the session is opened. */
+  #early: Early | null = null;
+  /** A whole packet came in the present read. */
+  #whole = false;
+  subscriptions: Map<string, LiveSubscription> | null = null;
+  /** Bytes of their filters. */
+  filterBytes = 0;
+  acks: AckOrder | null = null;
+  out: Outgoing | null = null;
+  /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
+  received: Map<number, Received> | null = null;
+  aliases: Aliases | null = null;
+  /** Retained messages on their way, or expected. */
+  retained: RetainedSending | null = null;
+  /** Requests not answered yet, publishes above all, and their bytes. */
+  unacknowledged = 0;
+  unacknowledgedBytes = 0;
+  /** Why the socket is not read: bits of {@link Unread}. */
+  unread = 0;
+  /** Answers since the socket last had nothing to send. */
+  answerBytes = 0;
+  /** What waited for the socket a second ago, while its client is not read for its answers. */
+  undrainedBytes = 0;
+
+  constructor(gateway: Gateway, socket: ClientSocket, id: number) {
+    this.gateway = gateway;
+    this.socket = socket;
+    this.id = id;
+    this.#heardMs = Math.floor(gateway.nowMs());
+    this.reader = new FrameReader(gateway.limits.maxPacketBytes);
+  }
+
+  /**
+   * The client said DISCONNECT 0x00 and has no session to come back to: what it published just before
+   * counts, since it is not sent again.
+   */
+  saidAll = false;
+
+  get isOpen(): boolean {
+    return this.#state === OPEN;
+  }
+
+  // ---- from the socket -------------------------------------------------------------------------
+
+  onData(buffer: Uint8Array, start: number, end: number): void {
+    if (this.#state === CLOSED) return;
+    this.gateway.counters.mqttBytesReceived += end - start;
+    const at = this.#early ? start : this.reader.feed(buffer, start, end, this);
+    if (this.#early && at < end) this.#early.keep(buffer, at, end, this.socket);
+    // Only a whole packet shows that the client is well [MQTT-3.1.2-22]: not one that comes in drips.
+    if (this.#whole) this.heard();
+    this.#whole = false;
+  }
+
+  onFrame(
+    type: number,
+    flags: number,
+    buf: Uint8Array,
+    start: number,
+    end: number,
+    at: number,
+  ): void {
+    if (this.#state === CLOSED) return;
+    this.#whole = true;
+    if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
+    switch (type) {
+      case PacketType.Publish: {
+        const before = matching.steps;
+        onPublish(this, flags, buf, start, end);
+        return pace(this, matching.steps - before);
+      }
+      case PacketType.Puback:
+      case PacketType.Pubrec:
+      case PacketType.Pubrel:
+      case PacketType.Pubcomp:
+        return onAnswer(this, type, buf, start, end);
+      case PacketType.Pingreq:
+        if (end > start) return this.fail(ReasonCode.MalformedPacket, 'PINGREQ with a body');
+        return answer(this, PINGRESP);
+      default:
+        return this.#onControl(type, buf, at, end);
+    }
+  }
+
+  onMalformed(reasonCode: number, why: string): void {
+    this.fail(reasonCode, why);
+  }
+
+  /** What came behind CONNECT, now that OPEN is committed. */
+  #readEarly(early: Early): void {
+    if (!early.read(this.reader, this, () => this.#early) || this.#state !== OPEN) return;
+    if (early.ended) {
+      this.gateway.clients.lost(this);
+      this.#leave(!early.gaveUp, -1);
+    } else if (early.paused && this.unread === 0) {
+      this.socket.resume();
+    }
+  }
+
+  /** A packet takes a while: what comes behind it waits. */
+  hold(): void {
+    this.#early = new Early(Number.POSITIVE_INFINITY);
+    this.reader.pause();
+  }
+
+  unhold(): void {
+    const early = this.#early;
+    this.#early = null;
+    if (early && this.#state === OPEN) this.#readEarly(early);
+  }
+
+  /** As much as may waits behind a packet that takes a while: the socket is not read for that. */
+  get full(): boolean {
+    return this.#early?.paused ?? false;
+  }
+
+  /** Something whole has come, or silence was not the client's. */
+  heard(): void {
+    this.#heardMs = this.gateway.nowMs();
+  }
+
+  onSecond(nowMs: number): void {
+    if (isHeldUp(this) || this.#early) this.#heardMs = nowMs;
+    this.retained?.wake();
+    const silentMs = nowMs - this.#heardMs;
+    if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
+      this.gateway.clients.refused(this, 'no CONNECT in time');
+      this.#end(true);
+    } else if (this.#state === OPEN && this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
+      this.fail(ReasonCode.KeepAliveTimeout, 'keep alive elapsed'); // [MQTT-3.1.2-22]
+    }
+  }
+
+  onDrain(): void {
+    if (this.#state === CLOSED) return;
+    answersTaken(this);
+    if (this.out) pump(this);
+    this.retained?.wake();
+  }
+
+  onClosed(): void {
+    if (this.#state === CLOSED) return;
+    // What it sent before counts once its session is open; until then nobody knows whether it will.
+    if (this.#early) {
+      this.#early.endedMs = this.gateway.nowMs();
+      return;
+    }
+    this.gateway.clients.lost(this);
+    this.#leave(true, -1);
+  }
+
+  // ---- CONNECT ---------------------------------------------------------------------------------
+
+  #onFirst(type: number, buf: Uint8Array, at: number, end: number): void {
+    if (type !== PacketType.Connect) {
+      this.gateway.clients.refused(this, 'first packet is no CONNECT');
+      return this.#end(true); // [MQTT-3.1.0-1]
+    }
+    let connect: Connect;
+    try {
+      connect = decodeControl(buf.subarray(at, end), 4) as Connect;
+    } catch (e) {
+      if (!(e instanceof MalformedPacket)) throw e;
+      this.version = e.protocolVersion as ProtocolVersion;
+      return this.fail(e.reasonCode, e.message);
+    }
+    this.version = connect.protocolVersion;
+    if (this.version === 3) this.reader.ignoreDup();
+    this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
+    if (connect.username !== undefined || connect.password !== undefined)
+      this.gateway.noteCredentials(connect.clientId, this.socket.remote);
+    const refusal = checkConnect(connect, this.gateway);
+    if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
+    this.#state = OPENING;
+    this.#early = new Early(Math.floor(this.gateway.nowMs()));
+    this.reader.pause();
+    const assigned = connect.clientId === '';
+    this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
+    this.keepAliveMs = connect.keepAliveSeconds * 1000;
+    this.expirySeconds = expiryOf(connect, this.gateway);
+    this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
+    const request = {
+      clientId: this.clientId,
+      cleanStart: connect.cleanStart,
+      expirySeconds: this.expirySeconds,
+      version: this.version,
+      will: willOf(connect, this.gateway),
+    };
+    this.gateway.open(this.id, request, (status, opened) =>
+      this.#onAnswered(connect, assigned, status, opened),
+    );
+  }
+
+  #onAnswered(connect: Connect, assigned: boolean, status: number, opened: Opened | null): void {
+    if (this.#state === CLOSED) {
+      // Never accepted, since the server closed it: its Will is not sent.
+      if (status === Status.Ok && opened) this.#sendClose(opened.epoch, false, -1);
+      return;
+    }
+    if (status === Status.TakenOver && opened && !connect.will) {
+      // A newer connection of the same Client Identifier came first: accepted, and taken over. One with
+      // a Will, which then would have to be sent, is not accepted.
+      this.#early = null;
+      this.#state = OPEN;
+      this.#accept(connect, assigned, opened.present);
+      return this.disconnect(ReasonCode.SessionTakenOver);
+    }
+    if (status !== Status.Ok || !opened) return this.#refuse(ReasonCode.ServerUnavailable);
+    const early = this.#early!;
+    this.#early = null;
+    this.#state = OPEN;
+    this.#heardMs = this.gateway.nowMs();
+    this.epoch = opened.epoch;
+    this.resumed = opened.present;
+    this.persistent = opened.present || this.expirySeconds > 0;
+    this.gateway.opened(this);
+    this.gateway.clients.connected(this, opened.present);
+    this.gateway.changeLive(() => {
+      for (const s of opened.subscriptions) this.setLive(s);
+    });
+    if (!this.#accept(connect, assigned, opened.present)) return;
+    this.#readEarly(early);
+  }
+
+  /** @returns false if the client does not take so large a CONNACK: it is closed [MQTT-3.1.2-24] */
+  #accept(connect: Connect, assigned: boolean, sessionPresent: boolean): boolean {
+    const { version } = this;
+    const o = { version, sessionPresent, reasonCode: ReasonCode.Success };
+    if (version < 5) {
+      this.write(encodeConnack(o));
+      return true;
+    }
+    const properties = connackProperties(this, connect, assigned ? this.clientId : null);
+    const frame = encodeConnack({ ...o, properties });
+    if (this.#takes(frame)) {
+      this.write(frame);
+      return true;
+    }
+    const { clientId, epoch, maximumPacketSize } = this;
+    const why = 'CONNACK is larger than the Maximum Packet Size of the client';
+    this.gateway.log('warn', why, { clientId, bytes: frame.length, maximumPacketSize });
+    this.#release();
+    this.#sendClose(epoch, false, -1);
+    this.socket.close(true);
+    return false;
+  }
+
+  #takes(frame: Uint8Array): boolean {
+    return this.maximumPacketSize === 0 || frame.length <= this.maximumPacketSize;
+  }
+
+  #refuse(reasonCode: number, clientId = this.clientId): void {
+    const { gateway, socket, version } = this;
+    gateway.clients.refused({ clientId, version, socket }, reasonName(reasonCode));
+    this.#tell(reasonCode, (properties) =>
+      encodeConnack({ version, sessionPresent: false, reasonCode, properties }),
+    );
+    this.#end(true);
+  }
+
+  /** Writes where to go instead, if that is why and the client takes so large a packet. */
+  #tell(
+    reasonCode: number,
+    encode: (properties: { serverReference?: string }) => Uint8Array,
+  ): void {
+    const serverReference =
+      reasonCode === ReasonCode.ServerMoved ? this.gateway.serverReference() : '';
+    const bytes = encode(serverReference === '' ? {} : { serverReference });
+    if (this.#takes(bytes)) return this.write(bytes);
+    const bare = encode({}); // [MQTT-3.1.2-24]
+    if (this.#takes(bare)) this.write(bare);
+  }
+
+  // ---- packets ---------------------------------------------------------------------------------
+
+  #onControl(type: number, buf: Uint8Array, at: number, end: number): void {
+    if (type === PacketType.Connect) return this.fail(ReasonCode.ProtocolError, 'second CONNECT'); // [MQTT-3.1.0-2]
+    try {
+      const packet = decodeControl(buf.subarray(at, end), this.version);
+      switch (packet.type) {
+        case 'subscribe':
+          return onSubscribe(this, packet);
+        case 'unsubscribe':
+          return onUnsubscribe(this, packet);
+        case 'disconnect':
+          return this.#onDisconnect(packet);
+        default:
+          return this.fail(ReasonCode.ProtocolError, `unexpected ${packet.type}`);
+      }
+    } catch (e) {
+      if (!(e instanceof MalformedPacket)) throw e;
+      this.fail(e.reasonCode, e.message);
+    }
+  }
+
+  #onDisconnect(packet: Disconnect): void {
+    const expiry = packet.properties.sessionExpiryInterval;
+    if (expiry !== undefined && expiry > 0 && this.expirySeconds === 0)
+      return this.fail(ReasonCode.ProtocolError, 'expiry raised from 0 at DISCONNECT');
+    this.gateway.clients.disconnected(this, packet.reasonCode);
+    this.saidAll = packet.reasonCode === 0 && !this.persistent;
+    const expirySeconds =
+      expiry === undefined ? -1 : Math.min(expiry, this.gateway.limits.sessionExpiryMaxSeconds);
+    this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]
+    this.socket.close(true);
+  }
+
+  // ---- to the client ---------------------------------------------------------------------------
+
+  write(bytes: Uint8Array): void {
+    this.gateway.counters.mqttBytesSent += bytes.length;
+    this.socket.write(bytes);
+  }
+
+  deliverLive(
+    message: Message,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    identifiers: readonly number[],
+    frames: FrameCache,
+  ): boolean {
+    if (this.#state !== OPEN) return true;
+    this.retained?.sawLive(message);
+    if (qos > 0) return sendOrWait(this, message, qos as 1 | 2, retain, identifiers);
+    sendZero(this, message, retain, identifiers, frames);
+    return true;
+  }
+
+  whenRoom(run: () => void): void {
+    if (this.#state === OPEN && this.out?.full) this.out.room.push(run);
+    else run();
+  }
+
+  // ---- subscriptions of the connection ----------------------------------------------------------
+
+  #addLive(s: LiveSubscription): void {
+    this.subscriptions ??= new Map();
+    const old = this.subscriptions.get(s.filter);
+    this.subscriptions.set(s.filter, s);
+    this.gateway.addLive(s);
+    if (old) this.gateway.removeLive(old);
+  }
+
+  setLive(request: SubscriptionRequest): void {
+    this.#addLive({
+      ...request,
+      connection: this,
+      zeroOnly: this.persistent && request.qos > 0,
+      since: this.subscriptions?.get(request.filter)?.since ?? this.gateway.hlc(),
+    });
+  }
+
+  dropLive(filter: string): boolean {
+    const s = this.subscriptions?.get(filter);
+    if (!s) return false;
+    this.subscriptions!.delete(filter);
+    this.gateway.removeLive(s);
+    return true;
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------
+
+  /** Another connection owns the session. */
+  fenced(): void {
+    this.disconnect(ReasonCode.SessionTakenOver);
+  }
+
+  /** Closes from our side; MQTT 5 clients are told why. The session is not this connection's. */
+  disconnect(reasonCode: number, by: Taker | null = null): void {
+    // While the session is opened the answer to OPEN says so too, and CONNACK has to come first.
+    if (this.#state === CLOSED || this.#state === OPENING) return;
+    this.write(encodeDisconnect({ version: this.version, reasonCode }));
+    this.gateway.ending(this, reasonCode, by);
+    this.#release();
+    this.socket.close(true);
+  }
+
+  /** The client broke the protocol, or went silent. */
+  fail(reasonCode: number, why: string): void {
+    if (this.#state === CLOSED) return;
+    this.gateway.clients.failed(this, reasonCode, why);
+    const { version } = this;
+    if (this.#state === OPEN) this.write(encodeDisconnect({ version, reasonCode }));
+    else if (version === 5 || connackReturnCode(reasonCode) !== undefined)
+      this.write(encodeConnack({ version, sessionPresent: false, reasonCode, properties: {} }));
+    this.#end(true);
+  }
+
+  /**
+   * Ends the connection from our side, as an end like any other: the session goes on elsewhere.
+   * @param graceMs the client may be back before its Will is sent
+   */
+  shutdown(reasonCode: number, graceMs = 0, by: Taker | null = null): void {
+    if (this.#state === CLOSED) return;
+    if (graceMs > 0) this.gateway.trace('sent-away', { clientId: this.clientId });
+    if (this.#state === OPEN) this.gateway.ending(this, reasonCode, by);
+    if (this.#state === OPEN && this.version === 5)
+      this.#tell(reasonCode, (properties) =>
+        encodeDisconnect({ version: 5, reasonCode, properties }),
+      );
+    this.#end(true, graceMs);
+  }
+
+  #end(abnormal: boolean, graceMs = 0): void {
+    this.#leave(abnormal, -1, graceMs);
+    this.socket.close(true);
+  }
+
+  #leave(abnormal: boolean, expirySeconds: number, graceMs = 0): void {
+    const open = this.#state === OPEN;
+    this.#release();
+    if (open) this.#sendClose(this.epoch, abnormal, expirySeconds, graceMs);
+  }
+
+  #sendClose(epoch: number, abnormal: boolean, expirySeconds: number, graceMs = 0): void {
+    const sentUpto = this.persistent ? (this.out?.sentUpto ?? 0) : -1;
+    this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto, graceMs });
+  }
+
+  #release(): void {
+    this.#state = CLOSED;
+    this.reader.stop();
+    this.retained?.end();
+    this.retained = null;
+    if (this.subscriptions) dropAll(this.gateway, this.subscriptions);
+    this.subscriptions = null;
+    this.#early = null;
+    this.aliases?.clear();
+    this.gateway.gone(this);
+    this.gateway.crowded.delete(this);
+    if (this.out) endWaiting(this);
+  }
+}

@@ -1,0 +1,241 @@
+/** PUBLISH from a client: decision 1 of its way, by QoS and kind of session; and its PUBREL. */
+import {
+  decodePublishProperties,
+  encodeAck,
+  encodePublishProperties,
+  PublishView,
+  parsePublish,
+} from '../../mqtt/frame.ts';
+import { PacketType } from '../../mqtt/packet.ts';
+import { MalformedPacket } from '../../mqtt/packet-error.ts';
+import { ReasonCode } from '../../mqtt/reason-code.ts';
+import { exceedsLevels, isReserved } from '../../mqtt/topic.ts';
+import { messageBytes } from '../../session/message-bytes.ts';
+import type { Message } from '../../session/operation.ts';
+import { Status } from '../route/request.ts';
+import { AckOrder, type AckSlot } from './ack-order.ts';
+import { Aliases } from './aliases.ts';
+import type { Connection } from './connection.ts';
+import type { Publisher } from './gateway.ts';
+import { APART_BYTES } from './outgoing.ts';
+import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
+
+/** A QoS 2 message from the client that it has not released. */
+export interface Received {
+  /** PUBREC is sent, or due as soon as the acknowledgements before it are. */
+  answered: boolean;
+  /** Answers that wait for the message to be stored: its own, and one for each repetition. */
+  readonly repeats: ((reasonCode: number) => void)[];
+}
+
+const view = new PublishView();
+const NO_BYTES = new Uint8Array(0);
+
+export function onPublish(
+  c: Connection,
+  flags: number,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const bad = parsePublish(buf, start, end, flags, c.version, view);
+  if (bad !== 0) return c.fail(bad, 'PUBLISH');
+  const { qos, packetId } = view;
+  const { gateway } = c;
+  gateway.counters.publishesReceived[qos]++;
+  let message: Message | null;
+  try {
+    message = messageOf(c, buf);
+  } catch (e) {
+    if (!(e instanceof MalformedPacket)) throw e;
+    return c.fail(e.reasonCode, e.message);
+  }
+  if (!message) return c.fail(ReasonCode.TopicAliasInvalid, 'unknown topic alias');
+  if (exceedsLevels(message.topic, gateway.limits.topicLevels))
+    return refuse(c, qos, packetId, ReasonCode.TopicNameInvalid);
+  if (isReserved(message.topic)) return refuse(c, qos, packetId, ReasonCode.NotAuthorized);
+  if (qos === 0) return gateway.publishZero(message);
+  if (qos === 1) return acknowledge(c, message, packetId);
+  receive(c, packetId, message);
+}
+
+/** Copies what must outlive the read buffer; resolves aliases. */
+function messageOf(c: Connection, buf: Uint8Array): Message | null {
+  const { gateway } = c;
+  let { topic } = view;
+  let expiresAtMs = 0;
+  let properties = NO_BYTES as Uint8Array;
+  if (view.propsEnd > view.propsStart) {
+    const props = decodePublishProperties(buf, view.propsStart, view.propsEnd);
+    const { topicAlias, messageExpiryInterval, ...own } = props;
+    if (topicAlias !== undefined) {
+      if (topicAlias > gateway.limits.topicAliases) return null;
+      c.aliases ??= new Aliases(gateway.counters);
+      if (topic !== '') c.aliases.set(topicAlias, topic);
+      else topic = c.aliases.get(topicAlias) ?? '';
+    }
+    if (messageExpiryInterval !== undefined)
+      expiresAtMs = gateway.wallMs() + messageExpiryInterval * 1000;
+    properties = encodePublishProperties(own);
+  }
+  if (topic === '') return null;
+  let payload = buf.subarray(view.payloadStart, view.payloadEnd);
+  if (!c.reader.owned || payload.length < APART_BYTES) {
+    const copy = Buffer.allocUnsafe(payload.length);
+    copy.set(payload);
+    payload = copy;
+  }
+  return {
+    topic,
+    payload,
+    qos: view.qos,
+    retain: view.retain,
+    hlc: gateway.hlc(),
+    expiresAtMs,
+    properties,
+    publisher: c.clientId,
+  };
+}
+
+/**
+ * A topic that may not be published to. Before MQTT 5 no acknowledgement can say so: a topic that is
+ * too deep ends the connection, one that is the server's own is acknowledged [MQTT-3.3.5-2 of 3.1.1].
+ */
+function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number, reasonCode: number): void {
+  const { counters } = c.gateway;
+  const silent = reasonCode === ReasonCode.NotAuthorized;
+  if (!silent && (qos === 0 || c.version < 5))
+    return c.fail(reasonCode, 'more topic levels than the limit');
+  counters.publishesRefused++;
+  if (qos === 0) return;
+  const code = c.version === 5 ? reasonCode : 0;
+  const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
+  answerInOrder(c, takeSlot(c), encodeAck(type, packetId, c.version, code));
+}
+
+/** The next place among the acknowledgements. */
+function takeSlot(c: Connection): AckSlot {
+  c.acks ??= new AckOrder();
+  return c.acks.take();
+}
+
+function answerInOrder(c: Connection, slot: AckSlot, frame: Uint8Array): void {
+  c.acks!.fill(slot, frame, (due) => answer(c, due));
+}
+
+/** QoS 1: publishes, and acknowledges in order once every copy has it. */
+function acknowledge(c: Connection, message: Message, packetId: number): void {
+  const bytes = messageBytes(message);
+  begin(c, bytes);
+  c.gateway.publish(message, new Acknowledging(c, packetId, bytes));
+}
+
+class Acknowledging implements Publisher {
+  readonly #c: Connection;
+  readonly #packetId: number;
+  readonly #bytes: number;
+  readonly #slot: AckSlot;
+
+  constructor(c: Connection, packetId: number, bytes: number) {
+    this.#c = c;
+    this.#packetId = packetId;
+    this.#bytes = bytes;
+    this.#slot = takeSlot(c);
+  }
+
+  get wanted(): boolean {
+    return this.#c.isOpen || this.#c.saidAll;
+  }
+
+  slowed(): void {
+    slow(this.#c);
+  }
+
+  published(reasonCode: number): void {
+    const c = this.#c;
+    finish(c, this.#bytes);
+    if (!c.isOpen) return;
+    if (reasonCode >= 0x80) c.gateway.counters.publishesRefused++;
+    const frame = encodeAck(PacketType.Puback, this.#packetId, c.version, reasonCode);
+    answerInOrder(c, this.#slot, frame);
+  }
+}
+
+/**
+ * QoS 2: PUBREC once every copy of every target has the message. The same Packet Identifier before
+ * PUBREL is the same message [MQTT-4.3.3-10]: answered again when the first is, not published again.
+ */
+function receive(c: Connection, packetId: number, message: Message): void {
+  c.received ??= new Map();
+  const { limits } = c.gateway;
+  const open = c.received.get(packetId);
+  if (open === undefined && c.version === 5 && c.received.size >= limits.publishesInFlight)
+    return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-9]
+  const bytes = open === undefined ? messageBytes(message) : REQUEST_BYTES;
+  begin(c, bytes);
+  const slot = takeSlot(c);
+  const answered = (code: number) => {
+    finish(c, bytes);
+    if (c.isOpen) answerInOrder(c, slot, encodeAck(PacketType.Pubrec, packetId, c.version, code));
+  };
+  if (open !== undefined) {
+    if (open.answered) answered(0);
+    else open.repeats.push(answered);
+    return;
+  }
+  const exchange: Received = { answered: false, repeats: [answered] };
+  c.received.set(packetId, exchange);
+  publishTwo(c, packetId, message, (reasonCode) => {
+    exchange.answered = true;
+    if (reasonCode >= 0x80) {
+      c.gateway.counters.publishesRefused++;
+      c.received?.delete(packetId);
+    }
+    const repeats = exchange.repeats.splice(0);
+    for (const run of repeats) run(c.version === 5 ? reasonCode : 0);
+  });
+}
+
+/** By way of RX2 in its shard for a stored session; of another one this connection keeps the state. */
+function publishTwo(
+  c: Connection,
+  packetId: number,
+  message: Message,
+  done: (reasonCode: number) => void,
+): void {
+  if (!c.persistent) {
+    c.gateway.publish(message, {
+      get wanted() {
+        return c.isOpen || c.saidAll;
+      },
+      slowed: () => slow(c),
+      published: done,
+    });
+    return;
+  }
+  const wanted = () => c.isOpen;
+  c.gateway.receive(c.clientId, c.epoch, packetId, message, wanted, (status) => {
+    if (status === Status.NoSession) c.fenced();
+    done(status === Status.Quota ? ReasonCode.QuotaExceeded : 0);
+  });
+}
+
+/** PUBREL: the Packet Identifier may be used for another message. */
+export function onPubrel(c: Connection, packetId: number): void {
+  const known = c.received?.delete(packetId) ?? false;
+  if (!c.persistent) return pubcomp(c, packetId, known);
+  begin(c, REQUEST_BYTES);
+  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {
+    finish(c, REQUEST_BYTES);
+    if (status === Status.NoSession) c.fenced();
+    else pubcomp(c, packetId, status === Status.Ok);
+  });
+}
+
+function pubcomp(c: Connection, packetId: number, known: boolean): void {
+  if (!c.isOpen) return;
+  // While a client recovers its session, an exchange that is over here is no error (§3.7.2.1): its
+  // PUBCOMP was lost with the connection before.
+  const code = known || c.resumed ? 0 : ReasonCode.PacketIdentifierNotFound;
+  answer(c, encodeAck(PacketType.Pubcomp, packetId, c.version, c.version === 5 ? code : 0));
+}

@@ -1,0 +1,355 @@
+/**
+ * PUBLISH to a client, and the client's answers.
+ *
+ * Live messages get a Packet Identifier here and wait here while the client's window or its socket is
+ * full; of the session's queue the leader keeps the window, and the position gives the identifier.
+ *
+ * Nothing of QoS 1 or 2 is dropped: above its mark a client's publishers wait with it. One that stops
+ * reading meanwhile is disconnected, so that no connection goes on with a gap.
+ */
+
+import { ReasonCode } from '../../mqtt/reason-code.ts';
+import { messageBytes } from '../../session/message-bytes.ts';
+import type { AckKind, Message } from '../../session/operation.ts';
+import { packetIdOf } from '../../session/session.ts';
+import type { Delivery } from '../context.ts';
+import type { Connection } from './connection.ts';
+import type { FrameCache } from './gateway.ts';
+import {
+  isApart,
+  Outgoing,
+  propertiesFor,
+  publishBytes,
+  publishFrame,
+  pubrelFrame,
+} from './outgoing.ts';
+import { answer, relent } from './reading.ts';
+
+/**
+ * What every client may have waiting, in its socket and as messages, when the clients of a node have
+ * more than `limits.nodeBufferBytes` waiting in all.
+ */
+const CROWDED_BYTES_MAX = 65_536;
+/** A tick counts for at most this long as time without reading: the node itself was late. */
+const WATCHED_STEP_MS = 100;
+
+// ---- what waits --------------------------------------------------------------------------------
+
+/** The socket takes more; otherwise its drain is told. */
+function socketTakes(c: Connection): boolean {
+  const { counters, limits } = c.gateway;
+  const crowded = counters.clientBytes > limits.nodeBufferBytes;
+  const most = crowded ? CROWDED_BYTES_MAX : limits.connectionBufferBytes;
+  return c.socket.pendingBytes <= most;
+}
+
+function windowTakes(c: Connection, window: number): boolean {
+  if (c.out!.inFlight.size >= window) return false;
+  if (socketTakes(c)) return true;
+  c.socket.awaitDrain();
+  return false;
+}
+
+/** More waits for the client than publishers need not wait for. */
+function aboveMark(c: Connection, share: number): boolean {
+  const { counters, limits } = c.gateway;
+  const { waitingBytes, waitingCount } = c.out!;
+  if (waitingCount > limits.liveQueueMessages * share) return true;
+  const crowded = counters.clientBytes > limits.nodeBufferBytes;
+  const most = crowded ? Math.min(CROWDED_BYTES_MAX, limits.liveQueueBytes) : limits.liveQueueBytes;
+  return waitingBytes > most * share;
+}
+
+function waits(c: Connection, bytes: number): void {
+  c.out!.waitingBytes += bytes;
+  c.gateway.counters.clientBytes += bytes;
+}
+
+/** Publishers may go on. */
+function makeRoom(out: Outgoing): void {
+  out.full = false;
+  const { room } = out;
+  out.room = [];
+  for (const run of room) run();
+}
+
+/** The connection is over: nothing waits for it any more. */
+export function endWaiting(c: Connection): void {
+  const out = c.out!;
+  waits(c, -out.waitingBytes);
+  c.gateway.slow.delete(c);
+  makeRoom(out);
+}
+
+/** A tick while publishers wait for the client: has it read anything since the last one? */
+export function watchSlow(c: Connection, elapsedMs: number, patienceMs: number): void {
+  const out = c.out!;
+  if (!out.full) {
+    c.gateway.slow.delete(c);
+    return;
+  }
+  const { pendingBytes } = c.socket;
+  if (out.settled !== out.settledSeen || pendingBytes < out.pendingSeen) out.stalledMs = 0;
+  else out.stalledMs += Math.min(elapsedMs, WATCHED_STEP_MS);
+  out.settledSeen = out.settled;
+  out.pendingSeen = pendingBytes;
+  if (out.stalledMs >= patienceMs) endSlow(c);
+}
+
+/** The client has stopped reading, and its publishers have waited for it long enough. */
+function endSlow(c: Connection): void {
+  const { clientId, gateway, socket } = c;
+  gateway.counters.slowReaders++;
+  const why = 'it does not read while its publishers wait';
+  const waiting = c.out!.waitingCount;
+  gateway.log('warn', 'slow client disconnected', {
+    clientId,
+    remote: socket.remote,
+    why,
+    waiting,
+  });
+  c.shutdown(ReasonCode.QuotaExceeded);
+}
+
+// ---- live messages -----------------------------------------------------------------------------
+
+/** QoS 0: goes out at once, or not at all when the client is too slow. */
+export function sendZero(
+  c: Connection,
+  message: Message,
+  retain: boolean,
+  identifiers: readonly number[],
+  cache: FrameCache,
+): void {
+  const { counters } = c.gateway;
+  if (!socketTakes(c)) {
+    counters.messagesDropped++;
+    return;
+  }
+  const own = identifiers.length > 0;
+  const kind = (c.version === 5 ? 2 : 0) | (retain ? 1 : 0);
+  let frame = own ? undefined : cache.frames[kind];
+  if (!frame) {
+    const properties =
+      c.version === 5 ? propertiesFor(message, identifiers, c.gateway.wallMs()) : undefined;
+    frame = publishFrame(c.version, message, {
+      qos: 0,
+      retain,
+      dup: false,
+      packetId: 0,
+      properties,
+    });
+    if (!own) cache.frames[kind] = frame;
+  }
+  if (writePublish(c, frame, message)) counters.messagesDelivered[0]++;
+}
+
+/** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
+function writePublish(c: Connection, frame: Uint8Array, message: Message): boolean {
+  if (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize) return false;
+  c.write(frame);
+  if (isApart(message)) c.write(message.payload);
+  return true;
+}
+
+/**
+ * QoS 1 and 2 for a session without persistence: at once, or when the client has room.
+ *
+ * @returns false if its publishers are to wait
+ */
+export function sendOrWait(
+  c: Connection,
+  message: Message,
+  qos: 1 | 2,
+  retain: boolean,
+  identifiers: readonly number[],
+): boolean {
+  c.out ??= new Outgoing();
+  const { out } = c;
+  if (out.waitingCount === 0 && windowTakes(c, window(c))) {
+    sendLive(c, message, qos, retain, identifiers);
+    return true;
+  }
+  out.wait({ message, qos, retain, identifiers });
+  waits(c, messageBytes(message));
+  if (out.full || !aboveMark(c, 1)) return !out.full;
+  out.full = true;
+  out.stalledMs = 0;
+  out.settledSeen = out.settled;
+  out.pendingSeen = c.socket.pendingBytes;
+  c.gateway.slow.add(c);
+  relent(c);
+  return false;
+}
+
+/** Whether a message would go out at once; otherwise an acknowledgement or the socket's drain is told. */
+export function takesNow(c: Connection, qos: 0 | 1 | 2, bytes: number): boolean {
+  if (!socketTakes(c) || c.socket.pendingBytes >= bytes) {
+    c.socket.awaitDrain();
+    return false;
+  }
+  if (qos === 0 || c.out === null) return true;
+  return c.out.waitingCount === 0 && c.out.inFlight.size < window(c);
+}
+
+function window(c: Connection): number {
+  return Math.min(c.receiveMaximum, c.gateway.limits.inflightMessages);
+}
+
+function sendLive(
+  c: Connection,
+  message: Message,
+  qos: 1 | 2,
+  retain: boolean,
+  identifiers: readonly number[],
+): void {
+  const packetId = c.out!.takeId();
+  if (!sendPublish(c, message, { qos, retain, dup: false, packetId }, identifiers)) return;
+  c.out!.inFlight.set(packetId, {
+    position: -1,
+    qos,
+    released: false,
+    pubrelSent: false,
+  });
+}
+
+/** @returns false if it is too large for the client, as {@link writePublish} */
+function sendPublish(
+  c: Connection,
+  message: Message,
+  o: { qos: 1 | 2; retain: boolean; dup: boolean; packetId: number },
+  identifiers: readonly number[],
+): boolean {
+  const properties =
+    c.version === 5 ? propertiesFor(message, identifiers, c.gateway.wallMs()) : undefined;
+  const frame = publishFrame(c.version, message, { ...o, properties });
+  if (!writePublish(c, frame, message)) return false;
+  c.gateway.counters.messagesDelivered[o.qos]++;
+  return true;
+}
+
+// ---- the session's queue -----------------------------------------------------------------------
+
+/** What this connection has had is not sent again. */
+export function sendQueued(c: Connection, d: Delivery): void {
+  if (!c.isOpen) return;
+  c.out ??= new Outgoing();
+  if (d.position < c.out.nextPosition) return;
+  c.out.nextPosition = d.position + 1;
+  if (!d.copy) c.retained?.sawLive(d.message);
+  if (isOver(c, d)) return settlePosition(c, 'ack', d.position, null);
+  if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);
+  c.out.held.push(d);
+  waits(c, messageBytes(d.message));
+}
+
+/** Within the client's Receive Maximum, and a retained message not before its SUBACK. */
+function mayGo(c: Connection, d: Delivery): boolean {
+  return windowTakes(c, c.receiveMaximum) && !(d.copy && c.retained?.subackDue);
+}
+
+function sendAtPosition(c: Connection, d: Delivery): void {
+  const packetId = packetIdOf(d.position);
+  const { qos, retain, dup } = d;
+  if (!sendPublish(c, d.message, { qos, retain, dup, packetId }, d.identifiers))
+    return settlePosition(c, 'ack', d.position, null);
+  c.out!.inFlight.set(packetId, {
+    position: d.position,
+    qos,
+    released: false,
+    pubrelSent: false,
+  });
+}
+
+/** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
+export function sendRelease(c: Connection, position: number): void {
+  if (!c.isOpen) return;
+  c.out ??= new Outgoing();
+  const packetId = packetIdOf(position);
+  if (position < c.out.nextPosition) {
+    // Ours: PUBREL goes, or went, when the commit was confirmed.
+    return;
+  }
+  c.out.nextPosition = position + 1;
+  c.out.inFlight.set(packetId, { position, qos: 2, released: true, pubrelSent: true });
+  c.write(pubrelFrame(packetId, c.version));
+}
+
+// ---- what the client answers -------------------------------------------------------------------
+
+/** PUBACK, or PUBCOMP: the message is the client's. */
+export function onSettled(c: Connection, packetId: number, qos: 1 | 2): void {
+  const held = c.out?.inFlight.get(packetId);
+  if (!held) return;
+  if (held.qos !== qos || (qos === 2 && !held.released))
+    return c.fail(ReasonCode.ProtocolError, `${qos === 1 ? 'PUBACK' : 'PUBCOMP'} out of turn`); // [MQTT-4.3.2-1, 4.3.3-1]
+  c.out!.inFlight.delete(packetId);
+  c.out!.settled++;
+  if (held.position >= 0) settlePosition(c, qos === 1 ? 'ack' : 'done', held.position, null);
+  pump(c);
+}
+
+export function onPubrec(c: Connection, packetId: number, reasonCode: number): void {
+  const held = c.out?.inFlight.get(packetId);
+  if (held?.qos === 1) return c.fail(ReasonCode.ProtocolError, 'PUBREC for a QoS 1 message');
+  if (!held) {
+    if (reasonCode >= 0x80) return; // A refusal ends the exchange: no PUBREL follows [MQTT-4.3.3-4].
+    const unknown = c.version === 5 ? ReasonCode.PacketIdentifierNotFound : 0;
+    return answer(c, pubrelFrame(packetId, c.version, unknown));
+  }
+  c.out!.settled++;
+  if (reasonCode >= 0x80) {
+    c.out!.inFlight.delete(packetId);
+    if (held.position >= 0) settlePosition(c, 'ack', held.position, null);
+    pump(c);
+    return;
+  }
+  const again = held.released;
+  held.released = true;
+  if (held.position < 0 || held.pubrelSent) return answer(c, pubrelFrame(packetId, c.version));
+  if (again) return;
+  // PUBREL leaves once the copies know of the PUBREC, so that none sends the message anew.
+  settlePosition(c, 'rel', held.position, (ok) => {
+    if (!ok || !c.isOpen) return;
+    held.pubrelSent = true;
+    c.write(pubrelFrame(packetId, c.version));
+  });
+}
+
+function settlePosition(
+  c: Connection,
+  kind: AckKind,
+  position: number,
+  done: ((ok: boolean) => void) | null,
+): void {
+  c.gateway.settle(c.clientId, c.epoch, kind, position, done);
+}
+
+/** Its time was over before it could be sent [MQTT-3.3.2-5]. */
+function hasExpired(c: Connection, { expiresAtMs }: Message): boolean {
+  return expiresAtMs > 0 && expiresAtMs <= c.gateway.wallMs();
+}
+
+/** The same of the session's queue: what was sent before has begun its exchange, which goes on. */
+function isOver(c: Connection, d: Delivery): boolean {
+  return !d.dup && hasExpired(c, d.message);
+}
+
+/** The client has room again [MQTT-3.3.4-9]. */
+export function pump(c: Connection): void {
+  const { out } = c;
+  if (!out) return;
+  while (out.held.length > 0 && mayGo(c, out.held[0]!)) {
+    const d = out.held.shift()!;
+    waits(c, -messageBytes(d.message));
+    if (isOver(c, d)) settlePosition(c, 'ack', d.position, null);
+    else sendAtPosition(c, d);
+  }
+  while (out.waitingCount > 0 && windowTakes(c, window(c))) {
+    const w = out.shift()!;
+    waits(c, -messageBytes(w.message));
+    if (!hasExpired(c, w.message)) sendLive(c, w.message, w.qos, w.retain, w.identifiers);
+  }
+  if (out.full && !aboveMark(c, 0.5)) makeRoom(out);
+  c.retained?.wake();
+}

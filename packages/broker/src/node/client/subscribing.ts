@@ -1,0 +1,172 @@
+/**
+ * SUBSCRIBE and UNSUBSCRIBE of a connection.
+ *
+ * A packet with many filters is taken some filters in a turn, and one such packet of a node after the
+ * other: nobody else waits for it, and what its client sends behind it waits until it is taken.
+ */
+import { encodeSuback, encodeUnsuback } from '../../mqtt/codec.ts';
+import type { Subscribe, Unsubscribe } from '../../mqtt/packet.ts';
+import { ReasonCode } from '../../mqtt/reason-code.ts';
+import { exceedsLevels, isTopicFilter, parseShare } from '../../mqtt/topic.ts';
+import type { SubscriptionRequest } from '../../session/operation.ts';
+import type { Connection } from './connection.ts';
+import type { Gateway, LiveSubscription } from './gateway.ts';
+import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';
+import { expectRetained, type RetainedSending } from './retained-sending.ts';
+
+/** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
+const FILTERS_AT_ONCE = 100;
+/** Work units of one filter, and of a packet beside its filters. */
+const FILTER_UNITS = 3;
+const PACKET_UNITS = 20;
+
+/** Runs `one` for each of n filters, then `done`; not at all any more once the connection is over. */
+function take(c: Connection, n: number, one: (i: number) => void, done: () => void): void {
+  const { gateway } = c;
+  let at = 0;
+  const upto = (end: number) =>
+    gateway.changeLive(() => {
+      while (at < end) one(at++);
+    });
+  const { work } = gateway;
+  const all = PACKET_UNITS + n * FILTER_UNITS;
+  if (n <= FILTERS_AT_ONCE && !work.exhausted) {
+    work.spend(all);
+    upto(n);
+    return done();
+  }
+  c.hold();
+  gateway.line.add((units) => {
+    if (!c.isOpen) return true;
+    upto(Math.min(n, at + Math.ceil(units / FILTER_UNITS)));
+    if (at < n) return false;
+    done();
+    c.unhold();
+    return true;
+  }, all);
+}
+
+/** The subscriptions of a connection that is over. */
+export function dropAll(gateway: Gateway, subscriptions: Map<string, LiveSubscription>): void {
+  const left = [...subscriptions.values()];
+  const drop = (n: number) =>
+    gateway.changeLive(() => {
+      for (const s of left.splice(-n)) gateway.removeLive(s);
+    });
+  if (left.length <= FILTERS_AT_ONCE) return drop(left.length);
+  gateway.line.add((units) => {
+    drop(Math.ceil(units / FILTER_UNITS));
+    return left.length === 0;
+  });
+}
+
+/** A SUBSCRIBE under way. */
+class Subscribing {
+  readonly #c: Connection;
+  readonly #packet: Subscribe;
+  readonly #codes: number[] = [];
+  readonly #granted: SubscriptionRequest[] = [];
+  readonly #wantsRetained: SubscriptionRequest[] = [];
+  #retained: RetainedSending | null = null;
+
+  constructor(c: Connection, packet: Subscribe) {
+    this.#c = c;
+    this.#packet = packet;
+  }
+
+  take(i: number): void {
+    const c = this.#c;
+    const request = this.#packet.subscriptions[i]!;
+    const code = check(c, request.filter);
+    this.#codes.push(code === 0 ? request.qos : code);
+    if (code !== 0) return;
+    const s = { ...request, identifier: this.#packet.subscriptionIdentifier ?? 0 };
+    const fresh = !c.subscriptions?.has(s.filter);
+    if (s.retainHandling === 0 || (s.retainHandling === 1 && fresh)) {
+      this.#retained ??= expectRetained(c);
+      this.#wantsRetained.push(s);
+    }
+    this.#granted.push(s);
+    c.setLive(s);
+  }
+
+  /** Every filter is taken: the session, the barrier, SUBACK, and what is retained. */
+  finish(): void {
+    const c = this.#c;
+    const granted = this.#granted;
+    if (granted.length === 0) return this.#acknowledge();
+    const bytes = bytesOf(granted.map((s) => s.filter));
+    begin(c, bytes);
+    let left = c.persistent ? 2 : 1;
+    const one = () => {
+      if (--left > 0) return;
+      finish(c, bytes);
+      if (!c.isOpen) return;
+      this.#acknowledge();
+      if (c.persistent) this.#retained?.leaderReads();
+      else this.#retained?.read(this.#wantsRetained);
+    };
+    if (c.persistent)
+      c.gateway.subscribeSession(c.clientId, c.epoch, granted, (ok) => {
+        if (!ok) c.fenced();
+        one();
+      });
+    c.gateway.liveBarrier(one);
+  }
+
+  #acknowledge(): void {
+    const { version } = this.#c;
+    const { packetId } = this.#packet;
+    answer(this.#c, encodeSuback({ version, packetId, reasonCodes: this.#codes }));
+  }
+}
+
+export function onSubscribe(c: Connection, packet: Subscribe): void {
+  const subscribing = new Subscribing(c, packet);
+  const one = (i: number) => subscribing.take(i);
+  take(c, packet.subscriptions.length, one, () => subscribing.finish());
+}
+
+function bytesOf(filters: readonly string[]): number {
+  let bytes = REQUEST_BYTES;
+  for (const filter of filters) bytes += filter.length;
+  return bytes;
+}
+
+function check(c: Connection, filter: string): number {
+  if (filter.startsWith('$share/') && parseShare(filter) !== undefined)
+    return ReasonCode.SharedSubscriptionsNotSupported;
+  const { counters, limits } = c.gateway;
+  if (!isTopicFilter(filter) || exceedsLevels(filter, limits.topicLevels))
+    return ReasonCode.TopicFilterInvalid;
+  if (c.subscriptions?.has(filter)) return 0;
+  const bytes = filter.length;
+  const fits =
+    (c.subscriptions?.size ?? 0) < limits.subscriptionsPerSession &&
+    c.filterBytes + bytes <= limits.subscriptionBytesPerSession &&
+    counters.filterBytes + bytes <= limits.nodeSubscriptionBytes;
+  return fits ? 0 : ReasonCode.QuotaExceeded;
+}
+
+export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
+  const codes: number[] = [];
+  const one = (i: number) => {
+    const filter = packet.filters[i]!;
+    if (!isTopicFilter(filter)) codes.push(ReasonCode.TopicFilterInvalid);
+    else codes.push(c.dropLive(filter) ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted);
+  };
+  const acknowledge = () => {
+    const { version } = c;
+    answer(c, encodeUnsuback({ version, packetId: packet.packetId, reasonCodes: codes }));
+  };
+  take(c, packet.filters.length, one, () => {
+    if (!c.persistent) return acknowledge();
+    const bytes = bytesOf(packet.filters);
+    begin(c, bytes);
+    c.gateway.unsubscribeSession(c.clientId, c.epoch, packet.filters, (ok) => {
+      finish(c, bytes);
+      if (!ok) c.fenced();
+      else if (c.isOpen) acknowledge();
+    });
+  });
+}

@@ -1,0 +1,44 @@
+/** Which stored sessions of a shard want a message, and what each of them asks of it. */
+import type { Message, Target } from '../../session/operation.ts';
+import type { Session, Subscription } from '../../session/session.ts';
+import type { ShardState } from '../../session/shard-state.ts';
+
+/** What a session's subscriptions together ask of a message. */
+interface Want {
+  qos: 0 | 1 | 2;
+  retain: boolean;
+  readonly identifiers: number[];
+}
+
+/**
+ * Stored sessions that want the message at QoS 1 or 2, each once at its highest QoS, with what all of
+ * their matching subscriptions ask for, those at QoS 0 too [MQTT-3.3.4-2, 3.3.4-4].
+ */
+export function matchStored(state: ShardState, message: Message): [Session, Target][] {
+  const wants = new Map<Session, Want>();
+  state.tree.match(message.topic, (sub: Subscription) => {
+    const { session } = sub;
+    if (sub.noLocal && session.clientId === message.publisher) return;
+    // Published before the subscription was made and sent again since: not meant for it.
+    if (message.hlc < sub.since) return;
+    const qos = Math.min(sub.qos, message.qos) as 0 | 1 | 2;
+    const retain = sub.retainAsPublished && message.retain;
+    const held = wants.get(session);
+    if (!held) {
+      const identifiers = sub.identifier > 0 ? [sub.identifier] : [];
+      wants.set(session, { qos, retain, identifiers });
+      return;
+    }
+    if (qos > held.qos) held.qos = qos;
+    if (retain) held.retain = true;
+    if (sub.identifier > 0 && !held.identifiers.includes(sub.identifier))
+      held.identifiers.push(sub.identifier);
+  });
+  const targets: [Session, Target][] = [];
+  for (const [s, { qos, retain, identifiers }] of wants) {
+    if (qos === 0) continue;
+    const { clientId, birth } = s;
+    targets.push([s, { clientId, birth, qos, retain, identifiers }]);
+  }
+  return targets;
+}

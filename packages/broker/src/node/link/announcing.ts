@@ -1,0 +1,314 @@
+/**
+ * What nodes tell each other unasked: who leads which shard, and what is wanted where.
+ *
+ * Views and routes of shards come from their leaders, routes of live sessions from the nodes that hold
+ * them. Changes come in order on each link; a node that has missed one asks for the whole, and until
+ * that is here it routes nothing and acknowledges no barrier.
+ */
+import type { Reader } from '../../bytes.ts';
+import { readSettings, writeSettings } from '../../cluster-settings.ts';
+import { sameNumber } from '../../shard/view.ts';
+import type { NodeCore } from '../node.ts';
+import { type FilterChange, readChange, writeChange } from '../route/routes.ts';
+import { Lane, pages } from './lanes.ts';
+import type { Peer } from './peers.ts';
+import { readShardView, type ShardView, writeShardView } from './views.ts';
+import { Wire } from './wire.ts';
+
+/** The parts of its node that announcing works with. */
+type AnnouncingNode = Pick<
+  NodeCore,
+  | 'name'
+  | 'settings'
+  | 'counters'
+  | 'shardCount'
+  | 'onSettings'
+  | 'peers'
+  | 'routes'
+  | 'views'
+  | 'leases'
+  | 'shards'
+  | 'router'
+  | 'gateway'
+>;
+
+/** Views kept by a joiner that does not know yet how many shards there are. */
+const EARLY_VIEWS_MAX = 4096;
+
+/** Flags of ShardRoutes: all routes of the shard instead of changes; further pages follow. */
+const WHOLE = 1;
+const MORE_PAGES = 2;
+
+/** About what they take in a frame: a character may be three bytes. */
+const bytesOfFilter = (filter: string) => filter.length + 8;
+const bytesOfChange = ({ filter }: FilterChange) => bytesOfFilter(filter);
+const bytesOfView = ({ active, voters, oldVoters }: ShardView) =>
+  64 + 40 * (active.length + voters.length + oldVoters.length);
+
+export class Announcing {
+  readonly #node: AnnouncingNode;
+  /** Views announced to a joiner before it knew how many shards there are. */
+  #earlyViews: { peer: Peer; view: ShardView }[] = [];
+  /** Barriers to acknowledge once the routes that we lack are here. */
+  #barriersDue: { peer: Peer; token: number }[] = [];
+
+  constructor(node: AnnouncingNode) {
+    this.#node = node;
+  }
+
+  /** First words on a link: the cluster's shape, our routes, what we lead. */
+  hello(peer: Peer): void {
+    const { name, settings, peers, routes, views, shards } = this.#node;
+    const w = peers.to(peer.name, Lane.Announce)!;
+    w.u8(Wire.Hello);
+    // A joiner has nothing to say of the cluster yet.
+    w.bool(settings !== null);
+    if (settings) writeSettings(w, settings);
+    const filters = routes.filtersOfNode(name);
+    const routePages = pages(filters, bytesOfChange, (o, page, { first }) => {
+      o.u8(Wire.Routes);
+      o.bool(first);
+      o.list(page, writeChange);
+    });
+    peers.later(peer.name, Lane.Announce, routePages);
+    const led: ShardView[] = [];
+    for (const copy of shards.led) {
+      const view = views.get(copy.shard);
+      if (view && shards.leaders[copy.shard]!.serving)
+        led.push({ ...view, routeVersion: routes.shardVersion(copy.shard) });
+    }
+    const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
+      o.u8(Wire.Views);
+      o.list(page, writeShardView);
+      if (last) o.u8(Wire.Synced);
+    });
+    peers.later(peer.name, Lane.Announce, viewPages);
+  }
+
+  onHello(r: Reader): void {
+    if (!r.bool() || !this.#node.onSettings(readSettings(r))) return;
+    const early = this.#earlyViews;
+    this.#earlyViews = [];
+    for (const { peer, view } of early) if (peer.up) this.#onView(peer, view);
+  }
+
+  // ---- views -----------------------------------------------------------------------------------
+
+  /**
+   * A copy of ours leads no more. Its successor may have announced itself on a link that is down, and
+   * may take subscriptions: until it is known, nothing is routed.
+   */
+  onDeposed(shard: number): void {
+    const { name, views, leases, router } = this.#node;
+    if (views.leader(shard) === name) leases.markStale(shard);
+    router.onLeader(shard);
+  }
+
+  /** A copy of ours leads. @param again it did before, and the view alone is new */
+  onEstablished(shard: number, again: boolean): void {
+    const { shards, routes, views, leases, peers, counters } = this.#node;
+    const copy = shards.copies[shard]!;
+    const leader = shards.leaders[shard]!;
+    const { number, active, voters, oldVoters } = copy.view;
+    const routeVersion = routes.shardVersion(shard);
+    const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
+    counters.viewsEstablished++;
+    views.update(view);
+    leases.stale.delete(shard);
+    leases.onLed(copy);
+    for (const name of peers.byName.keys()) {
+      const w = peers.to(name, Lane.Announce);
+      if (!w) continue;
+      w.u8(Wire.Views);
+      w.list([view], writeShardView);
+    }
+    if (!again) this.#onNewLeader(shard);
+  }
+
+  onViews(peer: Peer, r: Reader): void {
+    for (const view of r.list(readShardView)) this.#onView(peer, view);
+  }
+
+  #onView(peer: Peer, view: ShardView): void {
+    const { shardCount, shards, views, routes, leases } = this.#node;
+    if (shardCount === 0 && this.#earlyViews.length < EARLY_VIEWS_MAX)
+      this.#earlyViews.push({ peer, view });
+    if (view.shard >= shardCount) return;
+    shards.copies[view.shard]!.onViewKnown(view.number);
+    const before = views.update(view);
+    // Also for a view that is known: what we asked for on an earlier link may never have come.
+    const current = views.get(view.shard)?.number;
+    if (current && sameNumber(current, view.number)) {
+      if (view.routeVersion !== routes.shardVersion(view.shard)) this.#need(peer, view.shard);
+      else leases.stale.delete(view.shard);
+    }
+    if (before === undefined) return;
+    if (before?.number.leader === view.number.leader && before.since === view.since) return;
+    this.#onNewLeader(view.shard);
+  }
+
+  #onNewLeader(shard: number): void {
+    this.#node.router.onLeader(shard);
+    this.#node.gateway.onLeader(shard);
+  }
+
+  // ---- routes of shards ------------------------------------------------------------------------
+
+  announceShardRoutes(
+    shard: number,
+    from: string,
+    to: string,
+    changes: readonly (readonly [string, boolean])[],
+  ): void {
+    const { peers } = this.#node;
+    for (const name of peers.byName.keys()) {
+      const w = peers.to(name, Lane.Announce);
+      if (!w) continue;
+      w.u8(Wire.ShardRoutes);
+      w.varint(shard);
+      w.u8(0);
+      w.str(from);
+      w.str(to);
+      w.list(changes, (o, [filter, added]) => {
+        o.bool(added);
+        o.str(filter);
+      });
+    }
+  }
+
+  onShardRoutes(peer: Peer, r: Reader): void {
+    const { views, routes, leases } = this.#node;
+    const shard = r.varint();
+    const flags = r.u8();
+    const from = r.str();
+    const to = r.str();
+    const changes = r.list((i) => [i.bool(), i.str()] as const);
+    if ((flags & WHOLE) !== 0) {
+      const filters = changes.map(([, filter]) => filter);
+      return this.#onWholeRoutes(peer, shard, to, filters, (flags & MORE_PAGES) !== 0);
+    }
+    // A leader that was replaced does not know it yet: its routes are not the shard's any more.
+    const current = views.leader(shard) === peer.name;
+    if (!current || routes.shardVersion(shard) === to) return;
+    if (routes.shardVersion(shard) !== from) return this.#need(peer, shard);
+    for (const [added, filter] of changes) routes.changeShard(shard, filter, added);
+    routes.setShardVersion(shard, to);
+    leases.stale.delete(shard);
+  }
+
+  #onWholeRoutes(
+    peer: Peer,
+    shard: number,
+    version: string,
+    page: readonly string[],
+    more: boolean,
+  ): void {
+    const { views, routes, leases } = this.#node;
+    const filters = peer.routePages.get(shard) ?? [];
+    for (const filter of page) filters.push(filter);
+    if (more) {
+      peer.routePages.set(shard, filters);
+      return;
+    }
+    peer.routePages.delete(shard);
+    if (views.leader(shard) === peer.name) {
+      routes.setShard(shard, version, filters);
+      leases.stale.delete(shard);
+    }
+    peer.needs--;
+    if (peer.needs <= 0) this.#ackDue(peer);
+  }
+
+  /** Asks for the whole of a shard's routes. */
+  #need(peer: Peer, shard: number): void {
+    this.#node.leases.markStale(shard);
+    const w = this.#node.peers.to(peer.name, Lane.Announce);
+    if (!w) return;
+    peer.needs++;
+    w.u8(Wire.NeedShardRoutes);
+    w.varint(shard);
+  }
+
+  onNeed(peer: Peer, shard: number): void {
+    const { peers, routes } = this.#node;
+    const version = routes.shardVersion(shard);
+    const produce = pages(routes.filtersOfShard(shard), bytesOfFilter, (w, page, { last }) => {
+      w.u8(Wire.ShardRoutes);
+      w.varint(shard);
+      w.u8(last ? WHOLE : WHOLE | MORE_PAGES);
+      w.str('');
+      w.str(version);
+      w.list(page, (o, filter) => {
+        o.bool(true);
+        o.str(filter);
+      });
+    });
+    peers.later(peer.name, Lane.Announce, produce);
+  }
+
+  // ---- routes of live sessions -----------------------------------------------------------------
+
+  /** What our own connections want has changed. */
+  onLiveChanges(changes: readonly FilterChange[]): void {
+    const { name: self, peers, routes } = this.#node;
+    for (const change of changes) routes.changeNode(self, change);
+    for (const name of peers.byName.keys()) {
+      const w = peers.to(name, Lane.Announce);
+      if (!w) continue;
+      for (const page of pagesOf(changes, (change) => change.filter)) {
+        w.u8(Wire.Routes);
+        w.bool(false);
+        w.list(page, writeChange);
+      }
+    }
+  }
+
+  onRoutes(peer: Peer, r: Reader): void {
+    const { routes, router } = this.#node;
+    const whole = r.bool();
+    if (whole) routes.clearNode(peer.name);
+    for (const change of r.list(readChange)) routes.changeNode(peer.name, change);
+    if (whole) router.onRoutesKnown(peer.name);
+  }
+
+  // ---- barriers --------------------------------------------------------------------------------
+
+  onBarrier(peer: Peer, token: number): void {
+    if (peer.needs === 0) this.#ackBarrier(peer, token);
+    else this.#barriersDue.push({ peer, token });
+  }
+
+  /** The last of the routes that we asked this peer for is here. */
+  #ackDue(peer: Peer): void {
+    const due = this.#barriersDue;
+    this.#barriersDue = [];
+    for (const b of due) {
+      if (b.peer === peer) this.#ackBarrier(peer, b.token);
+      else this.#barriersDue.push(b);
+    }
+  }
+
+  #ackBarrier(peer: Peer, token: number): void {
+    const w = this.#node.peers.to(peer.name, Lane.Announce);
+    if (!w) return;
+    w.u8(Wire.BarrierAck);
+    w.varint(token);
+  }
+}
+
+/** Characters of the filters in one message: the next one may go in another frame. */
+const PAGE_CHARACTERS = 64 * 1024;
+
+function* pagesOf<T>(items: readonly T[], filterOf: (item: T) => string): Generator<T[]> {
+  let page: T[] = [];
+  let characters = 0;
+  for (const item of items) {
+    page.push(item);
+    characters += filterOf(item).length;
+    if (characters < PAGE_CHARACTERS) continue;
+    yield page;
+    page = [];
+    characters = 0;
+  }
+  if (page.length > 0) yield page;
+}

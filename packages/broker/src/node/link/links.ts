@@ -1,0 +1,310 @@
+/**
+ * Links to the other nodes: up, down, and what comes by them.
+ *
+ * A unit (lanes.ts) is the sender's clock and messages of one turn; each goes to the part of the node
+ * that its kind is for.
+ */
+import { BytesError, Reader } from '../../bytes.ts';
+import type { MemberInfo } from '../../ports.ts';
+import { readMessage } from '../../session/operation.ts';
+import { readShardMessage } from '../../shard/message.ts';
+import type { Replica } from '../../shard/replica.ts';
+import { copyId } from '../../shard/view.ts';
+import type { NodeCore } from '../node.ts';
+import { readAddress, readDelivery, readRetainedZero } from './delivery-codec.ts';
+import { Peer } from './peers.ts';
+import { Wire } from './wire.ts';
+
+/** The parts of its node that links bring something to. */
+type LinksNode = Pick<
+  NodeCore,
+  | 'name'
+  | 'env'
+  | 'counters'
+  | 'clock'
+  | 'shardCount'
+  | 'membership'
+  | 'peers'
+  | 'routes'
+  | 'views'
+  | 'leases'
+  | 'shards'
+  | 'router'
+  | 'live'
+  | 'queries'
+  | 'asking'
+  | 'announcing'
+  | 'lineage'
+  | 'gateway'
+  | 'context'
+>;
+
+/**
+ * Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. Beyond,
+ * the link is reset; bytes are bounded by the credit that the sender does not get meanwhile.
+ */
+const EARLY_FRAMES_MAX = 4096;
+
+interface EarlyLink {
+  readonly bootEpoch: number;
+  readonly frames: Uint8Array[];
+}
+
+/** Membership gave it up. It may only hang or be cut off: only a newer process proves that it is gone. */
+function isLost({ state }: MemberInfo): boolean {
+  return state === 'faulty' || state === 'left';
+}
+
+export class Links {
+  readonly #node: LinksNode;
+  /** Links whose process membership does not know yet, with what came on them, by name. */
+  readonly #early = new Map<string, EarlyLink>();
+
+  /** Rises with every lane that drains. */
+  #turn = 0;
+
+  constructor(node: LinksNode) {
+    this.#node = node;
+  }
+
+  // ---- up and down -----------------------------------------------------------------------------
+
+  /** Membership knows more: of links' other ends too. */
+  onMembers(members: readonly MemberInfo[]): void {
+    const { name: self, env, membership, peers, shardCount, counters } = this.#node;
+    membership.update(members, shardCount, env.nowMs());
+    for (const m of members) if (m.name !== self) this.#onMember(m);
+    for (const [name, { bootEpoch, frames }] of [...this.#early]) {
+      if (peers.get(name)?.member.bootEpoch !== bootEpoch) continue;
+      this.#early.delete(name);
+      this.onLinkUp(name, bootEpoch);
+      for (const frame of frames) this.onFrame(name, frame);
+    }
+    const counts = counters.members;
+    counts.alive = counts.suspect = counts.faulty = counts.stopped = 0;
+    counters.membersUnwell = 0;
+    for (const m of members) {
+      if (m.state === 'left') continue;
+      counts[peers.get(m.name)?.stoppedEpoch === m.bootEpoch ? 'stopped' : m.state]++;
+      if (m.unwell && m.state !== 'faulty') counters.membersUnwell++;
+    }
+  }
+
+  #onMember(m: MemberInfo): void {
+    const { peers, router } = this.#node;
+    const peer = peers.get(m.name);
+    if (!peer) {
+      peers.byName.set(m.name, new Peer(m));
+    } else {
+      const before = peer.member;
+      // The process at the other end of the link is not the one that membership now knows.
+      if (peer.up && m.bootEpoch > peer.bootEpoch) this.#lost(peer);
+      peer.member = m;
+      peer.id = copyId(m.name, m.meta.storeId);
+      if (m.bootEpoch > before.bootEpoch) router.onPeerGone(m.name);
+      else if (isLost(m)) router.onPeerLost(m.name);
+    }
+    if (isLost(m) && !peer?.up) this.#forgetRoutes(m.name);
+  }
+
+  #forgetRoutes(name: string): void {
+    this.#node.routes.clearNode(name);
+    this.#node.router.onRoutesForgotten(name);
+  }
+
+  /**
+   * A link waits until membership tells of the same process: only then it is known which copies its
+   * words are those of.
+   */
+  onLinkUp(name: string, bootEpoch: number): void {
+    const { env, peers, router, shards, lineage, announcing, gateway } = this.#node;
+    const peer = peers.get(name);
+    if (peer?.member.bootEpoch !== bootEpoch) {
+      this.#early.set(name, { bootEpoch, frames: [] });
+      return;
+    }
+    if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) router.onPeerGone(name);
+    peer.linked(bootEpoch, env.nowMs());
+    lineage.hello(peer);
+    announcing.hello(peer);
+    for (const copy of shards.copies) copy.onLinkUp(peer.id);
+    router.onLinkUp(peer);
+    for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkUp(name);
+    gateway.onLinkUp(name);
+  }
+
+  onLinkDown(name: string): void {
+    this.#early.delete(name);
+    const peer = this.#node.peers.get(name);
+    if (peer?.up) this.#lost(peer);
+  }
+
+  #lost(peer: Peer): void {
+    const { counters, queries, router, shards } = this.#node;
+    const { name } = peer;
+    counters.linkResets++;
+    peer.lost();
+    router.onLinkDown(name);
+    queries.onLinkDown(name);
+    for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
+    if (isLost(peer.member)) this.#forgetRoutes(name);
+  }
+
+  /** What a full lane made wait goes on: each kind, and each shard of it, in turn first. */
+  onDrained(name: string): void {
+    const { peers, router, shards } = this.#node;
+    const peer = peers.get(name);
+    if (!peer) return;
+    const turn = this.#turn++;
+    const led = [...shards.led];
+    const shardsOf = (run: (copy: Replica) => void) => {
+      for (let i = 0; i < led.length && !peers.full(name); i++) run(led[(i + turn) % led.length]!);
+    };
+    const kinds = [
+      () => shardsOf((copy) => copy.onDrained(peer.id)),
+      () => shardsOf((copy) => shards.leaders[copy.shard]!.delivering.onDrained(name)),
+      () => router.onDrained(name, turn),
+    ];
+    for (let i = 0; i < kinds.length; i++) kinds[(i + turn) % kinds.length]!();
+  }
+
+  // ---- frames ----------------------------------------------------------------------------------
+
+  onFrame(name: string, frame: Uint8Array): void {
+    const node = this.#node;
+    const early = this.#early.get(name);
+    if (early) {
+      if (early.frames.length < EARLY_FRAMES_MAX) early.frames.push(frame);
+      else node.env.resetLink?.(name);
+      return;
+    }
+    const peer = node.peers.get(name);
+    if (!peer?.up) return;
+    peer.heardMs = node.env.nowMs();
+    node.counters.linkFramesReceived++;
+    node.counters.linkBytesReceived += frame.length;
+    try {
+      const unit = peer.in.take(frame);
+      if (unit) this.#onUnit(peer, unit);
+      node.peers.onTaken(peer);
+    } catch (e) {
+      if (!(e instanceof BytesError)) throw e;
+      node.env.log('error', 'frame refused', { peer: name, why: e.message });
+      // What followed in the frame is lost, as is everything on a link that goes down.
+      node.env.resetLink?.(name);
+    }
+  }
+
+  #onUnit(peer: Peer, unit: Uint8Array): void {
+    const { clock, peers, views } = this.#node;
+    const r = new Reader(unit, 1);
+    const hlc = r.f64();
+    // Every node would follow it: beyond this the clock could count no more.
+    if (!Number.isSafeInteger(hlc) || hlc < 0) throw new BytesError(`clock ${hlc}`);
+    clock.observe(hlc);
+    while (!r.done) this.#onMessage(peer, r);
+    if (peer.in.read(unit)) peers.onAnnounced(peer, () => views.printLedBy(peer.name));
+  }
+
+  /** What comes often. */
+  #onMessage(peer: Peer, r: Reader): void {
+    const node = this.#node;
+    const kind = r.u8();
+    switch (kind) {
+      case Wire.Shard: {
+        const shard = r.varint();
+        const message = readShardMessage(r);
+        if (peer.trusted) node.shards.onMessage(peer.id, shard, message);
+        return;
+      }
+      case Wire.Request:
+        return node.router.onRequest(peer, r);
+      case Wire.Publish:
+        return node.router.onPublish(peer, r);
+      case Wire.Reply:
+        return node.router.onReply(r);
+      case Wire.Subscriptions:
+        return node.router.onSubscriptions(r);
+      case Wire.LivePublish:
+        return node.router.onLivePublish(peer, r);
+      case Wire.LiveAck:
+        return node.router.onLiveAck(peer, r);
+      case Wire.Deliver:
+        return node.context.deliverHere(readDelivery(r));
+      case Wire.LiveHeld:
+        return node.router.onLiveHeld(peer, r);
+      case Wire.LiveGap:
+        return node.router.onLiveGap(peer, r);
+      case Wire.QosZero:
+        node.live.deliver(readMessage(r));
+        return;
+      default:
+        return this.#onControl(peer, kind, r);
+    }
+  }
+
+  #onControl(peer: Peer, kind: number, r: Reader): void {
+    const { env, peers, leases, lineage, shards, views, announcing, context, queries, asking } =
+      this.#node;
+    switch (kind) {
+      case Wire.Heartbeat: {
+        const nowMs = env.nowMs();
+        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs), shards.ledPrint);
+      }
+      case Wire.HeartbeatAck:
+        return peers.onHeartbeatAck(peer, r, () => views.printLedBy(peer.name));
+      case Wire.Credit:
+        return peers.onCredit(peer, r);
+      case Wire.Hello:
+        return announcing.onHello(r);
+      case Wire.Routes:
+        return announcing.onRoutes(peer, r);
+      case Wire.Views:
+        return announcing.onViews(peer, r);
+      case Wire.ShardRoutes:
+        return announcing.onShardRoutes(peer, r);
+      case Wire.NeedShardRoutes:
+        return announcing.onNeed(peer, r.varint());
+      case Wire.Synced:
+        peer.synced = true;
+        return;
+      case Wire.Barrier:
+        return announcing.onBarrier(peer, r.varint());
+      case Wire.BarrierAck:
+        return leases.onBarrierAck(peer, r.varint());
+      case Wire.Release:
+        return context.releaseHere(readAddress(r), r.varint());
+      case Wire.Runs:
+        return lineage.onRuns(peer, r);
+      case Wire.RunMissing:
+        lineage.onRunMissing(r.varint());
+        return;
+      case Wire.LaterRun:
+        return lineage.onLaterRun(r.varint());
+      case Wire.Stopped:
+        peer.stoppedEpoch = peer.bootEpoch;
+        return;
+      case Wire.Kick:
+        return context.kickHere(readAddress(r), r.u8(), r.bool(), {
+          node: r.str(),
+          connection: r.varint(),
+        });
+      case Wire.RetainedQuery:
+        return queries.onQuery(peer.name, r);
+      case Wire.RetainedReply:
+        return queries.onReply(r);
+      case Wire.RetainedEnd:
+        return queries.onEnd(peer.name, r.varint());
+      case Wire.RetainedZero:
+        return context.retainedHere(peer.name, readAddress(r), readRetainedZero(r));
+      case Wire.RetainedTaken:
+        return context.retainedTaken(r.str(), r.f64());
+      case Wire.Ask:
+        return asking.onAsk(peer, r);
+      case Wire.Answer:
+        return asking.onAnswer(r);
+      default:
+        throw new BytesError(`unknown message ${kind}`);
+    }
+  }
+}

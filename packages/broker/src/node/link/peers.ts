@@ -1,0 +1,286 @@
+/**
+ * The other nodes: links, heartbeats, leases. Silence and heartbeats are per pair of nodes, never per
+ * shard.
+ *
+ * A heartbeat carries its send time; the answer brings it back. So a sender knows of each peer a time
+ * at which the peer had certainly heard it (for its leader lease), and, if the answer grants it, a time
+ * until which the peer lets no SUBACK pass that this node has not been told of (for its route lease).
+ * Heartbeats overtake announcements, so a grant counts only once as many of those have been read as
+ * its giver had made.
+ */
+import type { Reader, Writer } from '../../bytes.ts';
+import type { MemberInfo } from '../../ports.ts';
+import { type CopyId, copyId } from '../../shard/view.ts';
+import { Inbox, Lane, Outbox, type Produce } from './lanes.ts';
+import { Wire } from './wire.ts';
+
+/**
+ * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a
+ * cluster must say the same, since a new leader waits for what earlier ones granted.
+ */
+export function routeLeaseMs(silenceMs: number): number {
+  return 2 * silenceMs;
+}
+
+/** Read whenever they are needed: a joiner learns them. */
+export interface PeersTimings {
+  readonly heartbeatMs: number;
+  readonly silenceMs: number;
+}
+
+/** A grant that came before the announcements that its giver had made. */
+interface EarlyGrant {
+  readonly sentMs: number;
+  readonly print: number;
+  /** Units of announcements before it. */
+  readonly after: number;
+}
+
+/** Bytes that wait for credit of one peer; beyond, QoS 0 messages for its clients are dropped and counted. */
+const ZERO_WAITING_BYTES_MAX = 16 * 1024 * 1024;
+/** Grants kept until the announcements before them are here; later ones say nothing more. */
+const EARLY_GRANTS_MAX = 16;
+
+export class Peer {
+  readonly name: string;
+  member: MemberInfo;
+  id: CopyId;
+  up = false;
+  /** Boot epoch on the link; that of the last link while down. */
+  bootEpoch = 0;
+  heardMs = Number.NEGATIVE_INFINITY;
+  /** Send time of our latest heartbeat that the peer has answered. */
+  ackedMs = Number.NEGATIVE_INFINITY;
+  /** We may route by what the peer told us until then. */
+  leaseUntilMs = Number.NEGATIVE_INFINITY;
+  /** When we last granted the peer a lease. */
+  grantedMs = Number.NEGATIVE_INFINITY;
+  /** The peer's folder has had all the runs that were seen of it: what its copies say counts. */
+  trusted = false;
+  /** The peer has told us all its routes on this link. */
+  synced = false;
+  /** Shards whose routes we asked the peer for. */
+  needs = 0;
+  /** Boot epoch of the process that said that it stops, in order; 0 for none. */
+  stoppedEpoch = 0;
+  readonly out = new Outbox();
+  readonly in = new Inbox();
+  earlyGrants: EarlyGrant[] = [];
+  /** Pages of the routes of a shard that have come, until the last one is here. */
+  readonly routePages = new Map<number, string[]>();
+  /** Something was written, or may be sent, in this turn. */
+  touched = false;
+
+  constructor(member: MemberInfo) {
+    this.name = member.name;
+    this.member = member;
+    this.id = copyId(member.name, member.meta.storeId);
+  }
+
+  /** A new link to the process with this boot epoch. */
+  linked(bootEpoch: number, nowMs: number): void {
+    this.up = true;
+    this.bootEpoch = bootEpoch;
+    this.heardMs = nowMs;
+    this.trusted = false;
+    this.synced = false;
+    this.needs = 0;
+    this.leaseUntilMs = Number.NEGATIVE_INFINITY;
+    this.#clear();
+  }
+
+  /** The link is gone, with what was under way. */
+  lost(): void {
+    this.up = false;
+    this.synced = false;
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.earlyGrants = [];
+    this.routePages.clear();
+    this.out.reset();
+    this.in.reset();
+  }
+}
+
+/** What peers need of their node. */
+export interface PeersHost {
+  nowMs(): number;
+  hlc(): number;
+  sendFrame(peer: string, frame: Uint8Array): void;
+  /** Asks for a flush at the end of the turn. */
+  schedule(): void;
+  /** The disk is behind: peers are to send no more for now. */
+  readonly busy: boolean;
+  /** What a peer's full lane made wait may be written. */
+  onDrained(peer: string): void;
+}
+
+export class Peers {
+  readonly self: string;
+  readonly byName = new Map<string, Peer>();
+  readonly #host: PeersHost;
+  #dirty: Peer[] = [];
+  /** Peers that wait for credit. */
+  readonly #owed = new Set<Peer>();
+  readonly #timings: PeersTimings;
+  readonly #hlc: () => number;
+  #lastHeartbeatMs = 0;
+
+  constructor(self: string, timings: PeersTimings, host: PeersHost) {
+    this.self = self;
+    this.#host = host;
+    this.#hlc = () => host.hlc();
+    this.#timings = timings;
+  }
+
+  get(name: string): Peer | undefined {
+    return this.byName.get(name);
+  }
+
+  /** Where the next message to the peer is written, or null while the link is down. */
+  to(name: string, lane: Lane = Lane.Bulk): Writer | null {
+    const peer = this.byName.get(name);
+    if (!peer?.up) return null;
+    if (!peer.touched) this.#touch(peer);
+    return peer.out.writer(lane, this.#hlc);
+  }
+
+  /** Something long for the peer: written page by page, when the lane has come to it. */
+  later(name: string, lane: typeof Lane.Announce | typeof Lane.Bulk, produce: Produce): void {
+    const peer = this.byName.get(name);
+    if (!peer?.up) return;
+    if (!peer.touched) this.#touch(peer);
+    peer.out.later(lane, produce);
+  }
+
+  #touch(peer: Peer): void {
+    peer.touched = true;
+    if (this.#dirty.length === 0) this.#host.schedule();
+    this.#dirty.push(peer);
+  }
+
+  /** So much waits for the peer that what can wait should: `onDrained` tells when to go on. */
+  full(name: string): boolean {
+    const peer = this.byName.get(name);
+    return peer?.up === true && peer.out.full;
+  }
+
+  /** So much waits for the peer that what may be dropped is. */
+  crowded(name: string): boolean {
+    const peer = this.byName.get(name);
+    return peer?.up === true && peer.out.waitingBytes >= ZERO_WAITING_BYTES_MAX;
+  }
+
+  /** The peer takes what it is sent, and more waits: it is busy, and does not hang. */
+  moves(name: string): boolean {
+    const peer = this.byName.get(name);
+    return peer?.up === true && peer.out.moves(this.#host.nowMs());
+  }
+
+  /** Start of the end of a turn: whoever waited for room in a lane may write again. */
+  resume(): void {
+    for (const peer of this.#dirty)
+      if (peer.up && peer.out.drained()) this.#host.onDrained(peer.name);
+  }
+
+  /** End of a turn: what may leave does. */
+  flush(): void {
+    for (const peer of this.#owed) {
+      if (!peer.up) this.#owed.delete(peer);
+      else if (!this.#host.busy) this.#credit(peer);
+    }
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    const nowMs = this.#host.nowMs();
+    for (const peer of dirty) {
+      peer.touched = false;
+      if (!peer.up) continue;
+      for (const frame of peer.out.take(nowMs, this.#hlc)) this.#host.sendFrame(peer.name, frame);
+      if (peer.out.drained()) this.#host.onDrained(peer.name);
+    }
+  }
+
+  // ---- credit ----------------------------------------------------------------------------------
+
+  /** A frame was taken: if the peer waits for word of that, it gets it at the end of the turn. */
+  onTaken(peer: Peer): void {
+    if (!peer.in.owesCredit || this.#owed.has(peer)) return;
+    if (this.#owed.size === 0) this.#host.schedule();
+    this.#owed.add(peer);
+  }
+
+  #credit(peer: Peer): void {
+    this.#owed.delete(peer);
+    if (!peer.in.owesCredit) return;
+    const w = this.to(peer.name, Lane.Urgent)!;
+    w.u8(Wire.Credit);
+    w.varint(peer.in.tellCredit());
+  }
+
+  onCredit(peer: Peer, r: Reader): void {
+    peer.out.credit(r.varint(), this.#host.nowMs());
+    if (!peer.touched) this.#touch(peer);
+  }
+
+  /** This process ends in order: the last that the others hear of it. */
+  sayStopped(): void {
+    for (const name of this.byName.keys()) this.to(name)?.u8(Wire.Stopped);
+  }
+
+  // ---- heartbeats and grants -------------------------------------------------------------------
+
+  heartbeat(nowMs: number): void {
+    if (nowMs - this.#lastHeartbeatMs < this.#timings.heartbeatMs) return;
+    this.#lastHeartbeatMs = nowMs;
+    for (const peer of this.byName.values()) {
+      const w = this.to(peer.name, Lane.Urgent);
+      if (!w) continue;
+      w.u8(Wire.Heartbeat);
+      w.f64(nowMs);
+    }
+  }
+
+  /** @param print of the shards that this node leads: the grant is for them */
+  onHeartbeat(peer: Peer, r: Reader, nowMs: number, grants: boolean, print: number): void {
+    const sentMs = r.f64();
+    const w = this.to(peer.name, Lane.Urgent);
+    if (!w) return;
+    if (grants) peer.grantedMs = nowMs;
+    w.u8(Wire.HeartbeatAck);
+    w.f64(sentMs);
+    w.bool(grants);
+    w.u32(print);
+    w.varint(peer.out.announced);
+  }
+
+  /** @param print see {@link onAnnounced} */
+  onHeartbeatAck(peer: Peer, r: Reader, print: () => number): void {
+    const sentMs = r.f64();
+    const grants = r.bool();
+    const early = { sentMs, print: r.u32(), after: r.varint() };
+    if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
+    if (!grants || peer.earlyGrants.length >= EARLY_GRANTS_MAX) return;
+    peer.earlyGrants.push(early);
+    this.onAnnounced(peer, print);
+  }
+
+  /**
+   * Grants count once what was announced before them has been read.
+   *
+   * @param print of the shards that this node believes the peer to lead: if the peer has lost one of
+   *   them, its grant says nothing of what the next leader has announced meanwhile
+   */
+  onAnnounced(peer: Peer, print: () => number): void {
+    const { earlyGrants } = peer;
+    let due = 0;
+    while (due < earlyGrants.length && earlyGrants[due]!.after <= peer.in.announced) {
+      const grant = earlyGrants[due++]!;
+      if (grant.print !== print() || !peer.synced || peer.needs !== 0) continue;
+      const untilMs = grant.sentMs + routeLeaseMs(this.#timings.silenceMs);
+      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs);
+    }
+    if (due > 0) earlyGrants.splice(0, due);
+  }
+}

@@ -1,0 +1,88 @@
+/** What a node was not sent while it did not answer: by topics, or everything. */
+import type { Reader, Writer } from '../../bytes.ts';
+import type { Message } from '../../session/operation.ts';
+import { Wire } from '../link/wire.ts';
+
+/** Topics that a node is told to have missed; beyond, it is told to have missed everything. */
+export const GAP_TOPICS_MAX = 1000;
+/** Characters of those topics together; beyond, the same. */
+export const GAP_CHARACTERS_MAX = 64 * 1024;
+
+export interface MissedMessages {
+  /** Whatever the topic. */
+  readonly everything: boolean;
+  readonly topics: readonly string[];
+  /** Clock of the newest of them: a subscription made later misses none. */
+  readonly hlc: number;
+}
+
+export class Gap {
+  readonly #topics = new Set<string>();
+  #characters = 0;
+  #everything = false;
+  #hlc = 0;
+  /** Rises with every message that was left out. */
+  count = 0;
+  /** What had been published when the node's filters were forgotten, while they are not known. */
+  #forgottenAt = -1;
+
+  add({ topic, hlc }: Message): void {
+    this.#note(topic);
+    if (hlc > this.#hlc) this.#hlc = hlc;
+  }
+
+  #note(topic: string): void {
+    this.count++;
+    if (this.#everything || this.#topics.has(topic)) return;
+    this.#topics.add(topic);
+    this.#characters += topic.length;
+    if (this.#topics.size > GAP_TOPICS_MAX || this.#characters > GAP_CHARACTERS_MAX) this.#all();
+  }
+
+  #all(): void {
+    this.#everything = true;
+    this.#topics.clear();
+  }
+
+  addAll(other: Gap): void {
+    for (const topic of other.#topics) this.#note(topic);
+    if (other.#everything) this.#all();
+    if (other.#hlc > this.#hlc) this.#hlc = other.#hlc;
+  }
+
+  /** Nobody knows what the node wants: from now on it misses whatever is published. */
+  forget(published: number): void {
+    if (this.#forgottenAt < 0) this.#forgottenAt = published;
+  }
+
+  get forgotten(): boolean {
+    return this.#forgottenAt >= 0;
+  }
+
+  /** What the node wants is known again. */
+  learn(published: number, hlc: number): void {
+    const unseen = this.forgotten ? published - this.#forgottenAt : 0;
+    this.#forgottenAt = -1;
+    if (unseen === 0) return;
+    this.count += unseen;
+    this.#all();
+    if (hlc > this.#hlc) this.#hlc = hlc;
+  }
+
+  get missed(): MissedMessages {
+    return { everything: this.#everything, topics: [...this.#topics], hlc: this.#hlc };
+  }
+}
+
+export function writeGap(w: Writer, sequence: number, gap: Gap): void {
+  const { everything, topics, hlc } = gap.missed;
+  w.u8(Wire.LiveGap);
+  w.varint(sequence);
+  w.bool(everything);
+  w.f64(hlc);
+  w.list(topics, (o, topic) => o.str(topic));
+}
+
+export function readGap(r: Reader): MissedMessages {
+  return { everything: r.bool(), hlc: r.f64(), topics: r.list((i) => i.str()) };
+}

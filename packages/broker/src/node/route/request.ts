@@ -1,0 +1,151 @@
+/** What a node asks of a shard's leader, and the answers; with their bytes. */
+import { BytesError, type Reader, type Writer } from '../../bytes.ts';
+import {
+  type Message,
+  type Operation,
+  type Rx2Id,
+  readMessage,
+  readOperation,
+  readRx2Id,
+  readSubscription,
+  type SubscriptionRequest,
+  writeMessage,
+  writeOperation,
+  writeRx2Id,
+  writeSubscription,
+} from '../../session/operation.ts';
+
+/** A publish that the leader matches against the shard's subscriptions. */
+export interface PublishRequest {
+  readonly type: 'publish';
+  readonly message: Message;
+  readonly rx2: Rx2Id | null;
+}
+
+/** Is the session still this connection's? Asked after a failover or a new link. */
+export interface AttachRequest {
+  readonly type: 'attach';
+  readonly clientId: string;
+  readonly epoch: number;
+}
+
+/** Ends a session whoever holds it (administrative). */
+export interface DeleteRequest {
+  readonly type: 'delete';
+  readonly clientId: string;
+}
+
+/** An OPEN that was put off for long enough: it is to be logged, whoever has the session. */
+export interface InsistRequest {
+  readonly type: 'insist';
+  readonly open: Operation & { type: 'open' };
+}
+
+export type Request = PublishRequest | AttachRequest | DeleteRequest | InsistRequest | Operation;
+
+export const Status = {
+  Ok: 0,
+  /** A request before this one is missing: send all again. */
+  Gap: 1,
+  NotLeader: 2,
+  /** The session is not this connection's any more, or is gone. */
+  NoSession: 3,
+  /** Every queue that matched is full. */
+  Quota: 4,
+  /** A connection that came later has the session: `opened` says whether there was one before. */
+  TakenOver: 5,
+  /** No QoS 2 exchange has that Packet Identifier. */
+  NotFound: 6,
+  /** To OPEN: the connection that has the session is asked to end first. The gateway asks again. */
+  PutOff: 7,
+} as const;
+
+export interface Reply {
+  readonly status: number;
+  /** Answer to OPEN. */
+  readonly opened: Opened | null;
+}
+
+export interface Opened {
+  readonly epoch: number;
+  readonly birth: number;
+  readonly present: boolean;
+  readonly subscriptions: readonly SubscriptionRequest[];
+}
+
+export const OK: Reply = { status: Status.Ok, opened: null };
+
+export function reply(status: number): Reply {
+  return { status, opened: null };
+}
+
+export function writeRequest(w: Writer, q: Request): void {
+  switch (q.type) {
+    case 'publish':
+      w.u8(1);
+      writeRx2Id(w, q.rx2);
+      writeMessage(w, q.message);
+      return;
+    case 'attach':
+      w.u8(2);
+      w.str(q.clientId);
+      w.varint(q.epoch);
+      return;
+    case 'delete':
+      w.u8(3);
+      w.str(q.clientId);
+      return;
+    case 'insist':
+      w.u8(4);
+      writeOperation(w, q.open, null);
+      return;
+    default:
+      w.u8(0);
+      writeOperation(w, q, null);
+  }
+}
+
+function openOf(op: Operation): Operation & { type: 'open' } {
+  if (op.type !== 'open') throw new BytesError('only an OPEN can insist');
+  return op;
+}
+
+export function readRequest(r: Reader): Request {
+  switch (r.u8()) {
+    case 0:
+      return readOperation(r).operation;
+    case 1:
+      return { type: 'publish', rx2: readRx2Id(r), message: readMessage(r) };
+    case 2:
+      return { type: 'attach', clientId: r.str(), epoch: r.varint() };
+    case 3:
+      return { type: 'delete', clientId: r.str() };
+    case 4:
+      return { type: 'insist', open: openOf(readOperation(r).operation) };
+    default:
+      throw new BytesError('unknown request');
+  }
+}
+
+export function writeReply(w: Writer, p: Reply): void {
+  w.u8(p.status | (p.opened ? 128 : 0));
+  if (!p.opened) return;
+  w.varint(p.opened.epoch);
+  w.varint(p.opened.birth);
+  w.bool(p.opened.present);
+  w.list(p.opened.subscriptions, writeSubscription);
+}
+
+export function readReply(r: Reader): Reply {
+  const head = r.u8();
+  if (head < 128) return head === Status.Ok ? OK : reply(head);
+  return {
+    status: head & 127,
+    opened: {
+      epoch: r.varint(),
+      birth: r.varint(),
+      present: r.bool(),
+      subscriptions: r.list(readSubscription),
+    },
+  };
+}

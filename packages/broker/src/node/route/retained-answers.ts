@@ -1,0 +1,324 @@
+/**
+ * Retained messages of the shards led here, for readers on any node: page by page.
+ *
+ * A reader asks once for its filters and then for page after page; between two pages there is only
+ * where to go on. A page is read under the leader lease of every shard asked for, so that what was
+ * acknowledged before it began is in it; a shard that is led elsewhere by now makes the answer `moved`,
+ * and the reader asks there.
+ */
+import { BytesError, Reader } from '../../bytes.ts';
+import { FilterSet } from '../../mqtt/filter-set.ts';
+import type { TopicIndex } from '../../mqtt/topic-index.ts';
+import { shardOf } from '../../placement/hash.ts';
+import type { Log, Store } from '../../ports.ts';
+import { type Message, readOperation } from '../../session/operation.ts';
+import { entryKey } from '../../shard/keys.ts';
+import { decodeEntry } from '../../shard/log.ts';
+import type { ShardLeader } from '../lead/leader.ts';
+import type { Work } from '../work.ts';
+
+/** Readings of retained messages answered at once; beyond, readers have to wait. */
+export const RETAINED_ANSWERS_MAX = 10_000;
+/** Bytes of the filters of all readings that are answered; beyond, readers have to wait. */
+export const RETAINED_FILTER_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of retained messages in a page that a reader may ask for, and one message more. */
+export const RETAINED_PAGE_BYTES_MAX = 1024 * 1024;
+/** Messages read from disk at once for a page. */
+const BATCH_MAX = 256;
+const BATCH_FIRST = 4;
+/** What a filter costs beside its characters. */
+const FILTER_BYTES = 150;
+
+export type PageStatus = 'page' | 'complete' | 'moved' | 'unknown' | 'busy';
+
+/** `items` ascend by topic; a `page` that is not the last has at least one. */
+export interface Page {
+  readonly status: PageStatus;
+  readonly items: readonly Message[];
+}
+
+export interface RetainedQuestion {
+  readonly filters: readonly string[];
+  /** The shards to read; null: all that this node leads. */
+  readonly shards: readonly number[] | null;
+  /** With all: their print as the reader knows it. */
+  readonly print: number;
+  /** Topics above this one only. */
+  readonly after: string;
+}
+
+export interface AnswersHost {
+  shardCount(): number;
+  /** Of every shard held here. */
+  readonly topics: TopicIndex;
+  readonly store: Store;
+  readonly work: Work;
+  readonly log: Log;
+  /** What leads the shard here; null if it is led elsewhere. */
+  leader(shard: number): ShardLeader | null;
+  /** Print of the shards led here. */
+  ledPrint(): number;
+  /** So much waits for the node that pages should, too. */
+  full(peer: string): boolean;
+  /** The leader leases of these shards hold; of all that are led here with null. */
+  confirmed(shards: Iterable<number> | null): boolean;
+}
+
+type Reply = (page: Page) => void;
+
+/** A topic found, and where its message is. */
+interface Found {
+  readonly leader: ShardLeader;
+  readonly index: number;
+}
+
+interface Answer {
+  readonly peer: string;
+  readonly id: number;
+  readonly filters: FilterSet;
+  readonly filterBytes: number;
+  readonly shards: ReadonlySet<number> | null;
+  readonly print: number;
+  /** Topics from here on are still to be read. */
+  from: string | undefined;
+  /** The page under way; null between two pages. */
+  page: { readonly bytesMax: number; bytes: number; items: Message[]; reply: Reply } | null;
+  /** Messages to read next. */
+  batch: number;
+}
+
+const NONE: readonly Message[] = [];
+
+export class RetainedAnswers {
+  readonly #host: AnswersHost;
+  readonly #answers = new Map<string, Map<number, Answer>>();
+  /** Waiting for a lease, a commit, or room on a link. */
+  #parked: Answer[] = [];
+  #count = 0;
+  #filterBytes = 0;
+
+  constructor(host: AnswersHost) {
+    this.#host = host;
+  }
+
+  get open(): number {
+    return this.#count;
+  }
+
+  /** The next page. @param question null to go on with the one asked under this id */
+  ask(
+    peer: string,
+    id: number,
+    question: RetainedQuestion | null,
+    pageBytes: number,
+    reply: Reply,
+  ): void {
+    let answer = this.#answers.get(peer)?.get(id);
+    if (question) {
+      if (answer) this.#drop(answer);
+      answer = this.#admit(peer, id, question);
+      if (!answer) return reply({ status: 'busy', items: NONE });
+    }
+    if (!answer) return reply({ status: 'unknown', items: NONE });
+    const bytesMax = Math.min(pageBytes, RETAINED_PAGE_BYTES_MAX);
+    answer.page = { bytesMax, bytes: 0, items: [], reply };
+    this.#host.work.start((units) => this.#step(answer, units));
+  }
+
+  #admit(peer: string, id: number, question: RetainedQuestion): Answer | undefined {
+    const { filters, shards, print, after } = question;
+    let filterBytes = 0;
+    for (const filter of filters) filterBytes += filter.length + FILTER_BYTES;
+    while (
+      this.#count >= RETAINED_ANSWERS_MAX ||
+      (this.#count > 0 && this.#filterBytes + filterBytes > RETAINED_FILTER_BYTES_MAX)
+    )
+      if (!this.#forgetIdle()) return undefined;
+    const answer: Answer = {
+      peer,
+      id,
+      filters: new FilterSet(filters),
+      filterBytes,
+      shards: shards && new Set(shards),
+      print,
+      from: after === '' ? '' : `${after}\0`,
+      page: null,
+      batch: BATCH_FIRST,
+    };
+    const held = this.#answers.get(peer);
+    if (held) held.set(id, answer);
+    else this.#answers.set(peer, new Map([[id, answer]]));
+    this.#count++;
+    this.#filterBytes += filterBytes;
+    return answer;
+  }
+
+  /** A reader whose question was forgotten asks it again. */
+  #forgetIdle(): boolean {
+    for (const answers of this.#answers.values())
+      for (const answer of answers.values())
+        if (!answer.page) {
+          this.#drop(answer);
+          return true;
+        }
+    return false;
+  }
+
+  #drop(answer: Answer): void {
+    const held = this.#answers.get(answer.peer);
+    if (held?.get(answer.id) !== answer) return;
+    held.delete(answer.id);
+    if (held.size === 0) this.#answers.delete(answer.peer);
+    this.#count--;
+    this.#filterBytes -= answer.filterBytes;
+    answer.page = null;
+  }
+
+  /** The reader wants no more. */
+  end(peer: string, id: number): void {
+    const answer = this.#answers.get(peer)?.get(id);
+    if (answer) this.#drop(answer);
+  }
+
+  /** The link to the reader's node is gone. */
+  peerGone(peer: string): void {
+    for (const answer of [...(this.#answers.get(peer)?.values() ?? [])]) this.#drop(answer);
+  }
+
+  tick(): void {
+    const parked = this.#parked;
+    if (parked.length === 0) return;
+    this.#parked = [];
+    for (const answer of parked) this.#host.work.later((units) => this.#step(answer, units));
+  }
+
+  // ---- reading ---------------------------------------------------------------------------------
+
+  #step(answer: Answer, units: number): boolean {
+    if (!answer.page) return true;
+    if (!this.#leads(answer)) this.#finish(answer, 'moved');
+    else if (answer.from === undefined) this.#finish(answer, 'complete');
+    else if (!this.#host.full(answer.peer) && this.#host.confirmed(answer.shards))
+      return this.#search(answer, answer.from, units);
+    else this.#parked.push(answer);
+    return true;
+  }
+
+  #leads({ shards, print }: Answer): boolean {
+    if (!shards) return this.#host.ledPrint() === print;
+    for (const shard of shards) if (!this.#host.leader(shard)) return false;
+    return true;
+  }
+
+  /** One slice of the search, up to a batch of messages. @returns whether it waits for something */
+  #search(answer: Answer, from: string, units: number): boolean {
+    const { topics } = this.#host;
+    const shardCount = this.#host.shardCount();
+    const found: Found[] = [];
+    let uncommitted: string | undefined;
+    const next = topics.search(answer.filters, from, units, (topic) => {
+      const shard = shardOf(topic, shardCount);
+      if (answer.shards && !answer.shards.has(shard)) return true;
+      const leader = this.#host.leader(shard);
+      if (!leader) return true;
+      const index = leader.state.retained.indexOf(topic);
+      if (index > leader.replica.commit) {
+        // Read once it is certain to stay.
+        uncommitted = topic;
+        return false;
+      }
+      found.push({ leader, index });
+      return found.length < answer.batch;
+    });
+    answer.from = uncommitted ?? next;
+    if (found.length > 0) {
+      this.#read(answer, found, uncommitted !== undefined);
+      return true;
+    }
+    if (uncommitted !== undefined) {
+      this.#wait(answer);
+      return true;
+    }
+    if (next !== undefined) return false;
+    this.#finish(answer, 'complete');
+    return true;
+  }
+
+  /** What there is goes out, or what stands in the way is waited for. */
+  #wait(answer: Answer): void {
+    if (answer.page!.items.length > 0) this.#finish(answer, 'page');
+    else this.#parked.push(answer);
+  }
+
+  #read(answer: Answer, found: readonly Found[], blocked: boolean): void {
+    const records: (Uint8Array | undefined)[] = [];
+    const missing: number[] = [];
+    found.forEach(({ leader, index }, i) => {
+      const entry = leader.replica.log.get(index);
+      records.push(entry?.bytes);
+      if (!entry) missing.push(i);
+    });
+    if (missing.length === 0) return this.#take(answer, found, records, blocked);
+    const keys = missing.map((i) => entryKey(found[i]!.leader.shard, found[i]!.index));
+    const { page } = answer;
+    this.#host.store.getMany(keys, (values) => {
+      if (answer.page !== page) return;
+      values.forEach((value, i) => {
+        records[missing[i]!] = value;
+      });
+      this.#take(answer, found, records, blocked);
+    });
+  }
+
+  #take(
+    answer: Answer,
+    found: readonly Found[],
+    records: readonly (Uint8Array | undefined)[],
+    blocked: boolean,
+  ): void {
+    const page = answer.page!;
+    let bytes = 0;
+    for (const [i, record] of records.entries()) {
+      // Replaced meanwhile and deleted: the newer one comes live.
+      const message = record && this.#decode(found[i]!, record);
+      if (!message) continue;
+      page.items.push(message);
+      bytes += message.payload.length + message.topic.length;
+    }
+    page.bytes += bytes;
+    const left = page.bytesMax - page.bytes;
+    const each = Math.max(1, bytes / found.length);
+    answer.batch = Math.max(1, Math.min(BATCH_MAX, Math.floor(left / each), answer.batch * 4));
+    if (answer.from === undefined) this.#finish(answer, 'complete');
+    else if (left <= 0) {
+      answer.batch = Math.max(1, Math.min(BATCH_MAX, Math.floor(page.bytesMax / each)));
+      this.#finish(answer, 'page');
+    } else if (blocked) this.#wait(answer);
+    else this.#host.work.later((units) => this.#step(answer, units));
+  }
+
+  #decode({ leader, index }: Found, record: Uint8Array): Message | null {
+    try {
+      const op = readOperation(new Reader(decodeEntry(record).operation)).operation;
+      return op.type === 'retain' ? op.message : null;
+    } catch (e) {
+      if (!(e instanceof BytesError)) throw e;
+      const { shard } = leader;
+      this.#host.log('error', 'retained message is corrupt on this copy', { shard, index });
+      // Another copy may have it, and leads then; the reader asks there.
+      leader.replica.corrupt('a retained message cannot be read');
+      return null;
+    }
+  }
+
+  #finish(answer: Answer, status: PageStatus): void {
+    const { items, reply } = answer.page!;
+    answer.page = null;
+    if (status === 'moved' || !this.#leads(answer)) {
+      this.#drop(answer);
+      return reply({ status: 'moved', items: NONE });
+    }
+    if (status === 'complete') this.#drop(answer);
+    reply({ status, items });
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * Reading retained messages of the whole cluster: what is read for this node's clients and sessions, and
+ * the questions and pages between nodes.
+ */
+import type { Reader, Writer } from '../../bytes.ts';
+import { readMessage, writeMessage } from '../../session/operation.ts';
+import type { Views } from '../link/views.ts';
+import { Wire } from '../link/wire.ts';
+import type { Page, PageStatus, RetainedAnswers, RetainedQuestion } from './retained-answers.ts';
+import { Reading, type ReadingHost } from './retained-reading.ts';
+
+/**
+ * Bytes of retained messages that all readings of a node hold and nobody has taken; beyond, what the
+ * longest waiting one holds is dropped and read again when it is wanted.
+ */
+export const RETAINED_HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface QueryHost {
+  readonly self: string;
+  shardCount(): number;
+  readonly views: Views;
+  readonly answers: RetainedAnswers;
+  nowMs(): number;
+  to(node: string): Writer | null;
+}
+
+const STATUSES: readonly PageStatus[] = ['page', 'complete', 'moved', 'unknown', 'busy'];
+/** A node that has not answered for so long is asked about, not again. */
+const RECHECK_MS = 300;
+const GO_ON = 0;
+const ALL = 1;
+const LISTED = 2;
+
+export class RetainedQueries implements ReadingHost {
+  readonly #host: QueryHost;
+  #next = 1;
+  /** Streams under way, by number. */
+  readonly #streams = new Map<number, Reading>();
+  #troubled = new Set<Reading>();
+  /** Readings that hold messages, the longest waiting first. */
+  readonly #holding = new Set<Reading>();
+  #heldBytes = 0;
+  #recheckedMs = 0;
+
+  constructor(host: QueryHost) {
+    this.#host = host;
+  }
+
+  get views(): Views {
+    return this.#host.views;
+  }
+
+  get shardCount(): number {
+    return this.#host.shardCount();
+  }
+
+  /** Streams under way: one per node that a reading is not done with. */
+  get open(): number {
+    return this.#streams.size;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  nowMs(): number {
+    return this.#host.nowMs();
+  }
+
+  /**
+   * Reads what matches, ascending by topic, those after `after` only; by {@link Reading.take}.
+   *
+   * @param onReady there is more to take, or the end is reached
+   */
+  read(filters: readonly string[], after: string, onReady: () => void): Reading {
+    return new Reading(this, filters, after, onReady);
+  }
+
+  /** Tries again what was refused. */
+  tick(): void {
+    this.#host.answers.tick();
+    const nowMs = this.nowMs();
+    if (nowMs - this.#recheckedMs >= RECHECK_MS) {
+      this.#recheckedMs = nowMs;
+      for (const reading of new Set(this.#streams.values())) reading.recheck(nowMs - RECHECK_MS);
+    }
+    if (this.#troubled.size === 0) return;
+    const troubled = this.#troubled;
+    this.#troubled = new Set();
+    for (const reading of troubled) if (!reading.retry()) this.#troubled.add(reading);
+  }
+
+  // ---- ReadingHost -----------------------------------------------------------------------------
+
+  register(reading: Reading): number {
+    const id = this.#next++;
+    this.#streams.set(id, reading);
+    return id;
+  }
+
+  unregister(id: number): void {
+    this.#streams.delete(id);
+  }
+
+  troubled(reading: Reading): void {
+    this.#troubled.add(reading);
+  }
+
+  held(reading: Reading, bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#holding.delete(reading);
+    if (reading.held > 0) this.#holding.add(reading);
+    for (const longest of this.#holding) {
+      if (this.#heldBytes <= RETAINED_HELD_BYTES_MAX || longest === reading) break;
+      longest.drop();
+    }
+  }
+
+  ask(node: string, id: number, question: RetainedQuestion | null, pageBytes: number): boolean {
+    const { self, answers } = this.#host;
+    if (node === self) {
+      answers.ask(self, id, question, pageBytes, (page) => this.#onPage(id, page));
+      return true;
+    }
+    const w = this.#host.to(node);
+    if (!w) return false;
+    w.u8(Wire.RetainedQuery);
+    w.varint(id);
+    w.varint(pageBytes);
+    w.u8(question === null ? GO_ON : question.shards ? LISTED : ALL);
+    if (!question) return true;
+    if (question.shards) w.list(question.shards, (o, shard) => o.varint(shard));
+    else w.u32(question.print);
+    w.list(question.filters, (o, f) => o.str(f));
+    w.str(question.after);
+    return true;
+  }
+
+  end(node: string, id: number): void {
+    const { self, answers } = this.#host;
+    if (node === self) return answers.end(self, id);
+    const w = this.#host.to(node);
+    if (!w) return;
+    w.u8(Wire.RetainedEnd);
+    w.varint(id);
+  }
+
+  // ---- from other nodes ------------------------------------------------------------------------
+
+  onLinkDown(node: string): void {
+    this.#host.answers.peerGone(node);
+    for (const reading of new Set(this.#streams.values())) reading.onLinkDown(node);
+  }
+
+  onQuery(from: string, r: Reader): void {
+    const id = r.varint();
+    const pageBytes = r.varint();
+    const kind = r.u8();
+    let question: RetainedQuestion | null = null;
+    if (kind !== GO_ON) {
+      const shards = kind === LISTED ? r.list((i) => i.varint()) : null;
+      const print = kind === LISTED ? 0 : r.u32();
+      question = { shards, print, filters: r.list((i) => i.str()), after: r.str() };
+    }
+    this.#host.answers.ask(from, id, question, pageBytes, (page) => {
+      const w = this.#host.to(from);
+      if (!w) return;
+      w.u8(Wire.RetainedReply);
+      w.varint(id);
+      w.u8(STATUSES.indexOf(page.status));
+      w.list(page.items, writeMessage);
+    });
+  }
+
+  onEnd(from: string, id: number): void {
+    this.#host.answers.end(from, id);
+  }
+
+  onReply(r: Reader): void {
+    const id = r.varint();
+    const status = STATUSES[r.u8()] ?? 'unknown';
+    this.#onPage(id, { status, items: r.list(readMessage) });
+  }
+
+  #onPage(id: number, page: Page): void {
+    this.#streams.get(id)?.onPage(id, page);
+  }
+}

@@ -1,0 +1,497 @@
+/**
+ * A message's way from its ingress to everybody who wants it, and requests to shards' leaders. QoS 0 goes
+ * out at once and is forgotten. QoS 1 and 2 wait for the route lease, go to the leaders of the matching
+ * shards and to the nodes with matching live sessions, and count as published when all have answered.
+ */
+import type { Reader, Writer } from '../../bytes.ts';
+import { shardOf } from '../../placement/hash.ts';
+import type { Log } from '../../ports.ts';
+import { messageBytes } from '../../session/message-bytes.ts';
+import {
+  type Message,
+  type Origin,
+  type Rx2Id,
+  readMessage,
+  readRx2Id,
+  readSubscription,
+  type SubscriptionRequest,
+  writeMessage,
+  writeRx2Id,
+  writeSubscription,
+} from '../../session/operation.ts';
+import type { LiveConnection, Publisher } from '../client/gateway.ts';
+import type { ShardLeader } from '../lead/leader.ts';
+import { type Produce, pages } from '../link/lanes.ts';
+import type { Peer } from '../link/peers.ts';
+import type { Views } from '../link/views.ts';
+import { Wire } from '../link/wire.ts';
+import { ShardChannel } from './channel.ts';
+import { LiveChannel } from './live-channel.ts';
+import type { MissedMessages } from './live-gap.ts';
+import { LiveReceived, whenAllHaveRoom } from './live-received.ts';
+import {
+  type Opened,
+  type PublishRequest,
+  type Reply,
+  type Request,
+  readReply,
+  readRequest,
+  Status,
+  writeReply,
+  writeRequest,
+} from './request.ts';
+import type { Routes } from './routes.ts';
+
+export interface RouterHost {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly shardCount: number;
+  readonly routes: Routes;
+  readonly views: Views;
+  nowMs(): number;
+  hlc(): number;
+  /** QoS 1 and 2 may be routed now. */
+  readonly routable: boolean;
+  leaderHere(shard: number): ShardLeader | null;
+  linked(node: string): boolean;
+  to(node: string): Writer | null;
+  /** For what may be dropped: null also when far too much waits to be sent to the node. */
+  toOrDrop(node: string): Writer | null;
+  /** Something long: written page by page. */
+  later(node: string, produce: Produce): void;
+  /** The node takes what it is sent, and more waits: it is busy, and does not hang. */
+  moves(node: string): boolean;
+  /** So much waits to be sent to the node that more should wait: {@link Router.onDrained} follows. */
+  full(node: string): boolean;
+  /** @returns connections that the publisher is to wait for, if any */
+  deliverLive(message: Message): readonly LiveConnection[] | null;
+  /** Ends live connections that miss something. */
+  endLive(missed: MissedMessages, from: string): void;
+  log: Log;
+}
+
+/** Bytes of QoS 0 retained messages under way to their shards; beyond, they are not retained. */
+const RETAIN_ZERO_BYTES_MAX = 16_777_216;
+/** Pause between two signs of life of messages that wait for slow clients. */
+const TELL_HELD_MS = 500;
+const NO_SHARDS: readonly number[] = [];
+/** {@link Router.publish} found nobody. */
+export const NO_MATCH = 0x10;
+export const QUOTA = 0x97;
+
+export class Router {
+  readonly #host: RouterHost;
+  readonly #channels = new Map<number, ShardChannel>();
+  readonly #live = new Map<string, LiveChannel>();
+  readonly received = new LiveReceived();
+  readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
+  /** Wait for the route lease. Bounded by what connections may have under way. */
+  readonly #held: (() => void)[] = [];
+  #retainZeroBytes = 0;
+  #toldHeldMs = 0;
+  /** Messages of QoS 1 and 2 that were routed: what a node whose filters are unknown may have missed. */
+  #published = 0;
+
+  constructor(host: RouterHost) {
+    this.#host = host;
+    this.#deliverLive = (message) => host.deliverLive(message);
+  }
+
+  // ---- publishing ------------------------------------------------------------------------------
+
+  publishZero(message: Message): void {
+    const matched = this.#host.routes.match(message.topic);
+    this.#zeroTo(matched.nodes, message);
+    this.#zeroTo(matched.zeroNodes, message);
+    if (!message.retain || this.#retainZeroBytes >= RETAIN_ZERO_BYTES_MAX) return;
+    const bytes = messageBytes(message);
+    this.#retainZeroBytes += bytes;
+    this.#retain(message, null, () => (this.#retainZeroBytes -= bytes));
+  }
+
+  #zeroTo(nodes: readonly string[], message: Message): void {
+    for (const node of nodes) {
+      if (node === this.#host.name) {
+        this.#host.deliverLive(message);
+        continue;
+      }
+      const w = this.#host.toOrDrop(node);
+      if (!w) continue;
+      w.u8(Wire.QosZero);
+      writeMessage(w, message);
+    }
+  }
+
+  /**
+   * The publisher hears 0 or {@link NO_MATCH} once all that match have the message; {@link QUOTA} if all
+   * of them refused it, or it could not be retained.
+   */
+  publish(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
+    if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, publisher);
+    this.whenRoutable(() => {
+      // Unanswered and its client gone: the client sends it again wherever it is now.
+      if (!publisher.wanted) return publisher.published(0);
+      // Published when it may be routed: by then this node's clock is past every SUBACK.
+      const current = rx2 ? message : { ...message, hlc: this.#host.hlc() };
+      this.#route(current, rx2, publisher);
+    });
+  }
+
+  /** Runs `run` under the route lease, in the order of the calls. */
+  whenRoutable(run: () => void): void {
+    if (this.#host.routable && this.#held.length === 0) run();
+    else this.#held.push(run);
+  }
+
+  /** The lease may hold again. */
+  release(): void {
+    if (this.#held.length === 0 || !this.#host.routable) return;
+    for (const run of this.#held.splice(0)) run();
+  }
+
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
+  #route(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
+    const matched = this.#host.routes.match(message.topic);
+    // A Will at QoS 0: sessions' queues do not take it, but its way is that of the others, so that it
+    // comes once although it may be driven again, and before what its client publishes next.
+    const zero = message.qos === 0;
+    const nodes = zero ? [...matched.nodes, ...matched.zeroNodes] : matched.nodes;
+    const shards = zero ? NO_SHARDS : matched.shards;
+    this.#published++;
+    const destinations = nodes.length + shards.length;
+    let left = 1 + destinations;
+    let refused = 0;
+    let notRetained = false;
+    const one = (status: number) => {
+      if (status === Status.Quota) refused++;
+      if (--left > 0) return;
+      if (notRetained) publisher.published(QUOTA);
+      else if (destinations === 0) publisher.published(NO_MATCH);
+      else publisher.published(refused === destinations ? QUOTA : 0);
+    };
+    for (const node of nodes) this.#toNode(node, message, rx2, publisher, () => one(0));
+    if (shards.length > 0) this.#toShards(shards, message, rx2, one);
+    if (message.retain) {
+      left++;
+      this.#retain(message, rx2, (refused) => {
+        notRetained = refused;
+        one(0);
+      });
+    }
+    one(0);
+  }
+
+  #toNode(
+    node: string,
+    message: Message,
+    rx2: Rx2Id | null,
+    publisher: Publisher,
+    done: () => void,
+  ): void {
+    if (node === this.#host.name) {
+      const behind = this.received.deliver(rx2, message, this.#deliverLive);
+      if (!behind) return done();
+      publisher.slowed();
+      return whenAllHaveRoom(behind, done);
+    }
+    const channel = this.#liveChannel(node);
+    const waits = channel.givenUp || this.#host.full(node);
+    const to = waits ? null : this.#host.to(node);
+    channel.send(to, { message, rx2, publisher, done });
+  }
+
+  #liveChannel(node: string): LiveChannel {
+    const held = this.#live.get(node);
+    if (held) return held;
+    const channel = new LiveChannel();
+    this.#live.set(node, channel);
+    return channel;
+  }
+
+  #retain(published: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void {
+    const shard = shardOf(published.topic, this.#host.shardCount);
+    // A Will goes to the subscriptions of all times, but as a retained message it is of now.
+    const message =
+      published.hlc === Number.MAX_SAFE_INTEGER
+        ? { ...published, hlc: this.#host.hlc() }
+        : published;
+    this.channel(shard).send({ type: 'retain', rx2, message }, ({ status }) =>
+      done(status === Status.Quota),
+    );
+  }
+
+  /** One frame per leader, with the message once and a sequence for each of its shards. */
+  #toShards(
+    shards: readonly number[],
+    message: Message,
+    rx2: Rx2Id | null,
+    one: (status: number) => void,
+  ): void {
+    const request: PublishRequest = { type: 'publish', message, rx2 };
+    const done = (reply: Reply) => one(reply.status);
+    if (shards.length === 1) return this.channel(shards[0]!).send(request, done);
+    const groups = new Map<string, { shard: number; sequence: number; prev: number }[]>();
+    for (const shard of shards) {
+      const channel = this.channel(shard);
+      const leader = this.#host.views.leader(shard);
+      if (leader === this.#host.name || !channel.takes || this.#host.full(leader)) {
+        channel.send(request, done);
+        continue;
+      }
+      const sequence = channel.reserve(request, done);
+      const item = { shard, sequence, prev: channel.claim(sequence) };
+      const group = groups.get(leader);
+      if (group) group.push(item);
+      else groups.set(leader, [item]);
+    }
+    for (const [leader, items] of groups) {
+      const w = this.#host.to(leader);
+      if (!w) continue;
+      w.u8(Wire.Publish);
+      w.list(items, (o, item) => {
+        o.varint(item.shard);
+        o.varint(item.sequence);
+        o.varint(item.prev);
+      });
+      writeRx2Id(w, rx2);
+      writeMessage(w, message);
+    }
+  }
+
+  /** Requests that no leader has answered yet. */
+  get outstanding(): number {
+    let sum = this.#held.length;
+    for (const channel of this.#channels.values()) sum += channel.outstanding;
+    return sum;
+  }
+
+  // ---- requests to shards ----------------------------------------------------------------------
+
+  channel(shard: number): ShardChannel {
+    let channel = this.#channels.get(shard);
+    if (!channel) {
+      channel = new ShardChannel(
+        shard,
+        (s, sequence, prev, request) => this.#transmit(s, sequence, prev, request),
+        (s) => this.#host.full(this.#host.views.leader(s)),
+      );
+      this.#channels.set(shard, channel);
+      if (this.#reachable(shard)) channel.open();
+    }
+    return channel;
+  }
+
+  #reachable(shard: number): boolean {
+    const leader = this.#host.views.leader(shard);
+    if (leader === this.#host.name) return this.#host.leaderHere(shard)?.serving ?? false;
+    return leader !== '' && this.#host.linked(leader);
+  }
+
+  #transmit(shard: number, sequence: number, prev: number, request: Request): void {
+    const leader = this.#host.views.leader(shard);
+    if (leader === this.#host.name) {
+      const { name: node, bootEpoch } = this.#host;
+      const origin: Origin = { node, bootEpoch, sequence };
+      this.#host
+        .leaderHere(shard)
+        ?.handle(origin, prev, request, (reply) => this.#onReply(shard, sequence, reply));
+      return;
+    }
+    const w = this.#host.to(leader);
+    if (!w) return;
+    w.u8(Wire.Request);
+    w.varint(shard);
+    w.varint(sequence);
+    w.varint(prev);
+    writeRequest(w, request);
+  }
+
+  #onReply(shard: number, sequence: number, reply: Reply): void {
+    this.#channels.get(shard)?.onReply(sequence, reply, this.#host.nowMs());
+  }
+
+  /** The shard's leader, or its term, has changed. */
+  onLeader(shard: number): void {
+    const channel = this.#channels.get(shard);
+    if (!channel) return;
+    channel.close();
+    if (this.#reachable(shard)) channel.open();
+  }
+
+  onLinkUp(peer: Peer): void {
+    for (const channel of this.#channels.values())
+      if (this.#host.views.leader(channel.shard) === peer.name) channel.open();
+    this.#live.get(peer.name)?.resend(this.#host.to(peer.name), () => this.#host.full(peer.name));
+  }
+
+  /** There is room again on the way to the node. @param turn another one each time: whose turn it is */
+  onDrained(peer: string, turn: number): void {
+    this.#live.get(peer)?.resume(this.#host.to(peer), () => this.#host.full(peer));
+    const channels = [...this.#channels.values()];
+    for (let i = 0; i < channels.length && !this.#host.full(peer); i++) {
+      const channel = channels[(i + turn) % channels.length]!;
+      if (this.#host.views.leader(channel.shard) === peer) channel.resume();
+    }
+  }
+
+  onLinkDown(peer: string): void {
+    for (const channel of this.#channels.values())
+      if (this.#host.views.leader(channel.shard) === peer) channel.close();
+  }
+
+  /** The node's process is gone, and its live sessions with it. */
+  onPeerGone(peer: string): void {
+    this.#live.get(peer)?.abandon();
+  }
+
+  /** Membership gave the process up. It may only hang, or be cut off, and come back. */
+  onPeerLost(peer: string): void {
+    this.#live.get(peer)?.giveUp(this.#host.to(peer));
+  }
+
+  /** What the node's live sessions want is forgotten. */
+  onRoutesForgotten(peer: string): void {
+    this.#liveChannel(peer).forget(this.#published);
+  }
+
+  /** The node has told what its live sessions want. */
+  onRoutesKnown(peer: string): void {
+    this.#live.get(peer)?.learn(this.#published, this.#host.hlc(), this.#host.to(peer));
+  }
+
+  tick(nowMs: number): void {
+    for (const [name, channel] of this.#live) {
+      if (!channel.tick(nowMs, () => this.#host.to(name), this.#host.moves(name))) continue;
+      this.#host.log('warn', 'node does not answer, no live message waits for it', { peer: name });
+    }
+    if (nowMs - this.#toldHeldMs >= TELL_HELD_MS) {
+      this.#toldHeldMs = nowMs;
+      this.received.eachHeld((peer, sequence) => this.#tellHeld(peer, sequence));
+    }
+    for (const channel of this.#channels.values()) {
+      if (channel.isOpen || nowMs < channel.retryAtMs) continue;
+      if (this.#reachable(channel.shard)) channel.open();
+    }
+  }
+
+  // ---- from other nodes ------------------------------------------------------------------------
+
+  onRequest(peer: Peer, r: Reader): void {
+    const shard = r.varint();
+    const sequence = r.varint();
+    const prev = r.varint();
+    this.#handle(peer, shard, sequence, prev, readRequest(r));
+  }
+
+  onPublish(peer: Peer, r: Reader): void {
+    const items = r.list((i) => [i.varint(), i.varint(), i.varint()] as const);
+    const rx2 = readRx2Id(r);
+    const message = readMessage(r);
+    for (const [shard, sequence, prev] of items)
+      this.#handle(peer, shard, sequence, prev, { type: 'publish', rx2, message });
+  }
+
+  #handle(peer: Peer, shard: number, sequence: number, prev: number, request: Request): void {
+    const { bootEpoch } = peer;
+    const origin: Origin = { node: peer.name, bootEpoch, sequence };
+    const answer = (reply: Reply) => {
+      if (peer.bootEpoch !== bootEpoch) return;
+      if (reply.opened) return this.#answerOpen(peer.name, shard, sequence, reply, reply.opened);
+      const w = this.#host.to(peer.name);
+      if (w) writeAnswer(w, shard, sequence, reply);
+    };
+    const leader = this.#host.leaderHere(shard);
+    if (leader) leader.handle(origin, prev, request, answer);
+    else answer({ status: Status.NotLeader, opened: null });
+  }
+
+  /** A session's subscriptions may be many: all but the last page go ahead of the reply. */
+  #answerOpen(node: string, shard: number, sequence: number, reply: Reply, opened: Opened): void {
+    const produce = pages(opened.subscriptions, bytesOf, (w, page, { last }) => {
+      if (last) {
+        const { status } = reply;
+        return writeAnswer(w, shard, sequence, {
+          status,
+          opened: { ...opened, subscriptions: page },
+        });
+      }
+      w.u8(Wire.Subscriptions);
+      w.varint(shard);
+      w.varint(sequence);
+      w.list(page, writeSubscription);
+    });
+    this.#host.later(node, produce);
+  }
+
+  onSubscriptions(r: Reader): void {
+    const shard = r.varint();
+    const sequence = r.varint();
+    this.#channels.get(shard)?.onSubscriptions(sequence, r.list(readSubscription));
+  }
+
+  onReply(r: Reader): void {
+    const shard = r.varint();
+    const sequence = r.varint();
+    this.#onReply(shard, sequence, readReply(r));
+  }
+
+  onLivePublish(peer: Peer, r: Reader): void {
+    const taken = this.received.take(peer.name, peer.bootEpoch, r, this.#deliverLive);
+    if (!taken.waits) return this.#ackLive(peer, taken.sequence);
+    this.#tellHeld(peer.name, taken.sequence);
+    if (!taken.behind) return;
+    const { bootEpoch } = peer;
+    whenAllHaveRoom(taken.behind, () => {
+      this.received.settled(peer.name, bootEpoch, taken.sequence);
+      if (peer.bootEpoch === bootEpoch) this.#ackLive(peer, taken.sequence);
+    });
+  }
+
+  #ackLive(peer: Peer, sequence: number): void {
+    const w = this.#host.to(peer.name);
+    if (!w) return;
+    w.u8(Wire.LiveAck);
+    w.varint(sequence);
+  }
+
+  /** It is here and waits for a slow client; said again and again, as a sign of life. */
+  #tellHeld(peer: string, sequence: number): void {
+    const w = this.#host.to(peer);
+    if (!w) return;
+    w.u8(Wire.LiveHeld);
+    w.varint(sequence);
+  }
+
+  onLiveHeld(peer: Peer, r: Reader): void {
+    this.#live.get(peer.name)?.onHeld(r.varint());
+  }
+
+  onLiveAck(peer: Peer, r: Reader): void {
+    const sequence = r.varint();
+    const channel = this.#live.get(peer.name);
+    if (!channel) return;
+    const { givenUp } = channel;
+    channel.onAck(sequence, this.#host.to(peer.name));
+    if (givenUp && !channel.givenUp)
+      this.#host.log('info', 'node answers again, and gets live messages', { peer: peer.name });
+  }
+
+  onLiveGap(peer: Peer, r: Reader): void {
+    const sequence = this.received.takeGap(peer.name, peer.bootEpoch, r, (missed) =>
+      this.#host.endLive(missed, peer.name),
+    );
+    this.#ackLive(peer, sequence);
+  }
+}
+
+const bytesOf = ({ filter }: SubscriptionRequest) => filter.length + 32;
+
+function writeAnswer(w: Writer, shard: number, sequence: number, reply: Reply): void {
+  w.u8(Wire.Reply);
+  w.varint(shard);
+  w.varint(sequence);
+  writeReply(w, reply);
+}
