@@ -1,4 +1,5 @@
 /** What the leaders of shards ask of their node, answered with its parts. */
+
 import type { Limits } from '../config-schema.ts';
 import type { Counters } from '../counters.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
@@ -10,8 +11,7 @@ import type { Connection } from './client/connection.ts';
 import { onRetainedZero } from './client/retained-sending.ts';
 import { sendQueued, sendRelease } from './client/sending.ts';
 import type { ConnectionAddress, Delivery, LeaderContext, RetainedZero, Taker } from './context.ts';
-import { writeAddress, writeDelivery, writeRetainedZero } from './link/delivery-codec.ts';
-import { Wire } from './link/wire.ts';
+import { LinkMessage } from './link/link-message.ts';
 import type { NodeCore } from './node.ts';
 import type { Reading } from './route/retained-reading.ts';
 import { QUOTA } from './route/router.ts';
@@ -43,6 +43,8 @@ type ContextNode = Pick<
   | 'announcing'
   | 'gateway'
 >;
+
+const NO_TAKER: Taker = { node: '', connection: 0 };
 
 export class NodeContext implements LeaderContext {
   readonly name: string;
@@ -148,8 +150,7 @@ export class NodeContext implements LeaderContext {
     }
     const w = this.#node.peers.to(gateway);
     if (!w) return false;
-    w.u8(Wire.Deliver);
-    writeDelivery(w, delivery);
+    LinkMessage.Deliver.write(w, delivery);
     return true;
   }
 
@@ -161,10 +162,7 @@ export class NodeContext implements LeaderContext {
   sendRetained(to: ConnectionAddress, batch: RetainedZero): void {
     if (to.node === this.name) return this.retainedHere(this.name, to, batch);
     const w = this.#node.peers.to(to.node);
-    if (!w) return;
-    w.u8(Wire.RetainedZero);
-    writeAddress(w, to);
-    writeRetainedZero(w, batch);
+    if (w) LinkMessage.RetainedZero.write(w, to, batch);
   }
 
   /** @param from the node that leads the session's shard */
@@ -174,10 +172,7 @@ export class NodeContext implements LeaderContext {
     onRetainedZero(connection, batch, () => {
       if (from === this.name) return this.retainedTaken(connection.clientId, batch.token);
       const w = this.#node.peers.to(from);
-      if (!w) return;
-      w.u8(Wire.RetainedTaken);
-      w.str(connection.clientId);
-      w.f64(batch.token);
+      if (w) LinkMessage.RetainedTaken.write(w, connection.clientId, batch.token);
     });
   }
 
@@ -193,9 +188,7 @@ export class NodeContext implements LeaderContext {
     }
     const w = this.#node.peers.to(to.node);
     if (!w) return false;
-    w.u8(Wire.Release);
-    writeAddress(w, to);
-    w.varint(position);
+    LinkMessage.Release.write(w, to, position);
     return true;
   }
 
@@ -210,13 +203,7 @@ export class NodeContext implements LeaderContext {
       return;
     }
     const w = this.#node.peers.to(to.node);
-    if (!w) return;
-    w.u8(Wire.Kick);
-    writeAddress(w, to);
-    w.u8(reasonCode);
-    w.bool(yields);
-    w.str(by?.node ?? '');
-    w.varint(by?.connection ?? 0);
+    if (w) LinkMessage.Kick.write(w, { to, reasonCode, yields, by: by ?? NO_TAKER });
   }
 
   /** A takeover ends the connection alone; an administrator's kick is an end like any other. */

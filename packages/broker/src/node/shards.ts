@@ -6,7 +6,6 @@ import type { Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
 import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
 import type { ShardMessage } from '../shard/message.ts';
-import { writeShardMessage } from '../shard/message.ts';
 import { load } from '../shard/recovery.ts';
 import { Replica } from '../shard/replica.ts';
 import { recover } from '../shard/trust.ts';
@@ -15,9 +14,9 @@ import type { Batch } from './batch.ts';
 import type { LeaderContext } from './context.ts';
 import { ShardLeader } from './lead/leader.ts';
 import { Lane } from './link/lanes.ts';
+import { LinkMessage } from './link/link-message.ts';
 import type { Peers } from './link/peers.ts';
 import { printWith } from './link/views.ts';
-import { Wire } from './link/wire.ts';
 import { Complaints, type LoadProblem, LoadReport } from './members/load-report.ts';
 import type { Marks } from './members/marks.ts';
 import type { Membership } from './members/membership.ts';
@@ -253,10 +252,7 @@ export class Shards implements ReplicaHost {
     const peer = this.#node.peers.get(nameOf(to));
     if (peer?.id !== to) return;
     const w = this.#node.peers.to(peer.name, this.#laneOf(to, shard, message));
-    if (!w) return;
-    w.u8(Wire.Shard);
-    w.varint(shard);
-    writeShardMessage(w, message);
+    if (w) LinkMessage.Shard.write(w, shard, message);
   }
 
   get keepBytes(): number {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { Reader, Writer } from '../../src/bytes.ts';
 import { Lane } from '../../src/node/link/lanes.ts';
 import { Peer, Peers } from '../../src/node/link/peers.ts';
 import type { MemberInfo } from '../../src/ports.ts';
@@ -25,12 +24,7 @@ function linked(): { peers: Peers; peer: Peer } {
 
 /** An answer to the heartbeat of now: a grant that follows so many announcements. */
 function granted(peers: Peers, peer: Peer, after: number, print = PRINT): void {
-  const w = new Writer();
-  w.f64(NOW_MS);
-  w.bool(true);
-  w.u32(print);
-  w.varint(after);
-  peers.onHeartbeatAck(peer, new Reader(w.take()), () => PRINT);
+  peers.onHeartbeatAck(peer, { sentMs: NOW_MS, grants: true, print, after }, () => PRINT);
 }
 
 /** An announcement of the peer has come and been read. */

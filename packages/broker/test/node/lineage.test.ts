@@ -126,9 +126,7 @@ describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
     const first = nodeOf(folder, folder.run(100));
     const tell = (node: typeof first, bootEpoch: number, runs: readonly number[]) => {
       Object.assign(node.peer, { bootEpoch, trusted: false });
-      const w = new Writer();
-      w.list(runs, (o, epoch) => o.varint(epoch));
-      node.lineage.onRuns(node.peer, new Reader(w.take()));
+      node.lineage.onRuns(node.peer, runs);
       return node.peer.trusted;
     };
     assert.equal(tell(first, 20, [10, 20]), true);
@@ -160,11 +158,9 @@ describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
   it('a peer is told of a later run of its name, with another folder', () => {
     const folder = new Folder();
     const { lineage, peer, said } = nodeOf(folder, folder.run(100));
-    const told = new Writer();
     const runs = (id: string, bootEpoch: number, before: number[] = []) => {
       Object.assign(peer, { id, bootEpoch });
-      told.list([...before, bootEpoch], (o, epoch) => o.varint(epoch));
-      lineage.onRuns(peer, new Reader(told.take()));
+      lineage.onRuns(peer, [...before, bootEpoch]);
     };
     runs('peer#old', 500);
     said();

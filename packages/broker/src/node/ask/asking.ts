@@ -5,15 +5,15 @@
  * answered with undefined.
  */
 
-import { BytesError, type Reader } from '../../bytes.ts';
+import { BytesError } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { shardOf } from '../../placement/hash.ts';
 import type { Session } from '../../session/session.ts';
 import { type CopyId, nameOf } from '../../shard/view.ts';
 import { addressOf } from '../lead/delivering.ts';
 import type { ShardLeader } from '../lead/leader.ts';
+import { LinkMessage } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
-import { Wire } from '../link/wire.ts';
 import { copiesWanted, presentCopies } from '../members/replication.ts';
 import type { NodeCore } from '../node.ts';
 import type {
@@ -70,31 +70,25 @@ export class Asking {
     if (!w || this.#asked.size >= ASKED_MAX) return done(undefined);
     const id = this.#next++;
     this.#asked.set(id, { deadlineMs: this.#node.nowMs() + TIMEOUT_MS, done: answered });
-    w.u8(Wire.Ask);
-    w.varint(id);
-    w.str(JSON.stringify(question));
+    LinkMessage.Ask.write(w, id, question);
   }
 
-  onAsk(peer: Peer, r: Reader): void {
-    const id = r.varint();
+  onAsk(peer: Peer, id: number, question: unknown): void {
+    if (typeof question !== 'object' || question === null)
+      throw new BytesError('a question that is no object');
     const { bootEpoch } = peer;
-    this.#answer(parse(r.str()) as Question, (answer) => {
+    this.#answer(question as Question, (answer) => {
       if (answer === undefined || peer.bootEpoch !== bootEpoch) return;
       const w = this.#node.peers.to(peer.name);
-      if (!w) return;
-      w.u8(Wire.Answer);
-      w.varint(id);
-      w.str(JSON.stringify(answer));
+      if (w) LinkMessage.Answer.write(w, id, answer);
     });
   }
 
-  onAnswer(r: Reader): void {
-    const id = r.varint();
-    const text = r.str();
+  onAnswer(id: number, answer: unknown): void {
     const asked = this.#asked.get(id);
     if (!asked) return;
     this.#asked.delete(id);
-    asked.done(parse(text));
+    asked.done(answer);
   }
 
   tick(nowMs: number): void {
@@ -276,14 +270,6 @@ export class Asking {
       }
     }
     return { drift, sessions, persistent, connected, queued, retained, atRisk };
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new BytesError('not JSON');
   }
 }
 

@@ -5,15 +5,14 @@
  * them. Changes come in order on each link; a node that has missed one asks for the whole, and until
  * that is here it routes nothing and acknowledges no barrier.
  */
-import type { Reader } from '../../bytes.ts';
-import { readSettings, writeSettings } from '../../cluster-settings.ts';
+import type { ClusterSettings } from '../../cluster-settings.ts';
 import { sameNumber } from '../../shard/view.ts';
 import type { NodeCore } from '../node.ts';
-import { type FilterChange, readChange, writeChange } from '../route/routes.ts';
+import type { FilterChange } from '../route/routes.ts';
 import { Lane, pages } from './lanes.ts';
+import { LinkMessage, type ShardRoutes } from './link-message.ts';
 import type { Peer } from './peers.ts';
-import { readShardView, type ShardView, writeShardView } from './views.ts';
-import { Wire } from './wire.ts';
+import type { ShardView } from './views.ts';
 
 /** The parts of its node that announcing works with. */
 type AnnouncingNode = Pick<
@@ -35,10 +34,6 @@ type AnnouncingNode = Pick<
 /** Views kept by a joiner that does not know yet how many shards there are. */
 const EARLY_VIEWS_MAX = 4096;
 
-/** Flags of ShardRoutes: all routes of the shard instead of changes; further pages follow. */
-const WHOLE = 1;
-const MORE_PAGES = 2;
-
 /** About what they take in a frame: a character may be three bytes. */
 const bytesOfFilter = (filter: string) => filter.length + 8;
 const bytesOfChange = ({ filter }: FilterChange) => bytesOfFilter(filter);
@@ -59,16 +54,10 @@ export class Announcing {
   /** First words on a link: the cluster's shape, our routes, what we lead. */
   hello(peer: Peer): void {
     const { name, settings, peers, routes, views, shards } = this.#node;
-    const w = peers.to(peer.name, Lane.Announce)!;
-    w.u8(Wire.Hello);
-    // A joiner has nothing to say of the cluster yet.
-    w.bool(settings !== null);
-    if (settings) writeSettings(w, settings);
+    LinkMessage.Hello.write(peers.to(peer.name, Lane.Announce)!, settings);
     const filters = routes.filtersOfNode(name);
     const routePages = pages(filters, bytesOfChange, (o, page, { first }) => {
-      o.u8(Wire.Routes);
-      o.bool(first);
-      o.list(page, writeChange);
+      LinkMessage.Routes.write(o, first, page);
     });
     peers.later(peer.name, Lane.Announce, routePages);
     const led: ShardView[] = [];
@@ -78,15 +67,14 @@ export class Announcing {
         led.push({ ...view, routeVersion: routes.shardVersion(copy.shard) });
     }
     const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
-      o.u8(Wire.Views);
-      o.list(page, writeShardView);
-      if (last) o.u8(Wire.Synced);
+      LinkMessage.Views.write(o, page);
+      if (last) LinkMessage.Synced.write(o);
     });
     peers.later(peer.name, Lane.Announce, viewPages);
   }
 
-  onHello(r: Reader): void {
-    if (!r.bool() || !this.#node.onSettings(readSettings(r))) return;
+  onHello(settings: ClusterSettings | null): void {
+    if (!settings || !this.#node.onSettings(settings)) return;
     const early = this.#earlyViews;
     this.#earlyViews = [];
     for (const { peer, view } of early) if (peer.up) this.#onView(peer, view);
@@ -118,15 +106,13 @@ export class Announcing {
     leases.onLed(copy);
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
-      if (!w) continue;
-      w.u8(Wire.Views);
-      w.list([view], writeShardView);
+      if (w) LinkMessage.Views.write(w, [view]);
     }
     if (!again) this.#onNewLeader(shard);
   }
 
-  onViews(peer: Peer, r: Reader): void {
-    for (const view of r.list(readShardView)) this.#onView(peer, view);
+  onViews(peer: Peer, views: readonly ShardView[]): void {
+    for (const view of views) this.#onView(peer, view);
   }
 
   #onView(peer: Peer, view: ShardView): void {
@@ -161,37 +147,24 @@ export class Announcing {
     changes: readonly (readonly [string, boolean])[],
   ): void {
     const { peers } = this.#node;
+    const message = { shard, whole: false, more: false, from, to, changes };
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
-      if (!w) continue;
-      w.u8(Wire.ShardRoutes);
-      w.varint(shard);
-      w.u8(0);
-      w.str(from);
-      w.str(to);
-      w.list(changes, (o, [filter, added]) => {
-        o.bool(added);
-        o.str(filter);
-      });
+      if (w) LinkMessage.ShardRoutes.write(w, message);
     }
   }
 
-  onShardRoutes(peer: Peer, r: Reader): void {
+  onShardRoutes(peer: Peer, { shard, whole, more, from, to, changes }: ShardRoutes): void {
     const { views, routes, leases } = this.#node;
-    const shard = r.varint();
-    const flags = r.u8();
-    const from = r.str();
-    const to = r.str();
-    const changes = r.list((i) => [i.bool(), i.str()] as const);
-    if ((flags & WHOLE) !== 0) {
-      const filters = changes.map(([, filter]) => filter);
-      return this.#onWholeRoutes(peer, shard, to, filters, (flags & MORE_PAGES) !== 0);
+    if (whole) {
+      const filters = changes.map(([filter]) => filter);
+      return this.#onWholeRoutes(peer, shard, to, filters, more);
     }
     // A leader that was replaced does not know it yet: its routes are not the shard's any more.
     const current = views.leader(shard) === peer.name;
     if (!current || routes.shardVersion(shard) === to) return;
     if (routes.shardVersion(shard) !== from) return this.#need(peer, shard);
-    for (const [added, filter] of changes) routes.changeShard(shard, filter, added);
+    for (const [filter, added] of changes) routes.changeShard(shard, filter, added);
     routes.setShardVersion(shard, to);
     leases.stale.delete(shard);
   }
@@ -225,23 +198,15 @@ export class Announcing {
     const w = this.#node.peers.to(peer.name, Lane.Announce);
     if (!w) return;
     peer.needs++;
-    w.u8(Wire.NeedShardRoutes);
-    w.varint(shard);
+    LinkMessage.NeedShardRoutes.write(w, shard);
   }
 
   onNeed(peer: Peer, shard: number): void {
     const { peers, routes } = this.#node;
-    const version = routes.shardVersion(shard);
+    const to = routes.shardVersion(shard);
     const produce = pages(routes.filtersOfShard(shard), bytesOfFilter, (w, page, { last }) => {
-      w.u8(Wire.ShardRoutes);
-      w.varint(shard);
-      w.u8(last ? WHOLE : WHOLE | MORE_PAGES);
-      w.str('');
-      w.str(version);
-      w.list(page, (o, filter) => {
-        o.bool(true);
-        o.str(filter);
-      });
+      const changes = page.map((filter) => [filter, true] as const);
+      LinkMessage.ShardRoutes.write(w, { shard, whole: true, more: !last, from: '', to, changes });
     });
     peers.later(peer.name, Lane.Announce, produce);
   }
@@ -255,19 +220,15 @@ export class Announcing {
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
       if (!w) continue;
-      for (const page of pagesOf(changes, (change) => change.filter)) {
-        w.u8(Wire.Routes);
-        w.bool(false);
-        w.list(page, writeChange);
-      }
+      for (const page of pagesOf(changes, (change) => change.filter))
+        LinkMessage.Routes.write(w, false, page);
     }
   }
 
-  onRoutes(peer: Peer, r: Reader): void {
+  onRoutes(peer: Peer, whole: boolean, changes: readonly FilterChange[]): void {
     const { routes, router } = this.#node;
-    const whole = r.bool();
     if (whole) routes.clearNode(peer.name);
-    for (const change of r.list(readChange)) routes.changeNode(peer.name, change);
+    for (const change of changes) routes.changeNode(peer.name, change);
     if (whole) router.onRoutesKnown(peer.name);
   }
 
@@ -290,9 +251,7 @@ export class Announcing {
 
   #ackBarrier(peer: Peer, token: number): void {
     const w = this.#node.peers.to(peer.name, Lane.Announce);
-    if (!w) return;
-    w.u8(Wire.BarrierAck);
-    w.varint(token);
+    if (w) LinkMessage.BarrierAck.write(w, token);
   }
 }
 

@@ -6,12 +6,10 @@
  */
 import { BytesError, Reader } from '../../bytes.ts';
 import type { MemberInfo } from '../../ports.ts';
-import { readMessage } from '../../session/operation.ts';
-import { readShardMessage } from '../../shard/message.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { copyId } from '../../shard/view.ts';
 import type { NodeCore } from '../node.ts';
-import { readAddress, readDelivery, readRetainedZero } from './delivery-codec.ts';
+import { LinkMessage } from './link-message.ts';
 import { Peer } from './peers.ts';
 import { Wire } from './wire.ts';
 
@@ -212,8 +210,7 @@ export class Links {
     const kind = r.u8();
     switch (kind) {
       case Wire.Shard: {
-        const shard = r.varint();
-        const message = readShardMessage(r);
+        const { shard, message } = LinkMessage.Shard.read(r);
         if (peer.trusted) node.shards.onMessage(peer.id, shard, message);
         return;
       }
@@ -230,13 +227,13 @@ export class Links {
       case Wire.LiveAck:
         return node.router.onLiveAck(peer, r);
       case Wire.Deliver:
-        return node.context.deliverHere(readDelivery(r));
+        return node.context.deliverHere(LinkMessage.Deliver.read(r));
       case Wire.LiveHeld:
         return node.router.onLiveHeld(peer, r);
       case Wire.LiveGap:
         return node.router.onLiveGap(peer, r);
       case Wire.QosZero:
-        node.live.deliver(readMessage(r));
+        node.live.deliver(LinkMessage.QosZero.read(r));
         return;
       default:
         return this.#onControl(peer, kind, r);
@@ -249,62 +246,78 @@ export class Links {
     switch (kind) {
       case Wire.Heartbeat: {
         const nowMs = env.nowMs();
-        return peers.onHeartbeat(peer, r, nowMs, leases.grants(peer, nowMs), shards.ledPrint);
+        const sentMs = LinkMessage.Heartbeat.read(r);
+        return peers.onHeartbeat(peer, sentMs, nowMs, leases.grants(peer, nowMs), shards.ledPrint);
       }
       case Wire.HeartbeatAck:
-        return peers.onHeartbeatAck(peer, r, () => views.printLedBy(peer.name));
+        return peers.onHeartbeatAck(peer, LinkMessage.HeartbeatAck.read(r), () =>
+          views.printLedBy(peer.name),
+        );
       case Wire.Credit:
-        return peers.onCredit(peer, r);
+        return peers.onCredit(peer, LinkMessage.Credit.read(r));
       case Wire.Hello:
-        return announcing.onHello(r);
-      case Wire.Routes:
-        return announcing.onRoutes(peer, r);
+        return announcing.onHello(LinkMessage.Hello.read(r));
+      case Wire.Routes: {
+        const { whole, changes } = LinkMessage.Routes.read(r);
+        return announcing.onRoutes(peer, whole, changes);
+      }
       case Wire.Views:
-        return announcing.onViews(peer, r);
+        return announcing.onViews(peer, LinkMessage.Views.read(r));
       case Wire.ShardRoutes:
-        return announcing.onShardRoutes(peer, r);
+        return announcing.onShardRoutes(peer, LinkMessage.ShardRoutes.read(r));
       case Wire.NeedShardRoutes:
-        return announcing.onNeed(peer, r.varint());
+        return announcing.onNeed(peer, LinkMessage.NeedShardRoutes.read(r));
       case Wire.Synced:
         peer.synced = true;
         return;
       case Wire.Barrier:
-        return announcing.onBarrier(peer, r.varint());
+        return announcing.onBarrier(peer, LinkMessage.Barrier.read(r));
       case Wire.BarrierAck:
-        return leases.onBarrierAck(peer, r.varint());
-      case Wire.Release:
-        return context.releaseHere(readAddress(r), r.varint());
+        return leases.onBarrierAck(peer, LinkMessage.BarrierAck.read(r));
+      case Wire.Release: {
+        const { to, position } = LinkMessage.Release.read(r);
+        return context.releaseHere(to, position);
+      }
       case Wire.Runs:
-        return lineage.onRuns(peer, r);
+        return lineage.onRuns(peer, LinkMessage.Runs.read(r));
       case Wire.RunMissing:
-        lineage.onRunMissing(r.varint());
+        lineage.onRunMissing(LinkMessage.RunMissing.read(r));
         return;
       case Wire.LaterRun:
-        return lineage.onLaterRun(r.varint());
+        return lineage.onLaterRun(LinkMessage.LaterRun.read(r));
       case Wire.Stopped:
         peer.stoppedEpoch = peer.bootEpoch;
         return;
-      case Wire.Kick:
-        return context.kickHere(readAddress(r), r.u8(), r.bool(), {
-          node: r.str(),
-          connection: r.varint(),
-        });
+      case Wire.Kick: {
+        const { to, reasonCode, yields, by } = LinkMessage.Kick.read(r);
+        return context.kickHere(to, reasonCode, yields, by);
+      }
       case Wire.RetainedQuery:
-        return queries.onQuery(peer.name, r);
-      case Wire.RetainedReply:
-        return queries.onReply(r);
+        return queries.onQuery(peer.name, LinkMessage.RetainedQuery.read(r));
+      case Wire.RetainedReply: {
+        const { id, page } = LinkMessage.RetainedReply.read(r);
+        return queries.onReply(id, page);
+      }
       case Wire.RetainedEnd:
-        return queries.onEnd(peer.name, r.varint());
-      case Wire.RetainedZero:
-        return context.retainedHere(peer.name, readAddress(r), readRetainedZero(r));
-      case Wire.RetainedTaken:
-        return context.retainedTaken(r.str(), r.f64());
-      case Wire.Ask:
-        return asking.onAsk(peer, r);
-      case Wire.Answer:
-        return asking.onAnswer(r);
+        return queries.onEnd(peer.name, LinkMessage.RetainedEnd.read(r));
+      case Wire.RetainedZero: {
+        const { to, batch } = LinkMessage.RetainedZero.read(r);
+        return context.retainedHere(peer.name, to, batch);
+      }
+      case Wire.RetainedTaken: {
+        const { clientId, token } = LinkMessage.RetainedTaken.read(r);
+        return context.retainedTaken(clientId, token);
+      }
+      case Wire.Ask: {
+        const { id, value } = LinkMessage.Ask.read(r);
+        return asking.onAsk(peer, id, value);
+      }
+      case Wire.Answer: {
+        const { id, value } = LinkMessage.Answer.read(r);
+        return asking.onAnswer(id, value);
+      }
       default:
-        throw new BytesError(`unknown message ${kind}`);
+        throw new BytesError(`message of unknown kind ${kind}`);
     }
   }
 }

@@ -8,11 +8,11 @@
  * Heartbeats overtake announcements, so a grant counts only once as many of those have been read as
  * its giver had made.
  */
-import type { Reader, Writer } from '../../bytes.ts';
+import type { Writer } from '../../bytes.ts';
 import type { MemberInfo } from '../../ports.ts';
 import { type CopyId, copyId } from '../../shard/view.ts';
 import { Inbox, Lane, Outbox, type Produce } from './lanes.ts';
-import { Wire } from './wire.ts';
+import { type HeartbeatAck, LinkMessage } from './link-message.ts';
 
 /**
  * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a
@@ -214,19 +214,20 @@ export class Peers {
   #credit(peer: Peer): void {
     this.#owed.delete(peer);
     if (!peer.in.owesCredit) return;
-    const w = this.to(peer.name, Lane.Urgent)!;
-    w.u8(Wire.Credit);
-    w.varint(peer.in.tellCredit());
+    LinkMessage.Credit.write(this.to(peer.name, Lane.Urgent)!, peer.in.tellCredit());
   }
 
-  onCredit(peer: Peer, r: Reader): void {
-    peer.out.credit(r.varint(), this.#host.nowMs());
+  onCredit(peer: Peer, bytes: number): void {
+    peer.out.credit(bytes, this.#host.nowMs());
     if (!peer.touched) this.#touch(peer);
   }
 
   /** This process ends in order: the last that the others hear of it. */
   sayStopped(): void {
-    for (const name of this.byName.keys()) this.to(name)?.u8(Wire.Stopped);
+    for (const name of this.byName.keys()) {
+      const w = this.to(name);
+      if (w) LinkMessage.Stopped.write(w);
+    }
   }
 
   // ---- heartbeats and grants -------------------------------------------------------------------
@@ -236,33 +237,24 @@ export class Peers {
     this.#lastHeartbeatMs = nowMs;
     for (const peer of this.byName.values()) {
       const w = this.to(peer.name, Lane.Urgent);
-      if (!w) continue;
-      w.u8(Wire.Heartbeat);
-      w.f64(nowMs);
+      if (w) LinkMessage.Heartbeat.write(w, nowMs);
     }
   }
 
   /** @param print of the shards that this node leads: the grant is for them */
-  onHeartbeat(peer: Peer, r: Reader, nowMs: number, grants: boolean, print: number): void {
-    const sentMs = r.f64();
+  onHeartbeat(peer: Peer, sentMs: number, nowMs: number, grants: boolean, print: number): void {
     const w = this.to(peer.name, Lane.Urgent);
     if (!w) return;
     if (grants) peer.grantedMs = nowMs;
-    w.u8(Wire.HeartbeatAck);
-    w.f64(sentMs);
-    w.bool(grants);
-    w.u32(print);
-    w.varint(peer.out.announced);
+    LinkMessage.HeartbeatAck.write(w, { sentMs, grants, print, after: peer.out.announced });
   }
 
   /** @param print see {@link onAnnounced} */
-  onHeartbeatAck(peer: Peer, r: Reader, print: () => number): void {
-    const sentMs = r.f64();
-    const grants = r.bool();
-    const early = { sentMs, print: r.u32(), after: r.varint() };
+  onHeartbeatAck(peer: Peer, m: HeartbeatAck, print: () => number): void {
+    const { sentMs, grants, after } = m;
     if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
     if (!grants || peer.earlyGrants.length >= EARLY_GRANTS_MAX) return;
-    peer.earlyGrants.push(early);
+    peer.earlyGrants.push({ sentMs, print: m.print, after });
     this.onAnnounced(peer, print);
   }
 

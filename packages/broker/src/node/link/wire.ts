@@ -1,4 +1,4 @@
-/** Kinds of message in a frame between nodes. Each module writes and reads the bodies of its own. */
+/** Kinds of message in a frame between nodes; their fields and bytes are in link-message.ts. */
 export const Wire = {
   Heartbeat: 1,
   HeartbeatAck: 2,

@@ -7,12 +7,11 @@
  * lived on another copy of it, with promises, views and entries that this one has never had: it is
  * another store from now on, and its copies are learners (DESIGN §5).
  */
-import type { Reader } from '../../bytes.ts';
 import { KEY_RUNS } from '../../shard/keys.ts';
 import { type CopyId, nameOf } from '../../shard/view.ts';
 import { Lane } from '../link/lanes.ts';
+import { LinkMessage } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
-import { Wire } from '../link/wire.ts';
 import type { NodeCore } from '../node.ts';
 import { type Identity, randomId, saveIdentity } from './identity.ts';
 import { type Lives, RUNS_MAX, writeLives } from './lives.ts';
@@ -40,13 +39,10 @@ export class Lineage {
   /** First words on a link: which runs this folder has had. */
   hello(peer: Peer): void {
     const w = this.#node.peers.to(peer.name, Lane.Urgent);
-    if (!w) return;
-    w.u8(Wire.Runs);
-    w.list(this.#runs, (o, epoch) => o.varint(epoch));
+    if (w) LinkMessage.Runs.write(w, this.#runs);
   }
 
-  onRuns(peer: Peer, r: Reader): void {
-    const runs = r.list((i) => i.varint());
+  onRuns(peer: Peer, runs: readonly number[]): void {
     const seen = this.#seen.get(peer.id) ?? 0;
     peer.trusted = seen === 0 || knows(runs, seen);
     if (!peer.trusted) {
@@ -55,16 +51,13 @@ export class Lineage {
         seen,
       });
       const w = this.#node.peers.to(peer.name, Lane.Urgent);
-      if (!w) return;
-      w.u8(Wire.RunMissing);
-      w.varint(seen);
+      if (w) LinkMessage.RunMissing.write(w, seen);
       return;
     }
     const later = this.#latest(peer.name);
     if (later > peer.bootEpoch) {
       const w = this.#node.peers.to(peer.name, Lane.Urgent);
-      w?.u8(Wire.LaterRun);
-      w?.varint(later);
+      if (w) LinkMessage.LaterRun.write(w, later);
     }
     if (peer.bootEpoch <= seen) return;
     this.#seen.set(peer.id, peer.bootEpoch);

@@ -8,14 +8,13 @@
  * and is given only under a leader lease. *Barrier*: a SUBACK waits until every node has acknowledged
  * what was announced before, or cannot hold a lease any more.
  */
-
 import type { ClusterSettings } from '../../cluster-settings.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { type CopyId, nameOf } from '../../shard/view.ts';
 import { Lane } from '../link/lanes.ts';
+import { LinkMessage } from '../link/link-message.ts';
 import { type Peer, type Peers, routeLeaseMs } from '../link/peers.ts';
 import type { Views } from '../link/views.ts';
-import { Wire } from '../link/wire.ts';
 
 /** Leases count as longer by this much: clocks of two machines do not run equally fast. */
 const MARGIN = 1.1;
@@ -204,8 +203,7 @@ export class Leases {
       const w = this.#peers.to(peer.name, Lane.Announce);
       const lapses = Math.max(sinceMs, peer.grantedMs) + this.#lapsesMs;
       if (w) {
-        w.u8(Wire.Barrier);
-        w.varint(token);
+        LinkMessage.Barrier.write(w, token);
         // One that has hung for long holds no lease, and gets none before it has read what was announced.
         const hangs = nowMs - peer.heardMs > this.#lapsesMs;
         const deadlineMs = hangs ? lapses : Math.max(lapses, nowMs + this.#lapsesMs);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Reader, Writer } from '../../bytes.ts';
 import type { Message } from '../../session/operation.ts';
+import { LinkMessage } from '../link/link-message.ts';
 import { Wire } from '../link/wire.ts';
 import { LiveChannel } from './live-channel.ts';
 import { GAP_CHARACTERS_MAX, GAP_TOPICS_MAX, type MissedMessages } from './live-gap.ts';
@@ -39,14 +40,21 @@ class Node {
     return null;
   }
 
+  #publish(r: Reader): number {
+    const live = LinkMessage.LivePublish.read(r);
+    return this.received.take('a', 1, live, ({ topic }) => this.#deliver(topic)).sequence;
+  }
+
+  #gap(r: Reader): number {
+    const { sequence, missed } = LinkMessage.LiveGap.read(r);
+    this.received.takeGap('a', 1, sequence, () => this.missed.push(missed));
+    return sequence;
+  }
+
   read(channel: LiveChannel): void {
     const r = new Reader(this.w.take().slice());
     while (!r.done) {
-      const sequence =
-        r.u8() === Wire.LivePublish
-          ? this.received.take('a', 1, r, ({ topic }) => this.#deliver(topic)).sequence
-          : this.received.takeGap('a', 1, r, (missed) => this.missed.push(missed));
-      channel.onAck(sequence, this.w);
+      channel.onAck(r.u8() === Wire.LivePublish ? this.#publish(r) : this.#gap(r), this.w);
     }
   }
 }

@@ -13,10 +13,10 @@
  * connect again, and no connection goes on with a gap.
  */
 import type { Writer } from '../../bytes.ts';
-import { type Message, type Rx2Id, writeMessage, writeRx2Id } from '../../session/operation.ts';
+import type { Message, Rx2Id } from '../../session/operation.ts';
 import type { Publisher } from '../client/gateway.ts';
-import { Wire } from '../link/wire.ts';
-import { Gap, writeGap } from './live-gap.ts';
+import { LinkMessage } from '../link/link-message.ts';
+import { Gap } from './live-gap.ts';
 
 /** A node that answers nothing for this long while live messages wait for it is given up. */
 const LIVE_ANSWER_MS = 1500;
@@ -162,7 +162,7 @@ export class LiveChannel {
     this.#told = this.#next++;
     this.#sent = this.#told;
     this.#toldCount = this.#gap.count;
-    writeGap(w, this.#told, this.#gap);
+    LinkMessage.LiveGap.write(w, this.#told, this.#gap.missed);
   }
 
   /** The other process has ended, and its live sessions with it. */
@@ -175,9 +175,6 @@ export class LiveChannel {
 }
 
 function write(w: Writer, sequence: number, pending: Pending): void {
-  if (pending instanceof Gap) return writeGap(w, sequence, pending);
-  w.u8(Wire.LivePublish);
-  w.varint(sequence);
-  writeRx2Id(w, pending.rx2);
-  writeMessage(w, pending.message);
+  if (pending instanceof Gap) return LinkMessage.LiveGap.write(w, sequence, pending.missed);
+  LinkMessage.LivePublish.write(w, { sequence, rx2: pending.rx2, message: pending.message });
 }

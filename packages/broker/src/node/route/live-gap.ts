@@ -1,7 +1,6 @@
 /** What a node was not sent while it did not answer: by topics, or everything. */
-import type { Reader, Writer } from '../../bytes.ts';
+
 import type { Message } from '../../session/operation.ts';
-import { Wire } from '../link/wire.ts';
 
 /** Topics that a node is told to have missed; beyond, it is told to have missed everything. */
 export const GAP_TOPICS_MAX = 1000;
@@ -72,17 +71,4 @@ export class Gap {
   get missed(): MissedMessages {
     return { everything: this.#everything, topics: [...this.#topics], hlc: this.#hlc };
   }
-}
-
-export function writeGap(w: Writer, sequence: number, gap: Gap): void {
-  const { everything, topics, hlc } = gap.missed;
-  w.u8(Wire.LiveGap);
-  w.varint(sequence);
-  w.bool(everything);
-  w.f64(hlc);
-  w.list(topics, (o, topic) => o.str(topic));
-}
-
-export function readGap(r: Reader): MissedMessages {
-  return { everything: r.bool(), hlc: r.f64(), topics: r.list((i) => i.str()) };
 }

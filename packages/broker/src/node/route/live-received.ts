@@ -1,14 +1,7 @@
-/**
- * What this node has taken from others for its live sessions.
- *
- * A message whose subscribers are behind waits here, and its sender with it: LiveHeld says so at once and
- * again as a sign of life, LiveAck follows when the subscribers have room.
- */
-import type { Reader } from '../../bytes.ts';
-import { type Message, type Rx2Id, readMessage, readRx2Id } from '../../session/operation.ts';
+import type { Message, Rx2Id } from '../../session/operation.ts';
 import { SeenSet } from '../../session/seen.ts';
 import type { LiveConnection } from '../client/gateway.ts';
-import { type MissedMessages, readGap } from './live-gap.ts';
+import type { LivePublish } from '../link/link-message.ts';
 
 type Deliver = (message: Message) => readonly LiveConnection[] | null;
 
@@ -31,10 +24,8 @@ export class LiveReceived {
   readonly #sources = new Map<string, Source>();
   readonly #seen = new SeenSet();
 
-  take(peer: string, bootEpoch: number, r: Reader, deliver: Deliver): Taken {
-    const sequence = r.varint();
-    const rx2 = readRx2Id(r);
-    const message = readMessage(r);
+  take(peer: string, bootEpoch: number, live: LivePublish, deliver: Deliver): Taken {
+    const { sequence, rx2, message } = live;
     const source = this.#source(peer, bootEpoch);
     if (sequence <= source.lastSeen)
       return { sequence, waits: source.held.has(sequence), behind: null };
@@ -60,20 +51,12 @@ export class LiveReceived {
     }
   }
 
-  /** @returns the sequence to acknowledge */
-  takeGap(
-    peer: string,
-    bootEpoch: number,
-    r: Reader,
-    end: (missed: MissedMessages) => void,
-  ): number {
-    const sequence = r.varint();
-    const missed = readGap(r);
+  /** Runs `end` the first time that this sequence comes. */
+  takeGap(peer: string, bootEpoch: number, sequence: number, end: () => void): void {
     const source = this.#source(peer, bootEpoch);
-    if (sequence <= source.lastSeen) return sequence;
+    if (sequence <= source.lastSeen) return;
     source.lastSeen = sequence;
-    end(missed);
-    return sequence;
+    end();
   }
 
   #source(peer: string, bootEpoch: number): Source {

@@ -2,11 +2,10 @@
  * Reading retained messages of the whole cluster: what is read for this node's clients and sessions, and
  * the questions and pages between nodes.
  */
-import type { Reader, Writer } from '../../bytes.ts';
-import { readMessage, writeMessage } from '../../session/operation.ts';
+import type { Writer } from '../../bytes.ts';
+import { LinkMessage, type RetainedQuery } from '../link/link-message.ts';
 import type { Views } from '../link/views.ts';
-import { Wire } from '../link/wire.ts';
-import type { Page, PageStatus, RetainedAnswers, RetainedQuestion } from './retained-answers.ts';
+import type { Page, RetainedAnswers, RetainedQuestion } from './retained-answers.ts';
 import { Reading, type ReadingHost } from './retained-reading.ts';
 
 /**
@@ -24,12 +23,8 @@ export interface QueryHost {
   to(node: string): Writer | null;
 }
 
-const STATUSES: readonly PageStatus[] = ['page', 'complete', 'moved', 'unknown', 'busy'];
 /** A node that has not answered for so long is asked about, not again. */
 const RECHECK_MS = 300;
-const GO_ON = 0;
-const ALL = 1;
-const LISTED = 2;
 
 export class RetainedQueries implements ReadingHost {
   readonly #host: QueryHost;
@@ -119,20 +114,12 @@ export class RetainedQueries implements ReadingHost {
   ask(node: string, id: number, question: RetainedQuestion | null, pageBytes: number): boolean {
     const { self, answers } = this.#host;
     if (node === self) {
-      answers.ask(self, id, question, pageBytes, (page) => this.#onPage(id, page));
+      answers.ask(self, id, question, pageBytes, (page) => this.onReply(id, page));
       return true;
     }
     const w = this.#host.to(node);
     if (!w) return false;
-    w.u8(Wire.RetainedQuery);
-    w.varint(id);
-    w.varint(pageBytes);
-    w.u8(question === null ? GO_ON : question.shards ? LISTED : ALL);
-    if (!question) return true;
-    if (question.shards) w.list(question.shards, (o, shard) => o.varint(shard));
-    else w.u32(question.print);
-    w.list(question.filters, (o, f) => o.str(f));
-    w.str(question.after);
+    LinkMessage.RetainedQuery.write(w, { id, pageBytes, question });
     return true;
   }
 
@@ -140,9 +127,7 @@ export class RetainedQueries implements ReadingHost {
     const { self, answers } = this.#host;
     if (node === self) return answers.end(self, id);
     const w = this.#host.to(node);
-    if (!w) return;
-    w.u8(Wire.RetainedEnd);
-    w.varint(id);
+    if (w) LinkMessage.RetainedEnd.write(w, id);
   }
 
   // ---- from other nodes ------------------------------------------------------------------------
@@ -152,23 +137,10 @@ export class RetainedQueries implements ReadingHost {
     for (const reading of new Set(this.#streams.values())) reading.onLinkDown(node);
   }
 
-  onQuery(from: string, r: Reader): void {
-    const id = r.varint();
-    const pageBytes = r.varint();
-    const kind = r.u8();
-    let question: RetainedQuestion | null = null;
-    if (kind !== GO_ON) {
-      const shards = kind === LISTED ? r.list((i) => i.varint()) : null;
-      const print = kind === LISTED ? 0 : r.u32();
-      question = { shards, print, filters: r.list((i) => i.str()), after: r.str() };
-    }
+  onQuery(from: string, { id, pageBytes, question }: RetainedQuery): void {
     this.#host.answers.ask(from, id, question, pageBytes, (page) => {
       const w = this.#host.to(from);
-      if (!w) return;
-      w.u8(Wire.RetainedReply);
-      w.varint(id);
-      w.u8(STATUSES.indexOf(page.status));
-      w.list(page.items, writeMessage);
+      if (w) LinkMessage.RetainedReply.write(w, id, page);
     });
   }
 
@@ -176,13 +148,7 @@ export class RetainedQueries implements ReadingHost {
     this.#host.answers.end(from, id);
   }
 
-  onReply(r: Reader): void {
-    const id = r.varint();
-    const status = STATUSES[r.u8()] ?? 'unknown';
-    this.#onPage(id, { status, items: r.list(readMessage) });
-  }
-
-  #onPage(id: number, page: Page): void {
+  onReply(id: number, page: Page): void {
     this.#streams.get(id)?.onPage(id, page);
   }
 }

@@ -7,39 +7,18 @@ import type { Reader, Writer } from '../../bytes.ts';
 import { shardOf } from '../../placement/hash.ts';
 import type { Log } from '../../ports.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
-import {
-  type Message,
-  type Origin,
-  type Rx2Id,
-  readMessage,
-  readRx2Id,
-  readSubscription,
-  type SubscriptionRequest,
-  writeMessage,
-  writeRx2Id,
-  writeSubscription,
-} from '../../session/operation.ts';
+import type { Message, Origin, Rx2Id, SubscriptionRequest } from '../../session/operation.ts';
 import type { LiveConnection, Publisher } from '../client/gateway.ts';
 import type { ShardLeader } from '../lead/leader.ts';
 import { type Produce, pages } from '../link/lanes.ts';
+import { LinkMessage, type RequestNumber } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
 import type { Views } from '../link/views.ts';
-import { Wire } from '../link/wire.ts';
 import { ShardChannel } from './channel.ts';
 import { LiveChannel } from './live-channel.ts';
 import type { MissedMessages } from './live-gap.ts';
 import { LiveReceived, whenAllHaveRoom } from './live-received.ts';
-import {
-  type Opened,
-  type PublishRequest,
-  type Reply,
-  type Request,
-  readReply,
-  readRequest,
-  Status,
-  writeReply,
-  writeRequest,
-} from './request.ts';
+import { type Opened, type PublishRequest, type Reply, type Request, Status } from './request.ts';
 import type { Routes } from './routes.ts';
 
 export interface RouterHost {
@@ -116,9 +95,7 @@ export class Router {
         continue;
       }
       const w = this.#host.toOrDrop(node);
-      if (!w) continue;
-      w.u8(Wire.QosZero);
-      writeMessage(w, message);
+      if (w) LinkMessage.QosZero.write(w, message);
     }
   }
 
@@ -242,22 +219,14 @@ export class Router {
         continue;
       }
       const sequence = channel.reserve(request, done);
-      const item = { shard, sequence, prev: channel.claim(sequence) };
+      const number = { shard, sequence, prev: channel.claim(sequence) };
       const group = groups.get(leader);
-      if (group) group.push(item);
-      else groups.set(leader, [item]);
+      if (group) group.push(number);
+      else groups.set(leader, [number]);
     }
-    for (const [leader, items] of groups) {
+    for (const [leader, numbers] of groups) {
       const w = this.#host.to(leader);
-      if (!w) continue;
-      w.u8(Wire.Publish);
-      w.list(items, (o, item) => {
-        o.varint(item.shard);
-        o.varint(item.sequence);
-        o.varint(item.prev);
-      });
-      writeRx2Id(w, rx2);
-      writeMessage(w, message);
+      if (w) LinkMessage.Publish.write(w, { numbers, rx2, message });
     }
   }
 
@@ -301,12 +270,7 @@ export class Router {
       return;
     }
     const w = this.#host.to(leader);
-    if (!w) return;
-    w.u8(Wire.Request);
-    w.varint(shard);
-    w.varint(sequence);
-    w.varint(prev);
-    writeRequest(w, request);
+    if (w) LinkMessage.Request.write(w, { shard, sequence, prev }, request);
   }
 
   #onReply(shard: number, sequence: number, reply: Reply): void {
@@ -380,28 +344,24 @@ export class Router {
   // ---- from other nodes ------------------------------------------------------------------------
 
   onRequest(peer: Peer, r: Reader): void {
-    const shard = r.varint();
-    const sequence = r.varint();
-    const prev = r.varint();
-    this.#handle(peer, shard, sequence, prev, readRequest(r));
+    const { number, request } = LinkMessage.Request.read(r);
+    this.#handle(peer, number, request);
   }
 
   onPublish(peer: Peer, r: Reader): void {
-    const items = r.list((i) => [i.varint(), i.varint(), i.varint()] as const);
-    const rx2 = readRx2Id(r);
-    const message = readMessage(r);
-    for (const [shard, sequence, prev] of items)
-      this.#handle(peer, shard, sequence, prev, { type: 'publish', rx2, message });
+    const { numbers, rx2, message } = LinkMessage.Publish.read(r);
+    for (const number of numbers) this.#handle(peer, number, { type: 'publish', rx2, message });
   }
 
-  #handle(peer: Peer, shard: number, sequence: number, prev: number, request: Request): void {
+  #handle(peer: Peer, number: RequestNumber, request: Request): void {
+    const { shard, sequence, prev } = number;
     const { bootEpoch } = peer;
     const origin: Origin = { node: peer.name, bootEpoch, sequence };
     const answer = (reply: Reply) => {
       if (peer.bootEpoch !== bootEpoch) return;
       if (reply.opened) return this.#answerOpen(peer.name, shard, sequence, reply, reply.opened);
       const w = this.#host.to(peer.name);
-      if (w) writeAnswer(w, shard, sequence, reply);
+      if (w) LinkMessage.Reply.write(w, shard, sequence, reply);
     };
     const leader = this.#host.leaderHere(shard);
     if (leader) leader.handle(origin, prev, request, answer);
@@ -413,33 +373,29 @@ export class Router {
     const produce = pages(opened.subscriptions, bytesOf, (w, page, { last }) => {
       if (last) {
         const { status } = reply;
-        return writeAnswer(w, shard, sequence, {
+        return LinkMessage.Reply.write(w, shard, sequence, {
           status,
           opened: { ...opened, subscriptions: page },
         });
       }
-      w.u8(Wire.Subscriptions);
-      w.varint(shard);
-      w.varint(sequence);
-      w.list(page, writeSubscription);
+      LinkMessage.Subscriptions.write(w, { shard, sequence, page });
     });
     this.#host.later(node, produce);
   }
 
   onSubscriptions(r: Reader): void {
-    const shard = r.varint();
-    const sequence = r.varint();
-    this.#channels.get(shard)?.onSubscriptions(sequence, r.list(readSubscription));
+    const { shard, sequence, page } = LinkMessage.Subscriptions.read(r);
+    this.#channels.get(shard)?.onSubscriptions(sequence, page);
   }
 
   onReply(r: Reader): void {
-    const shard = r.varint();
-    const sequence = r.varint();
-    this.#onReply(shard, sequence, readReply(r));
+    const { shard, sequence, reply } = LinkMessage.Reply.read(r);
+    this.#onReply(shard, sequence, reply);
   }
 
   onLivePublish(peer: Peer, r: Reader): void {
-    const taken = this.received.take(peer.name, peer.bootEpoch, r, this.#deliverLive);
+    const live = LinkMessage.LivePublish.read(r);
+    const taken = this.received.take(peer.name, peer.bootEpoch, live, this.#deliverLive);
     if (!taken.waits) return this.#ackLive(peer, taken.sequence);
     this.#tellHeld(peer.name, taken.sequence);
     if (!taken.behind) return;
@@ -452,25 +408,21 @@ export class Router {
 
   #ackLive(peer: Peer, sequence: number): void {
     const w = this.#host.to(peer.name);
-    if (!w) return;
-    w.u8(Wire.LiveAck);
-    w.varint(sequence);
+    if (w) LinkMessage.LiveAck.write(w, sequence);
   }
 
   /** It is here and waits for a slow client; said again and again, as a sign of life. */
   #tellHeld(peer: string, sequence: number): void {
     const w = this.#host.to(peer);
-    if (!w) return;
-    w.u8(Wire.LiveHeld);
-    w.varint(sequence);
+    if (w) LinkMessage.LiveHeld.write(w, sequence);
   }
 
   onLiveHeld(peer: Peer, r: Reader): void {
-    this.#live.get(peer.name)?.onHeld(r.varint());
+    this.#live.get(peer.name)?.onHeld(LinkMessage.LiveHeld.read(r));
   }
 
   onLiveAck(peer: Peer, r: Reader): void {
-    const sequence = r.varint();
+    const sequence = LinkMessage.LiveAck.read(r);
     const channel = this.#live.get(peer.name);
     if (!channel) return;
     const { givenUp } = channel;
@@ -480,7 +432,8 @@ export class Router {
   }
 
   onLiveGap(peer: Peer, r: Reader): void {
-    const sequence = this.received.takeGap(peer.name, peer.bootEpoch, r, (missed) =>
+    const { sequence, missed } = LinkMessage.LiveGap.read(r);
+    this.received.takeGap(peer.name, peer.bootEpoch, sequence, () =>
       this.#host.endLive(missed, peer.name),
     );
     this.#ackLive(peer, sequence);
@@ -488,10 +441,3 @@ export class Router {
 }
 
 const bytesOf = ({ filter }: SubscriptionRequest) => filter.length + 32;
-
-function writeAnswer(w: Writer, shard: number, sequence: number, reply: Reply): void {
-  w.u8(Wire.Reply);
-  w.varint(shard);
-  w.varint(sequence);
-  writeReply(w, reply);
-}
