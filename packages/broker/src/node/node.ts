@@ -304,6 +304,7 @@ export class NodeCore {
     if (this.identity.shardCount === 0) {
       if (!this.lineage.onLastRun(this.options.lastRun)) return;
       this.#loaded = true;
+      if (this.options.damage) this.env.damageNoted?.(); // No copy here that it could concern.
       return done();
     }
     if (this.drift.length > 0)

@@ -85,7 +85,7 @@ export class Damage {
   /**
    * Every shard of which `name` counts as an active copy is led under a view that is no older than what
    * `name` has recorded, and has another active copy. (A newer view that it has not recorded does not
-   * have it as an active copy.)
+   * have it as an active copy.) And no view that anybody has recorded, be it still forming, needs its vote.
    */
   private othersHold(name: string): boolean {
     if (this.host.names().length < 3) return false;
@@ -99,12 +99,14 @@ export class Damage {
         led.set(copy.shard, copy);
       }
     }
+    const all = inspections.flatMap(({ inspection }) => inspection.shards);
+    if (!all.every((copy) => votersStay(copy, name))) return false;
     return own.every((copy) => {
       if (copy.role === 'follower' && !copy.active.includes(name) && !votes(copy, name))
         return true;
       const leader = led.get(copy.shard);
       if (leader === undefined || leader.view < copy.view) return false;
-      return leader.active.some((other) => other !== name) && votersStay(leader, name);
+      return leader.active.some((other) => other !== name);
     });
   }
 }

@@ -54,7 +54,12 @@ export class SimFolder {
    * @param alive whether that process still lives
    */
   identified(identity: CoreIdentity, durability: Run['durability'], alive: () => boolean): Found {
-    const last = this.run;
+    // A store that lost its identity is refused, and its operator starts with an empty folder.
+    const last = identity.fresh ? undefined : this.run;
+    if (identity.fresh) {
+      this.logDamage = null;
+      this.marks = this.syncedMarks = new Uint8Array(0);
+    }
     const { heldEpoch, bootEpoch } = identity;
     let damage = last?.damage ?? this.logDamage;
     if (last?.durability === 'memory' && last.machineBoot !== this.machineBoot)
