@@ -101,6 +101,9 @@ export class Damage {
     }
     const all = inspections.flatMap(({ inspection }) => inspection.shards);
     if (!all.every((copy) => votersStay(copy, name))) return false;
+    // Where few vote, one that is down may have recorded a view that needs this vote.
+    const few = all.some(({ voters = [] }) => voters.length > 0 && voters.length <= 2);
+    if (few && inspections.length < this.host.names().length) return false;
     return own.every((copy) => {
       if (copy.role === 'follower' && !copy.active.includes(name) && !votes(copy, name))
         return true;
