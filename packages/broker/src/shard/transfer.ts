@@ -241,6 +241,16 @@ function mayLearn(r: Copy, from: CopyId, number: ViewNumber): boolean {
   return !installed && compareNumbers(r.view.number, number) <= 0 && r.role === 'follower';
 }
 
+/**
+ * What is learned is of this view: a leader of an earlier one, who does not know yet that there is a
+ * later, brings nothing any more. Durable with what is learned.
+ */
+function learnsFrom(r: Copy, number: ViewNumber): void {
+  if (compareNumbers(r.promised, number) >= 0) return;
+  r.promised = number;
+  r.putHard();
+}
+
 export function onProbe(r: Copy, from: CopyId, number: ViewNumber): void {
   if (!mayLearn(r, from, number)) return;
   r.receiving = null;
@@ -261,6 +271,7 @@ export function onLearn(r: Copy, from: CopyId, m: ShardMessage & { type: 'learn'
   if (m.prev > r.log.end || m.prev < r.checkpointIndex || !r.mayCut(m.prev)) return;
   r.truncate(m.prev);
   if (r.loading) return;
+  learnsFrom(r, m.number);
   r.accept(m.entries);
   r.learnCommit(m.commit);
   const index = r.log.end;
@@ -285,6 +296,7 @@ export function onSnapshot(r: Copy, from: CopyId, m: ShardMessage & { type: 'sna
     r.valid = false;
     putPartial(r, { index, upto, terms });
     r.dropPending();
+    learnsFrom(r, number);
     r.putHard();
     r.host.put(checkpointKey(r.shard), null);
     r.host.onDurable(() =>

@@ -5,7 +5,7 @@ import { form } from '../../src/shard/formation.ts';
 import { chooseHolder } from '../../src/shard/holder.ts';
 import type { Promised } from '../../src/shard/procedures.ts';
 import type { CopyId, View } from '../../src/shard/view.ts';
-import { Copies, entryOf, IDS, N1, N2, N3, numberOf, viewOf } from './copies.ts';
+import { Copies, entryOf, IDS, type Machine, N1, N2, N3, numberOf, viewOf } from './copies.ts';
 
 const OLD = numberOf(5);
 const VIEW = viewOf(OLD, [N1, N2, N3], 0);
@@ -277,4 +277,60 @@ describe('an election with too few copies that hold data', () => {
     assert.equal(copies.leader, copies.at(N1));
     assert.deepEqual(copies.at(N1).copy.view.active.toSorted(), [N1, N3, N4]);
   });
+});
+
+describe('a copy that learns from the leader of a view', () => {
+  const LATER = numberOf(9, N2);
+
+  /** It holds entries 1 to 3 of view 5, and 4 and 5 of view 9, by a snapshot or by entries. */
+  function learner(how: 'snapshot' | 'entries'): Machine {
+    const machine = new Copies().at(N3);
+    const copy = machine.start();
+    const terms = [
+      { number: OLD, start: 1 },
+      { number: LATER, start: 4 },
+    ];
+    const records = [1, 2, 3, 4, 5].map((i) => entryOf(i, i < 4 ? OLD : LATER));
+    const number = LATER;
+    if (how === 'entries')
+      copy.onMessage(N2, { type: 'learn', number, prev: 0, commit: 5, entries: records });
+    else {
+      const head = { type: 'snapshot', number, index: 5, commit: 5, from: 0, terms } as const;
+      const state = Buffer.from('["e1","e2","e3","e4","e5"]');
+      const rest = { state, entries: records, last: true };
+      copy.onMessage(N2, { ...head, ...rest, seq: 0 });
+    }
+    machine.turn();
+    return machine;
+  }
+
+  for (const how of ['snapshot', 'entries'] as const) {
+    for (const restarts of [false, true]) {
+      it(`takes nothing of an earlier one: ${how}${restarts ? ', and a new process' : ''}`, () => {
+        const machine = learner(how);
+        assert.equal(machine.copy.log.end, 5);
+        assert.equal(machine.copy.valid, true);
+        if (restarts) assert.equal(machine.restart(), null);
+        machine.sent.length = 0;
+        const terms = [{ number: OLD, start: 1 }];
+        const { copy } = machine;
+        copy.onMessage(N1, { type: 'probe', number: OLD });
+        copy.onMessage(N1, { type: 'learn', number: OLD, prev: 3, commit: 3, entries: [] });
+        const head = {
+          type: 'snapshot',
+          number: OLD,
+          seq: 0,
+          index: 4,
+          commit: 3,
+          from: 0,
+        } as const;
+        const state = Buffer.from('["e1","e2","e3","x4"]');
+        copy.onMessage(N1, { ...head, terms, state, entries: [], last: true });
+        machine.turn();
+        assert.equal(copy.contradiction, null);
+        assert.equal(copy.log.end, 5);
+        assert.deepEqual(new Set(machine.sent.map(({ m }) => m.type)), new Set(['refused']));
+      });
+    }
+  }
 });

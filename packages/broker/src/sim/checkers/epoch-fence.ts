@@ -1,6 +1,9 @@
 import type { Connection, Delivery } from '../history.ts';
 import { Checker } from './checker.ts';
 
+/** The end of the connection follows its CONNACK within this. */
+const OVERTAKEN_TOLD_MS = 5;
+
 /**
  * Invariant 4: nothing of session epoch e commits after e′ > e.
  *
@@ -47,6 +50,16 @@ export class EpochFence extends Checker {
     if (newest === undefined || newest === connection) return undefined;
     if (connection.connackAtMs === undefined || newest.sentAtMs <= connection.connackAtMs)
       return undefined;
+    if (this.isOvertaken(newest)) return undefined;
     return newest.connackAtMs! <= atMs ? newest : undefined;
+  }
+
+  /**
+   * Its CONNECT came late, or from a node whose clock is behind: a connection that the broker takes for
+   * newer has the session. It is told so, by a CONNACK and the end of the connection.
+   */
+  private isOvertaken({ sentAtMs, connackAtMs = 0, goneAtMs }: Connection): boolean {
+    if (goneAtMs === undefined || goneAtMs - connackAtMs > OVERTAKEN_TOLD_MS) return false;
+    return this.history.unrest(sentAtMs, connackAtMs);
   }
 }
