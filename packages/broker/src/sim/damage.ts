@@ -85,7 +85,7 @@ export class Damage {
   /**
    * Every shard of which `name` counts as an active copy is led under a view that is no older than what
    * `name` has recorded, and has another active copy. (A newer view that it has not recorded does not
-   * have it as an active copy.) And no view that anybody has recorded, be it still forming, needs its vote.
+   * have it as an active copy.) And no view that anybody has recorded needs its vote.
    */
   private othersHold(name: string): boolean {
     if (this.host.names().length < 3) return false;
@@ -101,9 +101,8 @@ export class Damage {
     }
     const all = inspections.flatMap(({ inspection }) => inspection.shards);
     if (!all.every((copy) => votersStay(copy, name))) return false;
-    // Where few vote, one that is down may have recorded a view that needs this vote.
-    const few = all.some(({ voters = [] }) => voters.length > 0 && voters.length <= 2);
-    if (few && inspections.length < this.host.names().length) return false;
+    // Where one or two vote, the vote of any machine may be needed by a view that is just forming.
+    if (all.some(({ voters = [] }) => voters.length > 0 && voters.length <= 2)) return false;
     return own.every((copy) => {
       if (copy.role === 'follower' && !copy.active.includes(name) && !votes(copy, name))
         return true;
