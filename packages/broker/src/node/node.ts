@@ -81,6 +81,7 @@ export interface NodeOptions {
 const FORMATION_TIMEOUT_MS = 1000;
 const DEFAULT_REPLICATION: ReplicaLimits = { checkpointEvery: 1000, tailKeep: 1000 };
 const LEASE_REFRESH_MS = 20;
+const DIFFERS = 'configuration differs from the cluster, whose settings count';
 
 /** Settings that this node would found a cluster with. */
 function ownSettings(options: NodeOptions, { silenceMs }: Timings): ClusterSettings {
@@ -307,10 +308,8 @@ export class NodeCore {
       if (this.options.damage) this.env.damageNoted?.(); // No copy here that it could concern.
       return done();
     }
-    if (this.drift.length > 0)
-      this.log('warn', 'configuration differs from the cluster, whose settings count', {
-        differences: describeDrift(this.drift),
-      });
+    const differences = describeDrift(this.drift);
+    if (differences !== '') this.log('warn', DIFFERS, { differences });
     // A folder from before there was a record of them says by them what it has been run with.
     if (!this.options.identity.settings && !found)
       saveIdentity(this.env.store, this.identity, () => {});
