@@ -19,7 +19,7 @@ export const CHAINS = {
     ['index.ts'],
   ],
   broker: [
-    ['errors.ts', 'bytes.ts'],
+    ['errors.ts', 'bytes.ts', 'assert-never.ts'],
     ['address.ts', 'cluster-settings.ts'],
     ['ports.ts', 'config*.ts'],
     ['mqtt/', 'placement/', 'store/'],

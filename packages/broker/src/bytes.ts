@@ -169,7 +169,9 @@ export class Reader {
   }
 
   bool(): boolean {
-    return this.u8() !== 0;
+    const byte = this.u8();
+    if (byte > 1) throw new BytesError(`${byte} where yes or no stands`);
+    return byte === 1;
   }
 
   u32(): number {

@@ -23,18 +23,16 @@ export interface RunRecord {
   readonly pid: number;
 }
 
+export function encodeRunRecord(record: RunRecord): string {
+  return `${JSON.stringify({ format: FORMAT, ...record })}\n`;
+}
+
 /**
- * @returns null if there was no run, or its record is torn
+ * @param path named in the error
+ * @returns null for a torn record
  * @throws BrokerError BROKER_ERR_DATA_NEWER_FORMAT
  */
-export async function readRunRecord(path: string): Promise<RunRecord | null> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new BrokerError('BROKER_ERR_DATA_PERMISSION', path, { cause: error });
-  }
+export function decodeRunRecord(text: string, path: string): RunRecord | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -48,8 +46,23 @@ export async function readRunRecord(path: string): Promise<RunRecord | null> {
   return format === FORMAT ? record : null;
 }
 
+/**
+ * @returns null if there was no run, or its record is torn
+ * @throws BrokerError BROKER_ERR_DATA_NEWER_FORMAT
+ */
+export async function readRunRecord(path: string): Promise<RunRecord | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new BrokerError('BROKER_ERR_DATA_PERMISSION', path, { cause: error });
+  }
+  return decodeRunRecord(text, path);
+}
+
 export function writeRunRecord(path: string, record: RunRecord): Promise<void> {
-  return writeDurably(path, `${JSON.stringify({ format: FORMAT, ...record })}\n`);
+  return writeDurably(path, encodeRunRecord(record));
 }
 
 /** Identifies this boot of this machine. */

@@ -5,6 +5,7 @@
  * in shard-state.ts. ACK carries the three acknowledgements of a delivery (PUBACK, PUBREC, PUBCOMP).
  * Codes 32 and above are kept for GROUP, HINT and MERGE.
  */
+import { assertNever } from '../assert-never.ts';
 import { BytesError, NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 import {
   type AckItem,
@@ -184,6 +185,9 @@ const TYPES = [
 ] as const satisfies readonly Operation['type'][];
 const CODES = new Map<string, number>(TYPES.map((type, code) => [type, code]));
 
+/** QoS, RETAIN, expires, has properties. */
+const MESSAGE_FLAGS = 31;
+
 export function writeMessage(w: Writer, m: Message): void {
   w.u8(
     m.qos | (m.retain ? 4 : 0) | (m.expiresAtMs > 0 ? 8 : 0) | (m.properties.length > 0 ? 16 : 0),
@@ -198,8 +202,11 @@ export function writeMessage(w: Writer, m: Message): void {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** @throws BytesError when malformed, NewerFormatError with flags of a later format */
 export function readMessage(r: Reader): Message {
   const flags = r.u8();
+  if (flags > MESSAGE_FLAGS) throw new NewerFormatError(`message with flags ${flags}`);
+  if ((flags & 3) === 3) throw new BytesError('message of QoS 3');
   return {
     qos: (flags & 3) as 0 | 1 | 2,
     retain: (flags & 4) !== 0,
@@ -225,6 +232,9 @@ export function readWill(r: Reader): Will | null {
   return { delaySeconds: r.varint(), expirySeconds: r.varint() - 1, message: readMessage(r) };
 }
 
+/** QoS, No Local, Retain As Published, Retain Handling. */
+const SUBSCRIPTION_FLAGS = 63;
+
 export function writeSubscription(w: Writer, s: SubscriptionRequest): void {
   w.str(s.filter);
   w.u8(s.qos | (s.noLocal ? 4 : 0) | (s.retainAsPublished ? 8 : 0) | (s.retainHandling << 4));
@@ -234,6 +244,9 @@ export function writeSubscription(w: Writer, s: SubscriptionRequest): void {
 export function readSubscription(r: Reader): SubscriptionRequest {
   const filter = r.str();
   const flags = r.u8();
+  if (flags > SUBSCRIPTION_FLAGS) throw new NewerFormatError(`subscription with flags ${flags}`);
+  if ((flags & 3) === 3) throw new BytesError('subscription of QoS 3');
+  if (flags >> 4 === 3) throw new BytesError('subscription of Retain Handling 3');
   return {
     filter,
     qos: (flags & 3) as 0 | 1 | 2,
@@ -353,6 +366,8 @@ export function writeOperation(w: Writer, op: Operation, origin: Origin | null):
     case 'tick':
       w.varint(op.elapsedMs);
       return;
+    default:
+      assertNever(op);
   }
 }
 
@@ -363,12 +378,14 @@ export interface Logged {
 
 /** @throws BytesError when malformed, NewerFormatError when of an unknown type */
 export function readOperation(r: Reader): Logged {
-  const type = TYPES[r.u8()];
+  const code = r.u8();
+  const type = TYPES[code];
+  if (type === undefined) throw new NewerFormatError(`operation of unknown type ${code}`);
   const origin = r.bool() ? { node: r.str(), bootEpoch: r.varint(), sequence: r.varint() } : null;
   return { operation: readBody(r, type), origin };
 }
 
-function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
+function readBody(r: Reader, type: Operation['type']): Operation {
   switch (type) {
     case 'open':
       return {
@@ -449,6 +466,6 @@ function readBody(r: Reader, type: Operation['type'] | undefined): Operation {
     case 'tick':
       return { type, elapsedMs: r.varint() };
     default:
-      throw new NewerFormatError('operation of a later format');
+      return assertNever(type);
   }
 }

@@ -5,7 +5,7 @@
  * acknowledgements of one, would be a log entry of 64 MB. A long one stands there only where nothing else
  * says who is meant.
  */
-import type { Reader, Writer } from '../bytes.ts';
+import { BytesError, NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 
 /** Characters of a Client Identifier; one with more is long. */
 const NAMED_CHARACTERS_MAX = 128;
@@ -37,6 +37,9 @@ export interface AckItem {
   readonly position: number;
 }
 
+/** QoS, RETAIN. */
+const TARGET_FLAGS = 7;
+
 export function writeTarget(w: Writer, t: Target): void {
   w.str(isLong(t.clientId) ? '' : t.clientId);
   w.varint(t.birth);
@@ -48,10 +51,13 @@ export function readTarget(r: Reader): Target {
   const clientId = r.str();
   const birth = r.varint();
   const flags = r.u8();
+  if (flags > TARGET_FLAGS) throw new NewerFormatError(`target with flags ${flags}`);
+  const qos = flags & 3;
+  if (qos !== 1 && qos !== 2) throw new BytesError(`target of QoS ${qos}`);
   return {
     clientId,
     birth,
-    qos: (flags & 3) as 1 | 2,
+    qos,
     retain: (flags & 4) !== 0,
     identifiers: r.list((i) => i.varint()),
   };
@@ -74,6 +80,9 @@ export function readAckItems(r: Reader): AckItem[] {
   return r.list((i) => {
     before = i.str() || before;
     const epoch = i.varint();
-    return { clientId: before, epoch, kind: ACK_KINDS[i.u8()] ?? 'ack', position: i.varint() };
+    const code = i.u8();
+    const kind = ACK_KINDS[code];
+    if (kind === undefined) throw new NewerFormatError(`acknowledgement of unknown kind ${code}`);
+    return { clientId: before, epoch, kind, position: i.varint() };
   });
 }

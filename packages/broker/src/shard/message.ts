@@ -1,4 +1,5 @@
 /** Messages between the copies of one shard, and their bytes. The frame around them names the shard. */
+import { assertNever } from '../assert-never.ts';
 import { BytesError, type Reader, type Writer } from '../bytes.ts';
 import { readTerms, type Term, writeTerms } from './log.ts';
 import {
@@ -220,12 +221,16 @@ export function writeShardMessage(w: Writer, m: ShardMessage): void {
     case 'broken':
       writeNumber(w, m.number);
       return;
+    default:
+      assertNever(m);
   }
 }
 
 /** @throws BytesError on a malformed message */
 export function readShardMessage(r: Reader): ShardMessage {
-  const type = TYPES[r.u8()];
+  const code = r.u8();
+  const type = TYPES[code];
+  if (type === undefined) throw new BytesError(`shard message of unknown type ${code}`);
   switch (type) {
     case 'prepare':
       return { type, number: readNumber(r), handoverOf: readNumber(r) };
@@ -305,6 +310,6 @@ export function readShardMessage(r: Reader): ShardMessage {
     case 'broken':
       return { type, number: readNumber(r) };
     default:
-      throw new BytesError('unknown shard message');
+      return assertNever(type);
   }
 }

@@ -6,6 +6,7 @@
  * when another leads they are forgotten here and sent again there.
  */
 
+import { assertNever } from '../../assert-never.ts';
 import type { Writer } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
@@ -278,7 +279,7 @@ export class ShardLeader implements StateObserver {
         return;
       }
       default:
-        return respond(reply(Status.NoSession));
+        assertNever(q);
     }
   }
 
@@ -310,8 +311,15 @@ export class ShardLeader implements StateObserver {
       case 'publish':
         // It may have matched nothing, which only a leader that still is one knows.
         return this.afterCommit(() => this.#underLease(OK, respond));
-      default:
+      case 'ack':
+      case 'unsub':
+      case 'close':
+      case 'delete':
+      case 'retain':
+      case 'rx2done':
         return this.afterCommit(() => respond(OK));
+      default:
+        assertNever(q);
     }
   }
 

@@ -1,5 +1,5 @@
 /** A queued message between leader and gateway. */
-import type { Reader, Writer } from '../../bytes.ts';
+import { BytesError, type Reader, type Writer } from '../../bytes.ts';
 import { readMessage, writeMessage } from '../../session/operation.ts';
 import type { ConnectionAddress, Delivery, RetainedZero } from '../context.ts';
 
@@ -13,6 +13,9 @@ export function readAddress(r: Reader): ConnectionAddress {
   return { node: '', bootEpoch: r.varint(), connection: r.varint() };
 }
 
+/** QoS, DUP, RETAIN, copy of a retained message. */
+const DELIVERY_FLAGS = 31;
+
 export function writeDelivery(w: Writer, d: Delivery): void {
   writeAddress(w, d.to);
   w.varint(d.position);
@@ -25,10 +28,13 @@ export function readDelivery(r: Reader): Delivery {
   const to = readAddress(r);
   const position = r.varint();
   const flags = r.u8();
+  if (flags > DELIVERY_FLAGS) throw new BytesError(`delivery with flags ${flags}`);
+  const qos = flags & 3;
+  if (qos !== 1 && qos !== 2) throw new BytesError(`delivery of QoS ${qos}`);
   return {
     to,
     position,
-    qos: (flags & 3) as 1 | 2,
+    qos,
     dup: (flags & 4) !== 0,
     retain: (flags & 8) !== 0,
     copy: (flags & 16) !== 0,

@@ -64,7 +64,8 @@ function newer(format: number): IdentityProblem {
   };
 }
 
-function decode(bytes: Uint8Array): Identity | IdentityProblem {
+/** @throws BytesError on a damaged record */
+export function decodeIdentity(bytes: Uint8Array): Identity | IdentityProblem {
   const r = new Reader(bytes);
   const version = r.u8();
   if (version > FORMAT_VERSION) return newer(version);
@@ -103,7 +104,7 @@ export function loadIdentity(
     let lives: Lives | null = null;
     let held: Identity | IdentityProblem | null = null;
     try {
-      held = record ? decode(record) : null;
+      held = record ? decodeIdentity(record) : null;
       if (held && !('error' in held) && settingsRecord) {
         const settings = decodeSettings(settingsRecord);
         held = 'format' in settings ? newer(settings.format) : { ...held, settings };

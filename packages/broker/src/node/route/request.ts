@@ -41,7 +41,17 @@ export interface InsistRequest {
   readonly open: Operation & { type: 'open' };
 }
 
-export type Request = PublishRequest | AttachRequest | DeleteRequest | InsistRequest | Operation;
+/** Operations that a node may ask for; a leader alone logs the others. */
+const REQUESTED = ['open', 'close', 'sub', 'unsub', 'ack', 'rx2', 'rx2done', 'retain'] as const;
+
+export type RequestedOperation = Operation & { readonly type: (typeof REQUESTED)[number] };
+
+export type Request =
+  | PublishRequest
+  | AttachRequest
+  | DeleteRequest
+  | InsistRequest
+  | RequestedOperation;
 
 export const Status = {
   Ok: 0,
@@ -59,6 +69,10 @@ export const Status = {
   /** To OPEN: the connection that has the session is asked to end first. The gateway asks again. */
   PutOff: 7,
 } as const;
+
+const STATUS_MAX = Math.max(...Object.values(Status));
+/** Bit of a reply's first byte: the answer to OPEN follows. */
+const OPENED = 128;
 
 export interface Reply {
   readonly status: number;
@@ -105,15 +119,26 @@ export function writeRequest(w: Writer, q: Request): void {
   }
 }
 
-function openOf(op: Operation): Operation & { type: 'open' } {
-  if (op.type !== 'open') throw new BytesError('only an OPEN can insist');
+function requested(op: Operation): RequestedOperation {
+  if (!isRequested(op)) throw new BytesError(`operation ${op.type} is not for a node to request`);
   return op;
 }
 
+function isRequested(op: Operation): op is RequestedOperation {
+  return (REQUESTED as readonly string[]).includes(op.type);
+}
+
+function openOf(op: Operation): Operation & { type: 'open' } {
+  if (op.type !== 'open') throw new BytesError(`operation ${op.type} cannot insist`);
+  return op;
+}
+
+/** @throws BytesError on a malformed request, or one of an unknown type */
 export function readRequest(r: Reader): Request {
-  switch (r.u8()) {
+  const code = r.u8();
+  switch (code) {
     case 0:
-      return readOperation(r).operation;
+      return requested(readOperation(r).operation);
     case 1:
       return { type: 'publish', rx2: readRx2Id(r), message: readMessage(r) };
     case 2:
@@ -123,12 +148,12 @@ export function readRequest(r: Reader): Request {
     case 4:
       return { type: 'insist', open: openOf(readOperation(r).operation) };
     default:
-      throw new BytesError('unknown request');
+      throw new BytesError(`request of unknown type ${code}`);
   }
 }
 
 export function writeReply(w: Writer, p: Reply): void {
-  w.u8(p.status | (p.opened ? 128 : 0));
+  w.u8(p.status | (p.opened ? OPENED : 0));
   if (!p.opened) return;
   w.varint(p.opened.epoch);
   w.varint(p.opened.birth);
@@ -138,9 +163,11 @@ export function writeReply(w: Writer, p: Reply): void {
 
 export function readReply(r: Reader): Reply {
   const head = r.u8();
-  if (head < 128) return head === Status.Ok ? OK : reply(head);
+  const status = head & ~OPENED;
+  if (status > STATUS_MAX) throw new BytesError(`reply of unknown status ${status}`);
+  if (head < OPENED) return status === Status.Ok ? OK : reply(status);
   return {
-    status: head & 127,
+    status,
     opened: {
       epoch: r.varint(),
       birth: r.varint(),

@@ -6,7 +6,7 @@
  * view, so a failover advertises nothing when versions agree.
  */
 import { LRUCache } from 'lru-cache';
-import type { Reader, Writer } from '../../bytes.ts';
+import { BytesError, type Reader, type Writer } from '../../bytes.ts';
 import { hasWildcard } from '../../mqtt/topic.ts';
 import { TopicTree } from '../../mqtt/topic-tree.ts';
 
@@ -157,5 +157,6 @@ export function writeChange(w: Writer, c: FilterChange): void {
 
 export function readChange(r: Reader): FilterChange {
   const flags = r.u8();
+  if (flags > 3) throw new BytesError(`change of a route with flags ${flags}`);
   return { added: (flags & 1) !== 0, zeroOnly: (flags & 2) !== 0, filter: r.str() };
 }

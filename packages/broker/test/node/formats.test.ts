@@ -1,0 +1,493 @@
+import assert from 'node:assert/strict';
+import { fixtureOf, itKeeps, type Pinned, pinned } from '../../../swim/test/fixture.ts';
+import { BytesError, crc32c, NewerFormatError, Reader, Writer } from '../../src/bytes.ts';
+import {
+  type ClusterSettings,
+  decodeSettings,
+  encodeSettings,
+  readSettings,
+} from '../../src/cluster-settings.ts';
+import { Inbox, Lane } from '../../src/node/link/lanes.ts';
+import { LinkMessage } from '../../src/node/link/link-message.ts';
+import { Wire } from '../../src/node/link/wire.ts';
+import { decodeIdentity, encodeIdentity, type Identity } from '../../src/node/members/identity.ts';
+import { readLives, writeLives } from '../../src/node/members/lives.ts';
+import { Marks } from '../../src/node/members/marks.ts';
+import {
+  type Reply,
+  type Request,
+  readReply,
+  readRequest,
+  Status,
+  writeReply,
+  writeRequest,
+} from '../../src/node/route/request.ts';
+import { writeOperation } from '../../src/session/operation.ts';
+import { KEY_IDENTITY, KEY_RUNS, KEY_SETTINGS } from '../../src/shard/keys.ts';
+import { TestNodes } from './nodes.ts';
+
+const RECORDS = new URL('../fixtures/v1/node-records.hex', import.meta.url);
+const REQUESTS = new URL('../fixtures/v1/requests.hex', import.meta.url);
+const MESSAGES = new URL('../fixtures/v1/link-messages.hex', import.meta.url);
+
+const EPOCH = 1_700_000_000_001;
+
+function written(write: (w: Writer) => void): Uint8Array {
+  const w = new Writer();
+  write(w);
+  return w.take();
+}
+
+function whole<T>(bytes: Uint8Array, read: (r: Reader) => T): T {
+  const r = new Reader(bytes);
+  const value = read(r);
+  assert.ok(r.done, 'bytes are left over');
+  return value;
+}
+
+// ---- the store --------------------------------------------------------------------------------
+
+const settings: ClusterSettings = {
+  revision: 2,
+  shards: 64,
+  replicas: 3,
+  durability: 'memory',
+  consistency: 'available',
+  minCopies: 1,
+  silenceMs: 500,
+};
+const identity: Identity = {
+  name: 'ü',
+  storeId: 's1',
+  bootEpoch: EPOCH,
+  clusterId: 'c1',
+  shardCount: 64,
+  settings: null,
+  clockAheadMs: 300,
+  fresh: false,
+};
+const lives = { runs: [5, EPOCH], seen: new Map([['n2#b', 6]]) };
+const mark = { promised: 1, view: 2, durable: 3, commit: 4, print: 0xfedcba98 };
+const third = { ...mark, promised: 2 ** 39, durable: 2 ** 47 };
+
+function marksFile(): Uint8Array {
+  let file = new Uint8Array(0);
+  const marks = new Marks({
+    initial: file,
+    write: (_at, bytes) => {
+      file = Uint8Array.from(bytes);
+    },
+  });
+  marks.set(0, mark);
+  marks.set(2, third);
+  marks.flush(0, true);
+  return file.subarray(0, 96);
+}
+
+function readMarks(initial: Uint8Array): unknown {
+  const marks = new Marks({ initial, write: () => {} });
+  return [0, 1, 2].map((shard) => marks.get(shard) ?? null);
+}
+
+function later(bytes: Uint8Array, format: number): Uint8Array {
+  const out = Buffer.from(bytes);
+  out[0] = format;
+  out.writeUInt32LE(crc32c(out, 0, out.length - 4), out.length - 4);
+  return out;
+}
+
+const key = (bytes: Uint8Array): Pinned => ({ value: bytes, bytes, read: (kept) => kept });
+
+describe('records of a node, version 1', () => {
+  itKeeps(RECORDS, {
+    identity: pinned(identity, encodeIdentity, decodeIdentity),
+    'settings of the cluster': pinned(settings, encodeSettings, decodeSettings),
+    runs: pinned(lives, writeLives, readLives),
+    marks: { value: [mark, null, third], bytes: marksFile(), read: readMarks },
+    'key of the identity': key(KEY_IDENTITY),
+    'key of the settings': key(KEY_SETTINGS),
+    'key of the runs': key(KEY_RUNS),
+  });
+
+  it('refuses by name: an identity of a later version', () => {
+    assert.deepEqual(decodeIdentity(later(encodeIdentity(identity), 2)), {
+      error: 'BROKER_ERR_DATA_NEWER_FORMAT',
+      message: 'format 2, this program reads up to 1',
+    });
+  });
+
+  it('refuses by name: settings of a later version, in the folder and in HELLO', () => {
+    const bytes = later(encodeSettings(settings), 2);
+    assert.deepEqual(decodeSettings(bytes), { format: 2 });
+    assert.throws(
+      () => readSettings(new Reader(bytes)),
+      new BytesError('cluster settings of format 2, here 1'),
+    );
+  });
+
+  it('refuses by name: runs of a later version', () => {
+    assert.throws(
+      () => readLives(later(writeLives(lives), 2)),
+      (e) => e instanceof NewerFormatError && /record of runs of format 2,/.test(e.message),
+    );
+  });
+
+  it('refuses by name: marks of a later version', () => {
+    const file = Buffer.from(marksFile());
+    file[0] = 2;
+    file.writeUInt32LE((crc32c(file, 0, 28) ^ 1) >>> 0, 28);
+    assert.throws(
+      () => readMarks(file),
+      (e) => e instanceof NewerFormatError && /mark of format 2,/.test(e.message),
+    );
+  });
+});
+
+// ---- requests and replies ---------------------------------------------------------------------
+
+const message = {
+  topic: 'a/ü',
+  payload: Uint8Array.of(1, 2, 255),
+  qos: 2,
+  retain: true,
+  hlc: 2 ** 52 + 1,
+  expiresAtMs: EPOCH,
+  properties: Uint8Array.of(1, 1),
+  publisher: 'p',
+} as const;
+const rx2 = { shard: 3, index: 40, low: 39 };
+const open = {
+  type: 'open',
+  clientId: 'c',
+  cleanStart: false,
+  hlc: 2 ** 52 + 2,
+  expirySeconds: 60,
+  gateway: 'n1',
+  gatewayEpoch: EPOCH,
+  connection: 4,
+  version: 5,
+  will: null,
+  sentUpto: -1,
+} as const;
+const subscription = {
+  filter: 'f',
+  qos: 1,
+  noLocal: true,
+  retainAsPublished: false,
+  retainHandling: 2,
+  identifier: 300,
+} as const;
+const opened = { epoch: 8, birth: 9, present: true, subscriptions: [subscription] };
+
+const requests: Readonly<Record<string, Request>> = {
+  operation: { type: 'rx2done', clientId: 'c', epoch: 5, packetId: 6 },
+  publish: { type: 'publish', rx2, message },
+  attach: { type: 'attach', clientId: 'c', epoch: 7 },
+  delete: { type: 'delete', clientId: 'c' },
+  insist: { type: 'insist', open },
+};
+
+function reply(name: keyof typeof Status): [string, Reply] {
+  return [`reply ${name}`, { status: Status[name], opened: null }];
+}
+
+const replies: Readonly<Record<string, Reply>> = {
+  ...Object.fromEntries((Object.keys(Status) as (keyof typeof Status)[]).map(reply)),
+  'reply to OPEN': { status: Status.TakenOver, opened },
+};
+
+function read<T>(body: (r: Reader) => T) {
+  return (bytes: Uint8Array): T => whole(bytes, body);
+}
+
+describe('requests to a leader, version 1', () => {
+  const ofRequest = (q: Request) =>
+    pinned(q, (value) => written((w) => writeRequest(w, value)), read(readRequest));
+  const ofReply = (p: Reply) =>
+    pinned(p, (value) => written((w) => writeReply(w, value)), read(readReply));
+  itKeeps(REQUESTS, {
+    ...Object.fromEntries(Object.entries(requests).map(([name, q]) => [name, ofRequest(q)])),
+    ...Object.fromEntries(Object.entries(replies).map(([name, p]) => [name, ofReply(p)])),
+  });
+
+  it('refuses by name: a request of an unknown type', () => {
+    assert.throws(
+      () => readRequest(new Reader(Uint8Array.of(5))),
+      new BytesError('request of unknown type 5'),
+    );
+  });
+
+  it('refuses by name: an operation that only a leader logs', () => {
+    const bytes = written((w) => {
+      w.u8(0);
+      writeOperation(w, { type: 'tick', elapsedMs: 1 }, null);
+    });
+    assert.throws(
+      () => readRequest(new Reader(bytes)),
+      new BytesError('operation tick is not for a node to request'),
+    );
+  });
+
+  it('refuses by name: an operation that cannot insist', () => {
+    const bytes = written((w) => {
+      w.u8(4);
+      writeOperation(w, { type: 'tick', elapsedMs: 1 }, null);
+    });
+    assert.throws(
+      () => readRequest(new Reader(bytes)),
+      new BytesError('operation tick cannot insist'),
+    );
+  });
+
+  it('refuses by name: a reply of an unknown status', () => {
+    assert.throws(
+      () => readReply(new Reader(Uint8Array.of(8))),
+      new BytesError('reply of unknown status 8'),
+    );
+  });
+});
+
+// ---- messages on a link -----------------------------------------------------------------------
+
+const to = { node: '', bootEpoch: EPOCH, connection: 5 };
+const number = { counter: 300, leader: 'n1#aa', bootEpoch: EPOCH };
+const requestNumber = { shard: 1, sequence: 300, prev: 299 };
+const page = [subscription];
+const changes = [
+  { filter: 'f', added: true, zeroOnly: true },
+  { filter: 'g', added: false, zeroOnly: false },
+];
+const view = {
+  shard: 6,
+  number,
+  since: 7,
+  routeVersion: '8.n1',
+  active: ['n1#aa'],
+  voters: ['n1#aa', 'n2#bb'],
+  oldVoters: ['n3#cc'],
+};
+const shardRoutes = {
+  shard: 9,
+  whole: false,
+  more: false,
+  from: '10.n1',
+  to: '11.n1',
+  changes: [
+    ['f', true],
+    ['g', false],
+  ],
+} as const;
+const question = { shards: null, print: 12, filters: ['f', 'g/#'], after: 'a' };
+const delivery = {
+  to,
+  position: 13,
+  qos: 2,
+  dup: true,
+  retain: true,
+  copy: true,
+  identifiers: [14, 300],
+  message,
+} as const;
+const missed = { everything: false, hlc: 15.5, topics: ['t', 'u'] };
+const batch = { token: 16, last: true, items: [{ message, identifiers: [17] }] };
+
+/** A message: what its reader gives, and how it is written. */
+interface Sent {
+  readonly value: unknown;
+  readonly write: (w: Writer) => void;
+}
+
+const M = LinkMessage;
+const one =
+  <T>(codec: { write(w: Writer, value: T): void }) =>
+  (value: T): Sent => ({ value, write: (w) => codec.write(w, value) });
+
+/** One of each kind: a kind that is missing here does not compile. */
+const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
+  Heartbeat: one(M.Heartbeat)(18.5),
+  HeartbeatAck: one(M.HeartbeatAck)({ sentMs: 18.5, grants: true, print: 0xfedcba98, after: 19 }),
+  Hello: one(M.Hello)(settings),
+  Shard: {
+    value: { shard: 20, message: { type: 'probe', number } },
+    write: (w) => M.Shard.write(w, 20, { type: 'probe', number }),
+  },
+  Request: {
+    value: { number: requestNumber, request: requests['attach'] },
+    write: (w) => M.Request.write(w, requestNumber, requests['attach']!),
+  },
+  Publish: one(M.Publish)({
+    numbers: [requestNumber, { ...requestNumber, shard: 2 }],
+    rx2,
+    message,
+  }),
+  Reply: {
+    value: { shard: 21, sequence: 22, reply: replies['reply to OPEN'] },
+    write: (w) => M.Reply.write(w, 21, 22, replies['reply to OPEN']!),
+  },
+  Views: one(M.Views)([view]),
+  Routes: { value: { whole: true, changes }, write: (w) => M.Routes.write(w, true, changes) },
+  ShardRoutes: one(M.ShardRoutes)(shardRoutes),
+  NeedShardRoutes: one(M.NeedShardRoutes)(23),
+  Synced: { value: undefined, write: M.Synced.write },
+  Barrier: one(M.Barrier)(24),
+  BarrierAck: one(M.BarrierAck)(25),
+  LivePublish: one(M.LivePublish)({ sequence: 26, rx2, message }),
+  LiveAck: one(M.LiveAck)(27),
+  QosZero: one(M.QosZero)({ ...message, qos: 0 }),
+  Deliver: one(M.Deliver)(delivery),
+  Release: { value: { to, position: 28 }, write: (w) => M.Release.write(w, to, 28) },
+  Kick: one(M.Kick)({ to, reasonCode: 142, yields: true, by: { node: 'n3', connection: 29 } }),
+  RetainedQuery: one(M.RetainedQuery)({ id: 30, pageBytes: 31, question }),
+  RetainedReply: {
+    value: { id: 32, page: { status: 'busy', items: [message] } },
+    write: (w) => M.RetainedReply.write(w, 32, { status: 'busy', items: [message] }),
+  },
+  Ask: {
+    value: { id: 33, value: { type: 'totals' } },
+    write: (w) => M.Ask.write(w, 33, { type: 'totals' }),
+  },
+  Answer: { value: { id: 34, value: null }, write: (w) => M.Answer.write(w, 34, null) },
+  LiveGap: { value: { sequence: 35, missed }, write: (w) => M.LiveGap.write(w, 35, missed) },
+  Credit: one(M.Credit)(65_536),
+  Subscriptions: one(M.Subscriptions)({ shard: 36, sequence: 37, page }),
+  LiveHeld: one(M.LiveHeld)(38),
+  Stopped: { value: undefined, write: M.Stopped.write },
+  RetainedEnd: one(M.RetainedEnd)(39),
+  RetainedZero: { value: { to, batch }, write: (w) => M.RetainedZero.write(w, to, batch) },
+  RetainedTaken: {
+    value: { clientId: 'c', token: 40 },
+    write: (w) => M.RetainedTaken.write(w, 'c', 40),
+  },
+  Runs: one(M.Runs)([41, EPOCH]),
+  RunMissing: one(M.RunMissing)(42),
+  LaterRun: one(M.LaterRun)(EPOCH),
+};
+
+/** The forms that a kind has beside the one above. */
+const others: Readonly<Record<string, Sent>> = {
+  'Hello of a joiner': one(M.Hello)(null),
+  'ShardRoutes, a page of all': one(M.ShardRoutes)({ ...shardRoutes, whole: true, more: true }),
+  'RetainedQuery of listed shards': one(M.RetainedQuery)({
+    id: 43,
+    pageBytes: 44,
+    question: { ...question, print: 0, shards: [1, 300] },
+  }),
+  'RetainedQuery that goes on': one(M.RetainedQuery)({ id: 45, pageBytes: 46, question: null }),
+};
+
+function readMessage(bytes: Uint8Array): unknown {
+  const r = new Reader(bytes);
+  const kind = r.u8();
+  const [name] = Object.entries(Wire).find(([, code]) => code === kind)!;
+  const value = M[name as keyof typeof M].read(r);
+  assert.ok(r.done, 'bytes are left over');
+  return value;
+}
+
+/** A frame with the clock and one message. */
+function frame(bytes: Uint8Array): Uint8Array {
+  return written((w) => {
+    w.u8(Lane.Bulk);
+    w.f64(1);
+    w.raw(bytes);
+  });
+}
+
+describe('messages between nodes, version 1', () => {
+  itKeeps(
+    MESSAGES,
+    Object.fromEntries(
+      Object.entries({ ...sent, ...others }).map(([name, { value, write }]): [string, Pinned] => [
+        name,
+        { value, bytes: written(write), read: readMessage },
+      ]),
+    ),
+  );
+
+  const refused: [string, RegExp, Uint8Array][] = [
+    ['a message of an unknown kind', /message of unknown kind 36$/, Uint8Array.of(36)],
+    ['a message of kind 0', /message of unknown kind 0$/, Uint8Array.of(0)],
+    ['a shard message of an unknown type', /type 22$/, Uint8Array.of(Wire.Shard, 0, 22)],
+    [
+      'a view of a later version',
+      /view record of format 2,/,
+      // The type `record`, and a view's first byte.
+      Uint8Array.of(Wire.Shard, 0, 6, 2),
+    ],
+    ['settings of a later version', /settings of format 2,/, Uint8Array.of(Wire.Hello, 1, 2)],
+    [
+      'a request of an unknown type',
+      /request of unknown type 5$/,
+      Uint8Array.of(Wire.Request, 0, 1, 0, 5),
+    ],
+    [
+      'an operation of an unknown type',
+      /operation of unknown type 16$/,
+      Uint8Array.of(Wire.Request, 0, 1, 0, 0, 16),
+    ],
+    [
+      'an acknowledgement of an unknown kind',
+      /acknowledgement of unknown kind 7$/,
+      Uint8Array.of(Wire.Request, 0, 1, 0, 0, 6, 0, 1, 1, 97, 1, 7, 1),
+    ],
+    ['a reply of an unknown status', /unknown status 9$/, Uint8Array.of(Wire.Reply, 0, 1, 9)],
+    ['flags of routes', /change of a route with flags 4$/, Uint8Array.of(Wire.Routes, 1, 1, 4)],
+    ['flags of the routes of a shard', /flags 4$/, Uint8Array.of(Wire.ShardRoutes, 1, 4)],
+    ['a delivery of QoS 0', /delivery of QoS 0$/, Uint8Array.of(Wire.Deliver, 1, 1, 1, 0)],
+    [
+      'a delivery with unknown flags',
+      /delivery with flags 33$/,
+      Uint8Array.of(Wire.Deliver, 1, 1, 1, 33),
+    ],
+    [
+      'a retained query of an unknown kind',
+      /retained query of kind 3$/,
+      Uint8Array.of(Wire.RetainedQuery, 1, 1, 3),
+    ],
+    [
+      'a retained reply of an unknown status',
+      /retained reply of status 5$/,
+      Uint8Array.of(Wire.RetainedReply, 1, 5),
+    ],
+    ['a question that is no JSON', /not JSON$/, Uint8Array.of(Wire.Ask, 1, 1, 123)],
+    [
+      'a question that is no object',
+      /a question that is no object$/,
+      written((w) => M.Ask.write(w, 1, null)),
+    ],
+  ];
+  for (const [name, why, bytes] of refused) {
+    it(`end the link and not the node: ${name}`, () => {
+      const nodes = new TestNodes();
+      const core = nodes.add('n1');
+      nodes.add('n2');
+      nodes.errors.length = 0;
+      core.onFrame('n2', frame(bytes));
+      assert.equal(nodes.errors.length, 1);
+      const { why: told } = JSON.parse(nodes.errors[0]!.replace('frame refused ', '')) as {
+        why: string;
+      };
+      assert.match(told, why);
+      nodes.settle();
+      assert.equal(core.peers.get('n2')?.up, false);
+      const client = nodes.connect(core, { clientId: 'after' });
+      nodes.advance(100);
+      assert.equal(client.take()[0]?.cmd, 'connack', 'it goes on serving clients');
+    });
+  }
+
+  it('are in a lane: a frame of an unknown lane is refused by name', () => {
+    assert.throws(() => new Inbox().take(Uint8Array.of(3)), new BytesError('lane 3'));
+    assert.throws(() => new Inbox().take(Uint8Array.of(16)), new BytesError('lane 16'));
+  });
+
+  it('are read by a node as they stand in the fixtures: Synced', () => {
+    const nodes = new TestNodes();
+    const core = nodes.add('n1');
+    nodes.add('n2');
+    const peer = core.peers.get('n2')!;
+    peer.synced = false;
+    core.onFrame('n2', frame(fixtureOf(MESSAGES, 'Synced')));
+    assert.equal(peer.synced, true);
+  });
+});
