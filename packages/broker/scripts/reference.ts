@@ -23,8 +23,8 @@ export function referenceFiles(): Readonly<Record<string, string>> {
 function errorReference(): string {
   const errors: [string, ErrorEntry][] = Object.entries(BROKER_ERRORS);
   const rows = errors.map(
-    ([code, { message, exitCode, httpStatus, reasonCode, remedy }]) =>
-      `| \`${code}\` | ${exitCode} | ${httpStatus ?? ''} | ${hex(reasonCode)} | ${message}. | ${remedy} |`,
+    ([code, { message, exitCode, httpStatus, remedy }]) =>
+      `| \`${code}\` | ${exitCode} | ${httpStatus ?? ''} | ${message}. | ${remedy} |`,
   );
   return `# Errors
 
@@ -32,8 +32,7 @@ Printed from \`packages/broker/src/errors.ts\`; do not edit.
 
 Programs match the code; messages may change. \`shoal\` prints code, message and remedy to stderr, with
 \`--json\` as one line \`{"code":…,"message":…,"remedy":…}\`, and exits with the code’s own exit code. The admin
-API answers with the same three fields and the HTTP status (500 where the table has none). A client’s
-connection that an error ends gets the MQTT 5 Reason Code.
+API answers with the same three fields and the HTTP status (500 where the table has none).
 
 | exit code | meaning |
 |---|---|
@@ -44,14 +43,10 @@ connection that an error ends gets the MQTT 5 Reason Code.
 | ${EXIT_CODES.interrupted} | A second SIGINT: stopped without draining. |
 | ${EXIT_CODES.terminated} | A second SIGTERM: stopped without draining. |
 
-| code | exit code | HTTP | MQTT | message | remedy |
-|---|---|---|---|---|---|
+| code | exit code | HTTP | message | remedy |
+|---|---|---|---|---|
 ${rows.join('\n')}
 `;
-}
-
-function hex(reasonCode: number | undefined): string {
-  return reasonCode === undefined ? '' : `0x${reasonCode.toString(16).toUpperCase()}`;
 }
 
 if (import.meta.main) {

@@ -10,8 +10,6 @@
 export interface ErrorEntry {
   /** One sentence without a full stop; the detail follows it after a colon. */
   readonly message: string;
-  /** MQTT 5 Reason Code for the client whose connection this ends, where there is one. */
-  readonly reasonCode?: number;
   /** Status of the admin API's answer; 500 where it says nothing. */
   readonly httpStatus?: number;
   /** Exit code of `shoal`, 10 to 99, each its own. */
@@ -103,11 +101,6 @@ export const BROKER_ERRORS = {
     exitCode: 30,
     remedy: 'Stop the process that holds it, or give this node a folder of its own.',
   },
-  BROKER_ERR_DATA_OTHER_CLUSTER: {
-    message: 'The data folder belongs to another cluster',
-    exitCode: 31,
-    remedy: 'Join the cluster that the folder belongs to, or start with an empty folder.',
-  },
   BROKER_ERR_DATA_OTHER_NODE: {
     message: 'The data folder belongs to another node',
     exitCode: 32,
@@ -125,14 +118,12 @@ export const BROKER_ERRORS = {
   },
   BROKER_ERR_DISK_FULL: {
     message: 'The disk of the data folder is full',
-    reasonCode: 0x97,
     httpStatus: 507,
     exitCode: 35,
     remedy: 'Free space and start the node again; nothing that was acknowledged is lost.',
   },
   BROKER_ERR_DISK_FAILED: {
     message: 'The disk of the data folder failed',
-    reasonCode: 0x80,
     exitCode: 36,
     remedy:
       'Check the disk (dmesg, smartctl). A failed sync is never tried again; start the node again on a sound disk, empty if need be: it catches up from the other copies.',
@@ -165,13 +156,6 @@ export const BROKER_ERRORS = {
   },
 
   // Cluster: 40–59.
-  BROKER_ERR_JOIN_UNREACHABLE: {
-    message: 'None of the nodes to join answers',
-    httpStatus: 502,
-    exitCode: 40,
-    remedy:
-      'Check the addresses in cluster.join, what cluster.discovery finds, and that UDP and TCP on their cluster ports pass both ways.',
-  },
   BROKER_ERR_JOIN_OTHER_CLUSTER: {
     message: 'The node to join belongs to another cluster',
     httpStatus: 409,
@@ -221,13 +205,6 @@ export const BROKER_ERRORS = {
     remedy:
       'Check that the node runs and that its cluster address is reachable from the others. One whose machine is gone for good: `shoal node remove NAME --force`.',
   },
-  BROKER_ERR_NODE_LEAVING: {
-    message: 'The node is being removed',
-    reasonCode: 0x9d,
-    httpStatus: 409,
-    exitCode: 48,
-    remedy: 'Use another node; see `shoal cluster status` for the progress.',
-  },
   BROKER_ERR_REMOVAL_UNKNOWN: {
     message: 'The node is not being removed',
     httpStatus: 404,
@@ -236,14 +213,12 @@ export const BROKER_ERRORS = {
   },
   BROKER_ERR_NOT_READY: {
     message: 'The node does not serve yet',
-    reasonCode: 0x88,
     httpStatus: 503,
     exitCode: 50,
     remedy: 'Wait until /ready answers 200; its body says what the node waits for.',
   },
   BROKER_ERR_SHARD_UNAVAILABLE: {
     message: 'The shard has no leader within reach',
-    reasonCode: 0x88,
     httpStatus: 503,
     exitCode: 51,
     remedy:
@@ -328,7 +303,6 @@ export const BROKER_ERRORS = {
   },
   BROKER_ERR_TIMEOUT: {
     message: 'The operation did not end in time',
-    reasonCode: 0x88,
     httpStatus: 504,
     exitCode: 74,
     remedy: 'It may still take effect: look at the state before trying again.',
@@ -337,7 +311,6 @@ export const BROKER_ERRORS = {
   // The process itself: 80–89.
   BROKER_ERR_INTERNAL: {
     message: 'Shoal broke one of its own rules and stopped',
-    reasonCode: 0x80,
     httpStatus: 500,
     exitCode: 80,
     remedy: 'Please report it with the log. Starting the node again is safe.',
@@ -393,12 +366,6 @@ export class BrokerError extends Error {
   get httpStatus(): number {
     const entry: ErrorEntry = BROKER_ERRORS[this.code];
     return entry.httpStatus ?? 500;
-  }
-
-  /** MQTT 5 Reason Code; 0x80 (Unspecified error) where the table names none. */
-  get reasonCode(): number {
-    const entry: ErrorEntry = BROKER_ERRORS[this.code];
-    return entry.reasonCode ?? 0x80;
   }
 }
 

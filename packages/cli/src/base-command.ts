@@ -36,8 +36,17 @@ export abstract class AdminCommand extends BaseCommand {
     }),
   };
 
-  protected async client(admin: string): Promise<AdminClient> {
+  /** Runs `use` with a client of the admin API at `admin`, and closes it whatever happens. */
+  protected async withClient<T>(
+    admin: string,
+    use: (client: AdminClient) => Promise<T>,
+  ): Promise<T> {
     const { AdminClient } = await import('./admin-client.ts');
-    return AdminClient.at(admin);
+    const client = await AdminClient.at(admin);
+    try {
+      return await use(client);
+    } finally {
+      client.close();
+    }
   }
 }

@@ -2,7 +2,7 @@
 
 import type { CopyAnswer, ExplainAnswer } from '../node/ask/question.ts';
 import type { ShardView } from '../node/link/views.ts';
-import { copiesWanted } from '../node/members/replication.ts';
+import { copiesWanted, isPresent } from '../node/members/replication.ts';
 import type { NodeCore } from '../node/node.ts';
 import { nameOf } from '../shard/view.ts';
 import type { SessionCopy, SessionExplanation } from './admin-backend.ts';
@@ -128,7 +128,7 @@ function copiesWhy({ core, view, answer, targets }: Facts): string[] {
       );
     if (role === 'voter')
       why.push(
-        state === 'alive' || state === 'suspect'
+        isPresent({ state })
           ? `${node} votes and holds no copy.`
           : `${node} is ${state} and still one of the voters.`,
       );

@@ -1,6 +1,6 @@
 /** The state of the whole cluster, from membership, the views and what every leader counts. */
 
-import { copiesWanted, isSettled, presentCopies } from '../node/members/replication.ts';
+import { copiesWanted, isPresent, isSettled, presentCopies } from '../node/members/replication.ts';
 import type { NodeCore } from '../node/node.ts';
 import { nameOf } from '../shard/view.ts';
 import type { ClusterStatus, MemberStatus, UnderReplicatedShard } from './admin-backend.ts';
@@ -68,7 +68,7 @@ function members(core: NodeCore): MemberStatus[] {
     .map(({ name, state, inView, unwell, bootEpoch, address, meta }) => ({
       name,
       state: stateOf(core, name),
-      inView: inView ?? (state === 'alive' || state === 'suspect'),
+      inView: inView ?? isPresent({ state }),
       unwell,
       leaving: meta.leaving,
       bootEpoch,

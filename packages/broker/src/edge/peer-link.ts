@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { parseAddress } from '../address.ts';
 import { FRAME_BYTES_MAX } from '../node/link/lanes.ts';
 import type { Log } from '../ports.ts';
 import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts';
@@ -219,7 +220,7 @@ export class PeerLinks {
     // One of each pair dials; the other waits.
     if (name < this.#init.name) return;
     const target = parseAddress(address);
-    if (target === undefined || this.#init.clusterId() === '') {
+    if ('problem' in target || target.port === 0 || this.#init.clusterId() === '') {
       this.#redialLater(peer);
       return;
     }
@@ -333,7 +334,6 @@ export class PeerLinks {
     if (this.#detach(peer, reason)) this.#init.onDown(peer.listed.name);
   }
 
-  /** Drops from within a call, so that the caller is not called back before it returns. */
   /** Ends the link to a peer whose bytes make no sense; it is dialled anew. */
   reset(name: string): void {
     const peer = this.#peers.get(name);
@@ -342,6 +342,7 @@ export class PeerLinks {
     this.#redialLater(peer);
   }
 
+  /** Drops from within a call, so that the caller is not called back before it returns. */
   #dropLater(peer: Peer, reason: string): void {
     if (!this.#detach(peer, reason)) return;
     queueMicrotask(() => {
@@ -390,12 +391,4 @@ function newPeer(listed: LinkPeer): Peer {
     redial: undefined,
     backoffMs: REDIAL_MIN_MS,
   };
-}
-
-/** host:port or [host]:port; undefined if it is neither. */
-function parseAddress(address: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(address);
-  const port = Number(match?.[3]);
-  if (match === null || port < 1 || port > 65_535) return undefined;
-  return { host: (match[1] ?? match[2])!, port };
 }

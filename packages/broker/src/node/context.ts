@@ -9,13 +9,13 @@ import type { Routes } from './route/routes.ts';
 import type { WatchedTopics } from './route/topic-watch.ts';
 import type { Work } from './work.ts';
 
-/** A client's connection, wherever it is; numbers start anew with every process. */
 /** A connection that has taken a session over, for the log. */
 export interface Taker {
   readonly node: string;
   readonly connection: number;
 }
 
+/** A client's connection, wherever it is; numbers start anew with every process. */
 export interface ConnectionAddress {
   readonly node: string;
   readonly bootEpoch: number;

@@ -56,7 +56,6 @@ export function encodeEntry(
   return { index, number, hlc, operation: bytes.subarray(head, end), bytes };
 }
 
-/** @throws BytesError when the record is torn or altered, NewerFormatError when it is of a later format */
 /** An entry read back from the disk; null if it is damaged. */
 export function readBack(bytes: Uint8Array): Entry | null {
   try {
@@ -67,6 +66,7 @@ export function readBack(bytes: Uint8Array): Entry | null {
   }
 }
 
+/** @throws BytesError when the record is torn or altered, NewerFormatError when it is of a later format */
 export function decodeEntry(bytes: Uint8Array): Entry {
   if (bytes.length < 5) throw new BytesError('entry too short');
   const end = bytes.length - 4;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { referenceFiles } from '../../scripts/reference.ts';
 import { configJsonSchema, configSections } from '../../src/config-schema.ts';
 import { BROKER_ERRORS, BrokerError, type ErrorEntry, toBrokerError } from '../../src/errors.ts';
+import { typeScript } from '../house/files.ts';
 
 const read = (name: string) =>
   readFileSync(new URL(`../../../../docs/${name}`, import.meta.url), 'utf8');
@@ -46,13 +47,22 @@ describe('BROKER_ERRORS', () => {
     assert.ok(exitCodes.every((exitCode) => exitCode >= 10 && exitCode <= 99));
   });
 
+  it('has no code that nothing raises', () => {
+    const sources = typeScript().filter(({ path }) => /^packages\/[^/]+\/src\//.test(path));
+    const raised = sources
+      .filter(({ path }) => !path.endsWith('/errors.ts') && !path.endsWith('.test.ts'))
+      .map(({ text }) => text)
+      .join('\n');
+    const idle = entries.map(([code]) => code).filter((code) => !raised.includes(code));
+    assert.deepEqual(idle, []);
+  });
+
   it('names codes alike and says what to do', () => {
-    for (const [code, { message, remedy, httpStatus, reasonCode }] of entries) {
+    for (const [code, { message, remedy, httpStatus }] of entries) {
       assert.match(code, /^BROKER_ERR_[A-Z]+(_[A-Z]+)*$/);
       assert.doesNotMatch(message, /[.:|]$/, code);
       assert.match(remedy, /\.$/, code);
       assert.ok(httpStatus === undefined || (httpStatus >= 400 && httpStatus <= 599), code);
-      assert.ok(reasonCode === undefined || (reasonCode >= 0x80 && reasonCode <= 0xff), code);
     }
   });
 });
@@ -69,7 +79,6 @@ describe('BrokerError', () => {
     );
     assert.equal(error.exitCode, 20);
     assert.equal(error.httpStatus, 500);
-    assert.equal(error.reasonCode, 0x80);
     assert.equal(error.cause, cause);
     assert.ok(error instanceof Error);
   });

@@ -1,7 +1,8 @@
-import { Command, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../base-command.ts';
 
 /** Exit codes: 0 all held or ended by Ctrl-C at the end, 1 a check failed or an act could not go on. */
-export default class Demo extends Command {
+export default class Demo extends BaseCommand {
   static override summary = 'Show a persistent session surviving the kill of its node.';
 
   static override description =

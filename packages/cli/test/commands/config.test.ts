@@ -30,6 +30,12 @@ describe('shoal config and start', function () {
     );
   });
 
+  it('demo: reports a wrong flag as every command does', async () => {
+    const { code, stderr } = await shoal(['demo', '--messages', '3', '--json']);
+    assert.equal(code, 2);
+    assert.equal((JSON.parse(stderr) as { code: string }).code, 'USAGE');
+  });
+
   it('check: accepts a file, the environment and flags', async () => {
     const { code, stdout } = await shoal(
       [

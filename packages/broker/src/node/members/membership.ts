@@ -4,6 +4,7 @@ import type { ClusterSettings } from '../../cluster-settings.ts';
 import { type Placement, place } from '../../placement/placement.ts';
 import type { MemberInfo } from '../../ports.ts';
 import { type CopyId, copyId, nameOf, type ViewNumber } from '../../shard/view.ts';
+import { isPresent } from './replication.ts';
 
 /** Names that membership does not know, remembered together; beyond it all begin anew. */
 const UNKNOWN_MAX = 1024;
@@ -70,7 +71,7 @@ export class Membership {
   /** Computes the table anew when who may hold shards has changed. */
   place(shardCount: number): void {
     const usable = [...this.#members.values()].filter(
-      (m) => (m.inView ?? (m.state === 'alive' || m.state === 'suspect')) && !m.meta.leaving,
+      (m) => (m.inView ?? isPresent(m)) && !m.meta.leaving,
     );
     const key = usable
       .map((m) => [m.name, m.meta.storeId, m.meta.zone, m.meta.host, m.meta.weight].join('|'))

@@ -4,9 +4,14 @@ import { type CopyId, copyId, nameOf } from '../../shard/view.ts';
 import type { ShardView } from '../link/views.ts';
 import type { Membership } from './membership.ts';
 
+/** A member that runs as far as membership knows: a suspect one may object. */
+export function isPresent({ state }: { readonly state: string }): boolean {
+  return state === 'alive' || state === 'suspect';
+}
+
 /** A member that placement gives shards to. */
 export function isUsable(m: MemberInfo): boolean {
-  return (m.state === 'alive' || m.state === 'suspect') && !m.meta.leaving;
+  return isPresent(m) && !m.meta.leaving;
 }
 
 /**
@@ -26,7 +31,7 @@ export function copiesWanted(membership: Membership, replicas: number): number {
 export function presentCopies(membership: Membership, active: readonly CopyId[]): CopyId[] {
   return active.filter((id) => {
     const m = membership.get(nameOf(id));
-    if (!m || (m.state !== 'alive' && m.state !== 'suspect')) return false;
+    if (!m || !isPresent(m)) return false;
     return copyId(m.name, m.meta.storeId) === id;
   });
 }

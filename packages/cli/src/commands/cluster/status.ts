@@ -18,9 +18,7 @@ States: alive, suspect (a probe failed; it may object), faulty (found dead), sto
 
   override async run(): Promise<ClusterStatus> {
     const { flags } = await this.parse(ClusterStatusCommand);
-    const client = await this.client(flags.admin);
-    const status = await client.cluster();
-    client.close();
+    const status = await this.withClient(flags.admin, (client) => client.cluster());
     if (!this.jsonEnabled()) await this.#print(status);
     return status;
   }

@@ -20,9 +20,9 @@ export default class KeyringInstall extends AdminCommand {
   override async run(): Promise<KeyringReport> {
     const { flags } = await this.parse(KeyringInstall);
     const key = flags.file === undefined ? await fromStdin() : await fromFile(flags.file);
-    const client = await this.client(flags.admin);
-    const report = summarize(await client.installKey(key));
-    client.close();
+    const report = summarize(
+      await this.withClient(flags.admin, (client) => client.installKey(key)),
+    );
     if (!this.jsonEnabled()) this.log(await formatReport(report));
     await conclude(report, this.jsonEnabled());
     return report;

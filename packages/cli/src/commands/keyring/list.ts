@@ -9,9 +9,7 @@ export default class KeyringList extends AdminCommand {
 
   override async run(): Promise<KeyringReport> {
     const { flags } = await this.parse(KeyringList);
-    const client = await this.client(flags.admin);
-    const report = summarize(await client.keyring());
-    client.close();
+    const report = summarize(await this.withClient(flags.admin, (client) => client.keyring()));
     if (!this.jsonEnabled()) this.log(await formatReport(report));
     return report;
   }

@@ -26,10 +26,10 @@ export default class KeyringRemove extends AdminCommand {
   override async run(): Promise<KeyringReport> {
     const { args, flags } = await this.parse(KeyringRemove);
     const id = await readKeyId(args.id);
-    const client = await this.client(flags.admin);
-    const before = summarize(await client.keyring());
-    const report = summarize(await client.removeKey(id, flags.force));
-    client.close();
+    const { before, report } = await this.withClient(flags.admin, async (client) => ({
+      before: summarize(await client.keyring()),
+      report: summarize(await client.removeKey(id, flags.force)),
+    }));
     if (!this.jsonEnabled()) this.log(await formatReport(report));
     if (!before.keys.some((key) => key.id === id)) this.logToStderr(`No member held ${id}.`);
     await conclude(report, this.jsonEnabled());

@@ -25,9 +25,9 @@ export default class KeyringUse extends AdminCommand {
   override async run(): Promise<KeyringReport> {
     const { args, flags } = await this.parse(KeyringUse);
     const id = await readKeyId(args.id);
-    const client = await this.client(flags.admin);
-    const report = summarize(await client.useKey(id, flags.force));
-    client.close();
+    const report = summarize(
+      await this.withClient(flags.admin, (client) => client.useKey(id, flags.force)),
+    );
     if (!this.jsonEnabled()) this.log(await formatReport(report));
     await conclude(report, this.jsonEnabled());
     return report;

@@ -15,9 +15,7 @@ A node started with --join and the address of a member needs no \`node add\`.`;
 
   override async run(): Promise<AddedNode> {
     const { args, flags } = await this.parse(NodeAdd);
-    const client = await this.client(flags.admin);
-    const added = await client.addNode(args.address);
-    client.close();
+    const added = await this.withClient(flags.admin, (client) => client.addNode(args.address));
     this.log(`${added.name} (${added.address}) has joined.`);
     return added;
   }

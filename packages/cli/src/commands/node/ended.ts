@@ -26,12 +26,9 @@ Say it before the node is started again, or with --boot-epoch (\`cluster status 
 
   override async run(): Promise<{ readonly node: string }> {
     const { args, flags } = await this.parse(NodeEnded);
-    const client = await this.client(flags.admin);
-    try {
-      await client.reportEnd(args.name, flags['boot-epoch']);
-    } finally {
-      client.close();
-    }
+    await this.withClient(flags.admin, (client) =>
+      client.reportEnd(args.name, flags['boot-epoch']),
+    );
     this.log(`The others are told that ${args.name} has ended.`);
     return { node: args.name };
   }

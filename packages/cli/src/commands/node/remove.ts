@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import type { RemovalPlan, RemovalProgress } from '@shoal/broker';
+import type { AdminClient } from '../../admin-client.ts';
 import { AdminCommand } from '../../base-command.ts';
 
 export default class NodeRemove extends AdminCommand {
@@ -47,40 +48,42 @@ Refused, with the reason, where fewer copies would remain than cluster.replicas 
 
   override async run(): Promise<RemovalPlan | RemovalProgress> {
     const { args, flags } = await this.parse(NodeRemove);
-    const client = await this.client(flags.admin);
-    try {
+    const { name } = args;
+    return this.withClient(flags.admin, async (client) => {
       if (flags['dry-run']) {
-        const plan = await client.planRemoval(args.name);
+        const plan = await client.planRemoval(name);
         if (!this.jsonEnabled()) await this.#printPlan(plan);
         return plan;
       }
-      if (!flags.wait) {
-        const progress = await client.removeNode(args.name, flags.force);
-        this.log(
-          progress.state === 'gone'
-            ? `${args.name} is gone.`
-            : `${args.name} is being replaced; \`shoal node remove ${args.name} --wait\` shows how far.`,
-        );
+      if (flags.wait) {
+        const progress = await this.#removeAndWait(client, name, flags);
+        this.log(`${name} is gone.`);
         return progress;
       }
-      const { removeAndWait } = await import('../../removal.ts');
-      const { showProgress } = await import('../../progress.ts');
-      const show = showProgress(!this.jsonEnabled());
-      try {
-        const progress = await removeAndWait(client, args.name, {
-          force: flags.force,
-          timeoutMs: flags.timeout * 1000,
-          onProgress: show.update,
-        });
-        show.end();
-        this.log(`${args.name} is gone.`);
-        return progress;
-      } catch (error) {
-        show.end();
-        throw error;
-      }
+      const progress = await client.removeNode(name, flags.force);
+      this.log(
+        progress.state === 'gone'
+          ? `${name} is gone.`
+          : `${name} is being replaced; \`shoal node remove ${name} --wait\` shows how far.`,
+      );
+      return progress;
+    });
+  }
+
+  async #removeAndWait(
+    client: AdminClient,
+    name: string,
+    flags: { readonly force: boolean; readonly timeout: number },
+  ): Promise<RemovalProgress> {
+    const { removeAndWait } = await import('../../removal.ts');
+    const { showProgress } = await import('../../progress.ts');
+    const show = showProgress(!this.jsonEnabled());
+    try {
+      const { force, timeout } = flags;
+      const onProgress = show.update;
+      return await removeAndWait(client, name, { force, timeoutMs: timeout * 1000, onProgress });
     } finally {
-      client.close();
+      show.end();
     }
   }
 

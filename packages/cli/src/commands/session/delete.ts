@@ -12,9 +12,7 @@ export default class SessionDelete extends AdminCommand {
 
   override async run(): Promise<{ clientId: string; deleted: true }> {
     const { args, flags } = await this.parse(SessionDelete);
-    const client = await this.client(flags.admin);
-    await client.deleteSession(args.id);
-    client.close();
+    await this.withClient(flags.admin, (client) => client.deleteSession(args.id));
     this.log('The session has ended.');
     return { clientId: args.id, deleted: true };
   }

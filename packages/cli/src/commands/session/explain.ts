@@ -13,9 +13,7 @@ export default class SessionExplain extends AdminCommand {
 
   override async run(): Promise<SessionExplanation> {
     const { args, flags } = await this.parse(SessionExplain);
-    const client = await this.client(flags.admin);
-    const explanation = await client.explain(args.id);
-    client.close();
+    const explanation = await this.withClient(flags.admin, (client) => client.explain(args.id));
     if (!this.jsonEnabled()) await this.#print(explanation);
     return explanation;
   }

@@ -12,9 +12,7 @@ export default class SessionKick extends AdminCommand {
 
   override async run(): Promise<{ clientId: string; kicked: true }> {
     const { args, flags } = await this.parse(SessionKick);
-    const client = await this.client(flags.admin);
-    await client.kick(args.id);
-    client.close();
+    await this.withClient(flags.admin, (client) => client.kick(args.id));
     this.log('Its connection is closed.');
     return { clientId: args.id, kicked: true };
   }

@@ -1,8 +1,14 @@
 import { Flags } from '@oclif/core';
 import type { SessionSummary } from '@shoal/broker';
+import type { AdminClient } from '../../admin-client.ts';
 import { AdminCommand } from '../../base-command.ts';
 
 const PAGE = 500;
+
+interface ListedSessions {
+  readonly sessions: readonly SessionSummary[];
+  readonly truncated: boolean;
+}
 
 export default class SessionList extends AdminCommand {
   static override summary = 'List the persistent sessions of the cluster.';
@@ -24,21 +30,12 @@ export default class SessionList extends AdminCommand {
     }),
   };
 
-  override async run(): Promise<{ sessions: readonly SessionSummary[]; truncated: boolean }> {
+  override async run(): Promise<ListedSessions> {
     const { flags } = await this.parse(SessionList);
-    const client = await this.client(flags.admin);
-    const sessions: SessionSummary[] = [];
-    let cursor: string | null = null;
-    do {
-      const wanted = Math.min(PAGE, flags.limit - sessions.length);
-      const page = await client.sessions(wanted, cursor);
-      sessions.push(...page.sessions);
-      cursor = page.nextCursor;
-    } while (cursor !== null && sessions.length < flags.limit);
-    client.close();
-    const truncated = cursor !== null;
-    if (!this.jsonEnabled()) await this.#print(sessions, truncated);
-    return { sessions, truncated };
+    const { limit } = flags;
+    const listed = await this.withClient(flags.admin, (client) => listSessions(client, limit));
+    if (!this.jsonEnabled()) await this.#print(listed.sessions, listed.truncated);
+    return listed;
   }
 
   async #print(sessions: readonly SessionSummary[], truncated: boolean): Promise<void> {
@@ -63,4 +60,16 @@ export default class SessionList extends AdminCommand {
     );
     if (truncated) this.log(`… and more: --limit shows beyond ${sessions.length}.`);
   }
+}
+
+/** Asks for page after page, at most `limit` sessions in all. */
+async function listSessions(client: AdminClient, limit: number): Promise<ListedSessions> {
+  const sessions: SessionSummary[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await client.sessions(Math.min(PAGE, limit - sessions.length), cursor);
+    sessions.push(...page.sessions);
+    cursor = page.nextCursor;
+  } while (cursor !== null && sessions.length < limit);
+  return { sessions, truncated: cursor !== null };
 }

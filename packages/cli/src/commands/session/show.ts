@@ -20,9 +20,7 @@ export default class SessionShow extends AdminCommand {
 
   override async run(): Promise<SessionDetail> {
     const { args, flags } = await this.parse(SessionShow);
-    const client = await this.client(flags.admin);
-    const session = await client.session(args.id);
-    client.close();
+    const session = await this.withClient(flags.admin, (client) => client.session(args.id));
     if (!this.jsonEnabled()) await this.#print(session);
     return session;
   }

@@ -25,9 +25,9 @@ export default class ShardRecover extends AdminCommand {
 
   override async run(): Promise<ShardRecovery> {
     const { flags } = await this.parse(ShardRecover);
-    const client = await this.client(flags.admin);
-    const recovery = await client.recoverShards(flags['accept-loss']);
-    client.close();
+    const recovery = await this.withClient(flags.admin, (client) =>
+      client.recoverShards(flags['accept-loss']),
+    );
     const { node, done, shards } = recovery;
     for (const { shard, step, why } of shards) this.log(`shard ${shard}: ${step}: ${why}`);
     if (shards.length === 0) this.log(`No copy of ${node} needs it.`);
