@@ -292,9 +292,9 @@ class NodeProcess implements RunningNode {
       onRefused: () => {
         core.counters.linksRefused += 1;
       },
-      onUp: (peer, epoch) => core.onLinkUp(peer, epoch),
-      onDown: (peer) => core.onLinkDown(peer),
-      onFrame: (peer, frame) => core.onFrame(peer, frame),
+      onUp: (peer, epoch) => core.links.onLinkUp(peer, epoch),
+      onDown: (peer) => core.links.onLinkDown(peer),
+      onFrame: (peer, frame) => core.links.onFrame(peer, frame),
       onReset: (peer) => this.#agent?.probeNow(peer),
       log: this.#log,
     });
@@ -323,7 +323,7 @@ class NodeProcess implements RunningNode {
           // Mostly it changed with the members, just before.
           if (this.#agent && number !== this.#viewNumber) this.#onMembers(this.#agent.members());
         },
-        onClusterId: (id) => core.onClusterId(id),
+        onClusterId: (id) => core.joining.onClusterId(id),
         // The process ends by it, and takes this boot epoch when it starts again.
         onBootEpoch: (epoch) => new Promise(() => core.lineage.outlive(epoch, () => {})),
         onForeignStream: (socket, head) => links.accept(socket, head),
@@ -364,7 +364,7 @@ class NodeProcess implements RunningNode {
       if (meta) infos.push({ ...m, meta, inView: view.has(m.name) });
     }
     this.#memberLog.note(infos);
-    core.onMembers(infos);
+    core.links.onMembers(infos);
     const linked = this.#disk.hangs ? [] : infos.filter((m) => m.state !== 'left');
     this.#links?.setPeers(
       linked.map(({ name, bootEpoch, address }) => ({ name, bootEpoch, address })),

@@ -2,7 +2,8 @@
 
 import type { CopyAnswer, ExplainAnswer } from '../node/ask/question.ts';
 import type { ShardView } from '../node/link/views.ts';
-import { copiesWanted, isPresent } from '../node/members/replication.ts';
+import { isPresent } from '../node/members/membership.ts';
+import { copiesWanted } from '../node/members/replication.ts';
 import type { NodeCore } from '../node/node.ts';
 import { nameOf } from '../shard/view.ts';
 import type { SessionCopy, SessionExplanation } from './admin-backend.ts';

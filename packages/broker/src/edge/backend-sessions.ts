@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BrokerError } from '../errors.ts';
 import type { SessionsAnswer } from '../node/ask/question.ts';
+import { Status } from '../node/link/request.ts';
 import type { NodeCore } from '../node/node.ts';
-import { Status } from '../node/route/request.ts';
 import type { SessionDetail, SessionPage, SessionSummary } from './admin-backend.ts';
 import { ask, askLeader, reachableLeader, shardOfClient, unavailable } from './backend-ask.ts';
 

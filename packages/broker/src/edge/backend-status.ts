@@ -1,6 +1,7 @@
 /** The state of the whole cluster, from membership, the views and what every leader counts. */
 
-import { copiesWanted, isPresent, isSettled, presentCopies } from '../node/members/replication.ts';
+import { isPresent } from '../node/members/membership.ts';
+import { copiesWanted, isSettled, presentCopies } from '../node/members/replication.ts';
 import type { NodeCore } from '../node/node.ts';
 import { nameOf } from '../shard/view.ts';
 import type { ClusterStatus, MemberStatus, UnderReplicatedShard } from './admin-backend.ts';

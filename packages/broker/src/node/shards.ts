@@ -11,7 +11,8 @@ import { Replica } from '../shard/replica.ts';
 import { recover } from '../shard/trust.ts';
 import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Batch } from './batch.ts';
-import type { LeaderContext } from './context.ts';
+
+import type { LeadPort } from './lead/lead-port.ts';
 import { ShardLeader } from './lead/leader.ts';
 import { Lane } from './link/lanes.ts';
 import { LinkMessage } from './link/link-message.ts';
@@ -33,7 +34,7 @@ export interface ShardsOptions {
 }
 
 export interface ShardsNode {
-  readonly context: LeaderContext;
+  readonly lead: LeadPort;
   readonly store: Store;
   readonly peers: Peers;
   readonly batch: Batch;
@@ -142,10 +143,10 @@ export class Shards implements ReplicaHost {
 
   create(shardCount: number): void {
     for (let shard = this.copies.length; shard < shardCount; shard++) {
-      const state = new ShardState(this.#node.context.counters, this.topics);
+      const state = new ShardState(this.#node.lead.counters, this.topics);
       const replica = new Replica(shard, this, state);
       this.copies.push(replica);
-      this.leaders.push(new ShardLeader(replica, state, this.#node.context));
+      this.leaders.push(new ShardLeader(replica, state, this.#node.lead));
     }
   }
 
@@ -160,7 +161,7 @@ export class Shards implements ReplicaHost {
       if (!copy) return;
       load(copy, (corruption) => {
         if (corruption) report.add(copy.shard, corruption);
-        if (--left === 0) return done(report.finish(this.#node.context.log));
+        if (--left === 0) return done(report.finish(this.#node.lead.log));
         next();
       });
     };
@@ -192,7 +193,7 @@ export class Shards implements ReplicaHost {
 
   tick(nowMs: number): void {
     const { copies } = this;
-    this.#complaints.flush(this.#node.context.log);
+    this.#complaints.flush(this.#node.lead.log);
     this.marks?.flush(nowMs);
     const slice = this.#slice++ % SLICES;
     this.#moving = 0;
@@ -345,20 +346,20 @@ export class Shards implements ReplicaHost {
   }
 
   onSlow(shard: number, id: CopyId, tookMs: number): void {
-    const { context } = this.#node;
+    const { lead } = this.#node;
     const peer = nameOf(id);
     const nowMs = this.nowMs();
-    context.counters.copiesTooSlow++;
+    lead.counters.copiesTooSlow++;
     if (nowMs - (this.#slowLoggedMs.get(peer) ?? Number.NEGATIVE_INFINITY) < SLOW_LOG_MS) return;
     for (const name of this.#slowLoggedMs.keys())
       if (!this.#node.peers.get(name)) this.#slowLoggedMs.delete(name);
     this.#slowLoggedMs.set(peer, nowMs);
     const fields = { peer, shard, tookMs: Math.round(tookMs) };
-    context.log('warn', 'copy too slow, left out for now', fields);
+    lead.log('warn', 'copy too slow, left out for now', fields);
   }
 
   onElection(): void {
-    this.#node.context.counters.elections++;
+    this.#node.lead.counters.elections++;
   }
 
   onEstablished(shard: number, again: boolean): void {

@@ -14,11 +14,13 @@ import type {
  */
 export interface CoreUnderTest {
   boot(done: () => void): void;
-  onClusterId(id: string): void;
-  onMembers(members: readonly MemberInfo[]): void;
-  onLinkUp(peer: string, bootEpoch: number): void;
-  onLinkDown(peer: string): void;
-  onFrame(peer: string, frame: Uint8Array): void;
+  readonly joining: { onClusterId(id: string): void };
+  readonly links: {
+    onMembers(members: readonly MemberInfo[]): void;
+    onLinkUp(peer: string, bootEpoch: number): void;
+    onLinkDown(peer: string): void;
+    onFrame(peer: string, frame: Uint8Array): void;
+  };
   accept(socket: ClientSocket): ClientHandler;
   tick(): void;
   flush(): void;

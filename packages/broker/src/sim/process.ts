@@ -213,17 +213,17 @@ export class SimProcess implements LinkHost, PipeHost {
   // LinkHost.
 
   onLinkUp(peer: string, bootEpoch: number): void {
-    this.core?.onLinkUp(peer, bootEpoch);
+    this.core?.links.onLinkUp(peer, bootEpoch);
   }
 
   onLinkDown(peer: string): void {
-    this.core?.onLinkDown(peer);
+    this.core?.links.onLinkDown(peer);
     // A reset is a hint worth a probe, never evidence.
     this.stepSwim({ type: 'probe-now', name: peer });
   }
 
   onFrame(peer: string, frame: Uint8Array): void {
-    this.core?.onFrame(peer, frame);
+    this.core?.links.onFrame(peer, frame);
   }
 
   // PipeHost.
@@ -418,7 +418,7 @@ export class SimProcess implements LinkHost, PipeHost {
         return;
       case 'cluster-id':
         transcript.note(this.name, `learned cluster ${effect.clusterId}`);
-        this.core?.onClusterId(effect.clusterId);
+        this.core?.joining.onClusterId(effect.clusterId);
         return;
       case 'boot-epoch':
         this.core?.lineage?.outlive(effect.bootEpoch, () => {});
@@ -472,7 +472,7 @@ export class SimProcess implements LinkHost, PipeHost {
       this.say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
     }
     this.peers = this.diskHangs ? new Map() : peers;
-    this.core?.onMembers(members);
+    this.core?.links.onMembers(members);
     this.env.links.peersChanged(this);
   }
 

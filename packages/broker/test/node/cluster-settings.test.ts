@@ -35,7 +35,7 @@ describe('settings of the cluster', () => {
   it('are taken over by a joiner that was told none, silence and durability included', () => {
     const nodes = founded();
     const n2 = nodes.add('n2', { replicas: 1, durability: 'memory' });
-    assert.deepEqual(n2.settings, FOUNDED);
+    assert.deepEqual(n2.joining.settings, FOUNDED);
     assert.deepEqual(n2.cluster, FOUNDED);
     assert.deepEqual(n2.drift, []);
     nodes.advance(3000);
@@ -60,7 +60,7 @@ describe('settings of the cluster', () => {
       nodes.mayEnd = true;
       const n2 = nodes.add('n2', { given });
       assert.equal(nodes.ended.get('n2'), `BROKER_ERR_JOIN_SETTINGS ${text}`);
-      assert.equal(n2.settings, null);
+      assert.equal(n2.joining.settings, null);
       assert.equal(n2.shardCount, 0);
     });
   }
@@ -68,7 +68,7 @@ describe('settings of the cluster', () => {
   it('let a joiner in that was told the same', () => {
     const nodes = founded();
     const n2 = nodes.add('n2', { given: { shards: 16, replicas: 3, silenceMs: 700 } });
-    assert.deepEqual(n2.settings, FOUNDED);
+    assert.deepEqual(n2.joining.settings, FOUNDED);
   });
 
   it('are followed by a member that is told others later, which says so once', () => {
@@ -99,7 +99,7 @@ describe('settings of the cluster', () => {
   it('that contradict those of a member cost the link', () => {
     const nodes = founded();
     const n1 = nodes.add('n2');
-    n1.onFrame('n1', hello({ ...FOUNDED, durability: 'memory' }));
+    n1.links.onFrame('n1', hello({ ...FOUNDED, durability: 'memory' }));
     assert.match(nodes.errors.join(), /frame refused .*durability memory, here disk/);
   });
 
@@ -115,7 +115,7 @@ describe('settings of the cluster', () => {
       nodes.add('n1');
       const settings = settingsFrom({ ...FOUNDED, shards: 16 });
       nodes.errors.length = 0;
-      nodes.add('n2').onFrame('n1', hello({ ...settings, ...wrong }));
+      nodes.add('n2').links.onFrame('n1', hello({ ...settings, ...wrong }));
       assert.match(nodes.errors.join(), /frame refused .*out of range/);
     });
   }
@@ -124,7 +124,7 @@ describe('settings of the cluster', () => {
     const nodes = founded();
     const bytes = hello(FOUNDED);
     bytes[11] = 2;
-    nodes.add('n2').onFrame('n1', bytes);
+    nodes.add('n2').links.onFrame('n1', bytes);
     assert.match(nodes.errors.join(), /settings of format 2/);
   });
 });

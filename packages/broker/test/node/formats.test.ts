@@ -9,10 +9,6 @@ import {
 } from '../../src/cluster-settings.ts';
 import { Inbox, Lane } from '../../src/node/link/lanes.ts';
 import { LinkMessage } from '../../src/node/link/link-message.ts';
-import { Wire } from '../../src/node/link/wire.ts';
-import { decodeIdentity, encodeIdentity, type Identity } from '../../src/node/members/identity.ts';
-import { readLives, writeLives } from '../../src/node/members/lives.ts';
-import { Marks } from '../../src/node/members/marks.ts';
 import {
   type Reply,
   type Request,
@@ -21,7 +17,11 @@ import {
   Status,
   writeReply,
   writeRequest,
-} from '../../src/node/route/request.ts';
+} from '../../src/node/link/request.ts';
+import { Wire } from '../../src/node/link/wire.ts';
+import { decodeIdentity, encodeIdentity, type Identity } from '../../src/node/members/identity.ts';
+import { readLives, writeLives } from '../../src/node/members/lives.ts';
+import { Marks } from '../../src/node/members/marks.ts';
 import { writeOperation } from '../../src/session/operation.ts';
 import { KEY_IDENTITY, KEY_RUNS, KEY_SETTINGS } from '../../src/shard/keys.ts';
 import { TestNodes } from './nodes.ts';
@@ -462,7 +462,7 @@ describe('messages between nodes, version 1', () => {
       const core = nodes.add('n1');
       nodes.add('n2');
       nodes.errors.length = 0;
-      core.onFrame('n2', frame(bytes));
+      core.links.onFrame('n2', frame(bytes));
       assert.equal(nodes.errors.length, 1);
       const { why: told } = JSON.parse(nodes.errors[0]!.replace('frame refused ', '')) as {
         why: string;
@@ -487,7 +487,7 @@ describe('messages between nodes, version 1', () => {
     nodes.add('n2');
     const peer = core.peers.get('n2')!;
     peer.synced = false;
-    core.onFrame('n2', frame(fixtureOf(MESSAGES, 'Synced')));
+    core.links.onFrame('n2', frame(fixtureOf(MESSAGES, 'Synced')));
     assert.equal(peer.synced, true);
   });
 });

@@ -86,7 +86,7 @@ describe('what is larger than a frame between nodes', () => {
     nodes.advance(1000);
     const [connack] = resumed.take();
     assert.ok(connack?.cmd === 'connack' && connack.sessionPresent);
-    const held = [...n2.connections.values()].find((c) => c.clientId === clientId);
+    const held = [...n2.clients.connections.values()].find((c) => c.clientId === clientId);
     assert.deepEqual([...(held?.subscriptions?.keys() ?? [])].sort(), [...filters].sort());
     // The other nodes learn all of it again by a new link.
     nodes.cut('n2', 'n1');

@@ -145,7 +145,7 @@ const CASES: Readonly<Record<string, () => void>> = {
     for (let id = 1; id <= 5; id++) publisher.publish('t', { qos: 1, id });
     assert.equal(publishesOf(socket.packets).length, 1);
     assert.equal(publisher.take().length, 3);
-    assert.equal(core.gateway.slow.size, 1);
+    assert.equal(core.clients.slow.size, 1);
   },
 
   liveQueueBytes: () => {
@@ -157,7 +157,7 @@ const CASES: Readonly<Record<string, () => void>> = {
     for (let id = 1; id <= 6; id++) publisher.publish('t', { qos: 1, id });
     // 131 bytes each: one under way, three waiting below the mark.
     assert.equal(publisher.take().length, 4);
-    assert.equal(core.gateway.slow.size, 1);
+    assert.equal(core.clients.slow.size, 1);
   },
 
   nodeBufferBytes: () => {
@@ -173,7 +173,7 @@ const CASES: Readonly<Record<string, () => void>> = {
     core.counters.clientBytes += 1_048_576;
     publish(4);
     assert.equal(publisher.take().length, 0);
-    assert.equal(core.gateway.slow.size, 1);
+    assert.equal(core.clients.slow.size, 1);
   },
 
   publishBytesInFlight: () => {
@@ -217,7 +217,7 @@ const CASES: Readonly<Record<string, () => void>> = {
       sockets.map(({ paused }) => paused),
       [false, false],
     );
-    assert.equal(core.gateway.crowded.size, 0);
+    assert.equal(core.clients.crowded.size, 0);
   },
 
   clientIdBytes: () => {

@@ -70,14 +70,13 @@ function nodeOf(
   };
   const lineage = new Lineage({
     identity,
-    name: 'n3',
-    options: { acceptLoss: o.acceptLoss ?? false },
+    acceptLoss: o.acceptLoss ?? false,
     env: {
       store: folder.store,
       random: () => 0.7,
       fatal: (code: string) => fatal.push(code),
+      log: (level: string, message: string) => logs.push(`${level} ${message}`),
     },
-    log: (level: string, message: string) => logs.push(`${level} ${message}`),
     peers: { to: () => out, byName: new Map([['peer', peer]]) },
     batch: {
       put: (key: Uint8Array, value: Uint8Array) => folder.put(key, value),

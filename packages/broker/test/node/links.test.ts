@@ -13,7 +13,7 @@ describe('links', () => {
       const frame = new Writer();
       frame.u8(Lane.Bulk);
       frame.f64(hlc);
-      core.onFrame('n2', frame.take());
+      core.links.onFrame('n2', frame.take());
       assert.match(nodes.errors.join(), /frame refused .*clock/);
       assert.ok(core.clock.next() > before);
       assert.ok(Number.isSafeInteger(core.clock.next()));

@@ -13,7 +13,7 @@ describe('a new leader', () => {
     const gone = nodes.connect(core, { clientId: 'client-gone' });
     gone.send({ cmd: 'disconnect' });
     const looked: string[] = [];
-    for (const c of core.connections.values()) {
+    for (const c of core.clients.connections.values()) {
       const get = () => {
         looked.push(c.clientId);
         return true;
@@ -22,15 +22,15 @@ describe('a new leader', () => {
     }
     for (let shard = 0; shard < SHARDS; shard++) {
       looked.length = 0;
-      core.gateway.onLeader(shard);
+      core.clients.onLeader(shard);
       const expected = ids.filter((id) => shardOf(id, SHARDS) === shard);
       assert.deepEqual(looked.sort(), expected.sort());
     }
     looked.length = 0;
-    core.gateway.onLinkUp('n1');
+    core.clients.onLinkUp('n1');
     assert.equal(looked.length, ids.length);
     looked.length = 0;
-    core.gateway.onLinkUp('n2');
+    core.clients.onLinkUp('n2');
     assert.deepEqual(looked, []);
   });
 });

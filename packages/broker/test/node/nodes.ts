@@ -81,7 +81,7 @@ export class TestNodes {
             const arrive = () => {
               const held = this.#hung.get(peer);
               if (held) held.push(arrive);
-              else this.#nodes.get(peer)?.core.onFrame(name, bytes);
+              else this.#nodes.get(peer)?.core.links.onFrame(name, bytes);
             };
             if (this.latencyMs === 0) this.#work.push(arrive);
             else
@@ -143,16 +143,17 @@ export class TestNodes {
       ...info,
       state: states[info.name] ?? info.state,
     }));
-    for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.onMembers(members);
+    for (const [name, { core }] of this.#nodes)
+      if (!this.#hung.has(name)) core.links.onMembers(members);
     this.settle();
   }
 
   link(a: string, b: string): void {
-    this.#both(a, b, (core, peer) => core.onLinkUp(peer.name, peer.bootEpoch));
+    this.#both(a, b, (core, peer) => core.links.onLinkUp(peer.name, peer.bootEpoch));
   }
 
   cut(a: string, b: string): void {
-    this.#both(a, b, (core, peer) => core.onLinkDown(peer.name));
+    this.#both(a, b, (core, peer) => core.links.onLinkDown(peer.name));
   }
 
   /** The process is stopped and keeps its connections. */

@@ -78,7 +78,7 @@ describe('what comes behind a packet that takes a while', () => {
     socket.handler.onData(pings, 0, pings.length);
     assert.equal(socket.paused, true);
     // A publish from before is answered now, and makes room for others.
-    const connection = [...core.connections.values()][0]!;
+    const connection = [...core.clients.connections.values()][0]!;
     begin(connection, core.limits.publishBytesInFlight);
     finish(connection, core.limits.publishBytesInFlight);
     assert.equal(socket.paused, true);

@@ -60,7 +60,7 @@ describe('timings of the configuration', () => {
       socket.take();
       nodes.cut('n1', 'n2');
       let acknowledged = false;
-      n1.gateway.liveBarrier(() => {
+      n1.clients.port.liveBarrier(() => {
         acknowledged = true;
       });
       const lapsedMs = msUntil(nodes, () => !n2.routable);

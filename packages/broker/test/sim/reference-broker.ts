@@ -55,11 +55,13 @@ class ReferenceCore implements CoreUnderTest {
     this.env.store.write([], true, done);
   }
 
-  onClusterId(): void {}
-  onMembers(): void {}
-  onLinkUp(): void {}
-  onLinkDown(): void {}
-  onFrame(): void {}
+  readonly joining = { onClusterId: () => {} };
+  readonly links = {
+    onMembers: () => {},
+    onLinkUp: () => {},
+    onLinkDown: () => {},
+    onFrame: () => {},
+  };
   flush(): void {}
 
   tick(): void {

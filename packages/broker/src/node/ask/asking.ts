@@ -11,11 +11,10 @@ import { shardOf } from '../../placement/hash.ts';
 import type { Session } from '../../session/session.ts';
 import { type CopyId, nameOf } from '../../shard/view.ts';
 import { addressOf } from '../lead/delivering.ts';
-import type { ShardLeader } from '../lead/leader.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
 import { copiesWanted, presentCopies } from '../members/replication.ts';
-import type { NodeCore } from '../node.ts';
+import type { AskedLeader, AskPort } from './ask-port.ts';
 import type {
   Answers,
   CopyAnswer,
@@ -48,14 +47,14 @@ interface Asked {
 }
 
 export class Asking {
-  readonly #node: NodeCore;
+  readonly #port: AskPort;
   /** Set by the process once it can answer. */
   host: AskedHost | null = null;
   #next = 1;
   readonly #asked = new Map<number, Asked>();
 
-  constructor(node: NodeCore) {
-    this.#node = node;
+  constructor(port: AskPort) {
+    this.#port = port;
   }
 
   /** @param done with the answer, or undefined when there was none in time */
@@ -65,11 +64,11 @@ export class Asking {
     done: (answer: Answers[T] | undefined) => void,
   ): void {
     const answered = done as (answer: unknown) => void;
-    if (name === this.#node.name) return this.#answer(question, answered);
-    const w = this.#node.peers.to(name);
+    if (name === this.#port.name) return this.#answer(question, answered);
+    const w = this.#port.peers.to(name);
     if (!w || this.#asked.size >= ASKED_MAX) return done(undefined);
     const id = this.#next++;
-    this.#asked.set(id, { deadlineMs: this.#node.nowMs() + TIMEOUT_MS, done: answered });
+    this.#asked.set(id, { deadlineMs: this.#port.nowMs() + TIMEOUT_MS, done: answered });
     LinkMessage.Ask.write(w, id, question);
   }
 
@@ -79,7 +78,7 @@ export class Asking {
     const { bootEpoch } = peer;
     this.#answer(question as Question, (answer) => {
       if (answer === undefined || peer.bootEpoch !== bootEpoch) return;
-      const w = this.#node.peers.to(peer.name);
+      const w = this.#port.peers.to(peer.name);
       if (w) LinkMessage.Answer.write(w, id, answer);
     });
   }
@@ -113,7 +112,7 @@ export class Asking {
       case 'totals':
         return done(this.totals());
       case 'remote':
-        return done(this.#node.connections.get(q.connection)?.socket.remote ?? '');
+        return done(this.#port.clients.connections.get(q.connection)?.socket.remote ?? '');
       default:
         return this.#answerOfHost(q, done);
     }
@@ -128,14 +127,14 @@ export class Asking {
     else done(undefined);
   }
 
-  *#led(): Generator<ShardLeader> {
-    for (const copy of this.#node.shards.led) {
-      const leader = this.#node.shards.leaders[copy.shard]!;
+  *#led(): Generator<AskedLeader> {
+    for (const copy of this.#port.shards.led) {
+      const leader = this.#port.shards.leaders[copy.shard]!;
       if (leader.serving) yield leader;
     }
   }
 
-  *#sessionsAfter(after: string): Generator<[string, ShardLeader]> {
+  *#sessionsAfter(after: string): Generator<[string, AskedLeader]> {
     for (const leader of this.#led())
       for (const clientId of leader.state.sessions.keys())
         if (clientId > after) yield [clientId, leader];
@@ -163,8 +162,8 @@ export class Asking {
   }
 
   /** The leader of the Client Identifier's shard if it is here, and the session if there is one. */
-  #find(clientId: string): { leader: ShardLeader; session: Session | null } | null {
-    const { shardCount, shards } = this.#node;
+  #find(clientId: string): { leader: AskedLeader; session: Session | null } | null {
+    const { shardCount, shards } = this.#port;
     if (shardCount === 0) return null;
     const leader = shards.leaders[shardOf(clientId, shardCount)];
     if (!leader?.serving) return null;
@@ -242,13 +241,13 @@ export class Asking {
     const { session: s } = found;
     if (!s) return null;
     if (!s.connected) return 'not-connected';
-    this.#node.context.kick(addressOf(s), ReasonCode.AdministrativeAction, null);
+    this.#port.connections.kick(addressOf(s), ReasonCode.AdministrativeAction, null);
     return 'kicked';
   }
 
   /** Over the shards led here; looks at every session. */
   totals(): TotalsAnswer {
-    const { cluster, drift, membership } = this.#node;
+    const { cluster, drift, membership } = this.#port;
     const wanted = copiesWanted(membership, cluster.replicas);
     let sessions = 0;
     let persistent = 0;
@@ -274,7 +273,7 @@ export class Asking {
 }
 
 /** Messages sent to the connection and not settled. */
-function inFlight(leader: ShardLeader, s: Session): number {
+function inFlight(leader: AskedLeader, s: Session): number {
   return leader.delivering.sentUpto(s) < 0 ? 0 : s.pending - s.ahead;
 }
 

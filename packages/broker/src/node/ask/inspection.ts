@@ -1,7 +1,7 @@
 /** A node's insides as plain data, for tests and the simulator. */
 import { crc32c } from '../../bytes.ts';
 import { nameOf } from '../../shard/view.ts';
-import type { NodeCore } from '../node.ts';
+import type { InspectedNode } from './ask-port.ts';
 
 export interface ShardInspection {
   readonly shard: number;
@@ -30,7 +30,7 @@ export interface NodeInspection {
   readonly unanswered: number;
 }
 
-export function inspect(node: NodeCore): NodeInspection {
+export function inspect(node: InspectedNode): NodeInspection {
   let sessions = 0;
   const shards = node.shards.copies.map((copy): ShardInspection => {
     const { view, log } = copy;
@@ -59,7 +59,7 @@ export function inspect(node: NodeCore): NodeInspection {
     shards,
     elections: node.counters.elections,
     sessions,
-    connections: node.connections.size,
+    connections: node.clients.connections.size,
     unanswered: node.unanswered,
   };
 }

@@ -1,12 +1,12 @@
 /** PUBACK, PUBREC, PUBREL and PUBCOMP from a client: whose exchange they carry on. */
 import { ackPacketId, ackReasonCode, parseAck } from '../../mqtt/frame.ts';
 import { PacketType } from '../../mqtt/packet.ts';
-import type { Connection } from './connection.ts';
 import { onPubrel } from './incoming.ts';
+import type { Client } from './parts.ts';
 import { onPubrec, onSettled } from './sending.ts';
 
 export function onAnswer(
-  c: Connection,
+  c: Client,
   type: number,
   buf: Uint8Array,
   start: number,

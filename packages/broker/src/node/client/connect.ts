@@ -4,27 +4,27 @@ import type { ConnackProperties, Connect } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved, isTopicName } from '../../mqtt/topic.ts';
 import type { Will } from '../../session/operation.ts';
-import type { Connection } from './connection.ts';
-import type { Gateway } from './gateway.ts';
+import type { Client } from './parts.ts';
+import type { SessionPort } from './session-port.ts';
 
 /** @returns 0, or the Reason Code to refuse with */
-export function checkConnect(connect: Connect, gateway: Gateway): number {
-  if (gateway.leaving) return ReasonCode.ServerMoved;
-  if (!gateway.ready) return ReasonCode.ServerUnavailable;
+export function checkConnect(connect: Connect, port: SessionPort): number {
+  if (port.draining.leaving) return ReasonCode.ServerMoved;
+  if (!port.ready) return ReasonCode.ServerUnavailable;
   if (connect.clientId === '' && connect.protocolVersion < 5 && !connect.cleanStart)
     return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-8] of 3.1.1
-  if (isLonger(connect.clientId, gateway.limits.clientIdBytes))
+  if (isLonger(connect.clientId, port.limits.clientIdBytes))
     return ReasonCode.ClientIdentifierNotValid; // [MQTT-3.1.3-5]: up to 23 bytes always
   if (connect.properties.authenticationMethod !== undefined)
     return ReasonCode.BadAuthenticationMethod;
   const { will } = connect;
-  if (will && (!isTopicName(will.topic) || exceedsLevels(will.topic, gateway.limits.topicLevels)))
+  if (will && (!isTopicName(will.topic) || exceedsLevels(will.topic, port.limits.topicLevels)))
     return ReasonCode.TopicNameInvalid;
   if (will && isReserved(will.topic)) return ReasonCode.NotAuthorized;
   return 0;
 }
 
-export function willOf(connect: Connect, gateway: Gateway): Will | null {
+export function willOf(connect: Connect, port: SessionPort): Will | null {
   const { will } = connect;
   if (!will) return null;
   const { willDelayInterval = 0, messageExpiryInterval, ...properties } = will.properties;
@@ -36,7 +36,7 @@ export function willOf(connect: Connect, gateway: Gateway): Will | null {
       payload: Uint8Array.from(will.payload),
       qos: will.qos,
       retain: will.retain,
-      hlc: gateway.hlc(),
+      hlc: port.hlc(),
       expiresAtMs: 0,
       properties: encodePublishProperties(properties),
       publisher: connect.clientId,
@@ -45,11 +45,11 @@ export function willOf(connect: Connect, gateway: Gateway): Will | null {
 }
 
 export function connackProperties(
-  c: Connection,
+  c: Client,
   connect: Connect,
   assigned: string | null,
 ): ConnackProperties {
-  const { limits } = c.gateway;
+  const { limits } = c.port;
   const asked = connect.properties.sessionExpiryInterval ?? 0;
   return {
     receiveMaximum: limits.publishesInFlight,
@@ -67,14 +67,14 @@ function isLonger(text: string, bytes: number): boolean {
 }
 
 /** Session Expiry Interval in seconds, as granted. */
-export function expiryOf(connect: Connect, gateway: Gateway): number {
-  const { sessionExpiryMaxSeconds } = gateway.limits;
+export function expiryOf(connect: Connect, port: SessionPort): number {
+  const { sessionExpiryMaxSeconds } = port.limits;
   if (connect.protocolVersion < 5) return connect.cleanStart ? 0 : sessionExpiryMaxSeconds;
   return Math.min(connect.properties.sessionExpiryInterval ?? 0, sessionExpiryMaxSeconds);
 }
 
 /** For a client that brings no name [MQTT-3.1.3-6]. */
-export function randomName(gateway: Gateway): string {
-  const part = () => Math.floor(gateway.random() * 0x1_0000_0000).toString(36);
+export function randomName(port: SessionPort): string {
+  const part = () => Math.floor(port.random() * 0x1_0000_0000).toString(36);
   return part() + part();
 }

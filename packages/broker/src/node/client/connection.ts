@@ -21,47 +21,43 @@ import { connackReturnCode, ReasonCode, reasonName } from '../../mqtt/reason-cod
 import { matching } from '../../mqtt/topic-tree.ts';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
 import type { Message, SubscriptionRequest } from '../../session/operation.ts';
-import type { Taker } from '../context.ts';
-import { type Opened, Status } from '../route/request.ts';
+import type { Taker } from '../link/delivery-codec.ts';
+import { type Opened, Status } from '../link/request.ts';
+import type { FrameCache, LiveSubscription } from '../route/ends.ts';
 import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
 import { onAnswer } from './answering.ts';
 import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
 import { Early } from './early.ts';
-import type { FrameCache, Gateway, LiveConnection, LiveSubscription } from './gateway.ts';
-import { onPublish, type Received } from './incoming.ts';
+import { onPublish } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 import { pace } from './pacing.ts';
+import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
-import type { RetainedSending } from './retained-sending.ts';
 import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
-import { dropAll, onSubscribe, onUnsubscribe } from './subscribing.ts';
+import type { SessionPort } from './session-port.ts';
+import { addLive, dropAll, onSubscribe, onUnsubscribe, removeLive } from './subscribing.ts';
 
 const NEW = 0;
 const OPENING = 1;
 const OPEN = 2;
 const CLOSED = 3;
 
-export class Connection implements ClientHandler, FrameSink, LiveConnection {
-  readonly gateway: Gateway;
+export class Connection implements Client, ClientHandler, FrameSink {
+  readonly clients: ClientsOfNode;
   readonly socket: ClientSocket;
   readonly id: number;
   readonly reader: FrameReader;
   #state = NEW;
   version: ProtocolVersion = 4;
   clientId = '';
-  /** Index of the OPEN, 0 before it is committed. */
   epoch = 0;
-  /** The session is stored in its shard, if only because it was; its queue brings QoS 1 and 2. */
   persistent = false;
-  /** Its session is older than the connection (Session Present). */
   resumed = false;
   expirySeconds = 0;
   keepAliveMs = 0;
   #heardMs: number;
-  /** QoS 1 and 2 messages that the client takes at once. */
   receiveMaximum = 65535;
-  /** Largest packet that the client takes. */
   maximumPacketSize = 0;
   /** While the session is opened. */
   #early: Early | null = null;
@@ -72,27 +68,21 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   filterBytes = 0;
   acks: AckOrder | null = null;
   out: Outgoing | null = null;
-  /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
   received: Map<number, Received> | null = null;
   aliases: Aliases | null = null;
-  /** Retained messages on their way, or expected. */
-  retained: RetainedSending | null = null;
-  /** Requests not answered yet, publishes above all, and their bytes. */
+  retained: RetainedToClient | null = null;
   unacknowledged = 0;
   unacknowledgedBytes = 0;
-  /** Why the socket is not read: bits of {@link Unread}. */
   unread = 0;
-  /** Answers since the socket last had nothing to send. */
   answerBytes = 0;
-  /** What waited for the socket a second ago, while its client is not read for its answers. */
   undrainedBytes = 0;
 
-  constructor(gateway: Gateway, socket: ClientSocket, id: number) {
-    this.gateway = gateway;
+  constructor(clients: ClientsOfNode, socket: ClientSocket, id: number) {
+    this.clients = clients;
     this.socket = socket;
     this.id = id;
-    this.#heardMs = Math.floor(gateway.nowMs());
-    this.reader = new FrameReader(gateway.limits.maxPacketBytes);
+    this.#heardMs = Math.floor(clients.port.nowMs());
+    this.reader = new FrameReader(clients.port.limits.maxPacketBytes);
   }
 
   /**
@@ -100,6 +90,10 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
    * counts, since it is not sent again.
    */
   saidAll = false;
+
+  get port(): SessionPort {
+    return this.clients.port;
+  }
 
   get isOpen(): boolean {
     return this.#state === OPEN;
@@ -109,7 +103,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   onData(buffer: Uint8Array, start: number, end: number): void {
     if (this.#state === CLOSED) return;
-    this.gateway.counters.mqttBytesReceived += end - start;
+    this.port.counters.mqttBytesReceived += end - start;
     const at = this.#early ? start : this.reader.feed(buffer, start, end, this);
     if (this.#early && at < end) this.#early.keep(buffer, at, end, this.socket);
     // Only a whole packet shows that the client is well [MQTT-3.1.2-22]: not one that comes in drips.
@@ -155,14 +149,13 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   #readEarly(early: Early): void {
     if (!early.read(this.reader, this, () => this.#early) || this.#state !== OPEN) return;
     if (early.ended) {
-      this.gateway.clients.lost(this);
+      this.clients.log.lost(this);
       this.#leave(!early.gaveUp, -1);
     } else if (early.paused && this.unread === 0) {
       this.socket.resume();
     }
   }
 
-  /** A packet takes a while: what comes behind it waits. */
   hold(): void {
     this.#early = new Early(Number.POSITIVE_INFINITY);
     this.reader.pause();
@@ -174,22 +167,20 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (early && this.#state === OPEN) this.#readEarly(early);
   }
 
-  /** As much as may waits behind a packet that takes a while: the socket is not read for that. */
   get full(): boolean {
     return this.#early?.paused ?? false;
   }
 
-  /** Something whole has come, or silence was not the client's. */
   heard(): void {
-    this.#heardMs = this.gateway.nowMs();
+    this.#heardMs = this.port.nowMs();
   }
 
   onSecond(nowMs: number): void {
     if (isHeldUp(this) || this.#early) this.#heardMs = nowMs;
     this.retained?.wake();
     const silentMs = nowMs - this.#heardMs;
-    if (this.#state === NEW && silentMs > this.gateway.connectTimeoutMs) {
-      this.gateway.clients.refused(this, 'no CONNECT in time');
+    if (this.#state === NEW && silentMs > this.port.timings.connectTimeoutMs) {
+      this.clients.log.refused(this, 'no CONNECT in time');
       this.#end(true);
     } else if (this.#state === OPEN && this.keepAliveMs > 0 && silentMs > this.keepAliveMs * 1.5) {
       this.fail(ReasonCode.KeepAliveTimeout, 'keep alive elapsed'); // [MQTT-3.1.2-22]
@@ -207,10 +198,10 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (this.#state === CLOSED) return;
     // What it sent before counts once its session is open; until then nobody knows whether it will.
     if (this.#early) {
-      this.#early.endedMs = this.gateway.nowMs();
+      this.#early.endedMs = this.port.nowMs();
       return;
     }
-    this.gateway.clients.lost(this);
+    this.clients.log.lost(this);
     this.#leave(true, -1);
   }
 
@@ -218,7 +209,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   #onFirst(type: number, buf: Uint8Array, at: number, end: number): void {
     if (type !== PacketType.Connect) {
-      this.gateway.clients.refused(this, 'first packet is no CONNECT');
+      this.clients.log.refused(this, 'first packet is no CONNECT');
       return this.#end(true); // [MQTT-3.1.0-1]
     }
     let connect: Connect;
@@ -233,25 +224,25 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     if (this.version === 3) this.reader.ignoreDup();
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     if (connect.username !== undefined || connect.password !== undefined)
-      this.gateway.noteCredentials(connect.clientId, this.socket.remote);
-    const refusal = checkConnect(connect, this.gateway);
+      this.clients.noteCredentials(connect.clientId, this.socket.remote);
+    const refusal = checkConnect(connect, this.port);
     if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
-    this.#early = new Early(Math.floor(this.gateway.nowMs()));
+    this.#early = new Early(Math.floor(this.port.nowMs()));
     this.reader.pause();
     const assigned = connect.clientId === '';
-    this.clientId = assigned ? `shoal-${randomName(this.gateway)}` : connect.clientId;
+    this.clientId = assigned ? `shoal-${randomName(this.port)}` : connect.clientId;
     this.keepAliveMs = connect.keepAliveSeconds * 1000;
-    this.expirySeconds = expiryOf(connect, this.gateway);
+    this.expirySeconds = expiryOf(connect, this.port);
     this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
     const request = {
       clientId: this.clientId,
       cleanStart: connect.cleanStart,
       expirySeconds: this.expirySeconds,
       version: this.version,
-      will: willOf(connect, this.gateway),
+      will: willOf(connect, this.port),
     };
-    this.gateway.open(this.id, request, (status, opened) =>
+    this.clients.sessions.open(this.id, request, (status, opened) =>
       this.#onAnswered(connect, assigned, status, opened),
     );
   }
@@ -274,13 +265,13 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const early = this.#early!;
     this.#early = null;
     this.#state = OPEN;
-    this.#heardMs = this.gateway.nowMs();
+    this.#heardMs = this.port.nowMs();
     this.epoch = opened.epoch;
     this.resumed = opened.present;
     this.persistent = opened.present || this.expirySeconds > 0;
-    this.gateway.opened(this);
-    this.gateway.clients.connected(this, opened.present);
-    this.gateway.changeLive(() => {
+    this.clients.opened(this);
+    this.clients.log.connected(this, opened.present);
+    this.port.live.batch(() => {
       for (const s of opened.subscriptions) this.setLive(s);
     });
     if (!this.#accept(connect, assigned, opened.present)) return;
@@ -303,7 +294,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     }
     const { clientId, epoch, maximumPacketSize } = this;
     const why = 'CONNACK is larger than the Maximum Packet Size of the client';
-    this.gateway.log('warn', why, { clientId, bytes: frame.length, maximumPacketSize });
+    this.port.log('warn', why, { clientId, bytes: frame.length, maximumPacketSize });
     this.#release();
     this.#sendClose(epoch, false, -1);
     this.socket.close(true);
@@ -315,8 +306,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   }
 
   #refuse(reasonCode: number, clientId = this.clientId): void {
-    const { gateway, socket, version } = this;
-    gateway.clients.refused({ clientId, version, socket }, reasonName(reasonCode));
+    const { clients, socket, version } = this;
+    clients.log.refused({ clientId, version, socket }, reasonName(reasonCode));
     this.#tell(reasonCode, (properties) =>
       encodeConnack({ version, sessionPresent: false, reasonCode, properties }),
     );
@@ -329,7 +320,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     encode: (properties: { serverReference?: string }) => Uint8Array,
   ): void {
     const serverReference =
-      reasonCode === ReasonCode.ServerMoved ? this.gateway.serverReference() : '';
+      reasonCode === ReasonCode.ServerMoved ? this.port.draining.serverReference() : '';
     const bytes = encode(serverReference === '' ? {} : { serverReference });
     if (this.#takes(bytes)) return this.write(bytes);
     const bare = encode({}); // [MQTT-3.1.2-24]
@@ -362,10 +353,10 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const expiry = packet.properties.sessionExpiryInterval;
     if (expiry !== undefined && expiry > 0 && this.expirySeconds === 0)
       return this.fail(ReasonCode.ProtocolError, 'expiry raised from 0 at DISCONNECT');
-    this.gateway.clients.disconnected(this, packet.reasonCode);
+    this.clients.log.disconnected(this, packet.reasonCode);
     this.saidAll = packet.reasonCode === 0 && !this.persistent;
     const expirySeconds =
-      expiry === undefined ? -1 : Math.min(expiry, this.gateway.limits.sessionExpiryMaxSeconds);
+      expiry === undefined ? -1 : Math.min(expiry, this.port.limits.sessionExpiryMaxSeconds);
     this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]
     this.socket.close(true);
   }
@@ -373,7 +364,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   // ---- to the client ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): void {
-    this.gateway.counters.mqttBytesSent += bytes.length;
+    this.port.counters.mqttBytesSent += bytes.length;
     this.socket.write(bytes);
   }
 
@@ -402,8 +393,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.subscriptions ??= new Map();
     const old = this.subscriptions.get(s.filter);
     this.subscriptions.set(s.filter, s);
-    this.gateway.addLive(s);
-    if (old) this.gateway.removeLive(old);
+    addLive(this.port, s);
+    if (old) removeLive(this.port, old);
   }
 
   setLive(request: SubscriptionRequest): void {
@@ -411,7 +402,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
       ...request,
       connection: this,
       zeroOnly: this.persistent && request.qos > 0,
-      since: this.subscriptions?.get(request.filter)?.since ?? this.gateway.hlc(),
+      since: this.subscriptions?.get(request.filter)?.since ?? this.port.hlc(),
     });
   }
 
@@ -419,7 +410,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     const s = this.subscriptions?.get(filter);
     if (!s) return false;
     this.subscriptions!.delete(filter);
-    this.gateway.removeLive(s);
+    removeLive(this.port, s);
     return true;
   }
 
@@ -435,7 +426,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     // While the session is opened the answer to OPEN says so too, and CONNACK has to come first.
     if (this.#state === CLOSED || this.#state === OPENING) return;
     this.write(encodeDisconnect({ version: this.version, reasonCode }));
-    this.gateway.ending(this, reasonCode, by);
+    this.clients.ending(this, reasonCode, by);
     this.#release();
     this.socket.close(true);
   }
@@ -443,7 +434,7 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
   /** The client broke the protocol, or went silent. */
   fail(reasonCode: number, why: string): void {
     if (this.#state === CLOSED) return;
-    this.gateway.clients.failed(this, reasonCode, why);
+    this.clients.log.failed(this, reasonCode, why);
     const { version } = this;
     if (this.#state === OPEN) this.write(encodeDisconnect({ version, reasonCode }));
     else if (version === 5 || connackReturnCode(reasonCode) !== undefined)
@@ -457,8 +448,8 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
    */
   shutdown(reasonCode: number, graceMs = 0, by: Taker | null = null): void {
     if (this.#state === CLOSED) return;
-    if (graceMs > 0) this.gateway.trace('sent-away', { clientId: this.clientId });
-    if (this.#state === OPEN) this.gateway.ending(this, reasonCode, by);
+    if (graceMs > 0) this.port.trace('sent-away', { clientId: this.clientId });
+    if (this.#state === OPEN) this.clients.ending(this, reasonCode, by);
     if (this.#state === OPEN && this.version === 5)
       this.#tell(reasonCode, (properties) =>
         encodeDisconnect({ version: 5, reasonCode, properties }),
@@ -479,7 +470,12 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
 
   #sendClose(epoch: number, abnormal: boolean, expirySeconds: number, graceMs = 0): void {
     const sentUpto = this.persistent ? (this.out?.sentUpto ?? 0) : -1;
-    this.gateway.close(this.clientId, epoch, { abnormal, expirySeconds, sentUpto, graceMs });
+    this.clients.sessions.close(this.clientId, epoch, {
+      abnormal,
+      expirySeconds,
+      sentUpto,
+      graceMs,
+    });
   }
 
   #release(): void {
@@ -487,12 +483,12 @@ export class Connection implements ClientHandler, FrameSink, LiveConnection {
     this.reader.stop();
     this.retained?.end();
     this.retained = null;
-    if (this.subscriptions) dropAll(this.gateway, this.subscriptions);
+    if (this.subscriptions) dropAll(this.clients, this.subscriptions);
     this.subscriptions = null;
     this.#early = null;
     this.aliases?.clear();
-    this.gateway.gone(this);
-    this.gateway.crowded.delete(this);
+    this.clients.gone(this);
+    this.clients.crowded.delete(this);
     if (this.out) endWaiting(this);
   }
 }

@@ -12,27 +12,19 @@ import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved } from '../../mqtt/topic.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
 import type { Message } from '../../session/operation.ts';
-import { Status } from '../route/request.ts';
+import { Status } from '../link/request.ts';
+import type { Publisher } from '../route/ends.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
 import { Aliases } from './aliases.ts';
-import type { Connection } from './connection.ts';
-import type { Publisher } from './gateway.ts';
 import { APART_BYTES } from './outgoing.ts';
+import type { Client, Received } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
-
-/** A QoS 2 message from the client that it has not released. */
-export interface Received {
-  /** PUBREC is sent, or due as soon as the acknowledgements before it are. */
-  answered: boolean;
-  /** Answers that wait for the message to be stored: its own, and one for each repetition. */
-  readonly repeats: ((reasonCode: number) => void)[];
-}
 
 const view = new PublishView();
 const NO_BYTES = new Uint8Array(0);
 
 export function onPublish(
-  c: Connection,
+  c: Client,
   flags: number,
   buf: Uint8Array,
   start: number,
@@ -41,8 +33,8 @@ export function onPublish(
   const bad = parsePublish(buf, start, end, flags, c.version, view);
   if (bad !== 0) return c.fail(bad, 'PUBLISH');
   const { qos, packetId } = view;
-  const { gateway } = c;
-  gateway.counters.publishesReceived[qos]++;
+  const { port } = c;
+  port.counters.publishesReceived[qos]++;
   let message: Message | null;
   try {
     message = messageOf(c, buf);
@@ -51,17 +43,17 @@ export function onPublish(
     return c.fail(e.reasonCode, e.message);
   }
   if (!message) return c.fail(ReasonCode.TopicAliasInvalid, 'unknown topic alias');
-  if (exceedsLevels(message.topic, gateway.limits.topicLevels))
+  if (exceedsLevels(message.topic, port.limits.topicLevels))
     return refuse(c, qos, packetId, ReasonCode.TopicNameInvalid);
   if (isReserved(message.topic)) return refuse(c, qos, packetId, ReasonCode.NotAuthorized);
-  if (qos === 0) return gateway.publishZero(message);
+  if (qos === 0) return port.router.publishZero(message);
   if (qos === 1) return acknowledge(c, message, packetId);
   receive(c, packetId, message);
 }
 
 /** Copies what must outlive the read buffer; resolves aliases. */
-function messageOf(c: Connection, buf: Uint8Array): Message | null {
-  const { gateway } = c;
+function messageOf(c: Client, buf: Uint8Array): Message | null {
+  const { port } = c;
   let { topic } = view;
   let expiresAtMs = 0;
   let properties = NO_BYTES as Uint8Array;
@@ -69,13 +61,13 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
     const props = decodePublishProperties(buf, view.propsStart, view.propsEnd);
     const { topicAlias, messageExpiryInterval, ...own } = props;
     if (topicAlias !== undefined) {
-      if (topicAlias > gateway.limits.topicAliases) return null;
-      c.aliases ??= new Aliases(gateway.counters);
+      if (topicAlias > port.limits.topicAliases) return null;
+      c.aliases ??= new Aliases(port.counters);
       if (topic !== '') c.aliases.set(topicAlias, topic);
       else topic = c.aliases.get(topicAlias) ?? '';
     }
     if (messageExpiryInterval !== undefined)
-      expiresAtMs = gateway.wallMs() + messageExpiryInterval * 1000;
+      expiresAtMs = port.wallMs() + messageExpiryInterval * 1000;
     properties = encodePublishProperties(own);
   }
   if (topic === '') return null;
@@ -90,7 +82,7 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
     payload,
     qos: view.qos,
     retain: view.retain,
-    hlc: gateway.hlc(),
+    hlc: port.hlc(),
     expiresAtMs,
     properties,
     publisher: c.clientId,
@@ -101,8 +93,8 @@ function messageOf(c: Connection, buf: Uint8Array): Message | null {
  * A topic that may not be published to. Before MQTT 5 no acknowledgement can say so: a topic that is
  * too deep ends the connection, one that is the server's own is acknowledged [MQTT-3.3.5-2 of 3.1.1].
  */
-function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number, reasonCode: number): void {
-  const { counters } = c.gateway;
+function refuse(c: Client, qos: 0 | 1 | 2, packetId: number, reasonCode: number): void {
+  const { counters } = c.port;
   const silent = reasonCode === ReasonCode.NotAuthorized;
   if (!silent && (qos === 0 || c.version < 5))
     return c.fail(reasonCode, 'more topic levels than the limit');
@@ -114,29 +106,29 @@ function refuse(c: Connection, qos: 0 | 1 | 2, packetId: number, reasonCode: num
 }
 
 /** The next place among the acknowledgements. */
-function takeSlot(c: Connection): AckSlot {
+function takeSlot(c: Client): AckSlot {
   c.acks ??= new AckOrder();
   return c.acks.take();
 }
 
-function answerInOrder(c: Connection, slot: AckSlot, frame: Uint8Array): void {
+function answerInOrder(c: Client, slot: AckSlot, frame: Uint8Array): void {
   c.acks!.fill(slot, frame, (due) => answer(c, due));
 }
 
 /** QoS 1: publishes, and acknowledges in order once every copy has it. */
-function acknowledge(c: Connection, message: Message, packetId: number): void {
+function acknowledge(c: Client, message: Message, packetId: number): void {
   const bytes = messageBytes(message);
   begin(c, bytes);
-  c.gateway.publish(message, new Acknowledging(c, packetId, bytes));
+  c.port.router.publish(message, null, new Acknowledging(c, packetId, bytes));
 }
 
 class Acknowledging implements Publisher {
-  readonly #c: Connection;
+  readonly #c: Client;
   readonly #packetId: number;
   readonly #bytes: number;
   readonly #slot: AckSlot;
 
-  constructor(c: Connection, packetId: number, bytes: number) {
+  constructor(c: Client, packetId: number, bytes: number) {
     this.#c = c;
     this.#packetId = packetId;
     this.#bytes = bytes;
@@ -155,7 +147,7 @@ class Acknowledging implements Publisher {
     const c = this.#c;
     finish(c, this.#bytes);
     if (!c.isOpen) return;
-    if (reasonCode >= 0x80) c.gateway.counters.publishesRefused++;
+    if (reasonCode >= 0x80) c.port.counters.publishesRefused++;
     const frame = encodeAck(PacketType.Puback, this.#packetId, c.version, reasonCode);
     answerInOrder(c, this.#slot, frame);
   }
@@ -165,9 +157,9 @@ class Acknowledging implements Publisher {
  * QoS 2: PUBREC once every copy of every target has the message. The same Packet Identifier before
  * PUBREL is the same message [MQTT-4.3.3-10]: answered again when the first is, not published again.
  */
-function receive(c: Connection, packetId: number, message: Message): void {
+function receive(c: Client, packetId: number, message: Message): void {
   c.received ??= new Map();
-  const { limits } = c.gateway;
+  const { limits } = c.port;
   const open = c.received.get(packetId);
   if (open === undefined && c.version === 5 && c.received.size >= limits.publishesInFlight)
     return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-9]
@@ -188,7 +180,7 @@ function receive(c: Connection, packetId: number, message: Message): void {
   publishTwo(c, packetId, message, (reasonCode) => {
     exchange.answered = true;
     if (reasonCode >= 0x80) {
-      c.gateway.counters.publishesRefused++;
+      c.port.counters.publishesRefused++;
       c.received?.delete(packetId);
     }
     const repeats = exchange.repeats.splice(0);
@@ -198,13 +190,13 @@ function receive(c: Connection, packetId: number, message: Message): void {
 
 /** By way of RX2 in its shard for a stored session; of another one this connection keeps the state. */
 function publishTwo(
-  c: Connection,
+  c: Client,
   packetId: number,
   message: Message,
   done: (reasonCode: number) => void,
 ): void {
   if (!c.persistent) {
-    c.gateway.publish(message, {
+    c.port.router.publish(message, null, {
       get wanted() {
         return c.isOpen || c.saidAll;
       },
@@ -214,25 +206,25 @@ function publishTwo(
     return;
   }
   const wanted = () => c.isOpen;
-  c.gateway.receive(c.clientId, c.epoch, packetId, message, wanted, (status) => {
+  c.clients.sessions.receive(c.clientId, c.epoch, packetId, message, wanted, (status) => {
     if (status === Status.NoSession) c.fenced();
     done(status === Status.Quota ? ReasonCode.QuotaExceeded : 0);
   });
 }
 
 /** PUBREL: the Packet Identifier may be used for another message. */
-export function onPubrel(c: Connection, packetId: number): void {
+export function onPubrel(c: Client, packetId: number): void {
   const known = c.received?.delete(packetId) ?? false;
   if (!c.persistent) return pubcomp(c, packetId, known);
   begin(c, REQUEST_BYTES);
-  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {
+  c.clients.sessions.releaseReceived(c.clientId, c.epoch, packetId, (status) => {
     finish(c, REQUEST_BYTES);
     if (status === Status.NoSession) c.fenced();
     else pubcomp(c, packetId, status === Status.Ok);
   });
 }
 
-function pubcomp(c: Connection, packetId: number, known: boolean): void {
+function pubcomp(c: Client, packetId: number, known: boolean): void {
   if (!c.isOpen) return;
   // While a client recovers its session, an exchange that is over here is no error (§3.7.2.1): its
   // PUBCOMP was lost with the connection before.

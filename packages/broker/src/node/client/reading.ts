@@ -8,7 +8,7 @@
  * ```
  * What the broker itself does not read is no silence of the client: Keep Alive waits.
  */
-import type { Connection } from './connection.ts';
+import type { Client } from './parts.ts';
 
 /** Why a socket is not read; a set of bits. */
 export const Unread = {
@@ -37,8 +37,9 @@ const CROWDED_LOW = 0.75;
 const RELENT_MAX = 4;
 
 /** The client has asked for something that takes a while: it counts until {@link finish}. */
-export function begin(c: Connection, bytes: number): void {
-  const { counters, limits, crowded } = c.gateway;
+export function begin(c: Client, bytes: number): void {
+  const { counters, limits } = c.port;
+  const { crowded } = c.clients;
   c.unacknowledged++;
   c.unacknowledgedBytes += bytes;
   counters.publishBytes += bytes;
@@ -55,8 +56,9 @@ export function begin(c: Connection, bytes: number): void {
 }
 
 /** What {@link begin} counted is over, whether or not the connection still is. */
-export function finish(c: Connection, bytes: number): void {
-  const { counters, limits, crowded } = c.gateway;
+export function finish(c: Client, bytes: number): void {
+  const { counters, limits } = c.port;
+  const { crowded } = c.clients;
   c.unacknowledged--;
   c.unacknowledgedBytes -= bytes;
   counters.publishBytes -= bytes;
@@ -66,8 +68,9 @@ export function finish(c: Connection, bytes: number): void {
   crowded.clear();
 }
 
-function goOn(c: Connection): void {
-  const { limits, crowded } = c.gateway;
+function goOn(c: Client): void {
+  const { limits } = c.port;
+  const { crowded } = c.clients;
   if (
     c.unacknowledged <= limits.publishesInFlight / 2 &&
     c.unacknowledgedBytes <= limits.publishBytesInFlight / 2
@@ -80,14 +83,15 @@ function goOn(c: Connection): void {
 }
 
 /** A subscriber is behind: what this client has under way is answered before more is read. */
-export function slow(c: Connection): void {
+export function slow(c: Client): void {
   if (c.unacknowledged > 0 && !c.out?.full) hold(c, Unread.Slowed);
 }
 
 /** Publishers have begun to wait for this client: its acknowledgements must come. */
-export function relent(c: Connection): void {
+export function relent(c: Client): void {
   if (c.unread === 0) return;
-  const { limits, crowded } = c.gateway;
+  const { limits } = c.port;
+  const { crowded } = c.clients;
   release(c, Unread.Slowed);
   if (crowded.delete(c)) release(c, Unread.Crowded);
   if (
@@ -98,7 +102,7 @@ export function relent(c: Connection): void {
 }
 
 /** Sends an answer; a client that does not take its answers is not read. */
-export function answer(c: Connection, frame: Uint8Array): void {
+export function answer(c: Client, frame: Uint8Array): void {
   c.write(frame);
   c.answerBytes += frame.length;
   if (c.answerBytes <= ANSWER_BYTES_MAX || (c.unread & Unread.Answers) !== 0) return;
@@ -107,7 +111,7 @@ export function answer(c: Connection, frame: Uint8Array): void {
   c.socket.awaitDrain();
 }
 
-export function answersTaken(c: Connection): void {
+export function answersTaken(c: Client): void {
   c.answerBytes = 0;
   release(c, Unread.Answers);
 }
@@ -116,7 +120,7 @@ export function answersTaken(c: Connection): void {
  * Whether it is for us, not for the client, that nothing comes. A client that takes none of its answers
  * is silent, too.
  */
-export function isHeldUp(c: Connection): boolean {
+export function isHeldUp(c: Client): boolean {
   if (c.unread === 0) return false;
   if (c.unread !== Unread.Answers) return true;
   const before = c.undrainedBytes;
@@ -124,12 +128,12 @@ export function isHeldUp(c: Connection): boolean {
   return c.undrainedBytes < before;
 }
 
-function hold(c: Connection, reason: number): void {
+function hold(c: Client, reason: number): void {
   if (c.unread === 0) c.socket.pause();
   c.unread |= reason;
 }
 
-function release(c: Connection, reason: number): void {
+function release(c: Client, reason: number): void {
   if ((c.unread & reason) === 0) return;
   c.unread &= ~reason;
   if (c.unread !== 0) return;

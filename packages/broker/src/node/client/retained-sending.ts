@@ -7,10 +7,10 @@
  */
 import { TopicTree } from '../../mqtt/topic-tree.ts';
 import type { Message, SubscriptionRequest } from '../../session/operation.ts';
-import type { RetainedZero } from '../context.ts';
+import type { RetainedZero } from '../link/delivery-codec.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import { TopicWatch } from '../route/topic-watch.ts';
-import type { Connection } from './connection.ts';
+import type { Client, RetainedToClient } from './parts.ts';
 import { pump, sendOrWait, sendZero, takesNow } from './sending.ts';
 
 /** Bytes that wait for the socket above which no further retained message is written. */
@@ -28,8 +28,8 @@ interface Copy {
 
 type Batch = Map<string, SubscriptionRequest>;
 
-export class RetainedSending {
-  readonly #c: Connection;
+export class RetainedSending implements RetainedToClient {
+  readonly #c: Client;
   readonly #watch: TopicWatch;
   /** SUBSCRIBEs that are not acknowledged yet. */
   #expected = 0;
@@ -45,9 +45,9 @@ export class RetainedSending {
   #next: Copy | null = null;
   #running = false;
 
-  constructor(c: Connection) {
+  constructor(c: Client) {
     this.#c = c;
-    this.#watch = new TopicWatch(c.gateway.watched);
+    this.#watch = new TopicWatch(c.port.watched);
   }
 
   /** A SUBSCRIBE wants retained messages: from now on live messages may outdate them. */
@@ -108,7 +108,7 @@ export class RetainedSending {
   wake(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#c.gateway.work.start((units) => this.#run(units));
+    this.#c.port.work.start((units) => this.#run(units));
   }
 
   end(): void {
@@ -153,7 +153,7 @@ export class RetainedSending {
       const batch = this.#batches[0];
       if (!batch) return null;
       this.#tree = null;
-      this.#reading = this.#c.gateway.readRetained([...batch.keys()], '', () => this.wake());
+      this.#reading = this.#c.port.queries.read([...batch.keys()], '', () => this.wake());
     }
     const message = this.#reading.take();
     if (message) return this.#wanted(message);
@@ -173,7 +173,7 @@ export class RetainedSending {
   }
 
   #outdated(message: Message): boolean {
-    if (message.expiresAtMs > 0 && message.expiresAtMs <= this.#c.gateway.wallMs()) return true;
+    if (message.expiresAtMs > 0 && message.expiresAtMs <= this.#c.port.wallMs()) return true;
     return this.#watch.outdates(message);
   }
 
@@ -205,20 +205,20 @@ export class RetainedSending {
   }
 }
 
-function send(c: Connection, { message, qos, identifiers }: Copy): void {
+function send(c: Client, { message, qos, identifiers }: Copy): void {
   if (qos === 0) sendZero(c, message, true, identifiers, { frames: [] });
   else sendOrWait(c, message, qos, true, identifiers);
 }
 
 /** A SUBSCRIBE wants retained messages: what is live from now on is newer than theirs. */
-export function expectRetained(c: Connection): RetainedSending {
+export function expectRetained(c: Client): RetainedToClient {
   c.retained ??= new RetainedSending(c);
   c.retained.expect();
   return c.retained;
 }
 
 /** From the leader of the session. @param taken when the client has room for more */
-export function onRetainedZero(c: Connection, batch: RetainedZero, taken: () => void): void {
+export function onRetainedZero(c: Client, batch: RetainedZero, taken: () => void): void {
   if (!c.isOpen) return;
   // Nothing is expected where the session goes on with what an earlier connection had left.
   if (!c.retained && batch.items.length > 0) expectRetained(c).leaderReads();

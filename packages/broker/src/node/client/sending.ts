@@ -12,9 +12,8 @@ import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
 import type { AckKind, Message } from '../../session/operation.ts';
 import { packetIdOf } from '../../session/session.ts';
-import type { Delivery } from '../context.ts';
-import type { Connection } from './connection.ts';
-import type { FrameCache } from './gateway.ts';
+import type { Delivery } from '../link/delivery-codec.ts';
+import type { FrameCache } from '../route/ends.ts';
 import {
   isApart,
   Outgoing,
@@ -23,6 +22,7 @@ import {
   publishFrame,
   pubrelFrame,
 } from './outgoing.ts';
+import type { Client } from './parts.ts';
 import { answer, relent } from './reading.ts';
 
 /**
@@ -36,14 +36,14 @@ const WATCHED_STEP_MS = 100;
 // ---- what waits --------------------------------------------------------------------------------
 
 /** The socket takes more; otherwise its drain is told. */
-function socketTakes(c: Connection): boolean {
-  const { counters, limits } = c.gateway;
+function socketTakes(c: Client): boolean {
+  const { counters, limits } = c.port;
   const crowded = counters.clientBytes > limits.nodeBufferBytes;
   const most = crowded ? CROWDED_BYTES_MAX : limits.connectionBufferBytes;
   return c.socket.pendingBytes <= most;
 }
 
-function windowTakes(c: Connection, window: number): boolean {
+function windowTakes(c: Client, window: number): boolean {
   if (c.out!.inFlight.size >= window) return false;
   if (socketTakes(c)) return true;
   c.socket.awaitDrain();
@@ -51,8 +51,8 @@ function windowTakes(c: Connection, window: number): boolean {
 }
 
 /** More waits for the client than publishers need not wait for. */
-function aboveMark(c: Connection, share: number): boolean {
-  const { counters, limits } = c.gateway;
+function aboveMark(c: Client, share: number): boolean {
+  const { counters, limits } = c.port;
   const { waitingBytes, waitingCount } = c.out!;
   if (waitingCount > limits.liveQueueMessages * share) return true;
   const crowded = counters.clientBytes > limits.nodeBufferBytes;
@@ -60,9 +60,9 @@ function aboveMark(c: Connection, share: number): boolean {
   return waitingBytes > most * share;
 }
 
-function waits(c: Connection, bytes: number): void {
+function waits(c: Client, bytes: number): void {
   c.out!.waitingBytes += bytes;
-  c.gateway.counters.clientBytes += bytes;
+  c.port.counters.clientBytes += bytes;
 }
 
 /** Publishers may go on. */
@@ -74,18 +74,18 @@ function makeRoom(out: Outgoing): void {
 }
 
 /** The connection is over: nothing waits for it any more. */
-export function endWaiting(c: Connection): void {
+export function endWaiting(c: Client): void {
   const out = c.out!;
   waits(c, -out.waitingBytes);
-  c.gateway.slow.delete(c);
+  c.clients.slow.delete(c);
   makeRoom(out);
 }
 
 /** A tick while publishers wait for the client: has it read anything since the last one? */
-export function watchSlow(c: Connection, elapsedMs: number, patienceMs: number): void {
+export function watchSlow(c: Client, elapsedMs: number, patienceMs: number): void {
   const out = c.out!;
   if (!out.full) {
-    c.gateway.slow.delete(c);
+    c.clients.slow.delete(c);
     return;
   }
   const { pendingBytes } = c.socket;
@@ -97,12 +97,12 @@ export function watchSlow(c: Connection, elapsedMs: number, patienceMs: number):
 }
 
 /** The client has stopped reading, and its publishers have waited for it long enough. */
-function endSlow(c: Connection): void {
-  const { clientId, gateway, socket } = c;
-  gateway.counters.slowReaders++;
+function endSlow(c: Client): void {
+  const { clientId, port, socket } = c;
+  port.counters.slowReaders++;
   const why = 'it does not read while its publishers wait';
   const waiting = c.out!.waitingCount;
-  gateway.log('warn', 'slow client disconnected', {
+  port.log('warn', 'slow client disconnected', {
     clientId,
     remote: socket.remote,
     why,
@@ -115,13 +115,13 @@ function endSlow(c: Connection): void {
 
 /** QoS 0: goes out at once, or not at all when the client is too slow. */
 export function sendZero(
-  c: Connection,
+  c: Client,
   message: Message,
   retain: boolean,
   identifiers: readonly number[],
   cache: FrameCache,
 ): void {
-  const { counters } = c.gateway;
+  const { counters } = c.port;
   if (!socketTakes(c)) {
     counters.messagesDropped++;
     return;
@@ -131,7 +131,7 @@ export function sendZero(
   let frame = own ? undefined : cache.frames[kind];
   if (!frame) {
     const properties =
-      c.version === 5 ? propertiesFor(message, identifiers, c.gateway.wallMs()) : undefined;
+      c.version === 5 ? propertiesFor(message, identifiers, c.port.wallMs()) : undefined;
     frame = publishFrame(c.version, message, {
       qos: 0,
       retain,
@@ -145,7 +145,7 @@ export function sendZero(
 }
 
 /** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
-function writePublish(c: Connection, frame: Uint8Array, message: Message): boolean {
+function writePublish(c: Client, frame: Uint8Array, message: Message): boolean {
   if (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize) return false;
   c.write(frame);
   if (isApart(message)) c.write(message.payload);
@@ -158,7 +158,7 @@ function writePublish(c: Connection, frame: Uint8Array, message: Message): boole
  * @returns false if its publishers are to wait
  */
 export function sendOrWait(
-  c: Connection,
+  c: Client,
   message: Message,
   qos: 1 | 2,
   retain: boolean,
@@ -177,13 +177,13 @@ export function sendOrWait(
   out.stalledMs = 0;
   out.settledSeen = out.settled;
   out.pendingSeen = c.socket.pendingBytes;
-  c.gateway.slow.add(c);
+  c.clients.slow.add(c);
   relent(c);
   return false;
 }
 
 /** Whether a message would go out at once; otherwise an acknowledgement or the socket's drain is told. */
-export function takesNow(c: Connection, qos: 0 | 1 | 2, bytes: number): boolean {
+export function takesNow(c: Client, qos: 0 | 1 | 2, bytes: number): boolean {
   if (!socketTakes(c) || c.socket.pendingBytes >= bytes) {
     c.socket.awaitDrain();
     return false;
@@ -192,12 +192,12 @@ export function takesNow(c: Connection, qos: 0 | 1 | 2, bytes: number): boolean 
   return c.out.waitingCount === 0 && c.out.inFlight.size < window(c);
 }
 
-function window(c: Connection): number {
-  return Math.min(c.receiveMaximum, c.gateway.limits.inflightMessages);
+function window(c: Client): number {
+  return Math.min(c.receiveMaximum, c.port.limits.inflightMessages);
 }
 
 function sendLive(
-  c: Connection,
+  c: Client,
   message: Message,
   qos: 1 | 2,
   retain: boolean,
@@ -215,23 +215,23 @@ function sendLive(
 
 /** @returns false if it is too large for the client, as {@link writePublish} */
 function sendPublish(
-  c: Connection,
+  c: Client,
   message: Message,
   o: { qos: 1 | 2; retain: boolean; dup: boolean; packetId: number },
   identifiers: readonly number[],
 ): boolean {
   const properties =
-    c.version === 5 ? propertiesFor(message, identifiers, c.gateway.wallMs()) : undefined;
+    c.version === 5 ? propertiesFor(message, identifiers, c.port.wallMs()) : undefined;
   const frame = publishFrame(c.version, message, { ...o, properties });
   if (!writePublish(c, frame, message)) return false;
-  c.gateway.counters.messagesDelivered[o.qos]++;
+  c.port.counters.messagesDelivered[o.qos]++;
   return true;
 }
 
 // ---- the session's queue -----------------------------------------------------------------------
 
 /** What this connection has had is not sent again. */
-export function sendQueued(c: Connection, d: Delivery): void {
+export function sendQueued(c: Client, d: Delivery): void {
   if (!c.isOpen) return;
   c.out ??= new Outgoing();
   if (d.position < c.out.nextPosition) return;
@@ -244,11 +244,11 @@ export function sendQueued(c: Connection, d: Delivery): void {
 }
 
 /** Within the client's Receive Maximum, and a retained message not before its SUBACK. */
-function mayGo(c: Connection, d: Delivery): boolean {
+function mayGo(c: Client, d: Delivery): boolean {
   return windowTakes(c, c.receiveMaximum) && !(d.copy && c.retained?.subackDue);
 }
 
-function sendAtPosition(c: Connection, d: Delivery): void {
+function sendAtPosition(c: Client, d: Delivery): void {
   const packetId = packetIdOf(d.position);
   const { qos, retain, dup } = d;
   if (!sendPublish(c, d.message, { qos, retain, dup, packetId }, d.identifiers))
@@ -262,7 +262,7 @@ function sendAtPosition(c: Connection, d: Delivery): void {
 }
 
 /** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
-export function sendRelease(c: Connection, position: number): void {
+export function sendRelease(c: Client, position: number): void {
   if (!c.isOpen) return;
   c.out ??= new Outgoing();
   const packetId = packetIdOf(position);
@@ -278,7 +278,7 @@ export function sendRelease(c: Connection, position: number): void {
 // ---- what the client answers -------------------------------------------------------------------
 
 /** PUBACK, or PUBCOMP: the message is the client's. */
-export function onSettled(c: Connection, packetId: number, qos: 1 | 2): void {
+export function onSettled(c: Client, packetId: number, qos: 1 | 2): void {
   const held = c.out?.inFlight.get(packetId);
   if (!held) return;
   if (held.qos !== qos || (qos === 2 && !held.released))
@@ -289,7 +289,7 @@ export function onSettled(c: Connection, packetId: number, qos: 1 | 2): void {
   pump(c);
 }
 
-export function onPubrec(c: Connection, packetId: number, reasonCode: number): void {
+export function onPubrec(c: Client, packetId: number, reasonCode: number): void {
   const held = c.out?.inFlight.get(packetId);
   if (held?.qos === 1) return c.fail(ReasonCode.ProtocolError, 'PUBREC for a QoS 1 message');
   if (!held) {
@@ -317,26 +317,26 @@ export function onPubrec(c: Connection, packetId: number, reasonCode: number): v
 }
 
 function settlePosition(
-  c: Connection,
+  c: Client,
   kind: AckKind,
   position: number,
   done: ((ok: boolean) => void) | null,
 ): void {
-  c.gateway.settle(c.clientId, c.epoch, kind, position, done);
+  c.clients.sessions.settle(c.clientId, c.epoch, kind, position, done);
 }
 
 /** Its time was over before it could be sent [MQTT-3.3.2-5]. */
-function hasExpired(c: Connection, { expiresAtMs }: Message): boolean {
-  return expiresAtMs > 0 && expiresAtMs <= c.gateway.wallMs();
+function hasExpired(c: Client, { expiresAtMs }: Message): boolean {
+  return expiresAtMs > 0 && expiresAtMs <= c.port.wallMs();
 }
 
 /** The same of the session's queue: what was sent before has begun its exchange, which goes on. */
-function isOver(c: Connection, d: Delivery): boolean {
+function isOver(c: Client, d: Delivery): boolean {
   return !d.dup && hasExpired(c, d.message);
 }
 
 /** The client has room again [MQTT-3.3.4-9]. */
-export function pump(c: Connection): void {
+export function pump(c: Client): void {
   const { out } = c;
   if (!out) return;
   while (out.held.length > 0 && mayGo(c, out.held[0]!)) {

@@ -9,10 +9,11 @@ import type { Subscribe, Unsubscribe } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isTopicFilter, parseShare } from '../../mqtt/topic.ts';
 import type { SubscriptionRequest } from '../../session/operation.ts';
-import type { Connection } from './connection.ts';
-import type { Gateway, LiveSubscription } from './gateway.ts';
+import type { LiveSubscription } from '../route/ends.ts';
+import type { Client, ClientsOfNode, RetainedToClient } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';
-import { expectRetained, type RetainedSending } from './retained-sending.ts';
+import { expectRetained } from './retained-sending.ts';
+import type { SessionPort } from './session-port.ts';
 
 /** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
 const FILTERS_AT_ONCE = 100;
@@ -21,14 +22,14 @@ const FILTER_UNITS = 3;
 const PACKET_UNITS = 20;
 
 /** Runs `one` for each of n filters, then `done`; not at all any more once the connection is over. */
-function take(c: Connection, n: number, one: (i: number) => void, done: () => void): void {
-  const { gateway } = c;
+function take(c: Client, n: number, one: (i: number) => void, done: () => void): void {
+  const { port } = c;
   let at = 0;
   const upto = (end: number) =>
-    gateway.changeLive(() => {
+    port.live.batch(() => {
       while (at < end) one(at++);
     });
-  const { work } = gateway;
+  const { work } = port;
   const all = PACKET_UNITS + n * FILTER_UNITS;
   if (n <= FILTERS_AT_ONCE && !work.exhausted) {
     work.spend(all);
@@ -36,7 +37,7 @@ function take(c: Connection, n: number, one: (i: number) => void, done: () => vo
     return done();
   }
   c.hold();
-  gateway.line.add((units) => {
+  c.clients.line.add((units) => {
     if (!c.isOpen) return true;
     upto(Math.min(n, at + Math.ceil(units / FILTER_UNITS)));
     if (at < n) return false;
@@ -46,15 +47,34 @@ function take(c: Connection, n: number, one: (i: number) => void, done: () => vo
   }, all);
 }
 
+/** A connection's subscription joins the node's; the bytes of its filter count. */
+export function addLive(port: SessionPort, s: LiveSubscription): void {
+  port.live.add(s);
+  countFilter(port, s, s.filter.length);
+}
+
+export function removeLive(port: SessionPort, s: LiveSubscription): void {
+  port.live.remove(s);
+  countFilter(port, s, -s.filter.length);
+}
+
+function countFilter({ counters }: SessionPort, s: LiveSubscription, bytes: number): void {
+  s.connection.filterBytes += bytes;
+  counters.filterBytes += bytes;
+}
+
 /** The subscriptions of a connection that is over. */
-export function dropAll(gateway: Gateway, subscriptions: Map<string, LiveSubscription>): void {
+export function dropAll(
+  { port, line }: ClientsOfNode,
+  subscriptions: Map<string, LiveSubscription>,
+): void {
   const left = [...subscriptions.values()];
   const drop = (n: number) =>
-    gateway.changeLive(() => {
-      for (const s of left.splice(-n)) gateway.removeLive(s);
+    port.live.batch(() => {
+      for (const s of left.splice(-n)) removeLive(port, s);
     });
   if (left.length <= FILTERS_AT_ONCE) return drop(left.length);
-  gateway.line.add((units) => {
+  line.add((units) => {
     drop(Math.ceil(units / FILTER_UNITS));
     return left.length === 0;
   });
@@ -62,14 +82,14 @@ export function dropAll(gateway: Gateway, subscriptions: Map<string, LiveSubscri
 
 /** A SUBSCRIBE under way. */
 class Subscribing {
-  readonly #c: Connection;
+  readonly #c: Client;
   readonly #packet: Subscribe;
   readonly #codes: number[] = [];
   readonly #granted: SubscriptionRequest[] = [];
   readonly #wantsRetained: SubscriptionRequest[] = [];
-  #retained: RetainedSending | null = null;
+  #retained: RetainedToClient | null = null;
 
-  constructor(c: Connection, packet: Subscribe) {
+  constructor(c: Client, packet: Subscribe) {
     this.#c = c;
     this.#packet = packet;
   }
@@ -107,11 +127,11 @@ class Subscribing {
       else this.#retained?.read(this.#wantsRetained);
     };
     if (c.persistent)
-      c.gateway.subscribeSession(c.clientId, c.epoch, granted, (ok) => {
+      c.clients.sessions.subscribe(c.clientId, c.epoch, granted, (ok) => {
         if (!ok) c.fenced();
         one();
       });
-    c.gateway.liveBarrier(one);
+    c.port.liveBarrier(one);
   }
 
   #acknowledge(): void {
@@ -121,7 +141,7 @@ class Subscribing {
   }
 }
 
-export function onSubscribe(c: Connection, packet: Subscribe): void {
+export function onSubscribe(c: Client, packet: Subscribe): void {
   const subscribing = new Subscribing(c, packet);
   const one = (i: number) => subscribing.take(i);
   take(c, packet.subscriptions.length, one, () => subscribing.finish());
@@ -133,10 +153,10 @@ function bytesOf(filters: readonly string[]): number {
   return bytes;
 }
 
-function check(c: Connection, filter: string): number {
+function check(c: Client, filter: string): number {
   if (filter.startsWith('$share/') && parseShare(filter) !== undefined)
     return ReasonCode.SharedSubscriptionsNotSupported;
-  const { counters, limits } = c.gateway;
+  const { counters, limits } = c.port;
   if (!isTopicFilter(filter) || exceedsLevels(filter, limits.topicLevels))
     return ReasonCode.TopicFilterInvalid;
   if (c.subscriptions?.has(filter)) return 0;
@@ -148,7 +168,7 @@ function check(c: Connection, filter: string): number {
   return fits ? 0 : ReasonCode.QuotaExceeded;
 }
 
-export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
+export function onUnsubscribe(c: Client, packet: Unsubscribe): void {
   const codes: number[] = [];
   const one = (i: number) => {
     const filter = packet.filters[i]!;
@@ -163,7 +183,7 @@ export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
     if (!c.persistent) return acknowledge();
     const bytes = bytesOf(packet.filters);
     begin(c, bytes);
-    c.gateway.unsubscribeSession(c.clientId, c.epoch, packet.filters, (ok) => {
+    c.clients.sessions.unsubscribe(c.clientId, c.epoch, packet.filters, (ok) => {
       finish(c, bytes);
       if (!ok) c.fenced();
       else if (c.isOpen) acknowledge();

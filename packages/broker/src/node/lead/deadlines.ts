@@ -7,21 +7,21 @@
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { Session } from '../../session/session.ts';
 import { addressOf } from './delivering.ts';
-import type { ShardLeader } from './leader.ts';
+import type { Lead } from './parts.ts';
 
 /** Logged at least this often while a deadline is pending, so that a failover forgets little. */
 const TICK_MS = 60_000;
 const CHECK_MS = 250;
 
 export class Deadlines {
-  readonly #leader: ShardLeader;
+  readonly #leader: Lead;
   #tickedMs = 0;
   #checkedMs = 0;
   #busy = false;
   /** Gateways' connections are looked at for ended processes. */
   #sweptMs = 0;
 
-  constructor(leader: ShardLeader) {
+  constructor(leader: Lead) {
     this.#leader = leader;
   }
 
@@ -122,7 +122,7 @@ export class Deadlines {
               elapsedMs: this.takeElapsed(),
             }
           : null,
-      () => node.kick(address, ReasonCode.SessionTakenOver, null),
+      () => node.connections.kick(address, ReasonCode.SessionTakenOver, null),
     );
   }
 }

@@ -11,9 +11,9 @@ import type { Session } from '../../session/session.ts';
 import { ASSIGN_AHEAD } from '../../session/shard-state.ts';
 import { entryKey } from '../../shard/keys.ts';
 import { decodeEntry } from '../../shard/log.ts';
-import type { ConnectionAddress } from '../context.ts';
+import type { ConnectionAddress } from '../link/delivery-codec.ts';
 import { FanOut } from './fan-out.ts';
-import type { ShardLeader } from './leader.ts';
+import type { Lead } from './parts.ts';
 
 /** Volatile: where delivery to one connection stands. */
 interface Pump {
@@ -42,14 +42,14 @@ export function addressOf(s: Session): ConnectionAddress {
 }
 
 export class Delivering {
-  readonly #leader: ShardLeader;
+  readonly #leader: Lead;
   readonly #pumps = new Map<string, Pump>();
   readonly #due = new Set<Pump>();
   /** Those for which there was no room on the way to their gateway. */
   #blocked = new Set<Pump>();
   readonly #fanOut = new FanOut();
 
-  constructor(leader: ShardLeader) {
+  constructor(leader: Lead) {
     this.#leader = leader;
   }
 
@@ -193,7 +193,7 @@ export class Delivering {
         missing = true;
         break;
       }
-      if (node.full(s.gateway)) {
+      if (node.peers.full(s.gateway)) {
         this.#blocked.add(pump);
         return;
       }
@@ -304,7 +304,7 @@ export class Delivering {
   #send(pump: Pump, position: number, logged: Logged): boolean {
     const { session: s } = pump;
     const { node } = this.#leader;
-    if (s.rel?.has(position)) return node.release(addressOf(s), position);
+    if (s.rel?.has(position)) return node.connections.release(addressOf(s), position);
     const op = logged.operation;
     if (op.type !== 'enq') return true;
     const target = this.#fanOut.target(logged, s.birth);
@@ -315,7 +315,7 @@ export class Delivering {
       this.#drop(s, position);
       return true;
     }
-    return node.deliver({
+    return node.connections.deliver({
       to: addressOf(s),
       position,
       qos: target.qos,

@@ -6,7 +6,7 @@
  */
 import type { AckItem, Message } from '../../session/operation.ts';
 import type { Session } from '../../session/session.ts';
-import type { ShardLeader } from './leader.ts';
+import type { Lead } from './parts.ts';
 
 /** A full queue is looked through at most this often. */
 const LOOK_MS = 1000;
@@ -24,13 +24,13 @@ const NOTHING = {
 } as const;
 
 export class Expiring {
-  readonly #leader: ShardLeader;
+  readonly #leader: Lead;
   /** When a session's queue was looked through last. */
   readonly #lookedMs = new WeakMap<Session, number>();
   #purgedMs = Number.NEGATIVE_INFINITY;
   #sweptMs = 0;
 
-  constructor(leader: ShardLeader) {
+  constructor(leader: Lead) {
     this.#leader = leader;
   }
 

@@ -23,19 +23,18 @@ import type { Session } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
 import type { Owed, StateObserver } from '../../session/state-observer.ts';
 import type { Replica } from '../../shard/replica.ts';
-import type { LeaderContext } from '../context.ts';
-import { OK, type Reply, type Request, reply, Status } from '../route/request.ts';
+import { OK, type Reply, type Request, reply, Status } from '../link/request.ts';
 import { Complaints } from './complaints.ts';
 import { Deadlines } from './deadlines.ts';
 import { addressOf, Delivering } from './delivering.ts';
 import { Expiring } from './expiring.ts';
+import type { LeadPort } from './lead-port.ts';
 import { matchStored } from './matching.ts';
 import { Opening } from './opening.ts';
 import { Owing } from './owing.ts';
+import type { Lead, Respond } from './parts.ts';
 import { Retaining } from './retaining.ts';
 import { RouteChanges } from './route-changes.ts';
-
-export type Respond = (reply: Reply) => void;
 
 /** Where a node's requests to this shard stand. */
 interface Source {
@@ -53,11 +52,11 @@ interface Waiter {
 /** Requests that wait while a view of the same leader is being formed. */
 const PAUSED_MAX = 100_000;
 
-export class ShardLeader implements StateObserver {
+export class ShardLeader implements Lead, StateObserver {
   readonly shard: number;
   readonly replica: Replica;
   readonly state: ShardState;
-  readonly node: LeaderContext;
+  readonly node: LeadPort;
   readonly delivering: Delivering;
   readonly owing: Owing;
   readonly retaining: Retaining;
@@ -76,7 +75,7 @@ export class ShardLeader implements StateObserver {
   #recent = new Map<number, Logged>();
   #older = new Map<number, Logged>();
 
-  constructor(replica: Replica, state: ShardState, node: LeaderContext) {
+  constructor(replica: Replica, state: ShardState, node: LeadPort) {
     this.shard = replica.shard;
     this.replica = replica;
     this.state = state;
@@ -325,7 +324,9 @@ export class ShardLeader implements StateObserver {
 
   /** Answers what no entry of the log vouches for. */
   #underLease(answer: Reply, respond: Respond): void {
-    if (!this.node.confirm(this.replica, () => respond(answer))) respond(reply(Status.NotLeader));
+    const { leases } = this.node;
+    if (!leases.confirm(this.replica, this.node.nowMs(), () => respond(answer)))
+      respond(reply(Status.NotLeader));
   }
 
   #attach(clientId: string, epoch: number, respond: Respond): void {
@@ -345,7 +346,7 @@ export class ShardLeader implements StateObserver {
       const close = { type: 'close', clientId, epoch, abnormal: true, graceMs: 0 } as const;
       const elapsedMs = this.deadlines.takeElapsed();
       this.append({ ...close, expirySeconds: -1, sentUpto: -1, elapsedMs }, null, () =>
-        this.node.kick(address, ReasonCode.AdministrativeAction, null),
+        this.node.connections.kick(address, ReasonCode.AdministrativeAction, null),
       );
     }
     if (!this.state.sessions.has(clientId)) return this.afterCommit(() => respond(OK));

@@ -14,10 +14,10 @@
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { Operation, Origin } from '../../session/operation.ts';
 import type { Session } from '../../session/session.ts';
-import type { Taker } from '../context.ts';
-import { type Opened, type Reply, reply, Status } from '../route/request.ts';
+import type { Taker } from '../link/delivery-codec.ts';
+import { type Opened, type Reply, reply, Status } from '../link/request.ts';
 import { addressOf } from './delivering.ts';
-import type { Respond, ShardLeader } from './leader.ts';
+import type { Lead, Respond } from './parts.ts';
 
 type Open = Operation & { type: 'open' };
 
@@ -32,14 +32,14 @@ interface Due {
 }
 
 export class Opening {
-  readonly #leader: ShardLeader;
+  readonly #leader: Lead;
   /** Connections that were told to yield: Client Identifier → epoch. Each leaves with its CLOSE. */
   readonly #yielding = new Map<string, number>();
   readonly #due = new Set<Due>();
   /** Wills that fired and have not arrived everywhere, by Client Identifier. */
   readonly #wills = new Map<string, number>();
 
-  constructor(leader: ShardLeader) {
+  constructor(leader: Lead) {
     this.#leader = leader;
   }
 
@@ -59,7 +59,7 @@ export class Opening {
     if (insists || !old || !this.#mayHaveEnded(old, q)) return this.#log(origin, q, respond);
     if (this.#yielding.get(q.clientId) !== old.epoch) {
       this.#yielding.set(q.clientId, old.epoch);
-      node.kick(addressOf(old), ReasonCode.SessionTakenOver, takerOf(q), true);
+      node.connections.kick(addressOf(old), ReasonCode.SessionTakenOver, takerOf(q), true);
     }
     respond(reply(Status.PutOff));
   }
@@ -91,7 +91,7 @@ export class Opening {
     const epoch = this.#leader.append({ ...q, sentUpto }, origin, () => {
       if (previous) {
         node.counters.takeovers++;
-        node.kick(previous, ReasonCode.SessionTakenOver, takerOf(q));
+        node.connections.kick(previous, ReasonCode.SessionTakenOver, takerOf(q));
       }
       this.#afterWill(q.clientId, () => {
         const s = this.#leader.live(q.clientId, epoch);

@@ -5,6 +5,7 @@
  * by (shard, index). What has arrived everywhere is marked by ENQD, batched.
  */
 import { Reader } from '../../bytes.ts';
+import { ReasonCode } from '../../mqtt/reason-code.ts';
 import {
   type Message,
   type Operation,
@@ -14,7 +15,7 @@ import {
 import type { Owed } from '../../session/state-observer.ts';
 import { entryKey } from '../../shard/keys.ts';
 import { readBack } from '../../shard/log.ts';
-import type { ShardLeader } from './leader.ts';
+import type { Lead } from './parts.ts';
 
 /** @param refused nobody could take the message: every queue that it matched is full */
 type Arrived = (refused: boolean) => void;
@@ -26,7 +27,7 @@ interface Item extends Owed {
 }
 
 export class Owing {
-  readonly #leader: ShardLeader;
+  readonly #leader: Lead;
   readonly #items = new Map<number, Item>();
   /** Not sent yet, in log order. */
   #queue: Item[] = [];
@@ -35,7 +36,7 @@ export class Owing {
   /** Raised when the leader stops, so that late answers are not taken for the next term's. */
   #term = 0;
 
-  constructor(leader: ShardLeader) {
+  constructor(leader: Lead) {
     this.#leader = leader;
   }
 
@@ -109,7 +110,11 @@ export class Owing {
     const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
     // A Will is published when it fires, not when the client sent it: every subscription of now gets it.
     const published = item.will ? { ...message, hlc: Number.MAX_SAFE_INTEGER } : message;
-    this.#leader.node.route(published, id, done);
+    this.#leader.node.router.publish(published, id, {
+      wanted: true,
+      slowed: () => {},
+      published: (reasonCode) => done(reasonCode === ReasonCode.QuotaExceeded),
+    });
   }
 
   /** Oldest index that is not marked ENQD. */

@@ -11,12 +11,12 @@ import { TopicTree } from '../../mqtt/topic-tree.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
 import type { Message } from '../../session/operation.ts';
 import type { Session } from '../../session/session.ts';
-import type { RetainedCopy } from '../context.ts';
-import { OK, reply, Status } from '../route/request.ts';
+import type { RetainedCopy } from '../link/delivery-codec.ts';
+import { OK, reply, Status } from '../link/request.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import { AWAY_WATCHED_TOPICS_MAX, TopicWatch, WATCHED_TOPICS_MAX } from '../route/topic-watch.ts';
 import { addressOf } from './delivering.ts';
-import type { Respond, ShardLeader } from './leader.ts';
+import type { Lead, Respond } from './parts.ts';
 
 /** Bytes of retained messages in a session's queue above which no further ones are queued. */
 export const RETAINED_AHEAD_BYTES_MAX = 1024 * 1024;
@@ -48,7 +48,7 @@ interface Job {
 }
 
 export class Retaining {
-  readonly #leader: ShardLeader;
+  readonly #leader: Lead;
   readonly #jobs = new Map<Session, Job>();
   /** Readings that have found no room in a queue. */
   readonly #crowded = new Set<Job>();
@@ -57,7 +57,7 @@ export class Retaining {
   /** Barriers that a session's readings wait for. */
   readonly #barriers = new Map<Session, number>();
 
-  constructor(leader: ShardLeader) {
+  constructor(leader: Lead) {
     this.#leader = leader;
   }
 
@@ -139,7 +139,8 @@ export class Retaining {
 
   #afterBarrier(s: Session, done: () => void): void {
     this.#barriers.set(s, (this.#barriers.get(s) ?? 0) + 1);
-    this.#leader.node.barrier(this.#leader.replica.establishedAtMs, () => {
+    const { node, replica } = this.#leader;
+    node.leases.barrier(node.nowMs(), replica.establishedAtMs, () => {
       const left = (this.#barriers.get(s) ?? 1) - 1;
       if (left > 0) this.#barriers.set(s, left);
       else this.#barriers.delete(s);
@@ -160,7 +161,7 @@ export class Retaining {
       session: s,
       epoch: s.epoch,
       index: s.retaining,
-      reading: node.readRetained(s.retainingFilters, s.retainingAfter, () => this.#wake(job)),
+      reading: node.queries.read(s.retainingFilters, s.retainingAfter, () => this.#wake(job)),
       filters,
       next: null,
       zero: [],
@@ -268,7 +269,11 @@ export class Retaining {
   #sendZero(job: Job, token: number): void {
     job.token = token;
     const { session: s } = job;
-    this.#leader.node.sendRetained(addressOf(s), { token, items: job.zero, last: false });
+    this.#leader.node.connections.sendRetained(addressOf(s), {
+      token,
+      items: job.zero,
+      last: false,
+    });
   }
 
   /** The gateway has sent a batch. */
@@ -289,6 +294,6 @@ export class Retaining {
     this.#leader.append({ type: 'retained-done', clientId, birth, index }, null, () => {});
     if (s.retaining !== 0) return this.#begin(s);
     this.#forget(s);
-    this.#leader.node.sendRetained(addressOf(s), { token: 0, items: [], last: true });
+    this.#leader.node.connections.sendRetained(addressOf(s), { token: 0, items: [], last: true });
   }
 }

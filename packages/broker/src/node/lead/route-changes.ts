@@ -1,5 +1,5 @@
 /** Changes of a shard's routes, from the entry that makes them to its commit: then all nodes hear. */
-import type { LeaderContext } from '../context.ts';
+import type { LeadPort } from './lead-port.ts';
 
 interface RouteChange {
   readonly index: number;
@@ -10,10 +10,10 @@ interface RouteChange {
 
 export class RouteChanges {
   readonly #shard: number;
-  readonly #node: LeaderContext;
+  readonly #node: LeadPort;
   #changes: RouteChange[] = [];
 
-  constructor(shard: number, node: LeaderContext) {
+  constructor(shard: number, node: LeadPort) {
     this.#shard = shard;
     this.#node = node;
   }
@@ -40,6 +40,6 @@ export class RouteChanges {
     const to = due[n - 1]!.version;
     routes.setShardVersion(this.#shard, to);
     const told = due.map(({ filter, added }) => [filter, added] as const);
-    this.#node.announceShardRoutes(this.#shard, from, to, told);
+    this.#node.announcing.announceShardRoutes(this.#shard, from, to, told);
   }
 }

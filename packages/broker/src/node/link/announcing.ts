@@ -7,29 +7,12 @@
  */
 import type { ClusterSettings } from '../../cluster-settings.ts';
 import { sameNumber } from '../../shard/view.ts';
-import type { NodeCore } from '../node.ts';
-import type { FilterChange } from '../route/routes.ts';
+import type { FilterChange } from './filter-change.ts';
 import { Lane, pages } from './lanes.ts';
 import { LinkMessage, type ShardRoutes } from './link-message.ts';
+import type { LinkPort } from './link-port.ts';
 import type { Peer } from './peers.ts';
 import type { ShardView } from './views.ts';
-
-/** The parts of its node that announcing works with. */
-type AnnouncingNode = Pick<
-  NodeCore,
-  | 'name'
-  | 'settings'
-  | 'counters'
-  | 'shardCount'
-  | 'onSettings'
-  | 'peers'
-  | 'routes'
-  | 'views'
-  | 'leases'
-  | 'shards'
-  | 'router'
-  | 'gateway'
->;
 
 /** Views kept by a joiner that does not know yet how many shards there are. */
 const EARLY_VIEWS_MAX = 4096;
@@ -41,19 +24,19 @@ const bytesOfView = ({ active, voters, oldVoters }: ShardView) =>
   64 + 40 * (active.length + voters.length + oldVoters.length);
 
 export class Announcing {
-  readonly #node: AnnouncingNode;
+  readonly #port: LinkPort;
   /** Views announced to a joiner before it knew how many shards there are. */
   #earlyViews: { peer: Peer; view: ShardView }[] = [];
   /** Barriers to acknowledge once the routes that we lack are here. */
   #barriersDue: { peer: Peer; token: number }[] = [];
 
-  constructor(node: AnnouncingNode) {
-    this.#node = node;
+  constructor(port: LinkPort) {
+    this.#port = port;
   }
 
   /** First words on a link: the cluster's shape, our routes, what we lead. */
   hello(peer: Peer): void {
-    const { name, settings, peers, routes, views, shards } = this.#node;
+    const { name, settings, peers, routes, views, shards } = this.#port;
     LinkMessage.Hello.write(peers.to(peer.name, Lane.Announce)!, settings);
     const filters = routes.filtersOfNode(name);
     const routePages = pages(filters, bytesOfChange, (o, page, { first }) => {
@@ -74,7 +57,7 @@ export class Announcing {
   }
 
   onHello(settings: ClusterSettings | null): void {
-    if (!settings || !this.#node.onSettings(settings)) return;
+    if (!settings || !this.#port.onSettings(settings)) return;
     const early = this.#earlyViews;
     this.#earlyViews = [];
     for (const { peer, view } of early) if (peer.up) this.#onView(peer, view);
@@ -87,14 +70,14 @@ export class Announcing {
    * may take subscriptions: until it is known, nothing is routed.
    */
   onDeposed(shard: number): void {
-    const { name, views, leases, router } = this.#node;
+    const { name, views, leases, router } = this.#port;
     if (views.leader(shard) === name) leases.markStale(shard);
     router.onLeader(shard);
   }
 
   /** A copy of ours leads. @param again it did before, and the view alone is new */
   onEstablished(shard: number, again: boolean): void {
-    const { shards, routes, views, leases, peers, counters } = this.#node;
+    const { shards, routes, views, leases, peers, counters } = this.#port;
     const copy = shards.copies[shard]!;
     const leader = shards.leaders[shard]!;
     const { number, active, voters, oldVoters } = copy.view;
@@ -116,7 +99,7 @@ export class Announcing {
   }
 
   #onView(peer: Peer, view: ShardView): void {
-    const { shardCount, shards, views, routes, leases } = this.#node;
+    const { shardCount, shards, views, routes, leases } = this.#port;
     if (shardCount === 0 && this.#earlyViews.length < EARLY_VIEWS_MAX)
       this.#earlyViews.push({ peer, view });
     if (view.shard >= shardCount) return;
@@ -134,8 +117,8 @@ export class Announcing {
   }
 
   #onNewLeader(shard: number): void {
-    this.#node.router.onLeader(shard);
-    this.#node.gateway.onLeader(shard);
+    this.#port.router.onLeader(shard);
+    this.#port.clients.onLeader(shard);
   }
 
   // ---- routes of shards ------------------------------------------------------------------------
@@ -146,7 +129,7 @@ export class Announcing {
     to: string,
     changes: readonly (readonly [string, boolean])[],
   ): void {
-    const { peers } = this.#node;
+    const { peers } = this.#port;
     const message = { shard, whole: false, more: false, from, to, changes };
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
@@ -155,7 +138,7 @@ export class Announcing {
   }
 
   onShardRoutes(peer: Peer, { shard, whole, more, from, to, changes }: ShardRoutes): void {
-    const { views, routes, leases } = this.#node;
+    const { views, routes, leases } = this.#port;
     if (whole) {
       const filters = changes.map(([filter]) => filter);
       return this.#onWholeRoutes(peer, shard, to, filters, more);
@@ -176,7 +159,7 @@ export class Announcing {
     page: readonly string[],
     more: boolean,
   ): void {
-    const { views, routes, leases } = this.#node;
+    const { views, routes, leases } = this.#port;
     const filters = peer.routePages.get(shard) ?? [];
     for (const filter of page) filters.push(filter);
     if (more) {
@@ -194,15 +177,15 @@ export class Announcing {
 
   /** Asks for the whole of a shard's routes. */
   #need(peer: Peer, shard: number): void {
-    this.#node.leases.markStale(shard);
-    const w = this.#node.peers.to(peer.name, Lane.Announce);
+    this.#port.leases.markStale(shard);
+    const w = this.#port.peers.to(peer.name, Lane.Announce);
     if (!w) return;
     peer.needs++;
     LinkMessage.NeedShardRoutes.write(w, shard);
   }
 
   onNeed(peer: Peer, shard: number): void {
-    const { peers, routes } = this.#node;
+    const { peers, routes } = this.#port;
     const to = routes.shardVersion(shard);
     const produce = pages(routes.filtersOfShard(shard), bytesOfFilter, (w, page, { last }) => {
       const changes = page.map((filter) => [filter, true] as const);
@@ -215,7 +198,7 @@ export class Announcing {
 
   /** What our own connections want has changed. */
   onLiveChanges(changes: readonly FilterChange[]): void {
-    const { name: self, peers, routes } = this.#node;
+    const { name: self, peers, routes } = this.#port;
     for (const change of changes) routes.changeNode(self, change);
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
@@ -226,7 +209,7 @@ export class Announcing {
   }
 
   onRoutes(peer: Peer, whole: boolean, changes: readonly FilterChange[]): void {
-    const { routes, router } = this.#node;
+    const { routes, router } = this.#port;
     if (whole) routes.clearNode(peer.name);
     for (const change of changes) routes.changeNode(peer.name, change);
     if (whole) router.onRoutesKnown(peer.name);
@@ -250,7 +233,7 @@ export class Announcing {
   }
 
   #ackBarrier(peer: Peer, token: number): void {
-    const w = this.#node.peers.to(peer.name, Lane.Announce);
+    const w = this.#port.peers.to(peer.name, Lane.Announce);
     if (w) LinkMessage.BarrierAck.write(w, token);
   }
 }

@@ -1,7 +1,47 @@
-/** A queued message between leader and gateway. */
+/** What the leader of a session sends to its connection, and the bytes of it. */
 import { BytesError, type Reader, type Writer } from '../../bytes.ts';
-import { readMessage, writeMessage } from '../../session/operation.ts';
-import type { ConnectionAddress, Delivery, RetainedZero } from '../context.ts';
+import { type Message, readMessage, writeMessage } from '../../session/operation.ts';
+
+/** A connection that has taken a session over, for the log. */
+export interface Taker {
+  readonly node: string;
+  readonly connection: number;
+}
+
+/** A client's connection, wherever it is; numbers start anew with every process. */
+export interface ConnectionAddress {
+  readonly node: string;
+  readonly bootEpoch: number;
+  readonly connection: number;
+}
+
+/** A queued message on its way from the leader to the connection. */
+export interface Delivery {
+  readonly to: ConnectionAddress;
+  readonly position: number;
+  readonly qos: 1 | 2;
+  readonly dup: boolean;
+  readonly retain: boolean;
+  /** Of a retained message, for a SUBSCRIBE. */
+  readonly copy: boolean;
+  readonly identifiers: readonly number[];
+  readonly message: Message;
+}
+
+/** A retained message on its way to a client, at QoS 0. */
+export interface RetainedCopy {
+  readonly message: Message;
+  readonly identifiers: readonly number[];
+}
+
+/** Retained messages at QoS 0 of a persistent session, from its leader to the connection. */
+export interface RetainedZero {
+  /** Grows from batch to batch; what is sent again has the same. */
+  readonly token: number;
+  readonly items: readonly RetainedCopy[];
+  /** Nothing more is being read for this session. */
+  readonly last: boolean;
+}
 
 /** The node is the one that the frame goes to. */
 export function writeAddress(w: Writer, to: ConnectionAddress): void {

@@ -18,8 +18,20 @@ import {
   writeSubscription,
 } from '../../session/operation.ts';
 import { readShardMessage, type ShardMessage, writeShardMessage } from '../../shard/message.ts';
-import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../context.ts';
-import type { MissedMessages } from '../route/live-gap.ts';
+import {
+  type ConnectionAddress,
+  type Delivery,
+  type RetainedZero,
+  readAddress,
+  readDelivery,
+  readRetainedZero,
+  type Taker,
+  writeAddress,
+  writeDelivery,
+  writeRetainedZero,
+} from './delivery-codec.ts';
+import { type FilterChange, readChange, writeChange } from './filter-change.ts';
+import type { MissedMessages } from './missed-messages.ts';
 import {
   type Reply,
   type Request,
@@ -27,17 +39,8 @@ import {
   readRequest,
   writeReply,
   writeRequest,
-} from '../route/request.ts';
-import type { Page, PageStatus, RetainedQuestion } from '../route/retained-answers.ts';
-import { type FilterChange, readChange, writeChange } from '../route/routes.ts';
-import {
-  readAddress,
-  readDelivery,
-  readRetainedZero,
-  writeAddress,
-  writeDelivery,
-  writeRetainedZero,
-} from './delivery-codec.ts';
+} from './request.ts';
+import type { Page, PageStatus, RetainedQuestion } from './retained-page.ts';
 import { readShardView, type ShardView, writeShardView } from './views.ts';
 import { Wire } from './wire.ts';
 

@@ -8,34 +8,11 @@ import { BytesError, Reader } from '../../bytes.ts';
 import type { MemberInfo } from '../../ports.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { copyId } from '../../shard/view.ts';
-import type { NodeCore } from '../node.ts';
+import type { Announcing } from './announcing.ts';
 import { LinkMessage } from './link-message.ts';
+import type { LinkPort } from './link-port.ts';
 import { Peer } from './peers.ts';
 import { Wire } from './wire.ts';
-
-/** The parts of its node that links bring something to. */
-type LinksNode = Pick<
-  NodeCore,
-  | 'name'
-  | 'env'
-  | 'counters'
-  | 'clock'
-  | 'shardCount'
-  | 'membership'
-  | 'peers'
-  | 'routes'
-  | 'views'
-  | 'leases'
-  | 'shards'
-  | 'router'
-  | 'live'
-  | 'queries'
-  | 'asking'
-  | 'announcing'
-  | 'lineage'
-  | 'gateway'
-  | 'context'
->;
 
 /**
  * Frames kept of a link whose process is not known yet: gossip takes a second or two to tell. Beyond,
@@ -54,22 +31,24 @@ function isLost({ state }: MemberInfo): boolean {
 }
 
 export class Links {
-  readonly #node: LinksNode;
+  readonly #port: LinkPort;
+  readonly #announcing: Announcing;
   /** Links whose process membership does not know yet, with what came on them, by name. */
   readonly #early = new Map<string, EarlyLink>();
 
   /** Rises with every lane that drains. */
   #turn = 0;
 
-  constructor(node: LinksNode) {
-    this.#node = node;
+  constructor(port: LinkPort, announcing: Announcing) {
+    this.#port = port;
+    this.#announcing = announcing;
   }
 
   // ---- up and down -----------------------------------------------------------------------------
 
   /** Membership knows more: of links' other ends too. */
   onMembers(members: readonly MemberInfo[]): void {
-    const { name: self, env, membership, peers, shardCount, counters } = this.#node;
+    const { name: self, env, membership, peers, shardCount, counters } = this.#port;
     membership.update(members, shardCount, env.nowMs());
     for (const m of members) if (m.name !== self) this.#onMember(m);
     for (const [name, { bootEpoch, frames }] of [...this.#early]) {
@@ -89,7 +68,7 @@ export class Links {
   }
 
   #onMember(m: MemberInfo): void {
-    const { peers, router } = this.#node;
+    const { peers, router } = this.#port;
     const peer = peers.get(m.name);
     if (!peer) {
       peers.byName.set(m.name, new Peer(m));
@@ -106,8 +85,8 @@ export class Links {
   }
 
   #forgetRoutes(name: string): void {
-    this.#node.routes.clearNode(name);
-    this.#node.router.onRoutesForgotten(name);
+    this.#port.routes.clearNode(name);
+    this.#port.router.onRoutesForgotten(name);
   }
 
   /**
@@ -115,7 +94,7 @@ export class Links {
    * words are those of.
    */
   onLinkUp(name: string, bootEpoch: number): void {
-    const { env, peers, router, shards, lineage, announcing, gateway } = this.#node;
+    const { env, peers, router, shards, lineage, clients } = this.#port;
     const peer = peers.get(name);
     if (peer?.member.bootEpoch !== bootEpoch) {
       this.#early.set(name, { bootEpoch, frames: [] });
@@ -124,21 +103,21 @@ export class Links {
     if (peer.bootEpoch !== 0 && bootEpoch !== peer.bootEpoch) router.onPeerGone(name);
     peer.linked(bootEpoch, env.nowMs());
     lineage.hello(peer);
-    announcing.hello(peer);
+    this.#announcing.hello(peer);
     for (const copy of shards.copies) copy.onLinkUp(peer.id);
     router.onLinkUp(peer);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkUp(name);
-    gateway.onLinkUp(name);
+    clients.onLinkUp(name);
   }
 
   onLinkDown(name: string): void {
     this.#early.delete(name);
-    const peer = this.#node.peers.get(name);
+    const peer = this.#port.peers.get(name);
     if (peer?.up) this.#lost(peer);
   }
 
   #lost(peer: Peer): void {
-    const { counters, queries, router, shards } = this.#node;
+    const { counters, queries, router, shards } = this.#port;
     const { name } = peer;
     counters.linkResets++;
     peer.lost();
@@ -150,7 +129,7 @@ export class Links {
 
   /** What a full lane made wait goes on: each kind, and each shard of it, in turn first. */
   onDrained(name: string): void {
-    const { peers, router, shards } = this.#node;
+    const { peers, router, shards } = this.#port;
     const peer = peers.get(name);
     if (!peer) return;
     const turn = this.#turn++;
@@ -169,32 +148,32 @@ export class Links {
   // ---- frames ----------------------------------------------------------------------------------
 
   onFrame(name: string, frame: Uint8Array): void {
-    const node = this.#node;
+    const port = this.#port;
     const early = this.#early.get(name);
     if (early) {
       if (early.frames.length < EARLY_FRAMES_MAX) early.frames.push(frame);
-      else node.env.resetLink?.(name);
+      else port.env.resetLink?.(name);
       return;
     }
-    const peer = node.peers.get(name);
+    const peer = port.peers.get(name);
     if (!peer?.up) return;
-    peer.heardMs = node.env.nowMs();
-    node.counters.linkFramesReceived++;
-    node.counters.linkBytesReceived += frame.length;
+    peer.heardMs = port.env.nowMs();
+    port.counters.linkFramesReceived++;
+    port.counters.linkBytesReceived += frame.length;
     try {
       const unit = peer.in.take(frame);
       if (unit) this.#onUnit(peer, unit);
-      node.peers.onTaken(peer);
+      port.peers.onTaken(peer);
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
-      node.env.log('error', 'frame refused', { peer: name, why: e.message });
+      port.env.log('error', 'frame refused', { peer: name, why: e.message });
       // What followed in the frame is lost, as is everything on a link that goes down.
-      node.env.resetLink?.(name);
+      port.env.resetLink?.(name);
     }
   }
 
   #onUnit(peer: Peer, unit: Uint8Array): void {
-    const { clock, peers, views } = this.#node;
+    const { clock, peers, views } = this.#port;
     const r = new Reader(unit, 1);
     const hlc = r.f64();
     // Every node would follow it: beyond this the clock could count no more.
@@ -206,34 +185,34 @@ export class Links {
 
   /** What comes often. */
   #onMessage(peer: Peer, r: Reader): void {
-    const node = this.#node;
+    const port = this.#port;
     const kind = r.u8();
     switch (kind) {
       case Wire.Shard: {
         const { shard, message } = LinkMessage.Shard.read(r);
-        if (peer.trusted) node.shards.onMessage(peer.id, shard, message);
+        if (peer.trusted) port.shards.onMessage(peer.id, shard, message);
         return;
       }
       case Wire.Request:
-        return node.router.onRequest(peer, r);
+        return port.router.onRequest(peer, r);
       case Wire.Publish:
-        return node.router.onPublish(peer, r);
+        return port.router.onPublish(peer, r);
       case Wire.Reply:
-        return node.router.onReply(r);
+        return port.router.onReply(r);
       case Wire.Subscriptions:
-        return node.router.onSubscriptions(r);
+        return port.router.onSubscriptions(r);
       case Wire.LivePublish:
-        return node.router.onLivePublish(peer, r);
+        return port.router.onLivePublish(peer, r);
       case Wire.LiveAck:
-        return node.router.onLiveAck(peer, r);
+        return port.router.onLiveAck(peer, r);
       case Wire.Deliver:
-        return node.context.deliverHere(LinkMessage.Deliver.read(r));
+        return port.connections.deliverHere(LinkMessage.Deliver.read(r));
       case Wire.LiveHeld:
-        return node.router.onLiveHeld(peer, r);
+        return port.router.onLiveHeld(peer, r);
       case Wire.LiveGap:
-        return node.router.onLiveGap(peer, r);
+        return port.router.onLiveGap(peer, r);
       case Wire.QosZero:
-        node.live.deliver(LinkMessage.QosZero.read(r));
+        port.live.deliver(LinkMessage.QosZero.read(r));
         return;
       default:
         return this.#onControl(peer, kind, r);
@@ -241,8 +220,8 @@ export class Links {
   }
 
   #onControl(peer: Peer, kind: number, r: Reader): void {
-    const { env, peers, leases, lineage, shards, views, announcing, context, queries, asking } =
-      this.#node;
+    const announcing = this.#announcing;
+    const { env, peers, leases, lineage, shards, views, connections, queries, asking } = this.#port;
     switch (kind) {
       case Wire.Heartbeat: {
         const nowMs = env.nowMs();
@@ -276,7 +255,7 @@ export class Links {
         return leases.onBarrierAck(peer, LinkMessage.BarrierAck.read(r));
       case Wire.Release: {
         const { to, position } = LinkMessage.Release.read(r);
-        return context.releaseHere(to, position);
+        return connections.releaseHere(to, position);
       }
       case Wire.Runs:
         return lineage.onRuns(peer, LinkMessage.Runs.read(r));
@@ -290,7 +269,7 @@ export class Links {
         return;
       case Wire.Kick: {
         const { to, reasonCode, yields, by } = LinkMessage.Kick.read(r);
-        return context.kickHere(to, reasonCode, yields, by);
+        return connections.kickHere(to, reasonCode, yields, by);
       }
       case Wire.RetainedQuery:
         return queries.onQuery(peer.name, LinkMessage.RetainedQuery.read(r));
@@ -302,11 +281,11 @@ export class Links {
         return queries.onEnd(peer.name, LinkMessage.RetainedEnd.read(r));
       case Wire.RetainedZero: {
         const { to, batch } = LinkMessage.RetainedZero.read(r);
-        return context.retainedHere(peer.name, to, batch);
+        return connections.retainedHere(peer.name, to, batch);
       }
       case Wire.RetainedTaken: {
         const { clientId, token } = LinkMessage.RetainedTaken.read(r);
-        return context.retainedTaken(clientId, token);
+        return this.#port.onRetainedTaken(clientId, token);
       }
       case Wire.Ask: {
         const { id, value } = LinkMessage.Ask.read(r);

@@ -6,7 +6,6 @@
  */
 import type { Timings } from '../../config-schema.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
-import type { Connection } from '../client/connection.ts';
 import type { Membership } from './membership.ts';
 
 /** Clients sent elsewhere in a second, so that those that stay can open their sessions meanwhile. */
@@ -16,12 +15,18 @@ const BURST_SECONDS = 0.1;
 /** Addresses in one Server Reference. */
 const REFERENCES_MAX = 8;
 
+export interface DrainedConnection {
+  readonly isOpen: boolean;
+  /** Ends it, and tells the client why. @param graceMs the client may be back before its Will is sent */
+  shutdown(reasonCode: number, graceMs: number): void;
+}
+
 /** What of its node this needs. */
 export interface DrainingNode {
   readonly name: string;
   readonly membership: Membership;
   readonly timings: Pick<Timings, 'willNodeGraceMs'>;
-  readonly connections: ReadonlyMap<number, Connection>;
+  readonly connections: ReadonlyMap<number, DrainedConnection>;
 }
 
 export class Draining {

@@ -12,33 +12,28 @@ import { type CopyId, nameOf } from '../../shard/view.ts';
 import { Lane } from '../link/lanes.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
-import type { NodeCore } from '../node.ts';
 import { type Identity, randomId, saveIdentity } from './identity.ts';
 import { type Lives, RUNS_MAX, writeLives } from './lives.ts';
+import type { LineagePort } from './members-port.ts';
 
 /** Folders of others whose last epoch is kept; beyond it that of the oldest epoch goes. */
 const SEEN_MAX = 1024;
 
-type LineageNode = Pick<
-  NodeCore,
-  'name' | 'env' | 'options' | 'peers' | 'shards' | 'batch' | 'log' | 'identity'
->;
-
 export class Lineage {
-  readonly #node: LineageNode;
+  readonly #port: LineagePort;
   #runs: number[];
   readonly #seen: Map<CopyId, number>;
 
-  constructor(node: LineageNode) {
-    this.#node = node;
-    const { lives, bootEpoch } = node.identity;
+  constructor(port: LineagePort) {
+    this.#port = port;
+    const { lives, bootEpoch } = port.identity;
     this.#runs = [...(lives?.runs ?? [bootEpoch])];
     this.#seen = new Map(lives?.seen ?? []);
   }
 
   /** First words on a link: which runs this folder has had. */
   hello(peer: Peer): void {
-    const w = this.#node.peers.to(peer.name, Lane.Urgent);
+    const w = this.#port.peers.to(peer.name, Lane.Urgent);
     if (w) LinkMessage.Runs.write(w, this.#runs);
   }
 
@@ -46,17 +41,17 @@ export class Lineage {
     const seen = this.#seen.get(peer.id) ?? 0;
     peer.trusted = seen === 0 || knows(runs, seen);
     if (!peer.trusted) {
-      this.#node.log('error', 'the data folder of a node is older than what was seen of it', {
+      this.#port.env.log('error', 'the data folder of a node is older than what was seen of it', {
         peer: peer.name,
         seen,
       });
-      const w = this.#node.peers.to(peer.name, Lane.Urgent);
+      const w = this.#port.peers.to(peer.name, Lane.Urgent);
       if (w) LinkMessage.RunMissing.write(w, seen);
       return;
     }
     const later = this.#latest(peer.name);
     if (later > peer.bootEpoch) {
-      const w = this.#node.peers.to(peer.name, Lane.Urgent);
+      const w = this.#port.peers.to(peer.name, Lane.Urgent);
       if (w) LinkMessage.LaterRun.write(w, later);
     }
     if (peer.bootEpoch <= seen) return;
@@ -81,13 +76,13 @@ export class Lineage {
    */
   onLaterRun(epoch: number): void {
     const bootEpoch = epoch + 1;
-    if (epoch > this.#node.identity.bootEpoch && Number.isSafeInteger(bootEpoch))
+    if (epoch > this.#port.identity.bootEpoch && Number.isSafeInteger(bootEpoch))
       this.outlive(bootEpoch, () => {});
   }
 
   /** What the folder notes beside its store of its last run. @returns whether the node goes on */
   onLastRun(epoch = 0): boolean {
-    const { heldEpoch = epoch } = this.#node.identity;
+    const { heldEpoch = epoch } = this.#port.identity;
     return epoch <= heldEpoch || this.onRunMissing(epoch);
   }
 
@@ -99,16 +94,16 @@ export class Lineage {
    */
   onRunMissing(epoch: number): boolean {
     if (knows(this.#runs, epoch)) return true;
-    const { shards, options, env } = this.#node;
+    const { shards, acceptLoss, env } = this.#port;
     const why = `run ${epoch} of this folder was seen, and the folder does not know of it: it is an older copy`;
-    if (options.acceptLoss) {
-      this.#node.log('warn', 'the data folder is older than it was: the loss is accepted', {
+    if (acceptLoss) {
+      this.#port.env.log('warn', 'the data folder is older than it was: the loss is accepted', {
         epoch,
       });
       this.#runs = [...this.#runs, epoch].sort((a, b) => a - b).slice(-RUNS_MAX);
       this.#save();
-      this.#node.batch.onDurable(() => {
-        for (const peer of this.#node.peers.byName.values()) this.hello(peer);
+      this.#port.batch.onDurable(() => {
+        for (const peer of this.#port.peers.byName.values()) this.hello(peer);
       });
       return true;
     }
@@ -121,7 +116,7 @@ export class Lineage {
     }
     shards.standStill();
     const storeId = randomId(() => env.random(), 8);
-    const renewed: Identity = { ...this.#node.identity, storeId };
+    const renewed: Identity = { ...this.#port.identity, storeId };
     saveIdentity(env.store, renewed, () => env.fatal('BROKER_ERR_DATA_OLDER', why));
     return false;
   }
@@ -133,7 +128,7 @@ export class Lineage {
    * @param ended called when that is durable, and this run is at its end
    */
   outlive(bootEpoch: number, ended: (why: Error) => void): void {
-    const { env, shards, identity } = this.#node;
+    const { env, shards, identity } = this.#port;
     const why = `the cluster knows run ${bootEpoch - 1} of this node, and this one is ${identity.bootEpoch}`;
     shards.standStill();
     saveIdentity(env.store, { ...identity, bootEpoch }, () => {
@@ -144,7 +139,7 @@ export class Lineage {
 
   #save(): void {
     const lives: Lives = { runs: this.#runs, seen: this.#seen };
-    this.#node.batch.put(KEY_RUNS, writeLives(lives), true);
+    this.#port.batch.put(KEY_RUNS, writeLives(lives), true);
   }
 }
 

@@ -4,7 +4,6 @@ import type { ClusterSettings } from '../../cluster-settings.ts';
 import { type Placement, place } from '../../placement/placement.ts';
 import type { MemberInfo } from '../../ports.ts';
 import { type CopyId, copyId, nameOf, type ViewNumber } from '../../shard/view.ts';
-import { isPresent } from './replication.ts';
 
 /** Names that membership does not know, remembered together; beyond it all begin anew. */
 const UNKNOWN_MAX = 1024;
@@ -15,6 +14,11 @@ const GATEWAY_UNKNOWN_MS = 10_000;
 const WELL_AFTER_MS = 5_000;
 
 const NOBODY: readonly CopyId[] = [];
+
+/** A member that runs as far as membership knows: a suspect one may object. */
+export function isPresent({ state }: { readonly state: string }): boolean {
+  return state === 'alive' || state === 'suspect';
+}
 
 export class Membership {
   readonly #self: CopyId;

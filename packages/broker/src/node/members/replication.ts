@@ -2,12 +2,7 @@
 import type { MemberInfo } from '../../ports.ts';
 import { type CopyId, copyId, nameOf } from '../../shard/view.ts';
 import type { ShardView } from '../link/views.ts';
-import type { Membership } from './membership.ts';
-
-/** A member that runs as far as membership knows: a suspect one may object. */
-export function isPresent({ state }: { readonly state: string }): boolean {
-  return state === 'alive' || state === 'suspect';
-}
+import { isPresent, type Membership } from './membership.ts';
 
 /** A member that placement gives shards to. */
 export function isUsable(m: MemberInfo): boolean {

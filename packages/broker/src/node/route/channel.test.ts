@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { OK, type Reply, type Request, reply, Status } from '../link/request.ts';
 import { ShardChannel, type Transmit } from './channel.ts';
-import { OK, type Reply, type Request, reply, Status } from './request.ts';
 
 interface Sent {
   readonly sequence: number;

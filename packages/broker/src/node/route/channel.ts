@@ -13,8 +13,8 @@
  */
 import { BytesError } from '../../bytes.ts';
 import type { SubscriptionRequest } from '../../session/operation.ts';
-import type { Reply, Request } from './request.ts';
-import { Status } from './request.ts';
+import type { Reply, Request } from '../link/request.ts';
+import { Status } from '../link/request.ts';
 
 interface Pending {
   readonly sequence: number;

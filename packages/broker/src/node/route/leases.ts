@@ -128,6 +128,11 @@ export class Leases {
     this.ownUntilMs = Math.min(this.ownUntilMs, this.leaderUntil(replica));
   }
 
+  /** Publishes of QoS 1 and 2 may be routed now. */
+  routable(nowMs: number): boolean {
+    return this.routableUntilMs > nowMs;
+  }
+
   /** Recomputes what may be routed; `led` are the shards that this node leads. */
   refresh(nowMs: number, led: Iterable<Replica>): void {
     let own = Number.POSITIVE_INFINITY;

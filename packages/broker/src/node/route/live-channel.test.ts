@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { Reader, Writer } from '../../bytes.ts';
 import type { Message } from '../../session/operation.ts';
 import { LinkMessage } from '../link/link-message.ts';
+import type { MissedMessages } from '../link/missed-messages.ts';
 import { Wire } from '../link/wire.ts';
 import { LiveChannel } from './live-channel.ts';
-import { GAP_CHARACTERS_MAX, GAP_TOPICS_MAX, type MissedMessages } from './live-gap.ts';
+import { GAP_CHARACTERS_MAX, GAP_TOPICS_MAX } from './live-gap.ts';
 import { LiveReceived } from './live-received.ts';
 
 const message = (topic: string, hlc = 1): Message => ({

@@ -1,19 +1,12 @@
 /** What a node was not sent while it did not answer: by topics, or everything. */
 
 import type { Message } from '../../session/operation.ts';
+import type { MissedMessages } from '../link/missed-messages.ts';
 
 /** Topics that a node is told to have missed; beyond, it is told to have missed everything. */
 export const GAP_TOPICS_MAX = 1000;
 /** Characters of those topics together; beyond, the same. */
 export const GAP_CHARACTERS_MAX = 64 * 1024;
-
-export interface MissedMessages {
-  /** Whatever the topic. */
-  readonly everything: boolean;
-  readonly topics: readonly string[];
-  /** Clock of the newest of them: a subscription made later misses none. */
-  readonly hlc: number;
-}
 
 export class Gap {
   readonly #topics = new Set<string>();

@@ -1,9 +1,9 @@
 /** The node's own connections' subscriptions, and delivery to them. */
 import { TopicTree } from '../../mqtt/topic-tree.ts';
 import type { Message } from '../../session/operation.ts';
-import type { LiveConnection, LiveSubscription } from '../client/gateway.ts';
-import type { MissedMessages } from './live-gap.ts';
-import type { FilterChange } from './routes.ts';
+import type { FilterChange } from '../link/filter-change.ts';
+import type { MissedMessages } from '../link/missed-messages.ts';
+import type { LiveConnection, LiveSubscription } from './ends.ts';
 
 interface Want {
   qos: 0 | 1 | 2;

@@ -14,8 +14,9 @@ import type { Log, Store } from '../../ports.ts';
 import { type Message, readOperation } from '../../session/operation.ts';
 import { entryKey } from '../../shard/keys.ts';
 import { decodeEntry } from '../../shard/log.ts';
-import type { ShardLeader } from '../lead/leader.ts';
+import type { Page, PageStatus, RetainedQuestion } from '../link/retained-page.ts';
 import type { Work } from '../work.ts';
+import type { LeaderHere } from './route-port.ts';
 
 /** Readings of retained messages answered at once; beyond, readers have to wait. */
 export const RETAINED_ANSWERS_MAX = 10_000;
@@ -29,24 +30,6 @@ const BATCH_FIRST = 4;
 /** What a filter costs beside its characters. */
 const FILTER_BYTES = 150;
 
-export type PageStatus = 'page' | 'complete' | 'moved' | 'unknown' | 'busy';
-
-/** `items` ascend by topic; a `page` that is not the last has at least one. */
-export interface Page {
-  readonly status: PageStatus;
-  readonly items: readonly Message[];
-}
-
-export interface RetainedQuestion {
-  readonly filters: readonly string[];
-  /** The shards to read; null: all that this node leads. */
-  readonly shards: readonly number[] | null;
-  /** With all: their print as the reader knows it. */
-  readonly print: number;
-  /** Topics above this one only. */
-  readonly after: string;
-}
-
 export interface AnswersHost {
   shardCount(): number;
   /** Of every shard held here. */
@@ -55,7 +38,7 @@ export interface AnswersHost {
   readonly work: Work;
   readonly log: Log;
   /** What leads the shard here; null if it is led elsewhere. */
-  leader(shard: number): ShardLeader | null;
+  leader(shard: number): LeaderHere | null;
   /** Print of the shards led here. */
   ledPrint(): number;
   /** So much waits for the node that pages should, too. */
@@ -68,7 +51,7 @@ type Reply = (page: Page) => void;
 
 /** A topic found, and where its message is. */
 interface Found {
-  readonly leader: ShardLeader;
+  readonly leader: LeaderHere;
   readonly index: number;
 }
 

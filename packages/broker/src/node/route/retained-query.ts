@@ -4,8 +4,9 @@
  */
 import type { Writer } from '../../bytes.ts';
 import { LinkMessage, type RetainedQuery } from '../link/link-message.ts';
+import type { Page, RetainedQuestion } from '../link/retained-page.ts';
 import type { Views } from '../link/views.ts';
-import type { Page, RetainedAnswers, RetainedQuestion } from './retained-answers.ts';
+import type { RetainedAnswers } from './retained-answers.ts';
 import { Reading, type ReadingHost } from './retained-reading.ts';
 
 /**

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import type { Writer } from '../../bytes.ts';
 import { shardOf } from '../../placement/hash.ts';
 import type { Message } from '../../session/operation.ts';
+import type { Page, RetainedQuestion } from '../link/retained-page.ts';
 import { type ShardView, Views } from '../link/views.ts';
-import type { Page, RetainedAnswers, RetainedQuestion } from './retained-answers.ts';
+import type { RetainedAnswers } from './retained-answers.ts';
 import { RETAINED_HELD_BYTES_MAX, RetainedQueries } from './retained-query.ts';
 import type { Reading } from './retained-reading.ts';
 

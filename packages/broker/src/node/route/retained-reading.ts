@@ -13,8 +13,8 @@
  */
 import { shardOf } from '../../placement/hash.ts';
 import type { Message } from '../../session/operation.ts';
+import type { Page, RetainedQuestion } from '../link/retained-page.ts';
 import type { Views } from '../link/views.ts';
-import type { Page, RetainedQuestion } from './retained-answers.ts';
 
 /** Bytes of the pages that one reading asks all nodes for at a time, and one message more from each. */
 export const RETAINED_READ_BYTES_MAX = 256 * 1024;

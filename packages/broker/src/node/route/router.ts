@@ -3,63 +3,35 @@
  * out at once and is forgotten. QoS 1 and 2 wait for the route lease, go to the leaders of the matching
  * shards and to the nodes with matching live sessions, and count as published when all have answered.
  */
-import type { Reader, Writer } from '../../bytes.ts';
+import type { Reader } from '../../bytes.ts';
+import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { shardOf } from '../../placement/hash.ts';
-import type { Log } from '../../ports.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
 import type { Message, Origin, Rx2Id, SubscriptionRequest } from '../../session/operation.ts';
-import type { LiveConnection, Publisher } from '../client/gateway.ts';
-import type { ShardLeader } from '../lead/leader.ts';
-import { type Produce, pages } from '../link/lanes.ts';
+import { Lane, pages } from '../link/lanes.ts';
 import { LinkMessage, type RequestNumber } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
-import type { Views } from '../link/views.ts';
-import { ShardChannel } from './channel.ts';
+import {
+  type Opened,
+  type PublishRequest,
+  type Reply,
+  type Request,
+  Status,
+} from '../link/request.ts';
+import { ShardChannel, type Transmit } from './channel.ts';
+import type { LiveConnection, Publisher } from './ends.ts';
 import { LiveChannel } from './live-channel.ts';
-import type { MissedMessages } from './live-gap.ts';
 import { LiveReceived, whenAllHaveRoom } from './live-received.ts';
-import { type Opened, type PublishRequest, type Reply, type Request, Status } from './request.ts';
-import type { Routes } from './routes.ts';
-
-export interface RouterHost {
-  readonly name: string;
-  readonly bootEpoch: number;
-  readonly shardCount: number;
-  readonly routes: Routes;
-  readonly views: Views;
-  nowMs(): number;
-  hlc(): number;
-  /** QoS 1 and 2 may be routed now. */
-  readonly routable: boolean;
-  leaderHere(shard: number): ShardLeader | null;
-  linked(node: string): boolean;
-  to(node: string): Writer | null;
-  /** For what may be dropped: null also when far too much waits to be sent to the node. */
-  toOrDrop(node: string): Writer | null;
-  /** Something long: written page by page. */
-  later(node: string, produce: Produce): void;
-  /** The node takes what it is sent, and more waits: it is busy, and does not hang. */
-  moves(node: string): boolean;
-  /** So much waits to be sent to the node that more should wait: {@link Router.onDrained} follows. */
-  full(node: string): boolean;
-  /** @returns connections that the publisher is to wait for, if any */
-  deliverLive(message: Message): readonly LiveConnection[] | null;
-  /** Ends live connections that miss something. */
-  endLive(missed: MissedMessages, from: string): void;
-  log: Log;
-}
+import type { RoutePort } from './route-port.ts';
 
 /** Bytes of QoS 0 retained messages under way to their shards; beyond, they are not retained. */
 const RETAIN_ZERO_BYTES_MAX = 16_777_216;
 /** Pause between two signs of life of messages that wait for slow clients. */
 const TELL_HELD_MS = 500;
 const NO_SHARDS: readonly number[] = [];
-/** {@link Router.publish} found nobody. */
-export const NO_MATCH = 0x10;
-export const QUOTA = 0x97;
 
 export class Router {
-  readonly #host: RouterHost;
+  readonly #port: RoutePort;
   readonly #channels = new Map<number, ShardChannel>();
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
@@ -71,15 +43,15 @@ export class Router {
   /** Messages of QoS 1 and 2 that were routed: what a node whose filters are unknown may have missed. */
   #published = 0;
 
-  constructor(host: RouterHost) {
-    this.#host = host;
-    this.#deliverLive = (message) => host.deliverLive(message);
+  constructor(port: RoutePort) {
+    this.#port = port;
+    this.#deliverLive = (message) => port.live.deliver(message);
   }
 
   // ---- publishing ------------------------------------------------------------------------------
 
   publishZero(message: Message): void {
-    const matched = this.#host.routes.match(message.topic);
+    const matched = this.#port.routes.match(message.topic);
     this.#zeroTo(matched.nodes, message);
     this.#zeroTo(matched.zeroNodes, message);
     if (!message.retain || this.#retainZeroBytes >= RETAIN_ZERO_BYTES_MAX) return;
@@ -90,40 +62,49 @@ export class Router {
 
   #zeroTo(nodes: readonly string[], message: Message): void {
     for (const node of nodes) {
-      if (node === this.#host.name) {
-        this.#host.deliverLive(message);
+      if (node === this.#port.name) {
+        this.#port.live.deliver(message);
         continue;
       }
-      const w = this.#host.toOrDrop(node);
+      const { peers, counters } = this.#port;
+      if (peers.crowded(node)) {
+        counters.messagesDropped++;
+        continue;
+      }
+      const w = peers.to(node);
       if (w) LinkMessage.QosZero.write(w, message);
     }
   }
 
   /**
-   * The publisher hears 0 or {@link NO_MATCH} once all that match have the message; {@link QUOTA} if all
+   * The publisher hears 0 or No matching subscribers once all that match have the message; Quota exceeded if all
    * of them refused it, or it could not be retained.
    */
   publish(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
-    if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, publisher);
+    if (this.#routable && this.#held.length === 0) return this.#route(message, rx2, publisher);
     this.whenRoutable(() => {
       // Unanswered and its client gone: the client sends it again wherever it is now.
       if (!publisher.wanted) return publisher.published(0);
       // Published when it may be routed: by then this node's clock is past every SUBACK.
-      const current = rx2 ? message : { ...message, hlc: this.#host.hlc() };
+      const current = rx2 ? message : { ...message, hlc: this.#port.hlc() };
       this.#route(current, rx2, publisher);
     });
   }
 
   /** Runs `run` under the route lease, in the order of the calls. */
   whenRoutable(run: () => void): void {
-    if (this.#host.routable && this.#held.length === 0) run();
+    if (this.#routable && this.#held.length === 0) run();
     else this.#held.push(run);
   }
 
   /** The lease may hold again. */
   release(): void {
-    if (this.#held.length === 0 || !this.#host.routable) return;
+    if (this.#held.length === 0 || !this.#routable) return;
     for (const run of this.#held.splice(0)) run();
+  }
+
+  get #routable(): boolean {
+    return this.#port.leases.routable(this.#port.nowMs());
   }
 
   get heldCount(): number {
@@ -131,7 +112,7 @@ export class Router {
   }
 
   #route(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
-    const matched = this.#host.routes.match(message.topic);
+    const matched = this.#port.routes.match(message.topic);
     // A Will at QoS 0: sessions' queues do not take it, but its way is that of the others, so that it
     // comes once although it may be driven again, and before what its client publishes next.
     const zero = message.qos === 0;
@@ -145,9 +126,12 @@ export class Router {
     const one = (status: number) => {
       if (status === Status.Quota) refused++;
       if (--left > 0) return;
-      if (notRetained) publisher.published(QUOTA);
-      else if (destinations === 0) publisher.published(NO_MATCH);
-      else publisher.published(refused === destinations ? QUOTA : 0);
+      if (notRetained) publisher.published(ReasonCode.QuotaExceeded);
+      else if (destinations === 0) publisher.published(ReasonCode.NoMatchingSubscribers);
+      else
+        publisher.published(
+          refused === destinations ? ReasonCode.QuotaExceeded : ReasonCode.Success,
+        );
     };
     for (const node of nodes) this.#toNode(node, message, rx2, publisher, () => one(0));
     if (shards.length > 0) this.#toShards(shards, message, rx2, one);
@@ -168,15 +152,15 @@ export class Router {
     publisher: Publisher,
     done: () => void,
   ): void {
-    if (node === this.#host.name) {
+    if (node === this.#port.name) {
       const behind = this.received.deliver(rx2, message, this.#deliverLive);
       if (!behind) return done();
       publisher.slowed();
       return whenAllHaveRoom(behind, done);
     }
     const channel = this.#liveChannel(node);
-    const waits = channel.givenUp || this.#host.full(node);
-    const to = waits ? null : this.#host.to(node);
+    const waits = channel.givenUp || this.#port.peers.full(node);
+    const to = waits ? null : this.#port.peers.to(node);
     channel.send(to, { message, rx2, publisher, done });
   }
 
@@ -189,11 +173,11 @@ export class Router {
   }
 
   #retain(published: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void {
-    const shard = shardOf(published.topic, this.#host.shardCount);
+    const shard = shardOf(published.topic, this.#port.shardCount);
     // A Will goes to the subscriptions of all times, but as a retained message it is of now.
     const message =
       published.hlc === Number.MAX_SAFE_INTEGER
-        ? { ...published, hlc: this.#host.hlc() }
+        ? { ...published, hlc: this.#port.hlc() }
         : published;
     this.channel(shard).send({ type: 'retain', rx2, message }, ({ status }) =>
       done(status === Status.Quota),
@@ -213,8 +197,8 @@ export class Router {
     const groups = new Map<string, { shard: number; sequence: number; prev: number }[]>();
     for (const shard of shards) {
       const channel = this.channel(shard);
-      const leader = this.#host.views.leader(shard);
-      if (leader === this.#host.name || !channel.takes || this.#host.full(leader)) {
+      const leader = this.#port.views.leader(shard);
+      if (leader === this.#port.name || !channel.takes || this.#port.peers.full(leader)) {
         channel.send(request, done);
         continue;
       }
@@ -225,7 +209,7 @@ export class Router {
       else groups.set(leader, [number]);
     }
     for (const [leader, numbers] of groups) {
-      const w = this.#host.to(leader);
+      const w = this.#port.peers.to(leader);
       if (w) LinkMessage.Publish.write(w, { numbers, rx2, message });
     }
   }
@@ -242,10 +226,8 @@ export class Router {
   channel(shard: number): ShardChannel {
     let channel = this.#channels.get(shard);
     if (!channel) {
-      channel = new ShardChannel(
-        shard,
-        (s, sequence, prev, request) => this.#transmit(s, sequence, prev, request),
-        (s) => this.#host.full(this.#host.views.leader(s)),
+      channel = new ShardChannel(shard, this.#transmit, (s) =>
+        this.#port.peers.full(this.#port.views.leader(s)),
       );
       this.#channels.set(shard, channel);
       if (this.#reachable(shard)) channel.open();
@@ -254,27 +236,27 @@ export class Router {
   }
 
   #reachable(shard: number): boolean {
-    const leader = this.#host.views.leader(shard);
-    if (leader === this.#host.name) return this.#host.leaderHere(shard)?.serving ?? false;
-    return leader !== '' && this.#host.linked(leader);
+    const leader = this.#port.views.leader(shard);
+    if (leader === this.#port.name) return this.#port.leaders[shard]?.serving ?? false;
+    return this.#port.peers.get(leader)?.up ?? false;
   }
 
-  #transmit(shard: number, sequence: number, prev: number, request: Request): void {
-    const leader = this.#host.views.leader(shard);
-    if (leader === this.#host.name) {
-      const { name: node, bootEpoch } = this.#host;
+  readonly #transmit: Transmit = (shard, sequence, prev, request) => {
+    const leader = this.#port.views.leader(shard);
+    if (leader === this.#port.name) {
+      const { name: node, bootEpoch } = this.#port;
       const origin: Origin = { node, bootEpoch, sequence };
-      this.#host
-        .leaderHere(shard)
-        ?.handle(origin, prev, request, (reply) => this.#onReply(shard, sequence, reply));
+      this.#port.leaders[shard]?.handle(origin, prev, request, (reply) =>
+        this.#onReply(shard, sequence, reply),
+      );
       return;
     }
-    const w = this.#host.to(leader);
+    const w = this.#port.peers.to(leader);
     if (w) LinkMessage.Request.write(w, { shard, sequence, prev }, request);
-  }
+  };
 
   #onReply(shard: number, sequence: number, reply: Reply): void {
-    this.#channels.get(shard)?.onReply(sequence, reply, this.#host.nowMs());
+    this.#channels.get(shard)?.onReply(sequence, reply, this.#port.nowMs());
   }
 
   /** The shard's leader, or its term, has changed. */
@@ -287,23 +269,25 @@ export class Router {
 
   onLinkUp(peer: Peer): void {
     for (const channel of this.#channels.values())
-      if (this.#host.views.leader(channel.shard) === peer.name) channel.open();
-    this.#live.get(peer.name)?.resend(this.#host.to(peer.name), () => this.#host.full(peer.name));
+      if (this.#port.views.leader(channel.shard) === peer.name) channel.open();
+    this.#live
+      .get(peer.name)
+      ?.resend(this.#port.peers.to(peer.name), () => this.#port.peers.full(peer.name));
   }
 
   /** There is room again on the way to the node. @param turn another one each time: whose turn it is */
   onDrained(peer: string, turn: number): void {
-    this.#live.get(peer)?.resume(this.#host.to(peer), () => this.#host.full(peer));
+    this.#live.get(peer)?.resume(this.#port.peers.to(peer), () => this.#port.peers.full(peer));
     const channels = [...this.#channels.values()];
-    for (let i = 0; i < channels.length && !this.#host.full(peer); i++) {
+    for (let i = 0; i < channels.length && !this.#port.peers.full(peer); i++) {
       const channel = channels[(i + turn) % channels.length]!;
-      if (this.#host.views.leader(channel.shard) === peer) channel.resume();
+      if (this.#port.views.leader(channel.shard) === peer) channel.resume();
     }
   }
 
   onLinkDown(peer: string): void {
     for (const channel of this.#channels.values())
-      if (this.#host.views.leader(channel.shard) === peer) channel.close();
+      if (this.#port.views.leader(channel.shard) === peer) channel.close();
   }
 
   /** The node's process is gone, and its live sessions with it. */
@@ -313,7 +297,7 @@ export class Router {
 
   /** Membership gave the process up. It may only hang, or be cut off, and come back. */
   onPeerLost(peer: string): void {
-    this.#live.get(peer)?.giveUp(this.#host.to(peer));
+    this.#live.get(peer)?.giveUp(this.#port.peers.to(peer));
   }
 
   /** What the node's live sessions want is forgotten. */
@@ -323,13 +307,14 @@ export class Router {
 
   /** The node has told what its live sessions want. */
   onRoutesKnown(peer: string): void {
-    this.#live.get(peer)?.learn(this.#published, this.#host.hlc(), this.#host.to(peer));
+    this.#live.get(peer)?.learn(this.#published, this.#port.hlc(), this.#port.peers.to(peer));
   }
 
   tick(nowMs: number): void {
     for (const [name, channel] of this.#live) {
-      if (!channel.tick(nowMs, () => this.#host.to(name), this.#host.moves(name))) continue;
-      this.#host.log('warn', 'node does not answer, no live message waits for it', { peer: name });
+      if (!channel.tick(nowMs, () => this.#port.peers.to(name), this.#port.peers.moves(name)))
+        continue;
+      this.#port.log('warn', 'node does not answer, no live message waits for it', { peer: name });
     }
     if (nowMs - this.#toldHeldMs >= TELL_HELD_MS) {
       this.#toldHeldMs = nowMs;
@@ -360,10 +345,10 @@ export class Router {
     const answer = (reply: Reply) => {
       if (peer.bootEpoch !== bootEpoch) return;
       if (reply.opened) return this.#answerOpen(peer.name, shard, sequence, reply, reply.opened);
-      const w = this.#host.to(peer.name);
+      const w = this.#port.peers.to(peer.name);
       if (w) LinkMessage.Reply.write(w, shard, sequence, reply);
     };
-    const leader = this.#host.leaderHere(shard);
+    const leader = this.#port.leaders[shard];
     if (leader) leader.handle(origin, prev, request, answer);
     else answer({ status: Status.NotLeader, opened: null });
   }
@@ -380,7 +365,7 @@ export class Router {
       }
       LinkMessage.Subscriptions.write(w, { shard, sequence, page });
     });
-    this.#host.later(node, produce);
+    this.#port.peers.later(node, Lane.Bulk, produce);
   }
 
   onSubscriptions(r: Reader): void {
@@ -407,13 +392,13 @@ export class Router {
   }
 
   #ackLive(peer: Peer, sequence: number): void {
-    const w = this.#host.to(peer.name);
+    const w = this.#port.peers.to(peer.name);
     if (w) LinkMessage.LiveAck.write(w, sequence);
   }
 
   /** It is here and waits for a slow client; said again and again, as a sign of life. */
   #tellHeld(peer: string, sequence: number): void {
-    const w = this.#host.to(peer);
+    const w = this.#port.peers.to(peer);
     if (w) LinkMessage.LiveHeld.write(w, sequence);
   }
 
@@ -426,15 +411,15 @@ export class Router {
     const channel = this.#live.get(peer.name);
     if (!channel) return;
     const { givenUp } = channel;
-    channel.onAck(sequence, this.#host.to(peer.name));
+    channel.onAck(sequence, this.#port.peers.to(peer.name));
     if (givenUp && !channel.givenUp)
-      this.#host.log('info', 'node answers again, and gets live messages', { peer: peer.name });
+      this.#port.log('info', 'node answers again, and gets live messages', { peer: peer.name });
   }
 
   onLiveGap(peer: Peer, r: Reader): void {
     const { sequence, missed } = LinkMessage.LiveGap.read(r);
     this.received.takeGap(peer.name, peer.bootEpoch, sequence, () =>
-      this.#host.endLive(missed, peer.name),
+      this.#port.endMissed(missed, peer.name),
     );
     this.#ackLive(peer, sequence);
   }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Reader, Writer } from '../../bytes.ts';
 import { matches } from '../../mqtt/topic.ts';
-import { type FilterChange, Routes, readChange, writeChange } from './routes.ts';
+import { type FilterChange, readChange, writeChange } from '../link/filter-change.ts';
+import { Routes } from './routes.ts';
 
 const TOPICS = ['a', 'a/b', 'a/b/c', 'b', '$SYS/a'];
 const FILTERS = [...TOPICS, '#', '+', 'a/#', 'a/+', '+/b', '$SYS/#'];

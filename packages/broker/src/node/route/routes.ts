@@ -6,9 +6,9 @@
  * view, so a failover advertises nothing when versions agree.
  */
 import { LRUCache } from 'lru-cache';
-import { BytesError, type Reader, type Writer } from '../../bytes.ts';
 import { hasWildcard } from '../../mqtt/topic.ts';
 import { TopicTree } from '../../mqtt/topic-tree.ts';
+import type { FilterChange } from '../link/filter-change.ts';
 
 /** Where a message goes. Compared by identity: one object per destination. */
 interface Destination {
@@ -27,12 +27,6 @@ export interface Matched {
 }
 
 const CACHE_TOPICS = 10_000;
-
-export interface FilterChange {
-  readonly filter: string;
-  readonly zeroOnly: boolean;
-  readonly added: boolean;
-}
 
 export class Routes {
   readonly #tree = new TopicTree<Destination>();
@@ -148,15 +142,4 @@ export class Routes {
     for (const filter of wanted) this.#change(d, filter, true);
     this.#shardVersions.set(shard, version);
   }
-}
-
-export function writeChange(w: Writer, c: FilterChange): void {
-  w.u8((c.added ? 1 : 0) | (c.zeroOnly ? 2 : 0));
-  w.str(c.filter);
-}
-
-export function readChange(r: Reader): FilterChange {
-  const flags = r.u8();
-  if (flags > 3) throw new BytesError(`change of a route with flags ${flags}`);
-  return { added: (flags & 1) !== 0, zeroOnly: (flags & 2) !== 0, filter: r.str() };
 }

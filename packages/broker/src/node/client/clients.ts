@@ -1,0 +1,142 @@
+/** The clients of one node: their connections, from the socket to the end, and what concerns many of them. */
+import { ReasonCode } from '../../mqtt/reason-code.ts';
+import { shardOf } from '../../placement/hash.ts';
+import type { ClientSocket } from '../../ports.ts';
+import type { Taker } from '../link/delivery-codec.ts';
+import type { MissedMessages } from '../link/missed-messages.ts';
+import type { LiveConnection } from '../route/ends.ts';
+import { misses } from '../route/live.ts';
+import { Line } from '../work.ts';
+import { ClientLog, type LoggedClient } from './client-log.ts';
+import { Connection } from './connection.ts';
+import type { Client, ClientsOfNode } from './parts.ts';
+import { watchSlow } from './sending.ts';
+import type { SessionPort } from './session-port.ts';
+import { Sessions } from './sessions.ts';
+
+/** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
+const YIELD_MS = 100;
+
+export class Clients implements ClientsOfNode {
+  readonly port: SessionPort;
+  readonly sessions: Sessions;
+  readonly log: ClientLog;
+  readonly line: Line;
+  readonly crowded = new Set<Client>();
+  readonly slow = new Set<Client>();
+  /** By number; numbers start anew with every process. */
+  readonly connections = new Map<number, Connection>();
+  #next = 1;
+  #watchedMs = 0;
+  #saidCredentials = false;
+  /** Open connections by the shard of their Client Identifier: who is concerned by a new leader. */
+  readonly #byShard = new Map<number, Set<Client>>();
+  /** At most one for each connection: it is told to once. */
+  readonly #yielding: {
+    readonly connection: Connection;
+    readonly by: Taker | null;
+    readonly dueMs: number;
+  }[] = [];
+
+  constructor(port: SessionPort) {
+    this.port = port;
+    this.sessions = new Sessions(port);
+    this.log = new ClientLog(port.counters, port.log, () => port.nowMs());
+    this.line = new Line(port.work);
+  }
+
+  accept(socket: ClientSocket): Connection {
+    const id = this.#next++;
+    const connection = new Connection(this, socket, id);
+    this.connections.set(id, connection);
+    this.port.counters.connections = this.connections.size;
+    return connection;
+  }
+
+  opened(c: Client): void {
+    const shard = shardOf(c.clientId, this.port.shardCount);
+    const held = this.#byShard.get(shard);
+    if (held) held.add(c);
+    else this.#byShard.set(shard, new Set([c]));
+  }
+
+  gone(c: Client): void {
+    this.connections.delete(c.id);
+    this.port.counters.connections = this.connections.size;
+    const shard = shardOf(c.clientId, this.port.shardCount);
+    const held = this.#byShard.get(shard);
+    if (held?.delete(c) && held.size === 0) this.#byShard.delete(shard);
+  }
+
+  /** Of a takeover with the addresses of both, if a line is worth the question to the other node. */
+  ending(c: LoggedClient, reasonCode: number, by: Taker | null): void {
+    if (reasonCode !== ReasonCode.SessionTakenOver) return this.log.ended(c, reasonCode);
+    if (!by || by.node === '') return this.log.takenOver(c, {});
+    const log = (remote: string | undefined) =>
+      this.log.takenOver(c, { by: remote ?? '', byNode: by.node });
+    if (by.node === this.port.name) log(this.connections.get(by.connection)?.socket.remote);
+    else if (!this.log.full) this.port.remoteOf(by.node, by.connection, log);
+    else log(undefined);
+  }
+
+  /** Said once: clients that count on it are many. */
+  noteCredentials(clientId: string, remote: string): void {
+    if (this.#saidCredentials) return;
+    this.#saidCredentials = true;
+    const text = 'a client gives credentials, and nothing checks them: every client is let in';
+    this.port.log('warn', text, { clientId, remote });
+  }
+
+  /** This process hung or was cut off, and `from` published without waiting for it. */
+  endMissed(missed: MissedMessages, from: string): void {
+    const { counters, live, timings } = this.port;
+    const ended: Set<LiveConnection> = live.thatMiss(missed);
+    if (missed.everything) {
+      for (const c of this.connections.values())
+        for (const s of c.subscriptions?.values() ?? []) if (misses(s, missed)) ended.add(c);
+    }
+    for (const c of ended) c.shutdown(ReasonCode.ServerBusy, timings.willNodeGraceMs);
+    counters.connectionsMissed += ended.size;
+    const text = 'peer gave this node up for a while, connections that missed messages end';
+    this.port.log('warn', text, { peer: from, connections: ended.size });
+  }
+
+  /**
+   * Its client is elsewhere by now. A DISCONNECT that it sent before may still stand in the socket, so
+   * the connection goes on for a moment: then it is over without one, and its CLOSE says so.
+   */
+  yields(connection: Connection, by: Taker | null): void {
+    if (!connection.isOpen) return;
+    this.#yielding.push({ connection, by, dueMs: this.port.nowMs() + YIELD_MS });
+  }
+
+  tick(nowMs: number): void {
+    this.log.tick(nowMs);
+    const { slowReaderMs } = this.port.timings;
+    for (const c of this.slow) watchSlow(c, nowMs - this.#watchedMs, slowReaderMs);
+    this.#watchedMs = nowMs;
+    while (this.#yielding.length > 0 && this.#yielding[0]!.dueMs <= nowMs) {
+      const { connection, by } = this.#yielding.shift()!;
+      connection.shutdown(ReasonCode.SessionTakenOver, 0, by);
+    }
+    this.sessions.tick(nowMs);
+  }
+
+  /** A new link to this node: are the sessions that it leads still our connections'? */
+  onLinkUp(name: string): void {
+    for (const shard of [...this.#byShard.keys()])
+      if (this.port.views.leader(shard) === name) this.onLeader(shard);
+  }
+
+  /** A new leader, or a new term: are the sessions of its shard still our connections'? */
+  onLeader(shard: number): void {
+    for (const c of [...(this.#byShard.get(shard) ?? [])]) if (c.isOpen) this.#reattach(c);
+  }
+
+  #reattach(c: Client): void {
+    const { clientId, epoch } = c;
+    this.sessions.attach(clientId, epoch, () => {
+      if (c.isOpen && c.epoch === epoch) c.fenced();
+    });
+  }
+}

@@ -1,0 +1,134 @@
+/** What the links to other nodes bring something to, and need to know: types only. */
+import type { Reader } from '../../bytes.ts';
+import type { ClusterSettings } from '../../cluster-settings.ts';
+import type { Counters } from '../../counters.ts';
+import type { MemberInfo, NodeEnv } from '../../ports.ts';
+import type { Message } from '../../session/operation.ts';
+import type { ShardMessage } from '../../shard/message.ts';
+import type { Replica } from '../../shard/replica.ts';
+import type { CopyId } from '../../shard/view.ts';
+import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
+import type { FilterChange } from './filter-change.ts';
+import type { RetainedQuery } from './link-message.ts';
+import type { Peer, Peers } from './peers.ts';
+import type { Page } from './retained-page.ts';
+import type { Views } from './views.ts';
+
+export interface LinkPort {
+  readonly name: string;
+  readonly env: Pick<NodeEnv, 'nowMs' | 'log' | 'resetLink'>;
+  readonly counters: Counters;
+  readonly clock: { observe(hlc: number): void };
+  readonly shardCount: number;
+  /** The cluster's settings; null while this node has not joined one. */
+  readonly settings: ClusterSettings | null;
+  /** What a peer says of the cluster. @returns whether that was news: the shards are here from now on */
+  onSettings(settings: ClusterSettings): boolean;
+  readonly peers: Peers;
+  readonly views: Views;
+  readonly membership: {
+    update(members: readonly MemberInfo[], shardCount: number, nowMs: number): void;
+  };
+  readonly routes: AnnouncedRoutes;
+  readonly leases: LinkedLeases;
+  readonly shards: LinkedShards;
+  readonly router: LinkedRouter;
+  readonly live: { deliver(message: Message): unknown };
+  readonly queries: LinkedQueries;
+  readonly asking: {
+    onAsk(peer: Peer, id: number, question: unknown): void;
+    onAnswer(id: number, answer: unknown): void;
+  };
+  readonly lineage: LinkedLineage;
+  readonly clients: { onLinkUp(name: string): void; onLeader(shard: number): void };
+  readonly connections: ConnectionsHere;
+  /** A client of a session led here has a batch of retained messages. */
+  onRetainedTaken(clientId: string, token: number): void;
+}
+
+/** What is wanted where. */
+export interface AnnouncedRoutes {
+  changeNode(node: string, change: FilterChange): void;
+  clearNode(node: string): void;
+  filtersOfNode(node: string): FilterChange[];
+  changeShard(shard: number, filter: string, added: boolean): void;
+  setShard(shard: number, version: string, filters: Iterable<string>): void;
+  filtersOfShard(shard: number): string[];
+  shardVersion(shard: number): string;
+  setShardVersion(shard: number, version: string): void;
+}
+
+export interface LinkedLeases {
+  /** Shards whose routes are known to differ from what is here. */
+  readonly stale: Set<number>;
+  markStale(shard: number): void;
+  onLed(replica: Replica): void;
+  /** Whether a heartbeat of this peer is answered with a grant. */
+  grants(peer: Peer, nowMs: number): boolean;
+  onBarrierAck(peer: Peer, token: number): void;
+}
+
+export interface LinkedShards {
+  /** By shard. */
+  readonly copies: readonly Replica[];
+  readonly leaders: readonly LinkedLeader[];
+  /** Those led here. */
+  readonly led: ReadonlySet<Replica>;
+  /** Print of the shards led here; see `printWith`. */
+  readonly ledPrint: number;
+  onMessage(from: CopyId, shard: number, message: ShardMessage): void;
+}
+
+export interface LinkedLeader {
+  readonly serving: boolean;
+  readonly since: number;
+  readonly delivering: {
+    onLinkUp(gateway: string): void;
+    onLinkDown(gateway: string): void;
+    onDrained(gateway: string): void;
+  };
+}
+
+export interface LinkedRouter {
+  onLeader(shard: number): void;
+  onLinkUp(peer: Peer): void;
+  onLinkDown(peer: string): void;
+  /** @param turn another one each time: whose turn it is */
+  onDrained(peer: string, turn: number): void;
+  /** The node's process is gone, and its live sessions with it. */
+  onPeerGone(peer: string): void;
+  /** Membership gave the process up. */
+  onPeerLost(peer: string): void;
+  onRoutesForgotten(peer: string): void;
+  onRoutesKnown(peer: string): void;
+  onRequest(peer: Peer, r: Reader): void;
+  onPublish(peer: Peer, r: Reader): void;
+  onReply(r: Reader): void;
+  onSubscriptions(r: Reader): void;
+  onLivePublish(peer: Peer, r: Reader): void;
+  onLiveAck(peer: Peer, r: Reader): void;
+  onLiveHeld(peer: Peer, r: Reader): void;
+  onLiveGap(peer: Peer, r: Reader): void;
+}
+
+export interface LinkedQueries {
+  onLinkDown(node: string): void;
+  onQuery(from: string, query: RetainedQuery): void;
+  onReply(id: number, page: Page): void;
+  onEnd(from: string, id: number): void;
+}
+
+export interface LinkedLineage {
+  hello(peer: Peer): void;
+  onRuns(peer: Peer, runs: readonly number[]): void;
+  onRunMissing(epoch: number): boolean;
+  onLaterRun(epoch: number): void;
+}
+
+/** Connections of this node, by what leaders of their sessions send them. */
+export interface ConnectionsHere {
+  deliverHere(delivery: Delivery): void;
+  releaseHere(to: ConnectionAddress, position: number): void;
+  retainedHere(from: string, to: ConnectionAddress, batch: RetainedZero): void;
+  kickHere(to: ConnectionAddress, reasonCode: number, yields: boolean, by: Taker | null): void;
+}

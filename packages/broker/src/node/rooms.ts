@@ -1,0 +1,406 @@
+/**
+ * The rooms of a node, and what each answers the others: a room says in its port what it needs.
+ *
+ * link (other nodes), route (who wants a message, and how it gets there), client (connections), lead (what a
+ * shard's leader does), members (who is here, and this node among them), ask (questions of people).
+ */
+import type { ClusterSettings, SettingDrift } from '../cluster-settings.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMINGS, type Limits, type Timings } from '../config-schema.ts';
+import { type Counters, createCounters } from '../counters.ts';
+import { shardOf } from '../placement/hash.ts';
+import type { MemberMeta, NodeEnv } from '../ports.ts';
+import type { ReplicaLimits } from '../shard/host.ts';
+import { type CopyId, copyId } from '../shard/view.ts';
+import { Asking } from './ask/asking.ts';
+import { Batch } from './batch.ts';
+import { Clients } from './client/clients.ts';
+import { Connections } from './client/connections.ts';
+import type { SessionPort } from './client/session-port.ts';
+import type { LeadPort } from './lead/lead-port.ts';
+import { Announcing } from './link/announcing.ts';
+import { HybridClock } from './link/clock.ts';
+import type { LinkPort } from './link/link-port.ts';
+import { Links } from './link/links.ts';
+import { Peers, type PeersHost } from './link/peers.ts';
+import { Views } from './link/views.ts';
+import { Draining } from './members/draining.ts';
+import type { Identity } from './members/identity.ts';
+import { Joining, type JoiningOptions } from './members/joining.ts';
+import { Lineage } from './members/lineage.ts';
+import { Marks } from './members/marks.ts';
+import { Membership } from './members/membership.ts';
+import { Leases } from './route/leases.ts';
+import { Live } from './route/live.ts';
+import { RetainedAnswers } from './route/retained-answers.ts';
+import { RetainedQueries } from './route/retained-query.ts';
+import { Router } from './route/router.ts';
+import { Routes } from './route/routes.ts';
+import { WatchedTopics } from './route/topic-watch.ts';
+import { Shards } from './shards.ts';
+import { Work } from './work.ts';
+
+export interface NodeOptions extends JoiningOptions {
+  readonly meta: MemberMeta;
+  readonly limits?: Partial<Limits>;
+  readonly timings?: Partial<Timings>;
+  readonly replication?: Partial<ReplicaLimits>;
+  /** An operator goes on with what the only copies still hold. */
+  readonly acceptLoss?: boolean;
+}
+
+/** A step of a view change that gets no answer for this long is tried anew. */
+const FORMATION_TIMEOUT_MS = 1000;
+const DEFAULT_REPLICATION: ReplicaLimits = { checkpointEvery: 1000, tailKeep: 1000 };
+
+/** The node's own times and the cluster's, which a joiner learns. */
+function timesOf(cluster: ClusterSettings, own: Timings) {
+  return {
+    get silenceMs() {
+      return cluster.silenceMs;
+    },
+    /** Two lost heartbeats are no silence, whatever this node's pause. */
+    get heartbeatMs() {
+      return Math.min(own.heartbeatMs, Math.floor(cluster.silenceMs / 3));
+    },
+    electionStaggerMs: own.electionStaggerMs,
+    formationTimeoutMs: FORMATION_TIMEOUT_MS,
+  };
+}
+
+export abstract class Rooms {
+  readonly name: string;
+  readonly bootEpoch: number;
+  readonly limits: Limits;
+  readonly timings: Timings;
+  readonly counters: Counters = createCounters();
+  readonly env: NodeEnv;
+  readonly options: NodeOptions;
+  readonly bootedMs: number;
+  readonly clock: HybridClock;
+  readonly routes = new Routes();
+  readonly views = new Views();
+  readonly work: Work;
+  readonly watched = new WatchedTopics();
+  readonly joining: Joining;
+  readonly peers: Peers;
+  readonly membership: Membership;
+  readonly batch: Batch;
+  readonly leases: Leases;
+  /** Absent where nothing is kept beside the store. */
+  readonly marks: Marks | undefined;
+  readonly shards: Shards;
+  readonly live: Live;
+  readonly router: Router;
+  readonly draining: Draining;
+  readonly queries: RetainedQueries;
+  readonly clients: Clients;
+  readonly connections: Connections;
+  readonly asking: Asking;
+  readonly lineage: Lineage;
+  readonly announcing: Announcing;
+  readonly links: Links;
+  /** Clients are served. */
+  abstract readonly ready: boolean;
+
+  constructor(env: NodeEnv, options: NodeOptions) {
+    this.env = env;
+    this.options = options;
+    this.name = options.identity.name;
+    this.bootEpoch = options.identity.bootEpoch;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    this.joining = new Joining(options, this.timings, this);
+    const { cluster } = this.joining;
+    const self = copyId(this.name, this.identity.storeId);
+    this.bootedMs = env.nowMs();
+    this.clock = new HybridClock(env, options.identity.clockAheadMs);
+    const schedule = () => env.scheduleFlush();
+    this.peers = new Peers(this.name, timesOf(cluster, this.timings), this.#peersHost());
+    const { replaceVoterAfterMs } = this.timings;
+    this.membership = new Membership(self, this.bootEpoch, cluster, replaceVoterAfterMs);
+    this.batch = new Batch(env.store, cluster, {
+      counters: this.counters,
+      nowMs: () => env.nowMs(),
+      onUnsynced: () => env.unsynced?.(),
+      schedule,
+    });
+    this.leases = new Leases(this.peers, this.views, self, cluster);
+    this.work = new Work(schedule);
+    this.marks = env.marks && new Marks(env.marks);
+    this.shards = this.#createShards(self);
+    this.live = new Live((changes) => this.announcing.onLiveChanges(changes));
+    this.router = this.#createRouter();
+    this.draining = this.#createDraining();
+    this.queries = this.#createQueries();
+    this.clients = new Clients(this.#sessionPort());
+    this.connections = this.#createConnections();
+    this.asking = new Asking(this);
+    this.lineage = this.#createLineage();
+    const linkPort = this.#linkPort();
+    this.announcing = new Announcing(linkPort);
+    this.links = new Links(linkPort, this.announcing);
+  }
+
+  // ---- what the rooms need of each other -------------------------------------------------------
+
+  #peersHost(): PeersHost {
+    const node = this;
+    const { env, counters } = this;
+    return {
+      nowMs: () => env.nowMs(),
+      hlc: () => this.clock.next(),
+      sendFrame: (peer, frame) => {
+        counters.linkFramesSent++;
+        counters.linkBytesSent += frame.length;
+        env.sendFrame(peer, frame);
+      },
+      schedule: () => env.scheduleFlush(),
+      get busy() {
+        return node.batch.behind;
+      },
+      onDrained: (peer) => this.links.onDrained(peer),
+    };
+  }
+
+  #createShards(self: CopyId): Shards {
+    const { env, options, joining } = this;
+    return new Shards(
+      {
+        self,
+        bootEpoch: this.bootEpoch,
+        cluster: joining.cluster,
+        timings: timesOf(joining.cluster, this.timings),
+        limits: { ...DEFAULT_REPLICATION, ...options.replication },
+        damage: options.damage ?? null,
+        acceptLoss: options.acceptLoss ?? false,
+      },
+      {
+        lead: this.#leadPort(),
+        store: env.store,
+        peers: this.peers,
+        batch: this.batch,
+        membership: this.membership,
+        marks: this.marks,
+        bootedMs: this.bootedMs,
+        nowMs: () => env.nowMs(),
+        random: () => env.random(),
+        scheduleFlush: () => env.scheduleFlush(),
+        onEstablished: (shard, again) => this.announcing.onEstablished(shard, again),
+        onDeposed: (shard) => this.announcing.onDeposed(shard),
+        trace: (phase, fields) => env.trace?.(phase, fields),
+      },
+    );
+  }
+
+  /** Shards are made first, and lead once the rest is there. */
+  #leadPort(): LeadPort {
+    const node = this;
+    const { env, clock, name, bootEpoch, membership } = this;
+    return {
+      limits: this.limits,
+      counters: this.counters,
+      log: env.log,
+      store: env.store,
+      willNodeGraceMs: this.timings.willNodeGraceMs,
+      watched: this.watched,
+      work: this.work,
+      routes: this.routes,
+      leases: this.leases,
+      peers: this.peers,
+      get announcing() {
+        return node.announcing;
+      },
+      get router() {
+        return node.router;
+      },
+      get queries() {
+        return node.queries;
+      },
+      get connections() {
+        return node.connections;
+      },
+      nowMs: () => env.nowMs(),
+      wallMs: () => env.wallMs(),
+      hlc: () => clock.next(),
+      observeHlc: (hlc) => clock.observe(hlc),
+      trace: (phase, fields) => env.trace?.(phase, fields),
+      gatewayGone: (gateway, epoch) =>
+        gateway === name ? epoch !== bootEpoch : membership.gone(gateway, epoch, env.nowMs()),
+    };
+  }
+
+  #createRouter(): Router {
+    const node = this;
+    const { env, clock } = this;
+    return new Router({
+      name: this.name,
+      bootEpoch: this.bootEpoch,
+      get shardCount() {
+        return node.shardCount;
+      },
+      counters: this.counters,
+      log: env.log,
+      routes: this.routes,
+      live: this.live,
+      leases: this.leases,
+      views: this.views,
+      peers: this.peers,
+      leaders: this.shards.leaders,
+      nowMs: () => env.nowMs(),
+      hlc: () => clock.next(),
+      endMissed: (missed, from) => this.clients.endMissed(missed, from),
+    });
+  }
+
+  #createDraining(): Draining {
+    const node = this;
+    return new Draining({
+      name: this.name,
+      membership: this.membership,
+      timings: this.timings,
+      get connections() {
+        return node.clients.connections;
+      },
+    });
+  }
+
+  #createQueries(): RetainedQueries {
+    const { shards, leases, views, work, env } = this;
+    const shardCount = () => this.shardCount;
+    const nowMs = () => env.nowMs();
+    const answers = new RetainedAnswers({
+      shardCount,
+      topics: shards.topics,
+      store: env.store,
+      work,
+      log: env.log,
+      leader: (shard) => shards.serving(shard),
+      ledPrint: () => shards.ledPrint,
+      full: (peer) => this.peers.full(peer),
+      confirmed: (listed) => leases.confirmed(nowMs(), listed && shards.copiesOf(listed)),
+    });
+    const to = (name: string) => this.peers.to(name);
+    return new RetainedQueries({ self: this.name, views, answers, shardCount, nowMs, to });
+  }
+
+  #sessionPort(): SessionPort {
+    const node = this;
+    const { env, clock, leases } = this;
+    return {
+      name: this.name,
+      bootEpoch: this.bootEpoch,
+      get shardCount() {
+        return node.shardCount;
+      },
+      limits: this.limits,
+      timings: this.timings,
+      counters: this.counters,
+      log: env.log,
+      work: this.work,
+      watched: this.watched,
+      get ready() {
+        return node.ready;
+      },
+      router: this.router,
+      live: this.live,
+      views: this.views,
+      queries: this.queries,
+      draining: this.draining,
+      nowMs: () => env.nowMs(),
+      wallMs: () => env.wallMs(),
+      random: () => env.random(),
+      hlc: () => clock.next(),
+      trace: (phase, fields) => env.trace?.(phase, fields),
+      scheduleFlush: () => env.scheduleFlush(),
+      liveBarrier: (done) => leases.barrier(env.nowMs(), Number.NEGATIVE_INFINITY, done),
+      remoteOf: (name, connection, done) =>
+        this.asking.ask(name, { type: 'remote', connection }, done),
+    };
+  }
+
+  #createConnections(): Connections {
+    const { name, bootEpoch, clients, peers } = this;
+    const onRetainedTaken = this.#onRetainedTaken;
+    return new Connections({ name, bootEpoch, clients, peers, onRetainedTaken });
+  }
+
+  /** A client of a session led here has a batch of retained messages. */
+  readonly #onRetainedTaken = (clientId: string, token: number): void => {
+    const leader = this.shards.leaders[shardOf(clientId, this.shardCount)];
+    leader?.retaining.onTaken(clientId, token);
+  };
+
+  #createLineage(): Lineage {
+    const { env, options, peers, batch, shards, joining } = this;
+    const acceptLoss = options.acceptLoss ?? false;
+    return new Lineage({
+      env,
+      acceptLoss,
+      peers,
+      batch,
+      shards,
+      get identity() {
+        return joining.identity;
+      },
+    });
+  }
+
+  #linkPort(): LinkPort {
+    const { joining } = this;
+    return {
+      name: this.name,
+      env: this.env,
+      counters: this.counters,
+      clock: this.clock,
+      get shardCount() {
+        return joining.shardCount;
+      },
+      get settings() {
+        return joining.settings;
+      },
+      onSettings: (settings) => joining.onSettings(settings),
+      peers: this.peers,
+      views: this.views,
+      membership: this.membership,
+      routes: this.routes,
+      leases: this.leases,
+      shards: this.shards,
+      router: this.router,
+      live: this.live,
+      queries: this.queries,
+      asking: this.asking,
+      lineage: this.lineage,
+      clients: this.clients,
+      connections: this.connections,
+      onRetainedTaken: this.#onRetainedTaken,
+    };
+  }
+
+  // ---- the cluster that it is of ---------------------------------------------------------------
+
+  get identity(): Identity {
+    return this.joining.identity;
+  }
+
+  get shardCount(): number {
+    return this.joining.shardCount;
+  }
+
+  get clusterId(): string {
+    return this.identity.clusterId;
+  }
+
+  /** Settings of the cluster; until a joiner has learned them, what it would found one with. */
+  get cluster(): ClusterSettings {
+    return this.joining.cluster;
+  }
+
+  /** What this member was told in words and its cluster has otherwise. */
+  get drift(): readonly SettingDrift[] {
+    return this.joining.drift;
+  }
+
+  nowMs(): number {
+    return this.env.nowMs();
+  }
+}
