@@ -5,7 +5,7 @@
  * included, and with nothing recorded yet the mean is NaN and the least 292 years.
  */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import type { MetricDefinition } from './metrics.ts';
+import type { MetricDefinition } from './metric-definition.ts';
 
 /** Between two looks: the usual 10 ms wake an idle process a hundred times a second. */
 const PERIOD_MS = 100;

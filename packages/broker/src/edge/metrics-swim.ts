@@ -1,6 +1,6 @@
 /** Prometheus metrics of membership, read off the agent when somebody scrapes. */
 import type { SwimAgentCounters } from '@shoal/swim';
-import type { MetricDefinition } from './metrics.ts';
+import type { MetricDefinition } from './metric-definition.ts';
 
 /** What a scrape reads of membership. */
 export interface SwimSource {

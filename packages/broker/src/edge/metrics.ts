@@ -7,22 +7,9 @@
 
 import type { Registry } from 'prom-client';
 import { type Counters, LatencyHistogram, type PerQos } from '../counters.ts';
+import type { MetricDefinition, Sample } from './metric-definition.ts';
 import { EVENT_LOOP_METRICS, type EventLoopLag, EventLoopWatch } from './metrics-event-loop.ts';
 import { SWIM_METRICS, type SwimSource } from './metrics-swim.ts';
-
-interface Sample {
-  readonly value: number;
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly metricName?: string;
-}
-
-export interface MetricDefinition<Source = Counters> {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly read: (source: Source) => readonly Sample[];
-}
 
 type Read = (counters: Counters) => number;
 

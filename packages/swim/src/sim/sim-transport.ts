@@ -2,23 +2,32 @@ import {
   PACKET_BYTES_MAX,
   type RequestDone,
   type Transport,
+  type TransportHandlers,
   type TransportOptions,
 } from '../transport.ts';
-import type { Network } from './network.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** One address of a simulated {@link Network}. */
+/** What carries the bytes between addresses. */
+interface Carrier {
+  /** @throws Error if the address is in use */
+  attach(address: string, port: TransportHandlers): void;
+  detach(address: string): void;
+  send(from: string, to: string, bytes: Uint8Array): void;
+  request(from: string, to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void;
+}
+
+/** One address of a simulated network. */
 export class SimTransport implements Transport {
   readonly address: string;
   failed = 0;
   private readonly options: TransportOptions;
-  private readonly network: Network;
+  private readonly network: Carrier;
   private readonly scheduler: Scheduler;
   /** How to end each request of ours that is under way. */
   private readonly pending = new Set<() => void>();
   private closed = false;
 
-  constructor(network: Network, scheduler: Scheduler, options: TransportOptions) {
+  constructor(network: Carrier, scheduler: Scheduler, options: TransportOptions) {
     this.address = options.listen;
     this.options = options;
     this.network = network;
