@@ -176,18 +176,14 @@ export abstract class Rooms {
       },
       {
         lead: this.#leadPort(),
-        store: env.store,
+        env,
         peers: this.peers,
         batch: this.batch,
         membership: this.membership,
         marks: this.marks,
         bootedMs: this.bootedMs,
-        nowMs: () => env.nowMs(),
-        random: () => env.random(),
-        scheduleFlush: () => env.scheduleFlush(),
         onEstablished: (shard, again) => this.announcing.onEstablished(shard, again),
         onDeposed: (shard) => this.announcing.onDeposed(shard),
-        trace: (phase, fields) => env.trace?.(phase, fields),
       },
     );
   }
@@ -195,12 +191,12 @@ export abstract class Rooms {
   /** Shards are made first, and lead once the rest is there. */
   #leadPort(): LeadPort {
     const node = this;
-    const { env, clock, name, bootEpoch, membership } = this;
+    const { env, name, bootEpoch, membership } = this;
     return {
       limits: this.limits,
       counters: this.counters,
-      log: env.log,
-      store: env.store,
+      env,
+      clock: this.clock,
       willNodeGraceMs: this.timings.willNodeGraceMs,
       watched: this.watched,
       work: this.work,
@@ -219,11 +215,6 @@ export abstract class Rooms {
       get connections() {
         return node.connections;
       },
-      nowMs: () => env.nowMs(),
-      wallMs: () => env.wallMs(),
-      hlc: () => clock.next(),
-      observeHlc: (hlc) => clock.observe(hlc),
-      trace: (phase, fields) => env.trace?.(phase, fields),
       gatewayGone: (gateway, epoch) =>
         gateway === name ? epoch !== bootEpoch : membership.gone(gateway, epoch, env.nowMs()),
     };
@@ -231,7 +222,6 @@ export abstract class Rooms {
 
   #createRouter(): Router {
     const node = this;
-    const { env, clock } = this;
     return new Router({
       name: this.name,
       bootEpoch: this.bootEpoch,
@@ -239,15 +229,14 @@ export abstract class Rooms {
         return node.shardCount;
       },
       counters: this.counters,
-      log: env.log,
+      env: this.env,
+      clock: this.clock,
       routes: this.routes,
       live: this.live,
       leases: this.leases,
       views: this.views,
       peers: this.peers,
       leaders: this.shards.leaders,
-      nowMs: () => env.nowMs(),
-      hlc: () => clock.next(),
       endMissed: (missed, from) => this.clients.endMissed(missed, from),
     });
   }
@@ -285,7 +274,7 @@ export abstract class Rooms {
 
   #sessionPort(): SessionPort {
     const node = this;
-    const { env, clock, leases } = this;
+    const { env, leases } = this;
     return {
       name: this.name,
       bootEpoch: this.bootEpoch,
@@ -295,7 +284,8 @@ export abstract class Rooms {
       limits: this.limits,
       timings: this.timings,
       counters: this.counters,
-      log: env.log,
+      env,
+      clock: this.clock,
       work: this.work,
       watched: this.watched,
       get ready() {
@@ -306,12 +296,6 @@ export abstract class Rooms {
       views: this.views,
       queries: this.queries,
       draining: this.draining,
-      nowMs: () => env.nowMs(),
-      wallMs: () => env.wallMs(),
-      random: () => env.random(),
-      hlc: () => clock.next(),
-      trace: (phase, fields) => env.trace?.(phase, fields),
-      scheduleFlush: () => env.scheduleFlush(),
       liveBarrier: (done) => leases.barrier(env.nowMs(), Number.NEGATIVE_INFINITY, done),
       remoteOf: (name, connection, done) =>
         this.asking.ask(name, { type: 'remote', connection }, done),

@@ -2,7 +2,7 @@
 
 import type { ClusterSettings } from '../cluster-settings.ts';
 import { TopicIndex } from '../mqtt/topic-index.ts';
-import type { Store } from '../ports.ts';
+import type { NodeEnv, Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
 import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
 import type { ShardMessage } from '../shard/message.ts';
@@ -35,18 +35,14 @@ export interface ShardsOptions {
 
 export interface ShardsNode {
   readonly lead: LeadPort;
-  readonly store: Store;
+  readonly env: Pick<NodeEnv, 'nowMs' | 'random' | 'scheduleFlush' | 'store' | 'log' | 'trace'>;
   readonly peers: Peers;
   readonly batch: Batch;
   readonly membership: Membership;
   readonly marks: Marks | undefined;
   readonly bootedMs: number;
-  nowMs(): number;
-  random(): number;
-  scheduleFlush(): void;
   onEstablished(shard: number, again: boolean): void;
   onDeposed(shard: number): void;
-  trace(phase: string, fields?: Record<string, unknown>): void;
 }
 
 /** Planned changes of leader that one node starts per second. */
@@ -138,7 +134,7 @@ export class Shards implements ReplicaHost {
   }
 
   get store(): Store {
-    return this.#node.store;
+    return this.#node.env.store;
   }
 
   create(shardCount: number): void {
@@ -161,7 +157,7 @@ export class Shards implements ReplicaHost {
       if (!copy) return;
       load(copy, (corruption) => {
         if (corruption) report.add(copy.shard, corruption);
-        if (--left === 0) return done(report.finish(this.#node.lead.log));
+        if (--left === 0) return done(report.finish(this.#node.env.log));
         next();
       });
     };
@@ -187,13 +183,9 @@ export class Shards implements ReplicaHost {
     for (const copy of this.copies) copy.found();
   }
 
-  onMessage(from: CopyId, shard: number, message: ShardMessage): void {
-    this.copies[shard]?.onMessage(from, message);
-  }
-
   tick(nowMs: number): void {
     const { copies } = this;
-    this.#complaints.flush(this.#node.lead.log);
+    this.#complaints.flush(this.#node.env.log);
     this.marks?.flush(nowMs);
     const slice = this.#slice++ % SLICES;
     this.#moving = 0;
@@ -242,11 +234,11 @@ export class Shards implements ReplicaHost {
   // ---- ReplicaHost -----------------------------------------------------------------------------
 
   nowMs(): number {
-    return this.#node.nowMs();
+    return this.#node.env.nowMs();
   }
 
   random(): number {
-    return this.#node.random();
+    return this.#node.env.random();
   }
 
   send(to: CopyId, shard: number, message: ShardMessage): void {
@@ -303,7 +295,7 @@ export class Shards implements ReplicaHost {
 
   dirty(shard: number): void {
     this.#dirty.add(this.copies[shard]!);
-    this.#node.scheduleFlush();
+    this.#node.env.scheduleFlush();
   }
 
   heard(id: CopyId): boolean {
@@ -346,7 +338,7 @@ export class Shards implements ReplicaHost {
   }
 
   onSlow(shard: number, id: CopyId, tookMs: number): void {
-    const { lead } = this.#node;
+    const { lead, env } = this.#node;
     const peer = nameOf(id);
     const nowMs = this.nowMs();
     lead.counters.copiesTooSlow++;
@@ -355,7 +347,7 @@ export class Shards implements ReplicaHost {
       if (!this.#node.peers.get(name)) this.#slowLoggedMs.delete(name);
     this.#slowLoggedMs.set(peer, nowMs);
     const fields = { peer, shard, tookMs: Math.round(tookMs) };
-    lead.log('warn', 'copy too slow, left out for now', fields);
+    env.log('warn', 'copy too slow, left out for now', fields);
   }
 
   onElection(): void {
@@ -385,6 +377,6 @@ export class Shards implements ReplicaHost {
   }
 
   trace(phase: string, fields?: Record<string, unknown>): void {
-    this.#node.trace(phase, fields);
+    this.#node.env.trace?.(phase, fields);
   }
 }

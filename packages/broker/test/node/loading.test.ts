@@ -44,7 +44,7 @@ describe('loading shards', () => {
   it('reads few shards at a time, a page of each', () => {
     const { store, seen, settle } = watchedStore();
     const options = { self: 'a#1', bootEpoch: 1, limits: {}, damage: null, acceptLoss: false };
-    const node = { store, lead: { log: () => {} }, nowMs: () => 0 };
+    const node = { lead: {}, env: { store, log: () => {}, nowMs: () => 0 } };
     const shards = new Shards(options as unknown as ShardsOptions, node as unknown as ShardsNode);
     shards.create(200);
     let done = false;

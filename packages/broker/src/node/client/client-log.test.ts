@@ -11,11 +11,10 @@ function setUp() {
   const lines: [string, Record<string, unknown>][] = [];
   const time = { nowMs: 0 };
   const counters = createCounters();
-  const log = new ClientLog(
-    counters,
-    (_level, message, fields = {}) => lines.push([message, fields]),
-    () => time.nowMs,
-  );
+  const log = new ClientLog(counters, {
+    log: (_level, message, fields = {}) => lines.push([message, fields]),
+    nowMs: () => time.nowMs,
+  });
   const client = (clientId: string) => ({ clientId, version: 5, socket: { remote: '[::1]:7' } });
   return { lines, time, counters, log, client };
 }

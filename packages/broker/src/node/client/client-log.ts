@@ -7,7 +7,7 @@
 
 import type { Counters } from '../../counters.ts';
 import { reasonName } from '../../mqtt/reason-code.ts';
-import type { Log, LogLevel } from '../../ports.ts';
+import type { LogLevel, NodeEnv } from '../../ports.ts';
 
 /** Lines about clients in a second; beyond, they are counted and the count is logged. */
 export const CLIENT_LINES_PER_SECOND_MAX = 50;
@@ -27,18 +27,16 @@ export interface LoggedClient {
 
 export class ClientLog {
   readonly #counters: Counters;
-  readonly #log: Log;
-  readonly #nowMs: () => number;
+  readonly #env: Pick<NodeEnv, 'log' | 'nowMs'>;
   #credit = CLIENT_LINES_BURST_MAX;
   #countedMs: number;
   #leftOut = 0;
   #summaryMs = 0;
 
-  constructor(counters: Counters, log: Log, nowMs: () => number) {
+  constructor(counters: Counters, env: Pick<NodeEnv, 'log' | 'nowMs'>) {
     this.#counters = counters;
-    this.#log = log;
-    this.#nowMs = nowMs;
-    this.#countedMs = nowMs();
+    this.#env = env;
+    this.#countedMs = env.nowMs();
   }
 
   connected(c: LoggedClient, sessionPresent: boolean): void {
@@ -96,16 +94,18 @@ export class ClientLog {
       clientId.length <= CLIENT_ID_LOGGED_MAX
         ? clientId
         : `${clientId.slice(0, CLIENT_ID_LOGGED_MAX).toWellFormed()}…`;
-    this.#log(level, message, { clientId: shown, remote, ...fields });
+    this.#env.log(level, message, { clientId: shown, remote, ...fields });
   }
 
   /** The next line is left out. */
   get full(): boolean {
-    return this.#credit < 1 && this.#nowMs() - this.#countedMs < 1000 / CLIENT_LINES_PER_SECOND_MAX;
+    return (
+      this.#credit < 1 && this.#env.nowMs() - this.#countedMs < 1000 / CLIENT_LINES_PER_SECOND_MAX
+    );
   }
 
   #admits(): boolean {
-    const nowMs = this.#nowMs();
+    const nowMs = this.#env.nowMs();
     const earned = ((nowMs - this.#countedMs) / 1000) * CLIENT_LINES_PER_SECOND_MAX;
     this.#credit = Math.min(CLIENT_LINES_BURST_MAX, this.#credit + earned);
     this.#countedMs = nowMs;
@@ -117,7 +117,7 @@ export class ClientLog {
   tick(nowMs: number): void {
     if (this.#leftOut === 0 || nowMs - this.#summaryMs < SUMMARY_MS) return;
     this.#summaryMs = nowMs;
-    this.#log('info', 'lines about clients left out', { lines: this.#leftOut });
+    this.#env.log('info', 'lines about clients left out', { lines: this.#leftOut });
     this.#leftOut = 0;
   }
 }

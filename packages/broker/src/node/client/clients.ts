@@ -41,7 +41,7 @@ export class Clients implements ClientsOfNode {
   constructor(port: SessionPort) {
     this.port = port;
     this.sessions = new Sessions(port);
-    this.log = new ClientLog(port.counters, port.log, () => port.nowMs());
+    this.log = new ClientLog(port.counters, port.env);
     this.line = new Line(port.work);
   }
 
@@ -84,7 +84,7 @@ export class Clients implements ClientsOfNode {
     if (this.#saidCredentials) return;
     this.#saidCredentials = true;
     const text = 'a client gives credentials, and nothing checks them: every client is let in';
-    this.port.log('warn', text, { clientId, remote });
+    this.port.env.log('warn', text, { clientId, remote });
   }
 
   /** This process hung or was cut off, and `from` published without waiting for it. */
@@ -98,7 +98,7 @@ export class Clients implements ClientsOfNode {
     for (const c of ended) c.shutdown(ReasonCode.ServerBusy, timings.willNodeGraceMs);
     counters.connectionsMissed += ended.size;
     const text = 'peer gave this node up for a while, connections that missed messages end';
-    this.port.log('warn', text, { peer: from, connections: ended.size });
+    this.port.env.log('warn', text, { peer: from, connections: ended.size });
   }
 
   /**
@@ -107,7 +107,7 @@ export class Clients implements ClientsOfNode {
    */
   yields(connection: Connection, by: Taker | null): void {
     if (!connection.isOpen) return;
-    this.#yielding.push({ connection, by, dueMs: this.port.nowMs() + YIELD_MS });
+    this.#yielding.push({ connection, by, dueMs: this.port.env.nowMs() + YIELD_MS });
   }
 
   tick(nowMs: number): void {

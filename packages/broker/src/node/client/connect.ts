@@ -36,7 +36,7 @@ export function willOf(connect: Connect, port: SessionPort): Will | null {
       payload: Uint8Array.from(will.payload),
       qos: will.qos,
       retain: will.retain,
-      hlc: port.hlc(),
+      hlc: port.clock.next(),
       expiresAtMs: 0,
       properties: encodePublishProperties(properties),
       publisher: connect.clientId,
@@ -75,6 +75,6 @@ export function expiryOf(connect: Connect, port: SessionPort): number {
 
 /** For a client that brings no name [MQTT-3.1.3-6]. */
 export function randomName(port: SessionPort): string {
-  const part = () => Math.floor(port.random() * 0x1_0000_0000).toString(36);
+  const part = () => Math.floor(port.env.random() * 0x1_0000_0000).toString(36);
   return part() + part();
 }

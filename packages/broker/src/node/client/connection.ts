@@ -81,7 +81,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.clients = clients;
     this.socket = socket;
     this.id = id;
-    this.#heardMs = Math.floor(clients.port.nowMs());
+    this.#heardMs = Math.floor(clients.port.env.nowMs());
     this.reader = new FrameReader(clients.port.limits.maxPacketBytes);
   }
 
@@ -172,7 +172,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
   }
 
   heard(): void {
-    this.#heardMs = this.port.nowMs();
+    this.#heardMs = this.port.env.nowMs();
   }
 
   onSecond(nowMs: number): void {
@@ -198,7 +198,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     if (this.#state === CLOSED) return;
     // What it sent before counts once its session is open; until then nobody knows whether it will.
     if (this.#early) {
-      this.#early.endedMs = this.port.nowMs();
+      this.#early.endedMs = this.port.env.nowMs();
       return;
     }
     this.clients.log.lost(this);
@@ -228,7 +228,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     const refusal = checkConnect(connect, this.port);
     if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
-    this.#early = new Early(Math.floor(this.port.nowMs()));
+    this.#early = new Early(Math.floor(this.port.env.nowMs()));
     this.reader.pause();
     const assigned = connect.clientId === '';
     this.clientId = assigned ? `shoal-${randomName(this.port)}` : connect.clientId;
@@ -265,7 +265,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     const early = this.#early!;
     this.#early = null;
     this.#state = OPEN;
-    this.#heardMs = this.port.nowMs();
+    this.#heardMs = this.port.env.nowMs();
     this.epoch = opened.epoch;
     this.resumed = opened.present;
     this.persistent = opened.present || this.expirySeconds > 0;
@@ -294,7 +294,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     }
     const { clientId, epoch, maximumPacketSize } = this;
     const why = 'CONNACK is larger than the Maximum Packet Size of the client';
-    this.port.log('warn', why, { clientId, bytes: frame.length, maximumPacketSize });
+    this.port.env.log('warn', why, { clientId, bytes: frame.length, maximumPacketSize });
     this.#release();
     this.#sendClose(epoch, false, -1);
     this.socket.close(true);
@@ -402,7 +402,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
       ...request,
       connection: this,
       zeroOnly: this.persistent && request.qos > 0,
-      since: this.subscriptions?.get(request.filter)?.since ?? this.port.hlc(),
+      since: this.subscriptions?.get(request.filter)?.since ?? this.port.clock.next(),
     });
   }
 
@@ -448,7 +448,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
    */
   shutdown(reasonCode: number, graceMs = 0, by: Taker | null = null): void {
     if (this.#state === CLOSED) return;
-    if (graceMs > 0) this.port.trace('sent-away', { clientId: this.clientId });
+    if (graceMs > 0) this.port.env.trace?.('sent-away', { clientId: this.clientId });
     if (this.#state === OPEN) this.clients.ending(this, reasonCode, by);
     if (this.#state === OPEN && this.version === 5)
       this.#tell(reasonCode, (properties) =>

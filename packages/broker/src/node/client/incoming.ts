@@ -67,7 +67,7 @@ function messageOf(c: Client, buf: Uint8Array): Message | null {
       else topic = c.aliases.get(topicAlias) ?? '';
     }
     if (messageExpiryInterval !== undefined)
-      expiresAtMs = port.wallMs() + messageExpiryInterval * 1000;
+      expiresAtMs = port.env.wallMs() + messageExpiryInterval * 1000;
     properties = encodePublishProperties(own);
   }
   if (topic === '') return null;
@@ -82,7 +82,7 @@ function messageOf(c: Client, buf: Uint8Array): Message | null {
     payload,
     qos: view.qos,
     retain: view.retain,
-    hlc: port.hlc(),
+    hlc: port.clock.next(),
     expiresAtMs,
     properties,
     publisher: c.clientId,

@@ -173,7 +173,7 @@ export class RetainedSending implements RetainedToClient {
   }
 
   #outdated(message: Message): boolean {
-    if (message.expiresAtMs > 0 && message.expiresAtMs <= this.#c.port.wallMs()) return true;
+    if (message.expiresAtMs > 0 && message.expiresAtMs <= this.#c.port.env.wallMs()) return true;
     return this.#watch.outdates(message);
   }
 

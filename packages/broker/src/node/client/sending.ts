@@ -102,7 +102,7 @@ function endSlow(c: Client): void {
   port.counters.slowReaders++;
   const why = 'it does not read while its publishers wait';
   const waiting = c.out!.waitingCount;
-  port.log('warn', 'slow client disconnected', {
+  port.env.log('warn', 'slow client disconnected', {
     clientId,
     remote: socket.remote,
     why,
@@ -131,7 +131,7 @@ export function sendZero(
   let frame = own ? undefined : cache.frames[kind];
   if (!frame) {
     const properties =
-      c.version === 5 ? propertiesFor(message, identifiers, c.port.wallMs()) : undefined;
+      c.version === 5 ? propertiesFor(message, identifiers, c.port.env.wallMs()) : undefined;
     frame = publishFrame(c.version, message, {
       qos: 0,
       retain,
@@ -221,7 +221,7 @@ function sendPublish(
   identifiers: readonly number[],
 ): boolean {
   const properties =
-    c.version === 5 ? propertiesFor(message, identifiers, c.port.wallMs()) : undefined;
+    c.version === 5 ? propertiesFor(message, identifiers, c.port.env.wallMs()) : undefined;
   const frame = publishFrame(c.version, message, { ...o, properties });
   if (!writePublish(c, frame, message)) return false;
   c.port.counters.messagesDelivered[o.qos]++;
@@ -327,7 +327,7 @@ function settlePosition(
 
 /** Its time was over before it could be sent [MQTT-3.3.2-5]. */
 function hasExpired(c: Client, { expiresAtMs }: Message): boolean {
-  return expiresAtMs > 0 && expiresAtMs <= c.port.wallMs();
+  return expiresAtMs > 0 && expiresAtMs <= c.port.env.wallMs();
 }
 
 /** The same of the session's queue: what was sent before has begun its exchange, which goes on. */

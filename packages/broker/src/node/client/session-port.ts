@@ -1,7 +1,7 @@
 /** What clients' connections need of their node: types only. */
 import type { Limits, Timings } from '../../config-schema.ts';
 import type { Counters } from '../../counters.ts';
-import type { Log } from '../../ports.ts';
+import type { NodeEnv } from '../../ports.ts';
 import type { Message, Rx2Id } from '../../session/operation.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import type { Reply, Request } from '../link/request.ts';
@@ -17,19 +17,12 @@ export interface SessionPort {
   readonly limits: Limits;
   readonly timings: Pick<Timings, 'connectTimeoutMs' | 'willNodeGraceMs' | 'slowReaderMs'>;
   readonly counters: Counters;
-  readonly log: Log;
+  readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'random' | 'scheduleFlush' | 'log' | 'trace'>;
+  readonly clock: { next(): number };
   readonly work: Work;
   readonly watched: WatchedTopics;
   /** The node serves clients. */
   readonly ready: boolean;
-  nowMs(): number;
-  wallMs(): number;
-  random(): number;
-  /** A stamp of the node's clock. */
-  hlc(): number;
-  trace(phase: string, fields?: Record<string, unknown>): void;
-  /** Asks for the end of the turn, where {@link Sessions.flush} is called. */
-  scheduleFlush(): void;
   readonly router: ClientRouter;
   readonly live: LiveSubscriptions;
   readonly views: { leader(shard: number): string };

@@ -106,7 +106,7 @@ export class Sessions {
 
   /** OPEN at the shard's leader. */
   open(connection: number, request: OpenRequest, done: OpenDone): void {
-    const nowMs = this.#port.nowMs();
+    const nowMs = this.#port.env.nowMs();
     this.#opening.set(connection, {
       deadlineMs: nowMs + OPEN_TIMEOUT_MS,
       insistsMs: nowMs + this.#port.timings.willNodeGraceMs,
@@ -116,7 +116,7 @@ export class Sessions {
     const operation = {
       type: 'open',
       ...request,
-      hlc: this.#port.hlc(),
+      hlc: this.#port.clock.next(),
       gateway: this.#port.name,
       gatewayEpoch: this.#port.bootEpoch,
       connection,
@@ -133,7 +133,7 @@ export class Sessions {
       const opening = this.#opening.get(connection);
       if (opening && status === Status.PutOff) {
         opening.again = {
-          dueMs: this.#port.nowMs() + PUT_OFF_MS,
+          dueMs: this.#port.env.nowMs() + PUT_OFF_MS,
           run: (nowMs) => this.#askOpen(operation, nowMs >= opening.insistsMs),
         };
       } else if (opening) {
@@ -191,7 +191,7 @@ export class Sessions {
     // Stamped under the route lease: the stamp is logged, and decides for whom the message is.
     this.#port.router.whenRoutable(() => {
       if (!wanted()) return done(Status.NoSession);
-      const stamped = { ...message, hlc: this.#port.hlc() };
+      const stamped = { ...message, hlc: this.#port.clock.next() };
       const request = { type: 'rx2', clientId, epoch, packetId, message: stamped } as const;
       this.#ask(clientId, request, ({ status }) => done(status));
     });
@@ -221,7 +221,7 @@ export class Sessions {
     if (!settling) {
       settling = { items: [], dones: [] };
       this.#settling.set(shard, settling);
-      this.#port.scheduleFlush();
+      this.#port.env.scheduleFlush();
     }
     settling.items.push({ clientId, epoch, kind, position });
     if (done) settling.dones.push(done);

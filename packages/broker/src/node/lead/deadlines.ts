@@ -26,7 +26,7 @@ export class Deadlines {
   }
 
   start(): void {
-    this.#tickedMs = this.#leader.node.nowMs();
+    this.#tickedMs = this.#leader.node.env.nowMs();
     this.#checkedMs = 0;
     this.#sweptMs = 0;
     this.#busy = false;
@@ -53,7 +53,7 @@ export class Deadlines {
     this.#leader.appendOwn(
       () => {
         const elapsedMs = this.takeElapsed();
-        this.#leader.node.trace('tick');
+        this.#leader.node.env.trace?.('tick');
         this.#busy = false;
         return { type: 'tick', elapsedMs };
       },
@@ -63,7 +63,7 @@ export class Deadlines {
 
   /** Time since the last operation that told it; counts as told. Whole milliseconds. */
   takeElapsed(): number {
-    const elapsed = Math.max(0, Math.floor(this.#leader.node.nowMs() - this.#tickedMs));
+    const elapsed = Math.max(0, Math.floor(this.#leader.node.env.nowMs() - this.#tickedMs));
     this.#tickedMs += elapsed;
     return elapsed;
   }
@@ -73,7 +73,7 @@ export class Deadlines {
     for (const s of [...state.dated]) {
       if (this.expireIfDue(s)) continue;
       if (s.willAtMs === 0 || s.willAtMs > state.clockMs) continue;
-      node.trace('will');
+      node.env.trace?.('will');
       this.#own({ type: 'will', clientId: s.clientId, birth: s.birth });
     }
   }
@@ -86,7 +86,7 @@ export class Deadlines {
   expireIfDue(s: Session): boolean {
     const { state, node } = this.#leader;
     if (s.expiresAtMs === 0 || s.expiresAtMs > state.clockMs) return false;
-    node.trace('expire');
+    node.env.trace?.('expire');
     if (s.persistent) node.counters.sessionsExpired++;
     this.#own({ type: 'expire', clientId: s.clientId, birth: s.birth });
     return true;

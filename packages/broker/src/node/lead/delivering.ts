@@ -261,7 +261,7 @@ export class Delivering {
       if (ref !== 0 && !this.#logged(ref)) refs.push(ref);
     }
     pump.reading = true;
-    node.store.getMany(
+    node.env.store.getMany(
       refs.map((ref) => entryKey(shard, ref)),
       (values) => {
         pump.reading = false;
@@ -285,7 +285,7 @@ export class Delivering {
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
       const { node, shard } = this.#leader;
-      node.log('error', 'queued message is corrupt on this copy', { shard, index: ref });
+      node.env.log('error', 'queued message is corrupt on this copy', { shard, index: ref });
       return null;
     }
   }
@@ -311,7 +311,7 @@ export class Delivering {
     if (!target) return true;
     const { message } = op;
     const never = position >= s.dupBelow && position >= pump.sentBelow;
-    if (never && message.expiresAtMs > 0 && message.expiresAtMs <= node.wallMs()) {
+    if (never && message.expiresAtMs > 0 && message.expiresAtMs <= node.env.wallMs()) {
       this.#drop(s, position);
       return true;
     }

@@ -38,10 +38,10 @@ export class Expiring {
   purge(s: Session): void {
     const { node, state } = this.#leader;
     if (state.expiries.size === 0) return;
-    const nowMs = node.nowMs();
+    const nowMs = node.env.nowMs();
     if (nowMs - (this.#lookedMs.get(s) ?? Number.NEGATIVE_INFINITY) < LOOK_MS) return;
     this.#lookedMs.set(s, nowMs);
-    const wallMs = node.wallMs();
+    const wallMs = node.env.wallMs();
     const { clientId, epoch } = s;
     // What may have been sent is the client's to settle.
     const neverSent = s.connected
@@ -68,7 +68,7 @@ export class Expiring {
 
   /** The shard retains as many messages as it may. Only while the replica takes operations. */
   purgeRetained(): void {
-    const nowMs = this.#leader.node.nowMs();
+    const nowMs = this.#leader.node.env.nowMs();
     if (nowMs - this.#purgedMs < LOOK_MS) return;
     this.#purgedMs = nowMs;
     this.#sweep();
@@ -76,7 +76,7 @@ export class Expiring {
 
   #sweep(): void {
     const { node, state } = this.#leader;
-    const wallMs = node.wallMs();
+    const wallMs = node.env.wallMs();
     const gone: (readonly [string, number])[] = [];
     for (const expired of state.retained.expired(wallMs)) {
       gone.push(expired);

@@ -1,7 +1,7 @@
 /** What the leaders of shards need of their node: types only. */
 import type { Limits } from '../../config-schema.ts';
 import type { Counters } from '../../counters.ts';
-import type { Log, Store } from '../../ports.ts';
+import type { NodeEnv } from '../../ports.ts';
 import type { Message, Rx2Id } from '../../session/operation.ts';
 import type { Replica } from '../../shard/replica.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
@@ -13,18 +13,11 @@ import type { Task } from '../work.ts';
 export interface LeadPort {
   readonly limits: Limits;
   readonly counters: Counters;
-  readonly log: Log;
-  readonly store: Store;
+  readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'store' | 'log' | 'trace'>;
+  readonly clock: { next(): number; observe(hlc: number): void };
   /** How long a Will waits for a client that may have said DISCONNECT, or reconnects elsewhere. */
   readonly willNodeGraceMs: number;
   readonly watched: WatchedTopics;
-  nowMs(): number;
-  wallMs(): number;
-  /** A stamp of the node's clock. */
-  hlc(): number;
-  /** The node's clock goes on after this. */
-  observeHlc(hlc: number): void;
-  trace(phase: string, fields?: Record<string, unknown>): void;
   /** The process that holds the connection has ended or left. */
   gatewayGone(gateway: string, bootEpoch: number): boolean;
   readonly work: { start(task: Task): void };

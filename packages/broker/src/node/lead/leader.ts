@@ -86,7 +86,7 @@ export class ShardLeader implements Lead, StateObserver {
     this.retaining = new Retaining(this);
     this.deadlines = new Deadlines(this);
     this.opening = new Opening(this);
-    this.#complaints = new Complaints(node);
+    this.#complaints = new Complaints(node.env);
     this.#expiring = new Expiring(this);
   }
 
@@ -104,7 +104,7 @@ export class ShardLeader implements Lead, StateObserver {
     this.serving = true;
     this.since = this.replica.view.number.counter;
     this.state.observer = this;
-    this.node.observeHlc(this.state.hlc);
+    this.node.clock.observe(this.state.hlc);
     this.#sources.clear();
     for (const o of this.state.origins.values())
       this.#sources.set(o.node, { bootEpoch: o.bootEpoch, lastSeen: o.sequence });
@@ -136,14 +136,14 @@ export class ShardLeader implements Lead, StateObserver {
   append(operation: Operation, origin: Origin | null, committed: () => void): number {
     const logged: Logged = { operation, origin };
     const index = this.replica.propose(
-      this.node.hlc(),
+      this.node.clock.next(),
       (w: Writer) => writeOperation(w, operation, origin),
       logged,
     );
     if (operation.type === 'enq') this.#recent.set(index, logged);
     else if ('clientId' in operation && this.state.owed.get(index)?.will)
       this.opening.onWill(operation.clientId, index);
-    this.#waiters.push({ index, atMs: this.node.nowMs(), run: committed });
+    this.#waiters.push({ index, atMs: this.node.env.nowMs(), run: committed });
     return index;
   }
 
@@ -176,7 +176,7 @@ export class ShardLeader implements Lead, StateObserver {
     if (n > 0) {
       const due = this.#waiters.splice(0, n);
       const { counters } = this.node;
-      const nowMs = this.node.nowMs();
+      const nowMs = this.node.env.nowMs();
       for (const { atMs, run } of due) {
         if (atMs >= 0) {
           counters.entriesCommitted++;
@@ -253,14 +253,14 @@ export class ShardLeader implements Lead, StateObserver {
       case 'ack':
         this.append(q, origin, () => respond(OK));
         for (const { clientId, kind } of q.items) {
-          this.node.trace(kind);
+          this.node.env.trace?.(kind);
           this.delivering.settled(clientId);
           this.retaining.settled(clientId);
         }
         return;
       case 'sub':
         if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
-        this.node.trace('sub');
+        this.node.env.trace?.('sub');
         this.append(q, origin, () => this.retaining.subscribed(q.clientId, q.epoch, respond));
         return;
       case 'rx2done':
@@ -325,7 +325,7 @@ export class ShardLeader implements Lead, StateObserver {
   /** Answers what no entry of the log vouches for. */
   #underLease(answer: Reply, respond: Respond): void {
     const { leases } = this.node;
-    if (!leases.confirm(this.replica, this.node.nowMs(), () => respond(answer)))
+    if (!leases.confirm(this.replica, this.node.env.nowMs(), () => respond(answer)))
       respond(reply(Status.NotLeader));
   }
 
@@ -363,7 +363,7 @@ export class ShardLeader implements Lead, StateObserver {
       const answer = refused > 0 ? reply(Status.Quota) : OK;
       return this.#underLease(answer, respond);
     }
-    this.node.trace('enq');
+    this.node.env.trace?.('enq');
     this.append({ type: 'enq', rx2, message, targets, retained: false }, origin, () => respond(OK));
   }
 
@@ -411,7 +411,7 @@ export class ShardLeader implements Lead, StateObserver {
       this.#complaints.warn('', 'shard retains as many messages as it may, one refused', fields);
       return respond(reply(Status.Quota));
     }
-    this.node.trace('retain');
+    this.node.env.trace?.('retain');
     // An empty payload clears the topic for good, whatever expiry it came with.
     const message = payload.length > 0 ? q.message : { ...q.message, expiresAtMs: 0 };
     this.append({ ...q, message }, origin, () => respond(OK));
@@ -424,7 +424,7 @@ export class ShardLeader implements Lead, StateObserver {
     const open = s.rx2?.get(q.packetId);
     if (open !== undefined)
       return this.owing.whenDone(open, (refused) => respond(refused ? reply(Status.Quota) : OK));
-    this.node.trace('rx2');
+    this.node.env.trace?.('rx2');
     const index = this.append(q, origin, () => {
       this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.Quota) : OK));
       this.owing.committed();

@@ -84,7 +84,7 @@ export class Opening {
     const old = state.sessions.get(q.clientId);
     const previous = old?.connected ? addressOf(old) : null;
     const sentUpto = old ? delivering.sentUpto(old) : -1;
-    node.trace(previous ? 'takeover' : 'open');
+    node.env.trace?.(previous ? 'takeover' : 'open');
     if (old) delivering.ended(old);
     this.#yielding.delete(q.clientId);
     const present = !q.cleanStart && (old?.persistent ?? false);
@@ -135,7 +135,7 @@ export class Opening {
     const index = this.#wills.get(clientId);
     if (index === undefined) return run();
     const { node, owing } = this.#leader;
-    const due: Due = { deadlineMs: node.nowMs() + node.willNodeGraceMs, run };
+    const due: Due = { deadlineMs: node.env.nowMs() + node.willNodeGraceMs, run };
     this.#due.add(due);
     owing.whenDone(index, () => {
       if (this.#due.delete(due)) run();

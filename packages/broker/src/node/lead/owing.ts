@@ -59,7 +59,7 @@ export class Owing {
     this.#queue.push(item);
     if (owed.will) {
       this.#leader.node.counters.willsFired++;
-      this.#leader.node.trace('will');
+      this.#leader.node.env.trace?.('will');
       // Whatever operation fired it, it goes out once that is committed.
       this.#leader.afterCommit(() => this.committed());
     }
@@ -88,7 +88,7 @@ export class Owing {
     this.#reading = true;
     const term = this.#term;
     const { node, shard, replica } = this.#leader;
-    node.store.getMany([entryKey(shard, item.messageIndex)], ([value]) => {
+    node.env.store.getMany([entryKey(shard, item.messageIndex)], ([value]) => {
       if (term !== this.#term) return;
       this.#reading = false;
       this.#queue.shift();
@@ -105,7 +105,7 @@ export class Owing {
     const done = (refused: boolean) => {
       if (term === this.#term) this.#onArrived(item, operation, refused);
     };
-    const message = messageOf(operation, this.#leader.node.wallMs());
+    const message = messageOf(operation, this.#leader.node.env.wallMs());
     if (!message) return done(false);
     const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
     // A Will is published when it fires, not when the client sent it: every subscription of now gets it.

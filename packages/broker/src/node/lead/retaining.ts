@@ -140,7 +140,7 @@ export class Retaining {
   #afterBarrier(s: Session, done: () => void): void {
     this.#barriers.set(s, (this.#barriers.get(s) ?? 0) + 1);
     const { node, replica } = this.#leader;
-    node.leases.barrier(node.nowMs(), replica.establishedAtMs, () => {
+    node.leases.barrier(node.env.nowMs(), replica.establishedAtMs, () => {
       const left = (this.#barriers.get(s) ?? 1) - 1;
       if (left > 0) this.#barriers.set(s, left);
       else this.#barriers.delete(s);
@@ -213,7 +213,7 @@ export class Retaining {
         return false;
       }
       // A gateway on this node may have room for it at once.
-      this.#sendZero(job, this.#leader.node.hlc());
+      this.#sendZero(job, this.#leader.node.clock.next());
     }
     return true;
   }
@@ -239,7 +239,7 @@ export class Retaining {
   /** At the highest QoS of the filters that asked for it and are still subscribed; null: not wanted. */
   #wanted({ session: s, filters }: Job, message: Message): Copy | null {
     const { node } = this.#leader;
-    if (message.expiresAtMs > 0 && message.expiresAtMs <= node.wallMs()) return null;
+    if (message.expiresAtMs > 0 && message.expiresAtMs <= node.env.wallMs()) return null;
     let qos = -1;
     const identifiers: number[] = [];
     filters.match(message.topic, (filter) => {

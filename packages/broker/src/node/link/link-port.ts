@@ -4,9 +4,7 @@ import type { ClusterSettings } from '../../cluster-settings.ts';
 import type { Counters } from '../../counters.ts';
 import type { MemberInfo, NodeEnv } from '../../ports.ts';
 import type { Message } from '../../session/operation.ts';
-import type { ShardMessage } from '../../shard/message.ts';
 import type { Replica } from '../../shard/replica.ts';
-import type { CopyId } from '../../shard/view.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
 import type { FilterChange } from './filter-change.ts';
 import type { RetainedQuery } from './link-message.ts';
@@ -76,7 +74,6 @@ export interface LinkedShards {
   readonly led: ReadonlySet<Replica>;
   /** Print of the shards led here; see `printWith`. */
   readonly ledPrint: number;
-  onMessage(from: CopyId, shard: number, message: ShardMessage): void;
 }
 
 export interface LinkedLeader {

@@ -190,7 +190,7 @@ export class Links {
     switch (kind) {
       case Wire.Shard: {
         const { shard, message } = LinkMessage.Shard.read(r);
-        if (peer.trusted) port.shards.onMessage(peer.id, shard, message);
+        if (peer.trusted) port.shards.copies[shard]?.onMessage(peer.id, message);
         return;
       }
       case Wire.Request:

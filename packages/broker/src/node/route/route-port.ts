@@ -1,6 +1,6 @@
 /** What routing needs of its node: types only. */
 import type { Counters } from '../../counters.ts';
-import type { Log } from '../../ports.ts';
+import type { NodeEnv } from '../../ports.ts';
 import type { Origin } from '../../session/operation.ts';
 import type { ShardState } from '../../session/shard-state.ts';
 import type { Replica } from '../../shard/replica.ts';
@@ -17,7 +17,8 @@ export interface RoutePort {
   readonly bootEpoch: number;
   readonly shardCount: number;
   readonly counters: Pick<Counters, 'messagesDropped'>;
-  readonly log: Log;
+  readonly env: Pick<NodeEnv, 'nowMs' | 'log'>;
+  readonly clock: { next(): number };
   readonly routes: Routes;
   readonly live: Live;
   readonly leases: Leases;
@@ -25,9 +26,6 @@ export interface RoutePort {
   readonly peers: Pick<Peers, 'get' | 'to' | 'later' | 'full' | 'crowded' | 'moves'>;
   /** What leads each shard here, by shard; whether it does says {@link LeaderHere.serving}. */
   readonly leaders: readonly LeaderHere[];
-  nowMs(): number;
-  /** A stamp of the node's clock. */
-  hlc(): number;
   /** Ends live connections that miss something. @param from the node that did not send it */
   endMissed(missed: MissedMessages, from: string): void;
 }

@@ -86,7 +86,7 @@ export class Router {
       // Unanswered and its client gone: the client sends it again wherever it is now.
       if (!publisher.wanted) return publisher.published(0);
       // Published when it may be routed: by then this node's clock is past every SUBACK.
-      const current = rx2 ? message : { ...message, hlc: this.#port.hlc() };
+      const current = rx2 ? message : { ...message, hlc: this.#port.clock.next() };
       this.#route(current, rx2, publisher);
     });
   }
@@ -104,7 +104,7 @@ export class Router {
   }
 
   get #routable(): boolean {
-    return this.#port.leases.routable(this.#port.nowMs());
+    return this.#port.leases.routable(this.#port.env.nowMs());
   }
 
   get heldCount(): number {
@@ -177,7 +177,7 @@ export class Router {
     // A Will goes to the subscriptions of all times, but as a retained message it is of now.
     const message =
       published.hlc === Number.MAX_SAFE_INTEGER
-        ? { ...published, hlc: this.#port.hlc() }
+        ? { ...published, hlc: this.#port.clock.next() }
         : published;
     this.channel(shard).send({ type: 'retain', rx2, message }, ({ status }) =>
       done(status === Status.Quota),
@@ -256,7 +256,7 @@ export class Router {
   };
 
   #onReply(shard: number, sequence: number, reply: Reply): void {
-    this.#channels.get(shard)?.onReply(sequence, reply, this.#port.nowMs());
+    this.#channels.get(shard)?.onReply(sequence, reply, this.#port.env.nowMs());
   }
 
   /** The shard's leader, or its term, has changed. */
@@ -307,14 +307,18 @@ export class Router {
 
   /** The node has told what its live sessions want. */
   onRoutesKnown(peer: string): void {
-    this.#live.get(peer)?.learn(this.#published, this.#port.hlc(), this.#port.peers.to(peer));
+    this.#live
+      .get(peer)
+      ?.learn(this.#published, this.#port.clock.next(), this.#port.peers.to(peer));
   }
 
   tick(nowMs: number): void {
     for (const [name, channel] of this.#live) {
       if (!channel.tick(nowMs, () => this.#port.peers.to(name), this.#port.peers.moves(name)))
         continue;
-      this.#port.log('warn', 'node does not answer, no live message waits for it', { peer: name });
+      this.#port.env.log('warn', 'node does not answer, no live message waits for it', {
+        peer: name,
+      });
     }
     if (nowMs - this.#toldHeldMs >= TELL_HELD_MS) {
       this.#toldHeldMs = nowMs;
@@ -413,7 +417,7 @@ export class Router {
     const { givenUp } = channel;
     channel.onAck(sequence, this.#port.peers.to(peer.name));
     if (givenUp && !channel.givenUp)
-      this.#port.log('info', 'node answers again, and gets live messages', { peer: peer.name });
+      this.#port.env.log('info', 'node answers again, and gets live messages', { peer: peer.name });
   }
 
   onLiveGap(peer: Peer, r: Reader): void {
