@@ -84,7 +84,7 @@ const powerOfTwo = (from: number, to: number) =>
 const node = section('Who this node is.', {
   name: key(label(), {
     description:
-      'Name of the node, unique in its cluster and kept for life: it names the data folder too.',
+      'Name of the node, unique in its cluster and fixed for life; the data folder belongs to it.',
     'x-flag': '--node-name',
   }),
   zone: key(label().default('default'), {
@@ -93,7 +93,7 @@ const node = section('Who this node is.', {
   }),
   host: key(label().optional(), {
     description:
-      'Failure domain below the zone: one host never holds two copies of a shard. Give nodes that share a machine the same name where the machine’s loss is to cost one copy.',
+      'Failure domain below the zone: one host never holds two copies of a shard. Give nodes that share a machine the same name, so that the loss of the machine costs one copy.',
     'x-flag': '--host',
     'x-default': 'node.name',
   }),
@@ -109,7 +109,7 @@ const data = section('Where and how this node stores.', {
   }),
   durability: key(z.enum(['disk', 'memory']).default('disk'), {
     description:
-      '`disk` acknowledges once every copy has synced; `memory` once it is in every copy’s page cache, which a power cut on all of them loses. Founds a cluster with it; a joiner takes the cluster’s.',
+      '`disk` acknowledges once every copy has synced an entry; `memory` once the entry is in every copy’s page cache, which a power cut of all copies loses. Applies when the node founds a cluster; a joiner takes the cluster’s value.',
     'x-flag': '--durability',
   }),
 });
@@ -140,32 +140,32 @@ const cluster = section('The cluster that this node belongs to.', {
   }),
   keyringFile: key(z.string().min(1).max(4096).optional(), {
     description:
-      'Keyring that encrypts what nodes say to each other, of `shoal keyring generate`. Copied to the data folder at the first start; the copy there, which follows rotations, counts from then on.',
+      'Keyring file from `shoal keyring generate` that encrypts the traffic between nodes. The node copies it to its data folder at the first start, and then uses that copy, which follows rotations.',
     'x-flag': '--keyring',
     'x-default': 'that of the data folder, or none',
   }),
   encryption: key(z.enum(['required', 'accept-clear', 'send-clear']).default('required'), {
     description:
-      'With a keyring, whether clear text is refused, accepted, or accepted and sent: to move a running cluster to encryption, `send-clear` on every node, then `accept-clear`, then `required`.',
+      'With a keyring, whether the node refuses clear text, accepts it, or accepts and sends it. To move a running cluster to encryption, set `send-clear` on every node, then `accept-clear`, then `required`.',
   }),
   join: key(z.array(peerAddress()).max(64).default([]), {
     description:
-      'Cluster addresses of members to join, any of which may be down; its own is ignored. With none and no `cluster.discovery`, an empty data folder founds a new cluster.',
+      'Cluster addresses of members to join; any of them may be down, and the node ignores its own. With none and no `cluster.discovery`, an empty data folder founds a new cluster.',
     'x-flag': '--join',
   }),
   discovery: key(z.array(discoveryType()).max(16).default([]), {
     description:
-      'Ways to find such members, at the start and again and again: `dns:NAME:PORT`, `srv:NAME`, `multicast:GROUP:PORT`, `range:10.0.0.0/24:PORT`, `range+tcp:…`, HOST:PORT. With any, an empty data folder never founds a cluster. See OPERATIONS.',
+      'Ways to find members to join, tried at the start and repeatedly: `dns:NAME:PORT`, `srv:NAME`, `multicast:GROUP:PORT`, `range:10.0.0.0/24:PORT`, `range+tcp:…`, HOST:PORT. With any, an empty data folder never founds a cluster. See OPERATIONS.',
     'x-flag': '--discover',
   }),
   replicas: key(integer(1, 7).default(3), {
     description:
-      'Copies of every shard (R), at most one per host. Founds a cluster with it; a joiner takes the cluster’s.',
+      'Copies of every shard (R), at most one per host. Applies when the node founds a cluster; a joiner takes the cluster’s value.',
     'x-flag': '--replicas',
   }),
   shards: key(powerOfTwo(16, 16_384).default(1024), {
     description:
-      'Shards of a cluster that this node founds, a power of two; fixed for life. At least 10 per member. A joiner takes the cluster’s.',
+      'Shards of a cluster that this node founds: a power of two, at least 10 per member, fixed for life. A joiner takes the cluster’s value.',
   }),
   consistency: key(
     z
@@ -204,82 +204,82 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   connectionBufferBytes: key(integer(16_384, 1_073_741_824).default(4_194_304), {
     description:
-      'Bytes that wait for a slow client’s socket; beyond, QoS 0 messages to it are dropped and counted, and QoS 1 and 2 wait.',
+      'Bytes that wait for a slow client’s socket. Beyond, the node drops and counts QoS 0 messages to it, and QoS 1 and 2 wait.',
   }),
   nodeBufferBytes: key(integer(1_048_576, 1_099_511_627_776).default(268_435_456), {
     description:
-      'Bytes that wait for all clients of the node together, in sockets and as messages; beyond, `connectionBufferBytes` and `liveQueueBytes` are 65,536 for every client.',
+      'Bytes that wait for all clients of the node together, in sockets and as messages. Beyond, `connectionBufferBytes` and `liveQueueBytes` are 65,536 for every client.',
   }),
   publishesInFlight: key(integer(1, 65_535).default(1000), {
     description:
-      'QoS 1 and 2 publishes of one connection that are not acknowledged yet (Receive Maximum); beyond, it is not read.',
+      'QoS 1 and 2 publishes of one connection that are not acknowledged yet (Receive Maximum). Beyond, the node does not read the connection.',
   }),
   publishBytesInFlight: key(integer(1024, 1_073_741_824).default(4_194_304), {
     description:
-      'Bytes of QoS 1 and 2 publishes of one connection that are not acknowledged yet; beyond, it is not read. One larger message goes alone.',
+      'Bytes of QoS 1 and 2 publishes of one connection that are not acknowledged yet. Beyond, the node does not read the connection. One larger message passes alone.',
   }),
   nodePublishBytes: key(integer(1_048_576, 1_099_511_627_776).default(268_435_456), {
     description:
-      'Bytes of such publishes of all connections of the node; beyond, a connection is not read until its own are acknowledged.',
+      'Bytes of such publishes of all connections of the node. Beyond, the node does not read a connection until its own are acknowledged.',
   }),
   topicAliases: key(integer(0, 65_535).default(64), {
     description:
-      'Topic Aliases that one connection may define (Topic Alias Maximum); one more ends it.',
+      'Topic Aliases that one connection may define (Topic Alias Maximum); a further one ends the connection.',
   }),
   inflightMessages: key(integer(1, 65_535).default(128), {
     description:
-      'QoS 1 and 2 messages under way to one client, also where its Receive Maximum is higher.',
+      'QoS 1 and 2 messages in flight to one client, even if its Receive Maximum is higher.',
   }),
   inflightBytes: key(integer(1024, 1_073_741_824).default(4_194_304), {
     description:
-      'Bytes of messages under way to one client from its stored session; one larger message goes alone.',
+      'Bytes of messages in flight to one client from its stored session; one larger message passes alone.',
   }),
   liveQueueMessages: key(integer(0, 1_000_000).default(10_000), {
     description:
-      'QoS 1 and 2 messages that wait for a client whose session ends with its connection, beyond those under way; beyond, publishers wait for it, and it is disconnected (0x97) if it does not read for `timings.slowReaderMs`.',
+      'QoS 1 and 2 messages that wait for a client whose session ends with its connection, besides those in flight. Beyond, publishers wait for the client, and the node disconnects it (0x97) if it does not read for `timings.slowReaderMs`.',
   }),
   liveQueueBytes: key(integer(0, 1_073_741_824).default(8_388_608), {
     description:
-      'Bytes of those messages; beyond, the same. Unless it is set, eight times `limits.maxPacketBytes` where that is more.',
+      'Bytes of those messages, with the same effect. Unless set, at least eight times `limits.maxPacketBytes`.',
   }),
   sessionQueueMessages: key(integer(1, 10_000_000).default(100_000), {
     description:
-      'Messages queued for one session; further ones are refused for it and counted, those queued stay.',
+      'Messages queued for one session. The session refuses further ones, which are counted, and keeps those queued.',
   }),
   sessionQueueBytes: key(integer(65_536, 1_099_511_627_776).default(1_073_741_824), {
     description:
-      'Bytes of those messages; what goes beyond is refused for the session (0x97 if no other gets it) and counted, those queued stay.',
+      'Bytes of those messages. The session refuses further ones (0x97 if no other session gets them), which are counted, and keeps those queued.',
   }),
   nodeQueueBytes: key(integer(1_048_576, 1_125_899_906_842_624).default(68_719_476_736), {
     description:
-      'Bytes queued in all shards that the node holds, a message for many sessions once; beyond, shards that it leads queue nothing more, refused and counted as above.',
+      'Bytes queued in all shards that the node holds; a message for many sessions counts once. Beyond, the shards that it leads refuse and count further messages as above.',
   }),
   clientIdBytes: key(integer(23, 65_535).default(65_535), {
     description:
-      'Bytes of a Client Identifier; a CONNECT with a longer one is refused (0x85, before MQTT 5 0x02).',
+      'Bytes of a Client Identifier. The node refuses a CONNECT with a longer one (0x85; before MQTT 5, 0x02).',
   }),
   sessionExpiryMaxSeconds: key(integer(0, 4_294_967_295).default(4_294_967_295), {
     description:
-      'Longest Session Expiry Interval granted, also to MQTT 3.1.1 clients without clean session; 4294967295 never expires.',
+      'Longest Session Expiry Interval granted, also to MQTT 3.1.1 clients without clean session; with 4294967295 a session never expires.',
   }),
   subscriptionsPerSession: key(integer(1, 1_000_000).default(10_000), {
     description: 'Subscriptions of one session; further ones are refused (0x97).',
   }),
   subscriptionBytesPerSession: key(integer(65_536, 1_073_741_824).default(100_663_296), {
     description:
-      'Bytes of the Topic Filters of one session; a filter that goes beyond is refused (0x97).',
+      'Bytes of the Topic Filters of one session. The node refuses a filter beyond (0x97).',
   }),
   nodeSubscriptionBytes: key(integer(1_048_576, 1_099_511_627_776).default(268_435_456), {
     description:
-      'Bytes of the Topic Filters of all connections of the node and of the sessions in all shards that it holds; beyond, it refuses new ones (0x97).',
+      'Bytes of the Topic Filters of all connections of the node and of the sessions in all shards that it holds. Beyond, the node refuses new filters (0x97).',
   }),
   retainedMessagesPerShard: key(integer(0, 10_000_000).default(65_536), {
     description:
-      'Retained messages of one shard; a message on a further topic is delivered and not retained, and counted.',
+      'Retained messages of one shard. The shard delivers a message on a further topic without retaining it, and counts it.',
   }),
   topicLevels: key(integer(1, 200).default(128), {
     description:
-      'Levels of a Topic Name or Topic Filter; deeper ones are refused (0x90, 0x8F), or end an MQTT 3.1.1 publisher’s connection.',
+      'Levels of a Topic Name or Topic Filter. The node refuses deeper ones (0x90, 0x8F); an MQTT 3.1.1 publisher loses its connection.',
   }),
 });
 
@@ -289,25 +289,25 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
   }),
   silenceMs: key(integer(100, 60_000).default(500), {
     description:
-      'Silence after which a copy is dropped from a view, or a leader replaced; a node publishes by routes for at most twice as long without a peer’s word. At least 3 heartbeats. Founds a cluster with it; a joiner takes the cluster’s.',
+      'Silence after which a view drops a copy or replaces its leader; at least 3 heartbeats. A node publishes by its routes for at most twice as long without a grant. Applies when the node founds a cluster; a joiner takes the cluster’s value.',
   }),
   electionStaggerMs: key(integer(10, 10_000).default(200), {
     description: 'Pause between the candidacies of one voter and the next in preference order.',
   }),
   replaceVoterAfterMs: key(integer(1000, 86_400_000).default(600_000), {
     description:
-      'Time for which a member is dead or unknown before its vote passes to another; its copies are rebuilt as soon as SWIM calls it dead.',
+      'Time that a member is dead or unknown before its vote passes to another. Its copies are rebuilt as soon as SWIM finds it dead.',
   }),
   connectTimeoutMs: key(integer(1000, 600_000).default(10_000), {
     description: 'Time that a new connection has to send CONNECT, then it is closed.',
   }),
   slowReaderMs: key(integer(100, 60_000).default(500), {
     description:
-      'Time for which publishers wait for a client that does not read, then it is disconnected; above `limits.liveQueueMessages` or `limits.liveQueueBytes` only.',
+      'Time that publishers wait for a client that does not read, before the node disconnects it; only above `limits.liveQueueMessages` or `limits.liveQueueBytes`.',
   }),
   willNodeGraceMs: key(integer(0, 60_000).default(1000), {
     description:
-      'Time for which a Will waits: for the word of the node where its client was before, should that have been a DISCONNECT, and for clients of a node that stops to connect elsewhere.',
+      'Time that a Will waits: for the client’s former node to say whether it received a DISCONNECT, and for clients of a stopping node to connect elsewhere.',
   }),
   stopTimeoutMs: key(integer(0, 600_000).default(10_000), {
     description: 'Longest time that a stop spends on handing over and draining.',
@@ -326,15 +326,15 @@ const byPreset = 'by the preset';
 const swim = section('Failure detection (SWIM). The same on every node.', {
   thread: key(z.enum(['own', 'main']).default('own'), {
     description:
-      'Where failure detection runs: in a thread of its `own`, which answers however busy the node is and says when it hangs; or in the `main` one, which takes 14 MiB less and answers late under load.',
+      'Where failure detection runs: in its `own` thread, which answers however busy the node is and reports when the node hangs; or in the `main` thread, which takes 14 MiB less and answers late under load.',
   }),
   unwellAfterMs: key(integer(200, 600_000).default(2000), {
     description:
-      'Time for which the main loop of the node, or a write to its disk, hangs before it calls itself unwell: others are preferred as leaders. The main loop only with `swim.thread: own`.',
+      'Time that the main loop of the node, or a write to its disk, hangs before the node reports itself unwell and others are preferred as leaders. Watches the main loop with `swim.thread: own` only.',
   }),
   deadAfterMs: key(integer(0, 3_600_000).default(30_000), {
     description:
-      'Time for which the main loop hangs before failure detection falls silent too, so that others find the node faulty; 0 for never. Above `swim.unwellAfterMs`.',
+      'Time that the main loop hangs before failure detection falls silent too, so that others find the node faulty; 0 for never. Above `swim.unwellAfterMs`.',
   }),
   preset: key(z.enum(['lan', 'wan', 'test']).default('lan'), {
     description:
@@ -354,17 +354,17 @@ const swim = section('Failure detection (SWIM). The same on every node.', {
   }),
   discoveryIntervalMs: key(swimSetting('discoveryIntervalMs'), {
     description:
-      'Time between two rounds of `cluster.discovery`; once a second while no other node is known.',
+      'Time between two rounds of `cluster.discovery`; one second while the node knows no other.',
     'x-default': byPreset,
   }),
   suspicionMult: key(swimSetting('suspicionMult'), {
     description:
-      'Shortest time from suspect to faulty, in protocol periods, times log10 of the node count, at least of 32: of a node whose host refuses connections, so that its process has ended.',
+      'Shortest time from suspect to faulty for a node whose host refuses connections, because its process has ended: protocol periods, times log10 of the node count (at least of 32).',
     'x-default': byPreset,
   }),
   silenceMs: key(swimSetting('silenceMs'), {
     description:
-      'Shortest time from suspect to faulty of a node that is silent: it, or its host, may only be paused. One that has paused before gets longer.',
+      'Shortest time from suspect to faulty for a silent node, which may only be paused, or its host. A node that has paused before gets longer.',
     'x-default': byPreset,
   }),
 });

@@ -71,7 +71,7 @@ export const BROKER_ERRORS = {
     remedy: 'Stop the other process, or listen on another port; port 0 takes a free one.',
   },
   BROKER_ERR_ADDRESS_UNUSABLE: {
-    message: 'The address cannot be listened on',
+    message: 'The process cannot listen on the address',
     exitCode: 21,
     remedy:
       'Use an address of this machine, and a port above 1023 unless the process may bind lower.',
@@ -92,7 +92,7 @@ export const BROKER_ERRORS = {
     message: 'The keyring file cannot be used',
     exitCode: 24,
     remedy:
-      'It must be a file of `shoal keyring generate --out FILE` that nobody but the owner may read (chmod 600), or of root and readable for the group of the process.',
+      'Give a file from `shoal keyring generate --out FILE` that only its owner may read (chmod 600), or one that belongs to root and is readable for the group of the process.',
   },
 
   // Data folder and disk: 30–39.
@@ -107,12 +107,12 @@ export const BROKER_ERRORS = {
     remedy: 'Start with the node name that the folder was made for, or with an empty folder.',
   },
   BROKER_ERR_DATA_NEWER_FORMAT: {
-    message: 'The data folder was written by a newer version of Shoal',
+    message: 'A newer version of Shoal wrote the data folder',
     exitCode: 33,
-    remedy: 'Start the version that wrote it, or a newer one. Nothing was changed.',
+    remedy: 'Start the version that wrote it, or a newer one. The folder is unchanged.',
   },
   BROKER_ERR_DATA_PERMISSION: {
-    message: 'The data folder cannot be created or written',
+    message: 'Shoal cannot create or write the data folder',
     exitCode: 34,
     remedy: 'Give the user that runs Shoal read and write permission for the folder.',
   },
@@ -120,13 +120,13 @@ export const BROKER_ERRORS = {
     message: 'The disk of the data folder is full',
     httpStatus: 507,
     exitCode: 35,
-    remedy: 'Free space and start the node again; nothing that was acknowledged is lost.',
+    remedy: 'Free space and start the node again; no acknowledged message is lost.',
   },
   BROKER_ERR_DISK_FAILED: {
     message: 'The disk of the data folder failed',
     exitCode: 36,
     remedy:
-      'Check the disk (dmesg, smartctl). A failed sync is never tried again; start the node again on a sound disk, empty if need be: it catches up from the other copies.',
+      'Check the disk (dmesg, smartctl). Shoal never retries a failed sync. Start the node on a sound disk, with an empty folder if need be: it catches up from the other copies.',
   },
   BROKER_ERR_CORRUPT_STORE: {
     message: 'The store in the data folder is damaged and cannot be opened',
@@ -142,17 +142,17 @@ export const BROKER_ERRORS = {
   },
 
   BROKER_ERR_DATA_SHORT: {
-    message: 'The data folder has less than this node acknowledged, and no other node has the rest',
+    message: 'The data folder lost entries that this node acknowledged, and no other node has them',
     exitCode: 39,
     remedy:
-      'Restore the newest copy of the folder that there is. If there is none, start once with --accept-loss: the node goes on with what is left, and the rest is lost.',
+      'Restore the newest copy of the folder. If there is none, start once with --accept-loss: the node goes on with the remaining entries, and the others are lost.',
   },
 
   BROKER_ERR_DATA_OLDER: {
-    message: 'The data folder is an older copy: other nodes have seen what it does not know of',
+    message: 'The data folder is an older copy: other nodes have seen a later run of it',
     exitCode: 58,
     remedy:
-      'Start it again: it returns as an empty copy, filled from the others. If others were restored too, and nobody has more, start each once with --accept-loss instead.',
+      'Start the node again: it returns as an empty copy and is filled from the others. If you restored all nodes and none has more, start each once with --accept-loss instead.',
   },
 
   // Cluster: 40–59.
@@ -163,14 +163,14 @@ export const BROKER_ERRORS = {
     remedy: 'Clusters never merge: join with an empty data folder, or correct cluster.join.',
   },
   BROKER_ERR_JOIN_SETTINGS: {
-    message: 'The node is configured with other settings than the cluster that it joins',
+    message: 'The configuration of the node differs from the settings of the cluster that it joins',
     httpStatus: 409,
     exitCode: 57,
     remedy:
-      'Leave the keys named out (flags, environment and file), or give the values of the cluster: they were fixed when it was founded, and a joiner takes them.',
+      'Remove the named keys from flags, environment and file, or give the values of the cluster. The founder fixed them, and a joiner takes them.',
   },
   BROKER_ERR_NODE_NAME_TAKEN: {
-    message: 'A living member already has this node name',
+    message: 'A live member already has this node name',
     httpStatus: 409,
     exitCode: 42,
     remedy: 'Choose another node.name; names are unique within a cluster.',
@@ -203,7 +203,7 @@ export const BROKER_ERRORS = {
     httpStatus: 502,
     exitCode: 47,
     remedy:
-      'Check that the node runs and that its cluster address is reachable from the others. One whose machine is gone for good: `shoal node remove NAME --force`.',
+      'Check that the node runs and that the others reach its cluster address. If its machine is gone for good, use `shoal node remove NAME --force`.',
   },
   BROKER_ERR_REMOVAL_UNKNOWN: {
     message: 'The node is not being removed',
@@ -222,7 +222,7 @@ export const BROKER_ERRORS = {
     httpStatus: 503,
     exitCode: 51,
     remedy:
-      'Bring back the nodes that hold it (`shoal session explain ID` names them), or mend the network between them.',
+      'Bring back the nodes that hold it (`shoal session explain ID` names them), or repair the network between them.',
   },
   BROKER_ERR_KEYRING_ABSENT: {
     message: 'The cluster runs without a keyring',
@@ -231,17 +231,18 @@ export const BROKER_ERRORS = {
     remedy: 'Move it to encryption first: see “Encryption between nodes” in OPERATIONS.',
   },
   BROKER_ERR_KEY_INVALID: {
-    message: 'The key is not a key of a keyring',
+    message: 'The text is not a keyring key',
     httpStatus: 400,
     exitCode: 53,
-    remedy: 'Use what `shoal keyring generate` prints, whole; a keyring holds at most 16 keys.',
+    remedy:
+      'Give the whole line that `shoal keyring generate` prints; a keyring holds at most 16 keys.',
   },
   BROKER_ERR_KEY_MISSING: {
     message: 'Not every member has the key',
     httpStatus: 409,
     exitCode: 54,
     remedy:
-      'Install it on all of them first: `shoal keyring install`. `shoal keyring list` shows who has it.',
+      'Install it on all members first with `shoal keyring install`. `shoal keyring list` shows which members have it.',
   },
   BROKER_ERR_KEY_IN_USE: {
     message: 'A member uses the key, or does not answer',
@@ -252,8 +253,7 @@ export const BROKER_ERRORS = {
   BROKER_ERR_KEYRING_INCOMPLETE: {
     message: 'The keyring has not changed on every member',
     exitCode: 56,
-    remedy:
-      'Mend what is named and run the command again: it does no harm where it is done already.',
+    remedy: 'Fix the named members and run the command again: repeating it does no harm.',
   },
 
   // Sessions: 60–69.
@@ -267,7 +267,7 @@ export const BROKER_ERRORS = {
     message: 'The session has no connection',
     httpStatus: 409,
     exitCode: 61,
-    remedy: 'Nothing to kick. `shoal session delete ID` ends the session itself.',
+    remedy: 'There is nothing to kick. `shoal session delete ID` ends the session itself.',
   },
 
   // Admin API and command line: 70–79.
@@ -277,7 +277,7 @@ export const BROKER_ERRORS = {
     remedy: 'Give the address of a running node with --admin URL or SHOAL_ADMIN.',
   },
   BROKER_ERR_ADMIN_PROTOCOL: {
-    message: 'The admin API answered with something that is not of Shoal',
+    message: 'The answer does not come from a Shoal admin API',
     exitCode: 71,
     remedy:
       'Check that --admin names the admin address of a node, not its MQTT or cluster address.',
@@ -305,7 +305,7 @@ export const BROKER_ERRORS = {
     message: 'The operation did not end in time',
     httpStatus: 504,
     exitCode: 74,
-    remedy: 'It may still take effect: look at the state before trying again.',
+    remedy: 'It may still take effect: check the state before you try again.',
   },
 
   // The process itself: 80–89.

@@ -197,7 +197,7 @@ export class Removals {
     const shardsTotal = shardsNeeding(this.#core.views, name);
     if (!(await this.#hooks.forceLeave(name)))
       throw new BrokerError('BROKER_ERR_NODE_UNREACHABLE', `${name} has just come back; try again`);
-    this.#core.log('warn', 'a dead member was removed', { member: name, shards: shardsTotal });
+    this.#core.log('warn', 'removed a dead member', { member: name, shards: shardsTotal });
     return this.#follow(member, { ...NOTHING, shardsTotal }, true);
   }
 

@@ -208,7 +208,7 @@ export class Backend implements AdminBackend {
     if (name === core.name)
       throw new BrokerError('BROKER_ERR_REQUEST_INVALID', `${name} answers: ask another node`);
     if (!core.membership.get(name)) throw new BrokerError('BROKER_ERR_NODE_UNKNOWN', name);
-    core.log('info', 'a supervisor saw a node end', { member: name });
+    core.log('info', 'a supervisor reported the end of a node', { member: name });
     this.#hooks.reportEnd(name, bootEpoch);
   }
 

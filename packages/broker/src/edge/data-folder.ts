@@ -219,7 +219,7 @@ export class DataFolder {
   #complain(error: unknown): void {
     if (this.#complained) return;
     this.#complained = true;
-    this.#init.log('warn', 'a file beside the store cannot be written', { why: String(error) });
+    this.#init.log('warn', 'cannot write a file beside the store', { why: String(error) });
   }
 }
 

@@ -31,7 +31,7 @@ describe('a node that waits to join', () => {
     const tried = {
       'a:1': 'connection refused',
       'b:2': 'belongs to another cluster',
-      'c:3': 'answers, and there is no link to it yet',
+      'c:3': 'answers, but has no link yet',
       'd:4': 'nothing listens there',
     };
     assert.deepEqual(lines, [['warn', 'waits to join a cluster', { tried }]]);
@@ -40,7 +40,7 @@ describe('a node that waits to join', () => {
   it('names the ways by which it finds nobody', async () => {
     const { watch: each, lines } = watch({ discovery: ['dns:a:1', 'multicast:239.1.1.1:2'] });
     await each.tell();
-    const discovery = 'nobody found by dns:a:1, multicast:239.1.1.1:2';
+    const discovery = 'no member found by dns:a:1, multicast:239.1.1.1:2';
     assert.deepEqual(lines, [['warn', 'waits to join a cluster', { discovery }]]);
   });
 

@@ -43,7 +43,7 @@ export class JoinWatch {
     const whys = await Promise.all(
       named.map((address) =>
         join(address).then(
-          () => 'answers, and there is no link to it yet',
+          () => 'answers, but has no link yet',
           async (error: unknown) =>
             (await whyUnreachable(address)) ||
             (error instanceof Error ? error.message : String(error)),
@@ -55,7 +55,7 @@ export class JoinWatch {
     const tried = Object.fromEntries(named.map((address, i) => [address, whys[i]]));
     log('warn', 'waits to join a cluster', {
       ...(addresses.length > 0 ? { tried } : {}),
-      ...(discovery.length > 0 ? { discovery: `nobody found by ${discovery.join(', ')}` } : {}),
+      ...(discovery.length > 0 ? { discovery: `no member found by ${discovery.join(', ')}` } : {}),
     });
   }
 

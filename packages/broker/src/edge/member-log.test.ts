@@ -39,7 +39,7 @@ describe('the log of members', () => {
     };
     const self = member('n1');
     expect([self], []);
-    expect([self, member('n2')], ['info n2 a member is there']);
+    expect([self, member('n2')], ['info n2 a member is present']);
     expect([self, member('n2')], []);
     expect([self, member('n2', { state: 'suspect' })], ['debug n2 a member does not answer']);
     expect([self, member('n2')], ['debug n2 a member answers again']);
@@ -47,24 +47,24 @@ describe('the log of members', () => {
     expect([self, member('n2', { state: 'faulty' })], ['warn n2 a member is faulty']);
     expect(
       [self, member('n2', { state: 'faulty', inView: false })],
-      ['warn n2 a member is out of the view: placement does without it'],
+      ['warn n2 a member is out of the view: placement ignores it'],
     );
     expect(
       [self, member('n2', { bootEpoch: 2 })],
-      ['info n2 a member started again', 'info n2 a member is in the view: placement counts on it'],
+      ['info n2 a member started again', 'info n2 a member is in the view: placement uses it'],
     );
     expect(
       [self, member('n2', { bootEpoch: 2, unwell: true })],
-      ['warn n2 a member says that its main loop or its disk hangs'],
+      ['warn n2 a member reports that its main loop or disk hangs'],
     );
     expect([self, member('n2', { bootEpoch: 2 })], ['info n2 a member is well again']);
     expect([self, member('n2', { bootEpoch: 2, state: 'left' })], ['info n2 a member has left']);
     expect([self, member('n2', { bootEpoch: 2, state: 'left' })], []);
     const stopper = (change: Partial<MemberInfo>) => [self, member('stopper', change)];
-    expect(stopper({}), ['info stopper a member is there']);
+    expect(stopper({}), ['info stopper a member is present']);
     expect(stopper({ state: 'faulty' }), ['info stopper a member has stopped']);
     expect(stopper({ state: 'faulty', inView: false }), [
-      'info stopper a member is out of the view: placement does without it',
+      'info stopper a member is out of the view: placement ignores it',
     ]);
   });
 });

@@ -50,22 +50,19 @@ function changes(before: Seen | undefined, after: Seen): (readonly [LogLevel, st
   const isNew = before === undefined || before.bootEpoch !== after.bootEpoch;
   const was = before?.state ?? 'left';
   if (isNew && after.state === 'alive')
-    lines.push(['info', before ? 'a member started again' : 'a member is there']);
+    lines.push(['info', before ? 'a member started again' : 'a member is present']);
   else if (after.state !== was) lines.push(...STATE_LINES[after.state](was, after.stopped));
   if (after.state === 'alive' && after.unwell !== (before?.unwell ?? false))
     lines.push(
       after.unwell
-        ? ['warn', 'a member says that its main loop or its disk hangs']
+        ? ['warn', 'a member reports that its main loop or disk hangs']
         : ['info', 'a member is well again'],
     );
   if (before && after.inView !== before.inView && after.state !== 'left')
     lines.push(
       after.inView
-        ? ['info', 'a member is in the view: placement counts on it']
-        : [
-            after.stopped ? 'info' : 'warn',
-            'a member is out of the view: placement does without it',
-          ],
+        ? ['info', 'a member is in the view: placement uses it']
+        : [after.stopped ? 'info' : 'warn', 'a member is out of the view: placement ignores it'],
     );
   return lines;
 }

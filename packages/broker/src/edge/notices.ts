@@ -3,7 +3,7 @@ import { SWIM_ERRORS } from '@shoal/swim';
 import { BrokerError } from '../errors.ts';
 import type { Log } from '../ports.ts';
 
-/** How long a node is patient with being told that its name is taken: longer than a failure takes to show. */
+/** How long a node waits when it is told that its name is taken: longer than a failure takes to show. */
 const NAME_PATIENCE_MS = 12_000;
 
 export interface NoticesOptions {
@@ -17,7 +17,7 @@ export interface NoticesOptions {
 
 export class Notices {
   readonly #options: NoticesOptions;
-  /** When this node was first told that a living one has its name. */
+  /** When this node was first told that a live member has its name. */
   #nameTakenMs: number | undefined;
 
   constructor(options: NoticesOptions) {
@@ -27,7 +27,7 @@ export class Notices {
   on(code: string, address: string): void {
     const { told, isReady, fatal, log } = this.#options;
     if (code === 'SWIM_ERR_OTHER_CLUSTER') {
-      log('error', 'a node of another cluster answers there', { code, address });
+      log('error', 'a node of another cluster answers at this address', { code, address });
       if (!isReady() && told.includes(address))
         fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
     } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
@@ -45,7 +45,7 @@ export class Notices {
   #onNameTaken(address: string): void {
     const { nowMs, fatal, log } = this.#options;
     this.#nameTakenMs ??= nowMs();
-    log('warn', 'a living node has the name of this one, says', { address });
+    log('warn', 'node name is taken by a live member', { reportedBy: address });
     if (nowMs() - this.#nameTakenMs < NAME_PATIENCE_MS) return;
     fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
   }

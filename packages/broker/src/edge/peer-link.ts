@@ -338,7 +338,7 @@ export class PeerLinks {
   reset(name: string): void {
     const peer = this.#peers.get(name);
     if (this.#closed || peer === undefined) return;
-    this.#dropLater(peer, 'it sent what cannot be read');
+    this.#dropLater(peer, 'the peer sent an unreadable frame');
     this.#redialLater(peer);
   }
 

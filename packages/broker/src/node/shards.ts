@@ -210,7 +210,8 @@ export class Shards implements ReplicaHost {
       const others = copy.view.active.some((id) => id !== this.self && this.heard(id));
       if (contradiction === null && (copy.valid || others || !copy.isActive(this.self))) continue;
       const step = contradiction === null ? 'restore' : 'discard';
-      const why = contradiction ?? 'it is short, and no other copy answers';
+      const why =
+        contradiction ?? 'the copy lost entries that it acknowledged, and no other copy answers';
       if (perform && recover(copy) === null) continue;
       steps.push({ shard, step, why });
     }
@@ -347,7 +348,7 @@ export class Shards implements ReplicaHost {
       if (!this.#node.peers.get(name)) this.#slowLoggedMs.delete(name);
     this.#slowLoggedMs.set(peer, nowMs);
     const fields = { peer, shard, tookMs: Math.round(tookMs) };
-    env.log('warn', 'copy too slow, left out for now', fields);
+    env.log('warn', 'copy too slow: left out of its view for now', fields);
   }
 
   onElection(): void {

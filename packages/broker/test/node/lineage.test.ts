@@ -108,7 +108,7 @@ describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
     folder.settle();
     assert.deepEqual(fatal, ['BROKER_ERR_DATA_OLDER']);
     assert.deepEqual(logs, ['stands still']);
-    assert.match(ended[0] ?? '', /knows run 5000 of this node, and this one is 100$/);
+    assert.match(ended[0] ?? '', /knows run 5000 of this node, and this run is 100$/);
     assert.equal(folder.run(200).bootEpoch, 5_002);
   });
 

@@ -76,7 +76,7 @@ describe('shoal, against a node', function () {
   it('node ended: says so of a node that is known, and of one life', async () => {
     assert.deepEqual(await json('node', 'ended', 'n2', '--boot-epoch', '7'), { node: 'n2' });
     assert.ok(backend.calls.includes('reportEnd n2 7'));
-    assert.match((await run('node', 'ended', 'n2')).stdout, /told that n2 has ended/);
+    assert.match((await run('node', 'ended', 'n2')).stdout, /Told the others that n2 has ended/);
     assert.equal((await run('node', 'ended', 'nobody')).code, 44);
     assert.equal((await run('node', 'ended', 'n2', '--boot-epoch', '-1')).code, 2);
   });

@@ -22,7 +22,9 @@ describe('a launcher of nodes', function () {
     ['node1', 'node2', 'node3']
       .map((via) => readFileSync(cluster.node(via).settings.logFile, 'utf8'))
       .flatMap((log) => log.split('\n'))
-      .filter((line) => line.includes('a supervisor saw a node end') && line.includes(name)).length;
+      .filter(
+        (line) => line.includes('a supervisor reported the end of a node') && line.includes(name),
+      ).length;
 
   it('tells the others that a child has ended, once, before it starts it again', async () => {
     const victim = cluster.node('node3');

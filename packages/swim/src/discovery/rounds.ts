@@ -61,7 +61,7 @@ export class DiscoveryRounds {
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         if (reason !== complaint && !signal.aborted) {
-          log?.('warn', 'discovery failed, and is tried again', {
+          log?.('warn', 'discovery failed: it is retried', {
             discovery: discovery.describes,
             reason,
           });
@@ -74,7 +74,7 @@ export class DiscoveryRounds {
       await finder?.close();
     } catch (error) {
       const { describes } = discovery;
-      log?.('warn', 'discovery cannot be closed', { discovery: describes, reason: String(error) });
+      log?.('warn', 'cannot close a discovery', { discovery: describes, reason: String(error) });
     }
   }
 

@@ -207,7 +207,8 @@ export class TcpListener {
     }
     if (this.connections >= this.options.maxConnections || this.closed !== undefined) {
       this.refused++;
-      if (this.refused === 1) this.options.log('warn', 'connection limit reached, refusing more');
+      if (this.refused === 1)
+        this.options.log('warn', 'connection limit reached: refusing connections');
       socket.on('error', onErrorEvent);
       socket.destroy();
       return;

@@ -100,7 +100,7 @@ export function watchSlow(c: Client, elapsedMs: number, patienceMs: number): voi
 function endSlow(c: Client): void {
   const { clientId, port, socket } = c;
   port.counters.slowReaders++;
-  const why = 'it does not read while its publishers wait';
+  const why = 'the client does not read while its publishers wait';
   const waiting = c.out!.waitingCount;
   port.env.log('warn', 'slow client disconnected', {
     clientId,

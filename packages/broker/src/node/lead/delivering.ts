@@ -285,7 +285,7 @@ export class Delivering {
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
       const { node, shard } = this.#leader;
-      node.env.log('error', 'queued message is corrupt on this copy', { shard, index: ref });
+      node.env.log('error', 'queued message is damaged on this copy', { shard, index: ref });
       return null;
     }
   }

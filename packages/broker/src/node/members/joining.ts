@@ -32,7 +32,7 @@ export interface JoiningOptions {
   readonly lastRun?: number;
 }
 
-const DIFFERS = 'configuration differs from the cluster, whose settings count';
+const DIFFERS = 'configuration differs from the cluster: settings of the cluster apply';
 
 /** Settings that this node would found a cluster with. */
 function ownSettings(options: JoiningOptions, { silenceMs }: Timings): ClusterSettings {

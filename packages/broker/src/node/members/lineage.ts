@@ -41,7 +41,7 @@ export class Lineage {
     const seen = this.#seen.get(peer.id) ?? 0;
     peer.trusted = seen === 0 || knows(runs, seen);
     if (!peer.trusted) {
-      this.#port.env.log('error', 'the data folder of a node is older than what was seen of it', {
+      this.#port.env.log('error', 'data folder of a node is older than its last known run', {
         peer: peer.name,
         seen,
       });
@@ -95,9 +95,9 @@ export class Lineage {
   onRunMissing(epoch: number): boolean {
     if (knows(this.#runs, epoch)) return true;
     const { shards, acceptLoss, env } = this.#port;
-    const why = `run ${epoch} of this folder was seen, and the folder does not know of it: it is an older copy`;
+    const why = `run ${epoch} of this folder is known to others and missing from the folder: the folder is an older copy`;
     if (acceptLoss) {
-      this.#port.env.log('warn', 'the data folder is older than it was: the loss is accepted', {
+      this.#port.env.log('warn', 'data folder is an older copy: loss accepted', {
         epoch,
       });
       this.#runs = [...this.#runs, epoch].sort((a, b) => a - b).slice(-RUNS_MAX);
@@ -129,7 +129,7 @@ export class Lineage {
    */
   outlive(bootEpoch: number, ended: (why: Error) => void): void {
     const { env, shards, identity } = this.#port;
-    const why = `the cluster knows run ${bootEpoch - 1} of this node, and this one is ${identity.bootEpoch}`;
+    const why = `the cluster knows run ${bootEpoch - 1} of this node, and this run is ${identity.bootEpoch}`;
     shards.standStill();
     saveIdentity(env.store, { ...identity, bootEpoch }, () => {
       env.fatal('BROKER_ERR_DATA_OLDER', why);

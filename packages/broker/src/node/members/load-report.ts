@@ -9,9 +9,9 @@ const NAMED_MAX = 8;
 
 const TEXT: Record<Complaint, string> = {
   short:
-    'copies have less than they acknowledged: they are learners until a snapshot replaces them',
+    'copies lost entries that they acknowledged: they are learners until a snapshot replaces them',
   contradiction:
-    'copies hold committed entries that a later view of their shards lacks: they stand still. Restore the nodes that lost them, or give the entries up with `shoal shard recover --accept-loss`',
+    'copies stopped: they hold committed entries that a later view of their shards lacks. Restore the nodes that lost the entries, or give them up with `shoal shard recover --accept-loss`',
 };
 
 class Group {
@@ -76,15 +76,15 @@ export class LoadReport {
     if (format.shards.length > 0) return problem('BROKER_ERR_DATA_NEWER_FORMAT', format);
     if (this.#short.shards.length > 0) log('error', TEXT.short, this.#short.fields);
     if (this.#accepted.shards.length > 0) {
-      const text = 'the only copies have less than they acknowledged: the loss is accepted';
+      const text = 'the only copies lost entries that they acknowledged: loss accepted';
       log('warn', text, this.#accepted.fields);
     }
     if (vote.shards.length > 0) {
-      log('error', 'promises or views are lost: copies may not vote', vote.fields);
+      log('error', 'copies lost promises or views: they may not vote', vote.fields);
       return problem('BROKER_ERR_CORRUPT_RECORD', vote);
     }
     if (alone.shards.length === 0) return null;
-    log('error', 'the only copies have less than they acknowledged', alone.fields);
+    log('error', 'the only copies lost entries that they acknowledged', alone.fields);
     return problem('BROKER_ERR_DATA_SHORT', alone);
   }
 }

@@ -287,7 +287,7 @@ export class RetainedAnswers {
     } catch (e) {
       if (!(e instanceof BytesError)) throw e;
       const { shard } = leader;
-      this.#host.log('error', 'retained message is corrupt on this copy', { shard, index });
+      this.#host.log('error', 'retained message is damaged on this copy', { shard, index });
       // Another copy may have it, and leads then; the reader asks there.
       leader.replica.corrupt('a retained message cannot be read');
       return null;

@@ -316,7 +316,7 @@ export class Router {
     for (const [name, channel] of this.#live) {
       if (!channel.tick(nowMs, () => this.#port.peers.to(name), this.#port.peers.moves(name)))
         continue;
-      this.#port.env.log('warn', 'node does not answer, no live message waits for it', {
+      this.#port.env.log('warn', 'node does not answer: live messages no longer wait for it', {
         peer: name,
       });
     }
@@ -417,7 +417,7 @@ export class Router {
     const { givenUp } = channel;
     channel.onAck(sequence, this.#port.peers.to(peer.name));
     if (givenUp && !channel.givenUp)
-      this.#port.env.log('info', 'node answers again, and gets live messages', { peer: peer.name });
+      this.#port.env.log('info', 'node answers again: it gets live messages', { peer: peer.name });
   }
 
   onLiveGap(peer: Peer, r: Reader): void {

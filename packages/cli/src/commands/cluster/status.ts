@@ -4,9 +4,9 @@ import { AdminCommand } from '../../base-command.ts';
 export default class ClusterStatusCommand extends AdminCommand {
   static override summary = 'Show members, shards and what is at risk.';
   static override description =
-    `Members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.
+    `Shows members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.
 
-States: alive, suspect (a probe failed; it may object), faulty (found dead), stopped (its process was told to), left (removed). Beside it: out of view (it was found dead and came back, again and again: it gets copies once it has been quiet for a minute or longer), unwell (its main loop or disk hangs), leaving (it drains).`;
+States: alive, suspect (a probe failed; the member may object), faulty (found dead), stopped (told to stop), left (removed). Beside the state: out of view (found dead and back several times; it gets copies once it has been quiet for a minute or longer), unwell (its main loop or disk hangs), leaving (it drains).`;
   static override examples = [
     '<%= config.bin %> cluster status',
     {

@@ -6,7 +6,7 @@ export default class KeyringGenerate extends BaseCommand {
   static override description =
     `Without --out, prints a new key (32 random bytes in base64) for \`keyring install\`. With --out, writes a keyring with a new key to a file that only its owner may read, for \`shoal start --keyring\`, and prints the key's id; a file that is there is never replaced.
 
-Give the same file to every node, by a way that nobody else can read.`;
+Give the same file to every node over a private channel.`;
   static override examples = [
     {
       description: 'A keyring for a new cluster',

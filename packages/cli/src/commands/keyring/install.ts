@@ -5,7 +5,7 @@ import { conclude, formatReport, type KeyringReport, summarize } from '../../key
 export default class KeyringInstall extends AdminCommand {
   static override summary = 'Add a key to every member; the first step of a rotation.';
   static override description =
-    'Reads the key (32 bytes in base64) from standard input, or from the keyring file that --file names: its primary key. Never takes it as an argument, where every process of the machine could see it. Members read what is sealed with it from then on; `keyring use` has them seal with it.';
+    'Reads the key (32 bytes in base64) from standard input, or from the keyring file that --file names: its primary key. Takes no key as an argument, because every process of the machine could see it there. Members can then read messages sealed with the key; `keyring use` makes them seal with it.';
   static override examples = [
     '<%= config.bin %> keyring generate | <%= config.bin %> keyring install',
     '<%= config.bin %> keyring install --file new-keyring.json',

@@ -4,7 +4,7 @@ import { formatReport, type KeyringReport, summarize } from '../../keyring-repor
 export default class KeyringList extends AdminCommand {
   static override summary = 'List the keys of the cluster, by id.';
   static override description =
-    'For each key, how many of the present members seal with it and how many hold it. Keys themselves are never shown.';
+    'Shows for each key how many present members seal with it and how many hold it. Never shows the keys themselves.';
   static override examples = ['<%= config.bin %> keyring list'];
 
   override async run(): Promise<KeyringReport> {

@@ -11,7 +11,7 @@ import {
 export default class KeyringRemove extends AdminCommand {
   static override summary = 'Remove a key from every member; the last step of a rotation.';
   static override description =
-    'Refused while a member seals with the key, or does not answer; where no member holds it, nothing changes. A member that was away meanwhile and holds only removed keys is refused when it returns: start it with the present keyring (see OPERATIONS).';
+    'Refused while a member seals with the key or does not answer. Changes nothing where no member holds it. The cluster refuses a member that returns with removed keys only: start it with the present keyring (see OPERATIONS).';
   static override examples = ['<%= config.bin %> keyring remove 1169a4d2'];
   static override args = {
     id: Args.string({ description: 'Id of the key, of `keyring list`.', required: true }),
@@ -19,7 +19,7 @@ export default class KeyringRemove extends AdminCommand {
   static override flags = {
     force: Flags.boolean({
       default: false,
-      description: 'Go on although a member does not answer.',
+      description: 'Go on even if a member does not answer.',
     }),
   };
 

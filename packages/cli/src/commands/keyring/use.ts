@@ -9,16 +9,16 @@ import {
 } from '../../keyring-report.ts';
 
 export default class KeyringUse extends AdminCommand {
-  static override summary = 'Have every member seal with a key; the second step of a rotation.';
+  static override summary = 'Make every member seal with a key; the second step of a rotation.';
   static override description =
-    'Refused while a present member lacks the key. With --force it goes on all the same, and that member is cut off until it has the key.';
+    'Refused while a present member lacks the key. --force overrides, and cuts that member off until it has the key.';
   static override examples = ['<%= config.bin %> keyring use 1169a4d2'];
   static override args = {
     id: Args.string({ description: 'Id of the key, of `keyring list`.', required: true }),
   };
   static override flags = {
     force: Flags.boolean({
-      description: 'Go on although a member lacks the key or does not answer.',
+      description: 'Go on even if a member lacks the key or does not answer.',
     }),
   };
 

@@ -4,9 +4,9 @@ import { AdminCommand } from '../../base-command.ts';
 export default class NodeEnded extends AdminCommand {
   static override summary = 'Tell the cluster that the process of a node has ended.';
   static override description =
-    `For who saw it end, as its supervisor does. The asked node, another one on this machine, calls it faulty at once and tells the others; they need not find out. A node that lives after all says so, and stays.
+    `Use it where a supervisor saw the process end. Ask another node on the same machine: it calls the ended node faulty at once and tells the others, which then need not find out. A node that is alive refutes the report and stays.
 
-Say it before the node is started again, or with --boot-epoch (\`cluster status --json\` has it): then nothing is said of its next life. A node that is killed is found after about a second without this; one whose host no longer answers, after six.`;
+Run it before you start the node again, or give --boot-epoch (\`cluster status --json\` shows it), so that the report does not concern its next run. Without it, the cluster finds a killed node after about a second, and one whose host no longer answers after six.`;
   static override examples = [
     {
       description: 'n3 has ended; another node here has its admin API on port 7780',
@@ -29,7 +29,7 @@ Say it before the node is started again, or with --boot-epoch (\`cluster status 
     await this.withClient(flags.admin, (client) =>
       client.reportEnd(args.name, flags['boot-epoch']),
     );
-    this.log(`The others are told that ${args.name} has ended.`);
+    this.log(`Told the others that ${args.name} has ended.`);
     return { node: args.name };
   }
 }

@@ -6,9 +6,9 @@ import { AdminCommand } from '../../base-command.ts';
 export default class NodeRemove extends AdminCommand {
   static override summary = 'Drain a node and take it out of the cluster.';
   static override description =
-    `The node hands its shards to others, copy by copy, sends its clients there (MQTT 5: by a Server Reference, 500 a second), and leaves; nothing acknowledged is lost, and its process exits.
+    `The node hands its shards to others copy by copy, sends its clients there (MQTT 5: by a Server Reference, 500 a second), leaves, and exits. No acknowledged message is lost.
 
-Refused, with the reason, where fewer copies would remain than cluster.replicas asks for (--force goes on), and for the last member. A dead member cannot drain: with --force it counts as left, and the others replace its copies and votes at once, as far as their majorities allow. Should it come back with its data folder, it joins like any other.`;
+Refused, with the reason, for the last member, and where fewer copies would remain than cluster.replicas asks for (--force overrides). A dead member cannot drain: with --force it counts as left, and the others replace its copies and votes at once, as far as their majorities allow. If it comes back with its data folder, it joins like any other.`;
   static override examples = [
     {
       description: 'What would move, and how long it would take',
@@ -28,17 +28,17 @@ Refused, with the reason, where fewer copies would remain than cluster.replicas 
   };
   static override flags = {
     'dry-run': Flags.boolean({
-      description: 'Only tell bytes, time, and whether copies would be missing.',
+      description: 'Only show bytes, time, and whether copies would be missing.',
       exclusive: ['wait', 'force'],
     }),
     wait: Flags.boolean({ description: 'Show the progress until the node is gone.' }),
     force: Flags.boolean({
       description:
-        'Go on although fewer copies remain than wanted, or although the node is dead: its machine is gone for good.',
+        'Go on even if fewer copies remain than wanted, or if the node is dead and its machine gone for good.',
       default: false,
     }),
     timeout: Flags.integer({
-      description: 'With --wait, the longest time; the removal goes on beyond it.',
+      description: 'With --wait, the longest wait; the removal continues after it.',
       default: 3600,
       min: 1,
       max: 604_800,

@@ -4,7 +4,7 @@ import { AdminCommand } from '../../base-command.ts';
 export default class SessionDelete extends AdminCommand {
   static override summary = 'End a session: its connection, subscriptions and queue.';
   static override description =
-    'What is queued for it is gone, on every copy, when the command returns. It asks no question.';
+    'When the command returns, every copy has dropped its queue. It does not ask for confirmation.';
   static override examples = ['<%= config.bin %> session delete sensor-17'];
   static override args = {
     id: Args.string({ description: 'Client Identifier.', required: true }),

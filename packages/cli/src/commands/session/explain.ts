@@ -5,7 +5,7 @@ import { AdminCommand } from '../../base-command.ts';
 export default class SessionExplain extends AdminCommand {
   static override summary = 'Explain where a session lives, and why there.';
   static override description =
-    `Its shard, the nodes that placement wants for it, the view that says who leads and who must persist, how far each copy is, and the reasons. Answers for any Client Identifier, with or without a session.`;
+    `Shows its shard, the nodes that placement wants for it, the view (leader, voters, active set), how far each copy is, and the reasons. Works for any Client Identifier, with or without a session.`;
   static override examples = ['<%= config.bin %> session explain sensor-17'];
   static override args = {
     id: Args.string({ description: 'Client Identifier.', required: true }),

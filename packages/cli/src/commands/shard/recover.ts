@@ -3,10 +3,9 @@ import type { ShardRecovery } from '@shoal/broker';
 import { AdminCommand } from '../../base-command.ts';
 
 export default class ShardRecover extends AdminCommand {
-  static override summary =
-    'Recover copies of one node that stand still until an operator says so.';
+  static override summary = 'Recover copies of one node that wait for an operator.';
   static override description =
-    `Of the node that --admin names, and of no other. Without --accept-loss it changes nothing.
+    `Concerns the copies of the node at --admin only. Changes nothing without --accept-loss.
 
   discard  The copy holds committed entries that the present view of its shard lacks, for the copies that formed it
            had lost them. It gives them up, and is filled from the others. First try to start a node that has
@@ -19,7 +18,7 @@ export default class ShardRecover extends AdminCommand {
   ];
   static override flags = {
     'accept-loss': Flags.boolean({
-      description: 'Do it: what only these copies had, or lack, is lost.',
+      description: 'Do it: entries that only these copies had, or lack, are lost.',
     }),
   };
 
@@ -30,8 +29,8 @@ export default class ShardRecover extends AdminCommand {
     );
     const { node, done, shards } = recovery;
     for (const { shard, step, why } of shards) this.log(`shard ${shard}: ${step}: ${why}`);
-    if (shards.length === 0) this.log(`No copy of ${node} needs it.`);
-    else if (!done) this.log('Nothing was changed; --accept-loss does it.');
+    if (shards.length === 0) this.log(`No copy of ${node} needs recovery.`);
+    else if (!done) this.log('Nothing was changed; run it with --accept-loss.');
     return recovery;
   }
 }
