@@ -5,6 +5,7 @@ import { TopicIndex } from '../mqtt/topic-index.ts';
 import type { NodeEnv, Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
 import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
+import { isHardKey } from '../shard/keys.ts';
 import type { ShardMessage } from '../shard/message.ts';
 import { load } from '../shard/recovery.ts';
 import { Replica } from '../shard/replica.ts';
@@ -66,9 +67,6 @@ const TRANSFERS_MAX = 8;
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 /** Each tick looks at one slice of the shards, and at all that are forming a view. */
 const SLICES = 5;
-/** Kind byte of a key: promises and views are synced under every durability. */
-const KIND = 3;
-const HARD = 1;
 /** Messages by which copies agree on a view: small, and waited for. */
 const VOTES: ReadonlySet<ShardMessage['type']> = new Set([
   'prepare',
@@ -287,7 +285,7 @@ export class Shards implements ReplicaHost {
   }
 
   put(key: Uint8Array, value: Uint8Array | null): void {
-    this.#node.batch.put(key, value, key[KIND] === HARD);
+    this.#node.batch.put(key, value, isHardKey(key));
   }
 
   onDurable(fn: () => void): void {

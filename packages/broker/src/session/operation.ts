@@ -70,6 +70,9 @@ export interface SubscriptionRequest {
 /** Packet Identifiers in use that one SKIP passes; another one passes the rest. */
 export const SKIPPED_MAX = 1024;
 
+/** Stamp of a message that matches every subscription, however new: of a Will when it fires. */
+export const EVERY_SUBSCRIPTION = Number.MAX_SAFE_INTEGER;
+
 /** Session Expiry Interval that means "never". */
 export const NEVER_EXPIRES = 0xffffffff;
 

@@ -1,4 +1,5 @@
 import type { Context } from './context.ts';
+import { fnv1a, fnvStep } from './fnv.ts';
 import { isPresent } from './member-list.ts';
 import { type BranchSums, FAN_OUT } from './message.ts';
 import type { Statement } from './statement.ts';
@@ -24,7 +25,7 @@ export class DigestTree {
   /** u32 for each branch. */
   branches(): number[] {
     return Array.from({ length: FAN_OUT }, (_, branch) =>
-      this.branch(branch).reduce((hash, sum) => Math.imul(hash ^ sum, 0x01000193) >>> 0, 0),
+      this.branch(branch).reduce((hash, sum) => fnvStep(hash, sum) >>> 0, 0),
     );
   }
 
@@ -77,10 +78,7 @@ function weightOf({ hash, state }: Statement): number {
 
 /** FNV-1a, folded to 0..4095. */
 function leafOf(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < name.length; at += 1) {
-    hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
-  }
+  const hash = fnv1a(name);
   return ((hash >>> 20) ^ (hash >>> 8) ^ hash) & (FAN_OUT * FAN_OUT - 1);
 }
 

@@ -1,3 +1,4 @@
+import { fnv1a, fnvStep } from './fnv.ts';
 import type { MemberState, Update, VersionRange } from './message.ts';
 
 /** A member as the public door shows it. */
@@ -124,12 +125,9 @@ function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 
 /** FNV-1a, with MurmurHash3's final mix. */
 export function hashOf(name: string, bootEpoch: number, incarnation: number): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < name.length; at += 1) {
-    hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
-  }
+  let hash = fnv1a(name);
   for (const part of [bootEpoch >>> 0, Math.floor(bootEpoch / 0x1_0000_0000), incarnation]) {
-    hash = Math.imul(hash ^ part, 0x01000193);
+    hash = fnvStep(hash, part);
     hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
   }
   return (hash ^ (hash >>> 13)) >>> 0;

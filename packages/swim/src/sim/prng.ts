@@ -7,6 +7,8 @@
  * Streams are split by label ({@link Prng.fork}), never by drawing from the parent: adding a draw
  * to one part of a simulation must not change what every other part draws.
  */
+import { FNV_BASIS, fnv1a } from '../core/fnv.ts';
+
 export class Prng {
   private a: number;
   private b: number;
@@ -17,7 +19,7 @@ export class Prng {
   /** @param seed any number or text; equal seeds give equal streams. */
   constructor(seed: number | string) {
     this.key = String(seed);
-    this.a = hash32(this.key, 0x811c9dc5);
+    this.a = hash32(this.key, FNV_BASIS);
     this.b = hash32(this.key, 0x9e3779b9);
     this.c = hash32(this.key, 0x85ebca6b);
     // sfc32 needs a dozen rounds before its output no longer shows the seed.
@@ -81,10 +83,7 @@ export class Prng {
 
 /** FNV-1a over UTF-16 code units with a final avalanche (MurmurHash3's fmix32). */
 function hash32(text: string, basis: number): number {
-  let hash = basis | 0;
-  for (let index = 0; index < text.length; index += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  }
+  let hash = fnv1a(text, basis);
   hash ^= hash >>> 16;
   hash = Math.imul(hash, 0x85ebca6b);
   hash ^= hash >>> 13;

@@ -7,6 +7,7 @@
 import { Reader } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import {
+  EVERY_SUBSCRIPTION,
   type Message,
   type Operation,
   type Rx2Id,
@@ -108,8 +109,8 @@ export class Owing {
     const message = messageOf(operation, this.#leader.node.env.wallMs());
     if (!message) return done(false);
     const id: Rx2Id = { shard: this.#leader.shard, index: item.index, low: this.#low() };
-    // A Will is published when it fires, not when the client sent it: every subscription of now gets it.
-    const published = item.will ? { ...message, hlc: Number.MAX_SAFE_INTEGER } : message;
+    // A Will is published when it fires, not when the client sent it: it matches every subscription of that time.
+    const published = item.will ? { ...message, hlc: EVERY_SUBSCRIPTION } : message;
     this.#leader.node.router.publish(published, id, {
       wanted: true,
       slowed: () => {},

@@ -7,7 +7,13 @@ import type { Reader } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { shardOf } from '../../placement/hash.ts';
 import { messageBytes } from '../../session/message-bytes.ts';
-import type { Message, Origin, Rx2Id, SubscriptionRequest } from '../../session/operation.ts';
+import {
+  EVERY_SUBSCRIPTION,
+  type Message,
+  type Origin,
+  type Rx2Id,
+  type SubscriptionRequest,
+} from '../../session/operation.ts';
 import { Lane, pages } from '../link/lanes.ts';
 import { LinkMessage, type RequestNumber } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
@@ -174,9 +180,9 @@ export class Router {
 
   #retain(published: Message, rx2: Rx2Id | null, done: (refused: boolean) => void): void {
     const shard = shardOf(published.topic, this.#port.shardCount);
-    // A Will goes to the subscriptions of all times, but as a retained message it is of now.
+    // A Will matches every subscription, however new; its retained copy gets a normal stamp.
     const message =
-      published.hlc === Number.MAX_SAFE_INTEGER
+      published.hlc === EVERY_SUBSCRIPTION
         ? { ...published, hlc: this.#port.clock.next() }
         : published;
     this.channel(shard).send({ type: 'retain', rx2, message }, ({ status }) =>

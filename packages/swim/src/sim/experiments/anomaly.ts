@@ -50,7 +50,7 @@ export function runAnomaly(options: AnomalyOptions): AnomalyResult {
     seed: options.seed,
     config,
     switches,
-    readMs: Number(process.env.READ_MS ?? READ_MS),
+    readMs: READ_MS,
   });
   const everybody = Array.from({ length: size }, (_, n) => n);
   const anomalous = new Set(

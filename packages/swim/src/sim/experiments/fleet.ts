@@ -1,4 +1,5 @@
 import type { SwimConfig } from '../../config.ts';
+import { FNV_BASIS, fnvStep } from '../../core/fnv.ts';
 import { MemberList } from '../../core/member-list.ts';
 import { type MemberState, SWIM_VERSIONS, type Update } from '../../core/message.ts';
 import { StatementTable } from '../../core/statement.ts';
@@ -54,7 +55,7 @@ export class Fleet {
   private readonly table = new StatementTable({ shared: true });
   private readonly known: MemberList | undefined;
   private readonly down = new Set<number>();
-  private hash = 0x811c9dc5;
+  private hash = FNV_BASIS;
 
   constructor(options: FleetOptions) {
     this.options = options;
@@ -167,7 +168,7 @@ export class Fleet {
     if (member === undefined) return;
     const { nowMs } = this;
     for (const part of [observer, member, state.length, Math.round(nowMs * 1000)]) {
-      this.hash = Math.imul(this.hash ^ part, 0x01000193);
+      this.hash = fnvStep(this.hash, part);
     }
     this.onState(observer, member, state, nowMs);
   }

@@ -1,3 +1,5 @@
+import { FNV_BASIS, fnvStep } from '../../core/fnv.ts';
+
 /** What one scenario found, as printed, written as JSON and drawn. */
 export interface Report {
   readonly scenario: string;
@@ -77,10 +79,10 @@ export function rounded(value: number, decimals: number): number {
 
 /** Combines the trace hashes of several runs, order included. */
 export class TraceHash {
-  private hash = 0x811c9dc5;
+  private hash = FNV_BASIS;
 
   add(traceHash: string): void {
-    this.hash = Math.imul(this.hash ^ Number.parseInt(traceHash, 16), 0x01000193);
+    this.hash = fnvStep(this.hash, Number.parseInt(traceHash, 16));
   }
 
   get text(): string {
