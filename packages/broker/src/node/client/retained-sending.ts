@@ -10,6 +10,7 @@ import type { Message, SubscriptionRequest } from '../../session/operation.ts';
 import type { RetainedZero } from '../link/delivery-codec.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import { TopicWatch } from '../route/topic-watch.ts';
+import { addWant, type Want, wantOf } from '../route/want.ts';
 import type { Client, RetainedToClient } from './parts.ts';
 import { pump, sendOrWait, sendZero, takesNow } from './sending.ts';
 
@@ -27,6 +28,10 @@ interface Copy {
 }
 
 type Batch = Map<string, SubscriptionRequest>;
+
+function copyOf(message: Message, { qos, identifiers }: Want): Copy {
+  return { message, qos, identifiers };
+}
 
 export class RetainedSending implements RetainedToClient {
   readonly #c: Client;
@@ -185,15 +190,14 @@ export class RetainedSending implements RetainedToClient {
       this.#tree = new TopicTree();
       for (const filter of batch.keys()) this.#tree.add(filter, filter);
     }
-    let qos = -1;
-    const identifiers: number[] = [];
+    let want: Want | null = null;
     this.#tree.match(message.topic, (filter) => {
       const s = batch.get(filter)!;
       if (!this.#c.subscriptions?.has(filter)) return;
-      qos = Math.max(qos, Math.min(s.qos, message.qos));
-      if (s.identifier > 0 && !identifiers.includes(s.identifier)) identifiers.push(s.identifier);
+      if (want) addWant(want, s, message);
+      else want = wantOf(s, message);
     });
-    return qos < 0 ? 'skip' : { message, qos: qos as 0 | 1 | 2, identifiers };
+    return want ? copyOf(message, want) : 'skip';
   }
 
   /** Nothing is to come: the connection needs no memory of live messages any more. */

@@ -2,13 +2,7 @@
 import type { Message, Target } from '../../session/operation.ts';
 import type { Session, Subscription } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
-
-/** What a session's subscriptions together ask of a message. */
-interface Want {
-  qos: 0 | 1 | 2;
-  retain: boolean;
-  readonly identifiers: number[];
-}
+import { addWant, type Want, wantOf } from '../route/want.ts';
 
 /**
  * Stored sessions that want the message at QoS 1 or 2, each once at its highest QoS, with what all of
@@ -21,18 +15,9 @@ export function matchStored(state: ShardState, message: Message): [Session, Targ
     if (sub.noLocal && session.clientId === message.publisher) return;
     // Published before the subscription was made and sent again since: not meant for it.
     if (message.hlc < sub.since) return;
-    const qos = Math.min(sub.qos, message.qos) as 0 | 1 | 2;
-    const retain = sub.retainAsPublished && message.retain;
     const held = wants.get(session);
-    if (!held) {
-      const identifiers = sub.identifier > 0 ? [sub.identifier] : [];
-      wants.set(session, { qos, retain, identifiers });
-      return;
-    }
-    if (qos > held.qos) held.qos = qos;
-    if (retain) held.retain = true;
-    if (sub.identifier > 0 && !held.identifiers.includes(sub.identifier))
-      held.identifiers.push(sub.identifier);
+    if (held) addWant(held, sub, message);
+    else wants.set(session, wantOf(sub, message));
   });
   const targets: [Session, Target][] = [];
   for (const [s, { qos, retain, identifiers }] of wants) {

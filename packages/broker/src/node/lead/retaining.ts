@@ -15,6 +15,7 @@ import type { RetainedCopy } from '../link/delivery-codec.ts';
 import { OK, reply, Status } from '../link/request.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import { AWAY_WATCHED_TOPICS_MAX, TopicWatch, WATCHED_TOPICS_MAX } from '../route/topic-watch.ts';
+import { addWant, type Want, wantOf } from '../route/want.ts';
 import { addressOf } from './delivering.ts';
 import type { Lead, Respond } from './parts.ts';
 
@@ -45,6 +46,10 @@ interface Job {
   /** The batch that the gateway has not taken yet; 0: none. */
   token: number;
   running: boolean;
+}
+
+function copyOf(message: Message, { qos, identifiers }: Want): Copy {
+  return { message, qos, identifiers };
 }
 
 export class Retaining {
@@ -240,16 +245,14 @@ export class Retaining {
   #wanted({ session: s, filters }: Job, message: Message): Copy | null {
     const { node } = this.#leader;
     if (message.expiresAtMs > 0 && message.expiresAtMs <= node.env.wallMs()) return null;
-    let qos = -1;
-    const identifiers: number[] = [];
+    let want: Want | null = null;
     filters.match(message.topic, (filter) => {
       const sub = s.subscriptions?.get(filter);
       if (!sub) return;
-      qos = Math.max(qos, Math.min(sub.qos, message.qos));
-      if (sub.identifier > 0 && !identifiers.includes(sub.identifier))
-        identifiers.push(sub.identifier);
+      if (want) addWant(want, sub, message);
+      else want = wantOf(sub, message);
     });
-    return qos < 0 ? null : { message, qos: qos as 0 | 1 | 2, identifiers };
+    return want && copyOf(message, want);
   }
 
   #copy(job: Job, { message, qos, identifiers }: Copy): void {

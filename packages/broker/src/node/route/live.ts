@@ -4,14 +4,7 @@ import type { Message } from '../../session/operation.ts';
 import type { FilterChange } from '../link/filter-change.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import type { LiveConnection, LiveSubscription } from './ends.ts';
-
-interface Want {
-  qos: 0 | 1 | 2;
-  retain: boolean;
-  identifiers: number[];
-  /** The session's queue brings the message: nothing goes the short way. */
-  queued: boolean;
-}
+import { addWant, type Want, wantOf } from './want.ts';
 
 const NO_IDENTIFIERS: readonly number[] = [];
 
@@ -135,18 +128,11 @@ export function misses(s: LiveSubscription, { hlc }: MissedMessages): boolean {
 }
 
 function merge(wants: Map<LiveConnection, Want>, s: LiveSubscription, message: Message): void {
-  const qos = Math.min(s.qos, message.qos) as 0 | 1 | 2;
-  const retain = s.retainAsPublished && message.retain;
-  const queued = s.zeroOnly && qos > 0;
-  const held = wants.get(s.connection);
-  if (!held) {
-    const identifiers = s.identifier > 0 ? [s.identifier] : [];
-    wants.set(s.connection, { qos, retain, identifiers, queued });
-    return;
+  let want = wants.get(s.connection);
+  if (want) addWant(want, s, message);
+  else {
+    want = wantOf(s, message);
+    wants.set(s.connection, want);
   }
-  if (queued) held.queued = true;
-  if (qos > held.qos) held.qos = qos;
-  if (retain) held.retain = true;
-  if (s.identifier > 0 && !held.identifiers.includes(s.identifier))
-    held.identifiers.push(s.identifier);
+  if (s.zeroOnly && Math.min(s.qos, message.qos) > 0) want.queued = true;
 }
