@@ -14,7 +14,7 @@ const NO_TAKER: Taker = { node: '', connection: 0 };
 export interface ConnectionsHost {
   readonly name: string;
   readonly bootEpoch: number;
-  readonly clients: Clients;
+  readonly clients: Pick<Clients, 'connections' | 'yields'>;
   readonly peers: Pick<Peers, 'to'>;
   /** A client of a session led here has the batch. */
   onRetainedTaken(clientId: string, token: number): void;

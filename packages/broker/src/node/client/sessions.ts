@@ -48,14 +48,21 @@ interface Opening {
   readonly done: OpenDone;
 }
 
+/** What of the node this needs. */
+type SessionsPort = Pick<SessionPort, 'name' | 'bootEpoch' | 'shardCount' | 'clock'> & {
+  readonly env: Pick<SessionPort['env'], 'nowMs' | 'scheduleFlush'>;
+  readonly timings: Pick<SessionPort['timings'], 'willNodeGraceMs'>;
+  readonly router: Pick<SessionPort['router'], 'channel' | 'whenRoutable'>;
+};
+
 export class Sessions {
-  readonly #port: SessionPort;
+  readonly #port: SessionsPort;
   /** By number of the connection. */
   readonly #opening = new Map<number, Opening>();
   /** Acknowledgements of this turn, by shard. */
   #settling = new Map<number, Settling>();
 
-  constructor(port: SessionPort) {
+  constructor(port: SessionsPort) {
     this.#port = port;
   }
 
