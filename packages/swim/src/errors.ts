@@ -19,7 +19,7 @@ export const SWIM_ERRORS = {
     remedy: 'Check that the node runs there and that TCP and UDP reach its cluster address.',
   },
   SWIM_ERR_DATAGRAMS_LOST: {
-    message: 'A member answers over TCP, and its datagrams or ours get lost.',
+    message: 'A member answers over TCP, but its datagrams or ours get lost.',
     remedy: 'Let UDP pass on the cluster port, both ways. Without it news travels slowly.',
   },
   SWIM_ERR_OTHER_CLUSTER: {
@@ -35,13 +35,13 @@ export const SWIM_ERRORS = {
     remedy: 'Upgrade in steps: the old and the new version must overlap.',
   },
   SWIM_ERR_OWN_ADDRESS: {
-    message: 'The address is the own one.',
+    message: 'The address is the address of this node.',
     remedy: 'Give the address of another node.',
   },
   SWIM_ERR_NAME_TAKEN: {
     message: 'The name belongs to a member that is alive at another address.',
     remedy:
-      'Give every node a name of its own. A node that moved gets in once its former address is silent.',
+      'Give every node a name of its own. A node that moved joins once its former address is silent.',
   },
   SWIM_ERR_NAME_CLAIMED: {
     message: 'Another process wants the name of a member that is present.',
@@ -53,13 +53,15 @@ export const SWIM_ERRORS = {
     remedy: 'Give every node a name of its own; never run one data folder twice.',
   },
   SWIM_ERR_BOOT_EPOCH: {
-    message: 'The cluster knows a later life of this member: it takes the boot epoch after that.',
+    message:
+      'The cluster knows a later start of this member: the member takes the next boot epoch.',
     remedy:
-      'Find out whether its clock or its disk went back. What it stored in that life may be missing.',
+      'Find out whether its clock or its disk went back. Data of that later start may be missing.',
   },
   SWIM_ERR_INCARNATION: {
-    message: 'This member can refute nothing more: its incarnation is at its highest.',
-    remedy: 'Start it again: its new boot epoch is believed whatever was said. Suspect a forgery.',
+    message: 'This member cannot refute any more: its incarnation is at its maximum.',
+    remedy:
+      'Start it again: others believe its new boot epoch whatever they heard. Suspect a forgery.',
   },
   SWIM_ERR_BUSY: {
     message: 'Too many joins are under way.',
@@ -67,23 +69,23 @@ export const SWIM_ERRORS = {
   },
   SWIM_ERR_META_TOO_LARGE: {
     message: 'The metadata of a member is limited to 512 bytes.',
-    remedy: 'Say less.',
+    remedy: 'Shorten it.',
   },
   SWIM_ERR_EVENT_SIZE: {
     message: 'The name of an event takes 1 to 64 bytes, its payload at most 512.',
-    remedy: 'Say less, or say where the rest can be found.',
+    remedy: 'Shorten it, or send where to find the rest.',
   },
   SWIM_ERR_EVENT_RATE: {
     message: 'This member broadcasts too many events.',
-    remedy: 'Wait, gather several into one, or raise eventRateMax everywhere.',
+    remedy: 'Wait, combine several into one, or raise eventRateMax on every member.',
   },
   SWIM_ERR_MALFORMED: {
-    message: 'The answer could not be understood.',
+    message: 'The answer cannot be read.',
     remedy: 'Check that a node of the same software and version listens there.',
   },
   SWIM_ERR_CONFIG: {
     message: 'The configuration of membership is not valid.',
-    remedy: 'See the path named.',
+    remedy: 'Correct the option at the named path.',
   },
   SWIM_ERR_KEY_REQUIRED: {
     message: 'Without a key, membership stays on loopback.',
@@ -91,23 +93,23 @@ export const SWIM_ERRORS = {
   },
   SWIM_ERR_KEY_INVALID: {
     message: 'A key has 32 bytes.',
-    remedy: 'Use a generated key, whole.',
+    remedy: 'Use a whole generated key.',
   },
   SWIM_ERR_KEY_MISSING: {
     message: 'The key is not on the keyring.',
-    remedy: 'Install the key on every member first; list shows who has which.',
+    remedy: 'Install the key on every member first; list shows which member has which.',
   },
   SWIM_ERR_KEY_PRIMARY: {
     message: 'The key is in use.',
     remedy: 'Use another key everywhere, then remove this one.',
   },
   SWIM_ERR_KEY_UNKNOWN: {
-    message: 'A message is sealed with a key that is not on the own keyring.',
+    message: 'A message is sealed with a key that is not on this keyring.',
     remedy:
-      'If it comes from a member, the keys were rotated meanwhile: start this one with the present keys.',
+      'If a member sent it, the keys were rotated meanwhile: start this member with the present keys.',
   },
   SWIM_ERR_KEY_REFUSED: {
-    message: 'The address takes connections and answers nothing that is sealed with the own key.',
+    message: 'The address takes connections but answers nothing that this key seals.',
     remedy:
       'Compare the keyrings; if the keys were rotated, start this member with the present ones.',
   },
@@ -120,7 +122,7 @@ export const SWIM_ERRORS = {
     remedy: 'Remove keys that are no longer used.',
   },
   SWIM_ERR_KEYRING_STORE: {
-    message: 'The keyring could not be kept, so it did not change.',
+    message: 'The keyring could not be stored, so it did not change.',
     remedy: 'See the log of that member for the cause.',
   },
   SWIM_ERR_NO_KEYRING: {
@@ -129,11 +131,11 @@ export const SWIM_ERRORS = {
   },
   SWIM_ERR_THREAD: {
     message: 'The thread of membership ended unexpectedly.',
-    remedy: 'Restart the process; if it happens again, report the sentence that follows.',
+    remedy: 'Restart the process; if it happens again, report the detail that follows.',
   },
   SWIM_ERR_DISCOVERY: {
     message: 'The way to discover nodes is not valid.',
-    remedy: 'Write it as the error says.',
+    remedy: 'Write it as the detail shows.',
   },
   SWIM_ERR_STOPPED: {
     message: 'Membership was stopped.',

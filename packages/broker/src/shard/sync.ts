@@ -8,9 +8,9 @@ const SET_BACK_MIN_MS = 1000;
 /** Longest pause before a copy that was too slow is tried again. */
 const SET_BACK_MAX_MS = 30_000;
 
-/** Pause before leadership goes back to whoever handed it over, and its longest; each time it doubles. */
+/** Pause before leadership goes back to the leader that handed it over, and its longest; each time it doubles. */
 const HAND_BACK_MIN_MS = 5000;
-/** Longest pause before leadership goes back to whoever handed it over. */
+/** Longest pause before leadership goes back to the leader that handed it over. */
 const HAND_BACK_MAX_MS = 300_000;
 
 /** Puts a copy off; each time that this comes again soon, for twice as long. @returns whether it was not */
