@@ -27,6 +27,16 @@ export function treePrivateBytes(root: number): number {
   return sum;
 }
 
+/** Resident memory of one process in bytes, mapped files included; 0 if it is gone. */
+export function residentBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
 /**
  * True once memory has come to rest: the last `window` samples differ by at most `share` of the
  * largest of them.
