@@ -55,8 +55,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'PUBCOMP before RX2DONE',
     file: 'node/client/incoming.ts',
-    from: '  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {',
-    to: '  pubcomp(c, packetId, true);\n  c.gateway.releaseReceived(c.clientId, c.epoch, packetId, (status) => {\n    if (status === Status.Ok) return finish(c, REQUEST_BYTES);',
+    from: '  c.clients.sessions.releaseReceived(c.clientId, c.epoch, packetId, (status) => {',
+    to: '  pubcomp(c, packetId, true);\n  c.clients.sessions.releaseReceived(c.clientId, c.epoch, packetId, (status) => {\n    if (status === Status.Ok) return finish(c, REQUEST_BYTES);',
     focus: focus('--nodes=3 --fault=linkDelay --fault=linkStall --behaviour=reuseId'),
   },
   {
@@ -90,8 +90,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'publishes held for the route lease are overtaken',
     file: 'node/route/router.ts',
-    from: 'if (this.#host.routable && this.#held.length === 0) return this.#route(message, rx2, publisher);',
-    to: 'if (this.#host.routable) return this.#route(message, rx2, publisher);',
+    from: 'if (this.#routable && this.#held.length === 0) return this.#route(message, rx2, publisher);',
+    to: 'if (this.#routable) return this.#route(message, rx2, publisher);',
     instead:
       'nothing changes: what may be routed is reckoned in one place, and what was held goes out in the same turn',
   },
