@@ -68,11 +68,6 @@ export class SimNetwork {
     return this.cuts.size > 0 && (this.blocked(a, b) || this.blocked(b, a));
   }
 
-  /** True while any cut holds. */
-  get anyCut(): boolean {
-    return this.cuts.size > 0;
-  }
-
   cut(cuts: readonly Cut[]): void {
     for (const { from, to } of cuts) {
       const key = `${from}>${to}`;

@@ -112,14 +112,6 @@ export class Swim {
   }
 
   /**
-   * Starts out with the members that another core of this process knows: for simulators of large
-   * clusters, which would take hours to form. Both must share one statement table. Before `start`.
-   */
-  adoptMembers(other: Swim): void {
-    this.context.members.adoptAll(other.context.members);
-  }
-
-  /**
    * Takes one event and says what is to be done about it, in order.
    *
    * Never throws on what peers send. `nowMs` is monotonic and never less than at the last call.

@@ -113,10 +113,6 @@ export class Router {
     return this.#port.leases.routable(this.#port.env.nowMs());
   }
 
-  get heldCount(): number {
-    return this.#held.length;
-  }
-
   #route(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
     const matched = this.#port.routes.match(message.topic);
     // A Will at QoS 0: sessions' queues do not take it, but its way is that of the others, so that it

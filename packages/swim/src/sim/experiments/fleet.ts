@@ -141,10 +141,6 @@ export class Fleet {
     this.down.add(number);
   }
 
-  isDown(number: number): boolean {
-    return this.down.has(number);
-  }
-
   run(durationMs: number): void {
     this.scheduler.runUntil(this.nowMs + durationMs);
   }
