@@ -84,32 +84,32 @@ function placementWhy({ core, shard, targets }: Facts): string[] {
   const why = [`The Client Identifier hashes to shard ${shard} of ${core.shardCount}.`];
   const { replicas } = core.cluster;
   const copies = `${targets.length} ${plural(targets.length, 'copy', 'copies')}`;
-  if (targets.length === 0) return [...why, 'No member can hold it now.'];
+  if (targets.length === 0) return [...why, 'No member can hold a copy now.'];
   const possible = copiesWanted(core.membership, replicas);
   why.push(
-    `Placement wants it on ${list(targets)}, ${targets[0]} leading: ${copies}, each on a host of its own, spread over zones.`,
+    `Placement wants it on ${list(targets)}, ${targets[0]} leading: ${copies}, each on its own host, spread over zones.`,
   );
   if (targets.length < replicas)
     why.push(
       possible > targets.length
-        ? `That is fewer than ${replicas}, since members are dead or out of the stable view.`
-        : `That is fewer than ${replicas}, since there are no more hosts.`,
+        ? `That is fewer than ${replicas}, because members are dead or out of the stable view.`
+        : `That is fewer than ${replicas}, because there are no more hosts.`,
     );
   return why;
 }
 
 function leaderWhy({ core, view, leader, targets }: Facts): string[] {
-  if (!view) return ['No leader of the shard has made itself known to this node yet.'];
+  if (!view) return ['This node knows no leader of the shard yet.'];
   const named = nameOf(view.number.leader);
   const { counter } = view.number;
   if (leader === null)
     return [
-      `View ${counter} is led by ${named} (${stateOf(core, named)}), which does not answer as leader: the shard waits for a majority of its voters ${list(view.voters.map(nameOf))} and a copy of its last active set.`,
+      `${named} (${stateOf(core, named)}) leads view ${counter} and does not answer as leader: the shard waits for a majority of its voters ${list(view.voters.map(nameOf))} and a copy of its last active set.`,
     ];
   const [preferred] = targets;
   if (preferred === undefined || preferred === leader)
     return [`${leader} leads, by view ${counter}, as placement wants.`];
-  const why = [`${leader} leads, by view ${counter}, although placement prefers ${preferred}:`];
+  const why = [`${leader} leads, by view ${counter}, but placement prefers ${preferred}:`];
   if (!view.active.map(nameOf).includes(preferred))
     return [`${why} ${preferred} has no complete copy yet; it leads once it has.`];
   return [`${why} the hand-over to ${preferred} is due.`];
@@ -120,23 +120,23 @@ function copiesWhy({ core, view, answer, targets }: Facts): string[] {
   for (const { node, role, behind } of answer?.copies ?? []) {
     const state = stateOf(core, node);
     if (role === 'learner')
-      why.push(`${node} is being copied to${behind === null ? '' : `, ${behind} entries behind`}.`);
+      why.push(`${node} receives a copy${behind === null ? '' : `, ${behind} entries behind`}.`);
     else if (role !== 'voter' && !targets.includes(node))
       why.push(
         core.membership.get(node)?.meta.leaving
           ? `${node} is being removed; it keeps its copy until the others have theirs.`
-          : `${node} keeps its copy until those that placement wants have theirs.`,
+          : `${node} keeps its copy until the members that placement wants have theirs.`,
       );
     if (role === 'voter')
       why.push(
         isPresent({ state })
           ? `${node} votes and holds no copy.`
-          : `${node} is ${state} and still one of the voters.`,
+          : `${node} is ${state} and still a voter.`,
       );
   }
   const held = new Set((answer?.copies ?? copiesOf(view)).map(({ node }) => node));
   for (const name of targets)
-    if (!held.has(name)) why.push(`${name} should hold a copy, and its transfer has not begun.`);
+    if (!held.has(name)) why.push(`${name} should hold a copy; its transfer has not begun.`);
   return why;
 }
 

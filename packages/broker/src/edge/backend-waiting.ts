@@ -1,4 +1,4 @@
-/** Why publishes wait, in words that blame nobody who answers. */
+/** Why publishes wait; names no node that answers. */
 
 import type { ShardView } from '../node/link/views.ts';
 import type { NodeCore } from '../node/node.ts';
@@ -12,14 +12,14 @@ export function whyWaiting(core: NodeCore, nowMs: number): string {
   const silent = lacking.filter((name) => !hears(core, name, nowMs));
   if (silent.length > 0) return `no word from ${silent.join(', ')}, which led shards`;
   const unvoted = [...(leases.ownUntilMs <= nowMs ? [core.name] : []), ...lacking];
-  if (unvoted.length === 0) return 'the routes of some shards have not come';
+  if (unvoted.length === 0) return 'the routes of some shards have not arrived';
   const gone = goneVoters(core, new Set(unvoted), nowMs);
   const led =
     unvoted.length === 1 && unvoted[0] === core.name
       ? 'shards led here'
       : `shards led by ${unvoted.join(', ')}`;
   if (gone.length > 0)
-    return `${led} have no majority of their voters, since ${gone.join(', ')} ${gone.length === 1 ? 'does' : 'do'} not answer`;
+    return `${led} have no majority of their voters, because ${gone.join(', ')} ${gone.length === 1 ? 'does' : 'do'} not answer`;
   return `${led} wait for their voters, all of which answer`;
 }
 

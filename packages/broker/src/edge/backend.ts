@@ -125,7 +125,7 @@ export class Backend implements AdminBackend {
     let known = 0;
     for (const _view of views) known++;
     if (known < shardCount) return `The leaders of ${known} of ${shardCount} shards are known.`;
-    return 'The leaders are known, and not all of them have told their routes.';
+    return 'The leaders are known; some have not announced their routes yet.';
   }
 
   #waiting(): string {

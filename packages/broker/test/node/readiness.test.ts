@@ -55,7 +55,7 @@ describe('readiness with two of five nodes dead', () => {
     n1.peers.get('n4')!.leaseUntilMs = Number.POSITIVE_INFINITY;
     assert.equal(
       whyWaiting(n1, nodes.nowMs),
-      'shards led by n2 have no majority of their voters, since n4 (alive) does not answer',
+      'shards led by n2 have no majority of their voters, because n4 (alive) does not answer',
     );
     assert.ok(n2.ready);
   });

@@ -9,9 +9,9 @@ export default class Start extends BaseCommand {
 
   ready {"node":…,"pid":…,"mqtt":…,"cluster":…,"admin":…}
 
-The log goes to stderr, as JSON lines. SIGTERM or SIGINT hands the shards over, drains and exits 0; a second one exits at once (143, 130), which loses nothing that was acknowledged.
+The node logs JSON lines to stderr. SIGTERM or SIGINT hands its shards over, drains and exits with 0. A second signal exits at once (143, 130) and loses no acknowledged message.
 
-An empty data folder without --join and --discover founds a new cluster; with --join the node waits until one of those addresses answers, with --discover until it finds a member. A folder that belongs to a cluster goes on where it was. Every key of the configuration can be given in a file (--config), in the environment (SHOAL_…) or by --set; flags win over the environment, that over the file.
+An empty data folder without --join and --discover founds a new cluster; with --join the node waits until one of those addresses answers, with --discover until it finds a member. A node whose folder belongs to a cluster resumes there. Give any key of the configuration in a file (--config), in the environment (SHOAL_…) or by --set; flags override the environment, and the environment overrides the file.
 
 Until Shoal has authentication, MQTT and the admin API listen on loopback only.`;
   static override examples = [
@@ -38,8 +38,7 @@ Until Shoal has authentication, MQTT and the admin API listen on loopback only.`
   static override flags = {
     ...configFlags,
     'accept-loss': Flags.boolean({
-      description:
-        'Go on with what is left where this node has the only copy and has lost part of it.',
+      description: 'Start although this node has the only copy of a shard and lost part of it.',
     }),
   };
 

@@ -4,7 +4,7 @@ import { configFlags, readConfig } from '../../config-flags.ts';
 export default class ConfigCheck extends BaseCommand {
   static override summary = 'Check a configuration without starting.';
   static override description =
-    'Takes what `start` takes, the environment included, and names everything that is wrong with it at once. Reads the keyring file, unless the data folder has a keyring already. Neither opens the store nor listens.';
+    'Takes the flags and the environment of `start` and names every mistake at once. Reads the keyring file, unless the data folder already has a keyring. Neither opens the store nor listens.';
   static override examples = [
     '<%= config.bin %> config check --config shoal.yaml',
     '<%= config.bin %> config check --config shoal.yaml --set cluster.replicas=5',

@@ -2,7 +2,7 @@ import { BaseCommand } from '../../base-command.ts';
 
 export default class ConfigReference extends BaseCommand {
   static override summary = 'Print every key with type, default, range and meaning.';
-  static override description = 'As Markdown; with --json as JSON Schema, for editors.';
+  static override description = 'Prints Markdown; with --json, a JSON Schema for editors.';
   static override examples = [
     '<%= config.bin %> config reference',
     '<%= config.bin %> config reference --json > shoal.schema.json',

@@ -6,7 +6,7 @@ type Shown = Record<string, { readonly value: unknown; readonly origin: string }
 export default class ConfigShow extends BaseCommand {
   static override summary = 'Show every value and where it comes from.';
   static override description =
-    'Takes what `start` takes. Origins are default, file, environment and flag; a later one wins.';
+    'Takes the flags and the environment of `start`. Origins are default, file, environment and flag; a later one overrides an earlier one.';
   static override examples = ['<%= config.bin %> config show --config shoal.yaml'];
   static override flags = configFlags;
 
