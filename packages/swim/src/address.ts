@@ -32,7 +32,7 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** Whether a host means every interface, so that nobody can be sent to it. */
+/** Whether a host means every interface, so that no peer can use it. */
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }

@@ -42,7 +42,7 @@ export const SWIM_SETTINGS = {
    * member that has paused before gets longer. See ADR 0018.
    */
   silenceMs: real(0, 600_000, 5_500),
-  /** Lifeguard: longest suspicion (nobody else suspects) = this × the shortest. */
+  /** Lifeguard: longest suspicion (no other member suspects) = this × the shortest. */
   suspicionMaxMult: real(1, 20, 3),
   /** Lifeguard: independent suspicions that bring the longest down to the shortest. */
   suspicionConfirmations: int(0, 16, 3),
@@ -65,7 +65,7 @@ export const SWIM_SETTINGS = {
   discoveryIntervalMs: real(50, 3_600_000, 30_000),
   /** How long faulty and departed members are remembered. */
   forgetAfterMs: real(1_000, 30 * 86_400_000, 86_400_000),
-  /** A timer later than this means that this process stalled: it then accuses nobody. */
+  /** A timer later than this means that this process stalled: it then accuses no member. */
   stallThresholdMs: real(5, 10_000, 100),
   /** Longest wait for the departure to be spread. */
   leaveTimeoutMs: real(10, 60_000, 1_000),
@@ -141,7 +141,7 @@ export const SWIM_PRESETS = {
     reconnectIntervalMs: 3_000,
     streamTimeoutMs: 10_000,
   },
-  /** All on one machine, which may be busy: nothing is lost there, but everybody may have to wait. */
+  /** All on one machine, which may be busy: no packet is lost there, but every member may have to wait. */
   local: {
     protocolPeriodMs: 250,
     probeTimeoutMs: 120,

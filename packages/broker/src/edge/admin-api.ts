@@ -84,7 +84,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
 
 /** The application without a socket, for tests by `inject`. @internal */
 export async function createAdminApp(options: AdminApiOptions): Promise<FastifyInstance> {
-  // Loaded here, so that whoever imports the broker for its types does not load a web server.
+  // Loaded here, so that an import of the broker for its types does not load a web server.
   const { fastify } = await import('fastify');
   const app = fastify({
     logger: false,

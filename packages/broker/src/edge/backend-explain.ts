@@ -154,7 +154,7 @@ function sessionWhy({ answer, leader }: Facts, here: boolean): string {
 
 function list(names: readonly string[]): string {
   return names.length < 2
-    ? (names[0] ?? 'nobody')
+    ? (names[0] ?? 'no member')
     : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 

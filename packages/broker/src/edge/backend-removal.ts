@@ -26,7 +26,7 @@ export interface RemovalHooks {
   setLeaving(): void;
   /** Nothing needs this node any more: it leaves membership and its process ends. */
   leave(): Promise<void>;
-  /** Makes a dead member count as left, for everybody; false where it is not dead in fact. */
+  /** Makes a dead member count as left on every node; false where it is not dead. */
   forceLeave(name: string): Promise<boolean>;
   bytesHeld(): Promise<number>;
 }

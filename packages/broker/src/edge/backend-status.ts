@@ -39,7 +39,7 @@ export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
 }
 
 /**
- * Sessions of shards that nobody within reach leads, as far as this node has a copy: they are not
+ * Sessions of shards without a leader in reach, as far as this node has a copy: they are not
  * served, and are counted as at risk.
  */
 export function orphans(core: NodeCore): { total: number; connected: number; atRisk: number } {

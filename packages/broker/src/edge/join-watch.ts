@@ -1,6 +1,6 @@
 import type { Log } from '../ports.ts';
 
-/** Between two words on what is waited for. */
+/** Between two lines about what the node waits for. */
 const TELL_EVERY_MS = 10_000;
 /** Addresses named in one round. */
 const NAMED_MAX = 16;
@@ -13,14 +13,14 @@ export interface JoinWatchOptions {
   readonly hasJoined: () => boolean;
   /** Exchanges membership with the node at an address. Rejects with why that failed. */
   readonly join: (address: string) => Promise<void>;
-  /** Why nobody can connect to an address; '' where somebody can. */
+  /** Why a connection to an address fails; '' where one succeeds. */
   readonly whyUnreachable: (address: string) => Promise<string>;
   readonly log: Log;
 }
 
 /**
- * A node that waits to join says so every ten seconds, each address with why it is of no help: an operator
- * who mistyped one sees nothing else.
+ * A node that waits to join logs it every ten seconds, with each address and why that address does not help: an
+ * operator who mistyped one sees nothing else.
  */
 export class JoinWatch {
   readonly #options: JoinWatchOptions;

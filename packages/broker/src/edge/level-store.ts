@@ -269,7 +269,7 @@ class WriteGroup {
   readonly dones: (() => void)[] = [];
   sync = false;
   bytes = 0;
-  /** Latest value by key, built only when somebody reads meanwhile. */
+  /** Latest value by key, built only when a read comes meanwhile. */
   readonly #index = new Map<string, Uint8Array | null>();
   #indexed = 0;
 

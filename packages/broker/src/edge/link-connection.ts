@@ -53,7 +53,7 @@ export class LinkConnection {
     socket.setNoDelay(true);
     socket.on('error', (error) => this.#over(error.message));
     socket.on('close', () => this.#over('closed'));
-    // Later, since whoever makes this connection does not know it yet.
+    // Later: the caller that makes this connection does not know it yet.
     queueMicrotask(() => {
       if (!this.#isOver()) secure(socket, (result) => this.#secured(result));
     });
@@ -80,7 +80,7 @@ export class LinkConnection {
     socket.on('error', (error) => this.#over(error.message));
     socket.on('end', () => this.#over('closed by the peer'));
     socket.on('close', () => this.#over('closed'));
-    // Whoever read the first byte may have paused it.
+    // The reader of the first byte may have paused it.
     socket.resume();
   }
 
@@ -94,7 +94,7 @@ export class LinkConnection {
     return this.#socket.writableLength;
   }
 
-  /** Takes bytes of the stream: those that somebody else read before the connection was ours. */
+  /** Takes bytes of the stream that another reader took before the connection was ours. */
   receive(chunk: Buffer): void {
     if (this.#state === 'over') return;
     if (this.#state === 'magic') {

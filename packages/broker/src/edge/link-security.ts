@@ -166,7 +166,7 @@ function settle(
 ): void {
   const onError = (error: Error): void => {
     stream.off(event, onSecure);
-    // Nobody listens any more; what comes after the first error says nothing new.
+    // No listener is left; what comes after the first error says nothing new.
     stream.on('error', () => {});
     done(`no TLS: ${error.message}`);
   };

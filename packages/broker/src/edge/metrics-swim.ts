@@ -1,4 +1,4 @@
-/** Prometheus metrics of membership, read off the agent when somebody scrapes. */
+/** Prometheus metrics of membership, read from the agent at each scrape. */
 import type { SwimAgentCounters } from '@shoal/swim';
 import type { MetricDefinition } from './metric-definition.ts';
 
@@ -70,7 +70,7 @@ export const SWIM_METRICS: readonly MetricDefinition<SwimSource>[] = [
   counter('shoal_swim_probes_total', 'Probes of other members.', (c) => c.probes),
   counter(
     'shoal_swim_probes_failed_total',
-    'Probes that nobody answered, helpers included.',
+    'Probes without any answer, helpers included.',
     (c) => c.probesFailed,
   ),
   counter(

@@ -1,8 +1,8 @@
 /**
- * Prometheus metrics, read off {@link Counters} when somebody scrapes.
+ * Prometheus metrics, read from {@link Counters} at each scrape.
  *
  * One table says name, type, help and where the number comes from; docs/METRICS.md is printed from
- * it. prom-client is loaded at the first scrape, so that a node nobody scrapes does not pay for it.
+ * it. prom-client is loaded at the first scrape: a node that is never scraped does not pay for it.
  */
 
 import type { Registry } from 'prom-client';

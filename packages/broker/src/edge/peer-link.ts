@@ -152,7 +152,7 @@ export class PeerLinks {
   /**
    * Sends one frame to `peer`; drops it if there is no link. `frame` must not change afterwards. The
    * sender waits for credit (node/link/lanes.ts); should far more wait here nevertheless, or a frame be none,
-   * the link is reset: what is lost is sent again by whoever is above.
+   * the link is reset: the layer above sends again what is lost.
    *
    * @param frame 1 byte to 1 MiB
    */
@@ -189,7 +189,7 @@ export class PeerLinks {
     return this.#peers.get(peer)?.link !== undefined;
   }
 
-  /** Ends every connection. Nobody is called back afterwards. */
+  /** Ends every connection. No callback follows. */
   close(): void {
     this.#closed = true;
     for (const connection of this.#handshakes) connection.destroy();
@@ -363,7 +363,7 @@ export class PeerLinks {
     return { version: LINK_VERSION, clusterId: this.#init.clusterId(), name, bootEpoch };
   }
 
-  /** Why this is nobody to have a link with at all. */
+  /** Why no link with this peer is possible at all. */
   #foreign(hello: Hello): string | undefined {
     if (hello.version !== LINK_VERSION) {
       return `BROKER_ERR_PEER_INCOMPATIBLE: link version ${hello.version}, ours is ${LINK_VERSION}`;

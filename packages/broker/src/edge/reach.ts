@@ -11,7 +11,7 @@ const WHYS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network cannot be reached',
 };
 
-/** Why nobody can connect to HOST:PORT; '' where somebody can. */
+/** Why a connection to HOST:PORT fails; '' where one succeeds. */
 export function whyUnreachable(address: string): Promise<string> {
   const to = parseAddress(address);
   if ('problem' in to) return Promise.resolve(to.problem);

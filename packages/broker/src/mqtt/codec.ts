@@ -123,7 +123,7 @@ function readProtocol(reader: PacketReader): ProtocolVersion {
   const level = reader.byte();
   if (name === 'MQTT' && (level === 4 || level === 5)) return level;
   if (name === 'MQIsdp' && level === 3) return level;
-  // Whoever speaks a later level understands a CONNACK of MQTT 5, an earlier one that of 3.1.1.
+  // A client of a later level understands a CONNACK of MQTT 5, one of an earlier level that of 3.1.1.
   reader.version = name === 'MQTT' && level > 5 && level < 128 ? 5 : 4;
   throw reader.fail(ReasonCode.UnsupportedProtocolVersion, `protocol "${name}" level ${level}`);
 }

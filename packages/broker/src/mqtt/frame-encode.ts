@@ -2,7 +2,7 @@ import { variableBytes, writeVariable } from './codec-property.ts';
 import type { ProtocolVersion } from './packet.ts';
 import { PacketType } from './packet.ts';
 
-/** The answer to every PINGREQ. Shared: nobody may write to it. */
+/** The answer to every PINGREQ. Shared: never write to it. */
 export const PINGRESP: Uint8Array = Uint8Array.of(0xd0, 0);
 
 /**

@@ -81,7 +81,7 @@ export class FrameReader {
   private stopped = false;
   private paused = false;
   private flagsMask = 15;
-  /** The frame that `onFrame` is given has a buffer of its own, which nobody writes to any more. */
+  /** The frame that `onFrame` is given has a buffer of its own, which is never written again. */
   owned = false;
 
   /** @param maxPacketBytes longest frame accepted, fixed header included; longer: 0x95 */

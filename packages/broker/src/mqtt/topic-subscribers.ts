@@ -35,7 +35,7 @@ export function withSubscriber<V>(
 /** What {@link withoutSubscriber} returns when the value was not in. */
 export const ABSENT = Symbol('absent');
 
-/** Removes `value`; returns the container to store instead, undefined if nobody is left. */
+/** Removes `value`; returns the container to store instead, undefined if none is left. */
 export function withoutSubscriber<V>(
   held: Subscribers<V> | undefined,
   value: V,

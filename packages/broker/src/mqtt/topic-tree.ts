@@ -85,7 +85,7 @@ export class TopicTree<V extends NonNullable<unknown>> {
     return true;
   }
 
-  /** Whether anybody is subscribed to exactly this filter. */
+  /** Whether a subscription has exactly this filter. */
   has(filter: string): boolean {
     if (!hasWildcard(filter)) return this.exact.has(filter);
     return descend(this.root, filter, false)?.held !== undefined;

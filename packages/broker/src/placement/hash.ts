@@ -12,7 +12,7 @@ const encoder = new TextEncoder();
 /**
  * MurmurHash3 x86_32 (Austin Appleby, public domain) of the UTF-8 bytes of `key`.
  *
- * Not for secrets: whoever chooses keys can choose collisions.
+ * Not for secrets: an attacker who chooses keys can choose collisions.
  *
  * @param key any string; a lone surrogate counts as U+FFFD
  * @param seed unsigned 32-bit integer; other seeds give independent hashes

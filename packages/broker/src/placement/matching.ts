@@ -10,7 +10,7 @@ export interface MatchingProblem {
   readonly order: Uint32Array;
   /**
    * May `member` join those in `taken` (−1: an empty slot) without breaking a rule of the shard's
-   * own? Does not look at caps. `without` is to be left out of `taken`; −1 for nobody.
+   * own? Does not look at caps. `without` is to be left out of `taken`; −1 for none.
    */
   readonly fits: (shard: number, taken: Int32Array, member: number, without: number) => boolean;
 }
@@ -18,12 +18,12 @@ export interface MatchingProblem {
 /**
  * Fills every slot: best pairs first, as far as caps and `fits` allow; then, for shards that found
  * all who fit at their cap, by moving others on (an augmenting path); if there is no such path, above
- * the cap of whoever is the least above it. The rule of the shard is kept before the cap.
+ * the cap of the member that is the least above it. The rule of the shard is kept before the cap.
  *
  * Greedy in one common order is the stable matching: taking one member away, or adding one, moves
  * what it held or takes and little else.
  *
- * @returns members by slot, shard × slots + slot, each shard's best first; −1 where nobody fits
+ * @returns members by slot, shard × slots + slot, each shard's best first; −1 where no member fits
  */
 export function match(problem: MatchingProblem): Int32Array {
   const { shardCount, memberCount, slots, caps, order, fits } = problem;

@@ -26,7 +26,7 @@ export interface Subscription extends SubscriptionRequest {
   readonly since: number;
 }
 
-/** Below this many places nobody looks how many of them are settled. */
+/** Below this many places the settled ones are not counted. */
 const SPARSE_SPAN = 1024;
 
 /** A message older than the front. */

@@ -40,7 +40,7 @@ export class ShardState implements ShardMachine {
   /** Where the filters last changed: equal versions are equal sets of filters. */
   routeVersion = '0';
   readonly retained: RetainedMessages;
-  /** Sum of ticks: session age is counted in logged time, so an outage expires nobody. */
+  /** Sum of ticks: session age is counted in logged time, so an outage expires no session. */
   clockMs = 0;
   /** Sessions with a deadline: expiry, or a delayed will. */
   readonly dated = new Set<Session>();
@@ -51,7 +51,7 @@ export class ShardState implements ShardMachine {
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
   readonly origins = new Map<string, Origin>();
-  /** Highest clock of an entry: whoever leads goes on from there, whatever its wall clock says. */
+  /** Highest clock of an entry: a leader goes on from there, whatever its wall clock says. */
   hlc = 0;
   observer: StateObserver | null = null;
 

@@ -397,7 +397,7 @@ export class Context {
     this.arm({ kind: 'gossip' }, Math.min(afterMs, this.config.gossipIntervalMs));
   }
 
-  /** Hearsay is nobody's accusation: each is passed on as that of a member that looked. */
+  /** Hearsay is no accusation of its own: each is passed on as that of a member that looked. */
   private accuserOf({ name }: Statement): string {
     const accusers = this.members.suspicionOf(name)?.accusers;
     if (accusers === undefined || accusers.has(this.self.name)) return this.self.name;

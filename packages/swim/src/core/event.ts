@@ -32,26 +32,26 @@ export type SwimEvent =
       readonly type: 'stream-response';
       readonly requestId: number;
       readonly bytes: Uint8Array | null;
-      /** The host is there and says that nobody listens at that port. */
+      /** The host is there and says that no process listens at that port. */
       readonly refused?: boolean;
     }
   /** Joins through, or pulls in, the node at `address`; answered by `join-result`. */
   | { readonly type: 'join'; readonly address: string; readonly requestId?: number }
-  /** Changes the own metadata (at most 512 bytes) and tells everybody. */
+  /** Changes this member's metadata (at most 512 bytes) and tells all members. */
   | { readonly type: 'set-meta'; readonly meta: Uint8Array }
   /** Whether this process does its work; the others see it, and nothing else changes. */
   | { readonly type: 'set-unwell'; readonly unwell: boolean }
-  /** Tells all members; the own one too, by `user-event` in the same step. */
+  /** Tells all members, this one by `user-event` in the same step. */
   | { readonly type: 'broadcast'; readonly name: string; readonly payload: Uint8Array }
   /** A hint that a member may be gone: probes it at once. Never evidence by itself. */
   | { readonly type: 'probe-now'; readonly name: string }
-  /** The owner saw the process of a member end, as whoever started it does: it is faulty at once. */
+  /** The owner saw the process of a member end, as its supervisor does: it is faulty at once. */
   | { readonly type: 'ended'; readonly name: string; readonly bootEpoch?: number | undefined }
-  /** An operator says that a faulty member never comes back: it counts as left, for everybody. */
+  /** An operator says that a faulty member never comes back: it counts as left on every member. */
   | { readonly type: 'force-leave'; readonly name: string }
   /** The boot epoch of a `boot-epoch` effect is kept: it may be used. */
   | { readonly type: 'boot-epoch'; readonly bootEpoch: number }
-  /** Tells everybody that this member leaves for good; answered by `left`. */
+  /** Tells all members that this one leaves for good; answered by `left`. */
   | { readonly type: 'leave' };
 
 /** What the core wants done, in this order. */

@@ -99,7 +99,7 @@ export class MemberList {
     return id === undefined ? undefined : this.slots[id];
   }
 
-  /** Everybody, in no order that means anything. */
+  /** All members, in arbitrary order. */
   *all(): IterableIterator<Statement> {
     for (const statement of this.slots) if (statement !== undefined) yield statement;
   }
@@ -222,7 +222,7 @@ export class MemberList {
     return this.sum;
   }
 
-  /** Everybody, sorted by name. The array is shared and stays as it is. */
+  /** All members, sorted by name. The array is shared and never changes. */
   members(): readonly SwimMember[] {
     this.view ??= Object.freeze([...this.all()].sort((x, y) => (x.name < y.name ? -1 : 1)));
     return this.view;

@@ -163,7 +163,7 @@ export class Membership {
     this.adopt({ ...asUpdate(record), state: 'faulty' });
   }
 
-  /** Raises the own incarnation past what is said of us, and tells everybody. */
+  /** Raises this member's incarnation above any that others tell of it, and tells all members. */
   refute(seenIncarnation: number): void {
     const { self, counters } = this.context;
     const incarnation = Math.max(self.incarnation, seenIncarnation) + 1;
@@ -363,7 +363,7 @@ export class Membership {
     const { context } = this;
     const isOpen = context.members.suspicionOf(record.name) !== undefined;
     if (!isOpen || update.incarnation > record.incarnation) {
-      // Nobody's accusation: whoever passes it on may not have looked.
+      // No accusation of its own: the member that passes it on may not have looked.
       this.adopt({ ...update, state: 'suspect', ageS: 0, accuser: '' });
     }
     const current = context.members.get(record.name);

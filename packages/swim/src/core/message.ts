@@ -16,7 +16,7 @@ export function stateRank(state: MemberState): number {
 /**
  * What one member says of another, whole.
  *
- * Address and metadata come along in every state: they belong to the incarnation, so whoever takes
+ * Address and metadata come along in every state: they belong to the incarnation, so a member that takes
  * over an incarnation must take over its metadata too.
  */
 export interface Update {
@@ -28,7 +28,7 @@ export interface Update {
   readonly meta: Uint8Array;
   /** Said by the member itself: it runs, but does not do its work. */
   readonly unwell: boolean;
-  /** Of a suspect or a faulty member: its host said, to several, that nobody listens at its address. */
+  /** Of a suspect or a faulty member: its host told several members that no process listens at its address. */
   readonly refused?: boolean;
   /** Versions of this protocol that the member speaks, from..to. */
   readonly versions: VersionRange;

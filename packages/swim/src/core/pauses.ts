@@ -38,7 +38,7 @@ export class Pauses {
     this.longest.delete(name);
   }
 
-  /** Drops what is long over, and what is of nobody. */
+  /** Drops old pauses, and those of members that are gone. */
   forget(nowMs: number, isKnown: (name: string) => boolean): void {
     for (const [name, pause] of this.longest) {
       if (this.isOver(pause, nowMs) || !isKnown(name)) this.longest.delete(name);

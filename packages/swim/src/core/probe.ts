@@ -8,7 +8,7 @@ import type { Statement } from './statement.ts';
 export type ProbeKind =
   /** Its turn in the round. */
   | 'round'
-  /** Somebody hinted that it may be gone. */
+  /** A hint said that it may be gone. */
   | 'hint'
   /** It is faulty: does it answer again? No verdict follows. */
   | 'faulty';
@@ -357,7 +357,7 @@ export class Prober {
       context.send(witness.address, body, witness);
     }
     if (witnesses.length > 0) return;
-    // Nobody else is there to look: we do, once more.
+    // No other member can look: this one does, once more.
     if (isFirst) context.arm({ kind: 'probe', seq, phase: 'refused' }, probe.timeoutMs / 2);
     else this.refusedVerdict(seq, probe);
   }

@@ -47,7 +47,7 @@ export class StatementTable {
     this.shared = options.shared;
   }
 
-  /** The number of a name; undefined if nobody claimed it. */
+  /** The number of a name; undefined if it is not claimed. */
   idOf(name: string): number | undefined {
     return this.ids.get(name);
   }

@@ -128,7 +128,7 @@ export class Swim {
     return context.takeEffects();
   }
 
-  /** Nobody waits for ever for an answer of a member that is not there. */
+  /** No request waits for ever for a member that is gone. */
   private refuse(event: SwimEvent): void {
     const { context } = this;
     switch (event.type) {

@@ -12,9 +12,9 @@ export interface SwimSwitches {
   readonly stallAwareness: boolean;
   /** Lifeguard: a receiver that is not alive in our eyes hears it first, so that it can refute. */
   readonly buddySystem: boolean;
-  /** Somebody else's verdict shortens the suspicion at most; else it is believed at once. */
+  /** Another member's verdict shortens the suspicion at most; else it is believed at once. */
   readonly ownVerdicts: boolean;
-  /** A suspect is told by everybody before its time is up, and answers what is outdated. */
+  /** Every member tells a suspect before its time is up, and the suspect answers outdated news. */
   readonly asksOnceMore: boolean;
   /** About as many members as can confirm a suspicion probe at once when they hear of it. */
   readonly verifiesSuspicions: boolean;

@@ -321,7 +321,7 @@ export class Sync {
     return usurped ? 'SWIM_ERR_NAME_CONFLICT' : undefined;
   }
 
-  /** Whoever speaks another version is told ours, in the only words that it may understand. */
+  /** Tells a peer of another version ours, in the only bytes that it may understand. */
   private refuseUndecoded(failure: DecodeFailure): Uint8Array | null {
     const { context } = this;
     if (failure === 'malformed') {
@@ -464,7 +464,7 @@ export class Sync {
   }
 }
 
-/** What keeps a joiner out until somebody changes something. */
+/** What keeps a joiner out until an operator changes something. */
 const OPERATORS_MATTER: ReadonlySet<SwimErrorCode> = new Set([
   'SWIM_ERR_OTHER_CLUSTER',
   'SWIM_ERR_VERSION',

@@ -58,7 +58,7 @@ export interface SealCounters {
   sealKeyUnknown: number;
   /** Sealed for another cluster; no cryptography was spent on it. */
   sealOtherCluster: number;
-  /** Changed on the way, made by somebody without the key, or meant for another receiver. */
+  /** Changed on the way, made without the key, or meant for another receiver. */
   sealForged: number;
   /** Seen before, or older than the window knows. */
   sealReplayed: number;

@@ -57,7 +57,7 @@ export interface SwimThreadOptions
    */
   readonly deadAfterMs?: number;
   /**
-   * The thread ended though nobody asked it to; peers will find this member faulty. Every call that
+   * The thread ended unasked; peers will find this member faulty. Every call that
    * was waiting is rejected. Called at most once.
    *
    * @param error SWIM_ERR_THREAD

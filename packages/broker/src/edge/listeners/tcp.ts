@@ -159,7 +159,7 @@ export class TcpListener {
     this.isOpen = true;
   }
 
-  /** Accepts nobody any more and leaves the connections as they are. */
+  /** Accepts no further connection and leaves the others as they are. */
   stopAccepting(): void {
     if (this.server.listening) this.server.close();
   }
