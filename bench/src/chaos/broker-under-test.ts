@@ -34,6 +34,22 @@ export interface ElasticBroker extends BrokerUnderTest {
   remove(name: string): Promise<void>;
 }
 
+/** What may happen to the folder of a node that is down. */
+export const DAMAGES = ['lost', 'restored', 'rotted'] as const;
+export type FolderDamage = (typeof DAMAGES)[number];
+
+/** One whose folders can be damaged while their nodes are down. */
+export interface DamageableBroker extends BrokerUnderTest {
+  /** @returns what was done, in words */
+  damage(name: string, how: FolderDamage, random: () => number): string;
+  /** Starts a node, and does what its errors say, as an operator would. */
+  mend(name: string): Promise<void>;
+}
+
+export function isDamageable(broker: BrokerUnderTest): broker is DamageableBroker {
+  return 'damage' in broker;
+}
+
 export function isElastic(broker: BrokerUnderTest): broker is ElasticBroker {
   return 'add' in broker && 'remove' in broker;
 }

@@ -3,9 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ElasticBroker } from './broker-under-test.ts';
+import type { DamageableBroker, ElasticBroker, FolderDamage } from './broker-under-test.ts';
 import { type Exit, ManagedProcess, type Output, run } from './managed-process.ts';
 import { freePort } from './ports.ts';
+import { flipBit } from './rot.ts';
 import type { Target } from './wire.ts';
 
 export const SHOAL_BIN: string = fileURLToPath(
@@ -14,6 +15,10 @@ export const SHOAL_BIN: string = fileURLToPath(
 
 /** Exit code of a `node remove` that would leave fewer copies than wanted; docs/ERRORS.md. */
 const WOULD_BREAK_REPLICAS = 46;
+/** Exit codes whose remedy is an empty folder, since other copies are whole; and the one to start again. */
+const EMPTY_FOLDER = [37, 38, 39];
+const START_AGAIN = 58;
+const MEND_TRIES = 4;
 
 export interface ClusterOptions {
   /** Nodes at the start, named n1, n2, …; default 3. */
@@ -57,7 +62,7 @@ interface Node {
  * finally { await cluster.stop(); }
  * ```
  */
-export class LocalCluster implements ElasticBroker {
+export class LocalCluster implements ElasticBroker, DamageableBroker {
   readonly folder: string;
   readonly #options: ClusterOptions;
   readonly #nodes = new Map<string, Node>();
@@ -220,6 +225,36 @@ export class LocalCluster implements ElasticBroker {
     this.#nodes.delete(name);
     await leaver?.end(30_000);
     if (!this.#options.keep) fs.rmSync(path.join(this.folder, name), { recursive: true });
+  }
+
+  damage(name: string, how: FolderDamage, random: () => number): string {
+    const folder = this.dataDir(name);
+    const backup = `${folder}.older`;
+    if (how === 'restored' && fs.existsSync(backup)) {
+      fs.rmSync(folder, { recursive: true });
+      fs.renameSync(backup, folder);
+      return 'an older copy of its folder is put back';
+    }
+    if (how === 'restored') {
+      fs.cpSync(folder, backup, { recursive: true });
+      return 'its folder is copied';
+    }
+    if (how === 'rotted') return flipBit(folder, random);
+    fs.rmSync(folder, { recursive: true });
+    return 'its folder is lost';
+  }
+
+  async mend(name: string): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.start(name);
+      } catch (error) {
+        const code = this.#node(name).process?.exit?.code ?? 0;
+        if (tries === MEND_TRIES) throw error;
+        if (EMPTY_FOLDER.includes(code)) fs.rmSync(this.dataDir(name), { recursive: true });
+        else if (code !== START_AGAIN) throw error;
+      }
+    }
   }
 
   /** Runs the command line tool against one node's admin API. */

@@ -1,12 +1,12 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import { type BrokerUnderTest, isElastic } from './broker-under-test.ts';
+import { type BrokerUnderTest, DAMAGES, isDamageable, isElastic } from './broker-under-test.ts';
 import type { Checker } from './checker.ts';
 import type { History } from './history.ts';
 import type { KillFigures, KillWatch } from './kill-watch.ts';
 import type { Random } from './random.ts';
 import type { Workload } from './workload.ts';
 
-export const SCENARIOS = ['kill-any', 'kill-all', 'add-remove', 'pause-any'] as const;
+export const SCENARIOS = ['kill-any', 'kill-all', 'add-remove', 'pause-any', 'damage-any'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 export interface ScenarioContext {
@@ -52,6 +52,8 @@ export async function playRound(
       return { ...(await addRemove(context)), ackedPerSecond };
     case 'pause-any':
       return { ...(await pauseAny(context)), ackedPerSecond };
+    case 'damage-any':
+      return { ...(await damageAny(context)), ackedPerSecond };
   }
 }
 
@@ -115,6 +117,26 @@ async function pauseAny(context: ScenarioContext): Promise<Played> {
   broker.signal(node, 'SIGCONT');
   const action = `paused ${node} for ${Math.round(forMs)} ms`;
   return { action, ...(await untilWhole(context, startMs)) };
+}
+
+/** A node is killed and comes back with its folder lost, put back from an older copy, or rotten. */
+async function damageAny(context: ScenarioContext): Promise<Played> {
+  const { broker, history, random } = context;
+  if (!isDamageable(broker)) throw new Error('the folders of this broker cannot be damaged');
+  const node = random.pick(broker.names);
+  await aim(context);
+  const inFlight = await killNow(context, [node]);
+  const done = broker.damage(node, random.pick(DAMAGES), () => random.between(0, 1));
+  history.append({ type: 'note', text: done });
+  await pause(absence(context));
+  const startMs = performance.now();
+  await broker.mend(node);
+  history.append({ type: 'started', node });
+  return {
+    action: `killed ${node}: ${done}`,
+    ...inFlight,
+    ...(await untilWhole(context, startMs)),
+  };
 }
 
 /** Load while nothing is done to the broker; messages acknowledged a second. */
