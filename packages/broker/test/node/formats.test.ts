@@ -455,6 +455,18 @@ describe('messages between nodes, version 1', () => {
       /a question that is no object$/,
       written((w) => M.Ask.write(w, 1, null)),
     ],
+    ...[
+      { type: 'session' },
+      { type: 'explain', clientId: 7 },
+      { type: 'kick', clientId: null },
+      { type: 'sessions', after: '', limit: '1' },
+      { type: 'sessions', after: 7, limit: 1 },
+      { type: 'remote' },
+    ].map((question): [string, RegExp, Uint8Array] => [
+      `the question ${JSON.stringify(question)}`,
+      new RegExp(`question ${question.type} without what it asks about$`),
+      written((w) => M.Ask.write(w, 1, question)),
+    ]),
   ];
   for (const [name, why, bytes] of refused) {
     it(`end the link and not the node: ${name}`, () => {

@@ -5,7 +5,7 @@
  * answered with undefined.
  */
 
-import { BytesError } from '../../bytes.ts';
+import { assertNever } from '../../assert-never.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { shardOf } from '../../placement/hash.ts';
 import type { Session } from '../../session/session.ts';
@@ -15,16 +15,17 @@ import { LinkMessage } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
 import { copiesWanted, presentCopies } from '../members/replication.ts';
 import type { AskedLeader, AskPort } from './ask-port.ts';
-import type {
-  Answers,
-  CopyAnswer,
-  ExplainAnswer,
-  ListedSession,
-  Question,
-  RemovalAnswer,
-  SessionAnswer,
-  SessionsAnswer,
-  TotalsAnswer,
+import {
+  type Answers,
+  type CopyAnswer,
+  type ExplainAnswer,
+  type ListedSession,
+  type Question,
+  type RemovalAnswer,
+  readQuestion,
+  type SessionAnswer,
+  type SessionsAnswer,
+  type TotalsAnswer,
 } from './question.ts';
 
 /** What the process around the core answers. */
@@ -73,10 +74,10 @@ export class Asking {
   }
 
   onAsk(peer: Peer, id: number, question: unknown): void {
-    if (typeof question !== 'object' || question === null)
-      throw new BytesError('a question that is no object');
+    const asked = readQuestion(question);
+    if (!asked) return;
     const { bootEpoch } = peer;
-    this.#answer(question as Question, (answer) => {
+    this.#answer(asked, (answer) => {
       if (answer === undefined || peer.bootEpoch !== bootEpoch) return;
       const w = this.#port.peers.to(peer.name);
       if (w) LinkMessage.Answer.write(w, id, answer);
@@ -98,7 +99,6 @@ export class Asking {
     }
   }
 
-  /** Also of a newer version's question, which is not answered. */
   #answer(q: Question, done: (answer: unknown) => void): void {
     switch (q.type) {
       case 'sessions':
@@ -113,18 +113,15 @@ export class Asking {
         return done(this.totals());
       case 'remote':
         return done(this.#port.clients.connections.get(q.connection)?.socket.remote ?? '');
+      case 'bytes':
+        return this.host ? this.host.bytesHeld(done) : done(undefined);
+      case 'leave':
+        return this.host ? this.host.leave(done) : done(undefined);
+      case 'removal':
+        return done(this.host?.removal());
       default:
-        return this.#answerOfHost(q, done);
+        assertNever(q);
     }
-  }
-
-  #answerOfHost(q: Question, done: (answer: unknown) => void): void {
-    const { host } = this;
-    if (!host) return done(undefined);
-    if (q.type === 'bytes') host.bytesHeld(done);
-    else if (q.type === 'leave') host.leave(done);
-    else if (q.type === 'removal') done(host.removal());
-    else done(undefined);
   }
 
   *#led(): Generator<AskedLeader> {

@@ -1,5 +1,5 @@
-/** What nodes ask each other on behalf of people, and the answers: types only. */
-
+/** What nodes ask each other on behalf of operators, and the answers. */
+import { BytesError } from '../../bytes.ts';
 import type { SettingDrift } from '../../cluster-settings.ts';
 
 export type Question =
@@ -17,6 +17,43 @@ export type Question =
   | { readonly type: 'leave' }
   /** The removal under way, null for none. */
   | { readonly type: 'removal' };
+
+/**
+ * A question as it came from another node.
+ *
+ * @returns null for a type that a later version asks
+ * @throws BytesError for one that lacks what it asks about
+ */
+export function readQuestion(value: unknown): Question | null {
+  if (typeof value !== 'object' || value === null)
+    throw new BytesError('a question that is no object');
+  const { type, clientId, after, limit, connection } = value as Readonly<Record<string, unknown>>;
+  switch (type) {
+    case 'sessions':
+      if (typeof after === 'string' && isCount(limit)) return { type, after, limit };
+      break;
+    case 'session':
+    case 'explain':
+    case 'kick':
+      if (typeof clientId === 'string') return { type, clientId };
+      break;
+    case 'remote':
+      if (isCount(connection)) return { type, connection };
+      break;
+    case 'totals':
+    case 'bytes':
+    case 'leave':
+    case 'removal':
+      return { type };
+    default:
+      return null;
+  }
+  throw new BytesError(`question ${type} without what it asks about`);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
 
 export interface Answers {
   readonly sessions: SessionsAnswer;
