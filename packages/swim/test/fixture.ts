@@ -47,6 +47,10 @@ export function itKeeps(file: URL, records: Readonly<Record<string, Pinned>>): v
   }
 }
 
+export function fixtureNames(file: URL): string[] {
+  return [...readFixtures(file).keys()];
+}
+
 /** Bytes of one fixture. */
 export function fixtureOf(file: URL, name: string): Uint8Array {
   return Uint8Array.from(Buffer.from(readFixtures(file).get(name)!, 'hex'));
