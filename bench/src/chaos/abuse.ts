@@ -15,7 +15,6 @@ import { parseArgs } from 'node:util';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import { residentBytes } from '../proc/memory.ts';
 import { LocalCluster } from './cluster.ts';
-import { connectPacket } from './raw-client.ts';
 
 const PING_EVERY_MS = 100;
 const CALM_MS = 3000;
@@ -55,8 +54,10 @@ class Client {
 
   static async connect(cluster: LocalCluster, node: string, clientId: string): Promise<Client> {
     const client = new Client(cluster.target(node).port);
-    client.socket.write(connectPacket(clientId));
-    await client.answer('connack');
+    const answered = client.answer('connack');
+    const base = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5 } as const;
+    client.send({ ...base, clientId, clean: true, keepalive: 0 });
+    await answered;
     return client;
   }
 
