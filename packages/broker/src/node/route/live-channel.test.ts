@@ -106,18 +106,31 @@ describe('LiveChannel', () => {
     let nowMs = 0;
     for (; nowMs < 10_000; nowMs += 100)
       assert.equal(
-        channel.tick(nowMs, () => null, true),
+        channel.tick(nowMs, nowMs, () => null, true),
         false,
       );
     for (; nowMs < 11_400; nowMs += 100)
       assert.equal(
-        channel.tick(nowMs, () => null),
+        channel.tick(nowMs, nowMs, () => null),
         false,
       );
     assert.equal(
-      channel.tick(nowMs, () => null),
+      channel.tick(nowMs, nowMs, () => null),
       true,
     );
+  });
+
+  it('gives a node that was silent before no more time than one that falls silent now', () => {
+    const channel = new LiveChannel();
+    let nowMs = 0;
+    const tick = () => {
+      nowMs += 100;
+      return channel.tick(nowMs, 1000, () => null);
+    };
+    while (nowMs < 2400) assert.equal(tick(), false, 'nothing is pending');
+    channel.send(null, live('a'));
+    assert.equal(tick(), false);
+    assert.equal(tick(), true, '1.5 s after it was heard last');
   });
 
   it('counts the silence of the other node by its own looks', () => {
@@ -128,19 +141,19 @@ describe('LiveChannel', () => {
       live('a', 1, () => done++),
     );
     assert.equal(
-      channel.tick(0, () => null),
+      channel.tick(0, 0, () => null),
       false,
     );
     assert.equal(
-      channel.tick(1_000_000, () => null),
+      channel.tick(1_000_000, 1_000_000, () => null),
       false,
     );
     let nowMs = 1_000_000;
-    while (!channel.tick(nowMs, () => null)) nowMs += 100;
+    while (!channel.tick(nowMs, nowMs, () => null)) nowMs += 100;
     assert.equal(nowMs, 1_001_400);
     assert.equal(done, 1);
     assert.equal(
-      channel.tick(nowMs + 100, () => null),
+      channel.tick(nowMs + 100, nowMs, () => null),
       false,
     );
   });

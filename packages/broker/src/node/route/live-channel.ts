@@ -40,6 +40,8 @@ export class LiveChannel {
   readonly #pending = new Map<number, Pending>();
   /** How long nothing has been answered while something was pending. */
   #silentMs = 0;
+  /** How long nothing at all has come from the node, pending or not. */
+  #unheardMs = 0;
   #lookedMs = Number.POSITIVE_INFINITY;
   /** What the node was not sent, while it is given up. */
   #gap: Gap | null = null;
@@ -61,7 +63,7 @@ export class LiveChannel {
       return pending.done();
     }
     const sequence = this.#next++;
-    if (this.#pending.size === 0) this.#silentMs = 0;
+    if (this.#pending.size === 0) this.#silentMs = this.#unheardMs;
     this.#pending.set(sequence, pending);
     this.#write(w, sequence, pending);
   }
@@ -117,12 +119,14 @@ export class LiveChannel {
   }
 
   /**
+   * @param heardMs when anything came from the node last: one that was silent before is not given 1.5 s more
    * @param moves the node takes what it is sent, and the messages may be among what still waits here
    * @returns whether the node was given up just now
    */
-  tick(nowMs: number, to: () => Writer | null, moves = false): boolean {
-    if (this.#pending.size > 0 && !moves)
-      this.#silentMs += Math.max(0, Math.min(LOOK_MS, nowMs - this.#lookedMs));
+  tick(nowMs: number, heardMs: number, to: () => Writer | null, moves = false): boolean {
+    const stepMs = Math.max(0, Math.min(LOOK_MS, nowMs - this.#lookedMs));
+    this.#unheardMs = heardMs >= this.#lookedMs ? 0 : this.#unheardMs + stepMs;
+    if (this.#pending.size > 0 && !moves) this.#silentMs += stepMs;
     this.#lookedMs = nowMs;
     if (this.#pending.size === 0 || this.#silentMs < LIVE_ANSWER_MS) return false;
     this.giveUp(to());

@@ -315,9 +315,10 @@ export class Router {
   }
 
   tick(nowMs: number): void {
+    const { peers } = this.#port;
     for (const [name, channel] of this.#live) {
-      if (!channel.tick(nowMs, () => this.#port.peers.to(name), this.#port.peers.moves(name)))
-        continue;
+      const heardMs = peers.get(name)?.heardMs ?? 0;
+      if (!channel.tick(nowMs, heardMs, () => peers.to(name), peers.moves(name))) continue;
       this.#port.env.log('warn', 'node does not answer: live messages no longer wait for it', {
         peer: name,
       });
