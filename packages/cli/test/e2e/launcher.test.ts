@@ -55,8 +55,15 @@ describe('a launcher of nodes', function () {
     assert.equal(await say('node2'), 204);
     assert.equal(await say('nobody'), 404);
     assert.equal(await say('node1'), 400);
+    // The word has to reach node2 first.
+    await waitFor(
+      20_000,
+      () => 'node2 does not refute it',
+      async () => {
+        const metrics = await fetch(`http://${cluster.node('node2').settings.admin}/metrics`);
+        return /^shoal_swim_refutes_total\S* [1-9]/m.test(await metrics.text());
+      },
+    );
     await cluster.settled(20_000);
-    const metrics = await fetch(`http://${cluster.node('node2').settings.admin}/metrics`);
-    assert.match(await metrics.text(), /^shoal_swim_refutes_total\S* [1-9]/m);
   });
 });
