@@ -10,6 +10,15 @@ import { TestClient, TestCluster } from './cluster.ts';
 
 const SHARDS = 16;
 
+/** Until the node sees so many live members, and that many copies of every shard as are wanted. */
+function untilWhole(cluster: TestCluster, name: string, nodes: number): Promise<ClusterStatus> {
+  return cluster.until<ClusterStatus>(name, '/api/v1/cluster', ({ members, underReplicated }) => {
+    const held = members.reduce((sum, { shardsHeld }) => sum + shardsHeld, 0);
+    const alive = members.filter(({ state, mqtt }) => state === 'alive' && mqtt !== '').length;
+    return alive === nodes && underReplicated.count === 0 && held === SHARDS * 2;
+  });
+}
+
 describe('a dead node is removed by force', function () {
   this.timeout(30_000);
   const cluster = new TestCluster(2);
@@ -18,12 +27,7 @@ describe('a dead node is removed by force', function () {
     cluster.until<ClusterStatus>(name, '/api/v1/cluster', wanted);
   const stateOf = ({ members }: ClusterStatus, name: string) =>
     members.find((member) => member.name === name)?.state;
-  const whole = (name: string, nodes: number) =>
-    status(name, ({ members, underReplicated }) => {
-      const held = members.reduce((sum, { shardsHeld }) => sum + shardsHeld, 0);
-      const alive = members.filter(({ state }) => state === 'alive').length;
-      return alive === nodes && underReplicated.count === 0 && held === SHARDS * 2;
-    });
+  const whole = (name: string, nodes: number) => untilWhole(cluster, name, nodes);
 
   before(async () => {
     for (const name of ['n1', 'n2', 'n3']) await cluster.start(name);
@@ -91,13 +95,7 @@ describe('a node that is removed sends its clients elsewhere', function () {
 
   before(async () => {
     for (const name of ['n1', 'n2', 'n3']) await cluster.start(name);
-    for (const name of ['n1', 'n2', 'n3'])
-      await cluster.until<ClusterStatus>(
-        name,
-        '/api/v1/cluster',
-        ({ members, underReplicated }) =>
-          underReplicated.count === 0 && members.every(({ mqtt }) => mqtt !== ''),
-      );
+    for (const name of ['n1', 'n2', 'n3']) await untilWhole(cluster, name, 3);
   });
 
   after(() => cluster.stop());
@@ -111,8 +109,8 @@ describe('a node that is removed sends its clients elsewhere', function () {
     assert.equal(connack.returnCode, 0);
     const closed = once(old, 'closed');
 
-    const { status } = await cluster.ask('n1', '/api/v1/nodes/n3', 'DELETE');
-    assert.equal(status, 202);
+    const { status, body } = await cluster.ask('n1', '/api/v1/nodes/n3', 'DELETE');
+    assert.equal(status, 202, body.message);
     const ready = await cluster.ask<ReadinessReport>('n3', '/ready');
     assert.equal(ready.status, 503);
     assert.ok(ready.body.reasons.some(({ reason }) => reason === 'leaving'));
