@@ -1,5 +1,5 @@
 /**
- * The dependency rules: floors of each package and of the rooms of a node, no cycles, no I/O in cores.
+ * The dependency rules: floors of each package and of the rooms of a node and of its edge, no cycles, no I/O in cores.
  *
  * Imports point left in each chain below; siblings of one floor never import each other. Tests are
  * free. `config*.ts` is one floor in several files. scripts/test/planted-violations.ts breaks every rule on purpose, and fails when one of them
@@ -39,6 +39,12 @@ export const CHAINS = {
     ['shards.ts'],
     ['rooms.ts'],
     ['node.ts'],
+  ],
+  'broker/edge': [
+    ['young-buffers.ts'],
+    ['store/', 'listeners/'],
+    ['membership/', 'link/'],
+    ['admin/'],
   ],
 };
 

@@ -10,7 +10,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { cpus } from 'node:os';
-import { LinkSecurity, type SecuredSocket } from '../../packages/broker/src/edge/link-security.ts';
+import {
+  LinkSecurity,
+  type SecuredSocket,
+} from '../../packages/broker/src/edge/link/link-security.ts';
 import { generateKey, Keyring, Sealer } from '../../packages/swim/src/index.ts';
 
 const RUNS = 5;

@@ -9,7 +9,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LevelStore } from '../../packages/broker/src/edge/level-store.ts';
+import { LevelStore } from '../../packages/broker/src/edge/store/level-store.ts';
 import type { Store, StoreChange } from '../../packages/broker/src/ports.ts';
 import { MemoryStore } from '../../packages/broker/src/store/memory-store.ts';
 

@@ -20,13 +20,13 @@ export interface Bound {
 export const MEANINGS: Readonly<Record<string, string>> = {
   'packages/broker/src/config.ts FILE_CHARACTERS_MAX':
     'Characters of a configuration file; a larger one is refused.',
-  'packages/broker/src/edge/admin-api.ts BODY_BYTES_MAX':
+  'packages/broker/src/edge/admin/admin-api.ts BODY_BYTES_MAX':
     'Bytes of the body of a request to the admin API; a larger one is refused.',
-  'packages/broker/src/edge/backend-status.ts EXAMPLES_MAX':
+  'packages/broker/src/edge/admin/backend-status.ts EXAMPLES_MAX':
     'Under-replicated shards that a status names; all of them are counted.',
-  'packages/broker/src/edge/peer-link.ts REDIAL_MAX_MS':
+  'packages/broker/src/edge/link/peer-link.ts REDIAL_MAX_MS':
     'Longest pause between two attempts to reach a peer.',
-  'packages/broker/src/edge/peer-link.ts PENDING_BYTES_MAX':
+  'packages/broker/src/edge/link/peer-link.ts PENDING_BYTES_MAX':
     'Bytes that wait to be sent to one peer; beyond, its link is reset.',
   'packages/broker/src/node/ask/asking.ts CHARACTERS_MAX':
     'Characters of Client Identifiers or Topic Filters in one answer to another node.',

@@ -8,7 +8,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { configReference } from '../src/config-reference.ts';
-import { metricsReference } from '../src/edge/metrics.ts';
+import { metricsReference } from '../src/edge/admin/metrics.ts';
 import { BROKER_ERRORS, type ErrorEntry, EXIT_CODES } from '../src/errors.ts';
 
 /** File name under docs/ → its text. */

@@ -1,7 +1,7 @@
 /**
  * What a node counts, as plain numbers.
  *
- * The cores add to these fields in place; nothing else happens on the hot path. `edge/metrics.ts`
+ * The cores add to these fields in place; nothing else happens on the hot path. `edge/admin/metrics.ts`
  * reads them when somebody scrapes. Counters only rise while a process lives; gauges are values of
  * now and are marked so.
  */

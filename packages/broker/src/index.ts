@@ -26,8 +26,10 @@ export {
   configSections,
 } from './config-schema.ts';
 export { type Counters, createCounters, LatencyHistogram } from './counters.ts';
-export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin-api.ts';
-export type * from './edge/admin-backend.ts';
+export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin/admin-api.ts';
+export type * from './edge/admin/admin-backend.ts';
+export { BrokerMetrics, type MetricsSource } from './edge/admin/metrics.ts';
+export type { SwimSource } from './edge/admin/metrics-swim.ts';
 export {
   checkKeyring,
   generateKeyText,
@@ -36,9 +38,7 @@ export {
   parseKey,
   readKeyring,
   writeKeyring,
-} from './edge/keyring-file.ts';
-export { BrokerMetrics, type MetricsSource } from './edge/metrics.ts';
-export type { SwimSource } from './edge/metrics-swim.ts';
+} from './edge/store/keyring-file.ts';
 export {
   BROKER_ERRORS,
   BrokerError,

@@ -3,7 +3,7 @@ import type { MarkFile, NodeEnv } from '../ports.ts';
 import type { CoreIdentity } from './core-port.ts';
 import type { SimDisk } from './disk.ts';
 
-/** Marks are synced this long after they were synced before, as in edge/data-folder.ts. */
+/** Marks are synced this long after they were synced before, as in edge/store/data-folder.ts. */
 const MARKS_SYNC_MS = 1000;
 /** Writes of marks reach the kernel within this. */
 const MARKS_WRITE_MS = 2;
@@ -28,7 +28,7 @@ export interface Found {
 
 /**
  * One machine's data folder: the store, and beside it the record of the last run and the marks, as
- * edge/data-folder.ts keeps them of real files.
+ * edge/store/data-folder.ts keeps them of real files.
  */
 export class SimFolder {
   readonly disk: SimDisk;

@@ -3,8 +3,8 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { createCounters } from '../../src/counters.ts';
-import { createAdminApp, startAdminApi } from '../../src/edge/admin-api.ts';
-import { BrokerMetrics } from '../../src/edge/metrics.ts';
+import { createAdminApp, startAdminApi } from '../../src/edge/admin/admin-api.ts';
+import { BrokerMetrics } from '../../src/edge/admin/metrics.ts';
 import { BrokerError } from '../../src/errors.ts';
 import { FakeBackend } from './fake-backend.ts';
 

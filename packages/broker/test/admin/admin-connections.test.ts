@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { get, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { createCounters } from '../../src/counters.ts';
-import { type AdminApi, startAdminApi } from '../../src/edge/admin-api.ts';
-import { ADMIN_CONNECTIONS_MAX } from '../../src/edge/admin-connections.ts';
-import { BrokerMetrics } from '../../src/edge/metrics.ts';
+import { type AdminApi, startAdminApi } from '../../src/edge/admin/admin-api.ts';
+import { ADMIN_CONNECTIONS_MAX } from '../../src/edge/admin/admin-connections.ts';
+import { BrokerMetrics } from '../../src/edge/admin/metrics.ts';
 import { FakeBackend } from './fake-backend.ts';
 
 const HALF_HEADERS = 'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ';

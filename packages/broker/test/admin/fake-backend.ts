@@ -11,7 +11,7 @@ import type {
   SessionDetail,
   SessionSummary,
   ShardRecovery,
-} from '../../src/edge/admin-backend.ts';
+} from '../../src/edge/admin/admin-backend.ts';
 import { BrokerError } from '../../src/errors.ts';
 
 export class FakeBackend implements AdminBackend {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { SwimAgent, type SwimAgentCounters, swimConfig } from '@shoal/swim';
 import { createCounters, LatencyHistogram } from '../../src/counters.ts';
-import { BrokerMetrics, METRICS } from '../../src/edge/metrics.ts';
-import { SWIM_METRICS } from '../../src/edge/metrics-swim.ts';
+import { BrokerMetrics, METRICS } from '../../src/edge/admin/metrics.ts';
+import { SWIM_METRICS } from '../../src/edge/admin/metrics-swim.ts';
 
 describe('BrokerMetrics', () => {
   it('reads the counters at each scrape', async () => {

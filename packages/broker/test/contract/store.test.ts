@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LevelStore } from '../../src/edge/level-store.ts';
+import { LevelStore } from '../../src/edge/store/level-store.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { describeStoreContract } from './store.ts';
 

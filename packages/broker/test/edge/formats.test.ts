@@ -6,9 +6,13 @@ import {
   encodeHello,
   FrameReader,
   LINK_VERSION,
-} from '../../src/edge/link-frame.ts';
-import { decodeMeta, encodeMeta } from '../../src/edge/member-meta.ts';
-import { decodeRunRecord, encodeRunRecord, type RunRecord } from '../../src/edge/run-record.ts';
+} from '../../src/edge/link/link-frame.ts';
+import { decodeMeta, encodeMeta } from '../../src/edge/membership/member-meta.ts';
+import {
+  decodeRunRecord,
+  encodeRunRecord,
+  type RunRecord,
+} from '../../src/edge/store/run-record.ts';
 import { BrokerError } from '../../src/errors.ts';
 
 const FIXTURES = new URL('../fixtures/v1/edge.hex', import.meta.url);

@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Encryption } from '@shoal/swim';
-import { keyIdOf } from '../../src/edge/keyring-file.ts';
-import { encodeFrame, encodeHello, LINK_MAGIC, LINK_VERSION } from '../../src/edge/link-frame.ts';
-import { LinkSecurity } from '../../src/edge/link-security.ts';
+import {
+  encodeFrame,
+  encodeHello,
+  LINK_MAGIC,
+  LINK_VERSION,
+} from '../../src/edge/link/link-frame.ts';
+import { LinkSecurity } from '../../src/edge/link/link-security.ts';
+import { keyIdOf } from '../../src/edge/store/keyring-file.ts';
 import { LinkNode } from './link-node.ts';
 
 const one = new Uint8Array(32).fill(1);

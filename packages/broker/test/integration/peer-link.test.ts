@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { encodeFrame, encodeHello, LINK_MAGIC, LINK_VERSION } from '../../src/edge/link-frame.ts';
-import type { PeerLinksInit } from '../../src/edge/peer-link.ts';
+import {
+  encodeFrame,
+  encodeHello,
+  LINK_MAGIC,
+  LINK_VERSION,
+} from '../../src/edge/link/link-frame.ts';
+import type { PeerLinksInit } from '../../src/edge/link/peer-link.ts';
 import { LinkNode as Node } from './link-node.ts';
 
 describe('PeerLinks', () => {

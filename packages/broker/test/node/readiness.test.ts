@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Backend } from '../../src/edge/backend.ts';
-import { whyWaiting } from '../../src/edge/backend-waiting.ts';
+import { Backend } from '../../src/edge/admin/backend.ts';
+import { whyWaiting } from '../../src/edge/admin/backend-waiting.ts';
 import type { NodeCore } from '../../src/node/node.ts';
 import { nameOf } from '../../src/shard/view.ts';
 import { TestNodes } from './nodes.ts';

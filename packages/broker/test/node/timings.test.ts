@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { configSections } from '../../src/config-schema.ts';
-import { Backend } from '../../src/edge/backend.ts';
+import { Backend } from '../../src/edge/admin/backend.ts';
 import type { NodeCore } from '../../src/node/node.ts';
 import { type Settings, TestNodes } from './nodes.ts';
 

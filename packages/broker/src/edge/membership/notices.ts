@@ -1,0 +1,52 @@
+/** What membership notices of this node's own place in it, as log lines and ends of the process. */
+import { SWIM_ERRORS } from '@shoal/swim';
+import { BrokerError } from '../../errors.ts';
+import type { Log } from '../../ports.ts';
+
+/** How long a node waits when it is told that its name is taken: longer than a failure takes to show. */
+const NAME_PATIENCE_MS = 12_000;
+
+export interface NoticesOptions {
+  /** Addresses and ways by which this node looks for members. */
+  readonly told: readonly string[];
+  readonly isReady: () => boolean;
+  readonly nowMs: () => number;
+  readonly fatal: (error: BrokerError) => void;
+  readonly log: Log;
+}
+
+export class Notices {
+  readonly #options: NoticesOptions;
+  /** When this node was first told that a live member has its name. */
+  #nameTakenMs: number | undefined;
+
+  constructor(options: NoticesOptions) {
+    this.#options = options;
+  }
+
+  on(code: string, address: string): void {
+    const { told, isReady, fatal, log } = this.#options;
+    if (code === 'SWIM_ERR_OTHER_CLUSTER') {
+      log('error', 'a node of another cluster answers at this address', { code, address });
+      if (!isReady() && told.includes(address))
+        fatal(new BrokerError('BROKER_ERR_JOIN_OTHER_CLUSTER', address));
+    } else if (code === 'SWIM_ERR_NAME_CONFLICT') {
+      fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
+    } else if (code === 'SWIM_ERR_NAME_TAKEN') {
+      this.#onNameTaken(address);
+    } else if (code === 'SWIM_ERR_INCARNATION') {
+      // Its next start is believed again, whatever is said of this one.
+      const { message } = SWIM_ERRORS[code];
+      fatal(new BrokerError('BROKER_ERR_INTERNAL', message));
+    }
+  }
+
+  /** A node that moved waits until its former life is known to be over; another one waits for nothing. */
+  #onNameTaken(address: string): void {
+    const { nowMs, fatal, log } = this.#options;
+    this.#nameTakenMs ??= nowMs();
+    log('warn', 'node name is taken by a live member', { reportedBy: address });
+    if (nowMs() - this.#nameTakenMs < NAME_PATIENCE_MS) return;
+    fatal(new BrokerError('BROKER_ERR_NODE_NAME_TAKEN', address));
+  }
+}
