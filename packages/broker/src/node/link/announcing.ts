@@ -36,7 +36,7 @@ export class Announcing {
 
   /** First words on a link: the cluster's shape, our routes, what we lead. */
   hello(peer: Peer): void {
-    const { name, settings, peers, routes, views, shards } = this.#port;
+    const { name, settings, peers, routes, shards } = this.#port;
     LinkMessage.Hello.write(peers.to(peer.name, Lane.Announce)!, settings);
     const filters = routes.filtersOfNode(name);
     const routePages = pages(filters, bytesOfChange, (o, page, { first }) => {
@@ -44,16 +44,25 @@ export class Announcing {
     });
     peers.later(peer.name, Lane.Announce, routePages);
     const led: ShardView[] = [];
-    for (const copy of shards.led) {
-      const view = views.get(copy.shard);
-      if (view && shards.leaders[copy.shard]!.serving)
-        led.push({ ...view, routeVersion: routes.shardVersion(copy.shard) });
+    for (const { shard } of shards.led) {
+      const view = this.#ownView(shard);
+      if (view && shards.leaders[shard]!.serving)
+        led.push({ ...view, routeVersion: routes.shardVersion(shard) });
     }
     const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
       LinkMessage.Views.write(o, page);
       if (last) LinkMessage.Synced.write(o);
     });
     peers.later(peer.name, Lane.Announce, viewPages);
+  }
+
+  /**
+   * The view under which this node leads the shard. One that leads no more and stands for the next view may
+   * have heard its successor: what it says of that one's routes is wrong, and no later word mends it.
+   */
+  #ownView(shard: number): ShardView | null {
+    const { name, views } = this.#port;
+    return views.leader(shard) === name ? views.get(shard) : null;
   }
 
   onHello(settings: ClusterSettings | null): void {
@@ -100,6 +109,8 @@ export class Announcing {
 
   #onView(peer: Peer, view: ShardView): void {
     const { shardCount, shards, views, routes, leases } = this.#port;
+    // Whose routes are asked for must be able to give them: that is the leader alone.
+    if (view.number.leader !== peer.id) return;
     if (shardCount === 0 && this.#earlyViews.length < EARLY_VIEWS_MAX)
       this.#earlyViews.push({ peer, view });
     if (view.shard >= shardCount) return;
