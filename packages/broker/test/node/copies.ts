@@ -1,4 +1,5 @@
 /** Copies of one shard without a node around them: linked by hand, in virtual time, on slow disks. */
+import type { Store } from '../../src/ports.ts';
 import type { ReplicaHost, ShardMachine } from '../../src/shard/host.ts';
 import type { ShardMessage } from '../../src/shard/message.ts';
 import { Replica } from '../../src/shard/replica.ts';
@@ -66,6 +67,8 @@ export class TestCopy {
   readonly phases: string[] = [];
   readonly #shard: TestShard;
   readonly store: MemoryStore;
+  /** Where the copy reads from. */
+  reads: Store;
   #puts: { key: Uint8Array; value: Uint8Array | null }[] = [];
   #waiting: (() => void)[] = [];
   #answers: { dueMs: number; fn: () => void }[] = [];
@@ -74,11 +77,13 @@ export class TestCopy {
     this.id = id;
     this.#shard = shard;
     this.store = new MemoryStore({ defer: (fn) => this.#later(fn) });
+    this.reads = this.store;
     this.replica = new Replica(0, this.#host(limits), this.machine);
   }
 
   #host(limits: ReplicaHost['limits']): ReplicaHost {
     const shard = this.#shard;
+    const reads = () => this.reads;
     return {
       self: this.id,
       bootEpoch: 1,
@@ -86,7 +91,9 @@ export class TestCopy {
       minCopies: Math.max(1, shard.replicas - 1),
       timings: { silenceMs: 500, electionStaggerMs: 200, formationTimeoutMs: 1000 },
       limits,
-      store: this.store,
+      get store() {
+        return reads();
+      },
       nowMs: () => shard.nowMs,
       random: () => 0.5,
       send: (to, _shard, message) => shard.send(this.id, to, message),

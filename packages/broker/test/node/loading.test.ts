@@ -60,7 +60,8 @@ describe('loading shards', () => {
   it('reads large entries by their bytes and lets go of them', () => {
     const { store, seen, settle } = watchedStore();
     const shard = new TestShard(1);
-    const { replica } = shard.add('a#1');
+    const copy = shard.add('a#1');
+    const { replica } = copy;
     const { number } = replica.view;
     const body = new Uint8Array(100_000);
     const changes = Array.from({ length: 100 }, (_, i) => ({
@@ -69,7 +70,7 @@ describe('loading shards', () => {
     }));
     store.write(changes, true, () => {});
     settle();
-    Object.assign(replica.host, { store });
+    copy.reads = store;
     load(replica, () => {});
     settle();
     assert.equal(replica.log.end, 100);

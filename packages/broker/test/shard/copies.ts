@@ -1,11 +1,20 @@
 /** Copies of one shard without nodes: linked at once, disks in memory, virtual time. */
 import type { Writer } from '../../src/bytes.ts';
 import type { Complaint, Mark, ReplicaHost, ShardMachine } from '../../src/shard/host.ts';
+import { entryKey, hardKey } from '../../src/shard/keys.ts';
 import { encodeEntry } from '../../src/shard/log.ts';
+import { markHard } from '../../src/shard/marking.ts';
 import type { ShardMessage } from '../../src/shard/message.ts';
+import { decodeHard, encodeHard, type HardState } from '../../src/shard/record.ts';
 import { type Corruption, load } from '../../src/shard/recovery.ts';
 import { Replica } from '../../src/shard/replica.ts';
-import type { CopyId, View, ViewNumber } from '../../src/shard/view.ts';
+import {
+  type CopyId,
+  NO_NUMBER,
+  NO_VIEW,
+  type View,
+  type ViewNumber,
+} from '../../src/shard/view.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 
 export const IDS: readonly CopyId[] = ['n1#s', 'n2#s', 'n3#s'];
@@ -53,6 +62,13 @@ export interface CopyOptions {
   readonly damage?: string;
   readonly acceptLoss?: boolean;
 }
+
+const NOTHING_RECORDED: HardState = {
+  promised: NO_NUMBER,
+  view: NO_VIEW,
+  valid: true,
+  cut: false,
+};
 
 /** One machine: its disk and marks outlive the copies that run on it. */
 export class Machine {
@@ -122,6 +138,36 @@ export class Machine {
   change(key: Uint8Array, value: Uint8Array | null): void {
     this.store.write([{ key, value }], true, () => {});
     this.settle();
+  }
+
+  /** What is on this machine's disk under a key. */
+  read(key: Uint8Array): Uint8Array | undefined {
+    let value: Uint8Array | undefined;
+    this.store.getMany([key], ([found]) => {
+      value = found;
+    });
+    this.settle();
+    return value;
+  }
+
+  /** Changes the record of promises and view on the disk, and the marks beside it, as a copy does. */
+  record(change: Partial<HardState>): void {
+    const bytes = this.read(hardKey(0));
+    const before = bytes ? decodeHard(bytes) : NOTHING_RECORDED;
+    const hard = { ...before, ...change };
+    this.change(hardKey(0), encodeHard(hard));
+    const { promised, view, cut } = hard;
+    const marks = {
+      get: (shard: number) => this.marks.get(shard),
+      set: (shard: number, mark: Mark) => void this.marks.set(shard, mark),
+    };
+    markHard(marks, 0, promised.counter, view.number, !cut);
+  }
+
+  /** Puts entries 1 to `count` of this view on the disk: acknowledged, and known to be committed. */
+  hold(count: number, number: ViewNumber): void {
+    for (let i = 1; i <= count; i++) this.change(entryKey(0, i), entryOf(i, number));
+    this.marks.set(0, { ...this.marks.get(0)!, durable: count, commit: count });
   }
 
   #host(options: CopyOptions): ReplicaHost {
@@ -236,18 +282,11 @@ export class Copies {
   /** Its members have recorded `view`, and its active copies hold `entries` committed entries of it. */
   begin(view: View, entries: number): void {
     for (const machine of this.machines.values()) {
-      const copy = machine.start();
-      if (!view.voters.includes(machine.id)) continue;
-      copy.promised = view.number;
-      copy.view = view;
-      copy.putHard();
-      machine.turn();
-      if (!view.active.includes(machine.id)) continue;
-      copy.accept(Array.from({ length: entries }, (_, i) => entryOf(i + 1, view.number)));
-      copy.commit = entries;
-      machine.turn();
-      copy.durable = entries;
-      copy.mark();
+      if (view.voters.includes(machine.id)) {
+        machine.record({ promised: view.number, view });
+        if (view.active.includes(machine.id)) machine.hold(entries, view.number);
+      }
+      machine.restart();
     }
   }
 

@@ -12,10 +12,8 @@ function stopped(view = VIEW): Machine {
   const copies = new Copies();
   copies.begin(view, 50);
   const machine = copies.at(N1);
-  machine.copy.promised = numberOf(7, N2);
-  machine.copy.putHard();
-  machine.turn();
   machine.up = false;
+  machine.record({ promised: numberOf(7, N2) });
   return machine;
 }
 
@@ -32,11 +30,7 @@ function resealed(record: Uint8Array): Uint8Array {
 }
 
 function read(machine: Machine, key: Uint8Array): Uint8Array {
-  let value: Uint8Array | undefined;
-  machine.store.getMany([key], ([found]) => {
-    value = found;
-  });
-  machine.settle();
+  const value = machine.read(key);
   assert.ok(value);
   return value;
 }
@@ -77,11 +71,7 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
 
     it('entries are gone that it knew to be committed, though it was no active copy any more', () => {
       const machine = stopped();
-      machine.start();
-      machine.restart();
-      machine.copy.view = viewOf(numberOf(6, N2), [N2, N3], 50);
-      machine.copy.putHard();
-      machine.turn();
+      machine.record({ view: viewOf(numberOf(6, N2), [N2, N3], 50) });
       lose(machine, 45);
       assert.equal(machine.restart()?.what, 'data');
     });
@@ -91,10 +81,10 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
     const copies = new Copies();
     copies.begin(VIEW, 50);
     const n3 = copies.at(N3);
-    n3.copy.accept(Array.from({ length: 10 }, (_, i) => entryOf(51 + i, OLD)));
+    const entries = Array.from({ length: 10 }, (_, i) => entryOf(51 + i, OLD));
+    n3.copy.onMessage(N1, { type: 'append', number: OLD, prev: 50, commit: 50, entries });
     n3.turn();
-    n3.copy.durable = 60;
-    n3.copy.mark();
+    n3.copy.tick(copies.nowMs);
     assert.equal(n3.marks.get(0)?.durable, 60);
     const learn = { type: 'learn', number: numberOf(8, N2), prev: 50, commit: 50 } as const;
     n3.copy.onMessage(N2, { ...learn, entries: [entryOf(51, numberOf(8, N2))] });
@@ -132,10 +122,7 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
     it('the record is an earlier one: a promise is forgotten', () => {
       const machine = stopped();
       const before = read(machine, hardKey(0));
-      machine.restart();
-      machine.copy.promised = numberOf(9, N3);
-      machine.copy.putHard();
-      machine.turn();
+      machine.record({ promised: numberOf(9, N3) });
       machine.change(hardKey(0), before);
       assert.equal(machine.restart()?.what, 'vote');
     });
@@ -143,10 +130,7 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
     it('the record is an earlier one: a view is forgotten', () => {
       const machine = stopped();
       const before = read(machine, hardKey(0));
-      machine.restart();
-      machine.copy.view = viewOf(numberOf(7, N2), [N1, N2], 50);
-      machine.copy.putHard();
-      machine.turn();
+      machine.record({ view: viewOf(numberOf(7, N2), [N1, N2], 50) });
       machine.change(hardKey(0), before);
       assert.equal(machine.restart()?.what, 'vote');
     });
@@ -284,16 +268,16 @@ describe('a follower behind what it acknowledged (DESIGN §5)', () => {
     const copies = new Copies();
     copies.begin(VIEW, 50);
     const n2 = copies.at(N2);
-    n2.copy.accept([entryOf(51, OLD)]);
+    const append = { type: 'append', number: OLD, prev: 50, commit: 50 } as const;
+    n2.copy.onMessage(N1, { ...append, entries: [entryOf(51, OLD)] });
     n2.turn();
     n2.change(entryKey(0, 20), null);
     copies.ended = (number) => number.counter === 5;
     // n2's entry 51 is in no other log: the next view makes it drop that, and rebuild.
     for (const id of [N1, N3]) {
-      const { copy } = copies.at(id);
-      copy.promised = numberOf(6, N3);
-      copy.view = viewOf(numberOf(6, N3), [N1, N3], 50);
-      copy.putHard();
+      const machine = copies.at(id);
+      machine.record({ promised: numberOf(6, N3), view: viewOf(numberOf(6, N3), [N1, N3], 50) });
+      machine.restart();
     }
     copies.ended = (number) => number.counter < 7;
     assert.ok(copies.run(5000, () => copies.leader !== undefined));
@@ -319,13 +303,8 @@ describe('a copy that knows an entry to be committed (DESIGN §5, ADR 0017)', ()
       copies.kill(id);
       lose(machine, 41);
       machine.marks.clear();
-      machine.restart();
-      machine.copy.valid = true;
-      machine.copy.commit = 40;
-      machine.copy.promised = next.number;
-      machine.copy.view = next;
-      machine.copy.putHard();
-      machine.turn();
+      machine.record({ promised: next.number, view: next });
+      assert.equal(machine.restart(), null);
     }
     copies.ended = (number) => number.counter === 9;
     assert.ok(copies.run(5000, () => copies.leader !== undefined));
