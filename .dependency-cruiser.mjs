@@ -156,15 +156,8 @@ export default {
       name: 'no-circular',
       comment: 'cycles of types count, too: what knows each other whole is one thing in two files',
       severity: 'error',
-      from: { pathNot: '^packages/broker/src/shard/' },
+      from: {},
       to: { circular: true },
-    },
-    {
-      name: 'no-circular-in-shard',
-      comment: 'there, types may know each other: the parts of a copy and the copy still do',
-      severity: 'error',
-      from: { path: '^packages/broker/src/shard/' },
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'no-unresolvable',

@@ -7,9 +7,7 @@ import { ShardState } from '../session/shard-state.ts';
 import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
 import { isHardKey } from '../shard/keys.ts';
 import type { ShardMessage } from '../shard/message.ts';
-import { load } from '../shard/recovery.ts';
 import { Replica } from '../shard/replica.ts';
-import { recover } from '../shard/trust.ts';
 import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Batch } from './batch.ts';
 
@@ -153,7 +151,7 @@ export class Shards implements ReplicaHost {
     const next = (): void => {
       const copy = this.copies[at++];
       if (!copy) return;
-      load(copy, (corruption) => {
+      copy.load((corruption) => {
         if (corruption) report.add(copy.shard, corruption);
         if (--left === 0) return done(report.finish(this.#node.env.log));
         next();
@@ -187,11 +185,11 @@ export class Shards implements ReplicaHost {
     this.marks?.flush(nowMs);
     const slice = this.#slice++ % SLICES;
     this.#moving = 0;
-    for (const copy of this.led) if (copy.syncs.size > 0) this.#moving++;
+    for (const copy of this.led) if (copy.learnerCount > 0) this.#moving++;
     this.#count();
     for (let i = 0; i < copies.length; i++) {
       const copy = copies[i]!;
-      if (i % SLICES === slice || copy.formation) copy.tick(nowMs);
+      if (i % SLICES === slice || copy.forming) copy.tick(nowMs);
     }
     for (const copy of this.led)
       if (copy.shard % SLICES === slice) this.leaders[copy.shard]!.tick(nowMs);
@@ -210,7 +208,7 @@ export class Shards implements ReplicaHost {
       const step = contradiction === null ? 'restore' : 'discard';
       const why =
         contradiction ?? 'the copy lost entries that it acknowledged, and no other copy answers';
-      if (perform && recover(copy) === null) continue;
+      if (perform && copy.recover() === null) continue;
       steps.push({ shard, step, why });
     }
     return steps;
@@ -218,7 +216,7 @@ export class Shards implements ReplicaHost {
 
   /** The process ends: no copy says anything any more. */
   standStill(): void {
-    for (const copy of this.copies) copy.loading = true;
+    for (const copy of this.copies) copy.standStill();
   }
 
   /** End of turn: what was appended goes to the other copies. */
@@ -262,10 +260,11 @@ export class Shards implements ReplicaHost {
   #count(): void {
     let bytes = 0;
     this.#transfers.clear();
-    for (const { log, syncs } of this.copies) {
-      bytes += log.memBytes;
-      for (const [id, { moving }] of syncs)
-        if (moving) this.#transfers.set(id, (this.#transfers.get(id) ?? 0) + 1);
+    for (const copy of this.copies) {
+      bytes += copy.log.memBytes;
+      if (copy.learnerCount === 0) continue;
+      for (const id of copy.learners)
+        if (copy.isMoving(id)) this.#transfers.set(id, (this.#transfers.get(id) ?? 0) + 1);
     }
     const spare = bytes < LOG_BYTES_MAX;
     this.#keepBytes = spare ? LOG_BYTES_MAX : LOG_BYTES_MAX / Math.max(1, this.copies.length);

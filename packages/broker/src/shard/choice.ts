@@ -1,14 +1,15 @@
-/** Whom a candidate waits for, and whom its view may do without: what {@link form} decides by. */
-import type { Copy } from './copy.ts';
-import type { Formation } from './procedures.ts';
-import { setBack } from './sync.ts';
+/** Whom a candidate waits for, and whom its view may do without. */
+import type { LogReading } from './copy.ts';
+import type { ReplicaHost } from './host.ts';
+import type { Attempt, Intent } from './procedures.ts';
+import { INSTALL_ENTRIES_MAX } from './read.ts';
 import type { CopyId, View } from './view.ts';
 
 /** How long a candidate with a majority waits for voters that hold no data, to hear of newer views. */
 const GATHER_MS = 120;
 
 /** The next view would have this copy active if it answered. */
-export function counts(f: Formation, id: CopyId): boolean {
+export function counts(f: Attempt, id: CopyId): boolean {
   return f.base.active.includes(id) || (f.intent.add?.includes(id) ?? false);
 }
 
@@ -18,16 +19,16 @@ export function counts(f: Formation, id: CopyId): boolean {
  * Its disk may be slow: as long as its process is heard it has not gone. A leader that changes its own
  * view has time, who replaces a dead one has less.
  */
-export function awaited(r: Copy, f: Formation, id: CopyId): boolean {
-  if (f.promises.has(id) || !r.host.heard(id)) return false;
-  const waitedMs = r.host.nowMs() - f.startedMs;
+export function awaited(host: ReplicaHost, f: Attempt, id: CopyId): boolean {
+  if (f.promises.has(id) || !host.heard(id)) return false;
+  const waitedMs = host.nowMs() - f.startedMs;
   if (!counts(f, id)) return waitedMs < GATHER_MS && !f.refusedBy.has(id);
-  const { formationTimeoutMs, silenceMs } = r.host.timings;
+  const { formationTimeoutMs, silenceMs } = host.timings;
   return waitedMs < (f.again ? formationTimeoutMs : silenceMs);
 }
 
 export function nextVoters(
-  f: Pick<Formation, 'base' | 'intent'>,
+  f: Pick<Attempt, 'base' | 'intent'>,
 ): Pick<View, 'voters' | 'oldVoters'> {
   const { base, intent } = f;
   if (base.oldVoters.length > 0) {
@@ -43,24 +44,55 @@ export function sameSet(a: readonly CopyId[], b: readonly CopyId[]): boolean {
   return a.length === b.length && a.every((id) => b.includes(id));
 }
 
-/**
- * A copy that was to be added and has not answered is left out, and with it whatever was to go in its
- * place. One that is heard all the while is too slow: it is told, and tried again later.
- */
-export function withoutAbsent(r: Copy, f: Formation): void {
-  const { intent, base } = f;
-  const absent = (id: CopyId) => !f.promises.has(id);
-  for (const id of new Set([...base.active, ...(intent.add ?? [])]))
-    if (absent(id) && r.host.heard(id)) setBack(r, id, r.host.nowMs() - f.startedMs);
-  const add = intent.add?.filter((id) => !absent(id)) ?? [];
-  if (add.length === (intent.add?.length ?? 0)) return;
-  const { voters: _, drop: __, ...rest } = intent;
-  f.intent = { ...rest, add };
+/** Copies that were to be active and have not answered. */
+export function absentOf({ base, intent, promises }: Attempt): CopyId[] {
+  const wanted = new Set([...base.active, ...(intent.add ?? [])]);
+  return [...wanted].filter((id) => !promises.has(id));
 }
 
-/** A planned change has no fewer active copies than min(old R, new R), but for those unheard. */
-export function keptCopies(r: Copy, f: Formation): number {
-  const targets = r.host.targets(r.shard).length;
+/** A copy that was to be added and has not answered is left out, and with it what was to go in its place. */
+export function withoutAbsent({ intent, promises }: Attempt): Intent {
+  const add = intent.add?.filter((id) => promises.has(id)) ?? [];
+  if (add.length === (intent.add?.length ?? 0)) return intent;
+  const { voters: _, drop: __, ...rest } = intent;
+  return { ...rest, add };
+}
+
+/** A copy that forms a view, as its promisers are compared with it. */
+interface Candidate {
+  readonly self: CopyId;
+  readonly shard: number;
+  readonly host: ReplicaHost;
+  readonly log: LogReading;
+}
+
+/**
+ * The copies that promised: `able` to be active at once, this one first; `lagging`, wanted, and to be
+ * brought up before; `spare`, neither wanted nor near.
+ */
+export function sorted({ host, log, self, shard }: Candidate, f: Attempt) {
+  const able: CopyId[] = [self];
+  const lagging: CopyId[] = [];
+  const spare: CopyId[] = [];
+  const shed = new Set(f.intent.shed);
+  for (const [id, p] of f.promises) {
+    if (id === self) continue;
+    const wanted = counts(f, id) && !shed.has(id);
+    const common = p.valid ? log.commonPrefix(p.terms, p.end) : -1;
+    const near =
+      common >= log.tailStart && common >= p.floor && log.end - common <= INSTALL_ENTRIES_MAX;
+    if (wanted && near) able.push(id);
+    else (wanted || host.targets(shard).includes(id) ? lagging : spare).push(id);
+  }
+  return { able, lagging, spare };
+}
+
+/**
+ * A planned change has no fewer active copies than min(old R, new R), but for those unheard.
+ *
+ * @param targets how many copies placement wants; 0 while that is not known
+ */
+export function keptCopies(targets: number, f: Attempt): number {
   const before = f.base.active.length;
   return Math.min(before, targets === 0 ? before : targets) - f.unheard.length;
 }

@@ -1,8 +1,13 @@
 /**
- * The state of one copy of one shard and its steady path: append, acknowledge, commit, checkpoint.
+ * What one copy of one shard has promised, recorded and stored, and which role it has.
  *
- * What is durable before what leaves: a promise, an installation and an acknowledgement are sent from
- * `onDurable`; a leader counts its own copy only when durable. Everything else may leave at once.
+ * Its fields change by the verbs below alone, so that each rule about them is kept in one place:
+ *
+ * - A promise never goes down, and a view is adopted under its own promise.
+ * - What is recorded is put to disk by the verb that changes it. What must be durable before something
+ *   leaves is sent from `onDurable`: a promise, an installation, an acknowledgement.
+ * - `commit` and `durable` never pass the end of the log; only a snapshot and an operator lower `commit`.
+ * - While a snapshot replaces the log the copy is not valid.
  *
  * ```
  *             promise to another                    all active installed, quorum recorded
@@ -11,25 +16,13 @@
  *      └─────────────────────────────────────────┘   └─────────────────────────────────┘
  * ```
  */
-import type { Writer } from '../bytes.ts';
-import { LAG_ENTRIES_MAX, sendAppend } from './appending.ts';
-import { heldFrom } from './holding.ts';
-import type { ReplicaHost, ShardMachine } from './host.ts';
-import { checkpointKey, entryKey, hardKey } from './keys.ts';
-import { decodeEntry, type Entry, encodeEntry, Log } from './log.ts';
-import { markHard, printOf } from './marking.ts';
-import type { ShardMessage } from './message.ts';
-import type { Formation, Receiving, SetBack, Sync } from './procedures.ts';
-import { encodeCheckpoint, encodeHard, type Partial } from './record.ts';
-import {
-  type CopyId,
-  compareNumbers,
-  NO_NUMBER,
-  NO_VIEW,
-  sameNumber,
-  type View,
-  type ViewNumber,
-} from './view.ts';
+import { Checkpoints } from './checkpoints.ts';
+import type { Mark, ReplicaHost, ShardMachine } from './host.ts';
+import { entryKey, hardKey } from './keys.ts';
+import { decodeEntry, type Entry, Log, type Term } from './log.ts';
+import { Marking } from './marking.ts';
+import { type Checkpoint, encodeHard, type HardState } from './record.ts';
+import { type CopyId, NO_NUMBER, NO_VIEW, type View, type ViewNumber } from './view.ts';
 
 /** Entries at the end of a log that stay in memory; older ones are read from disk when wanted. */
 const MEM_KEEP = 4;
@@ -38,331 +31,245 @@ const MEM_KEEP_BYTES = 64 * 1024;
 
 export type Role = 'follower' | 'candidate' | 'leader';
 
-/** State at `index`, encoded when that was the end of the log; written once it is committed. */
-interface PendingCheckpoint {
-  readonly index: number;
-  readonly bytes: Uint8Array;
-  readonly deletes: readonly number[];
-  readonly kept: number[];
-  readonly tailStart: number;
+/** The log as others see it: only its copy changes it. */
+export type LogReading = Readonly<
+  Pick<
+    Log,
+    | 'end'
+    | 'tailStart'
+    | 'memStart'
+    | 'memCount'
+    | 'memBytes'
+    | 'lastBefore'
+    | 'get'
+    | 'numberAt'
+    | 'commonPrefix'
+  >
+> & { readonly terms: readonly Term[] };
+
+/** What a copy asks of the procedures around it. */
+export interface CopyParts {
+  readonly recovery: {
+    /** Rebuilds the machine from disk, and ends with {@link Copy.ready}. */
+    reload(): void;
+  };
+  readonly trust: {
+    /** A record of this copy was read and is damaged. */
+    corrupt(why: string): void;
+  };
+  readonly appending: {
+    /** Leader: the last entry, `unused` at most, that no active copy is to be sent from memory. */
+    unneeded(unused: number): number;
+  };
+  readonly transfer: {
+    /** Entries after this index are wanted on disk by learners. */
+    heldFrom(): number;
+  };
 }
 
-export abstract class Copy {
+export class Copy {
   readonly shard: number;
   readonly host: ReplicaHost;
   readonly machine: ShardMachine;
-  readonly log = new Log();
+  readonly #parts: CopyParts;
+  readonly #log = new Log();
+  readonly #checkpoints: Checkpoints;
+  readonly #marking: Marking | null;
 
-  promised: ViewNumber = NO_NUMBER;
-  view: View = NO_VIEW;
-  /** The newest established view heard of, from its leader. */
-  known: ViewNumber = NO_NUMBER;
-  /** A view of which its leader said that it does not lead it. */
-  leaderless: ViewNumber = NO_NUMBER;
-  /** False while the log is being replaced by a snapshot, or was found corrupt. */
-  valid = true;
-  /**
-   * The log was cut below what this copy held in the view that it has recorded, by a leader of a later
-   * one: it does not vouch for the recorded view any more.
-   */
-  cut = false;
+  #promised: ViewNumber = NO_NUMBER;
+  #view: View = NO_VIEW;
+  #valid = true;
+  #cut = false;
   /** The store has a record of promises and view: entries without one are a vote forgotten. */
-  recorded = false;
-  /** Why this copy takes no part: it holds committed entries that a later view lacks. */
-  contradiction: string | null = null;
-  /** True while the machine is rebuilt from disk. */
-  loading = false;
-  role: Role = 'follower';
-  commit = 0;
-  /** Last index durable here. */
-  durable = 0;
+  #recorded = false;
+  #contradiction: string | null = null;
+  #loading = false;
+  #role: Role = 'follower';
+  #commit = 0;
+  #durable = 0;
   /** Last index applied to the machine. */
-  applied = 0;
-
-  formation: Formation | null = null;
-  /** Highest counter seen in a refusal. */
-  counterSeen = 0;
-  retryAtMs = 0;
-  leaderlessSinceMs = 0;
-  establishedAtMs = 0;
-  /** Last look at what placement wants. */
-  plannedAtMs = 0;
-  handingOver: { to: CopyId; deadlineMs: number; sent: boolean } | null = null;
-  /** Leader: another copy was asked to lead, so that voters may promise it whom they hear: no lease. */
-  yielded = false;
-  syncs = new Map<CopyId, Sync>();
-  /** Copies that were too slow, and until when each is left alone. */
-  readonly setBack = new Map<CopyId, SetBack>();
-  /** Leaders that handed over to this copy, and until when it does not hand back. */
-  readonly handBack = new Map<CopyId, SetBack>();
-  receiving: Receiving | null = null;
-  /** What this copy last said that it has of an interrupted snapshot. */
-  partial: Partial | null = null;
-
-  /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */
-  readonly witnesses = new Set<CopyId>();
-  /** Equal for views whose leader lease depends on the same voters; '' = to be made anew. */
-  leaseKey = '';
-  /** Leader: last durable index of each other active copy, and last index sent to it. */
-  readonly match = new Map<CopyId, number>();
-  readonly sent = new Map<CopyId, number>();
-  commitSent = 0;
-  /** Leader: active copies that broke their word: dropped, or made anew, at the next maintenance. */
-  readonly broken = new Set<CopyId>();
-
-  /** Bytes of entries stored since this process started. */
-  storedBytes = 0;
-  checkpointIndex = 0;
-  /** Freed entries above tailStart, still on disk for copies that return. */
-  kept: number[] = [];
-  #pending: PendingCheckpoint | null = null;
-  #markedCommit = -1;
-  #markedDurable = -1;
+  #applied = 0;
+  #storedBytes = 0;
   /** The end of the log when what is left of it in memory was last compacted. */
   #compactedEnd = -1;
 
-  constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
+  constructor(shard: number, host: ReplicaHost, machine: ShardMachine, parts: CopyParts) {
     this.shard = shard;
     this.host = host;
     this.machine = machine;
+    this.#parts = parts;
+    this.#checkpoints = new Checkpoints(shard, host, machine, this.#log);
+    this.#marking = host.marks ? new Marking(shard, host.marks) : null;
   }
 
   get self(): CopyId {
     return this.host.self;
   }
 
-  /** Established leader that takes operations now. */
-  get canPropose(): boolean {
-    return this.role === 'leader' && this.handingOver === null;
+  get log(): LogReading {
+    return this.#log;
+  }
+
+  get promised(): ViewNumber {
+    return this.#promised;
+  }
+
+  /** The view recorded here. */
+  get view(): View {
+    return this.#view;
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** False while the log is being replaced by a snapshot, or was found corrupt. */
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  /**
+   * The log was cut below what this copy held in the view that it has recorded, by a leader of a later
+   * one: it does not vouch for the recorded view any more.
+   */
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  /** Why this copy takes no part: it holds committed entries that a later view lacks. */
+  get contradiction(): string | null {
+    return this.#contradiction;
+  }
+
+  /** True while the machine is rebuilt from disk. */
+  get loading(): boolean {
+    return this.#loading;
+  }
+
+  /** Last index known to be committed. */
+  get commit(): number {
+    return this.#commit;
+  }
+
+  /** Last index durable here. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** Bytes of entries stored since this process started. */
+  get storedBytes(): number {
+    return this.#storedBytes;
+  }
+
+  /** The log cannot be cut below this index. */
+  get checkpointIndex(): number {
+    return this.#checkpoints.index;
+  }
+
+  /** What is noted beside the log. */
+  get mark(): Mark | undefined {
+    return this.#marking?.mark;
   }
 
   isActive(id: CopyId): boolean {
-    return this.view.active.includes(id);
+    return this.#view.active.includes(id);
   }
+
+  // ---- promises, views, role -------------------------------------------------------------------
 
   /** View 1, formed by the founder alone. */
   found(): void {
     const number = { counter: 1, leader: this.self, bootEpoch: this.host.bootEpoch };
-    this.promised = number;
-    this.view = { number, voters: [this.self], oldVoters: [], active: [this.self], startIndex: 0 };
-    this.putHard();
+    const { self } = this;
+    this.adopt({ number, voters: [self], oldVoters: [], active: [self], startIndex: 0 });
   }
 
-  // ---- the steady path -------------------------------------------------------------------------
+  /** From now on nothing of a lower view is taken. */
+  promise(number: ViewNumber): void {
+    this.#promised = number;
+    this.#putHard();
+  }
+
+  /** Takes this view as its own, under the promise of its number. */
+  adopt(view: View): void {
+    this.#promised = view.number;
+    this.#view = view;
+    this.#cut = false;
+    this.#putHard();
+  }
+
+  /** Stands for leader of this number. */
+  stand(number: ViewNumber): void {
+    this.#role = 'candidate';
+    this.promise(number);
+  }
+
+  /** Leads the view that is recorded here. */
+  lead(): void {
+    this.#role = 'leader';
+  }
+
+  /** @returns whether it led or stood before */
+  follow(): boolean {
+    const was = this.#role;
+    this.#role = 'follower';
+    return was !== 'follower';
+  }
 
   /**
-   * Appends an operation and applies it. Only while {@link canPropose}.
-   * @returns the entry's index; it counts once `commit` has reached it
+   * Says that a higher number is promised than the one that the sender acts for.
+   *
+   * @param promised the one that is about to be
    */
-  propose(hlc: number, writeOperation: (w: Writer) => void, operation: unknown): number {
-    const entry = encodeEntry(this.log.end + 1, this.view.number, hlc, writeOperation);
-    this.store(entry);
-    this.machine.apply(entry, operation);
-    this.applied = entry.index;
-    this.host.dirty(this.shard);
-    return entry.index;
+  refuse(from: CopyId, number: ViewNumber, promised = this.#promised): void {
+    this.host.send(from, this.shard, { type: 'refused', number, promised });
   }
 
-  /** Log, memory and this turn's batch; not the machine. */
-  store(entry: Entry): void {
-    this.log.append(entry);
-    this.storedBytes += entry.bytes.length;
-    this.host.put(entryKey(this.shard, entry.index), entry.bytes);
+  // ---- the log ---------------------------------------------------------------------------------
+
+  /** The leader's next entry: into log, machine and this turn's batch. */
+  append(entry: Entry, operation: unknown): void {
+    this.#store(entry);
+    this.machine.apply(entry, operation);
+    this.#applied = entry.index;
   }
 
   /** Stores and applies entries received; those held already are skipped. */
   accept(records: readonly Uint8Array[]): void {
-    if (!this.recorded && records.length > 0) this.putHard();
+    if (!this.#recorded && records.length > 0) this.#putHard();
     for (const bytes of records) {
       const entry = decodeEntry(bytes);
-      if (entry.index <= this.log.end) continue;
-      this.store(entry);
-      if (!this.loading) {
+      if (entry.index <= this.#log.end) continue;
+      this.#store(entry);
+      if (!this.#loading) {
         this.machine.apply(entry);
-        this.applied = entry.index;
+        this.#applied = entry.index;
       }
     }
   }
 
-  /** End of turn: sends what was appended to the active copies and counts it when durable. */
-  flush(): void {
-    if (this.role !== 'leader') return;
-    const end = this.log.end;
-    for (const id of this.view.active) if (id !== this.self) sendAppend(this, id);
-    if (this.durable < end) {
-      const number = this.view.number;
-      this.host.onDurable(() => {
-        if (this.role !== 'leader' || !sameNumber(number, this.view.number)) return;
-        if (end > this.durable) this.durable = end;
-        this.advance();
-      });
-    }
+  /** Log, memory and this turn's batch; not the machine. */
+  #store(entry: Entry): void {
+    this.#log.append(entry);
+    this.#storedBytes += entry.bytes.length;
+    this.host.put(entryKey(this.shard, entry.index), entry.bytes);
   }
 
-  /** Active copies for which the next entries are being read from disk. */
-  readonly reading = new Set<CopyId>();
-
-  /** Active copies whose missing entries are too many, or gone: dropped at the next maintenance. */
-  readonly lagging = new Set<CopyId>();
-
-  /** Commits what every active copy has made durable. */
-  advance(): void {
-    let index = this.durable;
-    if (this.broken.size > 0) return;
-    for (const id of this.view.active) {
-      if (id === this.self) continue;
-      const at = this.match.get(id) ?? 0;
-      if (at < index) index = at;
-    }
-    if (index > this.commit) {
-      this.commit = index;
-      this.writeCheckpoint();
-      this.host.onCommitted(this.shard);
-    }
+  /** The log is durable up to `index`. */
+  durableUpTo(index: number): void {
+    if (index > this.#durable) this.#durable = index;
   }
 
-  /** There is room again for what is sent to this copy. */
-  onDrained(id: CopyId): void {
-    if (this.role === 'leader' && this.isActive(id)) sendAppend(this, id);
+  /** All active copies have the log up to `index`. */
+  commitUpTo(index: number): void {
+    this.#commit = index;
+    this.#checkpoints.write(index);
   }
 
-  /** Led here until now, and the copy has entries under way that it has not acknowledged. */
-  awaits(id: CopyId): boolean {
-    const led = this.role === 'leader' || this.formation?.again === true;
-    return led && (this.sent.get(id) ?? 0) > (this.match.get(id) ?? 0);
-  }
-
-  onAppend(from: CopyId, m: ShardMessage & { type: 'append' }): void {
-    if (!sameNumber(m.number, this.promised) || !sameNumber(m.number, this.view.number)) {
-      if (compareNumbers(this.promised, m.number) > 0) this.refuse(from, m.number);
-      return;
-    }
-    if (!this.valid) {
-      this.host.send(from, this.shard, { type: 'broken', number: m.number });
-      return;
-    }
-    if (m.prev > this.log.end) {
-      // A gap: the leader goes on from what is here.
-      this.host.send(from, this.shard, { type: 'appended', number: m.number, index: this.durable });
-      return;
-    }
-    this.accept(m.entries);
-    const end = this.log.end;
-    this.learnCommit(m.commit);
-    if (m.entries.length === 0) return;
-    this.host.onDurable(() => {
-      if (end > this.durable) this.durable = end;
-      if (sameNumber(m.number, this.promised))
-        this.host.send(from, this.shard, { type: 'appended', number: m.number, index: end });
-    });
-  }
-
-  onAppended(from: CopyId, m: ShardMessage & { type: 'appended' }): void {
-    if (this.role !== 'leader' || !sameNumber(m.number, this.view.number)) return;
-    if (this.broken.has(from)) return;
-    const before = this.match.get(from) ?? 0;
-    if (m.index < before) {
-      // It has less than it acknowledged: a broken promise. Nothing counts on it from now on.
-      this.host.trace('broken', { shard: this.shard, index: m.index, match: before });
-      this.broken.add(from);
-      this.host.send(from, this.shard, { type: 'short', number: m.number, index: before });
-    } else if (m.index > before) {
-      this.match.set(from, m.index);
-      this.advance();
-    } else if (m.index < (this.sent.get(from) ?? 0) && m.index === before) {
-      this.sent.set(from, m.index);
-      this.host.dirty(this.shard);
-    }
-  }
-
+  /** Another says that the log is committed up to `commit`, as far as this copy has it. */
   learnCommit(commit: number): void {
-    const to = Math.min(commit, this.log.end);
-    if (to > this.commit) {
-      this.commit = to;
-      this.writeCheckpoint();
-    }
-  }
-
-  refuse(from: CopyId, number: ViewNumber): void {
-    this.host.send(from, this.shard, { type: 'refused', number, promised: this.promised });
-  }
-
-  /** Followers learn of the last commit without waiting for the next append. */
-  announceCommit(): void {
-    this.commitSent = this.commit;
-    for (const id of this.view.active) {
-      if (id === this.self || !this.host.heard(id)) continue;
-      this.host.send(id, this.shard, {
-        type: 'append',
-        number: this.view.number,
-        prev: this.sent.get(id) ?? this.view.startIndex,
-        commit: this.commit,
-        entries: [],
-      });
-    }
-  }
-
-  /** The link to a peer is new: what was in flight on the old one is sent again. */
-  onLinkUp(id: CopyId): void {
-    if (this.role === 'leader' && this.view.active.includes(id)) {
-      this.sent.set(id, Math.max(this.match.get(id) ?? 0, this.view.startIndex));
-      this.host.dirty(this.shard);
-    }
-    this.syncs.delete(id);
-    if (!this.valid && this.view.number.leader === id && this.isActive(this.self))
-      this.host.send(id, this.shard, { type: 'broken', number: this.view.number });
-    // What was said on the old link may be lost, and a lease must not outlive this promise.
-    if (this.view.number.leader === id && compareNumbers(this.promised, this.view.number) > 0)
-      this.refuse(id, this.view.number);
-  }
-
-  becomeFollower(): void {
-    const was = this.role;
-    this.role = 'follower';
-    this.handingOver = null;
-    this.syncs.clear();
-    this.leaderlessSinceMs = 0;
-    if (was !== 'follower') this.host.onDeposed(this.shard);
-  }
-
-  /** Rebuilds the machine from disk; see recovery.ts. */
-  protected abstract reload(): void;
-
-  /** A record of this copy was read and is damaged; see replica.ts. */
-  abstract corrupt(why: string): void;
-
-  // ---- durable state ---------------------------------------------------------------------------
-
-  putHard(): void {
-    this.recorded = true;
-    this.host.put(hardKey(this.shard), encodeHard(this));
-    const { marks } = this.host;
-    if (!marks) return;
-    const promised = this.promised.counter;
-    const { number } = this.view;
-    const keeps = !this.cut;
-    this.host.onDurable(() => markHard(marks, this.shard, promised, number, keeps));
-  }
-
-  /** Notes how far this copy has come, apart from its log; see {@link Mark}. */
-  mark(): void {
-    const { marks } = this.host;
-    const { commit, durable } = this;
-    if (!marks || this.loading || !this.valid) return;
-    if (commit === this.#markedCommit && durable === this.#markedDurable) return;
-    const m = marks.get(this.shard);
-    if (!m) return;
-    const vouches = !this.cut && this.isActive(this.self);
-    // The record of this view is not durable yet.
-    if (vouches && (m.view !== this.view.number.counter || m.print !== printOf(this.view.number)))
-      return;
-    this.#markedCommit = commit;
-    this.#markedDurable = durable;
-    marks.set(this.shard, {
-      ...m,
-      durable: vouches ? Math.max(m.durable, durable) : m.durable,
-      commit: Math.max(m.commit, Math.min(commit, durable)),
-    });
+    const to = Math.min(commit, this.#log.end);
+    if (to > this.#commit) this.commitUpTo(to);
   }
 
   /**
@@ -370,11 +277,12 @@ export abstract class Copy {
    * committed was formed by copies that had lost it: then this copy stands still, and says so.
    */
   mayCut(index: number): boolean {
-    if (this.contradiction !== null) return false;
-    if (!this.valid || index >= this.commit) return true;
-    this.contradiction = `entries ${index + 1} to ${this.commit} are committed here, a later view lacks them`;
-    this.host.trace('contradiction', { shard: this.shard, why: this.contradiction });
-    this.host.report?.(this.shard, 'contradiction', this.contradiction);
+    if (this.#contradiction !== null) return false;
+    if (!this.#valid || index >= this.#commit) return true;
+    const why = `entries ${index + 1} to ${this.#commit} are committed here, a later view lacks them`;
+    this.#contradiction = why;
+    this.host.trace('contradiction', { shard: this.shard, why });
+    this.host.report?.(this.shard, 'contradiction', why);
     return false;
   }
 
@@ -383,89 +291,172 @@ export abstract class Copy {
    * {@link mayCut}.
    */
   truncate(index: number): void {
-    if (index >= this.log.end) return;
+    if (index >= this.#log.end) return;
     this.host.trace('truncate');
-    if (!this.cut && this.isActive(this.self)) {
-      this.cut = true;
-      this.putHard();
+    if (!this.#cut && this.isActive(this.self)) {
+      this.#cut = true;
+      this.#putHard();
     }
-    for (let i = index + 1; i <= this.log.end; i++) this.host.put(entryKey(this.shard, i), null);
-    this.log.truncate(index);
-    if (this.durable > index) this.durable = index;
-    if (this.#pending && this.#pending.index > index) this.#pending = null;
-    if (this.applied > index || this.loading) {
-      this.loading = true;
-      this.host.onDurable(() => this.reload());
+    for (let i = index + 1; i <= this.#log.end; i++) this.host.put(entryKey(this.shard, i), null);
+    this.#log.truncate(index);
+    if (this.#durable > index) this.#durable = index;
+    this.#checkpoints.truncate(index);
+    if (this.#applied > index || this.#loading) {
+      this.#loading = true;
+      this.host.onDurable(() => this.#parts.recovery.reload());
     }
+  }
+
+  /** A record of this copy was read and is damaged. */
+  corrupt(why: string): void {
+    this.#parts.trust.corrupt(why);
+  }
+
+  // ---- a log that is not to be believed --------------------------------------------------------
+
+  /** The log does not count any more: another copy replaces it by a snapshot. */
+  distrust(): void {
+    this.#valid = false;
+    this.#putHard();
+  }
+
+  /** The log counts again, as it is: an operator says so. */
+  believe(): void {
+    this.#valid = true;
+    this.#putHard();
+  }
+
+  /** An operator goes on with what is left of the only copy. */
+  acceptLoss(): void {
+    this.#commit = Math.min(this.#commit, this.#log.end);
+    this.believe();
+    this.#marking?.lower(this.#commit);
+  }
+
+  /** An operator gives up what this copy holds against its shard: it is a learner from now on. */
+  giveUp(): void {
+    this.#contradiction = null;
+    this.#commit = 0;
+    this.distrust();
+    this.#marking?.lower(0);
+  }
+
+  /** A snapshot begins to replace the log; until {@link restore} it does not count. */
+  discard(): void {
+    this.#checkpoints.discard();
+    this.distrust();
+  }
+
+  /** The machine has the state of a snapshot: the log starts at its index. */
+  restore(index: number, commit: number, terms: readonly Term[]): void {
+    this.#log.restart(index, terms, index);
+    this.#applied = index;
+    this.#commit = commit;
+    this.#durable = 0;
+    this.#checkpoints.restart(index, commit);
+    this.#cut = this.isActive(this.self);
+    this.believe();
+    this.host.onDurable(() => this.durableUpTo(index));
+  }
+
+  // ---- reading the disk ------------------------------------------------------------------------
+
+  /** The disk is read: until {@link ready} the copy takes part in nothing. */
+  load(): void {
+    this.#loading = true;
+  }
+
+  /** @param hard the record of promises and view, undefined if there is none */
+  resume(hard: HardState | undefined): void {
+    this.#recorded = hard !== undefined;
+    if (hard === undefined) return;
+    this.#valid = hard.valid;
+    this.#cut = hard.cut;
+    this.#promised = hard.promised;
+    this.#view = hard.view;
+  }
+
+  /**
+   * Log and machine are as of this checkpoint, or empty.
+   *
+   * @throws BytesError when the machine cannot read its state: then they are empty
+   */
+  rewind(checkpoint: Checkpoint | null): void {
+    this.machine.reset();
+    this.#log.restart(0, [], 0);
+    this.#applied = 0;
+    this.#checkpoints.resume(0, []);
+    if (checkpoint === null) return;
+    const { index, terms, tailStart, kept, commit, state } = checkpoint;
+    try {
+      this.machine.restore(state);
+    } catch (e) {
+      this.machine.reset();
+      throw e;
+    }
+    this.#log.restart(index, terms, tailStart);
+    this.#applied = index;
+    this.#checkpoints.resume(index, kept);
+    this.#commit = Math.max(this.#commit, commit);
+  }
+
+  /** Applies the next entry of the log, which is on disk. */
+  replay(entry: Entry): void {
+    this.#log.append(entry);
+    this.machine.apply(entry);
+    this.#applied = entry.index;
+  }
+
+  /** What was replayed is on disk: its last entries alone stay in memory. */
+  trim(): void {
+    this.#log.forget(this.#log.end - MEM_KEEP);
+  }
+
+  /** The whole log was read. */
+  replayed(): void {
+    this.#durable = this.#log.end;
+  }
+
+  /** The copy takes part again. */
+  ready(): void {
+    this.#loading = false;
+  }
+
+  // ---- durable state ---------------------------------------------------------------------------
+
+  #putHard(): void {
+    this.#recorded = true;
+    const [promised, view, valid, cut] = [this.#promised, this.#view, this.#valid, this.#cut];
+    this.host.put(hardKey(this.shard), encodeHard({ promised, view, valid, cut }));
+    const marking = this.#marking;
+    if (marking) this.host.onDurable(() => marking.onHard(promised.counter, view.number, !cut));
+  }
+
+  /** Notes how far this copy has come, apart from its log; see {@link Mark}. */
+  noteProgress(): void {
+    if (!this.#marking || this.#loading || !this.#valid) return;
+    const vouches = !this.#cut && this.isActive(this.self);
+    this.#marking.note(this.#durable, this.#commit, vouches ? this.#view.number : null);
   }
 
   /** Encodes the state when enough has been appended since the last checkpoint. */
   checkpoint(): void {
-    if (this.#pending || this.loading || !this.valid || this.applied !== this.log.end) return;
-    const index = this.log.end;
-    const { checkpointEvery, tailKeep } = this.host.limits;
-    // What is kept is written with each checkpoint: the more of it, the fewer of them.
-    if (index - this.checkpointIndex < Math.max(checkpointEvery, this.kept.length / 4)) return;
-    const tailStart = Math.max(this.log.tailStart, Math.min(index - tailKeep, heldFrom(this)));
-    const deletes: number[] = [];
-    const kept: number[] = [];
-    for (const i of this.kept) (i <= tailStart ? deletes : kept).push(i);
-    for (const i of this.machine.takeFreed()) (i <= tailStart ? deletes : kept).push(i);
-    this.kept = [];
-    const bytes = checkpointOf(this, index, index, tailStart, kept);
-    this.#pending = { index, bytes, deletes, kept, tailStart };
-    this.writeCheckpoint();
+    if (this.#loading || !this.#valid || this.#applied !== this.#log.end) return;
+    if (this.#checkpoints.due)
+      this.#checkpoints.take(this.#parts.transfer.heldFrom(), this.#commit);
   }
 
-  /** Writes the pending checkpoint once what it covers is committed. */
-  writeCheckpoint(): void {
-    const p = this.#pending;
-    if (!p || p.index > this.commit) return;
-    this.#pending = null;
-    this.host.put(checkpointKey(this.shard), p.bytes);
-    for (const i of p.deletes) this.host.put(entryKey(this.shard, i), null);
-    this.kept = p.kept.concat(this.kept);
-    this.checkpointIndex = p.index;
-    this.log.tailStart = Math.max(this.log.tailStart, p.tailStart);
-    this.host.trace('checkpoint');
-  }
-
-  /** The log starts anew from a snapshot: no checkpoint of before may be written. */
-  dropPending(): void {
-    this.#pending = null;
-  }
-
-  /** Lets go of entries in memory that nobody needs soon; they are on disk. */
+  /** Lets go of entries in memory that are on disk and not to be sent soon. */
   forget(): void {
-    const { memCount, memBytes, end } = this.log;
-    if (memCount === 0 || this.loading) return;
+    const { memCount, memBytes, end } = this.#log;
+    if (memCount === 0 || this.#loading) return;
     if (end === this.#compactedEnd && memCount <= MEM_KEEP && memBytes <= MEM_KEEP_BYTES) return;
-    const unused = this.log.lastBefore(MEM_KEEP, MEM_KEEP_BYTES);
-    let upTo = unused;
-    if (this.role === 'leader') {
-      for (const id of this.view.active) {
-        if (id !== this.self) upTo = Math.min(upTo, this.match.get(id) ?? 0);
-      }
-      // A copy that stays behind is sent the rest from disk instead of holding memory.
-      const { keepBytes = MEM_KEEP_BYTES } = this.host;
-      const most = Math.max(keepBytes, MEM_KEEP_BYTES);
-      upTo = Math.max(upTo, Math.min(unused, this.log.lastBefore(LAG_ENTRIES_MAX, most)));
-    }
-    this.log.forget(Math.min(upTo, this.durable));
-    if (this.log.memCount > MEM_KEEP) return;
-    this.log.compact();
+    const unused = this.#log.lastBefore(MEM_KEEP, MEM_KEEP_BYTES);
+    const leads = this.#role === 'leader';
+    const upTo = leads ? this.#parts.appending.unneeded(unused) : unused;
+    this.#log.forget(Math.min(upTo, this.#durable));
+    if (this.#log.memCount > MEM_KEEP) return;
+    this.#log.compact();
     this.#compactedEnd = end;
   }
-}
-
-/** @param commit last index known to be committed once the record is written */
-export function checkpointOf(
-  r: Copy,
-  index: number,
-  commit: number,
-  tailStart: number,
-  kept: readonly number[],
-): Uint8Array {
-  const { terms } = r.log;
-  return encodeCheckpoint({ index, commit, tailStart, terms, kept, state: r.machine.encode() });
 }

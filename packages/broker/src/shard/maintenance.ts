@@ -4,171 +4,249 @@
  */
 import { sameSet } from './choice.ts';
 import type { Copy } from './copy.ts';
-import { form } from './formation.ts';
-import { isSetBack, mayHandTo, setBack, startSync } from './sync.ts';
-import { type CopyId, compareNumbers, minCopies } from './view.ts';
+import type { Intent } from './procedures.ts';
+import { type CopyId, minCopies, type ViewNumber } from './view.ts';
 
 /** Between planned changes of one shard, so that each settles before the next. */
 const PLANNED_PAUSE_MS = 300;
-/** How long a hand-over may take before the leader serves on. */
-const HANDOVER_MS = 1000;
 
-export function maintain(r: Copy, nowMs: number): void {
-  if (r.role === 'leader') lead(r, nowMs);
-  else follow(r, nowMs);
-}
+const NONE: readonly CopyId[] = [];
 
-/** The leader of the newest view known is silent, ended, or this very process that lost its role. */
-function leaderGone(r: Copy): boolean {
-  const newest = compareNumbers(r.known, r.view.number) > 0 ? r.known : r.view.number;
-  return newest.leader === r.self || r.host.ended(newest) || !r.host.heard(newest.leader);
-}
-
-function follow(r: Copy, nowMs: number): void {
-  if (r.view.number.counter === 0 || !r.valid || r.loading || r.receiving) return;
-  if (r.contradiction !== null) return;
-  if (!r.view.voters.includes(r.self) && !r.isActive(r.self)) return;
-  if (r.host.justBooted() && !isOwnVote(r)) return;
-  if (!leaderGone(r)) {
-    r.leaderlessSinceMs = 0;
-    return;
-  }
-  if (r.leaderlessSinceMs === 0) r.leaderlessSinceMs = nowMs;
-  const due = r.leaderlessSinceMs + rank(r) * r.host.timings.electionStaggerMs;
-  if (nowMs < due || nowMs < r.retryAtMs) return;
-  r.host.onElection();
-  form(r, {});
-}
-
-/**
- * The only voter led the shard itself, so that no lease of another leader depends on what its process
- * said before it was started anew.
- */
-function isOwnVote({ view, promised, self }: Copy): boolean {
-  const alone = view.voters.length === 1 && view.voters[0] === self && view.oldVoters.length === 0;
-  return alone && view.number.leader === self && promised.leader === self;
-}
-
-/** Place in the order of candidates: active copies by preference, then the other voters. */
-function rank(r: Copy): number {
-  const targets = r.host.targets(r.shard);
-  const place = (id: CopyId) => {
-    const at = targets.indexOf(id);
-    return at < 0 ? targets.length : at;
+/** What maintenance asks of the other parts of a replica. */
+export interface MaintenanceParts {
+  readonly voting: { readonly newest: ViewNumber };
+  readonly formation: { form(intent: Intent): void };
+  readonly handingOver: {
+    readonly underWay: boolean;
+    mayHandTo(id: CopyId): boolean;
+    begin(to: CopyId, nowMs: number): void;
+    tick(nowMs: number): void;
+    cancel(): void;
+    onEstablished(handoverOf: ViewNumber): void;
   };
-  const order = r.view.active
-    .filter((id) => id !== r.view.number.leader || id === r.self)
-    .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
-  const at = order.indexOf(r.self);
-  return at >= 0 ? at : order.length + 1;
+  readonly appending: {
+    isBroken(id: CopyId): boolean;
+    isLost(id: CopyId): boolean;
+  };
+  readonly transfer: {
+    readonly learners: Iterable<CopyId>;
+    has(id: CopyId): boolean;
+    isReady(id: CopyId): boolean;
+    isSetBack(id: CopyId): boolean;
+    start(id: CopyId, number: ViewNumber): void;
+    end(id: CopyId): boolean;
+  };
 }
 
-const NOBODY: readonly CopyId[] = [];
+export class Maintenance {
+  readonly #copy: Copy;
+  readonly #parts: MaintenanceParts;
+  /** Since when a follower misses its leader; 0 while it does not. */
+  #leaderlessSinceMs = 0;
+  /** The copy forms no view of its own accord before. */
+  #retryAtMs = 0;
+  #establishedAtMs = 0;
+  /** Last look at what placement wants. */
+  #plannedAtMs = 0;
 
-/** Active copies that are not heard, or lag beyond memory. */
-function silentOf(r: Copy): readonly CopyId[] {
-  let silent = NOBODY;
-  for (const id of r.view.active)
-    if (id !== r.self && (!r.host.heard(id) || r.lagging.has(id) || r.broken.has(id)))
-      silent = [...silent, id];
-  return silent;
-}
-
-function lead(r: Copy, nowMs: number): void {
-  if (r.handingOver) return handOver(r, nowMs);
-  const silent = silentOf(r);
-  const least = minCopies(r.view.voters.length, r.host.minCopies);
-  // A copy that is not whole may be one too many to lose: forming the view makes it anew.
-  const mend = silent.some((id) => r.broken.has(id) && r.host.heard(id));
-  const enough = mend || r.view.active.length - silent.length >= least;
-  if (silent.length > 0 && nowMs >= r.retryAtMs && enough) {
-    r.retryAtMs = nowMs + r.host.timings.silenceMs;
-    // Who is heard again by then stays.
-    return form(r, { shed: silent.filter((id) => r.lagging.has(id) || r.broken.has(id)) });
+  constructor(copy: Copy, parts: MaintenanceParts) {
+    this.#copy = copy;
+    this.#parts = parts;
   }
-  // Between old and new voters either set can stop the shard: that state is left at once.
-  if (r.view.oldVoters.length > 0) return form(r, {});
-  if (nowMs - r.establishedAtMs < PLANNED_PAUSE_MS || nowMs - r.plannedAtMs < PLANNED_PAUSE_MS)
-    return;
-  r.plannedAtMs = nowMs;
-  plan(r, nowMs);
-}
 
-/** One step towards what placement wants: learners, then members and voters, then leadership. */
-function plan(r: Copy, nowMs: number): void {
-  const targets = r.host.targets(r.shard);
-  if (targets.length === 0) return;
-  const missing = targets.filter((id) => !r.isActive(id) && r.host.heard(id) && !isSetBack(r, id));
-  for (const id of missing)
-    if (!r.syncs.has(id) && (r.host.mayLearn?.() ?? true)) startSync(r, id, r.view.number);
-  for (const id of r.syncs.keys()) if (!targets.includes(id)) r.syncs.delete(id);
-  const ready = missing.filter((id) => r.syncs.get(id)?.ready);
-
-  const settled = targets.every((id) => r.isActive(id) || ready.includes(id));
-  const wanted = r.host.voters(r.shard);
-  const changeVoters = settled && mayBecome(r, wanted);
-  const leaves = settled
-    ? r.view.active.filter(
-        (id) => !targets.includes(id) && id !== r.self && r.host.removable(id) !== 'no',
-      )
-    : [];
-  if (ready.length > 0 || changeVoters || leaves.length > 0) {
-    return form(r, { add: ready, drop: leaves, ...(changeVoters ? { voters: wanted } : {}) });
+  /** When this copy began to lead its view. */
+  get establishedAtMs(): number {
+    return this.#establishedAtMs;
   }
-  const preferred = targets[0]!;
-  if (
-    preferred !== r.self &&
-    r.isActive(preferred) &&
-    r.host.heard(preferred) &&
-    mayHandTo(r, preferred) &&
-    nowMs - r.establishedAtMs >= 3 * PLANNED_PAUSE_MS &&
-    r.host.mayHandover()
-  ) {
-    r.handingOver = { to: preferred, deadlineMs: nowMs + HANDOVER_MS, sent: false };
-    handOver(r, nowMs);
+
+  /** The copy forms no view of its own accord before `untilMs`. */
+  postpone(untilMs: number): void {
+    this.#retryAtMs = untilMs;
   }
-}
 
-/**
- * A change of voters waits until all new voters answer, so that it cannot stop half-way, and drops
- * nobody of whom this node merely does not know.
- */
-function mayBecome(r: Copy, wanted: readonly CopyId[]): boolean {
-  const { voters } = r.view;
-  if (wanted.length === 0 || sameSet(wanted, voters)) return false;
-  if (!wanted.every((id) => r.host.heard(id))) return false;
-  return voters
-    .filter((id) => !wanted.includes(id))
-    .every((id) => {
-      const removable = r.host.removable(id);
-      return removable === 'yes' || (removable === 'replace' && wanted.length >= voters.length);
-    });
-}
-
-/** Hands over to whichever other active copy is heard: this process stops. */
-export function handOverToAny(r: Copy, nowMs: number): void {
-  if (r.role !== 'leader' || r.handingOver) return;
-  const to = r.view.active.find((id) => id !== r.self && r.host.heard(id));
-  if (!to) return;
-  r.handingOver = { to, deadlineMs: nowMs + HANDOVER_MS, sent: false };
-  handOver(r, nowMs);
-}
-
-/** Takes no more operations, waits until the heir has them all, then asks it to lead. */
-function handOver(r: Copy, nowMs: number): void {
-  const h = r.handingOver!;
-  if (nowMs >= h.deadlineMs) {
-    r.handingOver = null;
-    setBack(r, h.to, null);
-    // The heir may still collect promises, and some may be given: only a higher view wins them back.
-    if (h.sent || r.counterSeen > r.view.number.counter) return form(r, {});
-    r.establishedAtMs = nowMs;
-    r.host.onEstablished(r.shard, true);
-    return;
+  /** The next look at what placement wants need not wait. */
+  planSoon(): void {
+    this.#plannedAtMs = Number.NEGATIVE_INFINITY;
   }
-  if (h.sent || r.commit !== r.log.end || r.match.get(h.to) !== r.log.end) return;
-  h.sent = true;
-  r.yielded = true;
-  r.host.trace('handover');
-  r.host.send(h.to, r.shard, { type: 'handover', number: r.view.number });
+
+  /** A view is taken: its leader has not been missed yet. */
+  onView(): void {
+    this.#leaderlessSinceMs = 0;
+  }
+
+  /** The copy leads and forms no more. */
+  onFollower(): void {
+    this.#parts.handingOver.cancel();
+    this.onView();
+  }
+
+  /** @param handoverOf the view whose leader handed over to this copy, if that is why it leads */
+  onEstablished(handoverOf: ViewNumber): void {
+    this.onView();
+    this.onServing(this.#copy.host.nowMs());
+    this.#parts.handingOver.onEstablished(handoverOf);
+  }
+
+  /** The leader serves from now on. */
+  onServing(nowMs: number): void {
+    this.#establishedAtMs = nowMs;
+  }
+
+  tick(nowMs: number): void {
+    if (this.#copy.role === 'leader') this.#lead(nowMs);
+    else this.#follow(nowMs);
+  }
+
+  // ---- a follower ------------------------------------------------------------------------------
+
+  #follow(nowMs: number): void {
+    const copy = this.#copy;
+    const { host, self, view } = copy;
+    if (view.number.counter === 0 || !copy.valid || copy.loading) return;
+    if (copy.contradiction !== null) return;
+    if (!view.voters.includes(self) && !copy.isActive(self)) return;
+    if (host.justBooted() && !this.#isOwnVote()) return;
+    if (!this.#leaderGone()) {
+      this.#leaderlessSinceMs = 0;
+      return;
+    }
+    if (this.#leaderlessSinceMs === 0) this.#leaderlessSinceMs = nowMs;
+    const due = this.#leaderlessSinceMs + this.#rank() * host.timings.electionStaggerMs;
+    if (nowMs < due || nowMs < this.#retryAtMs) return;
+    host.onElection();
+    this.#parts.formation.form({});
+  }
+
+  /** The leader of the newest view known is silent, ended, or this very process that lost its role. */
+  #leaderGone(): boolean {
+    const { host, self } = this.#copy;
+    const { newest } = this.#parts.voting;
+    return newest.leader === self || host.ended(newest) || !host.heard(newest.leader);
+  }
+
+  /**
+   * The only voter led the shard itself, so that no lease of another leader depends on what its process
+   * said before it was started anew.
+   */
+  #isOwnVote(): boolean {
+    const { view, promised, self } = this.#copy;
+    const alone = view.voters.length === 1 && view.voters[0] === self;
+    const settled = view.oldVoters.length === 0;
+    return alone && settled && view.number.leader === self && promised.leader === self;
+  }
+
+  /** Place in the order of candidates: active copies by preference, then the other voters. */
+  #rank(): number {
+    const { host, self, shard, view } = this.#copy;
+    const targets = host.targets(shard);
+    const place = (id: CopyId) => {
+      const at = targets.indexOf(id);
+      return at < 0 ? targets.length : at;
+    };
+    const order = view.active
+      .filter((id) => id !== view.number.leader || id === self)
+      .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+    const at = order.indexOf(self);
+    return at >= 0 ? at : order.length + 1;
+  }
+
+  // ---- a leader --------------------------------------------------------------------------------
+
+  /** Active copies that are not heard, lag beyond memory, or are not whole. */
+  #silent(): readonly CopyId[] {
+    const { host, self, view } = this.#copy;
+    let silent = NONE;
+    for (const id of view.active)
+      if (id !== self && (!host.heard(id) || this.#parts.appending.isLost(id)))
+        silent = [...silent, id];
+    return silent;
+  }
+
+  #lead(nowMs: number): void {
+    const { appending, formation, handingOver } = this.#parts;
+    if (handingOver.underWay) return handingOver.tick(nowMs);
+    const { host, view } = this.#copy;
+    const silent = this.#silent();
+    const least = minCopies(view.voters.length, host.minCopies);
+    // A copy that is not whole may be one too many to lose: forming the view makes it anew.
+    const mend = silent.some((id) => appending.isBroken(id) && host.heard(id));
+    const enough = mend || view.active.length - silent.length >= least;
+    if (silent.length > 0 && nowMs >= this.#retryAtMs && enough) {
+      this.postpone(nowMs + host.timings.silenceMs);
+      // A copy that is heard again by then stays.
+      return formation.form({ shed: silent.filter((id) => appending.isLost(id)) });
+    }
+    // Between old and new voters either set can stop the shard: that state is left at once.
+    if (view.oldVoters.length > 0) return formation.form({});
+    const settles = nowMs - this.#establishedAtMs < PLANNED_PAUSE_MS;
+    if (settles || nowMs - this.#plannedAtMs < PLANNED_PAUSE_MS) return;
+    this.#plannedAtMs = nowMs;
+    this.#plan(nowMs);
+  }
+
+  /** One step towards what placement wants: learners, then members and voters, then leadership. */
+  #plan(nowMs: number): void {
+    const copy = this.#copy;
+    const { host, shard, view } = copy;
+    const { transfer } = this.#parts;
+    const targets = host.targets(shard);
+    if (targets.length === 0) return;
+    const missing = targets.filter(
+      (id) => !copy.isActive(id) && host.heard(id) && !transfer.isSetBack(id),
+    );
+    for (const id of missing)
+      if (!transfer.has(id) && (host.mayLearn?.() ?? true)) transfer.start(id, view.number);
+    for (const id of transfer.learners) if (!targets.includes(id)) transfer.end(id);
+    const ready = missing.filter((id) => transfer.isReady(id));
+
+    const settled = targets.every((id) => copy.isActive(id) || ready.includes(id));
+    const wanted = host.voters(shard);
+    const changeVoters = settled && this.#mayBecome(wanted);
+    const leaves = settled ? this.#leaving(targets) : [];
+    if (ready.length > 0 || changeVoters || leaves.length > 0) {
+      const voters = changeVoters ? { voters: wanted } : {};
+      return this.#parts.formation.form({ add: ready, drop: leaves, ...voters });
+    }
+    this.#prefer(targets[0]!, nowMs);
+  }
+
+  /** Active copies that placement wants no more. */
+  #leaving(targets: readonly CopyId[]): CopyId[] {
+    const { host, self, view } = this.#copy;
+    return view.active.filter(
+      (id) => !targets.includes(id) && id !== self && host.removable(id) !== 'no',
+    );
+  }
+
+  /** Hands over to the copy that placement prefers as leader. */
+  #prefer(preferred: CopyId, nowMs: number): void {
+    const copy = this.#copy;
+    const { handingOver } = this.#parts;
+    if (
+      preferred !== copy.self &&
+      copy.isActive(preferred) &&
+      copy.host.heard(preferred) &&
+      handingOver.mayHandTo(preferred) &&
+      nowMs - this.#establishedAtMs >= 3 * PLANNED_PAUSE_MS &&
+      copy.host.mayHandover()
+    )
+      handingOver.begin(preferred, nowMs);
+  }
+
+  /**
+   * A change of voters waits until all new voters answer, so that it cannot stop half-way, and drops
+   * none that this node merely does not know.
+   */
+  #mayBecome(wanted: readonly CopyId[]): boolean {
+    const { host, view } = this.#copy;
+    const { voters } = view;
+    if (wanted.length === 0 || sameSet(wanted, voters)) return false;
+    if (!wanted.every((id) => host.heard(id))) return false;
+    return voters
+      .filter((id) => !wanted.includes(id))
+      .every((id) => {
+        const removable = host.removable(id);
+        return removable === 'yes' || (removable === 'replace' && wanted.length >= voters.length);
+      });
+  }
 }

@@ -6,24 +6,33 @@
  * both logs are the same there. The state itself is sent anew.
  */
 import { BytesError } from '../bytes.ts';
-import type { Copy } from './copy.ts';
+import type { ReplicaHost, ShardMachine } from './host.ts';
 import { entryKey, partialKey } from './keys.ts';
 import { decodePartial, encodePartial, type Partial } from './record.ts';
+
+/** A copy of a shard, as it writes down what it has. */
+interface Learner {
+  readonly shard: number;
+  readonly host: ReplicaHost;
+  readonly machine: ShardMachine;
+}
 
 const PAGE = 1024;
 const PAGE_BYTES = 256 * 1024;
 
-export function putPartial(r: Copy, partial: Partial): void {
-  r.host.put(partialKey(r.shard), encodePartial(partial));
+export function putPartial(copy: Learner, partial: Partial): void {
+  copy.host.put(partialKey(copy.shard), encodePartial(partial));
 }
 
-export function dropPartial(r: Copy): void {
-  r.host.put(partialKey(r.shard), null);
+export function dropPartial(copy: Learner): void {
+  copy.host.put(partialKey(copy.shard), null);
 }
 
 /** @param done with what was noted, or null if there is nothing that can be read */
-export function readPartial(r: Copy, done: (partial: Partial | null) => void): void {
-  r.host.store.getMany([partialKey(r.shard)], ([bytes]) => done(bytes ? readable(bytes) : null));
+export function readPartial(copy: Learner, done: (partial: Partial | null) => void): void {
+  copy.host.store.getMany([partialKey(copy.shard)], ([bytes]) =>
+    done(bytes ? readable(bytes) : null),
+  );
 }
 
 function readable(bytes: Uint8Array): Partial | null {
@@ -42,21 +51,21 @@ function readable(bytes: Uint8Array): Partial | null {
  * @param done whether every entry that it refers to is there
  */
 export function keepLive(
-  r: Copy,
+  copy: Learner,
   upto: number,
   going: () => boolean,
   done: (whole: boolean) => void,
 ): void {
-  const live = new Set(r.machine.liveIndexes().filter((index) => index <= upto));
+  const live = new Set(copy.machine.liveIndexes().filter((index) => index <= upto));
   const page = (from: number): void => {
-    const lt = entryKey(r.shard, upto + 1);
-    r.host.store.scan(entryKey(r.shard, from), lt, PAGE, PAGE_BYTES, (records, more) => {
+    const lt = entryKey(copy.shard, upto + 1);
+    copy.host.store.scan(entryKey(copy.shard, from), lt, PAGE, PAGE_BYTES, (records, more) => {
       if (!going()) return;
       let last = from;
       for (const { key } of records) {
         last = new DataView(key.buffer, key.byteOffset).getUint16(4) * 2 ** 32;
         last += new DataView(key.buffer, key.byteOffset).getUint32(6);
-        if (!live.delete(last)) r.host.put(key, null);
+        if (!live.delete(last)) copy.host.put(key, null);
       }
       if (more) page(last + 1);
       else done(live.size === 0);

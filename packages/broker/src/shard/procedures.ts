@@ -17,7 +17,8 @@ export interface Intent {
   readonly settle?: boolean;
 }
 
-export interface Formation {
+/** One attempt to form a view. */
+export interface Attempt {
   readonly number: ViewNumber;
   intent: Intent;
   /** Its leader forms this view, and has led without a break. */
@@ -41,12 +42,6 @@ export interface Formation {
   readonly installing: Map<CopyId, Installing>;
   readonly installed: Set<CopyId>;
   readonly recorded: Set<CopyId>;
-}
-
-/** A copy that is not tried again for a while. */
-export interface SetBack {
-  readonly untilMs: number;
-  readonly delayMs: number;
 }
 
 /** Where the starting log of one copy stands. */

@@ -1,156 +1,321 @@
 /**
- * One copy of one shard: what comes in goes to the procedure that it belongs to.
+ * One copy of one shard: its parts, and what comes in to the part that it belongs to.
  *
- * The state and the steady path are in copy.ts, forming a view in formation.ts, bringing a copy up to
- * date in transfer.ts, what a copy does unasked in maintenance.ts, reading the disk in recovery.ts.
+ * What the copy has promised, recorded and stored is in copy.ts, the steady path in appending.ts, forming a
+ * view in formation.ts and voting.ts, bringing a copy up to date in transfer.ts and learning.ts, what a
+ * copy does unasked in maintenance.ts and handing-over.ts, reading the disk in recovery.ts, and what it
+ * does when its word does not hold in trust.ts.
  */
-import { Copy } from './copy.ts';
-import {
-  abandon,
-  form,
-  onFetch,
-  onFetched,
-  onHandover,
-  onInstall,
-  onInstalled,
-  onLeading,
-  onPrepare,
-  onPromise,
-  onRecord,
-  onRecorded,
-  tickFormation,
-} from './formation.ts';
-import { handOverToAny, maintain } from './maintenance.ts';
+import { assertNever } from '../assert-never.ts';
+import type { Writer } from '../bytes.ts';
+import { Appending } from './appending.ts';
+import { Copy, type CopyParts, type LogReading, type Role } from './copy.ts';
+import { Formation, type FormationParts } from './formation.ts';
+import { HandingOver, type HandingOverParts } from './handing-over.ts';
+import type { ReplicaHost, ShardMachine } from './host.ts';
+import { Learning } from './learning.ts';
+import { Maintenance, type MaintenanceParts } from './maintenance.ts';
 import type { ShardMessage } from './message.ts';
-import { reload } from './recovery.ts';
-import {
-  onLearn,
-  onLearned,
-  onProbe,
-  onSnapshot,
-  onSnapshotted,
-  onStatus,
-  tickSyncs,
-} from './transfer.ts';
-import { onBroken, onShort, short } from './trust.ts';
-import { type CopyId, compareNumbers, sameNumber, type ViewNumber } from './view.ts';
+import { type Corruption, Recovery, type RecoveryParts } from './recovery.ts';
+import { Transfer, type TransferParts } from './transfer.ts';
+import { Trust, type TrustParts } from './trust.ts';
+import type { CopyId, View, ViewNumber } from './view.ts';
+import { Voting, type VotingParts } from './voting.ts';
 
-export class Replica extends Copy {
-  protected override reload(): void {
-    reload(this);
+/** The parts of a replica, as each of them sees the others. */
+class Parts
+  implements
+    CopyParts,
+    FormationParts,
+    HandingOverParts,
+    MaintenanceParts,
+    RecoveryParts,
+    TransferParts,
+    TrustParts,
+    VotingParts
+{
+  readonly copy: Copy;
+  readonly appending: Appending;
+  readonly voting: Voting;
+  readonly formation: Formation;
+  readonly transfer: Transfer;
+  readonly learning: Learning;
+  readonly handingOver: HandingOver;
+  readonly maintenance: Maintenance;
+  readonly recovery: Recovery;
+  readonly trust: Trust;
+
+  constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
+    const copy = new Copy(shard, host, machine, this);
+    this.copy = copy;
+    this.appending = new Appending(copy);
+    this.voting = new Voting(copy, this);
+    this.formation = new Formation(copy, this);
+    this.transfer = new Transfer(copy, this);
+    this.learning = new Learning(copy);
+    this.handingOver = new HandingOver(copy, this);
+    this.maintenance = new Maintenance(copy, this);
+    this.recovery = new Recovery(copy, this);
+    this.trust = new Trust(copy, this);
+  }
+}
+
+export class Replica {
+  readonly #parts: Parts;
+  readonly #copy: Copy;
+  readonly #appending: Appending;
+
+  constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
+    this.#parts = new Parts(shard, host, machine);
+    this.#copy = this.#parts.copy;
+    this.#appending = this.#parts.appending;
   }
 
-  // ---- dispatch --------------------------------------------------------------------------------
+  // ---- what it is ------------------------------------------------------------------------------
 
-  onMessage(from: CopyId, m: ShardMessage): void {
-    // While the machine is rebuilt the log is too: whoever asked asks again.
-    if (this.loading) return;
-    switch (m.type) {
-      case 'append':
-        return this.onAppend(from, m);
-      case 'appended':
-        return this.onAppended(from, m);
-      case 'prepare':
-        return onPrepare(this, from, m);
-      case 'promise':
-        return onPromise(this, from, m);
-      case 'fetch':
-        return onFetch(this, from, m);
-      case 'fetched':
-        return onFetched(this, m);
-      case 'install':
-        return onInstall(this, from, m);
-      case 'installed':
-        return onInstalled(this, from, m.number);
-      case 'record':
-        return onRecord(this, from, m.view);
-      case 'recorded':
-        return onRecorded(this, from, m.number);
-      case 'refused':
-        return this.#onRefused(m);
-      case 'handover':
-        return onHandover(this, m.number);
-      case 'leading':
-        return onLeading(this, from, m.number);
-      case 'not-leading':
-        this.leaderless = m.number;
-        return;
-      case 'probe':
-        return onProbe(this, from, m.number);
-      case 'status':
-        return onStatus(this, from, m);
-      case 'learn':
-        return onLearn(this, from, m);
-      case 'learned':
-        return onLearned(this, from, m);
-      case 'snapshot':
-        return onSnapshot(this, from, m);
-      case 'snapshotted':
-        return onSnapshotted(this, from, m);
-      case 'broken':
-        return onBroken(this, from, m);
-      case 'short':
-        return onShort(this, m);
-    }
+  get shard(): number {
+    return this.#copy.shard;
   }
 
-  #onRefused(m: ShardMessage & { type: 'refused' }): void {
-    if (m.promised.counter > this.counterSeen) this.counterSeen = m.promised.counter;
-    const mine = this.formation?.number ?? this.view.number;
-    if (!sameNumber(m.number, mine)) return;
-    if (this.role === 'leader') {
-      // A candidate has taken promises from our copies: a higher number wins them back, unless that
-      // is the copy to which leadership was handed.
-      if (!this.handingOver) form(this, {});
-    } else if (this.formation) {
-      abandon(this, 'refused');
-    }
+  get self(): CopyId {
+    return this.#copy.self;
+  }
+
+  get role(): Role {
+    return this.#copy.role;
+  }
+
+  /** The view recorded here. */
+  get view(): View {
+    return this.#copy.view;
+  }
+
+  get promised(): ViewNumber {
+    return this.#copy.promised;
+  }
+
+  get log(): LogReading {
+    return this.#copy.log;
+  }
+
+  /** Last index known to be committed. */
+  get commit(): number {
+    return this.#copy.commit;
+  }
+
+  /** False while the log is being replaced by a snapshot, or was found corrupt. */
+  get valid(): boolean {
+    return this.#copy.valid;
+  }
+
+  /** True while it is read from disk. */
+  get loading(): boolean {
+    return this.#copy.loading;
+  }
+
+  /** Why this copy takes no part: it holds committed entries that a later view lacks. */
+  get contradiction(): string | null {
+    return this.#copy.contradiction;
+  }
+
+  isActive(id: CopyId): boolean {
+    return this.#copy.isActive(id);
+  }
+
+  /** Established leader that takes operations now. */
+  get canPropose(): boolean {
+    return this.#copy.role === 'leader' && !this.#parts.handingOver.underWay;
+  }
+
+  /** The leader waits for the copy that is to lead after it. */
+  get handingOver(): boolean {
+    return this.#parts.handingOver.underWay;
+  }
+
+  /** This copy forms a view. */
+  get forming(): boolean {
+    return this.#parts.formation.underWay;
+  }
+
+  /** Leader: another copy was asked to lead, so that voters may promise it: no lease. */
+  get yielded(): boolean {
+    return this.#parts.handingOver.yielded;
+  }
+
+  /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */
+  get witnesses(): ReadonlySet<CopyId> {
+    return this.#appending.witnesses;
+  }
+
+  /** Leader: equal for views whose leader lease depends on the same voters and witnesses. */
+  get leaseKey(): string {
+    return this.#appending.leaseKey;
+  }
+
+  /** Leader: when this copy began to lead its view. */
+  get establishedAtMs(): number {
+    return this.#parts.maintenance.establishedAtMs;
+  }
+
+  /** Copies that are brought up to date now. */
+  get learners(): Iterable<CopyId> {
+    return this.#parts.transfer.learners;
+  }
+
+  get learnerCount(): number {
+    return this.#parts.transfer.count;
+  }
+
+  /** Whether this learner has its turn among those of its node. */
+  isMoving(learner: CopyId): boolean {
+    return this.#parts.transfer.isMoving(learner);
+  }
+
+  /** Leader: the end of another copy's log as it was acknowledged; null if that is not known. */
+  endOf(id: CopyId): number | null {
+    const { appending, transfer } = this.#parts;
+    return this.isActive(id) ? appending.endOf(id) : transfer.endOf(id);
+  }
+
+  /** Led here until now, and the copy has entries under way that it has not acknowledged. */
+  awaits(id: CopyId): boolean {
+    const led = this.#copy.role === 'leader' || this.#parts.formation.again;
+    return led && this.#appending.awaits(id);
+  }
+
+  // ---- what its node tells it ------------------------------------------------------------------
+
+  /** View 1, formed by the founder alone. */
+  found(): void {
+    this.#copy.found();
+  }
+
+  /** Reads the disk; see {@link Recovery.load}. */
+  load(done: (corruption: Corruption | null) => void): void {
+    this.#parts.recovery.load(done);
+  }
+
+  /** An operator gives up what this copy stands still for; see {@link Trust.recover}. */
+  recover(): 'discarded' | 'restored' | null {
+    return this.#parts.trust.recover();
+  }
+
+  /** A record of this copy was read and is damaged; see {@link Trust.corrupt}. */
+  corrupt(why: string): void {
+    this.#copy.corrupt(why);
+  }
+
+  /** The process ends: the copy says nothing any more. */
+  standStill(): void {
+    this.#copy.load();
+  }
+
+  /**
+   * Appends an operation and applies it. Only while {@link canPropose}.
+   * @returns the entry's index; it counts once `commit` has reached it
+   */
+  propose(hlc: number, writeOperation: (w: Writer) => void, operation: unknown): number {
+    return this.#appending.propose(hlc, writeOperation, operation);
+  }
+
+  /** End of turn: what was appended goes to the active copies. */
+  flush(): void {
+    this.#appending.flush();
   }
 
   /** Periodic work; cheap when there is none. */
   tick(nowMs: number): void {
-    if (this.formation) tickFormation(this, nowMs);
-    else maintain(this, nowMs);
-    if (this.syncs.size > 0) tickSyncs(this, nowMs);
-    if (this.role === 'leader' && this.commit > this.commitSent) this.announceCommit();
-    this.checkpoint();
-    this.mark();
-    this.forget();
+    const { formation, maintenance, transfer } = this.#parts;
+    if (formation.underWay) formation.tick(nowMs);
+    else maintenance.tick(nowMs);
+    if (transfer.count > 0) transfer.tick(nowMs);
+    this.#appending.announceCommit();
+    this.#copy.checkpoint();
+    this.#copy.noteProgress();
+    this.#copy.forget();
+  }
+
+  /** The link to a peer is new: what was said on the old one may be lost. */
+  onLinkUp(id: CopyId): void {
+    this.#appending.onLinkUp(id);
+    this.#parts.transfer.end(id);
+    this.#parts.trust.onLinkUp(id);
+    this.#parts.voting.onLinkUp(id);
+  }
+
+  /** There is room again for what is sent to this copy. */
+  onDrained(id: CopyId): void {
+    this.#appending.onDrained(id);
   }
 
   /** A newer view than ours is established: its leader said so. */
   onViewKnown(number: ViewNumber): void {
-    if (compareNumbers(number, this.known) > 0) this.known = number;
-    if (compareNumbers(number, this.view.number) <= 0) return;
-    if (number.counter > this.counterSeen) this.counterSeen = number.counter;
-    if (
-      this.role === 'leader' ||
-      (this.formation && compareNumbers(number, this.formation.number) > 0)
-    )
-      abandon(this, 'newer view');
+    if (this.#parts.voting.onEstablished(number)) this.#parts.formation.onNewerView(number);
   }
 
-  /**
-   * A record of this copy cannot be read: another copy leads, and a snapshot replaces this one. A
-   * copy that is alone has nothing better and goes on without the record.
-   */
-  override corrupt(why: string): void {
-    this.host.trace('corrupt', { shard: this.shard, why });
-    // A follower's leader leads on, and replaces it.
-    const leads = this.role === 'leader' || this.formation !== null;
-    if (this.valid && !leads && this.view.active.length > 1) return short(this, why);
-    const heir = this.view.active.find((id) => id !== this.self && this.host.heard(id));
-    if (!heir || !this.valid) return;
-    const { number } = this.view;
-    this.host.report?.(this.shard, 'short', why);
-    this.valid = false;
-    this.putHard();
-    if (this.formation || this.role !== 'follower') abandon(this, 'corrupt');
-    this.host.send(heir, this.shard, { type: 'handover', number });
+  /** Says that a higher number is promised than the one that the peer acts for. */
+  refuse(id: CopyId, number: ViewNumber): void {
+    this.#copy.refuse(id, number);
   }
 
   /** The process stops: another active copy is to lead. */
   handOverToAnother(nowMs: number): void {
-    handOverToAny(this, nowMs);
+    this.#parts.handingOver.toAny(nowMs);
+  }
+
+  // ---- messages --------------------------------------------------------------------------------
+
+  onMessage(from: CopyId, m: ShardMessage): void {
+    // While the machine is rebuilt the log is too: what was asked is asked again.
+    if (this.#copy.loading) return;
+    const parts = this.#parts;
+    switch (m.type) {
+      case 'append':
+        return this.#appending.onAppend(from, m);
+      case 'appended':
+        return this.#appending.onAppended(from, m);
+      case 'prepare':
+        return parts.voting.onPrepare(from, m);
+      case 'promise':
+        return parts.formation.onPromise(from, m);
+      case 'fetch':
+        return parts.voting.onFetch(from, m);
+      case 'fetched':
+        return parts.formation.onFetched(m);
+      case 'install':
+        return parts.voting.onInstall(from, m);
+      case 'installed':
+        return parts.formation.onInstalled(from, m.number);
+      case 'record':
+        return parts.voting.onRecord(from, m.view);
+      case 'recorded':
+        return parts.formation.onRecorded(from, m.number);
+      case 'refused':
+        return parts.formation.onRefused(m);
+      case 'handover':
+        return parts.formation.onHandover(m.number);
+      case 'leading':
+        return parts.voting.onLeading(from, m.number);
+      case 'not-leading':
+        return parts.voting.onNotLeading(m.number);
+      case 'probe':
+        return parts.learning.onProbe(from, m.number);
+      case 'status':
+        return parts.transfer.onStatus(from, m);
+      case 'learn':
+        return parts.learning.onLearn(from, m);
+      case 'learned':
+        return parts.transfer.onLearned(from, m);
+      case 'snapshot':
+        return parts.learning.onSnapshot(from, m);
+      case 'snapshotted':
+        return parts.transfer.onSnapshotted(from, m);
+      case 'broken':
+        return parts.trust.onBroken(from, m);
+      case 'short':
+        return parts.trust.onShort(m);
+      default:
+        assertNever(m);
+    }
   }
 }

@@ -166,8 +166,8 @@ describe('what is larger than a frame between nodes', () => {
     let most = 0;
     let mostBytes = 0;
     nodes.onAdvance = () => {
-      const moving = n1.shards.copies.filter(({ syncs }) =>
-        [...syncs.values()].some(({ phase, busy, ready }) => phase !== 'probe' && busy && !ready),
+      const moving = n1.shards.copies.filter((copy) =>
+        [...copy.learners].some((id) => copy.isMoving(id)),
       );
       most = Math.max(most, moving.length);
       mostBytes = Math.max(mostBytes, nodes.underWayBytes);

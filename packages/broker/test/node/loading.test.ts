@@ -3,7 +3,6 @@ import { Shards, type ShardsNode, type ShardsOptions } from '../../src/node/shar
 import type { Store } from '../../src/ports.ts';
 import { entryKey } from '../../src/shard/keys.ts';
 import { encodeEntry } from '../../src/shard/log.ts';
-import { load } from '../../src/shard/recovery.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { TestShard } from './copies.ts';
 
@@ -71,7 +70,7 @@ describe('loading shards', () => {
     store.write(changes, true, () => {});
     settle();
     copy.reads = store;
-    load(replica, () => {});
+    replica.load(() => {});
     settle();
     assert.equal(replica.log.end, 100);
     assert.ok(seen.mostBytes < 700_000, `${seen.mostBytes} bytes in a page`);

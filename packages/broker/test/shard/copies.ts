@@ -6,7 +6,7 @@ import { encodeEntry } from '../../src/shard/log.ts';
 import { markHard } from '../../src/shard/marking.ts';
 import type { ShardMessage } from '../../src/shard/message.ts';
 import { decodeHard, encodeHard, type HardState } from '../../src/shard/record.ts';
-import { type Corruption, load } from '../../src/shard/recovery.ts';
+import type { Corruption } from '../../src/shard/recovery.ts';
 import { Replica } from '../../src/shard/replica.ts';
 import {
   type CopyId,
@@ -107,7 +107,7 @@ export class Machine {
   restart(options: CopyOptions = {}): Corruption | null {
     const copy = this.start(options);
     let result: Corruption | null | undefined;
-    load(copy, (corruption) => {
+    copy.load((corruption) => {
       result = corruption;
     });
     this.turn();

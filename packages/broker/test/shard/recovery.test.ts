@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { crc32c, Writer } from '../../src/bytes.ts';
 import { checkpointKey, entryKey, hardKey } from '../../src/shard/keys.ts';
-import { recover } from '../../src/shard/trust.ts';
 import { Copies, entryOf, type Machine, N1, N2, N3, numberOf, viewOf } from './copies.ts';
 
 const OLD = numberOf(5);
@@ -331,7 +330,7 @@ describe('a copy that knows an entry to be committed (DESIGN §5, ADR 0017)', ()
     const n1 = copies.at(N1);
     copies.restart(N1);
     copies.run(10_000);
-    assert.equal(recover(n1.copy), 'discarded');
+    assert.equal(n1.copy.recover(), 'discarded');
     assert.ok(copies.run(10_000, () => copies.leader?.copy.view.active.length === 3));
     assert.equal(n1.state.list.length, 40);
     assert.equal(n1.restart(), null, 'nothing is missing any more');

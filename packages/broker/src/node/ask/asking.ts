@@ -206,8 +206,9 @@ export class Asking {
     const found = this.#find(clientId);
     if (!found) return 'elsewhere';
     const { leader, session } = found;
-    const { view, log, match, self, syncs } = leader.replica;
-    const { end } = log;
+    const { replica } = leader;
+    const { view, self } = replica;
+    const { end } = replica.log;
     const copies: CopyAnswer[] = [];
     const add = (id: CopyId, role: CopyAnswer['role'], endIndex: number | null) =>
       copies.push({
@@ -218,13 +219,12 @@ export class Asking {
       });
     for (const id of leaderFirst(view.active, self)) {
       if (id === self) add(id, 'leader', end);
-      else add(id, 'active', match.get(id) ?? null);
+      else add(id, 'active', replica.endOf(id));
     }
-    for (const [id, sync] of syncs)
-      if (!view.active.includes(id))
-        add(id, 'learner', sync.phase === 'stream' ? sync.acked : null);
+    const learners = new Set(replica.learners);
+    for (const id of learners) if (!view.active.includes(id)) add(id, 'learner', replica.endOf(id));
     for (const id of view.voters)
-      if (!view.active.includes(id) && !syncs.has(id)) add(id, 'voter', null);
+      if (!view.active.includes(id) && !learners.has(id)) add(id, 'voter', null);
     return {
       exists: session !== null,
       gateway: session?.connected ? session.gateway : null,

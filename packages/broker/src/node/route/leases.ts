@@ -32,17 +32,6 @@ interface Barrier {
   readonly done: () => void;
 }
 
-/** Views with equal voters and witnesses share one computation. */
-function leaseKey(replica: Replica): string {
-  if (replica.leaseKey === '') {
-    const { voters, oldVoters } = replica.view;
-    replica.leaseKey = [voters, oldVoters, [...replica.witnesses]]
-      .map((ids) => ids.join())
-      .join('/');
-  }
-  return replica.leaseKey;
-}
-
 export class Leases {
   readonly #peers: Peers;
   readonly #views: Views;
@@ -138,7 +127,8 @@ export class Leases {
     let own = Number.POSITIVE_INFINITY;
     const seen = new Map<string, number>();
     for (const replica of led) {
-      let until = seen.get(leaseKey(replica));
+      // Views with equal voters and witnesses share one computation.
+      let until = seen.get(replica.leaseKey);
       if (until === undefined) {
         until = this.leaderUntil(replica);
         seen.set(replica.leaseKey, until);
@@ -175,7 +165,7 @@ export class Leases {
     const confirming = this.#confirming;
     this.#confirming = [];
     for (const { replica, done } of confirming) {
-      if (replica.role !== 'leader' && !replica.formation) continue;
+      if (replica.role !== 'leader' && !replica.forming) continue;
       this.confirm(replica, nowMs, done);
     }
     for (const barrier of this.#barriers.values()) {

@@ -20,9 +20,9 @@ function focus(args: string, seed = 1): NonNullable<Mutation['focus']> {
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the leader counts its own copy before its sync',
-    file: 'shard/copy.ts',
-    from: '    if (this.durable < end) {',
-    to: '    this.durable = end; this.advance();\n    if (this.durable < end) {',
+    file: 'shard/appending.ts',
+    from: '    if (copy.durable < end) {',
+    to: '    copy.durableUpTo(end); this.advance();\n    if (copy.durable < end) {',
     focus: focus('--replicas=1 --nodes=3 --fault=stallThenCut --fault=slowDisk --behaviour=none'),
   },
   {
@@ -41,15 +41,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an append of an old view is accepted after a promise',
     instead: 'models/view-formation.pml, control NO_PROMISE',
-    file: 'shard/copy.ts',
-    from: 'if (!sameNumber(m.number, this.promised) || !sameNumber(m.number, this.view.number)) {',
-    to: 'if (sameNumber(m.number, this.view.number) && !sameNumber(m.number, this.promised)) {\n      this.accept(m.entries);\n      this.host.send(from, this.shard, { type: "appended", number: m.number, index: this.log.end });\n    }\n    if (!sameNumber(m.number, this.promised) || !sameNumber(m.number, this.view.number)) {',
+    file: 'shard/appending.ts',
+    from: 'if (!sameNumber(m.number, copy.promised) || !sameNumber(m.number, copy.view.number)) {',
+    to: 'if (sameNumber(m.number, copy.view.number) && !sameNumber(m.number, copy.promised)) {\n      copy.accept(m.entries);\n      this.#acknowledge(from, m.number, copy.log.end);\n    }\n    if (!sameNumber(m.number, copy.promised) || !sameNumber(m.number, copy.view.number)) {',
   },
   {
     name: 'installed is said before it is durable',
-    file: 'shard/formation.ts',
-    from: "  r.host.trace('install');",
-    to: "  r.host.trace('install');\n  r.host.send(from, r.shard, { type: 'installed', number });",
+    file: 'shard/voting.ts',
+    from: "    copy.host.trace('install');",
+    to: "    copy.host.trace('install');\n    copy.host.send(from, copy.shard, { type: 'installed', number });",
     instead: 'models/view-formation.pml, control EARLY_INSTALLED',
   },
   {
@@ -112,16 +112,16 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'commit on a majority of the active copies',
-    file: 'shard/copy.ts',
+    file: 'shard/appending.ts',
     from: '      if (at < index) index = at;',
     instead: 'models/view-formation.pml, control COMMIT_MOST',
-    to: '      if (at < index && this.view.active.filter((a) => a === this.self || (this.match.get(a) ?? 0) >= index).length * 2 <= this.view.active.length) index = at;',
+    to: '      if (at < index && copy.view.active.filter((a) => a === copy.self || (this.#match.get(a) ?? 0) >= index).length * 2 <= copy.view.active.length) index = at;',
   },
   {
     name: 'a follower acknowledges before its sync',
-    file: 'shard/copy.ts',
-    from: '    this.accept(m.entries);\n    const end = this.log.end;',
-    to: '    this.accept(m.entries);\n    const end = this.log.end;\n    this.host.send(from, this.shard, { type: "appended", number: m.number, index: end });',
+    file: 'shard/appending.ts',
+    from: '    copy.accept(m.entries);\n    const { end } = copy.log;',
+    to: '    copy.accept(m.entries);\n    const { end } = copy.log;\n    this.#acknowledge(from, m.number, end);',
   },
   {
     name: 'PUBREL before REL commits',
