@@ -72,7 +72,7 @@ for (const stage of runOrder(all)) {
   skipped.push(...result.skipped);
   failures.push(...result.failures.map((failure) => `${stage.name}: ${failure}`));
   if (result.passed + result.failed === 0) {
-    failed += 1;
+    failed++;
     failures.push(`${stage.name}: the stage ran nothing`);
   }
 }

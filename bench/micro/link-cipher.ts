@@ -81,7 +81,7 @@ async function stream(kind: 'clear' | 'TLS' | 'seals', size: number): Promise<nu
   });
   const frame = Buffer.alloc(size, 7);
   const startUs = cpuUs();
-  for (let n = 1; n <= FRAMES; n += 1) {
+  for (let n = 1; n <= FRAMES; n++) {
     from.write(kind === 'seals' ? sealers[0].seal('link', frame) : frame);
     if (n % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
@@ -94,7 +94,7 @@ async function stream(kind: 'clear' | 'TLS' | 'seals', size: number): Promise<nu
 
 async function comeUp(): Promise<number> {
   const startUs = cpuUs();
-  for (let n = 0; n < 20; n += 1) {
+  for (let n = 0; n < 20; n++) {
     const [from, to, close] = await pair(true);
     for (const socket of [from, to]) socket.destroy();
     close();
@@ -106,7 +106,7 @@ const figures = new Map<string, number[]>();
 const note = (name: string, figure: number): void => {
   figures.set(name, [...(figures.get(name) ?? []), figure]);
 };
-for (let run = 0; run <= RUNS; run += 1) {
+for (let run = 0; run <= RUNS; run++) {
   for (const size of SIZES) {
     for (const kind of ['clear', 'TLS', 'seals'] as const) {
       const us = await stream(kind, size);

@@ -30,15 +30,15 @@ let reads = 0;
 
 /** The least that a handler can be: one field. */
 class Echo implements ClientHandler {
-  private readonly socket: ClientSocket;
+  readonly #socket: ClientSocket;
 
   constructor(socket: ClientSocket) {
-    this.socket = socket;
+    this.#socket = socket;
   }
 
   onData(buffer: Uint8Array, start: number, end: number): void {
     reads++;
-    if (end - start > 1) this.socket.write(new Uint8Array(buffer.subarray(start, end)));
+    if (end - start > 1) this.#socket.write(new Uint8Array(buffer.subarray(start, end)));
   }
 
   onClosed(): void {}

@@ -35,7 +35,7 @@ const note = (name: string, figure: number): void => {
   figures.set(name, [...(figures.get(name) ?? []), figure]);
 };
 
-for (let run = 0; run <= RUNS; run += 1) {
+for (let run = 0; run <= RUNS; run++) {
   for (const size of sizes) {
     const from = make([key]);
     const to = make([key]);

@@ -67,7 +67,7 @@ async function measure(variant: Variant, busy: boolean, pings: number): Promise<
   });
   const header = { version: SWIM_VERSIONS.max, clusterId: 'bench', name: 'prober', bootEpoch: 1 };
   const target = { target: 'member', targetBootEpoch: 1, targetIncarnation: 0 };
-  for (let seq = 1; seq <= pings; seq += 1) {
+  for (let seq = 1; seq <= pings; seq++) {
     const bytes = encodeMessage(header, { type: 'ping', seq, digest: 0, ...target }, []);
     sentMs.set(seq, performance.now());
     socket.send(bytes, Number(port), host);
@@ -87,7 +87,7 @@ function wait(ms: number): Promise<void> {
 async function compare(pings: number): Promise<void> {
   const variants: readonly Variant[] = ['main loop', 'thread'];
   const results = new Map<string, number[]>();
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < ROUNDS; round++) {
     for (const busy of [false, true]) {
       for (const variant of variants) {
         const name = `${busy ? '90 % busy' : 'idle'}, ${variant}`;

@@ -129,9 +129,9 @@ export function interleave(
 ): Step[] {
   const first = Math.floor(seededRandom(seed)() * brokers.length);
   const steps: Step[] = [];
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < rounds; round++) {
     for (const scenario of scenarios) {
-      for (let i = 0; i < brokers.length; i += 1) {
+      for (let i = 0; i < brokers.length; i++) {
         const broker = brokers[(first + round + i) % brokers.length] as BrokerName;
         steps.push({ round, scenario, broker });
       }

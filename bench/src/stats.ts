@@ -30,7 +30,7 @@ export class LatencyHistogram {
     const value = valueUs > 0 ? valueUs : 0;
     const index = bucketOf(value);
     this.#counts[index] = (this.#counts[index] ?? 0) + 1;
-    this.#total += 1;
+    this.#total++;
     if (value > this.#max) this.#max = value;
   }
 
@@ -50,7 +50,7 @@ export class LatencyHistogram {
     if (this.#total === 0) return null;
     const rank = Math.max(1, Math.ceil((percent / 100) * this.#total));
     let seen = 0;
-    for (let index = 0; index < this.#counts.length; index += 1) {
+    for (let index = 0; index < this.#counts.length; index++) {
       seen += this.#counts[index] ?? 0;
       if (seen >= rank) return Math.min(middleOf(index), this.#max);
     }

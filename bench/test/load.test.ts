@@ -14,7 +14,7 @@ async function startBroker(
   let forwarded = 0;
   const broker = await Aedes.createBroker({
     authorizeForward: (_client, packet) => {
-      forwarded += 1;
+      forwarded++;
       return dropEvery > 0 && forwarded % dropEvery === 0 ? null : packet;
     },
   });

@@ -5,7 +5,7 @@ import { LatencyHistogram, median, seededRandom, slope, spread } from '../src/st
 describe('LatencyHistogram', () => {
   it('reports the nearest-rank percentile of small values exactly', () => {
     const histogram = new LatencyHistogram();
-    for (let us = 1; us <= 50; us += 1) histogram.record(us);
+    for (let us = 1; us <= 50; us++) histogram.record(us);
     assert.equal(histogram.percentileUs(50), 25);
     assert.equal(histogram.percentileUs(99), 50);
     assert.equal(histogram.percentileUs(100), 50);

@@ -87,7 +87,7 @@ function commentAbove(lines: readonly string[], index: number): string {
     if (!block && !/^\s*\/\//.test(line)) break;
     words.unshift(line.replace(/^\s*(\/\*\*?|\*\/|\*|\/\/)?\s?|\s*\*\/\s*$/g, '').trim());
     if (block && line.includes('/*')) break;
-    at -= 1;
+    at--;
   }
   return words
     .join(' ')

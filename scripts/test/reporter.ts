@@ -34,12 +34,12 @@ class StageReporter extends Mocha.reporters.Base {
     let suiteFailed = 0;
     let suiteStartMs = performance.now();
     runner.on(EVENT_TEST_PASS, () => {
-      counts.passed += 1;
-      suitePassed += 1;
+      counts.passed++;
+      suitePassed++;
     });
     runner.on(EVENT_TEST_FAIL, (test: Mocha.Test, error: Error) => {
-      counts.failed += 1;
-      suiteFailed += 1;
+      counts.failed++;
+      suiteFailed++;
       counts.failures.push(test.fullTitle());
       const file = test.file === undefined ? '' : ` (${relative(process.cwd(), test.file)})`;
       console.log(`    ✖ ${test.fullTitle()}${file}`);

@@ -59,7 +59,7 @@ export function visitPackets(
       byte = bytes[cursor] as number;
       length |= (byte & 0x7f) << shift;
       shift += 7;
-      cursor += 1;
+      cursor++;
     } while (byte >= 0x80);
     if (end - cursor < length) return at;
     const first = bytes[at] as number;

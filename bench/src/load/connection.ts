@@ -237,7 +237,7 @@ export async function openMany(
   const lane = async () => {
     while (next < count) {
       const index = next;
-      next += 1;
+      next++;
       connections[index] = await open(index);
     }
   };

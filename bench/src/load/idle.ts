@@ -20,7 +20,7 @@ export async function runIdle(task: IdleTask): Promise<IdleStep[]> {
     onMessage: () => undefined,
     onPublished: () => undefined,
     onLost: () => {
-      lost += 1;
+      lost++;
     },
   };
   const steps: IdleStep[] = [];

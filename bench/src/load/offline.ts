@@ -79,12 +79,12 @@ class Offline implements ConnectionListener, LoadCounters {
   }
 
   onMessage(): void {
-    this.delivered += 1;
+    this.delivered++;
     this.#done?.();
   }
 
   onPublished(connection: LoadConnection): void {
-    this.acked += 1;
+    this.acked++;
     const due = this.#due[connection.index] ?? 0;
     this.#due[connection.index] = due + 1;
     if (due === 0) process.nextTick(() => this.#publishDue(connection));

@@ -110,21 +110,21 @@ export class Traffic implements ConnectionListener, LoadCounters {
 
   onMessage(connection: LoadConnection, bytes: Buffer, payloadAt: number, _end: number): void {
     const nowMs = performance.now();
-    this.delivered += 1;
+    this.delivered++;
     this.latency.record((nowMs - bytes.readDoubleLE(payloadAt)) * 1000);
     const group = this.#groups[connection.index] as Group;
-    group.deliveriesDue -= 1;
+    group.deliveriesDue--;
     if (group.deliveriesDue <= 0) this.#advance(group, nowMs);
   }
 
   onPublished(connection: LoadConnection): void {
     const group = this.#groups[connection.index] as Group;
-    group.acksDue -= 1;
+    group.acksDue--;
     if (group.acksDue <= 0) this.#advance(group, performance.now());
   }
 
   onLost(_connection: LoadConnection): void {
-    this.lostConnections += 1;
+    this.lostConnections++;
   }
 
   #advance(group: Group, nowMs: number): void {
@@ -174,7 +174,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
         while (sent < due) {
           this.#send(this.#groups[next] as Group, 1, performance.now());
           next = (next + 1) % this.#groups.length;
-          sent += 1;
+          sent++;
         }
         if (elapsedMs === seconds * 1000) {
           resolve();

@@ -43,16 +43,16 @@ interface Observation {
 }
 
 export class Observations {
-  private readonly all: Observation[] = [];
+  readonly #all: Observation[] = [];
   /** observer → name → state. */
-  private readonly now = new Map<string, Map<string, MemberState>>();
+  readonly #now = new Map<string, Map<string, MemberState>>();
 
   record(observation: Observation): void {
-    this.all.push(observation);
-    let table = this.now.get(observation.observer);
+    this.#all.push(observation);
+    let table = this.#now.get(observation.observer);
     if (table === undefined) {
       table = new Map();
-      this.now.set(observation.observer, table);
+      this.#now.set(observation.observer, table);
     }
     table.set(observation.name, observation.state);
   }
@@ -64,7 +64,7 @@ export class Observations {
     names: readonly string[] = observers,
   ): boolean {
     return observers.every((observer) =>
-      names.every((name) => this.now.get(observer)?.get(name) === state),
+      names.every((name) => this.#now.get(observer)?.get(name) === state),
     );
   }
 
@@ -73,7 +73,7 @@ export class Observations {
     const well = new Set(survivors);
     const seenBy = (name: string, state: MemberState, fromMs: number): Map<string, number> => {
       const first = new Map<string, number>();
-      for (const each of this.all) {
+      for (const each of this.#all) {
         if (each.name !== name || each.state !== state || each.atMs < fromMs) continue;
         if (well.has(each.observer) && !first.has(each.observer))
           first.set(each.observer, each.atMs);
@@ -92,22 +92,22 @@ export class Observations {
       const backMs = Math.max(
         0,
         ...[...faulty].map(
-          ([observer, atMs]) => this.aliveAgainMs(observer, name, atMs) - pauseMs - durationMs,
+          ([observer, atMs]) => this.#aliveAgainMs(observer, name, atMs) - pauseMs - durationMs,
         ),
       );
       const suspectedBy = seenBy(name, 'suspect', pauseMs).size;
       return { name, durationMs, suspectedBy, faultyBy: faulty.size, backMs };
     });
     const falsePositives = new Set(
-      this.all
+      this.#all
         .filter((each) => each.state === 'faulty' && well.has(each.name) && well.has(each.observer))
         .map((each) => `${each.observer} ${each.name}`),
     ).size;
     return { kills, pauses, falsePositives };
   }
 
-  private aliveAgainMs(observer: string, name: string, afterMs: number): number {
-    const back = this.all.find(
+  #aliveAgainMs(observer: string, name: string, afterMs: number): number {
+    const back = this.#all.find(
       (each) =>
         each.observer === observer &&
         each.name === name &&

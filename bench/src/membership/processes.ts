@@ -20,10 +20,10 @@ export interface IdleCost {
 
 export class ProcessCluster {
   readonly observations = new Observations();
-  private readonly children = new Map<string, ChildProcess>();
+  readonly #children = new Map<string, ChildProcess>();
 
   get names(): string[] {
-    return [...this.children.keys()];
+    return [...this.#children.keys()];
   }
 
   /** Starts members until all of them see all others. */
@@ -32,9 +32,9 @@ export class ProcessCluster {
     preset: SwimPreset,
     onProgress: (formed: number) => void,
   ): Promise<void> {
-    const first = await this.start({ name: 'n0', seeds: [], preset });
-    for (let n = 1; n < size; n += 1) {
-      await this.start({ name: `n${n}`, seeds: [first], preset });
+    const first = await this.#start({ name: 'n0', seeds: [], preset });
+    for (let n = 1; n < size; n++) {
+      await this.#start({ name: `n${n}`, seeds: [first], preset });
       onProgress(n + 1);
     }
     await this.until('formed', FORM_MAX_MS, () => this.observations.allSee('alive', this.names));
@@ -42,13 +42,13 @@ export class ProcessCluster {
 
   /** What each costs on average while nothing happens. */
   async idleCost(windowMs: number): Promise<IdleCost> {
-    const pids = [...this.children.values()].map((child) => child.pid as number);
-    const before = await this.counters();
+    const pids = [...this.#children.values()].map((child) => child.pid as number);
+    const before = await this.#counters();
     const cpuBefore = cpuUsOf(pids);
     const startMs = performance.now();
     await delay(windowMs);
     const cpuUs = cpuUsOf(pids) - cpuBefore;
-    const after = await this.counters();
+    const after = await this.#counters();
     const memberSeconds = (pids.length * (performance.now() - startMs)) / 1000;
     return {
       cpuMs: cpuUs / 1000 / memberSeconds,
@@ -58,8 +58,8 @@ export class ProcessCluster {
   }
 
   signal(name: string, signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
-    this.children.get(name)?.kill(signal);
-    if (signal === 'SIGKILL') this.children.delete(name);
+    this.#children.get(name)?.kill(signal);
+    if (signal === 'SIGKILL') this.#children.delete(name);
   }
 
   async until(what: string, limitMs: number, condition: () => boolean): Promise<void> {
@@ -71,15 +71,15 @@ export class ProcessCluster {
   }
 
   stop(): void {
-    for (const child of this.children.values()) child.kill('SIGKILL');
-    this.children.clear();
+    for (const child of this.#children.values()) child.kill('SIGKILL');
+    this.#children.clear();
   }
 
-  private async start(task: AgentTask): Promise<string> {
+  async #start(task: AgentTask): Promise<string> {
     const child = fork(AGENT, [JSON.stringify(task)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    this.children.set(task.name, child);
+    this.#children.set(task.name, child);
     const ready = Promise.withResolvers<string>();
     child.once('exit', () => ready.reject(new Error(`${task.name} ended`)));
     child.on('message', (report: AgentReport) => {
@@ -89,9 +89,9 @@ export class ProcessCluster {
     return ready.promise;
   }
 
-  private async counters(): Promise<{ packetsOut: number; bytesOut: number }> {
+  async #counters(): Promise<{ packetsOut: number; bytesOut: number }> {
     const all = await Promise.all(
-      [...this.children.values()].map(async (child) => {
+      [...this.#children.values()].map(async (child) => {
         child.send('counters');
         for (;;) {
           const [report] = (await once(child, 'message')) as [AgentReport];

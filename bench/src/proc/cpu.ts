@@ -68,8 +68,7 @@ export function processTree(root: number, procDir = '/proc'): number[] {
     else siblings.push(pid);
   }
   const tree = [root];
-  for (let at = 0; at < tree.length; at += 1)
-    tree.push(...(children.get(tree[at] as number) ?? []));
+  for (let at = 0; at < tree.length; at++) tree.push(...(children.get(tree[at] as number) ?? []));
   return tree;
 }
 

@@ -291,7 +291,7 @@ describe('resolveConfig refuses', () => {
 
   it('a hostile file without expanding it', () => {
     const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]'];
-    for (let i = 0; i < 12; i += 1) {
+    for (let i = 0; i < 12; i++) {
       const name = String.fromCharCode(98 + i);
       const before = String.fromCharCode(97 + i);
       bomb.push(`${name}: &${name} [${Array(9).fill(`*${before}`).join(',')}]`);

@@ -177,9 +177,9 @@ export class LatencyHistogram {
   /** @param durationMs 0 or more */
   observe(durationMs: number): void {
     let bucket = 0;
-    for (let bound = 0.125; bucket < 16 && durationMs > bound; bound *= 2) bucket += 1;
+    for (let bound = 0.125; bucket < 16 && durationMs > bound; bound *= 2) bucket++;
     this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
-    this.count += 1;
+    this.count++;
     this.sumMs += durationMs;
   }
 }

@@ -290,7 +290,7 @@ class NodeProcess implements RunningNode {
       bootEpoch,
       security,
       onRefused: () => {
-        core.counters.linksRefused += 1;
+        core.counters.linksRefused++;
       },
       onUp: (peer, epoch) => core.links.onLinkUp(peer, epoch),
       onDown: (peer) => core.links.onLinkDown(peer),

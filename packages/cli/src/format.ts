@@ -7,7 +7,7 @@ export function formatBytes(bytes: number): string {
   let unit = 0;
   while (value >= 1024 && unit < units.length - 1) {
     value /= 1024;
-    unit += 1;
+    unit++;
   }
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ''}`;
 }

@@ -20,8 +20,8 @@ export function summarize(status: KeyringStatus): KeyringReport {
   for (const { keys } of status.members) {
     for (const { id, primary } of keys ?? []) {
       const row = rows.get(id) ?? { id, primaryOn: 0, heldBy: 0 };
-      row.heldBy += 1;
-      if (primary) row.primaryOn += 1;
+      row.heldBy++;
+      if (primary) row.primaryOn++;
       rows.set(id, row);
     }
   }

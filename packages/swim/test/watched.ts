@@ -18,11 +18,11 @@ export async function stopAll(): Promise<void> {
 /** A membership whose member list can be awaited. */
 export class Watched {
   readonly agent: SwimHandle;
-  private readonly watchers: Watchers;
+  readonly #watchers: Watchers;
 
   private constructor(agent: SwimHandle, watchers: Watchers) {
     this.agent = agent;
-    this.watchers = watchers;
+    this.#watchers = watchers;
   }
 
   static async start(
@@ -56,13 +56,13 @@ export class Watched {
   async until(
     condition: (members: readonly SwimMember[]) => boolean,
   ): Promise<readonly SwimMember[]> {
-    return await this.watchers.wait(this.agent.members(), condition);
+    return await this.#watchers.wait(this.agent.members(), condition);
   }
 
   /** Calls with the members as they are, and after every change. */
   follow(onMembers: (members: readonly SwimMember[]) => void): void {
     onMembers(this.agent.members());
-    this.watchers.follow(onMembers);
+    this.#watchers.follow(onMembers);
   }
 
   async stop(): Promise<void> {
@@ -72,14 +72,14 @@ export class Watched {
 }
 
 class Watchers {
-  private readonly waiting = new Set<(members: readonly SwimMember[]) => void>();
+  readonly #waiting = new Set<(members: readonly SwimMember[]) => void>();
 
   notify(members: readonly SwimMember[]): void {
-    for (const check of this.waiting) check(members);
+    for (const check of this.#waiting) check(members);
   }
 
   follow(check: (members: readonly SwimMember[]) => void): void {
-    this.waiting.add(check);
+    this.#waiting.add(check);
   }
 
   wait(
@@ -89,10 +89,10 @@ class Watchers {
     return new Promise((resolve) => {
       const check = (present: readonly SwimMember[]): void => {
         if (!condition(present)) return;
-        this.waiting.delete(check);
+        this.#waiting.delete(check);
         resolve(present);
       };
-      this.waiting.add(check);
+      this.#waiting.add(check);
       check(members);
     });
   }

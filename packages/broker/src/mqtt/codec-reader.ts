@@ -58,7 +58,7 @@ export class PacketReader {
     return this.end - this.pos;
   }
 
-  private take(bytes: number): number {
+  #take(bytes: number): number {
     const at = this.pos;
     if (bytes > this.end - at) throw this.malformed('packet ends within a field');
     this.pos = at + bytes;
@@ -66,11 +66,11 @@ export class PacketReader {
   }
 
   byte(): number {
-    return this.buf[this.take(1)]!;
+    return this.buf[this.#take(1)]!;
   }
 
   uint16(): number {
-    const at = this.take(2);
+    const at = this.#take(2);
     return (this.buf[at]! << 8) | this.buf[at + 1]!;
   }
 
@@ -96,7 +96,7 @@ export class PacketReader {
   /** UTF-8 Encoded String (§1.5.4). */
   string(): string {
     const bytes = this.uint16();
-    const start = this.take(bytes);
+    const start = this.#take(bytes);
     const end = this.pos;
     let ascii = true;
     for (let i = start; i < end; i++) {
@@ -113,7 +113,7 @@ export class PacketReader {
   /** Binary Data (§1.5.6), copied. */
   binary(): Uint8Array {
     const bytes = this.uint16();
-    const start = this.take(bytes);
+    const start = this.#take(bytes);
     return new Uint8Array(this.buf.subarray(start, start + bytes));
   }
 

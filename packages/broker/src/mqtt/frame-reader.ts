@@ -75,43 +75,43 @@ function scanHeader(buf: Uint8Array, at: number, end: number, mask: number): num
  * and at most `maxPacketBytes` while a frame is incomplete.
  */
 export class FrameReader {
-  private readonly maxPacketBytes: number;
-  private tail: Uint8Array | undefined = undefined;
-  private tailBytes = 0;
-  private stopped = false;
-  private paused = false;
-  private flagsMask = 15;
+  readonly #maxPacketBytes: number;
+  #tail: Uint8Array | undefined = undefined;
+  #tailBytes = 0;
+  #stopped = false;
+  #paused = false;
+  #flagsMask = 15;
   /** The frame that `onFrame` is given has a buffer of its own, which is never written again. */
   owned = false;
 
   /** @param maxPacketBytes longest frame accepted, fixed header included; longer: 0x95 */
   constructor(maxPacketBytes: number) {
-    this.maxPacketBytes = Math.min(maxPacketBytes, PACKET_BYTES_MAX);
+    this.#maxPacketBytes = Math.min(maxPacketBytes, PACKET_BYTES_MAX);
   }
 
   /** Reads nothing further: the loop ends with the current frame, later bytes are dropped. */
   stop(): void {
-    this.stopped = true;
-    this.tail = undefined;
+    this.#stopped = true;
+    this.#tail = undefined;
   }
 
   /** The client speaks MQTT 3.1, where packets other than PUBLISH may carry DUP. */
   ignoreDup(): void {
-    this.flagsMask = 7;
+    this.#flagsMask = 7;
   }
 
   /** Reads on no further than the current frame: `feed` returns where it stopped. */
   pause(): void {
-    this.paused = true;
+    this.#paused = true;
   }
 
   resume(): void {
-    this.paused = false;
+    this.#paused = false;
   }
 
   /** Bytes of the incomplete frame that are being kept. */
   get pendingBytes(): number {
-    return this.tail === undefined ? 0 : this.tailBytes;
+    return this.#tail === undefined ? 0 : this.#tailBytes;
   }
 
   /**
@@ -122,15 +122,15 @@ export class FrameReader {
    */
   feed(buffer: Uint8Array, start: number, end: number, sink: FrameSink): number {
     let at = start;
-    if (this.tail !== undefined) at = this.fillTail(this.tail, buffer, start, end, sink);
-    while (at < end && !this.stopped && !this.paused) {
-      const frameBytes = scanHeader(buffer, at, end, this.flagsMask);
-      if (frameBytes < 0 || frameBytes > this.maxPacketBytes) {
-        this.refuse(frameBytes, sink);
+    if (this.#tail !== undefined) at = this.#fillTail(this.#tail, buffer, start, end, sink);
+    while (at < end && !this.#stopped && !this.#paused) {
+      const frameBytes = scanHeader(buffer, at, end, this.#flagsMask);
+      if (frameBytes < 0 || frameBytes > this.#maxPacketBytes) {
+        this.#refuse(frameBytes, sink);
         return at;
       }
       if (frameBytes === INCOMPLETE || frameBytes > end - at) {
-        this.keepTail(buffer, at, end);
+        this.#keepTail(buffer, at, end);
         return end;
       }
       const first = buffer[at]!;
@@ -141,7 +141,7 @@ export class FrameReader {
     return at;
   }
 
-  private refuse(frameBytes: number, sink: FrameSink): void {
+  #refuse(frameBytes: number, sink: FrameSink): void {
     this.stop();
     if (frameBytes > 0) {
       sink.onMalformed(ReasonCode.PacketTooLarge, `packet of ${frameBytes} bytes`);
@@ -154,14 +154,14 @@ export class FrameReader {
     }
   }
 
-  private keepTail(buffer: Uint8Array, start: number, end: number): void {
-    this.tailBytes = end - start;
-    this.tail = Buffer.allocUnsafeSlow(Math.max(this.tailBytes, 16));
-    this.tail.set(buffer.subarray(start, end));
+  #keepTail(buffer: Uint8Array, start: number, end: number): void {
+    this.#tailBytes = end - start;
+    this.#tail = Buffer.allocUnsafeSlow(Math.max(this.#tailBytes, 16));
+    this.#tail.set(buffer.subarray(start, end));
   }
 
   /** Completes the kept frame from the new bytes; returns where the next one starts, or `end`. */
-  private fillTail(
+  #fillTail(
     kept: Uint8Array,
     buffer: Uint8Array,
     start: number,
@@ -170,29 +170,29 @@ export class FrameReader {
   ): number {
     let tail = kept;
     let at = start;
-    let frameBytes = scanHeader(tail, 0, this.tailBytes, this.flagsMask);
+    let frameBytes = scanHeader(tail, 0, this.#tailBytes, this.#flagsMask);
     // A fixed header has at most five bytes and the smallest tail sixteen, so there is room.
     while (frameBytes === INCOMPLETE && at < end) {
-      tail[this.tailBytes++] = buffer[at++]!;
-      frameBytes = scanHeader(tail, 0, this.tailBytes, this.flagsMask);
+      tail[this.#tailBytes++] = buffer[at++]!;
+      frameBytes = scanHeader(tail, 0, this.#tailBytes, this.#flagsMask);
     }
     if (frameBytes === INCOMPLETE) return end;
-    if (frameBytes < 0 || frameBytes > this.maxPacketBytes) {
-      this.refuse(frameBytes, sink);
+    if (frameBytes < 0 || frameBytes > this.#maxPacketBytes) {
+      this.#refuse(frameBytes, sink);
       return end;
     }
     const variableHeader = headerBytes;
-    const bytes = Math.min(frameBytes - this.tailBytes, end - at);
-    const filled = this.tailBytes + bytes;
+    const bytes = Math.min(frameBytes - this.#tailBytes, end - at);
+    const filled = this.#tailBytes + bytes;
     if (filled > tail.length) {
       tail = Buffer.allocUnsafeSlow(Math.min(frameBytes, Math.max(filled, GROWTH * tail.length)));
-      tail.set(kept.subarray(0, this.tailBytes));
-      this.tail = tail;
+      tail.set(kept.subarray(0, this.#tailBytes));
+      this.#tail = tail;
     }
-    tail.set(buffer.subarray(at, at + bytes), this.tailBytes);
-    this.tailBytes = filled;
+    tail.set(buffer.subarray(at, at + bytes), this.#tailBytes);
+    this.#tailBytes = filled;
     if (filled === frameBytes) {
-      this.tail = undefined;
+      this.#tail = undefined;
       this.owned = true;
       sink.onFrame(tail[0]! >> 4, tail[0]! & 15, tail, variableHeader, frameBytes, 0);
       this.owned = false;

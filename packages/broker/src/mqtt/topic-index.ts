@@ -11,22 +11,22 @@ import type { FilterSet } from './filter-set.ts';
 const RUN_MAX = 512;
 
 export class TopicIndex {
-  private readonly runs: string[][] = [];
-  private topics = 0;
+  readonly #runs: string[][] = [];
+  #topics = 0;
 
   get size(): number {
-    return this.topics;
+    return this.#topics;
   }
 
   has(topic: string): boolean {
-    const run = this.runs[this.runOf(topic)];
+    const run = this.#runs[this.#runOf(topic)];
     return run !== undefined && run[placeOf(run, topic)] === topic;
   }
 
   /** @returns false if it was in already */
   add(topic: string): boolean {
-    const { runs } = this;
-    const r = Math.min(this.runOf(topic), Math.max(0, runs.length - 1));
+    const runs = this.#runs;
+    const r = Math.min(this.#runOf(topic), Math.max(0, runs.length - 1));
     const run = runs[r];
     if (!run) {
       runs.push([topic]);
@@ -36,20 +36,20 @@ export class TopicIndex {
       run.splice(at, 0, topic);
       if (run.length > RUN_MAX) runs.splice(r + 1, 0, run.splice(run.length >>> 1));
     }
-    this.topics++;
+    this.#topics++;
     return true;
   }
 
   /** @returns false if it was not in */
   delete(topic: string): boolean {
-    const { runs } = this;
-    const r = this.runOf(topic);
+    const runs = this.#runs;
+    const r = this.#runOf(topic);
     const run = runs[r];
     if (!run) return false;
     const at = placeOf(run, topic);
     if (run[at] !== topic) return false;
     run.splice(at, 1);
-    this.topics--;
+    this.#topics--;
     const next = runs[r + 1];
     if (run.length === 0) {
       runs.splice(r, 1);
@@ -61,8 +61,8 @@ export class TopicIndex {
   }
 
   /** The first run that reaches up to `topic` or beyond; the number of runs if none does. */
-  private runOf(topic: string): number {
-    const { runs } = this;
+  #runOf(topic: string): number {
+    const runs = this.#runs;
     let low = 0;
     let high = runs.length;
     while (low < high) {
@@ -86,9 +86,9 @@ export class TopicIndex {
     steps: number,
     visit: (topic: string) => boolean,
   ): string | undefined {
-    const { runs } = this;
+    const runs = this.#runs;
     const stepsEnd = filters.steps + steps;
-    let r = this.runOf(from);
+    let r = this.#runOf(from);
     let at = r < runs.length ? placeOf(runs[r]!, from) : 0;
     while (r < runs.length) {
       const run = runs[r]!;
@@ -106,7 +106,7 @@ export class TopicIndex {
       if (found === true || next === undefined || next >= found) continue;
       // A leap: most often within this run.
       const within = r < runs.length && found <= runs[r]![runs[r]!.length - 1]!;
-      if (!within) r = this.runOf(found);
+      if (!within) r = this.#runOf(found);
       at = r < runs.length ? placeOf(runs[r]!, found) : 0;
     }
     return undefined;
@@ -114,12 +114,12 @@ export class TopicIndex {
 
   /** Every topic, ascending. */
   *[Symbol.iterator](): IterableIterator<string> {
-    for (const run of this.runs) yield* run;
+    for (const run of this.#runs) yield* run;
   }
 
   clear(): void {
-    this.runs.length = 0;
-    this.topics = 0;
+    this.#runs.length = 0;
+    this.#topics = 0;
   }
 }
 

@@ -30,65 +30,65 @@ export const matching = { steps: 0 };
  * Iteration follows insertion: one history, one order. Neither tree may change during a visit.
  */
 export class TopicTree<V extends NonNullable<unknown>> {
-  private readonly exact = new Map<string, Subscribers<V>>();
-  private readonly root = new TrieNode<Subscribers<V>>('');
-  private wildcards = 0;
-  private subscriptions = 0;
+  readonly #exact = new Map<string, Subscribers<V>>();
+  readonly #root = new TrieNode<Subscribers<V>>('');
+  #wildcards = 0;
+  #subscriptions = 0;
 
   /** Subscriptions held: (filter, value) pairs. */
   get size(): number {
-    return this.subscriptions;
+    return this.#subscriptions;
   }
 
   /** Filters with a wildcard: what a match costs beyond one Map lookup. */
   get wildcardFilters(): number {
-    return this.wildcards;
+    return this.#wildcards;
   }
 
   /** Adds a subscription. @returns false if it was there already */
   add(filter: string, value: V): boolean {
     if (!hasWildcard(filter)) {
-      const held = withSubscriber(this.exact.get(filter), value);
+      const held = withSubscriber(this.#exact.get(filter), value);
       if (held === undefined) return false;
-      this.exact.set(filter, held);
+      this.#exact.set(filter, held);
     } else {
-      const node = descend(this.root, filter, true)!;
+      const node = descend(this.#root, filter, true)!;
       const held = withSubscriber(node.held, value);
       if (held === undefined) return false;
-      if (node.held === undefined) this.wildcards++;
+      if (node.held === undefined) this.#wildcards++;
       node.held = held;
       node.key = filter;
     }
-    this.subscriptions++;
+    this.#subscriptions++;
     return true;
   }
 
   /** Removes a subscription. @returns false if there was none */
   remove(filter: string, value: V): boolean {
     if (!hasWildcard(filter)) {
-      const held = withoutSubscriber(this.exact.get(filter), value);
+      const held = withoutSubscriber(this.#exact.get(filter), value);
       if (held === ABSENT) return false;
-      if (held === undefined) this.exact.delete(filter);
-      else this.exact.set(filter, held);
+      if (held === undefined) this.#exact.delete(filter);
+      else this.#exact.set(filter, held);
     } else {
-      const node = descend(this.root, filter, false);
+      const node = descend(this.#root, filter, false);
       const held = withoutSubscriber(node?.held, value);
       if (node === undefined || held === ABSENT) return false;
       node.held = held;
       if (held === undefined) {
-        this.wildcards--;
+        this.#wildcards--;
         node.key = undefined;
-        prune(this.root, filter);
+        prune(this.#root, filter);
       }
     }
-    this.subscriptions--;
+    this.#subscriptions--;
     return true;
   }
 
   /** Whether a subscription has exactly this filter. */
   has(filter: string): boolean {
-    if (!hasWildcard(filter)) return this.exact.has(filter);
-    return descend(this.root, filter, false)?.held !== undefined;
+    if (!hasWildcard(filter)) return this.#exact.has(filter);
+    return descend(this.#root, filter, false)?.held !== undefined;
   }
 
   /**
@@ -96,12 +96,12 @@ export class TopicTree<V extends NonNullable<unknown>> {
    * matching filters is visited once for each.
    */
   match(topic: string, visit: (value: V, filter: string) => void): void {
-    const held = this.exact.get(topic);
+    const held = this.#exact.get(topic);
     if (held !== undefined) visitSubscribers(held, topic, visit);
-    if (this.wildcards > 0) this.matchBelow(this.root, topic.split('/'), 0, visit);
+    if (this.#wildcards > 0) this.#matchBelow(this.#root, topic.split('/'), 0, visit);
   }
 
-  private matchBelow(
+  #matchBelow(
     node: TrieNode<Subscribers<V>>,
     levels: readonly string[],
     depth: number,
@@ -110,25 +110,25 @@ export class TopicTree<V extends NonNullable<unknown>> {
     const { children } = node;
     matching.steps++;
     if (children === undefined) {
-      if (depth === levels.length) this.visitNode(node, visit);
+      if (depth === levels.length) this.#visitNode(node, visit);
       return;
     }
     // [MQTT-4.7.2-1]: a leading wildcard does not match a topic that begins with $.
     const wild = depth > 0 || levels[0]!.charCodeAt(0) !== 36;
     // `#` also matches its parent (§4.7.1.2), hence at every depth.
-    if (wild) this.visitNode(node.child('#'), visit);
+    if (wild) this.#visitNode(node.child('#'), visit);
     if (depth === levels.length) {
-      this.visitNode(node, visit);
+      this.#visitNode(node, visit);
       return;
     }
     const level = levels[depth]!;
     const exact = node.child(level);
-    if (exact !== undefined) this.matchBelow(exact, levels, depth + 1, visit);
+    if (exact !== undefined) this.#matchBelow(exact, levels, depth + 1, visit);
     const plus = wild ? node.child('+') : undefined;
-    if (plus !== undefined) this.matchBelow(plus, levels, depth + 1, visit);
+    if (plus !== undefined) this.#matchBelow(plus, levels, depth + 1, visit);
   }
 
-  private visitNode(
+  #visitNode(
     node: TrieNode<Subscribers<V>> | undefined,
     visit: (value: V, filter: string) => void,
   ): void {
@@ -137,16 +137,16 @@ export class TopicTree<V extends NonNullable<unknown>> {
 
   /** Every filter that has a subscription, exact ones first. */
   *filters(): IterableIterator<string> {
-    yield* this.exact.keys();
+    yield* this.#exact.keys();
     const found: string[] = [];
-    visitAll(this.root, (node) => found.push(node.key!));
+    visitAll(this.#root, (node) => found.push(node.key!));
     yield* found;
   }
 
   clear(): void {
-    this.exact.clear();
-    this.root.children = undefined;
-    this.wildcards = 0;
-    this.subscriptions = 0;
+    this.#exact.clear();
+    this.#root.children = undefined;
+    this.#wildcards = 0;
+    this.#subscriptions = 0;
   }
 }

@@ -42,100 +42,100 @@ interface Burst {
  */
 export class Burster {
   readonly name: string;
-  private readonly env: ActorEnv;
-  private readonly version: ProtocolVersion;
-  private readonly topics: readonly string[];
-  private phase: ActorPhase = 'setup';
-  private under: Burst | undefined;
-  private left = LAST_BURSTS;
-  private sequence = 0;
-  private unjudged = 0;
+  readonly #env: ActorEnv;
+  readonly #version: ProtocolVersion;
+  readonly #topics: readonly string[];
+  #phase: ActorPhase = 'setup';
+  #under: Burst | undefined;
+  #left = LAST_BURSTS;
+  #sequence = 0;
+  #unjudged = 0;
 
   constructor(
     env: ActorEnv,
     o: { clientId: string; version: ProtocolVersion; topics: readonly string[] },
   ) {
-    this.env = { ...env, client: { ...env.client, random: env.client.random.fork(o.clientId) } };
+    this.#env = { ...env, client: { ...env.client, random: env.client.random.fork(o.clientId) } };
     this.name = o.clientId;
-    this.version = o.version;
-    this.topics = o.topics;
+    this.#version = o.version;
+    this.#topics = o.topics;
   }
 
   enter(phase: ActorPhase): void {
-    this.phase = phase;
-    if (phase === 'drill') this.later(this.random.next() * BURST_EVERY_MS);
-    if (phase === 'settle') this.later(CALM_AFTER_MS);
+    this.#phase = phase;
+    if (phase === 'drill') this.#later(this.#random.next() * BURST_EVERY_MS);
+    if (phase === 'settle') this.#later(CALM_AFTER_MS);
   }
 
   unfinished(): string | undefined {
-    if (this.left > 0) return `${this.name} has ${this.left} bursts to send`;
-    return this.unjudged > 0 ? `${this.name} waits for answers` : undefined;
+    if (this.#left > 0) return `${this.name} has ${this.#left} bursts to send`;
+    return this.#unjudged > 0 ? `${this.name} waits for answers` : undefined;
   }
 
-  private get random() {
-    return this.env.client.random;
+  get #random() {
+    return this.#env.client.random;
   }
 
-  private get nowMs(): number {
-    return this.env.client.scheduler.nowMs;
+  get #nowMs(): number {
+    return this.#env.client.scheduler.nowMs;
   }
 
-  private later(delayMs: number): void {
-    const { phase } = this;
-    this.env.client.scheduler.after(delayMs, () => {
-      if (this.phase !== phase) return;
+  #later(delayMs: number): void {
+    const phase = this.#phase;
+    this.#env.client.scheduler.after(delayMs, () => {
+      if (this.#phase !== phase) return;
       // One connection at a time: the Client Identifier is the same.
-      if (this.under === undefined || this.under.over) this.burst();
-      if (phase === 'settle' && this.left === 0) return;
-      this.later(
-        phase === 'settle' ? ANSWERED_MS / 4 : BURST_EVERY_MS * (0.5 + this.random.next()),
+      if (this.#under === undefined || this.#under.over) this.#burst();
+      if (phase === 'settle' && this.#left === 0) return;
+      this.#later(
+        phase === 'settle' ? ANSWERED_MS / 4 : BURST_EVERY_MS * (0.5 + this.#random.next()),
       );
     });
   }
 
-  private burst(): void {
-    const { client } = this.env;
+  #burst(): void {
+    const { client } = this.#env;
     const { history } = client;
-    const node = this.random.pick(this.env.nodes());
+    const node = this.#random.pick(this.#env.nodes());
     const id = client.nextConnectionId();
-    const reader = new PacketReader(this.version);
-    const leaves = this.random.chance(0.6);
-    const says = leaves && this.random.chance(0.7);
-    const will = this.random.chance(0.5)
-      ? this.message('will', `w/${this.name}`, 2, id)
+    const reader = new PacketReader(this.#version);
+    const leaves = this.#random.chance(0.6);
+    const says = leaves && this.#random.chance(0.7);
+    const will = this.#random.chance(0.5)
+      ? this.#message('will', `w/${this.name}`, 2, id)
       : undefined;
     const pipe = client.dial(node, `${this.name}#${id}`, {
-      onData: (bytes) => this.onData(burst, reader, bytes),
-      onClosed: () => this.onClosed(burst),
+      onData: (bytes) => this.#onData(burst, reader, bytes),
+      onClosed: () => this.#onClosed(burst),
     });
-    const connection = this.connection(pipe, id, node, will);
+    const connection = this.#connection(pipe, id, node, will);
     const burst: Burst = { pipe, connection, waiting: new Map(), subscribing: false, over: false };
-    this.under = burst;
-    if (this.phase === 'settle') this.left -= 1;
-    const parts = [this.connect(will)];
-    if (!leaves && this.random.chance(0.5)) {
+    this.#under = burst;
+    if (this.#phase === 'settle') this.#left--;
+    const parts = [this.#connect(will)];
+    if (!leaves && this.#random.chance(0.5)) {
       burst.subscribing = true;
-      parts.push(encodeSubscribe(this.version, SUBSCRIBE_ID, [{ filter: 'none', qos: 1 }]));
+      parts.push(encodeSubscribe(this.#version, SUBSCRIBE_ID, [{ filter: 'none', qos: 1 }]));
     }
-    for (let packetId = this.random.int(1, 4); packetId > 0; packetId--) {
-      const message = this.message('message', this.random.pick(this.topics), 1, id);
+    for (let packetId = this.#random.int(1, 4); packetId > 0; packetId--) {
+      const message = this.#message('message', this.#random.pick(this.#topics), 1, id);
       burst.waiting.set(packetId, message);
-      parts.push(this.publish(message, packetId));
+      parts.push(this.#publish(message, packetId));
     }
-    if (says) parts.push(encodeDisconnect(this.version, 0));
+    if (says) parts.push(encodeDisconnect(this.#version, 0));
     history.connectionOpened(connection);
     client.transcript.note(this.name, `${parts.length} packets to ${node} as #${id}`);
     pipe.dial();
-    this.send(pipe, parts);
+    this.#send(pipe, parts);
     for (const message of burst.waiting.values()) history.messageSent(message);
-    this.unjudged += 1;
-    if (leaves) this.leaveLater(burst, says);
-    else this.judgeLater(() => this.judge(burst));
+    this.#unjudged++;
+    if (leaves) this.#leaveLater(burst, says);
+    else this.#judgeLater(() => this.#judge(burst));
   }
 
-  private connect(will: Message | undefined): Uint8Array {
+  #connect(will: Message | undefined): Uint8Array {
     return encodeConnect({
-      version: this.version,
+      version: this.#version,
       clientId: this.name,
       cleanStart: true,
       keepAliveSeconds: 0,
@@ -148,19 +148,19 @@ export class Burster {
     });
   }
 
-  private publish(message: Message, packetId: number): Uint8Array {
-    const padding = this.random.pick([0, 0, 30, 300]);
+  #publish(message: Message, packetId: number): Uint8Array {
+    const padding = this.#random.pick([0, 0, 30, 300]);
     const payload = payloadOf(message, padding);
     const { topic } = message;
-    const { version } = this;
+    const version = this.#version;
     return encodePublish({ version, topic, payload, qos: 1, dup: false, retain: false, packetId });
   }
 
   /** Cuts the bytes anywhere. */
-  private send(pipe: ClientPipe, parts: readonly Uint8Array[]): void {
+  #send(pipe: ClientPipe, parts: readonly Uint8Array[]): void {
     const bytes = Buffer.concat(parts);
-    const cuts = Array.from({ length: this.random.int(0, 4) }, () =>
-      this.random.int(1, bytes.length - 1),
+    const cuts = Array.from({ length: this.#random.int(0, 4) }, () =>
+      this.#random.int(1, bytes.length - 1),
     );
     const ends = [...cuts.sort((a, b) => a - b), bytes.length];
     let at = 0;
@@ -170,54 +170,54 @@ export class Burster {
     }
   }
 
-  private leaveLater(burst: Burst, says: boolean): void {
-    const { scheduler, history } = this.env.client;
+  #leaveLater(burst: Burst, says: boolean): void {
+    const { scheduler, history } = this.#env.client;
     const { pipe, connection, waiting } = burst;
-    if (says) connection.disconnectAtMs = this.nowMs;
+    if (says) connection.disconnectAtMs = this.#nowMs;
     const messages = [...waiting.values()];
-    scheduler.after(this.random.next() * LEAVES_MAX_MS, () => {
+    scheduler.after(this.#random.next() * LEAVES_MAX_MS, () => {
       const accepted = pipe.serverOpen;
-      this.end(burst);
-      this.judgeLater(() => {
-        if (!says || !accepted || history.unrest(connection.sentAtMs, this.nowMs)) return;
+      this.#end(burst);
+      this.#judgeLater(() => {
+        if (!says || !accepted || history.unrest(connection.sentAtMs, this.#nowMs)) return;
         // Nobody told the client, but its session was opened and its bytes were there: they count.
         for (const message of messages) history.messageAcked(message);
       });
     });
   }
 
-  private judgeLater(judge: () => void): void {
-    this.env.client.scheduler.after(ANSWERED_MS, () => {
-      this.unjudged -= 1;
+  #judgeLater(judge: () => void): void {
+    this.#env.client.scheduler.after(ANSWERED_MS, () => {
+      this.#unjudged--;
       judge();
     });
   }
 
-  private end(burst: Burst): void {
+  #end(burst: Burst): void {
     burst.pipe.leave(false);
     burst.over = true;
-    burst.connection.goneAtMs ??= this.nowMs;
+    burst.connection.goneAtMs ??= this.#nowMs;
     burst.connection.told = true;
     for (const message of burst.waiting.values()) message.settled = true;
   }
 
-  private onClosed(burst: Burst): void {
-    burst.connection.goneAtMs ??= this.nowMs;
+  #onClosed(burst: Burst): void {
+    burst.connection.goneAtMs ??= this.#nowMs;
   }
 
-  private onData(burst: Burst, reader: PacketReader, bytes: Uint8Array): void {
+  #onData(burst: Burst, reader: PacketReader, bytes: Uint8Array): void {
     if (burst.over) return;
     try {
-      reader.feed(bytes, (packet) => this.onPacket(burst, packet));
+      reader.feed(bytes, (packet) => this.#onPacket(burst, packet));
     } catch (error) {
-      this.env.client.history.fail('MQTT', `${this.name}: ${error}`);
+      this.#env.client.history.fail('MQTT', `${this.name}: ${error}`);
     }
   }
 
-  private onPacket(burst: Burst, packet: ServerPacket): void {
-    const { history } = this.env.client;
+  #onPacket(burst: Burst, packet: ServerPacket): void {
+    const { history } = this.#env.client;
     if (packet.type === 'connack' && packet.reasonCode === 0) {
-      burst.connection.connackAtMs = this.nowMs;
+      burst.connection.connackAtMs = this.#nowMs;
     } else if (packet.type === 'suback') burst.subscribing = false;
     else if (packet.type === 'puback') {
       const message = burst.waiting.get(packet.packetId);
@@ -232,13 +232,13 @@ export class Burster {
   }
 
   /** By now a calm broker has answered everything. */
-  private judge(burst: Burst): void {
-    const { history } = this.env.client;
+  #judge(burst: Burst): void {
+    const { history } = this.#env.client;
     const { connection, waiting } = burst;
     if (
       connection.connackAtMs !== undefined &&
       (waiting.size > 0 || burst.subscribing) &&
-      !history.unrest(connection.sentAtMs, this.nowMs)
+      !history.unrest(connection.sentAtMs, this.#nowMs)
     ) {
       history.fail(
         '1d early bytes count',
@@ -247,17 +247,17 @@ export class Burster {
       );
     }
     if (connection.connackAtMs !== undefined && connection.goneAtMs === undefined) {
-      burst.pipe.send(encodeDisconnect(this.version, 0));
-      if (connection.serverOpen()) connection.disconnectAtMs = this.nowMs;
+      burst.pipe.send(encodeDisconnect(this.#version, 0));
+      if (connection.serverOpen()) connection.disconnectAtMs = this.#nowMs;
     }
     burst.pipe.leave(false);
     // The next one is not at once elsewhere: that is another behaviour.
-    this.env.client.scheduler.after(REST_MS, () => this.end(burst));
+    this.#env.client.scheduler.after(REST_MS, () => this.#end(burst));
   }
 
-  private message(kind: 'message' | 'will', topic: string, qos: number, id: number): Message {
-    this.sequence += 1;
-    return this.env.client.history.newMessage({
+  #message(kind: 'message' | 'will', topic: string, qos: number, id: number): Message {
+    this.#sequence++;
+    return this.#env.client.history.newMessage({
       kind,
       domain: `${this.name}/${id}/${kind}`,
       publisher: this.name,
@@ -266,24 +266,19 @@ export class Burster {
       retain: false,
       deletion: false,
       expirySeconds: 0,
-      sequence: this.sequence,
-      sentAtMs: this.nowMs,
+      sequence: this.#sequence,
+      sentAtMs: this.#nowMs,
     });
   }
 
-  private connection(
-    pipe: ClientPipe,
-    id: number,
-    node: string,
-    will: Message | undefined,
-  ): Connection {
+  #connection(pipe: ClientPipe, id: number, node: string, will: Message | undefined): Connection {
     return {
       id,
       client: this.name,
       node,
       cleanStart: true,
       persistent: false,
-      sentAtMs: this.nowMs,
+      sentAtMs: this.#nowMs,
       will,
       willDelayMs: 0,
       connackAtMs: undefined,

@@ -13,13 +13,13 @@ const LARGE_BYTES = 1_600_000;
  * acknowledged. In `settle` it publishes what {@link Publisher.epilogue} asks and finishes.
  */
 export class Publisher extends Actor {
-  private readonly qos: readonly number[];
-  private readonly topics: readonly string[];
-  private readonly retainedTopics: readonly string[];
-  private epilogueLeft = 0;
+  readonly #qos: readonly number[];
+  readonly #topics: readonly string[];
+  readonly #retainedTopics: readonly string[];
+  #epilogueLeft = 0;
   /** What it may still publish in large messages; resending is not counted. */
-  private largeBytes = 0;
-  private readonly reuses: boolean;
+  #largeBytes = 0;
+  readonly #reuses: boolean;
 
   constructor(
     env: ActorEnv,
@@ -37,49 +37,49 @@ export class Publisher extends Actor {
     },
   ) {
     super(env, o);
-    this.reuses = o.reuseId;
-    if (o.large) this.largeBytes = LARGE_BYTES;
-    this.qos = o.qos;
-    this.topics = o.topics;
-    this.retainedTopics = o.retainedTopics;
+    this.#reuses = o.reuseId;
+    if (o.large) this.#largeBytes = LARGE_BYTES;
+    this.#qos = o.qos;
+    this.#topics = o.topics;
+    this.#retainedTopics = o.retainedTopics;
   }
 
   override unfinished(): string | undefined {
-    if (this.epilogueLeft > 0) return `${this.name} has ${this.epilogueLeft} messages to publish`;
+    if (this.#epilogueLeft > 0) return `${this.name} has ${this.#epilogueLeft} messages to publish`;
     const { size } = this.client.outbox;
     return size > 0 ? `${this.name} has ${size} publishes unanswered` : undefined;
   }
 
   /** Publishes this many more, on the healed cluster. */
   epilogue(count: number): void {
-    this.epilogueLeft += count;
-    if (this.client.connected) this.work();
+    this.#epilogueLeft += count;
+    if (this.client.connected) this.#work();
   }
 
   protected override onConnected(): void {
-    this.work();
-    this.hopLater();
+    this.#work();
+    this.#hopLater();
   }
 
   protected override onPhase(): void {
     if (!this.client.connected) return;
-    this.work();
-    this.hopLater();
+    this.#work();
+    this.#hopLater();
   }
 
   /** A hop while the broker may not have closed the exchange everywhere, and the identifier again. */
   protected override onCompleted(): void {
-    if (!this.reuses || this.phase !== 'drill' || !this.random.chance(HOP_CHANCE)) return;
+    if (!this.#reuses || this.phase !== 'drill' || !this.random.chance(HOP_CHANCE)) return;
     this.afterTurn(0, () => this.connect());
   }
 
-  private hopLater(): void {
+  #hopLater(): void {
     if (this.phase !== 'drill') return;
     this.afterTurn(this.around(this.env.workload.stayMs * 2), () => {
       if (this.phase !== 'drill') return;
       const how = this.random.next();
       if (how < 0.4) {
-        this.turn += 1;
+        this.turn++;
         this.client.disconnect();
         this.onClosed();
       } else if (how < 0.8) this.client.breakConnection(this.random.chance(0.3));
@@ -87,15 +87,15 @@ export class Publisher extends Actor {
     });
   }
 
-  private work(): void {
+  #work(): void {
     const { turn } = this;
     const next = () => {
       if (this.turn !== turn) return;
       if (this.phase === 'drill') {
-        this.publish();
+        this.#publish();
         this.client.env.scheduler.after(this.around(this.env.workload.publishEveryMs), next);
-      } else if (this.phase === 'settle' && this.epilogueLeft > 0) {
-        if (this.publish()) this.epilogueLeft -= 1;
+      } else if (this.phase === 'settle' && this.#epilogueLeft > 0) {
+        if (this.#publish()) this.#epilogueLeft--;
         this.client.env.scheduler.after(10, next);
       }
     };
@@ -103,26 +103,27 @@ export class Publisher extends Actor {
   }
 
   /** Several large messages without waiting for an answer, as far as the budget of the run goes. */
-  private publishLarge(): void {
-    for (let i = this.random.int(2, 8); i > 0 && this.largeBytes > 0; i--) {
+  #publishLarge(): void {
+    for (let i = this.random.int(2, 8); i > 0 && this.#largeBytes > 0; i--) {
       const padding = this.random.pick([60_000, 150_000, 300_000]);
-      this.largeBytes -= padding;
-      const topic = this.random.pick(this.topics);
+      this.#largeBytes -= padding;
+      const topic = this.random.pick(this.#topics);
       this.client.outbox.publish({ topic, qos: 1, retain: false, deletion: false, padding });
     }
   }
 
-  private publish(): boolean {
+  #publish(): boolean {
     const { outbox } = this.client;
-    const large = this.largeBytes > 0 && this.phase === 'drill' && this.random.chance(LARGE_CHANCE);
-    if (large) this.publishLarge();
+    const large =
+      this.#largeBytes > 0 && this.phase === 'drill' && this.random.chance(LARGE_CHANCE);
+    if (large) this.#publishLarge();
     if (outbox.size >= this.env.workload.window) return false;
     const retain =
-      this.retainedTopics.length > 0 && this.random.chance(this.env.workload.retainChance);
-    const qos = this.random.pick(this.qos);
+      this.#retainedTopics.length > 0 && this.random.chance(this.env.workload.retainChance);
+    const qos = this.random.pick(this.#qos);
     const { paddingMax } = this.env.workload;
     return outbox.publish({
-      topic: this.random.pick(retain ? this.retainedTopics : this.topics),
+      topic: this.random.pick(retain ? this.#retainedTopics : this.#topics),
       // What a retained QoS 0 write may be in the end nobody can say.
       qos: retain ? Math.max(1, qos) : qos,
       retain,

@@ -11,11 +11,11 @@ const RACE_EVERY_MS = 250;
  * node may be cut off just then.
  */
 export class Herald extends Actor {
-  private readonly node: string;
+  readonly #node: string;
 
   constructor(env: ActorEnv, o: { node: string; version: ProtocolVersion }) {
     super(env, { clientId: `herald-${o.node}`, version: o.version, persistent: false });
-    this.node = o.node;
+    this.#node = o.node;
   }
 
   override unfinished(): string | undefined {
@@ -30,7 +30,7 @@ export class Herald extends Actor {
   protected override onConnected(): void {}
 
   protected override pickNode(): string {
-    return this.node;
+    return this.#node;
   }
 }
 
@@ -39,19 +39,19 @@ export class Herald extends Actor {
  * to it at once, which is after the SUBACK in real time: all that is acknowledged must arrive.
  */
 export class Racer extends Actor {
-  private readonly heralds: readonly Herald[];
-  private readonly qos: number;
-  private races = 0;
-  private told = new Set<string>();
-  private held: string[] = [];
+  readonly #heralds: readonly Herald[];
+  readonly #qos: number;
+  #races = 0;
+  #told = new Set<string>();
+  #held: string[] = [];
 
   constructor(
     env: ActorEnv,
     o: { name: string; version: ProtocolVersion; qos: number; heralds: readonly Herald[] },
   ) {
     super(env, { clientId: o.name, version: o.version, persistent: true });
-    this.heralds = o.heralds;
-    this.qos = o.qos;
+    this.#heralds = o.heralds;
+    this.#qos = o.qos;
   }
 
   override unfinished(): string | undefined {
@@ -61,37 +61,37 @@ export class Racer extends Actor {
   }
 
   protected override onConnected(): void {
-    this.raceLater();
+    this.#raceLater();
   }
 
   protected override onPhase(): void {
-    if (this.client.connected) this.raceLater();
+    if (this.client.connected) this.#raceLater();
     else if (this.phase === 'settle') this.reconnectAfter(0);
   }
 
-  private raceLater(): void {
+  #raceLater(): void {
     if (this.phase !== 'drill') return;
     this.afterTurn(this.around(RACE_EVERY_MS), () => {
       if (this.phase !== 'drill') return;
-      this.race();
-      this.raceLater();
+      this.#race();
+      this.#raceLater();
     });
   }
 
-  private race(): void {
+  #race(): void {
     // One at a time: what is not answered yet is asked again after a reconnection only.
     if (!this.client.idle) return;
-    const topic = `q/${this.name}/${this.races++}`;
-    this.held.push(topic);
-    this.client.subscribe([{ filter: topic, qos: this.qos }]);
-    if (this.held.length > RACES_MAX) this.client.unsubscribe([this.held.shift()!]);
+    const topic = `q/${this.name}/${this.#races++}`;
+    this.#held.push(topic);
+    this.client.subscribe([{ filter: topic, qos: this.#qos }]);
+    if (this.#held.length > RACES_MAX) this.client.unsubscribe([this.#held.shift()!]);
   }
 
   protected override onSubscribed(): void {
     for (const { filter, ackedAtMs } of this.client.session?.subscriptions ?? []) {
-      if (ackedAtMs === undefined || this.told.has(filter)) continue;
-      this.told.add(filter);
-      for (const herald of this.heralds) herald.tell(filter, this.random.pick([1, 1, 1, 2]));
+      if (ackedAtMs === undefined || this.#told.has(filter)) continue;
+      this.#told.add(filter);
+      for (const herald of this.#heralds) herald.tell(filter, this.random.pick([1, 1, 1, 2]));
     }
   }
 }

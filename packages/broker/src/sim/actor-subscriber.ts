@@ -15,13 +15,13 @@ export interface Wish {
  */
 export class Subscriber extends Actor {
   /** Held for as long as the session. */
-  private readonly constant: readonly Wish[];
+  readonly #constant: readonly Wish[];
   /** Come and go. */
-  private readonly fickle: readonly Wish[];
-  private readonly mayStartClean: boolean;
+  readonly #fickle: readonly Wish[];
+  readonly #mayStartClean: boolean;
   /** Filters that were acknowledged in this session, so far as the client knows. */
-  private confirmed = new Set<string>();
-  private readonly mayChangeExpiry: boolean;
+  #confirmed = new Set<string>();
+  readonly #mayChangeExpiry: boolean;
 
   constructor(
     env: ActorEnv,
@@ -39,14 +39,14 @@ export class Subscriber extends Actor {
     },
   ) {
     super(env, { ...o, persistent: true });
-    this.mayChangeExpiry = o.mayChangeExpiry === true && o.version === 5;
-    this.constant = o.constant;
-    this.fickle = o.fickle;
-    this.mayStartClean = o.mayStartClean;
+    this.#mayChangeExpiry = o.mayChangeExpiry === true && o.version === 5;
+    this.#constant = o.constant;
+    this.#fickle = o.fickle;
+    this.#mayStartClean = o.mayStartClean;
   }
 
   get subscribed(): boolean {
-    return this.constant.every((wish) => this.confirmed.has(wish.filter));
+    return this.#constant.every((wish) => this.#confirmed.has(wish.filter));
   }
 
   override unfinished(): string | undefined {
@@ -58,25 +58,25 @@ export class Subscriber extends Actor {
   }
 
   protected override onConnected(sessionPresent: boolean): void {
-    if (!sessionPresent) this.confirmed.clear();
-    const wanted = this.constant.filter((wish) => !this.confirmed.has(wish.filter));
+    if (!sessionPresent) this.#confirmed.clear();
+    const wanted = this.#constant.filter((wish) => !this.#confirmed.has(wish.filter));
     // One packet for all without an identifier, one for each that has one.
     this.client.subscribe(wanted.filter((wish) => wish.identifier === undefined));
     for (const wish of wanted)
       if (wish.identifier !== undefined) this.client.subscribe([wish], wish.identifier);
-    this.live();
+    this.#live();
   }
 
   protected override onSubscribed(): void {
     for (const { filter, ackedAtMs, endSentAtMs } of this.client.session?.subscriptions ?? []) {
-      if (ackedAtMs !== undefined && endSentAtMs === undefined) this.confirmed.add(filter);
+      if (ackedAtMs !== undefined && endSentAtMs === undefined) this.#confirmed.add(filter);
     }
     if (!this.subscribed) return;
-    if (this.phase === 'setup') this.live();
+    if (this.phase === 'setup') this.#live();
   }
 
   protected override onPhase(): void {
-    if (this.client.connected) this.live();
+    if (this.client.connected) this.#live();
     else if (this.phase === 'settle') this.reconnectAfter(0);
   }
 
@@ -86,14 +86,14 @@ export class Subscriber extends Actor {
   }
 
   protected override connect(node = this.pickNode()): void {
-    this.turn += 1;
+    this.turn++;
     const clean =
       this.phase === 'drill' &&
-      this.mayStartClean &&
+      this.#mayStartClean &&
       this.random.chance(this.env.workload.cleanStartChance);
-    if (clean) this.confirmed.clear();
+    if (clean) this.#confirmed.clear();
     const zombie = this.phase === 'drill' && this.random.chance(0.5);
-    const changes = this.phase === 'drill' && this.mayChangeExpiry && this.random.chance(0.4);
+    const changes = this.phase === 'drill' && this.#mayChangeExpiry && this.random.chance(0.4);
     this.client.connect(node, {
       cleanStart: clean,
       zombie,
@@ -102,32 +102,32 @@ export class Subscriber extends Actor {
   }
 
   /** What to do next on this connection. */
-  private live(): void {
+  #live(): void {
     if (this.phase !== 'drill') return;
-    this.turn += 1;
+    this.turn++;
     const leaveMs = this.around(this.env.workload.stayMs);
     const actMs = this.around(this.env.workload.stayMs);
-    if (actMs < leaveMs && this.fickle.length > 0) this.afterTurn(actMs, () => this.change());
-    else this.afterTurn(leaveMs, () => this.leave());
+    if (actMs < leaveMs && this.#fickle.length > 0) this.afterTurn(actMs, () => this.#change());
+    else this.afterTurn(leaveMs, () => this.#leave());
   }
 
-  private change(): void {
+  #change(): void {
     if (this.phase !== 'drill') return;
     if (this.random.chance(this.env.workload.unsubscribeChance)) {
-      const wish = this.random.pick(this.fickle);
-      if (this.confirmed.has(wish.filter)) {
-        this.confirmed.delete(wish.filter);
+      const wish = this.random.pick(this.#fickle);
+      if (this.#confirmed.has(wish.filter)) {
+        this.#confirmed.delete(wish.filter);
         this.client.unsubscribe([wish.filter]);
       } else this.client.subscribe([wish]);
     }
-    this.live();
+    this.#live();
   }
 
-  private leave(): void {
+  #leave(): void {
     if (this.phase !== 'drill') return;
     const how = this.random.next();
     if (how < 0.35) {
-      this.turn += 1;
+      this.turn++;
       this.client.disconnect();
       if (this.does('hopAtOnce') && this.random.chance(0.7)) this.connect(this.pickOther());
       else this.onClosed();
@@ -144,25 +144,25 @@ export class Subscriber extends Actor {
 
 /** A session that ends with its connection; stays connected and listens. */
 export class Transient extends Actor {
-  private readonly wishes: readonly Wish[];
-  private subscribed = false;
+  readonly #wishes: readonly Wish[];
+  #subscribed = false;
 
   constructor(
     env: ActorEnv,
     o: { clientId: string; version: ProtocolVersion; wishes: readonly Wish[] },
   ) {
     super(env, { ...o, persistent: false });
-    this.wishes = o.wishes;
+    this.#wishes = o.wishes;
   }
 
   override unfinished(): string | undefined {
-    if (!this.client.connected || !this.subscribed) return `${this.name} is not subscribed`;
+    if (!this.client.connected || !this.#subscribed) return `${this.name} is not subscribed`;
     return this.client.idle ? undefined : `${this.name} has requests open`;
   }
 
   protected override onConnected(): void {
-    this.subscribed = false;
-    this.client.subscribe(this.wishes);
+    this.#subscribed = false;
+    this.client.subscribe(this.#wishes);
     if (this.phase !== 'drill') return;
     this.afterTurn(this.around(this.env.workload.stayMs * 2), () => {
       if (this.phase === 'drill') this.client.breakConnection(this.random.chance(0.3));
@@ -170,6 +170,6 @@ export class Transient extends Actor {
   }
 
   protected override onSubscribed(): void {
-    this.subscribed = true;
+    this.#subscribed = true;
   }
 }

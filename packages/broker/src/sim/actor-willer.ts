@@ -6,8 +6,8 @@ const LAST_HOPS = 6;
 
 /** Connects with a Will and ends: with DISCONNECT 0x00, with 0x04, abnormally, or by takeover. */
 export class Willer extends Actor {
-  private readonly delaySeconds: number;
-  private hopsLeft = 0;
+  readonly #delaySeconds: number;
+  #hopsLeft = 0;
 
   constructor(
     env: ActorEnv,
@@ -20,7 +20,7 @@ export class Willer extends Actor {
     },
   ) {
     super(env, o);
-    this.delaySeconds = o.version === 5 ? o.delaySeconds : 0;
+    this.#delaySeconds = o.version === 5 ? o.delaySeconds : 0;
   }
 
   override start(): void {
@@ -28,7 +28,7 @@ export class Willer extends Actor {
   }
 
   override unfinished(): string | undefined {
-    if (this.hopsLeft > 0) return `${this.name} has ${this.hopsLeft} hops to do`;
+    if (this.#hopsLeft > 0) return `${this.name} has ${this.#hopsLeft} hops to do`;
     if (this.client.connection === undefined || this.client.connection.goneAtMs !== undefined) {
       return undefined;
     }
@@ -38,45 +38,45 @@ export class Willer extends Actor {
   protected override onPhase(): void {
     if (this.phase === 'drill') this.reconnectAfter(this.random.next() * 500);
     else if (this.phase === 'settle') {
-      this.turn += 1;
+      this.turn++;
       if (this.client.connected) this.client.disconnect();
       else this.client.breakConnection(false);
-      this.turn += 1;
+      this.turn++;
       // In calm, where a Will after DISCONNECT has no excuse.
-      if (this.does('hopAtOnce')) this.hopsLeft = LAST_HOPS;
-      if (this.hopsLeft > 0) this.reconnectAfter(CALM_AFTER_MS);
+      if (this.does('hopAtOnce')) this.#hopsLeft = LAST_HOPS;
+      if (this.#hopsLeft > 0) this.reconnectAfter(CALM_AFTER_MS);
     }
   }
 
   /** On the healed cluster: from node to node, each time with DISCONNECT and at once. */
-  private hop(): void {
-    this.turn += 1;
+  #hop(): void {
+    this.turn++;
     this.client.disconnect();
-    this.hopsLeft -= 1;
-    if (this.hopsLeft > 0) this.connect(this.pickOther());
+    this.#hopsLeft--;
+    if (this.#hopsLeft > 0) this.connect(this.pickOther());
   }
 
   protected override onClosed(): void {
     if (this.phase === 'drill') this.reconnectAfter(this.around(this.env.workload.awayMs));
-    else if (this.hopsLeft > 0) this.reconnectAfter(0);
+    else if (this.#hopsLeft > 0) this.reconnectAfter(0);
   }
 
   protected override connect(node = this.pickNode()): void {
-    this.turn += 1;
+    this.turn++;
     this.client.connect(node, {
-      will: { topic: `w/${this.name}`, qos: 2, delaySeconds: this.delaySeconds },
+      will: { topic: `w/${this.name}`, qos: 2, delaySeconds: this.#delaySeconds },
     });
   }
 
   protected override onConnected(): void {
-    if (this.phase === 'settle') this.afterTurn(this.random.next() * 200, () => this.hop());
-    else this.afterTurn(this.around(this.env.workload.stayMs), () => this.end());
+    if (this.phase === 'settle') this.afterTurn(this.random.next() * 200, () => this.#hop());
+    else this.afterTurn(this.around(this.env.workload.stayMs), () => this.#end());
   }
 
-  private end(): void {
+  #end(): void {
     const how = this.random.next();
     if (how < 0.4) {
-      this.turn += 1;
+      this.turn++;
       this.client.disconnect(how < 0.3 ? 0 : 4);
       if (this.phase === 'drill' && this.does('hopAtOnce') && this.random.chance(0.7))
         this.connect(this.pickOther());

@@ -70,11 +70,11 @@ export abstract class Actor {
       },
       {
         onConnected: (present) => {
-          this.turn += 1;
+          this.turn++;
           this.onConnected(present);
         },
         onClosed: () => {
-          this.turn += 1;
+          this.turn++;
           this.onClosed();
         },
         onSubscribed: () => this.onSubscribed(),
@@ -141,7 +141,7 @@ export abstract class Actor {
   }
 
   protected connect(): void {
-    this.turn += 1;
+    this.turn++;
     this.client.connect(this.pickNode());
   }
 

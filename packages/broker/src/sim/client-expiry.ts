@@ -14,41 +14,41 @@ const EXPIRY_SLACK_MS = 50;
 export class ClientExpiry {
   /** What the last CONNECT asked for. */
   wishedSeconds = DAY_SECONDS;
-  private readonly client: ClientCore;
+  readonly #client: ClientCore;
   /** In force, or the least that may be. */
-  private inForceSeconds = DAY_SECONDS;
+  #inForceSeconds = DAY_SECONDS;
   /** When the client left the last connection that had its CONNACK. */
-  private leftAtMs: number | undefined;
+  #leftAtMs: number | undefined;
   /** When the last CONNACK came. */
-  private acknowledgedMs = 0;
+  #acknowledgedMs = 0;
 
   constructor(client: ClientCore) {
-    this.client = client;
+    this.#client = client;
   }
 
   get mayHaveExpired(): boolean {
-    const { nowMs, options, env } = this.client;
-    if (options.version === 4 || this.inForceSeconds >= DAY_SECONDS) return false;
-    if (this.leftAtMs === undefined) return true;
-    if (env.history.unrest(this.acknowledgedMs, nowMs)) return true;
-    return nowMs - this.leftAtMs >= this.inForceSeconds * 1000 - EXPIRY_SLACK_MS;
+    const { nowMs, options, env } = this.#client;
+    if (options.version === 4 || this.#inForceSeconds >= DAY_SECONDS) return false;
+    if (this.#leftAtMs === undefined) return true;
+    if (env.history.unrest(this.#acknowledgedMs, nowMs)) return true;
+    return nowMs - this.#leftAtMs >= this.#inForceSeconds * 1000 - EXPIRY_SLACK_MS;
   }
 
   /** The session ends with the connection, whenever the broker learns of its end. */
   get endsWithConnection(): boolean {
-    return this.client.options.version === 5 && this.wishedSeconds === 0;
+    return this.#client.options.version === 5 && this.wishedSeconds === 0;
   }
 
   onConnack(): void {
-    this.inForceSeconds = this.wishedSeconds;
-    this.leftAtMs = undefined;
-    this.acknowledgedMs = this.client.nowMs;
+    this.#inForceSeconds = this.wishedSeconds;
+    this.#leftAtMs = undefined;
+    this.#acknowledgedMs = this.#client.nowMs;
   }
 
   /** @param connected whether CONNACK had come */
   onLeft(connected: boolean): void {
-    if (connected) this.leftAtMs ??= this.client.nowMs;
+    if (connected) this.#leftAtMs ??= this.#client.nowMs;
     // Nobody knows whether the CONNECT without an answer has changed it.
-    else this.inForceSeconds = Math.min(this.inForceSeconds, this.wishedSeconds);
+    else this.#inForceSeconds = Math.min(this.#inForceSeconds, this.wishedSeconds);
   }
 }

@@ -17,20 +17,20 @@ interface Outgoing {
 export class ClientOutbox {
   /** The broker's Receive Maximum for this connection. */
   receiveMaximum = 65_535;
-  private readonly client: ClientCore;
+  readonly #client: ClientCore;
   /** In the order of the first PUBLISH. */
-  private outgoing = new Map<number, Outgoing>();
-  private readonly sequences = new Map<string, number>();
-  private nextPacketId = 1;
+  #outgoing = new Map<number, Outgoing>();
+  readonly #sequences = new Map<string, number>();
+  #nextPacketId = 1;
   /** Packet Identifiers of what was sent twice on one connection; none is used again in a run. */
-  private readonly repeated = new Set<number>();
+  readonly #repeated = new Set<number>();
 
   constructor(client: ClientCore) {
-    this.client = client;
+    this.#client = client;
   }
 
   get size(): number {
-    return this.outgoing.size;
+    return this.#outgoing.size;
   }
 
   /** Publishes now; the client must be connected. False if Receive Maximum forbids it. */
@@ -42,13 +42,13 @@ export class ClientOutbox {
     padding: number;
     expirySeconds?: number;
   }): boolean {
-    const { client } = this;
+    const client = this.#client;
     if (!client.connected) return false;
-    if (o.qos > 0 && this.outgoing.size >= this.receiveMaximum) return false;
+    if (o.qos > 0 && this.#outgoing.size >= this.receiveMaximum) return false;
     const domain = client.domain(o.qos);
     const stream = `${domain} ${o.topic} ${o.qos}`;
-    const sequence = (this.sequences.get(stream) ?? 0) + 1;
-    this.sequences.set(stream, sequence);
+    const sequence = (this.#sequences.get(stream) ?? 0) + 1;
+    this.#sequences.set(stream, sequence);
     const message = client.env.history.newMessage({
       kind: 'message',
       domain,
@@ -65,97 +65,98 @@ export class ClientOutbox {
     const packetId = o.qos === 0 ? 0 : this.takePacketId();
     const outgoing: Outgoing = { message, packetId, payload, stage: 'publish', sentAtMs: 0 };
     if (o.qos === 0) message.settled = true;
-    else this.outgoing.set(packetId, outgoing);
-    this.send(outgoing, false);
+    else this.#outgoing.set(packetId, outgoing);
+    this.#send(outgoing, false);
     if (o.qos === 2 && client.options.repeats === true && client.env.random.chance(REPEAT_CHANCE))
-      this.repeat(outgoing);
+      this.#repeat(outgoing);
     return true;
   }
 
   /** PUBLISH once more on this connection, if PUBREC has not come by then. */
-  private repeat(outgoing: Outgoing): void {
-    const { connection, env } = this.client;
+  #repeat(outgoing: Outgoing): void {
+    const { connection, env } = this.#client;
     env.scheduler.after(env.random.next() * REPEAT_MAX_MS, () => {
-      if (!this.client.connected || this.client.connection !== connection) return;
-      if (this.outgoing.get(outgoing.packetId) !== outgoing || outgoing.stage !== 'publish') return;
-      this.repeated.add(outgoing.packetId);
-      this.send(outgoing, true);
+      if (!this.#client.connected || this.#client.connection !== connection) return;
+      if (this.#outgoing.get(outgoing.packetId) !== outgoing || outgoing.stage !== 'publish')
+        return;
+      this.#repeated.add(outgoing.packetId);
+      this.#send(outgoing, true);
     });
   }
 
   /** After CONNACK with session present: everything unfinished, in order [MQTT-4.4.0-1]. */
   resendAll(): void {
-    for (const outgoing of this.outgoing.values()) this.send(outgoing, true);
+    for (const outgoing of this.#outgoing.values()) this.#send(outgoing, true);
   }
 
   onAck(type: 'puback' | 'pubrec' | 'pubcomp', packetId: number, reasonCode: number): void {
-    const outgoing = this.outgoing.get(packetId);
+    const outgoing = this.#outgoing.get(packetId);
     const qos = type === 'puback' ? 1 : 2;
     // The second answer to what was sent twice.
-    const again = type === 'pubrec' && this.repeated.has(packetId);
+    const again = type === 'pubrec' && this.#repeated.has(packetId);
     if (again && (outgoing === undefined || outgoing.stage === 'release')) return;
     if (outgoing === undefined || outgoing.message.qos !== qos) {
-      this.client.env.history.fail(
+      this.#client.env.history.fail(
         'MQTT',
-        `${this.client.name}: ${type} ${packetId} for nothing in flight`,
+        `${this.#client.name}: ${type} ${packetId} for nothing in flight`,
       );
       return;
     }
     const { message } = outgoing;
     const reason = reasonCode === 0 ? '' : ` reason 0x${reasonCode.toString(16)}`;
-    this.client.say(`${type.toUpperCase()} ${packetId} for #${message.id}${reason}`);
+    this.#client.say(`${type.toUpperCase()} ${packetId} for #${message.id}${reason}`);
     if (type === 'pubcomp') {
       if (outgoing.stage === 'publish') {
-        this.client.env.history.fail(
+        this.#client.env.history.fail(
           'MQTT',
-          `${this.client.name}: PUBCOMP ${packetId} before PUBREC`,
+          `${this.#client.name}: PUBCOMP ${packetId} before PUBREC`,
         );
       }
-      this.finish(outgoing);
-      this.client.onCompleted?.();
+      this.#finish(outgoing);
+      this.#client.onCompleted?.();
       return;
     }
     if (reasonCode >= 0x80) {
       message.refused = true;
-      this.finish(outgoing);
+      this.#finish(outgoing);
       return;
     }
-    const { connection } = this.client;
+    const { connection } = this.#client;
     if (type === 'pubrec' && connection !== undefined) {
-      this.client.env.history.answered(connection, 'pubrec', outgoing.sentAtMs);
+      this.#client.env.history.answered(connection, 'pubrec', outgoing.sentAtMs);
     }
-    this.client.env.history.messageAcked(message);
+    this.#client.env.history.messageAcked(message);
     if (type === 'puback') {
-      this.finish(outgoing);
+      this.#finish(outgoing);
       return;
     }
     outgoing.stage = 'release';
-    this.send(outgoing, false);
+    this.#send(outgoing, false);
   }
 
   /** The session was given up: nothing here will be sent again. */
   clear(): void {
-    for (const { message } of this.outgoing.values()) message.settled = true;
-    this.outgoing.clear();
+    for (const { message } of this.#outgoing.values()) message.settled = true;
+    this.#outgoing.clear();
   }
 
   takePacketId(): number {
     // The one whose exchange has just ended is as good as any other.
-    if (this.client.options.reuseId === true) this.nextPacketId = 1;
+    if (this.#client.options.reuseId === true) this.#nextPacketId = 1;
     for (;;) {
-      const packetId = this.nextPacketId;
-      this.nextPacketId = (packetId % 65_535) + 1;
-      if (!this.outgoing.has(packetId) && !this.client.requesting(packetId)) return packetId;
+      const packetId = this.#nextPacketId;
+      this.#nextPacketId = (packetId % 65_535) + 1;
+      if (!this.#outgoing.has(packetId) && !this.#client.requesting(packetId)) return packetId;
     }
   }
 
-  private finish(outgoing: Outgoing): void {
+  #finish(outgoing: Outgoing): void {
     outgoing.message.settled = true;
-    this.outgoing.delete(outgoing.packetId);
+    this.#outgoing.delete(outgoing.packetId);
   }
 
-  private send(outgoing: Outgoing, again: boolean): void {
-    const { client } = this;
+  #send(outgoing: Outgoing, again: boolean): void {
+    const client = this.#client;
     const { message, packetId } = outgoing;
     outgoing.sentAtMs = client.nowMs;
     if (outgoing.stage === 'release') {

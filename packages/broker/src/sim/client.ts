@@ -66,28 +66,28 @@ export class SimClient implements ClientCore {
   connection: Connection | undefined;
   /** CONNACK arrived and the connection is usable. */
   connected = false;
-  private readonly events: ClientEvents;
-  private readonly expiry: ClientExpiry;
-  private generation = 0;
-  private pipe: ClientPipe | undefined;
-  private reader: PacketReader | undefined;
-  private zombie: Zombie | undefined;
-  private requests: Request[] = [];
-  private watchdog: Handle | undefined;
-  private pinger: Handle | undefined;
-  private lastHeardMs = 0;
+  readonly #events: ClientEvents;
+  readonly #expiry: ClientExpiry;
+  #generation = 0;
+  #pipe: ClientPipe | undefined;
+  #reader: PacketReader | undefined;
+  #zombie: Zombie | undefined;
+  #requests: Request[] = [];
+  #watchdog: Handle | undefined;
+  #pinger: Handle | undefined;
+  #lastHeardMs = 0;
   /** A session is known to exist at the broker: a CONNACK said so. */
-  private sessionKnown = false;
+  #sessionKnown = false;
   /** A Clean Start is under way: until a CONNACK, the old session may or may not be gone. */
-  private mustClean = false;
+  #mustClean = false;
 
   constructor(env: ClientEnv, options: ClientOptions, events: ClientEvents) {
     this.env = env;
     this.options = options;
-    this.events = events;
+    this.#events = events;
     this.outbox = new ClientOutbox(this);
     this.inbox = new ClientInbox(this);
-    this.expiry = new ClientExpiry(this);
+    this.#expiry = new ClientExpiry(this);
   }
 
   get name(): string {
@@ -100,7 +100,7 @@ export class SimClient implements ClientCore {
 
   /** Nothing that this client sent awaits an answer. */
   get idle(): boolean {
-    return this.outbox.size === 0 && this.requests.length === 0;
+    return this.outbox.size === 0 && this.#requests.length === 0;
   }
 
   /** Ordering domain of what is published now with this QoS. */
@@ -116,33 +116,33 @@ export class SimClient implements ClientCore {
    * asking for what the broker must refuse by then.
    */
   connect(node: string, o: ConnectWish = {}): void {
-    this.zombie?.end();
-    this.zombie = undefined;
-    if (o.zombie === true && this.connected && this.session?.persistent) this.leaveZombie();
-    else if (this.pipe !== undefined) this.drop(true);
-    const cleanStart = o.cleanStart === true || this.mustClean || !this.options.persistent;
-    if (cleanStart) this.forgetSession();
-    this.mustClean = cleanStart;
+    this.#zombie?.end();
+    this.#zombie = undefined;
+    if (o.zombie === true && this.connected && this.session?.persistent) this.#leaveZombie();
+    else if (this.#pipe !== undefined) this.#drop(true);
+    const cleanStart = o.cleanStart === true || this.#mustClean || !this.options.persistent;
+    if (cleanStart) this.#forgetSession();
+    this.#mustClean = cleanStart;
     const id = this.env.nextConnectionId();
     const remote = `${this.name}#${id}`;
-    const will = o.will === undefined ? undefined : this.willMessage(o.will, id);
+    const will = o.will === undefined ? undefined : this.#willMessage(o.will, id);
     const pipe = this.env.dial(node, remote, {
-      onData: (bytes) => this.onData(pipe, reader, bytes),
-      onClosed: () => this.onPipeClosed(pipe),
+      onData: (bytes) => this.#onData(pipe, reader, bytes),
+      onClosed: () => this.#onPipeClosed(pipe),
     });
     const reader = new PacketReader(this.options.version);
-    this.reader = reader;
-    this.pipe = pipe;
+    this.#reader = reader;
+    this.#pipe = pipe;
     this.connected = false;
-    this.requests = [];
+    this.#requests = [];
     const expiry = o.expirySeconds ?? this.options.sessionExpirySeconds ?? DAY_SECONDS;
-    this.expiry.wishedSeconds = this.options.persistent ? expiry : 0;
+    this.#expiry.wishedSeconds = this.options.persistent ? expiry : 0;
     this.connection = {
       id,
       client: this.name,
       node,
       cleanStart,
-      persistent: this.expiry.wishedSeconds > 0,
+      persistent: this.#expiry.wishedSeconds > 0,
       sentAtMs: this.nowMs,
       will,
       willDelayMs: (o.will?.delaySeconds ?? 0) * 1000,
@@ -167,7 +167,7 @@ export class SimClient implements ClientCore {
         clientId: this.name,
         cleanStart,
         keepAliveSeconds: this.options.keepAliveSeconds,
-        sessionExpirySeconds: this.expiry.wishedSeconds,
+        sessionExpirySeconds: this.#expiry.wishedSeconds,
         receiveMaximum: this.options.receiveMaximum,
         will:
           will === undefined || o.will === undefined
@@ -175,38 +175,38 @@ export class SimClient implements ClientCore {
             : { ...o.will, payload: payloadOf(will), retain: false },
       }),
     );
-    this.watch();
+    this.#watch();
   }
 
   /** DISCONNECT and close; MQTT 5 reason code 0x04 asks for the Will. */
   disconnect(reasonCode = 0): void {
     const connection = this.connection;
-    if (this.pipe === undefined || connection === undefined) return;
+    if (this.#pipe === undefined || connection === undefined) return;
     const reason = this.options.version === 5 ? reasonCode : 0;
     if (this.connected) {
       this.say(`DISCONNECT ${reason}`);
-      this.pipe.send(encodeDisconnect(this.options.version, reason));
+      this.#pipe.send(encodeDisconnect(this.options.version, reason));
       // Where nobody holds the other end, nobody hears it.
       if (connection.serverOpen()) connection.disconnectAtMs = this.nowMs;
       connection.disconnectReason = reason;
     }
-    this.drop(false);
+    this.#drop(false);
   }
 
   /** The connection breaks; `quiet`: the broker is not told. */
   breakConnection(quiet: boolean): void {
-    if (this.pipe === undefined) return;
+    if (this.#pipe === undefined) return;
     this.say(quiet ? 'falls silent' : 'breaks its connection');
-    this.drop(quiet);
-    this.events.onClosed();
+    this.#drop(quiet);
+    this.#events.onClosed();
   }
 
   /** Reads nothing until then. */
   stall(untilMs: number): void {
-    if (this.pipe === undefined) return;
+    if (this.#pipe === undefined) return;
     this.say(`reads nothing until ${untilMs.toFixed(0)}`);
-    this.pipe.stalledUntilMs = Math.max(this.pipe.stalledUntilMs, untilMs);
-    if (this.connection) this.connection.stalledUntilMs = this.pipe.stalledUntilMs;
+    this.#pipe.stalledUntilMs = Math.max(this.#pipe.stalledUntilMs, untilMs);
+    if (this.connection) this.connection.stalledUntilMs = this.#pipe.stalledUntilMs;
   }
 
   subscribe(
@@ -229,7 +229,7 @@ export class SimClient implements ClientCore {
     });
     session.subscriptions.push(...subscriptions);
     const packetId = this.outbox.takePacketId();
-    this.requests.push({ packetId, kind: 'subscribe', subscriptions, sentAtMs: this.nowMs });
+    this.#requests.push({ packetId, kind: 'subscribe', subscriptions, sentAtMs: this.nowMs });
     this.say(`SUBSCRIBE ${packetId} ${wishes.map((w) => `${w.filter}@${w.qos}`).join(' ')}`);
     this.send(encodeSubscribe(this.options.version, packetId, wishes, identifier));
   }
@@ -242,7 +242,7 @@ export class SimClient implements ClientCore {
     );
     for (const subscription of ended) subscription.endSentAtMs ??= this.nowMs;
     const packetId = this.outbox.takePacketId();
-    this.requests.push({
+    this.#requests.push({
       packetId,
       kind: 'unsubscribe',
       subscriptions: ended,
@@ -254,8 +254,8 @@ export class SimClient implements ClientCore {
 
   /** Sends bytes on the current connection. */
   send(bytes: Uint8Array): void {
-    this.pipe?.send(bytes);
-    this.watch();
+    this.#pipe?.send(bytes);
+    this.#watch();
   }
 
   say(what: string): void {
@@ -264,14 +264,14 @@ export class SimClient implements ClientCore {
 
   /** Packet identifiers of requests under way. */
   requesting(packetId: number): boolean {
-    return this.requests.some((request) => request.packetId === packetId);
+    return this.#requests.some((request) => request.packetId === packetId);
   }
 
   onCompleted(): void {
-    this.events.onCompleted?.();
+    this.#events.onCompleted?.();
   }
 
-  private willMessage(wish: WillWish, connectionId: number): Message {
+  #willMessage(wish: WillWish, connectionId: number): Message {
     return this.env.history.newMessage({
       kind: 'will',
       domain: `${this.name}/will/${connectionId}`,
@@ -286,24 +286,26 @@ export class SimClient implements ClientCore {
     });
   }
 
-  private leaveZombie(): void {
-    const { pipe, reader, connection } = this;
+  #leaveZombie(): void {
+    const { connection } = this;
+    const pipe = this.#pipe;
+    const reader = this.#reader;
     if (pipe === undefined || reader === undefined || connection === undefined) return;
     const { history } = this.env;
-    this.zombie = new Zombie({ pipe, connection, history, reader, version: this.options.version });
-    this.pipe = undefined;
-    this.drop(true);
+    this.#zombie = new Zombie({ pipe, connection, history, reader, version: this.options.version });
+    this.#pipe = undefined;
+    this.#drop(true);
   }
 
-  private onData(pipe: ClientPipe, reader: PacketReader, bytes: Uint8Array): void {
-    if (this.pipe !== pipe) {
-      this.zombie?.onData(pipe, bytes);
+  #onData(pipe: ClientPipe, reader: PacketReader, bytes: Uint8Array): void {
+    if (this.#pipe !== pipe) {
+      this.#zombie?.onData(pipe, bytes);
       return;
     }
-    this.lastHeardMs = this.nowMs;
+    this.#lastHeardMs = this.nowMs;
     try {
       reader.feed(bytes, (packet) => {
-        if (this.pipe === pipe) this.onPacket(packet);
+        if (this.#pipe === pipe) this.#onPacket(packet);
       });
     } catch (error) {
       this.env.history.fail(
@@ -314,8 +316,8 @@ export class SimClient implements ClientCore {
     }
   }
 
-  private onPacket(packet: ServerPacket): void {
-    if (packet.type === 'connack') return this.onConnack(packet);
+  #onPacket(packet: ServerPacket): void {
+    if (packet.type === 'connack') return this.#onConnack(packet);
     if (!this.connected) {
       this.env.history.fail('MQTT', `${this.name}: ${packet.type} before CONNACK [MQTT-3.2.0-1]`);
       return;
@@ -323,7 +325,7 @@ export class SimClient implements ClientCore {
     switch (packet.type) {
       case 'publish':
         this.inbox.onPublish(packet);
-        this.events.onDelivered?.();
+        this.#events.onDelivered?.();
         return;
       case 'pubrel':
         this.inbox.onPubrel(packet.packetId);
@@ -335,7 +337,7 @@ export class SimClient implements ClientCore {
         return;
       case 'suback':
       case 'unsuback':
-        this.onRequestAnswered(packet);
+        this.#onRequestAnswered(packet);
         return;
       case 'disconnect':
         this.say(`DISCONNECT from broker, reason 0x${packet.reasonCode.toString(16)}`);
@@ -344,7 +346,7 @@ export class SimClient implements ClientCore {
     }
   }
 
-  private onConnack(packet: ServerPacket & { type: 'connack' }): void {
+  #onConnack(packet: ServerPacket & { type: 'connack' }): void {
     const connection = this.connection;
     if (connection === undefined) return;
     this.say(`CONNACK ${packet.reasonCode}${packet.sessionPresent ? ' session present' : ''}`);
@@ -359,21 +361,21 @@ export class SimClient implements ClientCore {
       this.breakConnection(false);
       return;
     }
-    this.adoptSession(connection, packet.sessionPresent);
+    this.#adoptSession(connection, packet.sessionPresent);
     connection.connackAtMs = this.nowMs;
     connection.session = this.session;
     this.connected = true;
     this.outbox.receiveMaximum = packet.receiveMaximum;
     this.inbox.connectionBegan();
-    if (this.options.keepAliveSeconds > 0) this.pingLater();
+    if (this.options.keepAliveSeconds > 0) this.#pingLater();
     this.outbox.resendAll();
-    this.zombie?.ask();
-    this.events.onConnected(packet.sessionPresent);
+    this.#zombie?.ask();
+    this.#events.onConnected(packet.sessionPresent);
   }
 
-  private adoptSession(connection: Connection, present: boolean): void {
-    const { mayHaveExpired } = this.expiry;
-    const mustBePresent = !connection.cleanStart && this.sessionKnown && !mayHaveExpired;
+  #adoptSession(connection: Connection, present: boolean): void {
+    const { mayHaveExpired } = this.#expiry;
+    const mustBePresent = !connection.cleanStart && this.#sessionKnown && !mayHaveExpired;
     const mayBePresent = !connection.cleanStart && this.session !== undefined;
     const expected = mustBePresent
       ? true
@@ -381,41 +383,41 @@ export class SimClient implements ClientCore {
         ? undefined
         : false;
     this.env.history.connack(connection, present, expected);
-    this.expiry.onConnack();
+    this.#expiry.onConnack();
     if (!present || this.session === undefined) {
-      this.forgetSession();
-      this.generation += 1;
+      this.#forgetSession();
+      this.#generation++;
       this.session = this.env.history.newSession(
         this.name,
-        this.generation,
+        this.#generation,
         // In 3.1.1, CleanSession 1 also ends the session with its connection [MQTT-3.1.2-6].
         connection.persistent && !(connection.cleanStart && this.options.version === 4),
         connection.sentAtMs,
       );
     }
-    this.mustClean = false;
+    this.#mustClean = false;
     this.session.ackedAtMs ??= this.nowMs;
-    this.sessionKnown = this.session.persistent;
+    this.#sessionKnown = this.session.persistent;
   }
 
   /** Clean Start, or the broker reports no session: the client's part of the state goes too. */
-  private forgetSession(): void {
+  #forgetSession(): void {
     if (this.session !== undefined) this.env.history.endSession(this.session);
     this.session = undefined;
-    this.sessionKnown = false;
+    this.#sessionKnown = false;
     this.outbox.clear();
     this.inbox.clear();
   }
 
-  private onRequestAnswered(packet: ServerPacket & { type: 'suback' | 'unsuback' }): void {
+  #onRequestAnswered(packet: ServerPacket & { type: 'suback' | 'unsuback' }): void {
     const kind = packet.type === 'suback' ? 'subscribe' : 'unsubscribe';
-    const at = this.requests.findIndex((r) => r.packetId === packet.packetId && r.kind === kind);
-    const request = this.requests[at];
+    const at = this.#requests.findIndex((r) => r.packetId === packet.packetId && r.kind === kind);
+    const request = this.#requests[at];
     if (request === undefined || this.session === undefined || this.connection === undefined) {
       this.env.history.fail('MQTT', `${this.name}: ${packet.type} ${packet.packetId} unasked`);
       return;
     }
-    this.requests.splice(at, 1);
+    this.#requests.splice(at, 1);
     this.say(`${packet.type.toUpperCase()} ${packet.packetId} ${packet.reasonCodes.join(' ')}`);
     this.env.history.answered(this.connection, packet.type, request.sentAtMs);
     if (kind === 'unsubscribe') {
@@ -430,63 +432,64 @@ export class SimClient implements ClientCore {
       subscription.ackedAtMs = this.nowMs;
       this.env.history.subscribed(this.session!, subscription, this.connection!);
     });
-    this.events.onSubscribed?.(request.subscriptions.map((s) => s.filter));
+    this.#events.onSubscribed?.(request.subscriptions.map((s) => s.filter));
   }
 
   /** The pipe broke under the client. */
-  private onPipeClosed(pipe: ClientPipe): void {
-    if (this.pipe !== pipe) return;
+  #onPipeClosed(pipe: ClientPipe): void {
+    if (this.#pipe !== pipe) return;
     this.say('connection lost');
-    this.drop(true);
-    this.events.onClosed();
+    this.#drop(true);
+    this.#events.onClosed();
   }
 
-  private drop(quiet: boolean): void {
-    this.pipe?.leave(quiet);
-    this.pipe = undefined;
+  #drop(quiet: boolean): void {
+    this.#pipe?.leave(quiet);
+    this.#pipe = undefined;
     if (this.connection?.goneAtMs === undefined && this.connection) {
       this.connection.goneAtMs = this.nowMs;
       this.connection.told = !quiet;
     }
-    const ends = this.connected && this.expiry.endsWithConnection;
-    this.expiry.onLeft(this.connected);
+    const ends = this.connected && this.#expiry.endsWithConnection;
+    this.#expiry.onLeft(this.connected);
     // An unanswered CONNECT may have found the session expired and made another: the next one would
     // find that and call it present. A careful client starts clean.
-    if (!this.connected && this.sessionKnown && this.expiry.mayHaveExpired) this.mustClean = true;
+    if (!this.connected && this.#sessionKnown && this.#expiry.mayHaveExpired)
+      this.#mustClean = true;
     this.connected = false;
-    this.requests = [];
+    this.#requests = [];
     this.inbox.connectionEnded();
-    if (this.watchdog) this.env.scheduler.cancel(this.watchdog);
-    if (this.pinger) this.env.scheduler.cancel(this.pinger);
-    this.watchdog = undefined;
-    this.pinger = undefined;
+    if (this.#watchdog) this.env.scheduler.cancel(this.#watchdog);
+    if (this.#pinger) this.env.scheduler.cancel(this.#pinger);
+    this.#watchdog = undefined;
+    this.#pinger = undefined;
     if (this.session?.persistent === false || ends) {
-      this.mustClean = ends;
-      this.forgetSession();
+      this.#mustClean = ends;
+      this.#forgetSession();
     }
   }
 
   /** Gives the connection up when an answer is owed and nothing was heard for long. */
-  private watch(): void {
-    if (this.watchdog !== undefined) return;
+  #watch(): void {
+    if (this.#watchdog !== undefined) return;
     const startedMs = this.nowMs;
-    this.watchdog = this.env.scheduler.after(this.options.patienceMs, () => {
-      this.watchdog = undefined;
+    this.#watchdog = this.env.scheduler.after(this.options.patienceMs, () => {
+      this.#watchdog = undefined;
       const waiting = !this.connected || !this.idle;
       if (!waiting) return;
-      if (this.lastHeardMs > startedMs) return this.watch();
+      if (this.#lastHeardMs > startedMs) return this.#watch();
       this.say('loses patience');
       this.breakConnection(this.env.random.chance(0.5));
     });
   }
 
-  private pingLater(): void {
+  #pingLater(): void {
     const delayMs = this.options.keepAliveSeconds * 500;
-    this.pinger = this.env.scheduler.after(delayMs, () => {
-      this.pinger = undefined;
+    this.#pinger = this.env.scheduler.after(delayMs, () => {
+      this.#pinger = undefined;
       if (!this.connected) return;
-      this.pipe?.send(PINGREQ);
-      this.pingLater();
+      this.#pipe?.send(PINGREQ);
+      this.#pingLater();
     });
   }
 }

@@ -59,15 +59,15 @@ export class SimCluster {
   readonly links: SimLinks;
   readonly swim: SwimConfig;
   readonly damage: Damage;
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly transcript: Transcript;
-  private readonly options: SimOptions;
-  private readonly history: History;
-  private readonly processEnv: ProcessEnv;
-  private added = 0;
-  private turns = 0;
-  private readonly machines = new Map<string, Machine>();
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #transcript: Transcript;
+  readonly #options: SimOptions;
+  readonly #history: History;
+  readonly #processEnv: ProcessEnv;
+  #added = 0;
+  #turns = 0;
+  readonly #machines = new Map<string, Machine>();
 
   constructor(o: {
     scheduler: Scheduler;
@@ -78,11 +78,11 @@ export class SimCluster {
     factory: CoreFactory;
     onPhase: ProcessEnv['onPhase'];
   }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.transcript = o.transcript;
-    this.options = o.options;
-    this.history = o.history;
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#transcript = o.transcript;
+    this.#options = o.options;
+    this.#history = o.history;
     this.swim = swimConfig({}, 'lan');
     this.network = new SimNetwork({
       scheduler: o.scheduler,
@@ -97,7 +97,7 @@ export class SimCluster {
       transcript: o.transcript,
     });
     this.damage = new Damage(this, o.random.fork('damage'));
-    this.processEnv = {
+    this.#processEnv = {
       scheduler: o.scheduler,
       random: o.random.fork('process'),
       network: this.network,
@@ -106,54 +106,54 @@ export class SimCluster {
       factory: o.factory,
       processAt: (address) => this.process(address.slice(0, address.indexOf(':'))),
       onLeft: (process) => {
-        this.transcript.note(process.name, 'has left');
+        this.#transcript.note(process.name, 'has left');
         process.kill(false);
-        this.machines.delete(process.name);
+        this.#machines.delete(process.name);
       },
       onTurn: () => {
-        this.turns += 1;
-        if (this.turns > TURNS_MAX) throw new Error(`more than ${TURNS_MAX} turns: a livelock`);
+        this.#turns++;
+        if (this.#turns > TURNS_MAX) throw new Error(`more than ${TURNS_MAX} turns: a livelock`);
       },
       onPhase: o.onPhase,
-      onFatal: (process, code, message) => this.onFatal(process, code, message),
+      onFatal: (process, code, message) => this.#onFatal(process, code, message),
     };
   }
 
   /** Adds a machine and starts its process; the first of a run founds the cluster. */
   add(name: string): void {
-    const random = this.random.fork(`machine/${name}`);
-    const skewed = this.options.faults.includes('clockSkew');
-    this.machines.set(name, {
+    const random = this.#random.fork(`machine/${name}`);
+    const skewed = this.#options.faults.includes('clockSkew');
+    this.#machines.set(name, {
       name,
-      folder: this.newFolder(name, random),
+      folder: this.#newFolder(name, random),
       clock: {
         skewMs: skewed ? random.int(-60_000, 60_000) : random.int(-20, 20),
         rate: 1 + (random.next() - 0.5) * 0.0004,
       },
       process: undefined,
       replaced: false,
-      ...this.ownSettings(name, random),
+      ...this.#ownSettings(name, random),
     });
     this.start(name);
   }
 
-  private newFolder(name: string, random: Prng): SimFolder {
-    const { disk: usual, slowMachine, faults } = this.options;
+  #newFolder(name: string, random: Prng): SimFolder {
+    const { disk: usual, slowMachine, faults } = this.#options;
     const slow = name === `n${slowMachine.index}`;
     const options = slow
       ? { ...usual, syncMinMs: slowMachine.syncMaxMs / 2, syncMaxMs: slowMachine.syncMaxMs }
       : usual;
-    const disk = new SimDisk({ scheduler: this.scheduler, random, options });
+    const disk = new SimDisk({ scheduler: this.#scheduler, random, options });
     if (faults.some((fault) => DAMAGES.has(fault))) disk.keepJournal();
-    return new SimFolder({ scheduler: this.scheduler, random: random.fork('folder'), disk });
+    return new SimFolder({ scheduler: this.#scheduler, random: random.fork('folder'), disk });
   }
 
   /** What the operator of this machine got wrong. */
-  private ownSettings(name: string, random: Prng): Pick<Machine, 'own' | 'later'> {
+  #ownSettings(name: string, random: Prng): Pick<Machine, 'own' | 'later'> {
     const draw = random.fork('settings');
-    if (!this.options.faults.includes('otherSettings') || draw.chance(0.4))
+    if (!this.#options.faults.includes('otherSettings') || draw.chance(0.4))
       return { own: {}, later: {} };
-    const durability = this.options.durability === 'disk' ? 'memory' : 'disk';
+    const durability = this.#options.durability === 'disk' ? 'memory' : 'disk';
     const inWords = draw.chance(0.5);
     const wrong = draw.pick([
       { replicas: draw.int(1, 3), inWords },
@@ -164,50 +164,50 @@ export class SimCluster {
     return first ? { own: wrong, later: wrong } : { own: {}, later: wrong };
   }
 
-  private givenBy({ inWords, ...own }: OwnSettings): GivenSettings {
+  #givenBy({ inWords, ...own }: OwnSettings): GivenSettings {
     return inWords === true ? own : {};
   }
 
   /** The machine's folder is gone: what starts there next is empty and joins. */
   replaceDisk(name: string): void {
-    const machine = this.machines.get(name);
+    const machine = this.#machines.get(name);
     if (machine === undefined) return;
-    machine.folder = this.newFolder(name, this.random.fork(`machine/${name}/again`));
+    machine.folder = this.#newFolder(name, this.#random.fork(`machine/${name}/again`));
     machine.replaced = true;
   }
 
   /** A process must end. Of a damaged machine an operator does what the error says. */
-  private onFatal(process: SimProcess, code: string, message: string): void {
+  #onFatal(process: SimProcess, code: string, message: string): void {
     process.kill(false);
     if (REMOVE_FOLDER.has(code) && process.name === this.damage.victim) {
-      this.transcript.note(process.name, `ended with ${code}: ${message}; its folder is removed`);
+      this.#transcript.note(process.name, `ended with ${code}: ${message}; its folder is removed`);
       this.replaceDisk(process.name);
-      this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
+      this.#scheduler.after(OPERATOR_MS, () => this.start(process.name));
       return;
     }
     if (code === 'BROKER_ERR_DATA_OLDER' && process.name === this.damage.victim) {
       // As the error says: it returns, as another store or under a later epoch.
-      this.transcript.note(process.name, `ended with ${code}: ${message}`);
-      this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
+      this.#transcript.note(process.name, `ended with ${code}: ${message}`);
+      this.#scheduler.after(OPERATOR_MS, () => this.start(process.name));
       return;
     }
-    const machine = this.machines.get(process.name);
+    const machine = this.#machines.get(process.name);
     if (code === 'BROKER_ERR_JOIN_SETTINGS' && machine?.own.inWords === true) {
       // As the error says: without them it takes the cluster's.
       machine.own = {};
-      this.scheduler.after(OPERATOR_MS, () => this.start(process.name));
+      this.#scheduler.after(OPERATOR_MS, () => this.start(process.name));
       return;
     }
-    this.history.fail('process', `${process.name} ended with ${code}: ${message}`);
+    this.#history.fail('process', `${process.name} ended with ${code}: ${message}`);
   }
 
   /** Starts a process on a machine whose own is dead. */
   start(name: string): void {
-    const machine = this.machines.get(name);
+    const machine = this.#machines.get(name);
     if (machine === undefined || machine.process?.alive) return;
     const first = name === FOUNDER && !machine.replaced;
     machine.process = new SimProcess(
-      this.processEnv,
+      this.#processEnv,
       {
         name,
         seeds: first
@@ -216,11 +216,11 @@ export class SimCluster {
               .filter((other) => other !== name)
               .map(addressOf),
         founder: first,
-        shardCount: this.options.shards,
-        replicas: machine.own.replicas ?? this.options.replicas,
-        durability: machine.own.durability ?? this.options.durability,
-        given: this.givenBy(machine.own),
-        replication: this.options.replication,
+        shardCount: this.#options.shards,
+        replicas: machine.own.replicas ?? this.#options.replicas,
+        durability: machine.own.durability ?? this.#options.durability,
+        given: this.#givenBy(machine.own),
+        replication: this.#options.replication,
         zone: '',
         swim: this.swim,
         clock: machine.clock,
@@ -228,15 +228,15 @@ export class SimCluster {
       machine.folder,
     );
     machine.own = machine.later;
-    this.transcript.note(name, 'starts');
+    this.#transcript.note(name, 'starts');
     machine.process.start();
   }
 
   /** An operator adds a node. False if there have been enough. */
   addNode(): boolean {
-    if (this.added >= ADDED_MAX) return false;
-    this.added += 1;
-    this.add(`n${this.options.nodes + this.added}`);
+    if (this.#added >= ADDED_MAX) return false;
+    this.#added++;
+    this.add(`n${this.#options.nodes + this.#added}`);
     return true;
   }
 
@@ -246,13 +246,13 @@ export class SimCluster {
    * @returns what was done, '' if that would leave too few, as the admin API says too
    */
   removeNode(name: string): string {
-    const forced = this.removeDead();
+    const forced = this.#removeDead();
     if (forced !== '') return `${forced}, by force`;
-    return this.drain(name) ? name : '';
+    return this.#drain(name) ? name : '';
   }
 
   /** By force, although it may only be cut off or paused, or about to be started again. */
-  private removeDead(): string {
+  #removeDead(): string {
     for (const name of this.names()) {
       const process = this.process(name);
       const dead = process?.listening && !process.paused ? process.faulty[0] : undefined;
@@ -263,43 +263,43 @@ export class SimCluster {
     return '';
   }
 
-  private drain(name: string): boolean {
+  #drain(name: string): boolean {
     const process = this.process(name);
     if (process === undefined || process.paused || !process.listening || process.leaving)
       return false;
     const staying = this.names().filter((n) => this.process(n)?.leaving !== true).length;
-    if (staying <= Math.max(2, this.options.replicas)) return false;
+    if (staying <= Math.max(2, this.#options.replicas)) return false;
     process.leave();
     return true;
   }
 
   /** kill -9; with `power` the machine loses what it had not synced. */
   kill(name: string, o: { power: boolean; silent: boolean }): void {
-    const machine = this.machines.get(name);
+    const machine = this.#machines.get(name);
     if (machine?.process?.alive !== true) return;
     machine.process.kill(o.silent);
     if (o.power) {
       const { lost } = machine.folder.powerCut();
-      this.transcript.note(name, `loses ${lost} unsynced batches`);
+      this.#transcript.note(name, `loses ${lost} unsynced batches`);
     } else machine.folder.processDied();
   }
 
   names(): readonly string[] {
-    return [...this.machines.keys()];
+    return [...this.#machines.keys()];
   }
 
   /** The living process of a machine. */
   process(name: string): SimProcess | undefined {
-    const process = this.machines.get(name)?.process;
+    const process = this.#machines.get(name)?.process;
     return process?.alive ? process : undefined;
   }
 
   folder(name: string): SimFolder | undefined {
-    return this.machines.get(name)?.folder;
+    return this.#machines.get(name)?.folder;
   }
 
   stepClock(name: string, byMs: number): void {
-    const machine = this.machines.get(name);
+    const machine = this.#machines.get(name);
     if (machine) machine.clock.skewMs += byMs;
   }
 

@@ -19,29 +19,29 @@ export class Coverage {
   readonly phases: Uint32Array = new Uint32Array(PHASES.length);
   /** Runs that drew each fault, then each behaviour of clients. */
   readonly drawn: Uint32Array = new Uint32Array(FAULTS.length + BEHAVIOURS.length);
-  private readonly lastAtMs = new Float64Array(PHASES.length).fill(Number.NEGATIVE_INFINITY);
+  readonly #lastAtMs = new Float64Array(PHASES.length).fill(Number.NEGATIVE_INFINITY);
 
   /** The core reported a phase; unknown names are ignored. */
   phase(name: string, nowMs: number): void {
     const index = PHASES.indexOf(name as PhaseName);
     if (index < 0) return;
-    this.phases[index]! += 1;
-    this.lastAtMs[index] = nowMs;
+    this.phases[index]!++;
+    this.#lastAtMs[index] = nowMs;
   }
 
   /** A run begins with these. */
   begin(faults: readonly FaultName[], behaviours: readonly BehaviourName[]): void {
-    for (const name of faults) this.drawn[FAULTS.indexOf(name)]! += 1;
-    for (const name of behaviours) this.drawn[FAULTS.length + BEHAVIOURS.indexOf(name)]! += 1;
+    for (const name of faults) this.drawn[FAULTS.indexOf(name)]!++;
+    for (const name of behaviours) this.drawn[FAULTS.length + BEHAVIOURS.indexOf(name)]!++;
   }
 
   /** A fault strikes now. */
   fault(name: FaultName, nowMs: number): void {
     const row = FAULTS.indexOf(name);
-    this.faults[row]! += 1;
+    this.faults[row]!++;
     for (let column = 0; column < PHASES.length; column++) {
-      if (nowMs - this.lastAtMs[column]! <= PHASE_LINGERS_MS) {
-        this.hits[row * PHASES.length + column]! += 1;
+      if (nowMs - this.#lastAtMs[column]! <= PHASE_LINGERS_MS) {
+        this.hits[row * PHASES.length + column]!++;
       }
     }
   }

@@ -33,49 +33,49 @@ const SHARD_RECORD = 2;
 export class Damage {
   /** The machine that was damaged. */
   victim: string | undefined;
-  private readonly host: DamageHost;
-  private readonly random: Prng;
-  private backup: { name: string; run: number; records: ReturnType<SimDisk['copy']> } | undefined;
+  readonly #host: DamageHost;
+  readonly #random: Prng;
+  #backup: { name: string; run: number; records: ReturnType<SimDisk['copy']> } | undefined;
 
   constructor(host: DamageHost, random: Prng) {
-    this.host = host;
-    this.random = random;
+    this.#host = host;
+    this.#random = random;
   }
 
   /** @returns what was done, '' for nothing */
   strike(fault: FaultName, node: string): string {
     if (this.victim !== undefined) return '';
-    if (fault === 'oldFolder' && this.backup === undefined) {
-      const folder = this.host.folder(node);
+    if (fault === 'oldFolder' && this.#backup === undefined) {
+      const folder = this.#host.folder(node);
       if (folder !== undefined) {
-        this.backup = { name: node, run: folder.lastRun, records: folder.disk.copy() };
+        this.#backup = { name: node, run: folder.lastRun, records: folder.disk.copy() };
       }
       return '';
     }
-    const name = fault === 'oldFolder' ? this.backup!.name : node;
-    const folder = this.host.folder(name);
-    if (folder === undefined || !this.othersHold(name)) return '';
+    const name = fault === 'oldFolder' ? this.#backup!.name : node;
+    const folder = this.#host.folder(name);
+    if (folder === undefined || !this.#othersHold(name)) return '';
     // A copy from within the last run looks like a crash of that run: ADR 0017 says what that costs.
-    if (fault === 'oldFolder' && folder.lastRun === this.backup!.run) return '';
+    if (fault === 'oldFolder' && folder.lastRun === this.#backup!.run) return '';
     const { disk } = folder;
     this.victim = name;
-    this.host.kill(name, { power: fault === 'memoryCut', silent: this.random.chance(0.2) });
+    this.#host.kill(name, { power: fault === 'memoryCut', silent: this.#random.chance(0.2) });
     switch (fault) {
       case 'loseDisk':
-        this.host.replaceDisk(name);
+        this.#host.replaceDisk(name);
         return `${name} loses its folder`;
       case 'oldFolder':
-        disk.become(this.backup!.records);
+        disk.become(this.#backup!.records);
         return `${name} gets an older copy of its store`;
       case 'tornLog': {
-        const whole = this.random.chance(0.5);
+        const whole = this.#random.chance(0.5);
         // Reading the log before the store is opened finds it; opening the store hides it.
         folder.logDamage = 'a record of the log is damaged';
-        const lost = disk.tear(this.random.int(1, TORN_MAX), whole);
+        const lost = disk.tear(this.#random.int(1, TORN_MAX), whole);
         return `${name} loses ${lost} synced batches${whole ? '' : ', not the newest'}`;
       }
       case 'bitRot':
-        for (let i = this.random.int(1, 3); i > 0; i--) disk.rot((key) => key[0] === SHARD_RECORD);
+        for (let i = this.#random.int(1, 3); i > 0; i--) disk.rot((key) => key[0] === SHARD_RECORD);
         return `${name} rots`;
       default:
         return `${name} loses power under memory`;
@@ -87,9 +87,9 @@ export class Damage {
    * `name` has recorded, and has another active copy. (A newer view that it has not recorded does not
    * have it as an active copy.) And no view that anybody has recorded needs its vote.
    */
-  private othersHold(name: string): boolean {
-    if (this.host.names().length < 3) return false;
-    const inspections = this.host.inspections();
+  #othersHold(name: string): boolean {
+    if (this.#host.names().length < 3) return false;
+    const inspections = this.#host.inspections();
     const own = inspections.find(({ node }) => node === name)?.inspection.shards ?? [];
     if (own.length === 0) return false;
     const led = new Map<number, ShardInspection>();

@@ -32,22 +32,22 @@ const CACHED_READS = 0.5;
 export class SimDisk {
   /** Until this virtual time no sync finishes. */
   stalledUntilMs = 0;
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly options: DiskOptions;
-  private readonly store: MemoryStore;
-  private delayMs = 0;
-  private journal: Journalled[] | undefined;
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #options: DiskOptions;
+  readonly #store: MemoryStore;
+  #delayMs = 0;
+  #journal: Journalled[] | undefined;
 
   constructor(o: { scheduler: Scheduler; random: Prng; options: DiskOptions }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.options = o.options;
-    this.store = new MemoryStore({ defer: (fn) => this.scheduler.after(this.delayMs, fn) });
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#options = o.options;
+    this.#store = new MemoryStore({ defer: (fn) => this.#scheduler.after(this.#delayMs, fn) });
   }
 
   get records(): number {
-    return this.store.size;
+    return this.#store.size;
   }
 
   /**
@@ -58,17 +58,17 @@ export class SimDisk {
   open(run: (answer: () => void) => void): Store {
     return {
       write: (changes: readonly StoreChange[], sync: boolean, done: () => void) => {
-        this.delayMs = sync ? this.syncDelayMs() : this.random.next() * 0.05;
-        this.note(changes);
-        this.store.write(changes, sync, () => run(done));
+        this.#delayMs = sync ? this.#syncDelayMs() : this.#random.next() * 0.05;
+        this.#note(changes);
+        this.#store.write(changes, sync, () => run(done));
       },
       getMany: (keys, done) => {
-        this.delayMs = this.readDelayMs();
-        this.store.getMany(keys, (values) => run(() => done(values)));
+        this.#delayMs = this.#readDelayMs();
+        this.#store.getMany(keys, (values) => run(() => done(values)));
       },
       scan: (gte, lt, limit, bytesMax, done) => {
-        this.delayMs = this.readDelayMs();
-        this.store.scan(gte, lt, limit, bytesMax, (records, more) =>
+        this.#delayMs = this.#readDelayMs();
+        this.#store.scan(gte, lt, limit, bytesMax, (records, more) =>
           run(() => done(records, more)),
         );
       },
@@ -77,45 +77,45 @@ export class SimDisk {
 
   /** The process died and the machine lives: what the kernel accepted stays. */
   processDied(): void {
-    this.store.crash(this.store.unsyncedBatches);
+    this.#store.crash(this.#store.unsyncedBatches);
   }
 
   /** Power is cut: keeps a random prefix of what was not synced; a torn batch is dropped whole. */
   powerCut(): { lost: number } {
-    const unsynced = this.store.unsyncedBatches;
-    const keep = this.random.int(0, unsynced);
-    this.store.crash(keep);
-    if (unsynced > keep) this.journal?.splice(keep - unsynced);
+    const unsynced = this.#store.unsyncedBatches;
+    const keep = this.#random.int(0, unsynced);
+    this.#store.crash(keep);
+    if (unsynced > keep) this.#journal?.splice(keep - unsynced);
     return { lost: unsynced - keep };
   }
 
   /** Flips one bit of one stored record that `may` be damaged; false if there is none. */
   rot(may: (key: Uint8Array) => boolean): boolean {
-    const keys = this.store.syncedView().map(({ key }) => key);
+    const keys = this.#store.syncedView().map(({ key }) => key);
     const records = keys.filter(may);
     if (records.length === 0) return false;
-    return this.store.flipBit(this.random.pick(records), this.random.int(0, 1 << 20));
+    return this.#store.flipBit(this.#random.pick(records), this.#random.int(0, 1 << 20));
   }
 
   /** What the disk holds, as a backup takes it. */
   copy(): readonly StoreRecord[] {
-    return this.store.syncedView();
+    return this.#store.syncedView();
   }
 
   /** Holds nothing but this copy from now on; no process may have it open. */
   become(records: readonly StoreRecord[]): void {
-    const gone = this.store.syncedView().map(({ key }) => ({ key, value: null }));
-    this.change([...gone, ...records]);
+    const gone = this.#store.syncedView().map(({ key }) => ({ key, value: null }));
+    this.#change([...gone, ...records]);
   }
 
-  private change(changes: readonly StoreChange[]): void {
-    this.delayMs = 0;
-    this.store.write(changes, true, () => {});
+  #change(changes: readonly StoreChange[]): void {
+    this.#delayMs = 0;
+    this.#store.write(changes, true, () => {});
   }
 
   /** Keeps what is needed to lose the newest batches although they were synced. */
   keepJournal(): void {
-    this.journal = [];
+    this.#journal = [];
   }
 
   /**
@@ -125,34 +125,34 @@ export class SimDisk {
    * @returns how many were lost
    */
   tear(batches: number, whole: boolean): number {
-    const journal = this.journal ?? [];
+    const journal = this.#journal ?? [];
     const newest = journal.splice(-batches);
     const undo = newest.toReversed().flatMap((batch) => batch.before);
     const again = whole ? [] : newest.slice(Math.ceil(newest.length / 2));
     const changes = [...undo, ...again.flatMap((batch) => batch.after)];
-    if (changes.length > 0) this.change(changes);
+    if (changes.length > 0) this.#change(changes);
     return newest.length - again.length;
   }
 
-  private note(changes: readonly StoreChange[]): void {
-    const { journal } = this;
+  #note(changes: readonly StoreChange[]): void {
+    const journal = this.#journal;
     if (journal === undefined) return;
     const copied = changes.map(({ key, value }) => ({
       key: key.slice(),
       value: value?.slice() ?? null,
     }));
-    const before = copied.map(({ key }) => ({ key, value: this.store.peek(key) ?? null }));
+    const before = copied.map(({ key }) => ({ key, value: this.#store.peek(key) ?? null }));
     journal.push({ before: before.toReversed(), after: copied });
     if (journal.length > JOURNAL_MAX) journal.shift();
   }
 
-  private syncDelayMs(): number {
-    const { syncMinMs, syncMaxMs } = this.options;
-    const delayMs = syncMinMs + this.random.next() ** 3 * (syncMaxMs - syncMinMs);
-    return Math.max(delayMs, this.stalledUntilMs - this.scheduler.nowMs);
+  #syncDelayMs(): number {
+    const { syncMinMs, syncMaxMs } = this.#options;
+    const delayMs = syncMinMs + this.#random.next() ** 3 * (syncMaxMs - syncMinMs);
+    return Math.max(delayMs, this.stalledUntilMs - this.#scheduler.nowMs);
   }
 
-  private readDelayMs(): number {
-    return this.random.chance(CACHED_READS) ? 0 : this.random.next() * this.options.readMaxMs;
+  #readDelayMs(): number {
+    return this.#random.chance(CACHED_READS) ? 0 : this.#random.next() * this.#options.readMaxMs;
   }
 }

@@ -34,17 +34,17 @@ export class SimFolder {
   readonly disk: SimDisk;
   /** What reading the store's log before it is opened finds. */
   logDamage: string | null = null;
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private run: Run | undefined;
-  private machineBoot = 1;
-  private marks: Uint8Array = new Uint8Array(0);
-  private syncedMarks: Uint8Array = new Uint8Array(0);
-  private marksSyncedMs = 0;
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  #run: Run | undefined;
+  #machineBoot = 1;
+  #marks: Uint8Array = new Uint8Array(0);
+  #syncedMarks: Uint8Array = new Uint8Array(0);
+  #marksSyncedMs = 0;
 
   constructor(o: { scheduler: Scheduler; random: Prng; disk: SimDisk }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
     this.disk = o.disk;
   }
 
@@ -55,27 +55,27 @@ export class SimFolder {
    */
   identified(identity: CoreIdentity, durability: Run['durability'], alive: () => boolean): Found {
     // A store that lost its identity is refused, and its operator starts with an empty folder.
-    const last = identity.fresh ? undefined : this.run;
+    const last = identity.fresh ? undefined : this.#run;
     if (identity.fresh) {
       this.logDamage = null;
-      this.marks = this.syncedMarks = new Uint8Array(0);
+      this.#marks = this.#syncedMarks = new Uint8Array(0);
     }
     const { heldEpoch, bootEpoch } = identity;
     let damage = last?.damage ?? this.logDamage;
-    if (last?.durability === 'memory' && last.machineBoot !== this.machineBoot)
+    if (last?.durability === 'memory' && last.machineBoot !== this.#machineBoot)
       damage ??= 'the machine started anew under durability memory';
     if (last !== undefined && heldEpoch !== undefined && heldEpoch < last.bootEpoch)
       damage ??= `the store knows of run ${heldEpoch}, the last one was ${last.bootEpoch}`;
     this.logDamage = null;
-    this.run = { bootEpoch, machineBoot: this.machineBoot, durability, damage };
+    this.#run = { bootEpoch, machineBoot: this.#machineBoot, durability, damage };
     const note = (change: Partial<Run>) => {
-      if (this.run !== undefined && alive()) this.run = { ...this.run, ...change };
+      if (this.#run !== undefined && alive()) this.#run = { ...this.#run, ...change };
     };
     return {
       damage,
       lastRun: last?.bootEpoch ?? 0,
       env: {
-        marks: this.openMarks(alive),
+        marks: this.#openMarks(alive),
         adopted: (adopted) => note({ durability: adopted }),
         unsynced: () => note({ durability: 'memory' }),
         damageNoted: () => note({ damage: null }),
@@ -85,7 +85,7 @@ export class SimFolder {
 
   /** Boot epoch of the last run; 0 before the first. */
   get lastRun(): number {
-    return this.run?.bootEpoch ?? 0;
+    return this.#run?.bootEpoch ?? 0;
   }
 
   processDied(): void {
@@ -93,32 +93,32 @@ export class SimFolder {
   }
 
   powerCut(): { lost: number } {
-    this.machineBoot += 1;
+    this.#machineBoot++;
     // Pages of the marks that were not synced may have been written back, or not.
-    const marks = this.marks.slice();
+    const marks = this.#marks.slice();
     for (let at = 0; at < marks.length; at += PAGE_BYTES) {
-      if (this.random.chance(0.5)) continue;
+      if (this.#random.chance(0.5)) continue;
       marks.fill(0, at, at + PAGE_BYTES);
-      marks.set(this.syncedMarks.subarray(at, at + PAGE_BYTES), at);
+      marks.set(this.#syncedMarks.subarray(at, at + PAGE_BYTES), at);
     }
-    this.marks = marks;
-    this.syncedMarks = marks;
+    this.#marks = marks;
+    this.#syncedMarks = marks;
     return this.disk.powerCut();
   }
 
-  private openMarks(alive: () => boolean): MarkFile {
+  #openMarks(alive: () => boolean): MarkFile {
     return {
-      initial: this.marks.slice(),
+      initial: this.#marks.slice(),
       write: (at, bytes, done) => {
-        this.scheduler.after(this.random.next() * MARKS_WRITE_MS, () => {
+        this.#scheduler.after(this.#random.next() * MARKS_WRITE_MS, () => {
           if (!alive()) return;
-          const marks = new Uint8Array(Math.max(this.marks.length, at + bytes.length));
-          marks.set(this.marks);
+          const marks = new Uint8Array(Math.max(this.#marks.length, at + bytes.length));
+          marks.set(this.#marks);
           marks.set(bytes, at);
-          this.marks = marks;
-          if (this.scheduler.nowMs - this.marksSyncedMs >= MARKS_SYNC_MS) {
-            this.marksSyncedMs = this.scheduler.nowMs;
-            this.syncedMarks = marks;
+          this.#marks = marks;
+          if (this.#scheduler.nowMs - this.#marksSyncedMs >= MARKS_SYNC_MS) {
+            this.#marksSyncedMs = this.#scheduler.nowMs;
+            this.#syncedMarks = marks;
           }
           done();
         });

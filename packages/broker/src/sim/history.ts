@@ -163,26 +163,26 @@ export class History {
   readonly checkers: readonly HistoryObserver[];
   /** Deliveries to applications. */
   deliveries = 0;
-  private readonly strikes: { fromMs: number; toMs: number }[] = [];
-  private readonly disturbances: { fromMs: number; toMs: number }[] = [];
-  private readonly clock: () => number;
+  readonly #strikes: { fromMs: number; toMs: number }[] = [];
+  readonly #disturbances: { fromMs: number; toMs: number }[] = [];
+  readonly #clock: () => number;
 
   constructor(o: { nowMs: () => number; checkers: readonly HistoryObserver[] }) {
-    this.clock = o.nowMs;
+    this.#clock = o.nowMs;
     this.checkers = o.checkers;
     for (const checker of o.checkers) checker.attach(this);
   }
 
   get nowMs(): number {
-    return this.clock();
+    return this.#clock();
   }
 
   /** Some fault holds from now until `untilMs`; Infinity until {@link History.calm}. */
   disturb(untilMs: number): void {
-    const last = this.disturbances.at(-1);
+    const last = this.#disturbances.at(-1);
     // Overlapping disturbances are one, so that the list stays short.
     if (last !== undefined && this.nowMs <= last.toMs) last.toMs = Math.max(last.toMs, untilMs);
-    else this.disturbances.push({ fromMs: this.nowMs, toMs: untilMs });
+    else this.#disturbances.push({ fromMs: this.nowMs, toMs: untilMs });
   }
 
   /** Faults of the network hold for the whole run: nobody knows when a gateway is thought dead. */
@@ -190,25 +190,25 @@ export class History {
 
   /** A fault strikes a node or link and holds until `untilMs`. */
   strike(untilMs: number): void {
-    this.strikes.push({ fromMs: this.nowMs, toMs: untilMs });
+    this.#strikes.push({ fromMs: this.nowMs, toMs: untilMs });
     this.disturb(untilMs);
   }
 
   /** True if somebody may have been thought dead at some time in [fromMs, toMs]. */
   unrest(fromMs: number, toMs: number): boolean {
     if (this.unrestAlways) return true;
-    return this.strikes.some((s) => s.fromMs <= toMs && s.toMs + UNREST_AFTER_MS >= fromMs);
+    return this.#strikes.some((s) => s.fromMs <= toMs && s.toMs + UNREST_AFTER_MS >= fromMs);
   }
 
   /** All faults are over. */
   calm(): void {
-    for (const one of this.strikes) one.toMs = Math.min(one.toMs, this.nowMs);
-    for (const one of this.disturbances) one.toMs = Math.min(one.toMs, this.nowMs);
+    for (const one of this.#strikes) one.toMs = Math.min(one.toMs, this.nowMs);
+    for (const one of this.#disturbances) one.toMs = Math.min(one.toMs, this.nowMs);
   }
 
   /** True if some fault held at any time in [fromMs, toMs]. */
   disturbed(fromMs: number, toMs: number): boolean {
-    return this.disturbances.some((one) => one.fromMs <= toMs && one.toMs >= fromMs);
+    return this.#disturbances.some((one) => one.fromMs <= toMs && one.toMs >= fromMs);
   }
 
   fail(invariant: string, text: string): void {
@@ -257,7 +257,7 @@ export class History {
   }
 
   messageSent(message: Message): void {
-    message.sends += 1;
+    message.sends++;
     message.lastSentAtMs = this.nowMs;
     for (const checker of this.checkers) checker.onSent?.(message);
   }
@@ -291,7 +291,7 @@ export class History {
 
   /** The application is given a message. */
   delivered(delivery: Delivery): void {
-    this.deliveries += 1;
+    this.deliveries++;
     const { session, message } = delivery;
     let first = false;
     if (message !== undefined) {
@@ -300,11 +300,11 @@ export class History {
         receipt = { message, live: 0, retained: 0, firstAtMs: delivery.atMs, exact: 0 };
         session.receipts.set(message.id, receipt);
       }
-      if (delivery.retain) receipt.retained += 1;
+      if (delivery.retain) receipt.retained++;
       else {
         first = receipt.live === 0;
-        receipt.live += 1;
-        if (delivery.qos === 2) receipt.exact += 1;
+        receipt.live++;
+        if (delivery.qos === 2) receipt.exact++;
       }
     }
     for (const checker of this.checkers) checker.onDelivered?.(delivery, first);

@@ -66,299 +66,303 @@ interface Armed {
  * reported, a moment later, so that rare phases are hit as often as common ones.
  */
 export class Injector {
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly options: SimOptions;
-  private readonly target: Target;
-  private readonly strikes: readonly FaultName[];
-  private readonly phases: readonly PhaseName[];
-  private armed: Armed | undefined;
-  private running = false;
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #options: SimOptions;
+  readonly #target: Target;
+  readonly #strikes: readonly FaultName[];
+  readonly #phases: readonly PhaseName[];
+  #armed: Armed | undefined;
+  #running = false;
   /** Ends of faults under way, by what they undo. */
-  private readonly undo = new Set<() => void>();
+  readonly #undo = new Set<() => void>();
 
   constructor(o: { scheduler: Scheduler; random: Prng; options: SimOptions; target: Target }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.options = o.options;
-    this.target = o.target;
-    this.strikes = o.options.faults.filter((fault) => !STANDING_FAULTS.has(fault));
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#options = o.options;
+    this.#target = o.target;
+    this.#strikes = o.options.faults.filter((fault) => !STANDING_FAULTS.has(fault));
     const races = o.options.workload.behaviours.includes('race');
-    this.phases = races ? [...ARMED_PHASES, ...SUBSCRIBING] : ARMED_PHASES;
+    this.#phases = races ? [...ARMED_PHASES, ...SUBSCRIBING] : ARMED_PHASES;
   }
 
   start(): void {
-    if (this.strikes.length === 0) return;
-    this.running = true;
-    this.next();
+    if (this.#strikes.length === 0) return;
+    this.#running = true;
+    this.#next();
   }
 
   /** Strikes no more, and ends what holds: cuts, pauses, dead nodes. */
   stop(): void {
-    this.running = false;
-    this.armed = undefined;
-    for (const undo of [...this.undo]) undo();
+    this.#running = false;
+    this.#armed = undefined;
+    for (const undo of [...this.#undo]) undo();
   }
 
   /** The core of `node` reported a phase. */
   onPhase(node: string, phase: string): void {
-    const { armed } = this;
+    const armed = this.#armed;
     if (armed === undefined || armed.phase !== phase) return;
-    this.armed = undefined;
-    this.scheduler.after(armed.delayMs, () => {
-      if (this.running) this.strike(armed.fault, node);
+    this.#armed = undefined;
+    this.#scheduler.after(armed.delayMs, () => {
+      if (this.#running) this.#strike(armed.fault, node);
     });
   }
 
-  private next(): void {
-    const delayMs = -Math.log(1 - this.random.next()) * this.options.faultEveryMs;
-    this.scheduler.after(delayMs, () => {
-      if (!this.running) return;
-      const fault = this.random.pick(this.strikes);
-      const phase = this.random.pick(this.phases);
-      const atRandom = this.random.chance(0.5);
-      const jitterMs = this.random.next() ** 2 * 5;
-      if (atRandom || this.armed !== undefined) this.strike(fault, undefined);
-      else this.arm({ phase, fault, delayMs: jitterMs });
-      this.next();
+  #next(): void {
+    const delayMs = -Math.log(1 - this.#random.next()) * this.#options.faultEveryMs;
+    this.#scheduler.after(delayMs, () => {
+      if (!this.#running) return;
+      const fault = this.#random.pick(this.#strikes);
+      const phase = this.#random.pick(this.#phases);
+      const atRandom = this.#random.chance(0.5);
+      const jitterMs = this.#random.next() ** 2 * 5;
+      if (atRandom || this.#armed !== undefined) this.#strike(fault, undefined);
+      else this.#arm({ phase, fault, delayMs: jitterMs });
+      this.#next();
     });
   }
 
-  private arm(armed: Armed): void {
-    this.armed = armed;
-    this.scheduler.after(ARMED_MAX_MS, () => {
-      if (this.armed !== armed || !this.running) return;
-      this.armed = undefined;
-      this.strike(armed.fault, undefined);
+  #arm(armed: Armed): void {
+    this.#armed = armed;
+    this.#scheduler.after(ARMED_MAX_MS, () => {
+      if (this.#armed !== armed || !this.#running) return;
+      this.#armed = undefined;
+      this.#strike(armed.fault, undefined);
     });
   }
 
   /** @param at the node that reported the phase; half of the time the fault strikes another */
-  private strike(fault: FaultName, at: string | undefined): void {
-    const names = this.target.names();
-    const drawn = this.random.pick(names);
-    const node = at !== undefined && this.random.chance(0.6) ? at : drawn;
+  #strike(fault: FaultName, at: string | undefined): void {
+    const names = this.#target.names();
+    const drawn = this.#random.pick(names);
+    const node = at !== undefined && this.#random.chance(0.6) ? at : drawn;
     switch (fault) {
       case 'kill':
-        return this.kill([node], this.random.chance(0.5), fault);
+        return this.#kill([node], this.#random.chance(0.5), fault);
       case 'powerCut':
-        return this.kill(names, true, fault);
+        return this.#kill(names, true, fault);
       case 'pause':
-        return this.pause(node);
+        return this.#pause(node);
       case 'clockStep': {
         // A clock set back while its machine is off: docs/OPERATIONS.md, Limitations.
-        if (!this.target.isAlive(node)) return;
-        const byMs = this.random.pick([-3_600_000, -5000, -100, 100, 5000, 3_600_000]);
-        this.target.stepClock(node, byMs);
-        return this.target.struck(fault, `${node} by ${byMs} ms`, this.scheduler.nowMs);
+        if (!this.#target.isAlive(node)) return;
+        const byMs = this.#random.pick([-3_600_000, -5000, -100, 100, 5000, 3_600_000]);
+        this.#target.stepClock(node, byMs);
+        return this.#target.struck(fault, `${node} by ${byMs} ms`, this.#scheduler.nowMs);
       }
       case 'diskStall': {
-        const untilMs = this.scheduler.nowMs + this.durationMs(100, 2000);
-        this.target.stallDisk(node, untilMs);
-        return this.target.struck(fault, `${node} until ${untilMs.toFixed(0)}`, untilMs);
+        const untilMs = this.#scheduler.nowMs + this.#durationMs(100, 2000);
+        this.#target.stallDisk(node, untilMs);
+        return this.#target.struck(fault, `${node} until ${untilMs.toFixed(0)}`, untilMs);
       }
       case 'addNode':
-        if (this.target.addNode()) this.target.struck(fault, '', this.scheduler.nowMs + 2000);
+        if (this.#target.addNode()) this.#target.struck(fault, '', this.#scheduler.nowMs + 2000);
         return;
       case 'removeNode': {
-        const what = this.target.removeNode(node);
-        if (what !== '') this.target.struck(fault, what, this.scheduler.nowMs + 5000);
+        const what = this.#target.removeNode(node);
+        if (what !== '') this.#target.struck(fault, what, this.#scheduler.nowMs + 5000);
         return;
       }
       case 'linkReset':
       case 'linkStall':
-        return this.strikeLink(fault);
+        return this.#strikeLink(fault);
       case 'oneWayCut':
       case 'pairCut':
       case 'partition':
       case 'isolate':
-        return this.cut(fault, node);
+        return this.#cut(fault, node);
       case 'clientBreak':
       case 'clientHalfOpen':
       case 'clientStall':
-        return this.strikeClient(fault);
+        return this.#strikeClient(fault);
       default:
-        return this.strikeLater(fault, node);
+        return this.#strikeLater(fault, node);
     }
   }
 
-  private strikeLater(fault: FaultName, node: string): void {
-    if (DAMAGES.has(fault)) return this.damage(fault, node, DAMAGE_TRIES);
-    const names = this.target.names();
+  #strikeLater(fault: FaultName, node: string): void {
+    if (DAMAGES.has(fault)) return this.#damage(fault, node, DAMAGE_TRIES);
+    const names = this.#target.names();
     switch (fault) {
       case 'killSome':
       case 'powerCutSome':
-        return this.kill(this.some(node), fault === 'powerCutSome', fault);
+        return this.#kill(this.#some(node), fault === 'powerCutSome', fault);
       case 'stallThenCut': {
-        const cutMs = this.scheduler.nowMs + 10 + this.random.next() * (SHORT_STALL_MS - 10);
-        this.target.stallDisk(node, cutMs + 1000);
-        const victims = this.random.pick([[node], this.some(node), names]);
-        this.later(cutMs - this.scheduler.nowMs, () => {
-          this.target.stallDisk(node, 0);
-          this.kill(victims, true, fault);
+        const cutMs = this.#scheduler.nowMs + 10 + this.#random.next() * (SHORT_STALL_MS - 10);
+        this.#target.stallDisk(node, cutMs + 1000);
+        const victims = this.#random.pick([[node], this.#some(node), names]);
+        this.#later(cutMs - this.#scheduler.nowMs, () => {
+          this.#target.stallDisk(node, 0);
+          this.#kill(victims, true, fault);
         });
-        return this.target.struck(fault, `${node} stops to sync`, cutMs);
+        return this.#target.struck(fault, `${node} stops to sync`, cutMs);
       }
       case 'cutReset':
-        return this.cut(fault, node);
+        return this.#cut(fault, node);
       case 'edge':
-        return this.edge(node);
+        return this.#edge(node);
       default:
     }
   }
 
   /** Tries for a while: it may take one machine only whose shards have other copies. */
-  private damage(fault: FaultName, node: string, tries: number): void {
-    const what = this.target.damage(fault, node);
-    const victim = this.target.damaged();
+  #damage(fault: FaultName, node: string, tries: number): void {
+    const what = this.#target.damage(fault, node);
+    const victim = this.#target.damaged();
     if (what === '') {
-      if (victim !== undefined || tries === 0 || !this.running) return;
-      const next = this.random.pick(this.target.names());
-      this.scheduler.after(DAMAGE_AGAIN_MS, () => this.damage(fault, next, tries - 1));
+      if (victim !== undefined || tries === 0 || !this.#running) return;
+      const next = this.#random.pick(this.#target.names());
+      this.#scheduler.after(DAMAGE_AGAIN_MS, () => this.#damage(fault, next, tries - 1));
       return;
     }
-    const downMs = this.durationMs(50, 3000);
-    this.target.struck(fault, what, this.scheduler.nowMs + downMs + 2000);
-    this.later(downMs, () => this.target.restart(victim!));
+    const downMs = this.#durationMs(50, 3000);
+    this.#target.struck(fault, what, this.#scheduler.nowMs + downMs + 2000);
+    this.#later(downMs, () => this.#target.restart(victim!));
     // Nobody may remember for it what it had: the others die, too, and it is back before some of them.
-    if (this.random.chance(0.5)) {
-      const others = this.target.names().filter((name) => name !== victim);
+    if (this.#random.chance(0.5)) {
+      const others = this.#target.names().filter((name) => name !== victim);
       for (const name of others) {
-        if (!this.target.isAlive(name)) continue;
-        this.target.kill(name, { power: false, silent: false });
-        this.later(downMs * 2 * this.random.next() + 50, () => this.target.restart(name));
+        if (!this.#target.isAlive(name)) continue;
+        this.#target.kill(name, { power: false, silent: false });
+        this.#later(downMs * 2 * this.#random.next() + 50, () => this.#target.restart(name));
       }
     }
   }
 
   /** The node and another, or two. */
-  private some(node: string): string[] {
-    const others = this.target.names().filter((name) => name !== node);
-    return [node, ...this.random.shuffle(others).slice(0, this.random.pick([1, 1, 2]))];
+  #some(node: string): string[] {
+    const others = this.#target.names().filter((name) => name !== node);
+    return [node, ...this.#random.shuffle(others).slice(0, this.#random.pick([1, 1, 2]))];
   }
 
   /** Something ends when somebody is about to give up. */
-  private edge(node: string): void {
-    const forMs = this.random.pick(EDGES_MS) - 100 + this.random.next() * 300;
-    const untilMs = this.scheduler.nowMs + forMs;
-    const how = this.random.pick(['pause', 'stall', 'stallAll', 'cut'] as const);
+  #edge(node: string): void {
+    const forMs = this.#random.pick(EDGES_MS) - 100 + this.#random.next() * 300;
+    const untilMs = this.#scheduler.nowMs + forMs;
+    const how = this.#random.pick(['pause', 'stall', 'stallAll', 'cut'] as const);
     if (how === 'pause') {
-      if (!this.target.isAlive(node) || this.target.isPaused(node)) return;
-      this.target.pause(node);
-      this.later(forMs, () => this.target.resume(node));
+      if (!this.#target.isAlive(node) || this.#target.isPaused(node)) return;
+      this.#target.pause(node);
+      this.#later(forMs, () => this.#target.resume(node));
     } else if (how === 'cut') {
-      const peer = this.random.pick(this.target.names());
+      const peer = this.#random.pick(this.#target.names());
       if (peer === node) return;
-      const cuts = this.random.pick([
+      const cuts = this.#random.pick([
         [{ from: node, to: peer }],
         [
           { from: node, to: peer },
           { from: peer, to: node },
         ],
       ]);
-      this.target.network.cut(cuts);
-      this.later(forMs, () => this.target.network.heal(cuts));
+      this.#target.network.cut(cuts);
+      this.#later(forMs, () => this.#target.network.heal(cuts));
     } else {
-      const links = this.target.establishedLinks().filter((pair) => pair.includes(node));
+      const links = this.#target.establishedLinks().filter((pair) => pair.includes(node));
       const stalled = how === 'stall' ? links.slice(0, 1) : links;
-      for (const [a, b] of stalled) this.target.stallLink(a, b, untilMs);
+      for (const [a, b] of stalled) this.#target.stallLink(a, b, untilMs);
     }
-    this.target.struck('edge', `${how} of ${node} for ${forMs.toFixed(0)} ms`, untilMs);
+    this.#target.struck('edge', `${how} of ${node} for ${forMs.toFixed(0)} ms`, untilMs);
   }
 
-  private kill(names: readonly string[], power: boolean, fault: FaultName): void {
-    const victims = names.filter((name) => this.target.isAlive(name));
+  #kill(names: readonly string[], power: boolean, fault: FaultName): void {
+    const victims = names.filter((name) => this.#target.isAlive(name));
     if (victims.length === 0) return;
-    const downMs = this.durationMs(50, 4000);
-    const nowMs = this.scheduler.nowMs;
-    const silent = this.random.chance(0.2);
-    this.target.struck(
+    const downMs = this.#durationMs(50, 4000);
+    const nowMs = this.#scheduler.nowMs;
+    const silent = this.#random.chance(0.2);
+    this.#target.struck(
       fault,
       `${victims.join(' ')}${power ? ', power lost' : ''} for ${downMs.toFixed(0)} ms`,
       nowMs + downMs + 2000,
     );
     for (const name of victims) {
-      this.target.kill(name, { power, silent });
+      this.#target.kill(name, { power, silent });
       const eachMs =
-        victims.length > 1 || fault === 'powerCut' ? downMs * (0.3 + this.random.next()) : downMs;
-      this.later(eachMs, () => this.target.restart(name));
+        victims.length > 1 || fault === 'powerCut' ? downMs * (0.3 + this.#random.next()) : downMs;
+      this.#later(eachMs, () => this.#target.restart(name));
     }
   }
 
-  private pause(name: string): void {
-    if (!this.target.isAlive(name) || this.target.isPaused(name)) return;
-    const forMs = this.durationMs(30, 4000);
-    this.target.struck('pause', `${name} for ${forMs.toFixed(0)} ms`, this.scheduler.nowMs + forMs);
-    this.target.pause(name);
-    this.later(forMs, () => this.target.resume(name));
+  #pause(name: string): void {
+    if (!this.#target.isAlive(name) || this.#target.isPaused(name)) return;
+    const forMs = this.#durationMs(30, 4000);
+    this.#target.struck(
+      'pause',
+      `${name} for ${forMs.toFixed(0)} ms`,
+      this.#scheduler.nowMs + forMs,
+    );
+    this.#target.pause(name);
+    this.#later(forMs, () => this.#target.resume(name));
   }
 
-  private strikeLink(fault: 'linkReset' | 'linkStall'): void {
-    const links = this.target.establishedLinks();
+  #strikeLink(fault: 'linkReset' | 'linkStall'): void {
+    const links = this.#target.establishedLinks();
     if (links.length === 0) return;
-    const [a, b] = this.random.pick(links);
-    const untilMs = this.scheduler.nowMs + this.durationMs(50, 3000);
+    const [a, b] = this.#random.pick(links);
+    const untilMs = this.#scheduler.nowMs + this.#durationMs(50, 3000);
     if (fault === 'linkReset') {
-      if (this.target.resetLink(a, b))
-        this.target.struck(fault, `${a}-${b}`, this.scheduler.nowMs + 1000);
-    } else if (this.target.stallLink(a, b, untilMs)) {
-      this.target.struck(fault, `${a}-${b} until ${untilMs.toFixed(0)}`, untilMs);
+      if (this.#target.resetLink(a, b))
+        this.#target.struck(fault, `${a}-${b}`, this.#scheduler.nowMs + 1000);
+    } else if (this.#target.stallLink(a, b, untilMs)) {
+      this.#target.struck(fault, `${a}-${b} until ${untilMs.toFixed(0)}`, untilMs);
     }
   }
 
-  private cut(fault: FaultName, node: string): void {
-    const names = this.target.names();
+  #cut(fault: FaultName, node: string): void {
+    const names = this.#target.names();
     const others = names.filter((name) => name !== node);
     if (others.length === 0) return;
-    const peer = this.random.pick(others);
-    const shuffled = this.random.shuffle([...names]);
-    const size = this.random.int(1, Math.max(1, names.length - 1));
+    const peer = this.#random.pick(others);
+    const shuffled = this.#random.shuffle([...names]);
+    const size = this.#random.int(1, Math.max(1, names.length - 1));
     const cuts: Cut[] = [];
     const both = (a: string, b: string) => cuts.push({ from: a, to: b }, { from: b, to: a });
-    const alone = fault === 'isolate' || (fault === 'cutReset' && this.random.chance(0.6));
+    const alone = fault === 'isolate' || (fault === 'cutReset' && this.#random.chance(0.6));
     if (fault === 'oneWayCut') cuts.push({ from: node, to: peer });
     else if (fault === 'pairCut' || (fault === 'cutReset' && !alone)) both(node, peer);
     else if (alone) for (const other of others) both(node, other);
     else {
       for (const a of shuffled.slice(0, size)) for (const b of shuffled.slice(size)) both(a, b);
     }
-    const forMs = this.durationMs(100, 6000);
+    const forMs = this.#durationMs(100, 6000);
     const what =
       fault === 'partition'
         ? `${shuffled.slice(0, size).join(' ')} | ${shuffled.slice(size).join(' ')}`
         : alone
           ? node
           : `${node} > ${peer}`;
-    this.target.struck(
+    this.#target.struck(
       fault,
       `${what} for ${forMs.toFixed(0)} ms`,
-      this.scheduler.nowMs + forMs + 1000,
+      this.#scheduler.nowMs + forMs + 1000,
     );
-    this.target.network.cut(cuts);
-    if (fault === 'cutReset') for (const { from, to } of cuts) this.target.resetLink(from, to);
-    this.later(forMs, () => this.target.network.heal(cuts));
+    this.#target.network.cut(cuts);
+    if (fault === 'cutReset') for (const { from, to } of cuts) this.#target.resetLink(from, to);
+    this.#later(forMs, () => this.#target.network.heal(cuts));
   }
 
-  private strikeClient(fault: 'clientBreak' | 'clientHalfOpen' | 'clientStall'): void {
+  #strikeClient(fault: 'clientBreak' | 'clientHalfOpen' | 'clientStall'): void {
     const how = (
       { clientBreak: 'break', clientHalfOpen: 'halfOpen', clientStall: 'stall' } as const
     )[fault];
     // Clients' connections are theirs: for everybody else this is no disturbance.
-    if (this.target.breakClient(how, this.random)) {
-      this.target.struck(fault, '', this.scheduler.nowMs);
+    if (this.#target.breakClient(how, this.#random)) {
+      this.#target.struck(fault, '', this.#scheduler.nowMs);
     }
   }
 
   /** Short ones are more common. */
-  private durationMs(leastMs: number, mostMs: number): number {
-    return leastMs + this.random.next() ** 2 * (mostMs - leastMs);
+  #durationMs(leastMs: number, mostMs: number): number {
+    return leastMs + this.#random.next() ** 2 * (mostMs - leastMs);
   }
 
-  private later(delayMs: number, fn: () => void): void {
+  #later(delayMs: number, fn: () => void): void {
     const once = () => {
-      if (this.undo.delete(once)) fn();
+      if (this.#undo.delete(once)) fn();
     };
-    this.undo.add(once);
-    this.scheduler.after(delayMs, once);
+    this.#undo.add(once);
+    this.#scheduler.after(delayMs, once);
   }
 }

@@ -53,17 +53,17 @@ const DIAL_TIMEOUT_MS = 1000;
  * was on its way is lost, and each end learns of it at a time of its own.
  */
 export class SimLinks {
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly network: SimNetwork;
-  private readonly transcript: Transcript;
-  private readonly hosts = new Map<string, LinkHost>();
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #network: SimNetwork;
+  readonly #transcript: Transcript;
+  readonly #hosts = new Map<string, LinkHost>();
   /** Newest link of a pair, by `small>large`. */
-  private readonly links = new Map<string, Link>();
+  readonly #links = new Map<string, Link>();
   /** What each process believes to be up, by peer: at most one link each. */
-  private readonly upEnds = new WeakMap<LinkHost, Map<string, { end: End; link: Link }>>();
-  private readonly dialling = new Map<string, number>();
-  private nextId = 1;
+  readonly #upEnds = new WeakMap<LinkHost, Map<string, { end: End; link: Link }>>();
+  readonly #dialling = new Map<string, number>();
+  #nextId = 1;
 
   constructor(o: {
     scheduler: Scheduler;
@@ -71,16 +71,16 @@ export class SimLinks {
     network: SimNetwork;
     transcript: Transcript;
   }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.network = o.network;
-    this.transcript = o.transcript;
-    this.network.whenHealed(() => this.releaseHeld());
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#network = o.network;
+    this.#transcript = o.transcript;
+    this.#network.whenHealed(() => this.#releaseHeld());
   }
 
   /** A process began, replacing an earlier one of the same name. */
   attach(host: LinkHost): void {
-    this.hosts.set(host.name, host);
+    this.#hosts.set(host.name, host);
   }
 
   /**
@@ -88,51 +88,52 @@ export class SimLinks {
    * the other ends learn of it by time, or by the next process.
    */
   detach(host: LinkHost, silent: boolean): void {
-    if (this.hosts.get(host.name) === host) this.hosts.delete(host.name);
-    for (const link of this.links.values()) {
+    if (this.#hosts.get(host.name) === host) this.#hosts.delete(host.name);
+    for (const link of this.#links.values()) {
       if (link.ends[0].host !== host && link.ends[1].host !== host) continue;
-      if (silent) this.scheduler.after(this.network.options.linkTimeoutMs, () => this.kill(link));
-      else this.kill(link);
+      if (silent)
+        this.#scheduler.after(this.#network.options.linkTimeoutMs, () => this.#kill(link));
+      else this.#kill(link);
     }
   }
 
   /** The member list of `host` changed: dials whom it should, drops whom it should not have. */
   peersChanged(host: LinkHost): void {
-    for (const link of this.links.values()) {
+    for (const link of this.#links.values()) {
       const [near, far] = sides(link, host);
       if (!near?.up || link.dead) continue;
       // Unlisted, or listed with a newer process than the one at the other end.
       const bootEpoch = host.peers.get(far.host.name);
-      if (bootEpoch === undefined || bootEpoch > far.host.bootEpoch) this.kill(link);
+      if (bootEpoch === undefined || bootEpoch > far.host.bootEpoch) this.#kill(link);
     }
     for (const name of host.peers.keys()) {
-      if (host.name < name) this.dialSoon(host, name, 0);
+      if (host.name < name) this.#dialSoon(host, name, 0);
     }
   }
 
   /** Sends on the link that is up at `host`; dropped silently if there is none. */
   send(host: LinkHost, peer: string, frame: Uint8Array): void {
-    const link = this.links.get(pairKey(host.name, peer));
+    const link = this.#links.get(pairKey(host.name, peer));
     if (link === undefined || link.dead) return;
     const [near, far] = sides(link, host);
     if (near === undefined || !near.up) return;
     assert(frame.length <= FRAME_BYTES_MAX, `a frame of ${frame.length} bytes to ${peer}`);
-    this.transcript.note(host.name, `frame to ${peer}`, frame);
-    const { linkBytesPerMs } = this.network.options;
+    this.#transcript.note(host.name, `frame to ${peer}`, frame);
+    const { linkBytesPerMs } = this.#network.options;
     const arriveMs =
       Math.max(
         far.nextArrivalMs,
-        this.scheduler.nowMs + this.network.delayMs(),
+        this.#scheduler.nowMs + this.#network.delayMs(),
         link.stalledUntilMs,
       ) + (linkBytesPerMs > 0 ? frame.length / linkBytesPerMs : 0);
     far.nextArrivalMs = arriveMs;
-    this.scheduler.at(arriveMs, () => this.arrive(link, near, far, frame));
+    this.#scheduler.at(arriveMs, () => this.#arrive(link, near, far, frame));
   }
 
   /** Links that are up at both ends, as pairs of names, in a stable order. */
   established(): readonly (readonly [string, string])[] {
     const pairs: [string, string][] = [];
-    for (const link of this.links.values()) {
+    for (const link of this.#links.values()) {
       if (!link.dead && link.ends[0].up && link.ends[1].up) {
         pairs.push([link.ends[0].host.name, link.ends[1].host.name]);
       }
@@ -142,33 +143,33 @@ export class SimLinks {
 
   /** Resets the link of a pair; what is in flight is lost. */
   reset(a: string, b: string): boolean {
-    const link = this.links.get(pairKey(a, b));
+    const link = this.#links.get(pairKey(a, b));
     if (link === undefined || link.dead) return false;
-    this.kill(link);
+    this.#kill(link);
     return true;
   }
 
   /** Holds all bytes of a pair's link until `untilMs`. */
   stall(a: string, b: string, untilMs: number): boolean {
-    const link = this.links.get(pairKey(a, b));
+    const link = this.#links.get(pairKey(a, b));
     if (link === undefined || link.dead) return false;
     link.stalledUntilMs = Math.max(link.stalledUntilMs, untilMs);
     return true;
   }
 
-  private arrive(link: Link, near: End, far: End, frame: Uint8Array): void {
+  #arrive(link: Link, near: End, far: End, frame: Uint8Array): void {
     if (link.dead) return;
-    const blocked = this.network.blocked(near.host.name, far.host.name);
+    const blocked = this.#network.blocked(near.host.name, far.host.name);
     if (blocked || far.held.length > 0) {
-      if (far.held.length === 0) far.heldSinceMs = this.scheduler.nowMs;
+      if (far.held.length === 0) far.heldSinceMs = this.#scheduler.nowMs;
       far.held.push(frame);
-      this.scheduler.after(this.network.options.linkTimeoutMs, () => this.expire(link, far));
+      this.#scheduler.after(this.#network.options.linkTimeoutMs, () => this.#expire(link, far));
       return;
     }
-    this.deliver(near, far, frame);
+    this.#deliver(near, far, frame);
   }
 
-  private deliver(near: End, far: End, frame: Uint8Array): void {
+  #deliver(near: End, far: End, frame: Uint8Array): void {
     far.host.run(() => {
       if (!far.up) return;
       far.host.onFrame(near.host.name, frame);
@@ -176,75 +177,77 @@ export class SimLinks {
   }
 
   /** Retransmission gave up: bytes were held for longer than a connection lives. */
-  private expire(link: Link, far: End): void {
+  #expire(link: Link, far: End): void {
     if (link.dead || far.held.length === 0) return;
-    if (this.scheduler.nowMs - far.heldSinceMs >= this.network.options.linkTimeoutMs)
-      this.kill(link);
+    if (this.#scheduler.nowMs - far.heldSinceMs >= this.#network.options.linkTimeoutMs)
+      this.#kill(link);
   }
 
-  private releaseHeld(): void {
-    for (const link of this.links.values()) {
+  #releaseHeld(): void {
+    for (const link of this.#links.values()) {
       if (link.dead) continue;
       for (const side of [0, 1] as const) {
         const far = link.ends[side];
         const near = link.ends[side === 0 ? 1 : 0];
-        if (far.held.length === 0 || this.network.blocked(near.host.name, far.host.name)) continue;
+        if (far.held.length === 0 || this.#network.blocked(near.host.name, far.host.name)) continue;
         // What was held arrives at the retransmission, behind nothing that was sent later.
         const held = far.held;
         far.held = [];
-        for (const frame of held) this.deliver(near, far, frame);
+        for (const frame of held) this.#deliver(near, far, frame);
       }
     }
   }
 
-  private kill(link: Link): void {
+  #kill(link: Link): void {
     if (link.dead) return;
     link.dead = true;
     const names = link.ends.map((end) => end.host.name);
-    this.transcript.note(names.join('-'), `link ${link.id} reset`);
+    this.#transcript.note(names.join('-'), `link ${link.id} reset`);
     for (const end of link.ends) {
-      this.scheduler.after(this.random.next() * 5, () => end.host.run(() => this.down(end, link)));
+      this.#scheduler.after(this.#random.next() * 5, () =>
+        end.host.run(() => this.#down(end, link)),
+      );
     }
     const [dialler, acceptor] = link.ends;
-    this.dialSoon(dialler.host, acceptor.host.name, REDIAL_MIN_MS);
+    this.#dialSoon(dialler.host, acceptor.host.name, REDIAL_MIN_MS);
   }
 
-  private down(end: End, link: Link): void {
+  #down(end: End, link: Link): void {
     if (!end.up) return;
     end.up = false;
     const other = link.ends[0] === end ? link.ends[1] : link.ends[0];
-    this.upAt(end.host).delete(other.host.name);
-    this.transcript.note(end.host.name, `link ${link.id} to ${other.host.name} down`);
+    this.#upAt(end.host).delete(other.host.name);
+    this.#transcript.note(end.host.name, `link ${link.id} to ${other.host.name} down`);
     end.host.onLinkDown(other.host.name);
   }
 
-  private upAt(host: LinkHost): Map<string, { end: End; link: Link }> {
-    let ends = this.upEnds.get(host);
+  #upAt(host: LinkHost): Map<string, { end: End; link: Link }> {
+    let ends = this.#upEnds.get(host);
     if (ends === undefined) {
       ends = new Map();
-      this.upEnds.set(host, ends);
+      this.#upEnds.set(host, ends);
     }
     return ends;
   }
 
-  private dialSoon(host: LinkHost, peer: string, backoffMs: number): void {
+  #dialSoon(host: LinkHost, peer: string, backoffMs: number): void {
     const key = pairKey(host.name, peer);
-    const current = this.links.get(key);
+    const current = this.#links.get(key);
     if (current !== undefined && !current.dead && current.ends[0].host === host) return;
-    if (this.dialling.get(key) === host.bootEpoch) return;
-    this.dialling.set(key, host.bootEpoch);
-    const jitteredMs = backoffMs * (0.5 + this.random.next() * 0.5);
-    this.scheduler.after(jitteredMs + this.network.delayMs() * 2, () =>
-      host.run(() => this.dial(host, peer, key, backoffMs)),
+    if (this.#dialling.get(key) === host.bootEpoch) return;
+    this.#dialling.set(key, host.bootEpoch);
+    const jitteredMs = backoffMs * (0.5 + this.#random.next() * 0.5);
+    this.#scheduler.after(jitteredMs + this.#network.delayMs() * 2, () =>
+      host.run(() => this.#dial(host, peer, key, backoffMs)),
     );
   }
 
-  private dial(host: LinkHost, peer: string, key: string, backoffMs: number): void {
-    this.dialling.delete(key);
+  #dial(host: LinkHost, peer: string, key: string, backoffMs: number): void {
+    this.#dialling.delete(key);
     if (!host.alive || !host.peers.has(peer)) return;
-    const other = this.hosts.get(peer);
+    const other = this.#hosts.get(peer);
     const reachable =
-      other?.alive === true && !other.paused && !this.network.severed(host.name, peer);
+      other?.alive === true && !other.paused && !this.#network.severed(host.name, peer);
     // Whoever is dialled answers members only: a dialler it has not heard of tries again.
     const welcome =
       reachable &&
@@ -253,38 +256,38 @@ export class SimLinks {
       other.peers.has(host.name);
     if (!welcome) {
       const nextMs = reachable ? backoffMs * 2 : Math.max(backoffMs * 2, DIAL_TIMEOUT_MS / 4);
-      this.dialSoon(host, peer, Math.min(REDIAL_MAX_MS, Math.max(REDIAL_MIN_MS, nextMs)));
+      this.#dialSoon(host, peer, Math.min(REDIAL_MAX_MS, Math.max(REDIAL_MIN_MS, nextMs)));
       return;
     }
-    this.establish(host, other, key);
+    this.#establish(host, other, key);
   }
 
-  private establish(dialler: LinkHost, acceptor: LinkHost, key: string): void {
-    const previous = this.links.get(key);
-    const nowMs = this.scheduler.nowMs;
-    const acceptMs = nowMs + this.network.delayMs();
-    const dialMs = acceptMs + this.network.delayMs();
+  #establish(dialler: LinkHost, acceptor: LinkHost, key: string): void {
+    const previous = this.#links.get(key);
+    const nowMs = this.#scheduler.nowMs;
+    const acceptMs = nowMs + this.#network.delayMs();
+    const dialMs = acceptMs + this.#network.delayMs();
     const ends: [End, End] = [
       { host: dialler, up: false, nextArrivalMs: dialMs, held: [], heldSinceMs: 0 },
       { host: acceptor, up: false, nextArrivalMs: acceptMs, held: [], heldSinceMs: 0 },
     ];
-    const link: Link = { id: this.nextId++, ends, dead: false, stalledUntilMs: 0 };
-    this.links.set(key, link);
+    const link: Link = { id: this.#nextId++, ends, dead: false, stalledUntilMs: 0 };
+    this.#links.set(key, link);
     if (previous && !previous.dead) previous.dead = true;
-    this.scheduler.at(acceptMs, () => this.comeUp(link, ends[1], ends[0]));
-    this.scheduler.at(dialMs, () => this.comeUp(link, ends[0], ends[1]));
+    this.#scheduler.at(acceptMs, () => this.#comeUp(link, ends[1], ends[0]));
+    this.#scheduler.at(dialMs, () => this.#comeUp(link, ends[0], ends[1]));
   }
 
-  private comeUp(link: Link, end: End, other: End): void {
+  #comeUp(link: Link, end: End, other: End): void {
     if (link.dead) return;
     end.host.run(() => {
       // A newer link replaces the older: its end first, then the new one's beginning.
-      const older = this.upAt(end.host).get(other.host.name);
-      if (older !== undefined) this.down(older.end, older.link);
+      const older = this.#upAt(end.host).get(other.host.name);
+      if (older !== undefined) this.#down(older.end, older.link);
       if (link.dead) return;
       end.up = true;
-      this.upAt(end.host).set(other.host.name, { end, link });
-      this.transcript.note(end.host.name, `link ${link.id} to ${other.host.name} up`);
+      this.#upAt(end.host).set(other.host.name, { end, link });
+      this.#transcript.note(end.host.name, `link ${link.id} to ${other.host.name} up`);
       end.host.onLinkUp(other.host.name, other.host.bootEpoch);
     });
   }

@@ -124,28 +124,28 @@ class Report {
   runs = 0;
   readonly failures: SimResult[] = [];
   readonly coverage = new Coverage();
-  private virtualMs = 0;
-  private faults = 0;
-  private operations = 0;
-  private acknowledged = 0;
-  private deliveries = 0;
+  #virtualMs = 0;
+  #faults = 0;
+  #operations = 0;
+  #acknowledged = 0;
+  #deliveries = 0;
 
   add(result: SimResult): void {
-    this.runs += 1;
-    this.virtualMs += result.virtualMs;
-    this.faults += result.faults;
-    this.operations += result.operations;
-    this.acknowledged += result.acknowledged;
-    this.deliveries += result.deliveries;
+    this.runs++;
+    this.#virtualMs += result.virtualMs;
+    this.#faults += result.faults;
+    this.#operations += result.operations;
+    this.#acknowledged += result.acknowledged;
+    this.#deliveries += result.deliveries;
     this.coverage.add(result.coverage);
     if (result.violations.length > 0) this.failures.push(result);
   }
 
   line(): string {
     return (
-      `${this.runs} seeds, ${(this.virtualMs / 1000).toFixed(1)} virtual seconds, ` +
-      `${this.faults} faults, ${this.operations} operations, ${this.acknowledged} acknowledged, ` +
-      `${this.deliveries} delivered, ${this.failures.length} failed`
+      `${this.runs} seeds, ${(this.#virtualMs / 1000).toFixed(1)} virtual seconds, ` +
+      `${this.#faults} faults, ${this.#operations} operations, ${this.#acknowledged} acknowledged, ` +
+      `${this.#deliveries} delivered, ${this.failures.length} failed`
     );
   }
 }
@@ -191,7 +191,7 @@ function runThreads(settings: Settings, report: Report): Promise<void> {
         if (next < settings.seeds && !failed) worker.postMessage(settings.seed + next++);
         else {
           void worker.terminate();
-          running -= 1;
+          running--;
           if (running === 0) resolve();
         }
       };

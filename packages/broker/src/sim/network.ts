@@ -36,11 +36,11 @@ export class SimNetwork {
   /** While false the standing faults rest: delays stay small and nothing is lost. */
   faulty = true;
   readonly options: NetworkOptions;
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly transcript: Transcript;
-  private readonly cuts = new Map<string, number>();
-  private readonly onHealed: (() => void)[] = [];
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #transcript: Transcript;
+  readonly #cuts = new Map<string, number>();
+  readonly #onHealed: (() => void)[] = [];
 
   constructor(o: {
     scheduler: Scheduler;
@@ -48,46 +48,46 @@ export class SimNetwork {
     transcript: Transcript;
     options: NetworkOptions;
   }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.transcript = o.transcript;
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#transcript = o.transcript;
     this.options = o.options;
   }
 
   /** Calls `fn` whenever a cut ends, so that held bytes move again. */
   whenHealed(fn: () => void): void {
-    this.onHealed.push(fn);
+    this.#onHealed.push(fn);
   }
 
   blocked(from: string, to: string): boolean {
-    return (this.cuts.get(`${from}>${to}`) ?? 0) > 0;
+    return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0;
   }
 
   /** True if either direction between the two is cut. */
   severed(a: string, b: string): boolean {
-    return this.cuts.size > 0 && (this.blocked(a, b) || this.blocked(b, a));
+    return this.#cuts.size > 0 && (this.blocked(a, b) || this.blocked(b, a));
   }
 
   cut(cuts: readonly Cut[]): void {
     for (const { from, to } of cuts) {
       const key = `${from}>${to}`;
-      this.cuts.set(key, (this.cuts.get(key) ?? 0) + 1);
+      this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
     }
   }
 
   heal(cuts: readonly Cut[]): void {
     for (const { from, to } of cuts) {
       const key = `${from}>${to}`;
-      const left = (this.cuts.get(key) ?? 0) - 1;
-      if (left > 0) this.cuts.set(key, left);
-      else this.cuts.delete(key);
+      const left = (this.#cuts.get(key) ?? 0) - 1;
+      if (left > 0) this.#cuts.set(key, left);
+      else this.#cuts.delete(key);
     }
-    for (const fn of this.onHealed) fn();
+    for (const fn of this.#onHealed) fn();
   }
 
   healAll(): void {
-    this.cuts.clear();
-    for (const fn of this.onHealed) fn();
+    this.#cuts.clear();
+    for (const fn of this.#onHealed) fn();
   }
 
   /** One-way delay of one message. */
@@ -95,7 +95,7 @@ export class SimNetwork {
     const { delayMinMs, delayMaxMs } = this.options;
     const maxMs = this.faulty ? delayMaxMs : Math.min(delayMaxMs, delayMinMs + 1);
     // Most messages are quick and few are slow.
-    return delayMinMs + this.random.next() ** 4 * (maxMs - delayMinMs);
+    return delayMinMs + this.#random.next() ** 4 * (maxMs - delayMinMs);
   }
 
   /**
@@ -105,21 +105,21 @@ export class SimNetwork {
    */
   datagram(from: string, to: string, bytes: Uint8Array, arrive: (bytes: Uint8Array) => void): void {
     const o = this.options;
-    const copies = this.faulty && this.random.chance(o.datagramDuplicate) ? 2 : 1;
+    const copies = this.faulty && this.#random.chance(o.datagramDuplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      if (this.faulty && this.random.chance(o.datagramDrop)) {
-        this.transcript.say(from, `datagram to ${to} dropped`);
+      if (this.faulty && this.#random.chance(o.datagramDrop)) {
+        this.#transcript.say(from, `datagram to ${to} dropped`);
         continue;
       }
       let delayMs = this.delayMs();
       if (this.faulty) {
-        delayMs += this.random.next() * o.datagramDelayMs;
-        if (this.random.chance(o.datagramReorder))
-          delayMs += this.random.next() * o.datagramReorderMs;
+        delayMs += this.#random.next() * o.datagramDelayMs;
+        if (this.#random.chance(o.datagramReorder))
+          delayMs += this.#random.next() * o.datagramReorderMs;
       }
-      this.scheduler.after(delayMs, () => {
+      this.#scheduler.after(delayMs, () => {
         if (this.blocked(from, to)) return;
-        this.transcript.note(to, `datagram from ${from}`, bytes);
+        this.#transcript.note(to, `datagram from ${from}`, bytes);
         arrive(bytes);
       });
     }
@@ -143,22 +143,22 @@ export class SimNetwork {
       finished = true;
       answer(bytes);
     };
-    this.scheduler.after(timeoutMs, () => finish(null));
-    if (this.faulty && this.random.chance(this.options.streamFail)) {
-      this.scheduler.after(this.delayMs() * 2, () => finish(null));
+    this.#scheduler.after(timeoutMs, () => finish(null));
+    if (this.faulty && this.#random.chance(this.options.streamFail)) {
+      this.#scheduler.after(this.delayMs() * 2, () => finish(null));
       return;
     }
     // A handshake costs a round trip before the request.
-    this.scheduler.after(this.delayMs() + this.delayMs() + this.delayMs(), () => {
+    this.#scheduler.after(this.delayMs() + this.delayMs() + this.delayMs(), () => {
       if (this.severed(from, to)) return;
       const accepted = arrive((bytes) => {
-        this.scheduler.after(this.delayMs(), () => {
+        this.#scheduler.after(this.delayMs(), () => {
           if (this.severed(from, to)) return;
-          this.transcript.note(from, `push-pull answer of ${to}`, bytes);
+          this.#transcript.note(from, `push-pull answer of ${to}`, bytes);
           finish(bytes);
         });
       });
-      if (!accepted) this.scheduler.after(this.delayMs(), () => finish(null));
+      if (!accepted) this.#scheduler.after(this.delayMs(), () => finish(null));
     });
   }
 }

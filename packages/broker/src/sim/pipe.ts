@@ -47,26 +47,26 @@ export class ClientPipe implements ClientSocket {
   clientOpen = true;
   /** The client does not read before this virtual time. */
   stalledUntilMs = 0;
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly transcript: Transcript;
-  private readonly client: PipeClient;
-  private handler: ClientHandler | undefined;
-  private written: Uint8Array[] = [];
-  private writtenBytes = 0;
-  private closing = false;
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #transcript: Transcript;
+  readonly #client: PipeClient;
+  #handler: ClientHandler | undefined;
+  #written: Uint8Array[] = [];
+  #writtenBytes = 0;
+  #closing = false;
   /** On the way from the client and arrived; undefined is the end of the connection. */
-  private readonly received: (Uint8Array | undefined)[] = [];
-  private readPaused = false;
+  readonly #received: (Uint8Array | undefined)[] = [];
+  #readPaused = false;
   /** On the way to the client, oldest first; undefined is the end of the connection. */
-  private inFlight: (Uint8Array | undefined)[] = [];
-  private inFlightBytes = 0;
-  private high = false;
-  private drainAwaited = false;
-  private toServerMs = 0;
-  private toClientMs = 0;
+  #inFlight: (Uint8Array | undefined)[] = [];
+  #inFlightBytes = 0;
+  #high = false;
+  #drainAwaited = false;
+  #toServerMs = 0;
+  #toClientMs = 0;
   /** After the process died: bytes on the wire still arrive until chance stops them. */
-  private cutShort = false;
+  #cutShort = false;
 
   constructor(o: {
     scheduler: Scheduler;
@@ -76,24 +76,24 @@ export class ClientPipe implements ClientSocket {
     client: PipeClient;
     remote: string;
   }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.transcript = o.transcript;
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#transcript = o.transcript;
     this.host = o.host;
-    this.client = o.client;
+    this.#client = o.client;
     this.remote = o.remote;
   }
 
   /** Dials: the broker's side accepts after a while, or the client learns that it will not. */
   dial(): void {
-    this.scheduler.at(this.nextToServer(), () => {
+    this.#scheduler.at(this.#nextToServer(), () => {
       if (!this.host.alive || !this.host.listening) {
-        this.scheduler.after(this.delayMs(), () => this.loseClient());
+        this.#scheduler.after(this.#delayMs(), () => this.#loseClient());
         return;
       }
       this.serverOpen = true;
       this.host.run(() => {
-        this.handler = this.host.accept(this);
+        this.#handler = this.host.accept(this);
       });
     });
   }
@@ -101,94 +101,94 @@ export class ClientPipe implements ClientSocket {
   // The broker's end.
 
   get pendingBytes(): number {
-    return this.writtenBytes + Math.max(0, this.inFlightBytes - KERNEL_BUFFER_BYTES);
+    return this.#writtenBytes + Math.max(0, this.#inFlightBytes - KERNEL_BUFFER_BYTES);
   }
 
   write(bytes: Uint8Array): void {
-    if (this.closing || !this.serverOpen) return;
-    this.written.push(bytes);
-    this.writtenBytes += bytes.length;
+    if (this.#closing || !this.serverOpen) return;
+    this.#written.push(bytes);
+    this.#writtenBytes += bytes.length;
     this.host.markDirty(this);
   }
 
   close(flush: boolean): void {
-    if (this.closing || !this.serverOpen) return;
+    if (this.#closing || !this.serverOpen) return;
     if (!flush) {
-      this.written = [];
-      this.writtenBytes = 0;
+      this.#written = [];
+      this.#writtenBytes = 0;
     }
-    this.closing = true;
+    this.#closing = true;
     this.host.markDirty(this);
   }
 
   pause(): void {
-    this.readPaused = true;
+    this.#readPaused = true;
   }
 
   resume(): void {
-    if (!this.readPaused) return;
-    this.readPaused = false;
-    this.scheduler.after(0, () => this.host.run(() => this.read()));
+    if (!this.#readPaused) return;
+    this.#readPaused = false;
+    this.#scheduler.after(0, () => this.host.run(() => this.#read()));
   }
 
   awaitDrain(): void {
-    if (this.closing || !this.serverOpen) return;
-    this.drainAwaited = true;
+    if (this.#closing || !this.serverOpen) return;
+    this.#drainAwaited = true;
     this.host.markDirty(this);
   }
 
   /** The turn is over: what it wrote leaves as one. */
   endOfTurn(): void {
-    if (this.writtenBytes > 0) {
-      const chunk = new Uint8Array(this.writtenBytes);
+    if (this.#writtenBytes > 0) {
+      const chunk = new Uint8Array(this.#writtenBytes);
       let at = 0;
-      for (const part of this.written) {
+      for (const part of this.#written) {
         chunk.set(part, at);
         at += part.length;
       }
-      this.written = [];
-      this.writtenBytes = 0;
-      this.transmit(chunk);
+      this.#written = [];
+      this.#writtenBytes = 0;
+      this.#transmit(chunk);
     }
-    if (this.drainAwaited && !this.high && !this.closing) {
-      this.drainAwaited = false;
-      this.scheduler.after(0, () => this.drained());
+    if (this.#drainAwaited && !this.#high && !this.#closing) {
+      this.#drainAwaited = false;
+      this.#scheduler.after(0, () => this.#drained());
     }
-    if (this.closing && this.serverOpen) {
+    if (this.#closing && this.serverOpen) {
       this.serverOpen = false;
-      this.scheduler.after(0, () => this.host.run(() => this.handler?.onClosed()));
-      this.transmit(undefined);
+      this.#scheduler.after(0, () => this.host.run(() => this.#handler?.onClosed()));
+      this.#transmit(undefined);
     }
   }
 
   /** About once a second, for keep-alive. */
   second(nowMs: number): void {
-    if (this.serverOpen) this.handler?.onSecond(nowMs);
+    if (this.serverOpen) this.#handler?.onSecond(nowMs);
   }
 
   /** The process died. Usually the kernel tells the client; a lost machine tells nobody. */
   processDied(silent: boolean): void {
     if (!this.serverOpen) return;
     this.serverOpen = false;
-    this.cutShort = true;
+    this.#cutShort = true;
     if (silent)
-      this.scheduler.after(SILENCE_MS * (0.5 + this.random.next()), () => this.loseClient());
-    else this.transmit(undefined);
+      this.#scheduler.after(SILENCE_MS * (0.5 + this.#random.next()), () => this.#loseClient());
+    else this.#transmit(undefined);
   }
 
   // The client's end.
 
   send(bytes: Uint8Array): void {
     if (!this.clientOpen) return;
-    const cut = this.splitAt(bytes);
-    if (cut > 0) this.sendChunks(bytes.slice(0, cut));
-    this.sendChunks(cut > 0 ? bytes.slice(cut) : bytes);
+    const cut = this.#splitAt(bytes);
+    if (cut > 0) this.#sendChunks(bytes.slice(0, cut));
+    this.#sendChunks(cut > 0 ? bytes.slice(cut) : bytes);
   }
 
   /** As a kernel gives them: never more than fits the read buffer. */
-  private sendChunks(bytes: Uint8Array): void {
+  #sendChunks(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES_MAX)
-      this.sendChunk(
+      this.#sendChunk(
         bytes.length <= CHUNK_BYTES_MAX ? bytes : bytes.slice(at, at + CHUNK_BYTES_MAX),
       );
   }
@@ -201,104 +201,106 @@ export class ClientPipe implements ClientSocket {
     if (!this.clientOpen) return;
     this.clientOpen = false;
     if (quiet) return;
-    this.scheduler.at(this.nextToServer(), () => this.receive(undefined));
+    this.#scheduler.at(this.#nextToServer(), () => this.#receive(undefined));
   }
 
-  private sendChunk(chunk: Uint8Array): void {
-    this.scheduler.at(this.nextToServer(), () => {
+  #sendChunk(chunk: Uint8Array): void {
+    this.#scheduler.at(this.#nextToServer(), () => {
       if (!this.serverOpen) return;
-      this.transcript.note(this.host.name, `bytes of ${this.remote}`, chunk);
-      this.receive(chunk);
+      this.#transcript.note(this.host.name, `bytes of ${this.remote}`, chunk);
+      this.#receive(chunk);
     });
   }
 
   /** Bytes, or the end, reach the broker's kernel. */
-  private receive(chunk: Uint8Array | undefined): void {
-    this.received.push(chunk);
-    this.host.run(() => this.read());
+  #receive(chunk: Uint8Array | undefined): void {
+    this.#received.push(chunk);
+    this.host.run(() => this.#read());
   }
 
   /** The process reads what has arrived, unless it has paused the connection. */
-  private read(): void {
-    while (!this.readPaused && this.serverOpen && this.handler && this.received.length > 0) {
-      const chunk = this.received.shift();
+  #read(): void {
+    while (!this.#readPaused && this.serverOpen && this.#handler && this.#received.length > 0) {
+      const chunk = this.#received.shift();
       if (chunk === undefined) {
         this.serverOpen = false;
-        this.handler.onClosed();
+        this.#handler.onClosed();
         return;
       }
-      const start = this.random.int(0, 3);
+      const start = this.#random.int(0, 3);
       STATIC_BUFFER.set(chunk, start);
-      this.handler.onData(STATIC_BUFFER, start, start + chunk.length);
+      this.#handler.onData(STATIC_BUFFER, start, start + chunk.length);
       // Whoever kept a view of the static buffer now reads rubbish.
       STATIC_BUFFER.fill(0xee, start, start + chunk.length);
     }
   }
 
-  private transmit(chunk: Uint8Array | undefined): void {
-    this.inFlight.push(chunk);
-    this.inFlightBytes += chunk?.length ?? 0;
-    if (this.inFlightBytes > KERNEL_BUFFER_BYTES) this.high = true;
-    this.scheduler.at(this.nextToClient(), () => this.arriveAtClient());
+  #transmit(chunk: Uint8Array | undefined): void {
+    this.#inFlight.push(chunk);
+    this.#inFlightBytes += chunk?.length ?? 0;
+    if (this.#inFlightBytes > KERNEL_BUFFER_BYTES) this.#high = true;
+    this.#scheduler.at(this.#nextToClient(), () => this.#arriveAtClient());
   }
 
   /** One chunk arrives: the oldest, whichever call this was scheduled for. */
-  private arriveAtClient(): void {
-    if (this.clientOpen && this.scheduler.nowMs < this.stalledUntilMs) {
-      this.scheduler.at(this.stalledUntilMs, () => this.arriveAtClient());
+  #arriveAtClient(): void {
+    if (this.clientOpen && this.#scheduler.nowMs < this.stalledUntilMs) {
+      this.#scheduler.at(this.stalledUntilMs, () => this.#arriveAtClient());
       return;
     }
-    const chunk = this.inFlight.shift();
+    const chunk = this.#inFlight.shift();
     if (chunk === undefined) {
-      this.loseClient();
+      this.#loseClient();
       return;
     }
-    this.inFlightBytes -= chunk.length;
-    if (this.high && this.inFlightBytes <= KERNEL_BUFFER_BYTES) {
-      this.high = false;
-      this.drainAwaited = false;
-      this.drained();
+    this.#inFlightBytes -= chunk.length;
+    if (this.#high && this.#inFlightBytes <= KERNEL_BUFFER_BYTES) {
+      this.#high = false;
+      this.#drainAwaited = false;
+      this.#drained();
     }
     if (!this.clientOpen) return;
-    if (this.cutShort && this.random.chance(0.5)) {
-      this.loseClient();
+    if (this.#cutShort && this.#random.chance(0.5)) {
+      this.#loseClient();
       return;
     }
-    this.transcript.note(this.remote, `bytes of ${this.host.name}`, chunk);
-    const cut = this.splitAt(chunk);
-    if (cut > 0) this.client.onData(chunk.subarray(0, cut));
-    if (this.clientOpen) this.client.onData(cut > 0 ? chunk.subarray(cut) : chunk);
+    this.#transcript.note(this.remote, `bytes of ${this.host.name}`, chunk);
+    const cut = this.#splitAt(chunk);
+    if (cut > 0) this.#client.onData(chunk.subarray(0, cut));
+    if (this.clientOpen) this.#client.onData(cut > 0 ? chunk.subarray(cut) : chunk);
   }
 
-  private drained(): void {
+  #drained(): void {
     this.host.run(() => {
-      if (this.serverOpen) this.handler?.onDrain();
+      if (this.serverOpen) this.#handler?.onDrain();
     });
   }
 
   /** Where a chunk is split in two, 0 for not at all. */
-  private splitAt(chunk: Uint8Array): number {
-    return this.random.chance(0.05) && chunk.length > 1 ? this.random.int(1, chunk.length - 1) : 0;
+  #splitAt(chunk: Uint8Array): number {
+    return this.#random.chance(0.05) && chunk.length > 1
+      ? this.#random.int(1, chunk.length - 1)
+      : 0;
   }
 
-  private loseClient(): void {
+  #loseClient(): void {
     if (!this.clientOpen) return;
     this.clientOpen = false;
-    this.client.onClosed();
+    this.#client.onClosed();
   }
 
-  private nextToServer(): number {
-    this.toServerMs = Math.max(this.toServerMs, this.scheduler.nowMs + this.delayMs());
-    return this.toServerMs;
+  #nextToServer(): number {
+    this.#toServerMs = Math.max(this.#toServerMs, this.#scheduler.nowMs + this.#delayMs());
+    return this.#toServerMs;
   }
 
-  private nextToClient(): number {
-    const earliestMs = Math.max(this.scheduler.nowMs + this.delayMs(), this.stalledUntilMs);
-    this.toClientMs = Math.max(this.toClientMs, earliestMs);
-    return this.toClientMs;
+  #nextToClient(): number {
+    const earliestMs = Math.max(this.#scheduler.nowMs + this.#delayMs(), this.stalledUntilMs);
+    this.#toClientMs = Math.max(this.#toClientMs, earliestMs);
+    return this.#toClientMs;
   }
 
-  private delayMs(): number {
-    return DELAY_MIN_MS + this.random.next() ** 3 * (DELAY_MAX_MS - DELAY_MIN_MS);
+  #delayMs(): number {
+    return DELAY_MIN_MS + this.#random.next() ** 3 * (DELAY_MAX_MS - DELAY_MIN_MS);
   }
 }

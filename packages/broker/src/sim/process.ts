@@ -84,46 +84,46 @@ export class SimProcess implements LinkHost, PipeHost {
   booted = false;
   swim: Swim | undefined;
   readonly pipes = new Set<ClientPipe>();
-  private readonly env: ProcessEnv;
-  private readonly store: Store;
-  private readonly folder: SimFolder;
-  private readonly startedMs: number;
-  private readonly bornMs: number;
-  private held: (() => void)[] = [];
-  private dirty: ClientPipe[] = [];
-  private flushAsked = false;
-  private ticks = 0;
+  readonly #env: ProcessEnv;
+  readonly #store: Store;
+  readonly #folder: SimFolder;
+  readonly #startedMs: number;
+  readonly #bornMs: number;
+  #held: (() => void)[] = [];
+  #dirty: ClientPipe[] = [];
+  #flushAsked = false;
+  #ticks = 0;
   /** Writes under way, oldest first. */
-  private readonly writes = new Set<{ readonly atMs: number }>();
-  private diskHangs = false;
-  private meta: MemberMeta | undefined;
+  readonly #writes = new Set<{ readonly atMs: number }>();
+  #diskHangs = false;
+  #meta: MemberMeta | undefined;
   /** Being removed; a restart ends it. */
   leaving = false;
-  private clearLooks = 0;
-  private streams = new Map<number, (bytes: Uint8Array) => void>();
-  private nextStreamId = 1;
+  #clearLooks = 0;
+  #streams = new Map<number, (bytes: Uint8Array) => void>();
+  #nextStreamId = 1;
 
   constructor(env: ProcessEnv, options: ProcessOptions, folder: SimFolder) {
-    this.env = env;
+    this.#env = env;
     this.options = options;
     this.name = options.name;
-    this.startedMs = env.scheduler.nowMs;
+    this.#startedMs = env.scheduler.nowMs;
     // A monotonic clock begins anywhere.
-    this.bornMs = 1000 + env.random.int(0, 1_000_000);
-    this.folder = folder;
-    this.store = folder.disk.open((fn) => this.run(fn));
+    this.#bornMs = 1000 + env.random.int(0, 1_000_000);
+    this.#folder = folder;
+    this.#store = folder.disk.open((fn) => this.run(fn));
   }
 
   /** Opens the store, loads the identity, then the cores: the order of `main.ts`. */
   start(): void {
-    this.say(`process starts${this.options.founder ? ', may found' : ''}`);
+    this.#say(`process starts${this.options.founder ? ', may found' : ''}`);
     this.run(() =>
-      this.env.factory.loadIdentity(
-        this.store,
-        { name: this.name, wallMs: this.wallMs(), random: () => this.env.random.next() },
+      this.#env.factory.loadIdentity(
+        this.#store,
+        { name: this.name, wallMs: this.#wallMs(), random: () => this.#env.random.next() },
         (result) => {
-          if ('error' in result) this.env.onFatal(this, result.error, result.message);
-          else this.boot(result);
+          if ('error' in result) this.#env.onFatal(this, result.error, result.message);
+          else this.#boot(result);
         },
       ),
     );
@@ -132,24 +132,24 @@ export class SimProcess implements LinkHost, PipeHost {
   /** One turn of the event loop. */
   run(fn: () => void): void {
     if (!this.alive) return;
-    this.env.onTurn();
+    this.#env.onTurn();
     if (this.paused) {
-      this.held.push(fn);
+      this.#held.push(fn);
       return;
     }
     try {
       fn();
     } catch (error) {
-      this.env.onFatal(
+      this.#env.onFatal(
         this,
         'EXCEPTION',
         error instanceof Error ? (error.stack ?? '') : String(error),
       );
       return;
     }
-    const { dirty } = this;
+    const dirty = this.#dirty;
     if (dirty.length === 0) return;
-    this.dirty = [];
+    this.#dirty = [];
     for (const pipe of dirty) pipe.endOfTurn();
   }
 
@@ -162,8 +162,8 @@ export class SimProcess implements LinkHost, PipeHost {
   resume(): void {
     if (!this.paused || !this.alive) return;
     this.paused = false;
-    const { held } = this;
-    this.held = [];
+    const held = this.#held;
+    this.#held = [];
     for (const fn of held) this.run(fn);
   }
 
@@ -172,8 +172,8 @@ export class SimProcess implements LinkHost, PipeHost {
     if (!this.alive) return;
     this.alive = false;
     this.listening = false;
-    this.held = [];
-    this.env.links.detach(this, silent);
+    this.#held = [];
+    this.#env.links.detach(this, silent);
     for (const pipe of this.pipes) pipe.processDied(silent);
     this.pipes.clear();
   }
@@ -189,13 +189,13 @@ export class SimProcess implements LinkHost, PipeHost {
 
   /** An operator removes this node: it says so, drains, and leaves when no shard needs it. */
   leave(): void {
-    if (this.meta === undefined || this.leaving) return;
+    if (this.#meta === undefined || this.leaving) return;
     this.leaving = true;
-    this.meta = { ...this.meta, leaving: true };
-    const meta = encodeMeta(this.meta);
+    this.#meta = { ...this.#meta, leaving: true };
+    const meta = encodeMeta(this.#meta);
     this.run(() => {
-      this.stepSwim({ type: 'set-meta', meta });
-      this.membersChanged();
+      this.#stepSwim({ type: 'set-meta', meta });
+      this.#membersChanged();
     });
   }
 
@@ -207,7 +207,7 @@ export class SimProcess implements LinkHost, PipeHost {
 
   /** An operator says here that a member held to be dead never comes back, which may be a mistake. */
   forceLeave(name: string): void {
-    this.run(() => this.stepSwim({ type: 'force-leave', name }));
+    this.run(() => this.#stepSwim({ type: 'force-leave', name }));
   }
 
   // LinkHost.
@@ -219,7 +219,7 @@ export class SimProcess implements LinkHost, PipeHost {
   onLinkDown(peer: string): void {
     this.core?.links.onLinkDown(peer);
     // A reset is a hint worth a probe, never evidence.
-    this.stepSwim({ type: 'probe-now', name: peer });
+    this.#stepSwim({ type: 'probe-now', name: peer });
   }
 
   onFrame(peer: string, frame: Uint8Array): void {
@@ -229,7 +229,7 @@ export class SimProcess implements LinkHost, PipeHost {
   // PipeHost.
 
   markDirty(pipe: ClientPipe): void {
-    if (!this.dirty.includes(pipe)) this.dirty.push(pipe);
+    if (!this.#dirty.includes(pipe)) this.#dirty.push(pipe);
   }
 
   accept(pipe: ClientPipe): ClientHandler {
@@ -239,17 +239,17 @@ export class SimProcess implements LinkHost, PipeHost {
     return core.accept(pipe);
   }
 
-  private nowMs(): number {
-    return this.bornMs + (this.env.scheduler.nowMs - this.startedMs) * this.options.clock.rate;
+  #nowMs(): number {
+    return this.#bornMs + (this.#env.scheduler.nowMs - this.#startedMs) * this.options.clock.rate;
   }
 
-  private wallMs(): number {
-    return Math.floor(WALL_START_MS + this.env.scheduler.nowMs + this.options.clock.skewMs);
+  #wallMs(): number {
+    return Math.floor(WALL_START_MS + this.#env.scheduler.nowMs + this.options.clock.skewMs);
   }
 
-  private boot(identity: CoreIdentity): void {
+  #boot(identity: CoreIdentity): void {
     this.bootEpoch = identity.bootEpoch;
-    this.say(
+    this.#say(
       `identity ${identity.storeId} boot ${identity.bootEpoch} cluster '${identity.clusterId}'`,
     );
     const meta: MemberMeta = {
@@ -261,11 +261,11 @@ export class SimProcess implements LinkHost, PipeHost {
       admin: `${this.name}:8080`,
       leaving: false,
     };
-    this.meta = meta;
+    this.#meta = meta;
     const durability = identity.settings?.durability ?? this.options.durability;
-    const found = this.folder.identified(identity, durability, () => this.alive);
-    if (found.damage !== null) this.say(`its folder is damaged: ${found.damage}`);
-    this.core = this.env.factory.create(this.nodeEnv(found), {
+    const found = this.#folder.identified(identity, durability, () => this.alive);
+    if (found.damage !== null) this.#say(`its folder is damaged: ${found.damage}`);
+    this.core = this.#env.factory.create(this.#nodeEnv(found), {
       identity,
       found: this.options.founder && identity.clusterId === '',
       shardCount: this.options.shardCount,
@@ -288,133 +288,135 @@ export class SimProcess implements LinkHost, PipeHost {
         clusterId: core.clusterId ?? identity.clusterId,
         address: addressOf(this.name),
         meta: encodeMeta(meta),
-        random: () => this.env.random.next(),
+        random: () => this.#env.random.next(),
       });
-      this.say('booted');
-      this.env.links.attach(this);
-      this.stepSwim({ type: 'start', seeds: this.options.seeds });
-      this.membersChanged();
-      this.tickLater();
+      this.#say('booted');
+      this.#env.links.attach(this);
+      this.#stepSwim({ type: 'start', seeds: this.options.seeds });
+      this.#membersChanged();
+      this.#tickLater();
     });
   }
 
-  private readonly write: Store['write'] = (changes, sync, done) => {
-    const write = { atMs: this.nowMs() };
-    this.writes.add(write);
-    this.store.write(changes, sync, () => {
-      this.writes.delete(write);
+  readonly #write: Store['write'] = (changes, sync, done) => {
+    const write = { atMs: this.#nowMs() };
+    this.#writes.add(write);
+    this.#store.write(changes, sync, () => {
+      this.#writes.delete(write);
       done();
     });
   };
 
   /** A node whose disk hangs has no links, as in `main.ts`: the others go on without its copies. */
-  private watchDisk(): void {
-    const [oldest] = this.writes;
-    const hangs = oldest !== undefined && this.nowMs() - oldest.atMs > DISK_HANGS_MS;
-    if (hangs === this.diskHangs) return;
-    this.diskHangs = hangs;
-    this.say(hangs ? 'its disk hangs' : 'its disk writes again');
-    this.stepSwim({ type: 'set-unwell', unwell: hangs });
-    this.membersChanged();
+  #watchDisk(): void {
+    const [oldest] = this.#writes;
+    const hangs = oldest !== undefined && this.#nowMs() - oldest.atMs > DISK_HANGS_MS;
+    if (hangs === this.#diskHangs) return;
+    this.#diskHangs = hangs;
+    this.#say(hangs ? 'its disk hangs' : 'its disk writes again');
+    this.#stepSwim({ type: 'set-unwell', unwell: hangs });
+    this.#membersChanged();
   }
 
-  private nodeEnv(found: Found): SimNodeEnv {
+  #nodeEnv(found: Found): SimNodeEnv {
     return {
       ...found.env,
-      nowMs: () => this.nowMs(),
-      wallMs: () => this.wallMs(),
-      random: () => this.env.random.next(),
-      store: { ...this.store, write: this.write },
-      sendFrame: (peer, frame) => this.env.links.send(this, peer, frame),
-      scheduleFlush: () => this.flushSoon(),
+      nowMs: () => this.#nowMs(),
+      wallMs: () => this.#wallMs(),
+      random: () => this.#env.random.next(),
+      store: { ...this.#store, write: this.#write },
+      sendFrame: (peer, frame) => this.#env.links.send(this, peer, frame),
+      scheduleFlush: () => this.#flushSoon(),
       log: (level, message, fields) => {
-        if (!this.env.transcript.readable) return;
-        this.say(`${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
+        if (!this.#env.transcript.readable) return;
+        this.#say(
+          `${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`,
+        );
       },
-      fatal: (code, message) => this.env.onFatal(this, code, message),
+      fatal: (code, message) => this.#env.onFatal(this, code, message),
       trace: (phase, fields) => {
-        if (this.alive) this.env.onPhase(this.name, phase, fields);
+        if (this.alive) this.#env.onPhase(this.name, phase, fields);
       },
     };
   }
 
-  private flushSoon(): void {
-    if (this.flushAsked) return;
-    this.flushAsked = true;
-    this.env.scheduler.after(this.env.random.next() * FLUSH_DELAY_MAX_MS, () =>
+  #flushSoon(): void {
+    if (this.#flushAsked) return;
+    this.#flushAsked = true;
+    this.#env.scheduler.after(this.#env.random.next() * FLUSH_DELAY_MAX_MS, () =>
       this.run(() => {
-        this.flushAsked = false;
+        this.#flushAsked = false;
         this.core?.flush();
       }),
     );
   }
 
-  private tickLater(): void {
-    this.env.scheduler.after(TICK_MS, () =>
+  #tickLater(): void {
+    this.#env.scheduler.after(TICK_MS, () =>
       this.run(() => {
-        this.tick();
-        this.tickLater();
+        this.#tick();
+        this.#tickLater();
       }),
     );
   }
 
-  private tick(): void {
+  #tick(): void {
     this.core?.tick();
-    this.watchDisk();
-    this.ticks += 1;
+    this.#watchDisk();
+    this.#ticks++;
     if (!this.listening && this.core?.ready === true) {
       this.listening = true;
-      this.say('serves clients');
+      this.#say('serves clients');
     }
-    if (this.leaving && this.ticks % (DRAIN_LOOK_MS / TICK_MS) === 0) this.lookDrained();
-    if (this.ticks % (1000 / TICK_MS) !== 0) return;
-    const nowMs = this.nowMs();
+    if (this.leaving && this.#ticks % (DRAIN_LOOK_MS / TICK_MS) === 0) this.#lookDrained();
+    if (this.#ticks % (1000 / TICK_MS) !== 0) return;
+    const nowMs = this.#nowMs();
     for (const pipe of this.pipes) {
       if (pipe.serverOpen) pipe.second(nowMs);
       else this.pipes.delete(pipe);
     }
   }
 
-  private lookDrained(): void {
-    this.clearLooks = this.core?.drained === true ? this.clearLooks + 1 : 0;
-    if (this.clearLooks === DRAIN_LOOKS) this.stepSwim({ type: 'leave' });
+  #lookDrained(): void {
+    this.#clearLooks = this.core?.drained === true ? this.#clearLooks + 1 : 0;
+    if (this.#clearLooks === DRAIN_LOOKS) this.#stepSwim({ type: 'leave' });
   }
 
-  private stepSwim(event: SwimEvent): void {
+  #stepSwim(event: SwimEvent): void {
     if (this.swim === undefined) return;
-    for (const effect of this.swim.step(event, this.nowMs())) this.perform(effect);
+    for (const effect of this.swim.step(event, this.#nowMs())) this.#perform(effect);
   }
 
-  private perform(effect: SwimEffect): void {
-    const { scheduler, network, transcript } = this.env;
+  #perform(effect: SwimEffect): void {
+    const { scheduler, network, transcript } = this.#env;
     switch (effect.type) {
       case 'send': {
         const target = effect.to;
         network.datagram(this.name, nameOf(target), effect.bytes, (bytes) => {
-          const process = this.env.processAt(target);
+          const process = this.#env.processAt(target);
           process?.run(() =>
-            process.stepSwim({ type: 'packet', from: addressOf(this.name), bytes }),
+            process.#stepSwim({ type: 'packet', from: addressOf(this.name), bytes }),
           );
         });
         return;
       }
       case 'timer':
         scheduler.after(effect.afterMs, () =>
-          this.run(() => this.stepSwim({ type: 'timer', token: effect.token })),
+          this.run(() => this.#stepSwim({ type: 'timer', token: effect.token })),
         );
         return;
       case 'stream-open':
-        this.openStream(effect.requestId, effect.to, effect.bytes);
+        this.#openStream(effect.requestId, effect.to, effect.bytes);
         return;
       case 'stream-reply': {
-        const respond = this.streams.get(effect.streamId);
-        this.streams.delete(effect.streamId);
+        const respond = this.#streams.get(effect.streamId);
+        this.#streams.delete(effect.streamId);
         if (effect.bytes !== null) respond?.(effect.bytes);
         return;
       }
       case 'members-changed':
       case 'view-changed':
-        this.membersChanged();
+        this.#membersChanged();
         return;
       case 'cluster-id':
         transcript.note(this.name, `learned cluster ${effect.clusterId}`);
@@ -424,24 +426,24 @@ export class SimProcess implements LinkHost, PipeHost {
         this.core?.lineage?.outlive(effect.bootEpoch, () => {});
         return;
       case 'left':
-        this.env.onLeft(this);
+        this.#env.onLeft(this);
         return;
       default:
     }
   }
 
-  private openStream(requestId: number, to: string, bytes: Uint8Array): void {
-    this.env.network.request(
+  #openStream(requestId: number, to: string, bytes: Uint8Array): void {
+    this.#env.network.request(
       this.name,
       nameOf(to),
       this.options.swim.streamTimeoutMs,
       (respond) => {
-        const process = this.env.processAt(to);
+        const process = this.#env.processAt(to);
         if (process?.swim === undefined) return false;
         process.run(() => {
-          const streamId = process.nextStreamId++;
-          process.streams.set(streamId, respond);
-          process.stepSwim({
+          const streamId = process.#nextStreamId++;
+          process.#streams.set(streamId, respond);
+          process.#stepSwim({
             type: 'stream-request',
             streamId,
             from: addressOf(this.name),
@@ -451,11 +453,11 @@ export class SimProcess implements LinkHost, PipeHost {
         return true;
       },
       (answer) =>
-        this.run(() => this.stepSwim({ type: 'stream-response', requestId, bytes: answer })),
+        this.run(() => this.#stepSwim({ type: 'stream-response', requestId, bytes: answer })),
     );
   }
 
-  private membersChanged(): void {
+  #membersChanged(): void {
     if (this.swim === undefined || !this.booted) return;
     const members: MemberInfo[] = [];
     const peers = new Map<string, number>();
@@ -468,15 +470,15 @@ export class SimProcess implements LinkHost, PipeHost {
       members.push({ name, bootEpoch, state, inView, unwell, address, meta });
       if (name !== this.name && state !== 'left') peers.set(name, bootEpoch);
     }
-    if (this.env.transcript.readable) {
-      this.say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
+    if (this.#env.transcript.readable) {
+      this.#say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
     }
-    this.peers = this.diskHangs ? new Map() : peers;
+    this.peers = this.#diskHangs ? new Map() : peers;
     this.core?.links.onMembers(members);
-    this.env.links.peersChanged(this);
+    this.#env.links.peersChanged(this);
   }
 
-  private say(what: string): void {
-    this.env.transcript.say(this.name, what);
+  #say(what: string): void {
+    this.#env.transcript.say(this.name, what);
   }
 }

@@ -7,7 +7,7 @@ const READ_MS = 2000;
 /** Reads retained messages through one node with a fresh session; tries again if it is dropped. */
 export class RetainedReader {
   done = false;
-  private readonly client: SimClient;
+  readonly #client: SimClient;
   readonly node: string;
 
   constructor(
@@ -17,7 +17,7 @@ export class RetainedReader {
     read: (topic: string, id: number | undefined) => void,
   ) {
     this.node = node;
-    this.client = new SimClient(
+    this.#client = new SimClient(
       env,
       {
         clientId: `reader-${node}`,
@@ -29,28 +29,28 @@ export class RetainedReader {
         receiveMaximum: 0,
       },
       {
-        onConnected: () => this.client.subscribe(topics.map((filter) => ({ filter, qos: 1 }))),
+        onConnected: () => this.#client.subscribe(topics.map((filter) => ({ filter, qos: 1 }))),
         onClosed: () => {
-          if (!this.done) env.scheduler.after(100, () => this.connect());
+          if (!this.done) env.scheduler.after(100, () => this.#connect());
         },
         onSubscribed: () => {
           env.scheduler.after(READ_MS, () => {
-            if (this.done || !this.client.connected) return;
+            if (this.done || !this.#client.connected) return;
             this.done = true;
             const found = new Map<string, number>();
-            for (const { message, retained } of this.client.session?.receipts.values() ?? []) {
+            for (const { message, retained } of this.#client.session?.receipts.values() ?? []) {
               if (retained > 0) found.set(message.topic, message.id);
             }
             for (const topic of topics) read(topic, found.get(topic));
-            this.client.disconnect();
+            this.#client.disconnect();
           });
         },
       },
     );
-    this.connect();
+    this.#connect();
   }
 
-  private connect(): void {
-    this.client.connect(this.node);
+  #connect(): void {
+    this.#client.connect(this.node);
   }
 }

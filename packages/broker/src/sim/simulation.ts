@@ -68,21 +68,21 @@ export class Simulation {
   readonly cluster: SimCluster;
   readonly workload: Workload;
   readonly coverage = new Coverage();
-  private readonly injector: Injector;
-  private readonly checkers: readonly Checker[];
-  private readonly retained = new RetainedReads();
-  private readonly random: Prng;
-  private readonly world: World;
-  private healedAtMs = Number.POSITIVE_INFINITY;
-  private faults = 0;
+  readonly #injector: Injector;
+  readonly #checkers: readonly Checker[];
+  readonly #retained = new RetainedReads();
+  readonly #random: Prng;
+  readonly #world: World;
+  #healedAtMs = Number.POSITIVE_INFINITY;
+  #faults = 0;
 
   constructor(o: { options: SimOptions; factory: CoreFactory; transcript?: boolean }) {
     this.options = o.options;
-    this.random = new Prng(o.options.seed);
+    this.#random = new Prng(o.options.seed);
     this.coverage.begin(o.options.faults, o.options.workload.behaviours);
     const nowMs = () => this.scheduler.nowMs;
     this.transcript = new Transcript({ nowMs, readable: o.transcript === true });
-    this.checkers = [
+    this.#checkers = [
       new AcknowledgedDelivered(),
       new ExactlyOnce(),
       new OneConnection(),
@@ -91,7 +91,7 @@ export class Simulation {
       new ClearedBefore(),
       new Order(),
       new WillOnce(),
-      this.retained,
+      this.#retained,
       new Liveness(() => [...this.workload.actors, ...this.workload.bursters]),
       new ReplicaHash(),
       new CommittedDurable(),
@@ -103,38 +103,38 @@ export class Simulation {
       new CopiesKept(o.options.replicas),
       new ViewsSettle(() => Math.min(o.options.replicas, this.cluster.names().length)),
     ];
-    this.history = new History({ nowMs, checkers: this.checkers });
+    this.history = new History({ nowMs, checkers: this.#checkers });
     this.cluster = new SimCluster({
       scheduler: this.scheduler,
-      random: this.random.fork('cluster'),
+      random: this.#random.fork('cluster'),
       transcript: this.transcript,
       options: o.options,
       history: this.history,
       factory: o.factory,
-      onPhase: (node, phase, fields) => this.onPhase(node, phase, fields),
+      onPhase: (node, phase, fields) => this.#onPhase(node, phase, fields),
     });
     this.workload = new Workload({
       scheduler: this.scheduler,
-      random: this.random.fork('workload'),
+      random: this.#random.fork('workload'),
       history: this.history,
       transcript: this.transcript,
       options: o.options.workload,
       names: Array.from({ length: o.options.nodes }, (_, i) => `n${i + 1}`),
       cluster: this.cluster,
     });
-    this.injector = new Injector({
+    this.#injector = new Injector({
       scheduler: this.scheduler,
-      random: this.random.fork('injector'),
+      random: this.#random.fork('injector'),
       options: o.options,
-      target: this.target(),
+      target: this.#target(),
     });
     const sim = this;
-    this.world = {
+    this.#world = {
       get nowMs() {
         return sim.scheduler.nowMs;
       },
       get healedAtMs() {
-        return sim.healedAtMs;
+        return sim.#healedAtMs;
       },
       inspections: () => this.cluster.inspections(),
     };
@@ -142,7 +142,7 @@ export class Simulation {
 
   run(): SimResult {
     try {
-      if (this.form() && this.drill()) this.settle();
+      if (this.#form() && this.#drill()) this.#settle();
     } catch (error) {
       this.history.fail('simulator', error instanceof Error ? (error.stack ?? '') : String(error));
     }
@@ -151,7 +151,7 @@ export class Simulation {
       seed: this.options.seed,
       violations: this.history.violations,
       virtualMs: this.scheduler.nowMs,
-      faults: this.faults,
+      faults: this.#faults,
       operations: messages.reduce((sum, m) => sum + m.sends, 0) + this.history.deliveries,
       messages: messages.length,
       acknowledged: messages.filter((m) => m.ackedAtMs !== undefined).length,
@@ -164,43 +164,43 @@ export class Simulation {
   }
 
   /** Birth, joins, and the subscriptions on which everything else is judged. */
-  private form(): boolean {
+  #form(): boolean {
     const { nodes, chaosFromBirth } = this.options;
     if (!chaosFromBirth) this.cluster.network.faulty = false;
     else {
       this.history.disturb(Number.POSITIVE_INFINITY);
-      this.injector.start();
+      this.#injector.start();
     }
     for (let i = 1; i <= nodes; i++) {
-      this.scheduler.after(i === 1 ? 0 : this.random.next() * 1000, () =>
+      this.scheduler.after(i === 1 ? 0 : this.#random.next() * 1000, () =>
         this.cluster.add(`n${i}`),
       );
     }
     if (chaosFromBirth)
-      return this.until(
+      return this.#until(
         () => this.scheduler.nowMs > 3000,
         10_000,
         () => '',
       );
     return (
-      this.until(
+      this.#until(
         () => this.cluster.names().length === nodes && this.cluster.allServe,
         FORM_MAX_MS,
         () => `cluster not formed: ${this.cluster.notServing()}`,
-      ) && this.subscribe()
+      ) && this.#subscribe()
     );
   }
 
-  private subscribe(): boolean {
+  #subscribe(): boolean {
     this.workload.start();
-    return this.until(
+    return this.#until(
       () => this.workload.subscribed,
       FORM_MAX_MS,
       () => `not subscribed on a calm cluster: ${this.workload.notSubscribed()}`,
     );
   }
 
-  private drill(): boolean {
+  #drill(): boolean {
     if (this.options.chaosFromBirth) this.workload.start();
     this.cluster.network.faulty = true;
     this.history.unrestAlways = this.options.faults.some(
@@ -208,9 +208,9 @@ export class Simulation {
     );
     if (this.options.faults.length > 0) this.history.disturb(Number.POSITIVE_INFINITY);
     this.workload.enter('drill');
-    if (!this.options.chaosFromBirth) this.injector.start();
+    if (!this.options.chaosFromBirth) this.#injector.start();
     const endMs = this.scheduler.nowMs + this.options.chaosMs;
-    return this.until(
+    return this.#until(
       () => this.scheduler.nowMs >= endMs,
       this.options.chaosMs * 2,
       () => '',
@@ -218,44 +218,44 @@ export class Simulation {
   }
 
   /** Heals, then demands that everything comes true; twice, the second time with fresh publishes. */
-  private settle(): void {
-    this.injector.stop();
+  #settle(): void {
+    this.#injector.stop();
     this.cluster.repair();
     this.history.calm();
-    this.healedAtMs = this.scheduler.nowMs;
+    this.#healedAtMs = this.scheduler.nowMs;
     this.transcript.note('sim', 'healed');
     this.workload.enter('settle');
-    if (!this.quiet()) return;
+    if (!this.#quiet()) return;
     this.workload.epilogue(3);
-    if (!this.quiet()) return;
+    if (!this.#quiet()) return;
     this.scheduler.runUntil(this.scheduler.nowMs + AFTERMATH_MS);
-    if (!this.readRetained() || !this.quiet()) return;
-    for (const checker of this.checkers) checker.finish?.(this.world);
+    if (!this.#readRetained() || !this.#quiet()) return;
+    for (const checker of this.#checkers) checker.finish?.(this.#world);
   }
 
-  private quiet(): boolean {
-    return this.until(
-      () => this.pending() === undefined,
+  #quiet(): boolean {
+    return this.#until(
+      () => this.#pending() === undefined,
       SETTLE_MAX_MS,
-      () => `still so ${SETTLE_MAX_MS} ms after healing: ${this.pending()?.what}`,
-      () => this.pending()?.invariant,
+      () => `still so ${SETTLE_MAX_MS} ms after healing: ${this.#pending()?.what}`,
+      () => this.#pending()?.invariant,
     );
   }
 
   /** What has not come true yet, first by the invariant that says most. */
-  private pending(): { invariant: string; what: string } | undefined {
+  #pending(): { invariant: string; what: string } | undefined {
     const waiting = this.cluster.notServing();
     if (waiting !== undefined) return { invariant: '10 liveness', what: waiting };
-    for (const checker of this.checkers) {
-      const what = checker.pending?.(this.world);
+    for (const checker of this.#checkers) {
+      const what = checker.pending?.(this.#world);
       if (what !== undefined) return { invariant: checker.invariant, what };
     }
     return undefined;
   }
 
   /** Reads every retained topic through every node. */
-  private readRetained(): boolean {
-    const topics = this.retained.topics();
+  #readRetained(): boolean {
+    const topics = this.#retained.topics();
     if (topics.length === 0) return true;
     // One that is leaving refuses clients for as long as it takes.
     const readers = this.cluster
@@ -264,10 +264,10 @@ export class Simulation {
       .map(
         (node) =>
           new RetainedReader(this.workload.clientEnv(`reader-${node}`), node, topics, (topic, id) =>
-            this.retained.read(node, topic, id),
+            this.#retained.read(node, topic, id),
           ),
       );
-    return this.until(
+    return this.#until(
       // A node that an operator removes may leave while it is being read through.
       () => readers.every((r) => r.done || !this.cluster.names().includes(r.node)),
       FORM_MAX_MS,
@@ -276,7 +276,7 @@ export class Simulation {
   }
 
   /** Runs until `done`, checking as it goes; false if a violation or the bound came first. */
-  private until(
+  #until(
     done: () => boolean,
     maxMs: number,
     why: () => string,
@@ -292,28 +292,28 @@ export class Simulation {
       }
       const untilMs = this.scheduler.nowMs + STEP_MS;
       this.scheduler.runUntil(untilMs);
-      for (const checker of this.checkers) checker.onInterval?.(this.world);
+      for (const checker of this.#checkers) checker.onInterval?.(this.#world);
     }
   }
 
-  private onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void {
+  #onPhase(node: string, phase: string, fields: Record<string, unknown> | undefined): void {
     this.coverage.phase(phase, this.scheduler.nowMs);
-    for (const checker of this.checkers) checker.onPhase?.(node, phase, fields);
+    for (const checker of this.#checkers) checker.onPhase?.(node, phase, fields);
     if (this.transcript.readable) {
       const text = fields === undefined ? '' : ` ${JSON.stringify(fields)}`;
       this.transcript.say(node, `· ${phase}${text}`);
     }
-    this.injector.onPhase(node, phase);
+    this.#injector.onPhase(node, phase);
   }
 
-  private struck(fault: FaultName, what: string, untilMs: number): void {
-    this.faults += 1;
+  #struck(fault: FaultName, what: string, untilMs: number): void {
+    this.#faults++;
     this.coverage.fault(fault, this.scheduler.nowMs);
     this.transcript.note('sim', `FAULT ${fault} ${what}`);
     if (untilMs > this.scheduler.nowMs) this.history.strike(untilMs);
   }
 
-  private target(): Target {
+  #target(): Target {
     const { cluster, options: o } = this;
     return {
       names: () => cluster.names(),
@@ -342,7 +342,7 @@ export class Simulation {
       resetLink: (a, b) => cluster.links.reset(a, b),
       stallLink: (a, b, untilMs) => cluster.links.stall(a, b, untilMs),
       breakClient: (how, random) => this.workload.breakSome(how, random),
-      struck: (fault, what, untilMs) => this.struck(fault, what, untilMs),
+      struck: (fault, what, untilMs) => this.#struck(fault, what, untilMs),
     };
   }
 }

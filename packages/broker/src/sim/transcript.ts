@@ -10,24 +10,24 @@ export class Transcript {
   readonly readable: boolean;
   /** Bound of `lines`; the oldest fall away. */
   readonly linesMax: number;
-  private readonly nowMs: () => number;
-  private hash = 0x811c9dc5;
-  private count = 0;
+  readonly #nowMs: () => number;
+  #hash = 0x811c9dc5;
+  #count = 0;
 
   constructor(o: { nowMs: () => number; readable: boolean; linesMax?: number }) {
-    this.nowMs = o.nowMs;
+    this.#nowMs = o.nowMs;
     this.readable = o.readable;
     this.linesMax = o.linesMax ?? 200_000;
   }
 
   /** Events noted so far. */
   get events(): number {
-    return this.count;
+    return this.#count;
   }
 
   /** Hash of all events so far, eight hexadecimal digits. */
   get traceHash(): string {
-    return (this.hash >>> 0).toString(16).padStart(8, '0');
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
   /**
@@ -37,15 +37,15 @@ export class Transcript {
    * @param what name of the event, with its fields
    */
   note(actor: string, what: string, bytes?: Uint8Array): void {
-    this.count += 1;
-    let hash = this.hash;
-    hash = Math.imul(hash ^ ((this.nowMs() * 1000) | 0), 0x01000193);
+    this.#count++;
+    let hash = this.#hash;
+    hash = Math.imul(hash ^ ((this.#nowMs() * 1000) | 0), 0x01000193);
     for (let i = 0; i < actor.length; i++) hash = Math.imul(hash ^ actor.charCodeAt(i), 0x01000193);
     for (let i = 0; i < what.length; i++) hash = Math.imul(hash ^ what.charCodeAt(i), 0x01000193);
     if (bytes !== undefined) {
       for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
     }
-    this.hash = hash;
+    this.#hash = hash;
     if (this.readable) this.say(actor, bytes === undefined ? what : `${what} [${bytes.length} B]`);
   }
 
@@ -53,6 +53,6 @@ export class Transcript {
   say(actor: string, what: string): void {
     if (!this.readable) return;
     if (this.lines.length >= this.linesMax) this.lines.splice(0, this.linesMax >> 2);
-    this.lines.push(`${this.nowMs().toFixed(3).padStart(11)} ${actor.padEnd(8)} ${what}`);
+    this.lines.push(`${this.#nowMs().toFixed(3).padStart(11)} ${actor.padEnd(8)} ${what}`);
   }
 }

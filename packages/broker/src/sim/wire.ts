@@ -59,10 +59,10 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Grows as it is written to; `finish` puts the fixed header before it. */
 class Writer {
-  private bytes: number[] = [];
+  #bytes: number[] = [];
 
   u8(value: number): this {
-    this.bytes.push(value & 0xff);
+    this.#bytes.push(value & 0xff);
     return this;
   }
 
@@ -75,7 +75,7 @@ class Writer {
   }
 
   raw(bytes: Uint8Array): this {
-    for (const byte of bytes) this.bytes.push(byte);
+    for (const byte of bytes) this.#bytes.push(byte);
     return this;
   }
 
@@ -86,19 +86,19 @@ class Writer {
 
   /** Appends the properties of `inner` with their length before them. */
   properties(inner: Writer): this {
-    writeVarint(this.bytes, inner.bytes.length);
-    for (const byte of inner.bytes) this.bytes.push(byte);
+    writeVarint(this.#bytes, inner.#bytes.length);
+    for (const byte of inner.#bytes) this.#bytes.push(byte);
     return this;
   }
 
   /** @param body what follows, without a copy byte by byte */
   finish(type: number, flags: number, body: Uint8Array = NOTHING): Uint8Array {
     const head = [(type << 4) | flags];
-    writeVarint(head, this.bytes.length + body.length);
-    const out = new Uint8Array(head.length + this.bytes.length + body.length);
+    writeVarint(head, this.#bytes.length + body.length);
+    const out = new Uint8Array(head.length + this.#bytes.length + body.length);
     out.set(head);
-    out.set(this.bytes, head.length);
-    out.set(body, head.length + this.bytes.length);
+    out.set(this.#bytes, head.length);
+    out.set(body, head.length + this.#bytes.length);
     return out;
   }
 }
@@ -213,29 +213,29 @@ export function encodeDisconnect(version: ProtocolVersion, reasonCode: number): 
 
 /** Cuts a byte stream into packets and decodes them. */
 export class PacketReader {
-  private rest: Uint8Array = new Uint8Array(0);
-  private readonly version: ProtocolVersion;
+  #rest: Uint8Array = new Uint8Array(0);
+  readonly #version: ProtocolVersion;
 
   constructor(version: ProtocolVersion) {
-    this.version = version;
+    this.#version = version;
   }
 
   /** @throws Error if the broker sent what MQTT forbids. */
   feed(chunk: Uint8Array, onPacket: (packet: ServerPacket) => void): void {
     let bytes = chunk;
-    if (this.rest.length > 0) {
-      bytes = new Uint8Array(this.rest.length + chunk.length);
-      bytes.set(this.rest);
-      bytes.set(chunk, this.rest.length);
+    if (this.#rest.length > 0) {
+      bytes = new Uint8Array(this.#rest.length + chunk.length);
+      bytes.set(this.#rest);
+      bytes.set(chunk, this.#rest.length);
     }
     let at = 0;
     for (;;) {
       const size = packetSize(bytes, at);
       if (size === 0 || at + size > bytes.length) break;
-      onPacket(decodePacket(bytes.subarray(at, at + size), this.version));
+      onPacket(decodePacket(bytes.subarray(at, at + size), this.#version));
       at += size;
     }
-    this.rest = bytes.slice(at);
+    this.#rest = bytes.slice(at);
   }
 }
 
@@ -254,20 +254,20 @@ function packetSize(bytes: Uint8Array, at: number): number {
 }
 
 class Reader {
-  private readonly bytes: Uint8Array;
-  private at = 1;
+  readonly #bytes: Uint8Array;
+  #at = 1;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+    this.#bytes = bytes;
     while (this.u8() >= 0x80);
   }
 
   get left(): number {
-    return this.bytes.length - this.at;
+    return this.#bytes.length - this.#at;
   }
 
   u8(): number {
-    const value = this.bytes[this.at++];
+    const value = this.#bytes[this.#at++];
     if (value === undefined) throw new Error('broker sent a packet that ends early');
     return value;
   }
@@ -295,8 +295,8 @@ class Reader {
 
   take(length: number): string {
     if (length > this.left) throw new Error('broker sent a packet that ends early');
-    const text = decoder.decode(this.bytes.subarray(this.at, this.at + length));
-    this.at += length;
+    const text = decoder.decode(this.#bytes.subarray(this.#at, this.#at + length));
+    this.#at += length;
     return text;
   }
 
@@ -307,13 +307,13 @@ class Reader {
   properties(): Map<number, number | string> {
     const found = new Map<number, number | string>();
     const length = this.varint();
-    const end = this.at + length;
-    while (this.at < end) this.property(found);
-    if (this.at !== end) throw new Error('broker sent properties of a wrong length');
+    const end = this.#at + length;
+    while (this.#at < end) this.#property(found);
+    if (this.#at !== end) throw new Error('broker sent properties of a wrong length');
     return found;
   }
 
-  private property(found: Map<number, number | string>): void {
+  #property(found: Map<number, number | string>): void {
     const id = this.u8();
     switch (id) {
       case 0x01:

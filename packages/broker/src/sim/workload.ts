@@ -30,16 +30,16 @@ const NOBODY: PipeHost = {
 export class Workload {
   readonly actors: Actor[] = [];
   readonly bursters: Burster[] = [];
-  private readonly subscribers: Subscriber[] = [];
-  private readonly publishers: Publisher[] = [];
-  private readonly scheduler: Scheduler;
-  private readonly random: Prng;
-  private readonly history: History;
-  private readonly transcript: Transcript;
-  private readonly options: WorkloadOptions;
-  private readonly cluster: SimCluster;
-  private readonly names: readonly string[];
-  private connections = 0;
+  readonly #subscribers: Subscriber[] = [];
+  readonly #publishers: Publisher[] = [];
+  readonly #scheduler: Scheduler;
+  readonly #random: Prng;
+  readonly #history: History;
+  readonly #transcript: Transcript;
+  readonly #options: WorkloadOptions;
+  readonly #cluster: SimCluster;
+  readonly #names: readonly string[];
+  #connections = 0;
 
   constructor(o: {
     scheduler: Scheduler;
@@ -51,35 +51,35 @@ export class Workload {
     names: readonly string[];
     cluster: SimCluster;
   }) {
-    this.scheduler = o.scheduler;
-    this.random = o.random;
-    this.history = o.history;
-    this.transcript = o.transcript;
-    this.options = o.options;
-    this.cluster = o.cluster;
-    this.names = o.names;
+    this.#scheduler = o.scheduler;
+    this.#random = o.random;
+    this.#history = o.history;
+    this.#transcript = o.transcript;
+    this.#options = o.options;
+    this.#cluster = o.cluster;
+    this.#names = o.names;
     const env: ActorEnv = {
       client: this.clientEnv('clients'),
       workload: o.options,
-      nodes: () => this.cluster.names(),
+      nodes: () => this.#cluster.names(),
     };
-    this.populate(env);
+    this.#populate(env);
   }
 
   clientEnv(label: string): ClientEnv {
-    const random = this.random.fork(label);
+    const random = this.#random.fork(label);
     return {
-      scheduler: this.scheduler,
+      scheduler: this.#scheduler,
       random,
-      history: this.history,
-      transcript: this.transcript,
-      nextConnectionId: () => this.connections++,
+      history: this.#history,
+      transcript: this.#transcript,
+      nextConnectionId: () => this.#connections++,
       dial: (node, remote, client) =>
         new ClientPipe({
-          scheduler: this.scheduler,
+          scheduler: this.#scheduler,
           random: random.fork(remote),
-          transcript: this.transcript,
-          host: this.cluster.process(node) ?? NOBODY,
+          transcript: this.#transcript,
+          host: this.#cluster.process(node) ?? NOBODY,
           client,
           remote,
         }),
@@ -96,15 +96,15 @@ export class Workload {
 
   /** Every publisher publishes this many more. */
   epilogue(count: number): void {
-    for (const publisher of this.publishers) publisher.epilogue(count);
+    for (const publisher of this.#publishers) publisher.epilogue(count);
   }
 
   get subscribed(): boolean {
-    return this.subscribers.every((s) => s.subscribed);
+    return this.#subscribers.every((s) => s.subscribed);
   }
 
   notSubscribed(): string {
-    return this.subscribers
+    return this.#subscribers
       .filter((s) => !s.subscribed)
       .map((s) => s.name)
       .join(' ');
@@ -114,13 +114,14 @@ export class Workload {
     const connected = this.actors.filter((actor) => actor.client.connected);
     if (connected.length === 0) return false;
     const { client } = random.pick(connected);
-    if (how === 'stall') client.stall(this.scheduler.nowMs + random.next() * 3000);
+    if (how === 'stall') client.stall(this.#scheduler.nowMs + random.next() * 3000);
     else client.breakConnection(how === 'halfOpen');
     return true;
   }
 
-  private populate(env: ActorEnv): void {
-    const { options: o, random } = this;
+  #populate(env: ActorEnv): void {
+    const o = this.#options;
+    const random = this.#random;
     const topics = Array.from({ length: o.topics }, (_, i) => `m/${i}`);
     const retained = Array.from({ length: Math.ceil(o.topics / 2) }, (_, i) => `r/${i}`);
     const wish = (filters: readonly string[]): Wish => ({
@@ -129,7 +130,7 @@ export class Workload {
     });
     const version = (): ProtocolVersion => random.pick([4, 5]);
     if (o.willers > 0 || o.behaviours.includes('pipeline')) {
-      this.addSubscriber(env, 'witness', version(), [{ filter: 'w/#', qos: 2 }], [], false);
+      this.#addSubscriber(env, 'witness', version(), [{ filter: 'w/#', qos: 2 }], [], false);
     }
     for (let i = 0; i < o.subscribers; i++) {
       const exact = [...topics, ...retained];
@@ -140,7 +141,7 @@ export class Workload {
       const fickle = distinct([wish(exact), wish(exact)]).filter(
         (w) => !constant.some((c) => c.filter === w.filter),
       );
-      this.addSubscriber(env, `sub${i}`, version(), constant, fickle, random.chance(0.5));
+      this.#addSubscriber(env, `sub${i}`, version(), constant, fickle, random.chance(0.5));
     }
     for (let i = 0; i < o.publishers; i++) {
       const publisher = new Publisher(env, {
@@ -154,27 +155,27 @@ export class Workload {
         // One of them: bytes cost the simulator time.
         large: i === 0 && o.behaviours.includes('large'),
       });
-      this.publishers.push(publisher);
+      this.#publishers.push(publisher);
       this.actors.push(publisher);
     }
-    this.populateOthers(env, topics, version);
-    this.populateLater(env);
+    this.#populateOthers(env, topics, version);
+    this.#populateLater(env);
   }
 
   /** What came later draws from streams of its own, so that older seeds keep their clients. */
-  private populateLater(env: ActorEnv): void {
-    const random = this.random.fork('later');
+  #populateLater(env: ActorEnv): void {
+    const random = this.#random.fork('later');
     const version = (): ProtocolVersion => random.pick([4, 5]);
-    if (this.options.behaviours.includes('race')) {
-      const heralds = this.names.map((node) => new Herald(env, { node, version: version() }));
+    if (this.#options.behaviours.includes('race')) {
+      const heralds = this.#names.map((node) => new Herald(env, { node, version: version() }));
       this.actors.push(...heralds);
       for (let i = random.int(1, 3); i > 0; i--) {
         const qos = random.pick([1, 2]);
         this.actors.push(new Racer(env, { name: `race${i}`, version: version(), qos, heralds }));
       }
     }
-    const topics = Array.from({ length: this.options.topics }, (_, i) => `m/${i}`);
-    if (this.options.behaviours.includes('pipeline')) {
+    const topics = Array.from({ length: this.#options.topics }, (_, i) => `m/${i}`);
+    if (this.#options.behaviours.includes('pipeline')) {
       for (let i = random.int(1, 2); i > 0; i--)
         this.bursters.push(new Burster(env, { clientId: `burst${i}`, version: version(), topics }));
     }
@@ -184,7 +185,7 @@ export class Workload {
       ['expire', [{ filter: 'm/#', qos: random.pick([1, 2]) }], 1, 1500],
     ];
     for (const [behaviour, constant, receiveMaximum, ackDelayMs] of later) {
-      if (!this.options.behaviours.includes(behaviour)) continue;
+      if (!this.#options.behaviours.includes(behaviour)) continue;
       const subscriber = new Subscriber(env, {
         clientId: behaviour,
         version: 5,
@@ -194,17 +195,14 @@ export class Workload {
         receiveMaximum,
         ...(ackDelayMs === undefined ? {} : { ackDelayMs }),
       });
-      this.subscribers.push(subscriber);
+      this.#subscribers.push(subscriber);
       this.actors.push(subscriber);
     }
   }
 
-  private populateOthers(
-    env: ActorEnv,
-    topics: readonly string[],
-    version: () => ProtocolVersion,
-  ): void {
-    const { options: o, random } = this;
+  #populateOthers(env: ActorEnv, topics: readonly string[], version: () => ProtocolVersion): void {
+    const o = this.#options;
+    const random = this.#random;
     for (let i = 0; i < o.transients; i++) {
       const wishes = distinct([
         { filter: random.pick(topics), qos: random.pick([0, 1, 2]) },
@@ -230,7 +228,7 @@ export class Workload {
     }
   }
 
-  private addSubscriber(
+  #addSubscriber(
     env: ActorEnv,
     clientId: string,
     version: ProtocolVersion,
@@ -244,12 +242,12 @@ export class Workload {
       constant,
       fickle,
       mayStartClean,
-      mayChangeExpiry: clientId !== 'witness' && this.options.behaviours.includes('changeExpiry'),
-      receiveMaximum: version === 5 ? this.random.pick([0, 1, 3, 20]) : 0,
+      mayChangeExpiry: clientId !== 'witness' && this.#options.behaviours.includes('changeExpiry'),
+      receiveMaximum: version === 5 ? this.#random.pick([0, 1, 3, 20]) : 0,
       // What judges the others must not expire itself.
-      ...(clientId === 'witness' ? {} : expiry(this.random)),
+      ...(clientId === 'witness' ? {} : expiry(this.#random)),
     });
-    this.subscribers.push(subscriber);
+    this.#subscribers.push(subscriber);
     this.actors.push(subscriber);
   }
 }

@@ -12,12 +12,12 @@ const PACKET_ID = 65_000;
  * epoch changed the session (invariant 4); what the broker should do is close it.
  */
 export class Zombie {
-  private readonly pipe: ClientPipe;
-  private readonly connection: Connection;
-  private readonly history: History;
-  private readonly version: ProtocolVersion;
-  private readonly reader: PacketReader;
-  private sentAtMs: number | undefined;
+  readonly #pipe: ClientPipe;
+  readonly #connection: Connection;
+  readonly #history: History;
+  readonly #version: ProtocolVersion;
+  readonly #reader: PacketReader;
+  #sentAtMs: number | undefined;
 
   constructor(o: {
     pipe: ClientPipe;
@@ -26,35 +26,35 @@ export class Zombie {
     version: ProtocolVersion;
     reader: PacketReader;
   }) {
-    this.pipe = o.pipe;
-    this.connection = o.connection;
-    this.history = o.history;
-    this.version = o.version;
-    this.reader = o.reader;
+    this.#pipe = o.pipe;
+    this.#connection = o.connection;
+    this.#history = o.history;
+    this.#version = o.version;
+    this.#reader = o.reader;
   }
 
   /** The newer connection has its CONNACK. */
   ask(): void {
-    this.sentAtMs = this.history.nowMs;
-    const filter = `zombie/${this.connection.id}`;
-    this.pipe.send(encodeSubscribe(this.version, PACKET_ID, [{ filter, qos: 1 }]));
+    this.#sentAtMs = this.#history.nowMs;
+    const filter = `zombie/${this.#connection.id}`;
+    this.#pipe.send(encodeSubscribe(this.#version, PACKET_ID, [{ filter, qos: 1 }]));
   }
 
   onData(pipe: ClientPipe, bytes: Uint8Array): void {
-    if (pipe !== this.pipe) return;
-    this.reader.feed(bytes, (packet) => {
+    if (pipe !== this.#pipe) return;
+    this.#reader.feed(bytes, (packet) => {
       if (packet.type !== 'suback' || packet.packetId !== PACKET_ID) return;
       if (
-        this.sentAtMs !== undefined &&
+        this.#sentAtMs !== undefined &&
         packet.reasonCodes[0] !== undefined &&
         packet.reasonCodes[0] < 0x80
       ) {
-        this.history.answered(this.connection, 'suback', this.sentAtMs);
+        this.#history.answered(this.#connection, 'suback', this.#sentAtMs);
       }
     });
   }
 
   end(): void {
-    this.pipe.leave(false);
+    this.#pipe.leave(false);
   }
 }

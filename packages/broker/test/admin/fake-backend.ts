@@ -116,7 +116,7 @@ export class FakeBackend implements AdminBackend {
     const from = cursor === undefined ? 0 : Number(cursor);
     const to = Math.min(this.sessionCount, from + limit);
     const sessions: SessionSummary[] = [];
-    for (let i = from; i < to; i += 1) sessions.push(summary(`client-${i}`));
+    for (let i = from; i < to; i++) sessions.push(summary(`client-${i}`));
     return { sessions, nextCursor: to < this.sessionCount ? String(to) : null };
   }
 

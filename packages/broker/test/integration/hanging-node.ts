@@ -19,7 +19,7 @@ const THREADS = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
 
 /** Every such thread waits for somebody who writes to its pipe: so does all that is to be written. */
 function hangDisk(): void {
-  for (let thread = 0; thread < THREADS; thread += 1) {
+  for (let thread = 0; thread < THREADS; thread++) {
     const pipe = join(String(flags['data.dir']), `pipe-${thread}`);
     execFileSync('mkfifo', [pipe]);
     open(pipe, 'r', () => {});

@@ -67,7 +67,7 @@ describe('a node that hangs', function () {
     const hung = await seen('n5', (m) => m.unwell && m.shardsLed === 0);
     assert.equal(hung.state, 'alive');
     const dir = String((await cluster.flags('n5'))['data.dir']);
-    for (let thread = 0; thread < 4; thread += 1) await writeFile(join(dir, `pipe-${thread}`), '');
+    for (let thread = 0; thread < 4; thread++) await writeFile(join(dir, `pipe-${thread}`), '');
     const after = await seen('n5', (m) => !m.unwell && m.shardsLed > 0);
     assert.equal(after.bootEpoch, before.bootEpoch);
     await Promise.all(clients.map((client) => client.close()));

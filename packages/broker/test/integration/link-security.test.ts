@@ -155,7 +155,7 @@ describe('links with a keyring', () => {
 
   it('come up past any number of connections that say nothing', async () => {
     const b = await start('b', [one]);
-    for (let n = 0; n < 300; n += 1) {
+    for (let n = 0; n < 300; n++) {
       const socket = connect(b.node.port, '127.0.0.1');
       sockets.push(socket);
       socket.on('error', () => {});
@@ -188,7 +188,7 @@ describe('links with a keyring', () => {
     await Promise.all([a.saw('up b 1'), b.node.saw('up a 1')]);
     for (const socket of b.node.sockets) socket.pause();
     const frame = Buffer.alloc(1_000_000);
-    for (let sent = 0; sent < 100 && !a.events.includes('down b'); sent += 1) {
+    for (let sent = 0; sent < 100 && !a.events.includes('down b'); sent++) {
       a.links.send('b', frame);
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -39,8 +39,8 @@ class ReferenceCore implements CoreUnderTest {
   readonly cluster: ReferenceCluster;
   readonly env: SimNodeEnv;
   readonly options: CoreOptions;
-  private readonly connections = new Set<RefConnection>();
-  private commitIndex = 0;
+  readonly #connections = new Set<RefConnection>();
+  #commitIndex = 0;
 
   constructor(cluster: ReferenceCluster, env: SimNodeEnv, options: CoreOptions) {
     this.cluster = cluster;
@@ -50,7 +50,7 @@ class ReferenceCore implements CoreUnderTest {
 
   boot(done: () => void): void {
     // A new process begins with nothing committed, which no real one may show.
-    this.commitIndex = this.options.identity.bootEpoch === 1 ? 1000 : 0;
+    this.#commitIndex = this.options.identity.bootEpoch === 1 ? 1000 : 0;
     this.ready = true;
     this.env.store.write([], true, done);
   }
@@ -67,38 +67,38 @@ class ReferenceCore implements CoreUnderTest {
   tick(): void {
     this.cluster.fireWills();
     this.env.trace('tick');
-    this.reportView();
+    this.#reportView();
   }
 
   /** A view now and then where a bug asks for one. */
-  private reportView(): void {
+  #reportView(): void {
     const { bug } = this.cluster;
     if (bug !== 'copy dropped by a planned change' && bug !== 'views without end') return;
     if (this.options.identity.name !== 'n1' || !this.cluster.every(20)) return;
     const counter = ++this.cluster.views;
     const short = bug === 'copy dropped by a planned change' && counter % 3 === 0;
-    const active = this.active.slice(short ? 1 : 0);
+    const active = this.#active.slice(short ? 1 : 0);
     this.env.trace('established', { shard: 0, counter, active, planned: true, unheard: [] });
   }
 
-  private get active(): string[] {
+  get #active(): string[] {
     const missing = this.cluster.bug === 'copy missing in the end' ? 1 : 0;
     return ['n1', 'n2', 'n3'].slice(0, this.options.replicas - missing);
   }
 
   accept(socket: ClientSocket): ClientHandler {
     const connection = new RefConnection(this, socket);
-    this.connections.add(connection);
+    this.#connections.add(connection);
     return connection;
   }
 
   forget(connection: RefConnection): void {
-    this.connections.delete(connection);
+    this.#connections.delete(connection);
   }
 
   /** The process is gone; the next one of its name says so. */
   died(): void {
-    for (const connection of [...this.connections]) connection.onClosed();
+    for (const connection of [...this.#connections]) connection.onClosed();
   }
 
   inspect(): CoreInspection {
@@ -113,9 +113,9 @@ class ReferenceCore implements CoreUnderTest {
           leader: 'n1',
           role: name === 'n1' ? 'leader' : 'follower',
           valid: true,
-          active: this.active,
-          commitIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
-          endIndex: bug === 'commit taken back' ? this.commitIndex : 1000,
+          active: this.#active,
+          commitIndex: bug === 'commit taken back' ? this.#commitIndex : 1000,
+          endIndex: bug === 'commit taken back' ? this.#commitIndex : 1000,
           stateHash: bug === 'state differs' ? name : 'same',
         },
       ],
@@ -125,46 +125,46 @@ class ReferenceCore implements CoreUnderTest {
 
 /** One connection: decodes with mqtt-packet, answers at once. */
 class RefConnection implements ClientHandler, RefPeer {
-  private readonly core: ReferenceCore;
-  private readonly cluster: ReferenceCluster;
-  private readonly socket: ClientSocket;
-  private readonly parser = mqttPacket.parser();
-  private session: RefSession | undefined;
-  private version = 4;
-  private receiveMaximum = 20;
-  private will: { message: StoredMessage; delayMs: number } | undefined;
-  private closed = false;
+  readonly #core: ReferenceCore;
+  readonly #cluster: ReferenceCluster;
+  readonly #socket: ClientSocket;
+  readonly #parser = mqttPacket.parser();
+  #session: RefSession | undefined;
+  #version = 4;
+  #receiveMaximum = 20;
+  #will: { message: StoredMessage; delayMs: number } | undefined;
+  #closed = false;
 
   constructor(core: ReferenceCore, socket: ClientSocket) {
-    this.core = core;
-    this.cluster = core.cluster;
-    this.socket = socket;
-    this.parser.on('packet', (packet) => {
-      if (this.closed || this.dropping) return;
-      if (this.yielding && packet.cmd !== 'disconnect') return;
-      this.onPacket(packet);
-      this.dropping = packet.cmd === 'connect' && this.cluster.bug === 'early bytes dropped';
+    this.#core = core;
+    this.#cluster = core.cluster;
+    this.#socket = socket;
+    this.#parser.on('packet', (packet) => {
+      if (this.#closed || this.#dropping) return;
+      if (this.#yielding && packet.cmd !== 'disconnect') return;
+      this.#onPacket(packet);
+      this.#dropping = packet.cmd === 'connect' && this.#cluster.bug === 'early bytes dropped';
     });
-    this.parser.on('error', (error) => {
+    this.#parser.on('error', (error) => {
       throw error;
     });
   }
 
   onData(buffer: Uint8Array, start: number, end: number): void {
-    this.parser.parse(Buffer.from(buffer.slice(start, end)));
-    this.dropping = false;
+    this.#parser.parse(Buffer.from(buffer.slice(start, end)));
+    this.#dropping = false;
   }
 
   /** A bug: what comes in one segment with CONNECT is not looked at. */
-  private dropping = false;
+  #dropping = false;
 
   onClosed(): void {
-    this.core.forget(this);
-    if (this.closed) return;
-    this.closed = true;
-    this.detach();
-    if (this.will) {
-      this.cluster.addWill(this.session?.clientId ?? '', this.will.message, this.will.delayMs);
+    this.#core.forget(this);
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#detach();
+    if (this.#will) {
+      this.#cluster.addWill(this.#session?.clientId ?? '', this.#will.message, this.#will.delayMs);
     }
   }
 
@@ -173,32 +173,32 @@ class RefConnection implements ClientHandler, RefPeer {
 
   /** Another connection of this Client Identifier. */
   takenOver(): void {
-    if (this.cluster.bug === 'two connections') return;
-    if (this.cluster.bug === 'no fence') {
-      this.session = undefined;
+    if (this.#cluster.bug === 'two connections') return;
+    if (this.#cluster.bug === 'no fence') {
+      this.#session = undefined;
       return;
     }
-    if (!this.will) return this.yielded();
+    if (!this.#will) return this.yielded();
     // Its DISCONNECT may still be on the way.
-    this.yielding = true;
-    this.cluster.yields(this);
+    this.#yielding = true;
+    this.#cluster.yields(this);
   }
 
-  private yielding = false;
+  #yielding = false;
 
   yielded(): void {
-    if (this.closed) return;
-    if (this.will) this.cluster.addWill('', this.will.message, 0);
-    this.will = undefined;
-    this.closed = true;
-    this.core.forget(this);
-    this.socket.close(true);
+    if (this.#closed) return;
+    if (this.#will) this.#cluster.addWill('', this.#will.message, 0);
+    this.#will = undefined;
+    this.#closed = true;
+    this.#core.forget(this);
+    this.#socket.close(true);
   }
 
   sendPublish(m: StoredMessage, qos: 0 | 1 | 2, o: Parameters<RefPeer['sendPublish']>[2]): void {
     const { id, dup, retain, identifiers } = o;
-    const identified = this.version === 5 && identifiers.length > 0;
-    this.write({
+    const identified = this.#version === 5 && identifiers.length > 0;
+    this.#write({
       cmd: 'publish',
       topic: m.topic,
       payload: Buffer.from(m.payload),
@@ -212,10 +212,10 @@ class RefConnection implements ClientHandler, RefPeer {
 
   /** Sends what is queued, as far as Receive Maximum allows. */
   pump(): void {
-    const { session } = this;
+    const session = this.#session;
     if (session === undefined) return;
-    const nowMs = this.cluster.clock();
-    if (this.cluster.bug !== 'expired is sent') {
+    const nowMs = this.#cluster.clock();
+    if (this.#cluster.bug !== 'expired is sent') {
       session.queue = session.queue.filter(
         ({ stage, message }) => stage !== 'queued' || (message.expiresAtMs ?? nowMs) >= nowMs,
       );
@@ -223,18 +223,18 @@ class RefConnection implements ClientHandler, RefPeer {
     let inFlight = session.queue.filter((entry) => entry.stage !== 'queued').length;
     for (const entry of session.queue) {
       if (entry.stage !== 'queued') continue;
-      if (inFlight >= this.receiveMaximum) return;
-      inFlight += 1;
-      entry.packetId = this.takeId(session);
+      if (inFlight >= this.#receiveMaximum) return;
+      inFlight++;
+      entry.packetId = this.#takeId(session);
       entry.stage = 'sent';
-      const dup = this.cluster.bug === 'DUP at first';
+      const dup = this.#cluster.bug === 'DUP at first';
       const { packetId: id, identifiers } = entry;
       this.sendPublish(entry.message, entry.qos, { id, dup, retain: false, identifiers });
     }
   }
 
-  private takeId(session: RefSession): number {
-    if (this.cluster.bug === 'reuse identifier' && this.cluster.every(5)) {
+  #takeId(session: RefSession): number {
+    if (this.#cluster.bug === 'reuse identifier' && this.#cluster.every(5)) {
       const open = session.queue.find((entry) => entry.stage !== 'queued' && entry.qos === 2);
       if (open !== undefined) return open.packetId;
     }
@@ -243,71 +243,71 @@ class RefConnection implements ClientHandler, RefPeer {
     return session.nextPacketId;
   }
 
-  private write(packet: mqttPacket.Packet): void {
-    this.socket.write(mqttPacket.generate(packet, { protocolVersion: this.version }));
+  #write(packet: mqttPacket.Packet): void {
+    this.#socket.write(mqttPacket.generate(packet, { protocolVersion: this.#version }));
   }
 
-  private detach(): void {
-    const { session } = this;
+  #detach(): void {
+    const session = this.#session;
     if (session === undefined) return;
     if (session.connection === this) {
       session.connection = undefined;
-      if (!session.persistent) this.cluster.sessions.delete(session.clientId);
+      if (!session.persistent) this.#cluster.sessions.delete(session.clientId);
     }
   }
 
-  private onPacket(packet: mqttPacket.Packet): void {
+  #onPacket(packet: mqttPacket.Packet): void {
     switch (packet.cmd) {
       case 'connect':
-        this.onConnect(packet);
+        this.#onConnect(packet);
         return;
       case 'publish':
-        this.onPublish(packet);
+        this.#onPublish(packet);
         return;
       case 'subscribe':
-        this.onSubscribe(packet);
+        this.#onSubscribe(packet);
         return;
       case 'unsubscribe':
         for (const filter of packet.unsubscriptions) {
-          if (this.cluster.bug !== 'unsubscribe ignored')
-            this.session?.subscriptions.delete(filter);
+          if (this.#cluster.bug !== 'unsubscribe ignored')
+            this.#session?.subscriptions.delete(filter);
         }
-        this.write({
+        this.#write({
           cmd: 'unsuback',
           messageId: packet.messageId ?? 0,
-          ...(this.version === 5 ? { granted: packet.unsubscriptions.map(() => 0) } : {}),
+          ...(this.#version === 5 ? { granted: packet.unsubscriptions.map(() => 0) } : {}),
         } as mqttPacket.Packet);
         return;
       case 'puback':
       case 'pubcomp':
-        this.finish(packet.messageId ?? 0);
+        this.#finish(packet.messageId ?? 0);
         return;
       case 'pubrec':
-        this.onPubrec(packet.messageId ?? 0);
+        this.#onPubrec(packet.messageId ?? 0);
         return;
       case 'pubrel':
-        this.session?.receiving.delete(packet.messageId ?? 0);
-        this.write({ cmd: 'pubcomp', messageId: packet.messageId ?? 0 });
+        this.#session?.receiving.delete(packet.messageId ?? 0);
+        this.#write({ cmd: 'pubcomp', messageId: packet.messageId ?? 0 });
         return;
       case 'pingreq':
-        this.write({ cmd: 'pingresp' });
+        this.#write({ cmd: 'pingresp' });
         return;
       case 'disconnect':
-        if ((packet.reasonCode ?? 0) === 0 && this.cluster.bug !== 'will after disconnect') {
-          this.will = undefined;
+        if ((packet.reasonCode ?? 0) === 0 && this.#cluster.bug !== 'will after disconnect') {
+          this.#will = undefined;
         }
-        this.socket.close(false);
+        this.#socket.close(false);
         return;
       default:
     }
   }
 
-  private onConnect(packet: mqttPacket.IConnectPacket): void {
-    const { cluster } = this;
-    this.version = packet.protocolVersion ?? 4;
+  #onConnect(packet: mqttPacket.IConnectPacket): void {
+    const cluster = this.#cluster;
+    this.#version = packet.protocolVersion ?? 4;
     const expiry = packet.properties?.sessionExpiryInterval ?? 0;
-    const persistent = this.version === 5 ? expiry > 0 : packet.clean === false;
-    this.receiveMaximum = packet.properties?.receiveMaximum ?? 20;
+    const persistent = this.#version === 5 ? expiry > 0 : packet.clean === false;
+    this.#receiveMaximum = packet.properties?.receiveMaximum ?? 20;
     const { will } = packet;
     let session = cluster.sessions.get(packet.clientId);
     session?.connection?.takenOver();
@@ -327,29 +327,29 @@ class RefConnection implements ClientHandler, RefPeer {
       connection: undefined,
     };
     cluster.sessions.set(packet.clientId, session);
-    this.session = session;
+    this.#session = session;
     session.connection = this;
     if (will !== undefined) {
       const payload = new Uint8Array(will.payload as Buffer);
       const delayMs = (will.properties?.willDelayInterval ?? 0) * 1000;
-      this.will = { message: { topic: will.topic, payload, qos: will.qos ?? 0 }, delayMs };
+      this.#will = { message: { topic: will.topic, payload, qos: will.qos ?? 0 }, delayMs };
     }
-    this.write({ cmd: 'connack', sessionPresent: keep, returnCode: 0, reasonCode: 0 });
-    this.resend(session);
+    this.#write({ cmd: 'connack', sessionPresent: keep, returnCode: 0, reasonCode: 0 });
+    this.#resend(session);
     this.pump();
   }
 
-  private resend(session: RefSession): void {
+  #resend(session: RefSession): void {
     for (const entry of session.queue) {
       if (entry.stage === 'queued') continue;
-      if (this.cluster.bug === 'new identifier on resend' && entry.qos === 1) {
-        entry.packetId = this.takeId(session);
+      if (this.#cluster.bug === 'new identifier on resend' && entry.qos === 1) {
+        entry.packetId = this.#takeId(session);
       }
-      if (entry.stage === 'released' && this.cluster.bug === 'duplicate QoS 2') {
-        entry.packetId = this.takeId(session);
+      if (entry.stage === 'released' && this.#cluster.bug === 'duplicate QoS 2') {
+        entry.packetId = this.#takeId(session);
         entry.stage = 'sent';
       }
-      if (entry.stage === 'released') this.write({ cmd: 'pubrel', messageId: entry.packetId });
+      if (entry.stage === 'released') this.#write({ cmd: 'pubrel', messageId: entry.packetId });
       else {
         const { packetId: id, identifiers } = entry;
         this.sendPublish(entry.message, entry.qos, { id, dup: true, retain: false, identifiers });
@@ -357,68 +357,70 @@ class RefConnection implements ClientHandler, RefPeer {
     }
   }
 
-  private onPublish(packet: mqttPacket.IPublishPacket): void {
-    const { cluster, session } = this;
+  #onPublish(packet: mqttPacket.IPublishPacket): void {
+    const cluster = this.#cluster;
+    const session = this.#session;
     const messageId = packet.messageId ?? 0;
     const message: StoredMessage = {
       topic: packet.topic,
       payload: new Uint8Array(packet.payload as Buffer),
       qos: packet.qos,
-      ...this.expiry(packet.properties?.messageExpiryInterval),
+      ...this.#expiry(packet.properties?.messageExpiryInterval),
     };
     const again = packet.qos === 2 && session?.receiving.has(messageId) === true;
     if (!again) {
       if (packet.qos === 2) session?.receiving.add(messageId);
       if (packet.retain) cluster.retain(message);
       cluster.publish(message);
-      this.core.env.trace('enq');
+      this.#core.env.trace('enq');
     }
     if (cluster.bug === 'puback missing' && packet.qos === 1 && cluster.every(20)) {
-      this.stuckIds.add(messageId);
+      this.#stuckIds.add(messageId);
     }
-    if (this.stuckIds.has(messageId) && cluster.bug === 'puback missing') return;
-    if (packet.qos === 1) this.write({ cmd: 'puback', messageId, reasonCode: 0 });
-    if (packet.qos === 2) this.write({ cmd: 'pubrec', messageId, reasonCode: 0 });
+    if (this.#stuckIds.has(messageId) && cluster.bug === 'puback missing') return;
+    if (packet.qos === 1) this.#write({ cmd: 'puback', messageId, reasonCode: 0 });
+    if (packet.qos === 2) this.#write({ cmd: 'pubrec', messageId, reasonCode: 0 });
   }
 
-  private expiry(seconds: number | undefined): Pick<StoredMessage, 'expiresAtMs'> {
-    return seconds === undefined ? {} : { expiresAtMs: this.cluster.clock() + seconds * 1000 };
+  #expiry(seconds: number | undefined): Pick<StoredMessage, 'expiresAtMs'> {
+    return seconds === undefined ? {} : { expiresAtMs: this.#cluster.clock() + seconds * 1000 };
   }
 
-  private readonly stuckIds = new Set<number>();
+  readonly #stuckIds = new Set<number>();
 
-  private onSubscribe(packet: mqttPacket.ISubscribePacket): void {
-    const { cluster, session } = this;
+  #onSubscribe(packet: mqttPacket.ISubscribePacket): void {
+    const cluster = this.#cluster;
+    const session = this.#session;
     const messageId = packet.messageId ?? 0;
     const granted = packet.subscriptions.map((s) => s.qos);
     const identifier = Number(packet.properties?.subscriptionIdentifier ?? 0);
-    this.write({ cmd: 'suback', messageId, granted });
+    this.#write({ cmd: 'suback', messageId, granted });
     const add = () => {
       for (const { topic, qos } of packet.subscriptions)
         session?.subscriptions.set(topic, { qos, identifier });
     };
     if (cluster.bug === 'suback before route') {
-      this.core.env.store.scan(new Uint8Array(), new Uint8Array(), 1, 1, () => {
-        this.core.env.store.write([], true, () => this.core.env.store.write([], true, add));
+      this.#core.env.store.scan(new Uint8Array(), new Uint8Array(), 1, 1, () => {
+        this.#core.env.store.write([], true, () => this.#core.env.store.write([], true, add));
       });
     } else add();
     for (const [topic, message] of cluster.retained) {
       if (!packet.subscriptions.some((s) => filterMatches(s.topic, topic))) continue;
-      if (cluster.bug === 'retained differs' && this.core.options.identity.name === 'n2') continue;
+      if (cluster.bug === 'retained differs' && this.#core.options.identity.name === 'n2') continue;
       this.sendPublish(message, 0, { id: 0, dup: false, retain: true, identifiers: [] });
     }
   }
 
-  private finish(packetId: number): void {
-    const { session } = this;
+  #finish(packetId: number): void {
+    const session = this.#session;
     if (session === undefined) return;
     session.queue = session.queue.filter((entry) => entry.packetId !== packetId || packetId === 0);
     this.pump();
   }
 
-  private onPubrec(packetId: number): void {
-    const entry = this.session?.queue.find((e) => e.packetId === packetId);
+  #onPubrec(packetId: number): void {
+    const entry = this.#session?.queue.find((e) => e.packetId === packetId);
     if (entry !== undefined) entry.stage = 'released';
-    this.write({ cmd: 'pubrel', messageId: packetId });
+    this.#write({ cmd: 'pubrel', messageId: packetId });
   }
 }

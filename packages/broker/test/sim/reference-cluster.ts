@@ -58,8 +58,8 @@ export class ReferenceCluster {
   readonly bug: Bug | undefined;
   /** Virtual time; set by the test. */
   clock: () => number = () => 0;
-  private wills: PendingWill[] = [];
-  private counter = 0;
+  #wills: PendingWill[] = [];
+  #counter = 0;
   /** Views that a bug has reported. */
   views = 1;
 
@@ -69,8 +69,8 @@ export class ReferenceCluster {
 
   /** True every `n`th time, for bugs that strike now and then. */
   every(n: number): boolean {
-    this.counter += 1;
-    return this.counter % n === 0;
+    this.#counter++;
+    return this.#counter % n === 0;
   }
 
   publish(message: StoredMessage): void {
@@ -84,11 +84,11 @@ export class ReferenceCluster {
       }
       if (qos < 0) continue;
       if (this.bug === 'identifier missing') identifiers.pop();
-      this.enqueue(session, message, Math.min(qos, message.qos), identifiers);
+      this.#enqueue(session, message, Math.min(qos, message.qos), identifiers);
     }
   }
 
-  private enqueue(
+  #enqueue(
     session: RefSession,
     message: StoredMessage,
     qos: number,
@@ -128,29 +128,29 @@ export class ReferenceCluster {
 
   /** A connection that was taken over has this long to bring its DISCONNECT. */
   yields(peer: { yielded(): void }): void {
-    this.yielding.push({ peer, dueMs: this.clock() + YIELD_MS });
+    this.#yielding.push({ peer, dueMs: this.clock() + YIELD_MS });
   }
 
-  private yielding: { readonly peer: { yielded(): void }; readonly dueMs: number }[] = [];
+  #yielding: { readonly peer: { yielded(): void }; readonly dueMs: number }[] = [];
 
   addWill(clientId: string, message: StoredMessage, delayMs: number): void {
     if (this.bug === 'will never' && this.every(2)) return;
     const will = { clientId, message, dueMs: this.clock() + delayMs };
-    this.wills.push(will);
-    if (this.bug === 'will twice') this.wills.push(will);
+    this.#wills.push(will);
+    if (this.bug === 'will twice') this.#wills.push(will);
     this.fireWills();
   }
 
   cancelWill(clientId: string): void {
-    this.wills = this.wills.filter((will) => will.clientId !== clientId);
+    this.#wills = this.#wills.filter((will) => will.clientId !== clientId);
   }
 
   fireWills(): void {
-    const over = this.yielding.filter(({ dueMs }) => dueMs <= this.clock());
-    this.yielding = this.yielding.filter(({ dueMs }) => dueMs > this.clock());
+    const over = this.#yielding.filter(({ dueMs }) => dueMs <= this.clock());
+    this.#yielding = this.#yielding.filter(({ dueMs }) => dueMs > this.clock());
     for (const { peer } of over) peer.yielded();
-    const due = this.wills.filter((will) => will.dueMs <= this.clock());
-    this.wills = this.wills.filter((will) => will.dueMs > this.clock());
+    const due = this.#wills.filter((will) => will.dueMs <= this.clock());
+    this.#wills = this.#wills.filter((will) => will.dueMs > this.clock());
     for (const { message } of due) this.publish(message);
   }
 }

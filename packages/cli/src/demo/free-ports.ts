@@ -20,7 +20,7 @@ export class FreePorts {
 
   /** @throws Error if there is none in 2,000 tries */
   async take(): Promise<number> {
-    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
       const port = this.#next;
       this.#next = port === LAST_PORT ? FIRST_PORT : port + 1;
       if (await isFree(port)) return port;

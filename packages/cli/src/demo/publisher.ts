@@ -106,10 +106,10 @@ export class Publisher {
 
   #publish(stream: Stream): void {
     const payload = String(stream.sent);
-    stream.sent += 1;
+    stream.sent++;
     this.#client.publish(stream.topic, payload, { qos: stream.qos }, (error) => {
-      if (error) stream.refused += 1;
-      else stream.acked += 1;
+      if (error) stream.refused++;
+      else stream.acked++;
       this.#progress.advance();
     });
   }

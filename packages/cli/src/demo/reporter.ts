@@ -27,7 +27,7 @@ export class Reporter {
 
   /** A new act of the story. */
   act(title: string): void {
-    this.#act += 1;
+    this.#act++;
     this.#line(`\n${this.#bold(`${this.#act}. ${title}`)}`);
   }
 

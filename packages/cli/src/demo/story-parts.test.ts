@@ -108,7 +108,7 @@ describe('demo settlement', () => {
       5_000,
       () => 'never',
       async () => {
-        asked += 1;
+        asked++;
         if (asked === 1) throw new Error('not yet');
         return true;
       },
@@ -129,7 +129,7 @@ describe('demo progress', () => {
     const progress = new Progress();
     let steps = 0;
     const waiting = progress.until(() => steps >= 2, 10_000);
-    for (steps = 1; steps <= 2; steps += 1) progress.advance();
+    for (steps = 1; steps <= 2; steps++) progress.advance();
     assert.equal(await waiting, true);
   });
 

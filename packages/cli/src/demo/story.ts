@@ -120,7 +120,7 @@ export class Story {
   async #chooseClientId(): Promise<{ clientId: string; leader: string }> {
     const via = this.#cluster.node(NODES[0]);
     let fallback: { clientId: string; leader: string } | null = null;
-    for (let i = 1; i <= CLIENT_IDS_MAX; i += 1) {
+    for (let i = 1; i <= CLIENT_IDS_MAX; i++) {
       const clientId = `demo-kitchen-${i}`;
       const { leader, preferenceList } = await this.#cluster.explain(via, clientId);
       if (leader === null) continue;

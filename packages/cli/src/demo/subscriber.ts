@@ -79,7 +79,7 @@ export class Subscriber {
     const sequence = /^\d+$/.test(payload.toString('latin1')) ? Number(payload.toString()) : -1;
     if (topic.endsWith('/qos1') && sequence >= 0) this.tallies[1].receive(sequence);
     else if (topic.endsWith('/qos2') && sequence >= 0) this.tallies[2].receive(sequence);
-    else this.unexpected += 1;
+    else this.unexpected++;
     this.#progress.advance();
   }
 }

@@ -40,19 +40,19 @@ export class Tally {
     const times = this.#times[sequence] ?? 0;
     this.#times[sequence] = Math.min(255, times + 1);
     if (times > 0) {
-      this.#duplicates += 1;
+      this.#duplicates++;
       return;
     }
-    this.#distinct += 1;
-    if (sequence < this.#newest) this.#outOfOrder += 1;
+    this.#distinct++;
+    if (sequence < this.#newest) this.#outOfOrder++;
     this.#newest = Math.max(this.#newest, sequence);
   }
 
   /** How many of the messages 0 to count − 1 have not arrived. */
   missingOf(count: number): number {
     let missing = 0;
-    for (let i = 0; i < count; i += 1) {
-      if ((this.#times[i] ?? 0) === 0) missing += 1;
+    for (let i = 0; i < count; i++) {
+      if ((this.#times[i] ?? 0) === 0) missing++;
     }
     return missing;
   }

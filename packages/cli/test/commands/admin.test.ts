@@ -118,7 +118,7 @@ describe('shoal, against a node', function () {
     let polls = 0;
     const progress = backend.removalProgress.bind(backend);
     backend.removalProgress = async (name) => {
-      polls += 1;
+      polls++;
       const answer = await progress(name);
       // It goes right after this answer.
       setImmediate(() => void api.close());

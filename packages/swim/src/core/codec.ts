@@ -71,23 +71,23 @@ export type DecodeFailure = 'malformed' | 'other-version';
 export class MessageWriter {
   /** Bytes that the message takes without any update or event. */
   readonly overheadBytes: number;
-  private readonly writer: ByteWriter;
+  readonly #writer: ByteWriter;
 
   constructor(header: Header, body: Body) {
-    this.writer = new ByteWriter();
-    this.writer.u8(SWIM_MAGIC);
-    this.writer.u8(header.version);
-    this.writer.text(header.clusterId);
-    this.writer.text(header.name);
-    this.writer.u53(header.bootEpoch);
-    this.writer.u8(TYPES.indexOf(body.type));
-    writeBody(this.writer, body);
-    this.overheadBytes = this.writer.length + COUNTS_BYTES;
+    this.#writer = new ByteWriter();
+    this.#writer.u8(SWIM_MAGIC);
+    this.#writer.u8(header.version);
+    this.#writer.text(header.clusterId);
+    this.#writer.text(header.name);
+    this.#writer.u53(header.bootEpoch);
+    this.#writer.u8(TYPES.indexOf(body.type));
+    writeBody(this.#writer, body);
+    this.overheadBytes = this.#writer.length + COUNTS_BYTES;
   }
 
   /** The whole message; once. The updates are encoded already. */
   done(updates: readonly Uint8Array[], events: readonly Uint8Array[] = []): Uint8Array {
-    const { writer } = this;
+    const writer = this.#writer;
     writer.u16(updates.length);
     for (const update of updates) writer.raw(update);
     if (events.length > EVENTS_PER_MESSAGE_MAX) throw new RangeError(`${events.length} events`);
@@ -151,9 +151,9 @@ export function decodeMessage(
     const body = readBody(reader);
     const count = reader.u16();
     const updates: Update[] = [];
-    for (let n = 0; n < count; n += 1) updates.push(readUpdate(reader));
+    for (let n = 0; n < count; n++) updates.push(readUpdate(reader));
     const events: Uint8Array[] = [];
-    for (let left = reader.u8(); left > 0; left -= 1) events.push(readEvent(reader));
+    for (let left = reader.u8(); left > 0; left--) events.push(readEvent(reader));
     if (reader.remaining > 0) return 'malformed';
     return { header, body, updates, events };
   } catch (error) {
@@ -197,13 +197,13 @@ function writeBody(writer: ByteWriter, body: Body): void {
       writer.u8(REFUSAL_REASONS.indexOf(body.reason));
       return;
     case 'digest':
-      for (let at = 0; at < FAN_OUT; at += 1) writer.u32(body.branches[at] as number);
+      for (let at = 0; at < FAN_OUT; at++) writer.u32(body.branches[at] as number);
       return;
     case 'digest-ack':
       writer.u8(body.branches.length);
       for (const { branch, sums } of body.branches) {
         writer.u8(branch);
-        for (let at = 0; at < FAN_OUT; at += 1) writer.u32(sums[at] as number);
+        for (let at = 0; at < FAN_OUT; at++) writer.u32(sums[at] as number);
       }
       return;
     case 'sync-leaves':
@@ -262,14 +262,14 @@ function readBody(reader: ByteReader): Body {
       return { type, branches: readSums(reader) };
     case 'digest-ack': {
       const branches: BranchSums[] = [];
-      for (let left = reader.u8(); left > 0; left -= 1) {
+      for (let left = reader.u8(); left > 0; left--) {
         branches.push({ branch: reader.u8() % FAN_OUT, sums: readSums(reader) });
       }
       return { type, branches };
     }
     case 'sync-leaves': {
       const leaves: number[] = [];
-      for (let left = reader.u16(); left > 0; left -= 1) leaves.push(reader.u16());
+      for (let left = reader.u16(); left > 0; left--) leaves.push(reader.u16());
       return { type, leaves };
     }
     case undefined:

@@ -59,15 +59,15 @@ export class Context {
   memberSinceMs = 0;
   /** When `members()` last changed. */
   changedMs = Number.NEGATIVE_INFINITY;
-  private lastStallMs = Number.NEGATIVE_INFINITY;
-  private effects: SwimEffect[] = [];
-  private changed = false;
-  private readonly timers = new Map<number, { readonly task: TimerTask; readonly dueMs: number }>();
-  private lastToken = 0;
-  private gossipArmed = false;
-  private cutToken = 0;
-  private cutWakeMs = Number.POSITIVE_INFINITY;
-  private readonly noticedMs = new Map<string, number>();
+  #lastStallMs = Number.NEGATIVE_INFINITY;
+  #effects: SwimEffect[] = [];
+  #changed = false;
+  readonly #timers = new Map<number, { readonly task: TimerTask; readonly dueMs: number }>();
+  #lastToken = 0;
+  #gossipArmed = false;
+  #cutToken = 0;
+  #cutWakeMs = Number.POSITIVE_INFINITY;
+  readonly #noticedMs = new Map<string, number>();
 
   constructor(options: {
     readonly config: SwimConfig;
@@ -100,84 +100,84 @@ export class Context {
 
   /** Ends a step: its effects, the change of members last. */
   takeEffects(): SwimEffect[] {
-    if (this.changed) this.effects.push({ type: 'members-changed' });
-    this.changed = false;
-    if (this.phase !== 'idle') this.detectCut();
-    const effects = this.effects;
-    this.effects = [];
+    if (this.#changed) this.#effects.push({ type: 'members-changed' });
+    this.#changed = false;
+    if (this.phase !== 'idle') this.#detectCut();
+    const effects = this.#effects;
+    this.#effects = [];
     return effects;
   }
 
   /** Timers that are wanted. */
   get timerCount(): number {
-    return this.timers.size;
+    return this.#timers.size;
   }
 
   /** Notices that are not to be repeated yet. */
   get noticeCount(): number {
-    return this.noticedMs.size;
+    return this.#noticedMs.size;
   }
 
   /** Gives a new stable view, if there is one, and asks to be woken for the next. */
-  private detectCut(): void {
+  #detectCut(): void {
     const { change, massBegan } = this.cut.step(this.nowMs);
     if (massBegan) {
-      this.counters.massSuspicions += 1;
+      this.counters.massSuspicions++;
       this.health.adjust(1);
     }
     if (change !== undefined) {
-      this.counters.viewChanges += 1;
+      this.counters.viewChanges++;
       this.emit({ type: 'view-changed', ...change });
     }
-    this.armCut();
+    this.#armCut();
   }
 
   /** Looks again in time; at least now and then, so that few timers wait though the time changes. */
-  private armCut(): void {
+  #armCut(): void {
     const { nowMs } = this;
     const isLeft = this.phase === 'left';
     const wakeMs = isLeft ? Number.POSITIVE_INFINITY : Math.max(nowMs, this.cut.dueMs);
-    if (this.cutWakeMs > nowMs && this.cutWakeMs <= wakeMs) return;
-    this.disarm(this.cutToken);
+    if (this.#cutWakeMs > nowMs && this.#cutWakeMs <= wakeMs) return;
+    this.disarm(this.#cutToken);
     const afterMs = Math.min(wakeMs - nowMs, CUT_WAKE_MS_MAX);
-    this.cutWakeMs = wakeMs === Number.POSITIVE_INFINITY ? wakeMs : nowMs + afterMs;
-    if (wakeMs < Number.POSITIVE_INFINITY) this.cutToken = this.arm({ kind: 'cut' }, afterMs);
+    this.#cutWakeMs = wakeMs === Number.POSITIVE_INFINITY ? wakeMs : nowMs + afterMs;
+    if (wakeMs < Number.POSITIVE_INFINITY) this.#cutToken = this.arm({ kind: 'cut' }, afterMs);
   }
 
   emit(effect: SwimEffect): void {
-    this.effects.push(effect);
+    this.#effects.push(effect);
   }
 
   /** Tells the operator, the same at most once in ten seconds. */
   notice(code: SwimErrorCode, address: string): void {
     const key = `${code} ${address}`;
-    const lastMs = this.noticedMs.get(key);
+    const lastMs = this.#noticedMs.get(key);
     if (lastMs !== undefined && this.nowMs - lastMs < NOTICE_INTERVAL_MS) return;
-    if (this.noticedMs.size >= NOTICES_MAX) this.noticedMs.clear();
-    this.noticedMs.set(key, this.nowMs);
+    if (this.#noticedMs.size >= NOTICES_MAX) this.#noticedMs.clear();
+    this.#noticedMs.set(key, this.nowMs);
     this.emit({ type: 'notice', code, address });
   }
 
   /** Records a change that `members()` shows. */
   touch(): void {
     this.changedMs = this.nowMs;
-    this.changed = true;
+    this.#changed = true;
   }
 
   arm(task: TimerTask, afterMs: number): number {
-    this.lastToken += 1;
-    const token = this.lastToken;
-    this.timers.set(token, { task, dueMs: this.nowMs + afterMs });
+    this.#lastToken++;
+    const token = this.#lastToken;
+    this.#timers.set(token, { task, dueMs: this.nowMs + afterMs });
     this.emit({ type: 'timer', token, afterMs, task });
     return token;
   }
 
   disarm(token: number): void {
-    this.timers.delete(token);
+    this.#timers.delete(token);
   }
 
   disarmAll(): void {
-    this.timers.clear();
+    this.#timers.clear();
   }
 
   /**
@@ -187,9 +187,9 @@ export class Context {
    * first. That is why a late verdict is put off rather than given.
    */
   takeTimer(token: number): { readonly task: TimerTask; readonly late: boolean } | undefined {
-    const timer = this.timers.get(token);
+    const timer = this.#timers.get(token);
     if (timer === undefined) return undefined;
-    this.timers.delete(token);
+    this.#timers.delete(token);
     const lateMs = this.nowMs - timer.dueMs;
     const late = this.switches.stallAwareness && lateMs > this.config.stallThresholdMs;
     if (late) this.noteStall();
@@ -199,23 +199,23 @@ export class Context {
   /** This process could not look for a while: it doubts itself, and verdicts under way are put off. */
   noteStall(): void {
     // What comes late together is one stall.
-    if (this.nowMs - this.lastStallMs > this.config.stallThresholdMs) {
-      this.counters.stalls += 1;
+    if (this.nowMs - this.#lastStallMs > this.config.stallThresholdMs) {
+      this.counters.stalls++;
       this.health.adjust(1);
     }
-    this.lastStallMs = this.nowMs;
+    this.#lastStallMs = this.nowMs;
   }
 
   /** Whether this process stalls now, or did so lately: what waits for it may still be on its way in. */
   isStalling(): boolean {
-    if (this.nowMs - this.lastStallMs < this.config.probeTimeoutMs) return true;
-    return this.switches.stallAwareness && this.isOverdue();
+    if (this.nowMs - this.#lastStallMs < this.config.probeTimeoutMs) return true;
+    return this.switches.stallAwareness && this.#isOverdue();
   }
 
   /** Whether some timer should have come by now: a part of this process may stall, and others not. */
-  private isOverdue(): boolean {
+  #isOverdue(): boolean {
     const latestMs = this.nowMs - this.config.stallThresholdMs;
-    for (const { dueMs } of this.timers.values()) if (dueMs < latestMs) return true;
+    for (const { dueMs } of this.#timers.values()) if (dueMs < latestMs) return true;
     return false;
   }
 
@@ -229,7 +229,7 @@ export class Context {
   send(to: string, body: Body, receiver: Statement | undefined, first: readonly string[] = []) {
     const { datagramBytesMax } = this.config;
     const budget = { bytes: datagramBytesMax, withGossip: true };
-    this.sendWithin(budget, to, body, receiver, first);
+    this.#sendWithin(budget, to, body, receiver, first);
   }
 
   /**
@@ -245,11 +245,11 @@ export class Context {
       this.send(record.address, body, record, first);
     } else {
       const bytes = Math.min(origin.bytes + STRANGER_BYTES, this.config.datagramBytesMax);
-      this.sendWithin({ bytes, withGossip: false }, origin.address, body, undefined, first);
+      this.#sendWithin({ bytes, withGossip: false }, origin.address, body, undefined, first);
     }
   }
 
-  private sendWithin(
+  #sendWithin(
     budget: { readonly bytes: number; readonly withGossip: boolean },
     to: string,
     body: Body,
@@ -259,14 +259,14 @@ export class Context {
     const names = new Set(first);
     const isDoubted = receiver !== undefined && receiver.state !== 'alive';
     if (isDoubted && this.switches.buddySystem) names.add(receiver.name);
-    const message = new MessageWriter(this.header(receiver?.versions), body);
+    const message = new MessageWriter(this.#header(receiver?.versions), body);
     let left = budget.bytes - message.overheadBytes;
     const updates: Uint8Array[] = [];
     for (const name of names) {
       const record = this.members.get(name);
       // A suspect is told whom it should answer: us.
       const accuser = name === receiver?.name ? this.self.name : undefined;
-      const update = record === undefined ? undefined : this.encode(record, accuser);
+      const update = record === undefined ? undefined : this.#encode(record, accuser);
       if (update === undefined || update.length > left) continue;
       left -= update.length;
       updates.push(update);
@@ -282,7 +282,7 @@ export class Context {
       events = this.events.take(left, limit + this.config.retransmitMult, this.nowMs);
     }
     const bytes = message.done(updates, events);
-    this.counters.packetsOut += 1;
+    this.counters.packetsOut++;
     this.counters.bytesOut += bytes.length;
     this.emit({ type: 'send', to, bytes, isOwn: to === receiver?.address });
   }
@@ -301,15 +301,15 @@ export class Context {
     version?: number,
     events: readonly Uint8Array[] = [],
   ): Uint8Array {
-    const message = new MessageWriter(this.header(undefined, version), body);
+    const message = new MessageWriter(this.#header(undefined, version), body);
     let left = this.config.streamBytesMax - message.overheadBytes;
     for (const event of events) left -= event.length + EVENT_PREFIX_BYTES;
     const updates: Uint8Array[] = [];
     const dead: Statement[] = [];
     const add = (record: Statement): void => {
-      const update = this.encode(record);
+      const update = this.#encode(record);
       if (update.length > left || updates.length >= UPDATES_PER_MESSAGE_MAX) {
-        this.counters.membersRefused += 1;
+        this.counters.membersRefused++;
         return;
       }
       left -= update.length;
@@ -325,7 +325,7 @@ export class Context {
 
   /** A message without updates. */
   encodeBare(body: Body, version?: number): Uint8Array {
-    return encodeMessage(this.header(undefined, version), body, []);
+    return encodeMessage(this.#header(undefined, version), body, []);
   }
 
   /** Takes in what came along with a message. */
@@ -337,18 +337,18 @@ export class Context {
         this.memberSinceMs,
         (name, bootEpoch) => this.members.get(name)?.bootEpoch === bootEpoch,
       );
-      if (received === 'malformed') this.counters.malformed += 1;
-      else if (received === 'refused') this.counters.eventsRefused += 1;
+      if (received === 'malformed') this.counters.malformed++;
+      else if (received === 'refused') this.counters.eventsRefused++;
       else if (received !== 'seen') this.deliver(received);
     }
   }
 
   /** Hands over an event that is new here, and passes it on. */
   deliver(event: UserEvent): void {
-    this.counters.events += 1;
+    this.counters.events++;
     this.counters.eventsDropped = this.events.dropped;
     this.emit({ type: 'user-event', event });
-    this.armGossip(GOSSIP_DELAY_MS);
+    this.#armGossip(GOSSIP_DELAY_MS);
   }
 
   /**
@@ -357,16 +357,16 @@ export class Context {
    * @param isNews false if most others know it: then it is told a few times only
    */
   disseminate(record: Statement, accuser = this.self.name, isNews = true): void {
-    const update = this.encode(record, accuser);
+    const update = this.#encode(record, accuser);
     const rank = Math.max(0, this.retransmitLimit() - OLD_NEWS_SENDS);
     if (isNews) this.queue.enqueue(record.name, update);
     else this.queue.enqueue(record.name, update, rank, OLD_NEWS_SENDS);
-    this.armGossip(GOSSIP_DELAY_MS);
+    this.#armGossip(GOSSIP_DELAY_MS);
   }
 
   /** One round of gossip; the next is armed while there is more to tell. */
   gossip(): void {
-    this.gossipArmed = false;
+    this.#gossipArmed = false;
     const { gossipFanout, gossipIntervalMs } = this.config;
     const { gossipToDeadMs } = this.switches;
     const dead = gossipToDeadMs > 0 ? this.members.faultyAfter(this.nowMs - gossipToDeadMs) : [];
@@ -375,14 +375,14 @@ export class Context {
       this.send(peer.address, { type: 'gossip' }, peer);
     }
     const isMore = this.queue.size + this.events.size > 0;
-    if (isMore && this.members.peerCount() > 0) this.armGossip(gossipIntervalMs);
+    if (isMore && this.members.peerCount() > 0) this.#armGossip(gossipIntervalMs);
   }
 
   /** Whether so much is to be told, with so many updates more, that gossip takes long to tell it once. */
   isBehind(more = 0): boolean {
     const { gossipFanout, gossipIntervalMs, datagramBytesMax } = this.config;
     const updates = this.queue.size + more;
-    const updateBytes = this.queue.nextBytes() || this.encode(this.self).length;
+    const updateBytes = this.queue.nextBytes() || this.#encode(this.self).length;
     const rounds = (updates * updateBytes) / (gossipFanout * datagramBytesMax);
     return rounds * gossipIntervalMs > BEHIND_MS;
   }
@@ -391,21 +391,21 @@ export class Context {
     return retransmitLimit(this.config.retransmitMult, this.members.presentCount());
   }
 
-  private armGossip(afterMs: number): void {
-    if (this.gossipArmed || this.phase === 'idle') return;
-    this.gossipArmed = true;
+  #armGossip(afterMs: number): void {
+    if (this.#gossipArmed || this.phase === 'idle') return;
+    this.#gossipArmed = true;
     this.arm({ kind: 'gossip' }, Math.min(afterMs, this.config.gossipIntervalMs));
   }
 
   /** Hearsay is no accusation of its own: each is passed on as that of a member that looked. */
-  private accuserOf({ name }: Statement): string {
+  #accuserOf({ name }: Statement): string {
     const accusers = this.members.suspicionOf(name)?.accusers;
     if (accusers === undefined || accusers.has(this.self.name)) return this.self.name;
     return accusers.values().next().value ?? '';
   }
 
   /** @param version that of the request which is answered; of what the receiver speaks otherwise */
-  private header(receiver: VersionRange | undefined, version?: number): Header {
+  #header(receiver: VersionRange | undefined, version?: number): Header {
     const common = receiver === undefined ? undefined : commonVersion(this.versions, receiver);
     return {
       version: version ?? common ?? this.versions.min,
@@ -416,7 +416,7 @@ export class Context {
   }
 
   /** @param accuser of a suspect; default ourselves if we looked, or else one that did */
-  private encode(record: Statement, accuser = this.accuserOf(record)): Uint8Array {
+  #encode(record: Statement, accuser = this.#accuserOf(record)): Uint8Array {
     const { state } = record;
     const dead = state === 'faulty' || state === 'left';
     const sinceMs = this.members.deadSince(record.name);

@@ -20,12 +20,13 @@ class Bench {
   before: ViewChange[] = [];
   massBegan = 0;
   nowMs = 0;
-  private readonly members = new Map<string, SwimMember>();
-  private readonly doubts = new Map<string, Doubt>();
+  readonly #members = new Map<string, SwimMember>();
+  readonly #doubts = new Map<string, Doubt>();
 
   constructor(config: SwimConfigInput = {}, byHost = false) {
-    this.members.set('me', member('me', 'alive'));
-    const { members, doubts } = this;
+    this.#members.set('me', member('me', 'alive'));
+    const members = this.#members;
+    const doubts = this.#doubts;
     const known = {
       self: member('me', 'alive'),
       get: (name: string) => members.get(name),
@@ -48,10 +49,10 @@ class Bench {
   }
 
   set(name: string, state: MemberState, incarnation?: number, bootEpoch = 1): void {
-    const before = this.members.get(name);
+    const before = this.#members.get(name);
     const after = member(name, state, incarnation ?? before?.incarnation ?? 0, bootEpoch);
-    this.members.set(name, after);
-    if (state !== 'suspect') this.doubts.delete(name);
+    this.#members.set(name, after);
+    if (state !== 'suspect') this.#doubts.delete(name);
     this.detector.observe(before, after, this.nowMs);
     this.decide();
   }
@@ -60,17 +61,22 @@ class Bench {
   suspect(name: string, accusers: string, settled = false): void {
     const confirmations = 3;
     const set = new Set(accusers.split(' '));
-    this.doubts.set(name, { accusers: set, settled, bounds: { confirmations }, endMs: this.nowMs });
+    this.#doubts.set(name, {
+      accusers: set,
+      settled,
+      bounds: { confirmations },
+      endMs: this.nowMs,
+    });
     this.set(name, 'suspect');
   }
 
   refute(name: string): void {
-    this.set(name, 'alive', (this.members.get(name)?.incarnation ?? 0) + 1);
+    this.set(name, 'alive', (this.#members.get(name)?.incarnation ?? 0) + 1);
   }
 
   forget(name: string): void {
-    const before = this.members.get(name);
-    this.members.delete(name);
+    const before = this.#members.get(name);
+    this.#members.delete(name);
     this.detector.observe(before, undefined, this.nowMs);
     this.decide();
   }
@@ -89,7 +95,7 @@ class Bench {
   }
 
   present(): string {
-    const present = [...this.members.values()].filter(({ state }) => isPresent(state));
+    const present = [...this.#members.values()].filter(({ state }) => isPresent(state));
     return present
       .map(({ name }) => name)
       .sort()
@@ -98,7 +104,7 @@ class Bench {
 
   decide(): void {
     const { change, massBegan } = this.detector.step(this.nowMs);
-    if (massBegan) this.massBegan += 1;
+    if (massBegan) this.massBegan++;
     if (change !== undefined) this.changes.push(change);
   }
 }
@@ -301,12 +307,12 @@ describe('CutDetector', () => {
 
   it('counts a refuted suspicion of the high watermark as half a verdict, a lower one as nothing', () => {
     const bench = Bench.of('a b c d e');
-    for (let n = 0; n < 20; n += 1) {
+    for (let n = 0; n < 20; n++) {
       bench.suspect('a', 'b c');
       bench.refute('a');
     }
     assert.equal(bench.view(), 'a b c d e me');
-    for (let n = 0; n < 4; n += 1) {
+    for (let n = 0; n < 4; n++) {
       assert.equal(bench.view(), 'a b c d e me');
       bench.suspect('a', 'b c d');
       bench.refute('a');
@@ -316,7 +322,7 @@ describe('CutDetector', () => {
 
   it('forgets refutations after their window', () => {
     const bench = Bench.of('a b c d');
-    for (let n = 0; n < 5; n += 1) {
+    for (let n = 0; n < 5; n++) {
       bench.set('a', 'faulty');
       bench.run(300_001);
       bench.refute('a');
@@ -326,7 +332,7 @@ describe('CutDetector', () => {
 
   it('takes a rebirth for no refutation', () => {
     const bench = Bench.of('a b c d');
-    for (let epoch = 2; epoch < 9; epoch += 1) {
+    for (let epoch = 2; epoch < 9; epoch++) {
       bench.set('a', 'faulty', 0, epoch - 1);
       bench.set('a', 'alive', 0, epoch);
       assert.equal(bench.view(), 'a b c d me');
@@ -335,7 +341,7 @@ describe('CutDetector', () => {
 
   it('counts no refutation while most come back at once: it was this member that was away', () => {
     const bench = Bench.of('a b c d');
-    for (let n = 0; n < 5; n += 1) {
+    for (let n = 0; n < 5; n++) {
       for (const name of ['a', 'b', 'c', 'd']) bench.suspect(name, 'me');
       for (const name of ['a', 'b', 'c', 'd']) bench.set(name, 'faulty');
       bench.run(5_000);
@@ -371,7 +377,7 @@ describe('CutDetector', () => {
           else if (kind === 'refute') bench.refute(name);
           else if (kind === 'forget') bench.forget(name);
           else if (kind === 'reborn') {
-            epoch += 1;
+            epoch++;
             bench.set(name, 'alive', 0, epoch);
           } else bench.set(name, kind as MemberState);
           bench.run(waitMs);

@@ -83,61 +83,61 @@ interface Entry {
  * @see Suresh et al.: Stable and Consistent Membership at Scale with Rapid (2018), §4.2
  */
 export class CutDetector {
-  private readonly known: Known;
-  private readonly settings: Settings;
-  private readonly hostOf: HostOf | undefined;
-  private readonly entries = new Map<string, Entry>();
+  readonly #known: Known;
+  readonly #settings: Settings;
+  readonly #hostOf: HostOf | undefined;
+  readonly #entries = new Map<string, Entry>();
   /** Members of the view that are in trouble, per host. */
-  private readonly troubledHosts = new Map<string, number>();
+  readonly #troubledHosts = new Map<string, number>();
   /** Of the view: suspects, and faulty ones that are held. */
-  private readonly suspects = new Set<Entry>();
-  private readonly held = new Set<Entry>();
+  readonly #suspects = new Set<Entry>();
+  readonly #held = new Set<Entry>();
   /** Alive, but unstable. */
-  private readonly waiting = new Set<Entry>();
+  readonly #waiting = new Set<Entry>();
   /** Names whose place may have changed since the last view, and whether they are in that. */
-  private readonly staged = new Map<string, boolean>();
-  private number = 0;
-  private names: readonly string[] | undefined;
-  private hostCount: number | undefined;
-  private heldSinceMs: number | undefined;
-  private lastHeldMs = Number.NEGATIVE_INFINITY;
-  private isMass = false;
-  private calmAtMs = Number.NEGATIVE_INFINITY;
-  private givenMs = Number.NEGATIVE_INFINITY;
-  private dirty = true;
-  private wakeMs = Number.POSITIVE_INFINITY;
+  readonly #staged = new Map<string, boolean>();
+  #number = 0;
+  #names: readonly string[] | undefined;
+  #hostCount: number | undefined;
+  #heldSinceMs: number | undefined;
+  #lastHeldMs = Number.NEGATIVE_INFINITY;
+  #isMass = false;
+  #calmAtMs = Number.NEGATIVE_INFINITY;
+  #givenMs = Number.NEGATIVE_INFINITY;
+  #dirty = true;
+  #wakeMs = Number.POSITIVE_INFINITY;
 
   /** @param hostOf without it each member is a host of its own */
   constructor(known: Known, settings: Settings, hostOf: HostOf | undefined) {
-    this.known = known;
-    this.settings = settings;
-    this.hostOf = hostOf;
-    this.staged.set(known.self.name, false);
+    this.#known = known;
+    this.#settings = settings;
+    this.#hostOf = hostOf;
+    this.#staged.set(known.self.name, false);
   }
 
   /** When {@link step} wants to be called though nothing was observed; Infinity for never. */
   get dueMs(): number {
-    return this.wakeMs;
+    return this.#wakeMs;
   }
 
   /** Members of which more is kept than the member list knows. */
   get entryCount(): number {
-    return this.entries.size;
+    return this.#entries.size;
   }
 
   /** The view as last given. */
   view(): StableView {
-    if (this.names === undefined) {
+    if (this.#names === undefined) {
       const names: string[] = [];
-      for (const { name, state } of this.known.all()) {
-        if (this.staged.get(name) ?? this.isIn(name, isPresent({ state }))) names.push(name);
+      for (const { name, state } of this.#known.all()) {
+        if (this.#staged.get(name) ?? this.#isIn(name, isPresent({ state }))) names.push(name);
       }
-      for (const [name, wasIn] of this.staged) {
-        if (wasIn && this.known.get(name) === undefined) names.push(name);
+      for (const [name, wasIn] of this.#staged) {
+        if (wasIn && this.#known.get(name) === undefined) names.push(name);
       }
-      this.names = Object.freeze(names.sort());
+      this.#names = Object.freeze(names.sort());
     }
-    return { number: this.number, names: this.names };
+    return { number: this.#number, names: this.#names };
   }
 
   /**
@@ -148,27 +148,27 @@ export class CutDetector {
    */
   observe(before: SwimMember | undefined, after: SwimMember | undefined, nowMs: number): void {
     const name = after?.name ?? before?.name;
-    if (name === undefined || name === this.known.self.name) return;
-    this.dirty = true;
-    if (before?.meta !== after?.meta) this.hostCount = undefined;
-    const isCounted = this.hostCount !== undefined;
+    if (name === undefined || name === this.#known.self.name) return;
+    this.#dirty = true;
+    if (before?.meta !== after?.meta) this.#hostCount = undefined;
+    const isCounted = this.#hostCount !== undefined;
     const wasPresent = before !== undefined && isPresent(before);
-    const entry = this.entries.get(name) ?? newEntry(name, before, wasPresent);
-    this.uncount(entry);
+    const entry = this.#entries.get(name) ?? newEntry(name, before, wasPresent);
+    this.#uncount(entry);
     const wasIn = entry.inView;
-    if (entry.member !== undefined && after !== undefined) this.note(entry, after, nowMs);
+    if (entry.member !== undefined && after !== undefined) this.#note(entry, after, nowMs);
     entry.member = after;
     if (after === undefined || after.state === 'left') entry.inView = false;
     else if (after.state === 'alive') entry.inView ||= entry.quietUntilMs <= nowMs;
     else if (after.state === 'suspect') entry.inView ||= before === undefined;
-    entry.trouble = Math.max(entry.trouble, this.troubleOf(entry));
-    if (wasIn !== entry.inView) this.stage(name, wasIn);
-    this.count(entry);
-    if (before?.state !== 'faulty' && this.held.has(entry)) this.lastHeldMs = nowMs;
-    if (after === undefined || this.isOrdinary(entry)) this.entries.delete(name);
-    else this.entries.set(name, entry);
+    entry.trouble = Math.max(entry.trouble, this.#troubleOf(entry));
+    if (wasIn !== entry.inView) this.#stage(name, wasIn);
+    this.#count(entry);
+    if (before?.state !== 'faulty' && this.#held.has(entry)) this.#lastHeldMs = nowMs;
+    if (after === undefined || this.#isOrdinary(entry)) this.#entries.delete(name);
+    else this.#entries.set(name, entry);
     // What was counted meanwhile did not know the entry.
-    if (!isCounted) this.hostCount = undefined;
+    if (!isCounted) this.#hostCount = undefined;
   }
 
   /**
@@ -177,37 +177,37 @@ export class CutDetector {
    * @returns the change, if there is one; and whether most hosts have just become suspect
    */
   step(nowMs: number): { readonly change?: ViewChange; readonly massBegan: boolean } {
-    if (!this.dirty && nowMs < this.wakeMs) return NOTHING;
-    this.dirty = false;
-    const massBegan = this.watchMass(nowMs);
-    for (const entry of this.waiting) if (entry.quietUntilMs <= nowMs) this.move(entry, true);
-    const releaseMs = this.releaseMs(nowMs);
+    if (!this.#dirty && nowMs < this.#wakeMs) return NOTHING;
+    this.#dirty = false;
+    const massBegan = this.#watchMass(nowMs);
+    for (const entry of this.#waiting) if (entry.quietUntilMs <= nowMs) this.#move(entry, true);
+    const releaseMs = this.#releaseMs(nowMs);
     if (releaseMs <= nowMs) {
-      for (const entry of this.held) this.move(entry, false);
-      this.heldSinceMs = undefined;
-      this.isMass = this.areMostTroubled();
+      for (const entry of this.#held) this.#move(entry, false);
+      this.#heldSinceMs = undefined;
+      this.#isMass = this.#areMostTroubled();
     }
-    const change = this.give(nowMs);
-    this.wakeMs = releaseMs > nowMs ? releaseMs : Number.POSITIVE_INFINITY;
-    if (this.staged.size > 0) this.wakeMs = Math.min(this.wakeMs, this.batchMs());
-    for (const entry of this.waiting) this.wakeMs = Math.min(this.wakeMs, entry.quietUntilMs);
+    const change = this.#give(nowMs);
+    this.#wakeMs = releaseMs > nowMs ? releaseMs : Number.POSITIVE_INFINITY;
+    if (this.#staged.size > 0) this.#wakeMs = Math.min(this.#wakeMs, this.#batchMs());
+    for (const entry of this.#waiting) this.#wakeMs = Math.min(this.#wakeMs, entry.quietUntilMs);
     return change === undefined ? { massBegan } : { change, massBegan };
   }
 
   /** Takes over what is new; the refutation of something serious is a flap. */
-  private note(entry: Entry, after: SwimMember, nowMs: number): void {
+  #note(entry: Entry, after: SwimMember, nowMs: number): void {
     const before = entry.member;
     if (before === undefined) return;
     const isReborn = after.bootEpoch !== before.bootEpoch;
     if (!isReborn && after.incarnation === before.incarnation) return;
-    if (!isReborn && entry.trouble > 0) this.onFlap(entry, nowMs);
+    if (!isReborn && entry.trouble > 0) this.#onFlap(entry, nowMs);
     entry.trouble = 0;
   }
 
-  private onFlap(entry: Entry, nowMs: number): void {
-    const { flapsMax, flapWindowMs, flapQuietMs, flapQuietMaxMs } = this.settings;
+  #onFlap(entry: Entry, nowMs: number): void {
+    const { flapsMax, flapWindowMs, flapQuietMs, flapQuietMaxMs } = this.#settings;
     // When most come back at once, it was this member that was away.
-    if (this.isMass || nowMs < this.calmAtMs) return;
+    if (this.#isMass || nowMs < this.#calmAtMs) return;
     const lastMs = entry.flaps.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY;
     if (nowMs - lastMs > flapWindowMs + 2 * entry.quietMs) entry.quietMs = 0;
     entry.flaps = entry.flaps.filter(({ atMs }) => nowMs - atMs <= flapWindowMs);
@@ -222,156 +222,157 @@ export class CutDetector {
     entry.inView = false;
   }
 
-  private troubleOf(entry: Entry): number {
+  #troubleOf(entry: Entry): number {
     if (entry.member?.state === 'faulty') return 1;
-    return this.isAccused(entry.name, this.settings.cutHigh) ? 0.5 : 0;
+    return this.#isAccused(entry.name, this.#settings.cutHigh) ? 0.5 : 0;
   }
 
   /** Whether so many hosts that are well accuse the member, or as many as there can be. */
-  private isAccused(name: string, watermark: number): boolean {
-    const suspicion = this.known.suspicionOf(name);
+  #isAccused(name: string, watermark: number): boolean {
+    const suspicion = this.#known.suspicionOf(name);
     if (suspicion === undefined) return false;
     if (suspicion.settled) return true;
-    const wanted = Math.min(watermark, suspicion.bounds.confirmations + 1, this.otherHosts());
+    const wanted = Math.min(watermark, suspicion.bounds.confirmations + 1, this.#otherHosts());
     const accusing = new Set<string>();
     for (const accuser of suspicion.accusers) {
-      const member = this.known.get(accuser);
-      if (member?.state === 'alive') accusing.add(this.host(member));
+      const member = this.#known.get(accuser);
+      if (member?.state === 'alive') accusing.add(this.#host(member));
     }
     return accusing.size >= Math.max(1, wanted);
   }
 
-  private areMostTroubled(): boolean {
-    if (this.troubledHosts.size < 2) return false;
-    const own = this.troubledHosts.has(this.host(this.known.self)) ? 1 : 0;
-    const troubled = this.troubledHosts.size - own;
+  #areMostTroubled(): boolean {
+    if (this.#troubledHosts.size < 2) return false;
+    const own = this.#troubledHosts.has(this.#host(this.#known.self)) ? 1 : 0;
+    const troubled = this.#troubledHosts.size - own;
     // One alone never is most of them.
-    return troubled >= 2 && troubled > this.otherHosts() * this.settings.cutMassFraction;
+    return troubled >= 2 && troubled > this.#otherHosts() * this.#settings.cutMassFraction;
   }
 
-  private watchMass(nowMs: number): boolean {
-    const wasMass = this.isMass;
-    this.isMass = this.areMostTroubled();
+  #watchMass(nowMs: number): boolean {
+    const wasMass = this.#isMass;
+    this.#isMass = this.#areMostTroubled();
     // Some have come back: the rest gets the time to do so, too.
-    if (wasMass && !this.isMass) this.calmAtMs = nowMs + this.settings.cutHoldMaxMs;
-    return this.isMass && !wasMass;
+    if (wasMass && !this.#isMass) this.#calmAtMs = nowMs + this.#settings.cutHoldMaxMs;
+    return this.#isMass && !wasMass;
   }
 
   /** When those held are to be let go, as things are; Infinity if none is held. */
-  private releaseMs(nowMs: number): number {
-    if (this.held.size === 0) this.heldSinceMs = undefined;
-    else this.heldSinceMs ??= nowMs;
-    if (this.heldSinceMs === undefined) return Number.POSITIVE_INFINITY;
-    const { cutLow, cutHoldMaxMs, cutMassHoldMaxMs, protocolPeriodMs } = this.settings;
-    const latestMs = this.heldSinceMs + cutMassHoldMaxMs;
-    if (this.isMass) return latestMs;
-    if (nowMs < this.calmAtMs) return Math.min(latestMs, this.calmAtMs);
+  #releaseMs(nowMs: number): number {
+    if (this.#held.size === 0) this.#heldSinceMs = undefined;
+    else this.#heldSinceMs ??= nowMs;
+    if (this.#heldSinceMs === undefined) return Number.POSITIVE_INFINITY;
+    const { cutLow, cutHoldMaxMs, cutMassHoldMaxMs, protocolPeriodMs } = this.#settings;
+    const latestMs = this.#heldSinceMs + cutMassHoldMaxMs;
+    if (this.#isMass) return latestMs;
+    if (nowMs < this.#calmAtMs) return Math.min(latestMs, this.#calmAtMs);
     // Where two have failed, more may have: any credible suspicion counts, and those not probed
     // since get the time to be.
-    const areMany = this.held.size > 1;
-    for (const { name } of this.suspects) {
+    const areMany = this.#held.size > 1;
+    for (const { name } of this.#suspects) {
       // One that is silent may be so for long: those that fail together are at an end together.
-      const endMs = this.known.suspicionOf(name)?.endMs ?? nowMs;
+      const endMs = this.#known.suspicionOf(name)?.endMs ?? nowMs;
       if (endMs - nowMs > HOLD_AHEAD_PERIODS * protocolPeriodMs) continue;
-      if (this.isAccused(name, areMany ? 1 : cutLow)) return this.heldSinceMs + cutHoldMaxMs;
+      if (this.#isAccused(name, areMany ? 1 : cutLow)) return this.#heldSinceMs + cutHoldMaxMs;
     }
-    const settledMs = this.lastHeldMs + SETTLE_PERIODS * protocolPeriodMs;
-    return areMany ? Math.min(this.heldSinceMs + cutHoldMaxMs, settledMs) : nowMs;
+    const settledMs = this.#lastHeldMs + SETTLE_PERIODS * protocolPeriodMs;
+    return areMany ? Math.min(this.#heldSinceMs + cutHoldMaxMs, settledMs) : nowMs;
   }
 
-  private batchMs(): number {
-    return this.givenMs + this.settings.cutBatchMs;
+  #batchMs(): number {
+    return this.#givenMs + this.#settings.cutBatchMs;
   }
 
   /** Makes what is staged the view, unless the last one is too fresh. */
-  private give(nowMs: number): ViewChange | undefined {
-    if (this.staged.size === 0 || nowMs < this.batchMs()) return undefined;
+  #give(nowMs: number): ViewChange | undefined {
+    if (this.#staged.size === 0 || nowMs < this.#batchMs()) return undefined;
     const added: string[] = [];
     const removed: string[] = [];
-    for (const [name, wasIn] of this.staged) {
-      const member = this.known.get(name);
-      const isIn = this.isIn(name, member !== undefined && isPresent(member));
+    for (const [name, wasIn] of this.#staged) {
+      const member = this.#known.get(name);
+      const isIn = this.#isIn(name, member !== undefined && isPresent(member));
       if (isIn !== wasIn) (isIn ? added : removed).push(name);
     }
-    this.staged.clear();
+    this.#staged.clear();
     if (added.length + removed.length === 0) return undefined;
-    this.givenMs = nowMs;
-    this.number += 1;
-    this.names = undefined;
-    return { number: this.number, added: added.sort(), removed: removed.sort() };
+    this.#givenMs = nowMs;
+    this.#number++;
+    this.#names = undefined;
+    return { number: this.#number, added: added.sort(), removed: removed.sort() };
   }
 
-  private isIn(name: string, present: boolean): boolean {
-    if (name === this.known.self.name) return true;
-    return this.entries.get(name)?.inView ?? present;
+  #isIn(name: string, present: boolean): boolean {
+    if (name === this.#known.self.name) return true;
+    return this.#entries.get(name)?.inView ?? present;
   }
 
   /** Notes what the last view says of a name, before it changes. */
-  private stage(name: string, wasIn: boolean): void {
-    if (!this.staged.has(name)) this.staged.set(name, wasIn);
-    this.hostCount = undefined;
+  #stage(name: string, wasIn: boolean): void {
+    if (!this.#staged.has(name)) this.#staged.set(name, wasIn);
+    this.#hostCount = undefined;
   }
 
-  private move(entry: Entry, inView: boolean): void {
-    this.uncount(entry);
-    this.stage(entry.name, entry.inView);
+  #move(entry: Entry, inView: boolean): void {
+    this.#uncount(entry);
+    this.#stage(entry.name, entry.inView);
     entry.inView = inView;
-    this.count(entry);
-    if (this.isOrdinary(entry)) this.entries.delete(entry.name);
+    this.#count(entry);
+    if (this.#isOrdinary(entry)) this.#entries.delete(entry.name);
   }
 
   /** Says no more than the member list does. */
-  private isOrdinary({ member, inView, trouble, flaps }: Entry): boolean {
+  #isOrdinary({ member, inView, trouble, flaps }: Entry): boolean {
     if (member === undefined || flaps.length > 0) return false;
     if (member.state === 'suspect') return false;
     return inView === isPresent(member) && (member.state !== 'alive' || trouble === 0);
   }
 
   /** Hosts of the view beside the own one. */
-  private otherHosts(): number {
-    if (this.isByHost()) return this.countHosts() - 1;
-    return this.known.presentCount() + this.held.size - this.waiting.size - 1;
+  #otherHosts(): number {
+    if (this.#isByHost()) return this.#countHosts() - 1;
+    return this.#known.presentCount() + this.#held.size - this.#waiting.size - 1;
   }
 
-  private host(member: SwimMember): string {
-    return this.isByHost() ? (this.hostOf as HostOf)(member) : member.name;
+  #host(member: SwimMember): string {
+    return this.#isByHost() ? (this.#hostOf as HostOf)(member) : member.name;
   }
 
   /** Where all share one host, it says nothing: members count. */
-  private isByHost(): boolean {
-    return this.hostOf !== undefined && this.countHosts() > 1;
+  #isByHost(): boolean {
+    return this.#hostOf !== undefined && this.#countHosts() > 1;
   }
 
-  private countHosts(): number {
-    if (this.hostCount === undefined) {
+  #countHosts(): number {
+    if (this.#hostCount === undefined) {
       const hosts = new Set<string>();
-      for (const member of this.known.all()) {
-        if (!this.isIn(member.name, isPresent(member))) continue;
-        hosts.add((this.hostOf as HostOf)(member));
+      for (const member of this.#known.all()) {
+        if (!this.#isIn(member.name, isPresent(member))) continue;
+        hosts.add((this.#hostOf as HostOf)(member));
       }
-      this.hostCount = hosts.size;
+      this.#hostCount = hosts.size;
     }
-    return this.hostCount;
+    return this.#hostCount;
   }
 
   /** Puts a member into the sets and sums that fit it. */
-  private count(entry: Entry): void {
+  #count(entry: Entry): void {
     const { inView, member } = entry;
     if (member === undefined) return;
     const { state } = member;
     if (!inView) {
-      if (state === 'alive') this.waiting.add(entry);
+      if (state === 'alive') this.#waiting.add(entry);
     } else if (state !== 'alive') {
-      entry.host = this.host(member);
-      add(this.troubledHosts, entry.host, 1);
-      (state === 'suspect' ? this.suspects : this.held).add(entry);
+      entry.host = this.#host(member);
+      add(this.#troubledHosts, entry.host, 1);
+      (state === 'suspect' ? this.#suspects : this.#held).add(entry);
     }
   }
 
-  private uncount(entry: Entry): void {
-    this.waiting.delete(entry);
-    const { suspects, held } = this;
-    if (suspects.delete(entry) || held.delete(entry)) add(this.troubledHosts, entry.host, -1);
+  #uncount(entry: Entry): void {
+    this.#waiting.delete(entry);
+    const suspects = this.#suspects;
+    const held = this.#held;
+    if (suspects.delete(entry) || held.delete(entry)) add(this.#troubledHosts, entry.host, -1);
   }
 }
 

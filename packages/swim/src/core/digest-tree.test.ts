@@ -55,7 +55,7 @@ function exchange(left: Swim, right: Swim): { streams: number; bytes: number } {
   for (;;) {
     const open = effects.find((effect) => effect.type === 'stream-open');
     if (open === undefined) return { streams, bytes };
-    streams += 1;
+    streams++;
     const request = {
       type: 'stream-request',
       streamId: 1,

@@ -13,19 +13,19 @@ import type { Statement } from './statement.ts';
  * happens at different times.
  */
 export class DigestTree {
-  private readonly leaves = new Uint32Array(FAN_OUT * FAN_OUT);
+  readonly #leaves = new Uint32Array(FAN_OUT * FAN_OUT);
 
   constructor(context: Context) {
     for (const statement of counted(context)) {
       const at = leafOf(statement.name);
-      this.leaves[at] = (this.leaves[at] as number) + weightOf(statement);
+      this.#leaves[at] = (this.#leaves[at] as number) + weightOf(statement);
     }
   }
 
   /** u32 for each branch. */
   branches(): number[] {
     return Array.from({ length: FAN_OUT }, (_, branch) =>
-      this.branch(branch).reduce((hash, sum) => fnvStep(hash, sum) >>> 0, 0),
+      this.#branch(branch).reduce((hash, sum) => fnvStep(hash, sum) >>> 0, 0),
     );
   }
 
@@ -33,7 +33,7 @@ export class DigestTree {
   differingBranches(theirs: readonly number[]): BranchSums[] {
     const differing: BranchSums[] = [];
     this.branches().forEach((sum, branch) => {
-      if (sum !== theirs[branch]) differing.push({ branch, sums: [...this.branch(branch)] });
+      if (sum !== theirs[branch]) differing.push({ branch, sums: [...this.#branch(branch)] });
     });
     return differing;
   }
@@ -42,15 +42,15 @@ export class DigestTree {
   differingLeaves(theirs: readonly BranchSums[]): number[] {
     const differing: number[] = [];
     for (const { branch, sums } of theirs) {
-      this.branch(branch).forEach((sum, leaf) => {
+      this.#branch(branch).forEach((sum, leaf) => {
         if (sum !== sums[leaf]) differing.push(branch * FAN_OUT + leaf);
       });
     }
     return differing;
   }
 
-  private branch(branch: number): Uint32Array {
-    return this.leaves.subarray(branch * FAN_OUT, (branch + 1) * FAN_OUT);
+  #branch(branch: number): Uint32Array {
+    return this.#leaves.subarray(branch * FAN_OUT, (branch + 1) * FAN_OUT);
   }
 }
 

@@ -25,31 +25,31 @@ interface Row {
  *     sent 1: a → b        and each moves one row down
  */
 export class Dissemination {
-  private rows: Row[] = [];
-  private readonly entries = new Map<string, Waiting>();
-  private readonly sizeMax: number;
-  private readonly prefixBytes: number;
+  #rows: Row[] = [];
+  readonly #entries = new Map<string, Waiting>();
+  readonly #sizeMax: number;
+  readonly #prefixBytes: number;
 
   /** @param prefixBytes what each takes in a packet beside its own bytes */
   constructor(sizeMax: number, prefixBytes = 0) {
-    this.sizeMax = sizeMax;
-    this.prefixBytes = prefixBytes;
+    this.#sizeMax = sizeMax;
+    this.#prefixBytes = prefixBytes;
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.#entries.size;
   }
 
   /** Bytes that the next one takes in a packet; 0 if there is none. */
   nextBytes(): number {
-    for (const { first } of this.rows) {
-      if (first !== undefined) return first.update.length + this.prefixBytes;
+    for (const { first } of this.#rows) {
+      if (first !== undefined) return first.update.length + this.#prefixBytes;
     }
     return 0;
   }
 
   has(name: string): boolean {
-    return this.entries.has(name);
+    return this.#entries.has(name);
   }
 
   /**
@@ -60,23 +60,23 @@ export class Dissemination {
    */
   enqueue(name: string, update: Uint8Array, sent = 0, sends = Number.POSITIVE_INFINITY): void {
     this.remove(name);
-    if (this.entries.size >= this.sizeMax) this.dropMostSent();
+    if (this.#entries.size >= this.#sizeMax) this.#dropMostSent();
     const leaveAt = sent + sends;
     const entry = { name, update, row: sent, leaveAt, before: undefined, after: undefined };
-    this.entries.set(name, entry);
-    this.append(entry);
+    this.#entries.set(name, entry);
+    this.#append(entry);
   }
 
   remove(name: string): void {
-    const entry = this.entries.get(name);
+    const entry = this.#entries.get(name);
     if (entry === undefined) return;
-    this.unlink(entry);
-    this.entries.delete(name);
+    this.#unlink(entry);
+    this.#entries.delete(name);
   }
 
   clear(): void {
-    this.rows = [];
-    this.entries.clear();
+    this.#rows = [];
+    this.#entries.clear();
   }
 
   /**
@@ -89,12 +89,12 @@ export class Dissemination {
     let left = bytesMax;
     // A few that do not fit may be skipped for smaller ones; not more, to bound the walk.
     let misfits = 0;
-    walk: for (const row of this.rows) {
+    walk: for (const row of this.#rows) {
       for (let entry = row.first; entry !== undefined; entry = entry.after) {
         if (exclude?.has(entry.name)) continue;
-        const bytes = entry.update.length + this.prefixBytes;
+        const bytes = entry.update.length + this.#prefixBytes;
         if (bytes > left) {
-          misfits += 1;
+          misfits++;
           if (misfits > MISFITS_MAX) break walk;
           continue;
         }
@@ -103,17 +103,17 @@ export class Dissemination {
       }
     }
     for (const entry of taken) {
-      this.unlink(entry);
-      entry.row += 1;
-      if (entry.row < Math.min(limit, entry.leaveAt)) this.append(entry);
-      else this.entries.delete(entry.name);
+      this.#unlink(entry);
+      entry.row++;
+      if (entry.row < Math.min(limit, entry.leaveAt)) this.#append(entry);
+      else this.#entries.delete(entry.name);
     }
     return taken.map(({ update }) => update);
   }
 
-  private append(entry: Waiting): void {
-    while (this.rows.length <= entry.row) this.rows.push({ first: undefined, last: undefined });
-    const row = this.rows[entry.row] as Row;
+  #append(entry: Waiting): void {
+    while (this.#rows.length <= entry.row) this.#rows.push({ first: undefined, last: undefined });
+    const row = this.#rows[entry.row] as Row;
     entry.before = row.last;
     entry.after = undefined;
     if (row.last === undefined) row.first = entry;
@@ -121,18 +121,18 @@ export class Dissemination {
     row.last = entry;
   }
 
-  private unlink(entry: Waiting): void {
+  #unlink(entry: Waiting): void {
     const { before, after } = entry;
-    const row = this.rows[entry.row] as Row;
+    const row = this.#rows[entry.row] as Row;
     if (before === undefined) row.first = after;
     else before.after = after;
     if (after === undefined) row.last = before;
     else after.before = before;
   }
 
-  private dropMostSent(): void {
-    for (let row = this.rows.length - 1; row >= 0; row -= 1) {
-      const entry = this.rows[row]?.first;
+  #dropMostSent(): void {
+    for (let row = this.#rows.length - 1; row >= 0; row--) {
+      const entry = this.#rows[row]?.first;
       if (entry === undefined) continue;
       this.remove(entry.name);
       return;

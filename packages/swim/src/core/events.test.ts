@@ -136,7 +136,7 @@ describe('Events', () => {
   it('lets a member broadcast so many a second, twice as many at once', () => {
     const mine = events({ eventRateMax: 5 });
     const burst = (nowMs: number): number => {
-      for (let n = 0; ; n += 1)
+      for (let n = 0; ; n++)
         if (mine.broadcast('e', new Uint8Array(), nowMs) === undefined) return n;
     };
     assert.equal(burst(0), 10);
@@ -148,9 +148,9 @@ describe('Events', () => {
     const mine = events({ eventRateMax: 5, eventsMax: 16 });
     let sequence = 0;
     const flood = (nowMs: number): number => {
-      for (let n = 0; ; n += 1) {
+      for (let n = 0; ; n++) {
         if (hear(mine, event(sequence + 1), nowMs) === 'refused') return n;
-        sequence += 1;
+        sequence++;
       }
     };
     assert.equal(flood(0), 16);
@@ -159,7 +159,7 @@ describe('Events', () => {
 
   it('keeps its bounds: the oldest kept go first, those sent most are gossiped no more', () => {
     const mine = events({ eventsMax: 16, eventRateMax: 1_000 });
-    for (let n = 0; n < 100; n += 1) mine.broadcast('e', Uint8Array.of(n), 0);
+    for (let n = 0; n < 100; n++) mine.broadcast('e', Uint8Array.of(n), 0);
     assert.equal(mine.size, 16);
     assert.equal(mine.keptCount, 16);
     assert.equal(mine.dropped, 84);
@@ -186,9 +186,9 @@ describe('Events', () => {
 
   it('has a quarter of each datagram while updates fill the rest, saved up for a large event', () => {
     const mine = events({ eventRateMax: 1_000 });
-    for (let n = 0; n < 8; n += 1) mine.broadcast('e', new Uint8Array(512), 0);
+    for (let n = 0; n < 8; n++) mine.broadcast('e', new Uint8Array(512), 0);
     let eventBytes = 0;
-    for (let n = 0; n < 100; n += 1) {
+    for (let n = 0; n < 100; n++) {
       const reserved = mine.reserve(1_300);
       // Updates take everything else.
       for (const record of mine.take(reserved, 1_000, 0)) eventBytes += record.length + 2;

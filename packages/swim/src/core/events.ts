@@ -46,52 +46,54 @@ export class Events {
   bootEpoch: number;
   /** Events given up for want of room. */
   dropped = 0;
-  private readonly settings: Settings;
-  private readonly origin: string;
-  private readonly queue: Dissemination;
-  private readonly kept = new Map<string, Kept>();
-  private readonly origins = new Map<string, Origin>();
-  private readonly bornMs = new WeakMap<Uint8Array, number>();
-  private sequence = 0;
-  private allowance: number;
-  private allowanceMs = Number.NEGATIVE_INFINITY;
-  private credit = 0;
+  readonly #settings: Settings;
+  readonly #origin: string;
+  readonly #queue: Dissemination;
+  readonly #kept = new Map<string, Kept>();
+  readonly #origins = new Map<string, Origin>();
+  readonly #bornMs = new WeakMap<Uint8Array, number>();
+  #sequence = 0;
+  #allowance: number;
+  #allowanceMs = Number.NEGATIVE_INFINITY;
+  #credit = 0;
 
   constructor(settings: Settings, origin: string, bootEpoch: number) {
-    this.settings = settings;
-    this.origin = origin;
+    this.#settings = settings;
+    this.#origin = origin;
     this.bootEpoch = bootEpoch;
-    this.queue = new Dissemination(settings.eventsMax, EVENT_PREFIX_BYTES);
-    this.allowance = this.burst();
+    this.#queue = new Dissemination(settings.eventsMax, EVENT_PREFIX_BYTES);
+    this.#allowance = this.#burst();
   }
 
   /** Events that wait to be gossiped. */
   get size(): number {
-    return this.queue.size;
+    return this.#queue.size;
   }
 
   /** Members whose sequence numbers are remembered. */
   get originCount(): number {
-    return this.origins.size;
+    return this.#origins.size;
   }
 
   /** Events that wait for an exchange. */
   get keptCount(): number {
-    return this.kept.size;
+    return this.#kept.size;
   }
 
   /** A new event of this member; undefined if there were too many lately. */
   broadcast(name: string, payload: Uint8Array, nowMs: number): UserEvent | undefined {
-    const { eventRateMax } = this.settings;
-    const sinceMs = nowMs - this.allowanceMs;
-    this.allowance = Math.min(this.burst(), this.allowance + (sinceMs / 1000) * eventRateMax);
-    this.allowanceMs = nowMs;
-    if (this.allowance < 1) return undefined;
-    this.allowance -= 1;
-    this.sequence += 1;
-    const { origin, bootEpoch, sequence } = this;
+    const { eventRateMax } = this.#settings;
+    const sinceMs = nowMs - this.#allowanceMs;
+    this.#allowance = Math.min(this.#burst(), this.#allowance + (sinceMs / 1000) * eventRateMax);
+    this.#allowanceMs = nowMs;
+    if (this.#allowance < 1) return undefined;
+    this.#allowance--;
+    this.#sequence++;
+    const { bootEpoch } = this;
+    const origin = this.#origin;
+    const sequence = this.#sequence;
     const event = { name, payload: payload.slice(), origin, bootEpoch, sequence, ageMs: 0 };
-    this.keep(keyOf(event), encodeEvent(event), nowMs);
+    this.#keep(keyOf(event), encodeEvent(event), nowMs);
     return event;
   }
 
@@ -113,21 +115,21 @@ export class Events {
     const event = decodeEvent(record);
     if (event === undefined) return 'malformed';
     const key = keyOf(event);
-    if (event.origin === this.origin || this.kept.has(key)) return 'seen';
+    if (event.origin === this.#origin || this.#kept.has(key)) return 'seen';
     const bornMs = nowMs - event.ageMs;
-    if (bornMs < sinceMs || event.ageMs >= this.settings.eventKeepMs) return 'refused';
+    if (bornMs < sinceMs || event.ageMs >= this.#settings.eventKeepMs) return 'refused';
     const life = `${event.bootEpoch} ${event.origin}`;
     // The last words of a former life still count, if something was heard of it.
-    if (!this.origins.has(life) && !isCurrent(event.origin, event.bootEpoch)) return 'refused';
-    const origin = this.originOf(life, nowMs);
+    if (!this.#origins.has(life) && !isCurrent(event.origin, event.bootEpoch)) return 'refused';
+    const origin = this.#originOf(life, nowMs);
     if (origin === undefined) return 'refused';
     if (isSeen(origin, event.sequence)) return 'seen';
     // No member says so much so soon: a forged number would silence it.
-    if (origin.highest > 0 && event.sequence > origin.highest + this.leapMax()) return 'refused';
-    if (!this.allow(origin, nowMs)) return 'refused';
+    if (origin.highest > 0 && event.sequence > origin.highest + this.#leapMax()) return 'refused';
+    if (!this.#allow(origin, nowMs)) return 'refused';
     markSeen(origin, event.sequence);
     origin.lastMs = nowMs;
-    this.keep(key, record.slice(), bornMs);
+    this.#keep(key, record.slice(), bornMs);
     return event;
   }
 
@@ -137,13 +139,13 @@ export class Events {
    * Adds a quarter of `bytes` to what events have saved, and gives it out once the next event fits.
    */
   reserve(bytes: number): number {
-    const next = this.queue.nextBytes();
+    const next = this.#queue.nextBytes();
     if (next === 0) {
-      this.credit = 0;
+      this.#credit = 0;
       return 0;
     }
-    this.credit += bytes * SHARE;
-    const reserved = Math.floor(Math.min(this.credit, bytes));
+    this.#credit += bytes * SHARE;
+    const reserved = Math.floor(Math.min(this.#credit, bytes));
     return reserved >= next ? reserved : 0;
   }
 
@@ -154,22 +156,22 @@ export class Events {
    * @param limit sends after which an event is only kept, ≥ 1
    */
   take(bytesMax: number, limit: number, nowMs: number): Uint8Array[] {
-    if (this.queue.size === 0) return NOTHING;
-    const taken = this.queue.take(bytesMax, limit);
+    if (this.#queue.size === 0) return NOTHING;
+    const taken = this.#queue.take(bytesMax, limit);
     for (const record of taken) {
-      this.credit -= record.length + EVENT_PREFIX_BYTES;
-      setEventAge(record, nowMs - (this.bornMs.get(record) ?? nowMs));
+      this.#credit -= record.length + EVENT_PREFIX_BYTES;
+      setEventAge(record, nowMs - (this.#bornMs.get(record) ?? nowMs));
     }
-    this.credit = Math.max(0, this.credit);
+    this.#credit = Math.max(0, this.#credit);
     return taken;
   }
 
   /** Events for an exchange of everything, the newest first. */
   recent(bytesMax: number, countMax: number, nowMs: number): Uint8Array[] {
-    this.expire(nowMs);
+    this.#expire(nowMs);
     const records: Uint8Array[] = [];
     let left = bytesMax;
-    for (const { record, bornMs } of [...this.kept.values()].reverse()) {
+    for (const { record, bornMs } of [...this.#kept.values()].reverse()) {
       left -= record.length + EVENT_PREFIX_BYTES;
       if (left < 0 || records.length >= countMax) break;
       setEventAge(record, nowMs - bornMs);
@@ -178,66 +180,66 @@ export class Events {
     return records;
   }
 
-  private keep(key: string, record: Uint8Array, bornMs: number): void {
-    this.bornMs.set(record, bornMs);
-    this.kept.set(key, { key, record, bornMs });
-    if (this.queue.size >= this.settings.eventsMax) this.dropped += 1;
-    this.queue.enqueue(key, record);
-    while (this.kept.size > this.settings.eventsMax) {
-      const [oldest] = this.kept.keys();
-      this.kept.delete(oldest as string);
+  #keep(key: string, record: Uint8Array, bornMs: number): void {
+    this.#bornMs.set(record, bornMs);
+    this.#kept.set(key, { key, record, bornMs });
+    if (this.#queue.size >= this.#settings.eventsMax) this.dropped++;
+    this.#queue.enqueue(key, record);
+    while (this.#kept.size > this.#settings.eventsMax) {
+      const [oldest] = this.#kept.keys();
+      this.#kept.delete(oldest as string);
     }
   }
 
-  private expire(nowMs: number): void {
-    for (const { key, bornMs } of this.kept.values()) {
-      if (nowMs - bornMs < this.settings.eventKeepMs) continue;
-      this.kept.delete(key);
-      this.queue.remove(key);
+  #expire(nowMs: number): void {
+    for (const { key, bornMs } of this.#kept.values()) {
+      if (nowMs - bornMs < this.#settings.eventKeepMs) continue;
+      this.#kept.delete(key);
+      this.#queue.remove(key);
     }
   }
 
-  private originOf(key: string, nowMs: number): Origin | undefined {
-    const idleMs = 2 * this.settings.eventKeepMs;
-    const known = this.origins.get(key);
+  #originOf(key: string, nowMs: number): Origin | undefined {
+    const idleMs = 2 * this.#settings.eventKeepMs;
+    const known = this.#origins.get(key);
     if (known !== undefined && nowMs - known.lastMs <= idleMs) return known;
-    this.origins.delete(key);
-    if (this.origins.size >= this.settings.membersMax) {
+    this.#origins.delete(key);
+    if (this.#origins.size >= this.#settings.membersMax) {
       // Whatever these said is refused for its age by now.
-      for (const [other, { lastMs }] of this.origins) {
-        if (nowMs - lastMs > idleMs) this.origins.delete(other);
+      for (const [other, { lastMs }] of this.#origins) {
+        if (nowMs - lastMs > idleMs) this.#origins.delete(other);
       }
-      if (this.origins.size >= this.settings.membersMax) return undefined;
+      if (this.#origins.size >= this.#settings.membersMax) return undefined;
     }
     const origin: Origin = {
       highest: 0,
       seen: new Uint32Array(WINDOW / 32),
       lastMs: nowMs,
-      allowance: this.settings.eventsMax,
+      allowance: this.#settings.eventsMax,
       allowanceMs: nowMs,
     };
-    this.origins.set(key, origin);
+    this.#origins.set(key, origin);
     return origin;
   }
 
-  private allow(origin: Origin, nowMs: number): boolean {
-    const { eventsMax, eventRateMax } = this.settings;
+  #allow(origin: Origin, nowMs: number): boolean {
+    const { eventsMax, eventRateMax } = this.#settings;
     const earned = ((nowMs - origin.allowanceMs) / 1000) * eventRateMax * OTHERS_RATE;
     origin.allowance = Math.min(eventsMax, origin.allowance + earned);
     origin.allowanceMs = nowMs;
     if (origin.allowance < 1) return false;
-    origin.allowance -= 1;
+    origin.allowance--;
     return true;
   }
 
-  private burst(): number {
-    return 2 * this.settings.eventRateMax;
+  #burst(): number {
+    return 2 * this.#settings.eventRateMax;
   }
 
   /** More than a member can have broadcast while its last event may still be under way. */
-  private leapMax(): number {
-    const { eventRateMax, eventKeepMs } = this.settings;
-    return 2 * this.burst() + 4 * eventRateMax * (eventKeepMs / 1000);
+  #leapMax(): number {
+    const { eventRateMax, eventKeepMs } = this.#settings;
+    return 2 * this.#burst() + 4 * eventRateMax * (eventKeepMs / 1000);
   }
 }
 
@@ -256,7 +258,7 @@ function markSeen(origin: Origin, sequence: number): void {
   const { seen, highest } = origin;
   if (sequence - highest >= WINDOW) seen.fill(0);
   else {
-    for (let skipped = highest + 1; skipped < sequence; skipped += 1) {
+    for (let skipped = highest + 1; skipped < sequence; skipped++) {
       const at = skipped % WINDOW;
       seen[at >>> 5] = (seen[at >>> 5] as number) & ~(1 << (at & 31));
     }

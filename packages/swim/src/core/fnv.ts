@@ -9,6 +9,6 @@ export function fnvStep(hash: number, unit: number): number {
 /** Over UTF-16 code units; a signed 32-bit number. */
 export function fnv1a(text: string, basis: number = FNV_BASIS): number {
   let hash = basis | 0;
-  for (let at = 0; at < text.length; at += 1) hash = fnvStep(hash, text.charCodeAt(at));
+  for (let at = 0; at < text.length; at++) hash = fnvStep(hash, text.charCodeAt(at));
   return hash;
 }

@@ -6,23 +6,23 @@
  * away. Period and timeout of its probes are scaled by score + 1.
  */
 export class LocalHealth {
-  private value = 0;
-  private readonly scoreMax: number;
+  #value = 0;
+  readonly #scoreMax: number;
 
   constructor(scoreMax: number) {
-    this.scoreMax = scoreMax;
+    this.#scoreMax = scoreMax;
   }
 
   /** 0 (well) ≤ score ≤ scoreMax. */
   get score(): number {
-    return this.value;
+    return this.#value;
   }
 
   adjust(delta: number): void {
-    this.value = Math.min(this.scoreMax, Math.max(0, this.value + delta));
+    this.#value = Math.min(this.#scoreMax, Math.max(0, this.#value + delta));
   }
 
   scale(durationMs: number): number {
-    return durationMs * (this.value + 1);
+    return durationMs * (this.#value + 1);
   }
 }

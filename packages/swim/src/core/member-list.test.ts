@@ -112,7 +112,7 @@ describe('MemberList', () => {
 
   it('probes neither itself nor the dead, and ends when nobody is left', () => {
     const list = listOf(record('a', 'faulty'), record('b', 'left'), record('c', 'suspect'));
-    for (let n = 0; n < 5; n += 1) assert.equal(list.nextTarget()?.name, 'c');
+    for (let n = 0; n < 5; n++) assert.equal(list.nextTarget()?.name, 'c');
     assert.equal(listOf().nextTarget(), undefined);
     assert.equal(list.nextLost()?.name, 'a');
     assert.equal(list.nextLost()?.name, 'a');
@@ -121,7 +121,7 @@ describe('MemberList', () => {
 
   it('picks different peers, never those excluded', () => {
     const list = listOf(...['a', 'b', 'c', 'd'].map((name) => record(name)));
-    for (let n = 0; n < 20; n += 1) {
+    for (let n = 0; n < 20; n++) {
       const picked = list.pickPeers(3, 'b').map((each) => each.name);
       assert.equal(new Set(picked).size, 3);
       assert.ok(!picked.includes('b') && !picked.includes('self'));
@@ -181,9 +181,9 @@ describe('MemberList', () => {
             ([, state]) => state === 'alive' || state === 'suspect',
           );
           // Whatever the round was at, the next but one is whole.
-          for (let n = 0; n < targets.length; n += 1) list.nextTarget();
+          for (let n = 0; n < targets.length; n++) list.nextTarget();
           const start = new Set<string | undefined>();
-          for (let n = 0; n < targets.length * 2; n += 1) start.add(list.nextTarget()?.name);
+          for (let n = 0; n < targets.length * 2; n++) start.add(list.nextTarget()?.name);
           assert.deepEqual([...start].sort(), targets.map(([name]) => name).sort());
         },
       ),

@@ -62,142 +62,142 @@ function isLost({ state, removedBy }: Statement): boolean {
  * as numbers; what only suspects and the dead have is kept apart.
  */
 export class MemberList {
-  private readonly table: StatementTable;
-  private readonly random: Random;
-  private readonly selfId: number;
-  private slots: (Statement | undefined)[] = [];
-  private count = 0;
-  private present = 0;
-  private sum = 0;
+  readonly #table: StatementTable;
+  readonly #random: Random;
+  readonly #selfId: number;
+  #slots: (Statement | undefined)[] = [];
+  #count = 0;
+  #present = 0;
+  #sum = 0;
   /** Every number but the own, in the order of this round; those before `next` had their turn. */
-  private order: Int32Array = new Int32Array(8);
-  private ordered = 0;
-  private next = 0;
+  #order: Int32Array = new Int32Array(8);
+  #ordered = 0;
+  #next = 0;
   /** When the dead became so. */
-  private readonly deadSinceMs = new Map<string, number>();
-  private readonly suspicions = new Map<string, Suspicion>();
-  private deadRound: string[] = [];
-  private view: readonly SwimMember[] | undefined;
+  readonly #deadSinceMs = new Map<string, number>();
+  readonly #suspicions = new Map<string, Suspicion>();
+  #deadRound: string[] = [];
+  #view: readonly SwimMember[] | undefined;
 
   constructor(self: Statement, random: Random, table: StatementTable = new StatementTable()) {
-    this.table = table;
-    this.random = random;
-    this.selfId = table.claim(self.name);
+    this.#table = table;
+    this.#random = random;
+    this.#selfId = table.claim(self.name);
     this.put(self, 0);
   }
 
   get self(): Statement {
-    return this.slots[this.selfId] as Statement;
+    return this.#slots[this.#selfId] as Statement;
   }
 
   get size(): number {
-    return this.count;
+    return this.#count;
   }
 
   get(name: string): Statement | undefined {
-    const id = this.table.idOf(name);
-    return id === undefined ? undefined : this.slots[id];
+    const id = this.#table.idOf(name);
+    return id === undefined ? undefined : this.#slots[id];
   }
 
   /** All members, in arbitrary order. */
   *all(): IterableIterator<Statement> {
-    for (const statement of this.slots) if (statement !== undefined) yield statement;
+    for (const statement of this.#slots) if (statement !== undefined) yield statement;
   }
 
   /** Those that are faulty or have left. */
   *dead(): IterableIterator<Statement> {
-    for (const name of this.deadSinceMs.keys()) yield this.get(name) as Statement;
+    for (const name of this.#deadSinceMs.keys()) yield this.get(name) as Statement;
   }
 
   /** Makes this what is believed of its member, new or not. @param sinceMs when it became so */
   put(statement: Statement, sinceMs: number): void {
-    const id = this.table.claim(statement.name);
-    const old = this.slots[id];
-    if (old === undefined) this.enter(id);
-    else this.uncount(old);
-    while (this.slots.length < id) this.slots.push(undefined);
-    this.slots[id] = statement;
+    const id = this.#table.claim(statement.name);
+    const old = this.#slots[id];
+    if (old === undefined) this.#enter(id);
+    else this.#uncount(old);
+    while (this.#slots.length < id) this.#slots.push(undefined);
+    this.#slots[id] = statement;
     if (isPresent(statement)) {
-      this.present += 1;
-      this.sum = (this.sum + statement.hash) >>> 0;
-      this.deadSinceMs.delete(statement.name);
-    } else this.deadSinceMs.set(statement.name, sinceMs);
-    this.view = undefined;
+      this.#present++;
+      this.#sum = (this.#sum + statement.hash) >>> 0;
+      this.#deadSinceMs.delete(statement.name);
+    } else this.#deadSinceMs.set(statement.name, sinceMs);
+    this.#view = undefined;
   }
 
   /** What an update says, as the one object for it. */
   intern(update: Omit<Update, 'ageS' | 'accuser'>, removedBy: string): Statement {
-    return this.table.intern(update, removedBy);
+    return this.#table.intern(update, removedBy);
   }
 
   /** Forgets a member; never the own. */
   remove(name: string): void {
-    const id = this.table.idOf(name);
-    const old = id === undefined ? undefined : this.slots[id];
-    if (id === undefined || old === undefined || id === this.selfId) return;
-    this.uncount(old);
-    this.count -= 1;
-    this.slots[id] = undefined;
-    this.deadSinceMs.delete(name);
-    this.suspicions.delete(name);
-    this.leaveRound(id);
-    this.table.release(name);
-    this.view = undefined;
+    const id = this.#table.idOf(name);
+    const old = id === undefined ? undefined : this.#slots[id];
+    if (id === undefined || old === undefined || id === this.#selfId) return;
+    this.#uncount(old);
+    this.#count--;
+    this.#slots[id] = undefined;
+    this.#deadSinceMs.delete(name);
+    this.#suspicions.delete(name);
+    this.#leaveRound(id);
+    this.#table.release(name);
+    this.#view = undefined;
   }
 
   /** Starts with the same members as another list, this one's own aside: cheaper than one by one. */
   adoptAll(other: MemberList): void {
     const { self } = this;
-    this.slots = other.slots.slice();
-    this.slots[this.selfId] = undefined;
-    this.count = 0;
-    this.present = 0;
-    this.sum = 0;
-    for (const statement of this.slots) {
+    this.#slots = other.#slots.slice();
+    this.#slots[this.#selfId] = undefined;
+    this.#count = 0;
+    this.#present = 0;
+    this.#sum = 0;
+    for (const statement of this.#slots) {
       if (statement === undefined) continue;
-      this.count += 1;
+      this.#count++;
       if (!isPresent(statement)) continue;
-      this.present += 1;
-      this.sum = (this.sum + statement.hash) >>> 0;
+      this.#present++;
+      this.#sum = (this.#sum + statement.hash) >>> 0;
     }
-    this.order = new Int32Array(this.count + 8);
-    this.ordered = 0;
-    this.slots.forEach((statement, id) => {
+    this.#order = new Int32Array(this.#count + 8);
+    this.#ordered = 0;
+    this.#slots.forEach((statement, id) => {
       if (statement === undefined) return;
-      this.order[this.ordered] = id;
-      this.ordered += 1;
+      this.#order[this.#ordered] = id;
+      this.#ordered++;
     });
-    for (const [name, sinceMs] of other.deadSinceMs) this.deadSinceMs.set(name, sinceMs);
-    this.slots[this.selfId] = self;
-    this.count += 1;
-    this.present += 1;
-    this.sum = (this.sum + self.hash) >>> 0;
-    this.next = this.ordered;
-    this.view = undefined;
+    for (const [name, sinceMs] of other.#deadSinceMs) this.#deadSinceMs.set(name, sinceMs);
+    this.#slots[this.#selfId] = self;
+    this.#count++;
+    this.#present++;
+    this.#sum = (this.#sum + self.hash) >>> 0;
+    this.#next = this.#ordered;
+    this.#view = undefined;
   }
 
   suspicionOf(name: string): Suspicion | undefined {
-    return this.suspicions.get(name);
+    return this.#suspicions.get(name);
   }
 
   /** Who is under suspicion. */
   suspected(): ReadonlyMap<string, Suspicion> {
-    return this.suspicions;
+    return this.#suspicions;
   }
 
   setSuspicion(name: string, suspicion: Suspicion | undefined): void {
-    if (suspicion === undefined) this.suspicions.delete(name);
-    else this.suspicions.set(name, suspicion);
+    if (suspicion === undefined) this.#suspicions.delete(name);
+    else this.#suspicions.set(name, suspicion);
   }
 
   /** When a member became faulty or left; 0 for others. */
   deadSince(name: string): number {
-    return this.deadSinceMs.get(name) ?? 0;
+    return this.#deadSinceMs.get(name) ?? 0;
   }
 
   /** Present members beside this one. */
   peerCount(): number {
-    return isPresent(this.self) ? this.present - 1 : this.present;
+    return isPresent(this.self) ? this.#present - 1 : this.#present;
   }
 
   /** Members not dead, this one included: the n of every formula. */
@@ -208,7 +208,7 @@ export class MemberList {
   /** Whether a present member other than this one has this address. */
   hasPeerAt(address: string): boolean {
     for (const statement of this.all()) {
-      if (statement.address === address && this.isPeer(statement)) return true;
+      if (statement.address === address && this.#isPeer(statement)) return true;
     }
     return false;
   }
@@ -219,27 +219,27 @@ export class MemberList {
    * Not of states: suspect and alive come and go, and the dead are forgotten at different times.
    */
   digest(): number {
-    return this.sum;
+    return this.#sum;
   }
 
   /** All members, sorted by name. The array is shared and never changes. */
   members(): readonly SwimMember[] {
-    this.view ??= Object.freeze([...this.all()].sort((x, y) => (x.name < y.name ? -1 : 1)));
-    return this.view;
+    this.#view ??= Object.freeze([...this.all()].sort((x, y) => (x.name < y.name ? -1 : 1)));
+    return this.#view;
   }
 
   /** Next target of the shuffled round-robin (SWIM §4.3); undefined without peers. */
   nextTarget(): Statement | undefined {
     if (this.peerCount() === 0) return undefined;
     for (;;) {
-      if (this.next >= this.ordered) {
-        this.next = 0;
-        for (let last = this.ordered - 1; last > 0; last -= 1) {
-          this.swap(last, Math.floor(this.random() * (last + 1)));
+      if (this.#next >= this.#ordered) {
+        this.#next = 0;
+        for (let last = this.#ordered - 1; last > 0; last--) {
+          this.#swap(last, Math.floor(this.#random() * (last + 1)));
         }
       }
-      const statement = this.slots[this.order[this.next] as number];
-      this.next += 1;
+      const statement = this.#slots[this.#order[this.#next] as number];
+      this.#next++;
       if (statement !== undefined && isPresent(statement)) return statement;
     }
   }
@@ -247,14 +247,14 @@ export class MemberList {
   /** Next lost member to try again, all in turn; undefined if there is none. */
   nextLost(): Statement | undefined {
     for (let refilled = false; ; ) {
-      const name = this.deadRound.pop();
+      const name = this.#deadRound.pop();
       if (name === undefined) {
         if (refilled) return undefined;
         refilled = true;
         for (const statement of this.dead()) {
-          if (isLost(statement)) this.deadRound.push(statement.name);
+          if (isLost(statement)) this.#deadRound.push(statement.name);
         }
-        shuffle(this.deadRound, this.random);
+        shuffle(this.#deadRound, this.#random);
         continue;
       }
       const statement = this.get(name);
@@ -271,14 +271,14 @@ export class MemberList {
       if (exclude.includes(statement.name) || picked.includes(statement)) return;
       picked.push(statement);
     };
-    for (let tries = wanted * DRAWS_PER_PICK; tries > 0 && picked.length < wanted; tries -= 1) {
-      take(this.slots[this.order[Math.floor(this.random() * this.ordered)] as number]);
+    for (let tries = wanted * DRAWS_PER_PICK; tries > 0 && picked.length < wanted; tries--) {
+      take(this.#slots[this.#order[Math.floor(this.#random() * this.#ordered)] as number]);
     }
     if (picked.length === wanted) return picked;
     // Few of those known are there: all in turn, from anywhere.
-    const start = Math.floor(this.random() * this.ordered);
-    for (let step = 0; step < this.ordered && picked.length < wanted; step += 1) {
-      take(this.slots[this.order[(start + step) % this.ordered] as number]);
+    const start = Math.floor(this.#random() * this.#ordered);
+    for (let step = 0; step < this.#ordered && picked.length < wanted; step++) {
+      take(this.#slots[this.#order[(start + step) % this.#ordered] as number]);
     }
     return picked;
   }
@@ -289,13 +289,13 @@ export class MemberList {
     const share = others.length / Math.max(1, others.length + this.peerCount());
     if (share === 0) return picked;
     return picked.map((peer) =>
-      this.random() < share ? (others[Math.floor(this.random() * others.length)] ?? peer) : peer,
+      this.#random() < share ? (others[Math.floor(this.#random() * others.length)] ?? peer) : peer,
     );
   }
 
   /** Faulty members that became so after sinceMs. */
   faultyAfter(sinceMs: number): Statement[] {
-    if (this.deadSinceMs.size === 0) return [];
+    if (this.#deadSinceMs.size === 0) return [];
     return [...this.dead()].filter(
       ({ name, state }) => state === 'faulty' && this.deadSince(name) > sinceMs,
     );
@@ -305,7 +305,7 @@ export class MemberList {
   oldestDead(): Statement | undefined {
     let oldest: string | undefined;
     let oldestMs = Number.POSITIVE_INFINITY;
-    for (const [name, sinceMs] of this.deadSinceMs) {
+    for (const [name, sinceMs] of this.#deadSinceMs) {
       if (sinceMs >= oldestMs || name === this.self.name) continue;
       oldest = name;
       oldestMs = sinceMs;
@@ -313,46 +313,46 @@ export class MemberList {
     return oldest === undefined ? undefined : this.get(oldest);
   }
 
-  private isPeer(statement: Statement): boolean {
+  #isPeer(statement: Statement): boolean {
     return isPresent(statement) && statement.name !== this.self.name;
   }
 
-  private uncount(old: Statement): void {
+  #uncount(old: Statement): void {
     if (!isPresent(old)) return;
-    this.present -= 1;
-    this.sum = (this.sum - old.hash) >>> 0;
+    this.#present--;
+    this.#sum = (this.#sum - old.hash) >>> 0;
   }
 
   /** SWIM §4.3: a newcomer enters the round at random, so that it waits for no more than one. */
-  private enter(id: number): void {
-    this.count += 1;
-    if (id === this.selfId) return;
-    if (this.ordered === this.order.length) {
-      const grown = new Int32Array(this.order.length * 2);
-      grown.set(this.order);
-      this.order = grown;
+  #enter(id: number): void {
+    this.#count++;
+    if (id === this.#selfId) return;
+    if (this.#ordered === this.#order.length) {
+      const grown = new Int32Array(this.#order.length * 2);
+      grown.set(this.#order);
+      this.#order = grown;
     }
-    this.order[this.ordered] = id;
-    this.ordered += 1;
-    const left = this.ordered - this.next;
-    this.swap(this.ordered - 1, this.next + Math.floor(this.random() * left));
+    this.#order[this.#ordered] = id;
+    this.#ordered++;
+    const left = this.#ordered - this.#next;
+    this.#swap(this.#ordered - 1, this.#next + Math.floor(this.#random() * left));
   }
 
-  private leaveRound(id: number): void {
-    const at = this.order.subarray(0, this.ordered).indexOf(id);
+  #leaveRound(id: number): void {
+    const at = this.#order.subarray(0, this.#ordered).indexOf(id);
     // Those that had their turn stay before those that have not.
-    if (at < this.next) {
-      this.next -= 1;
-      this.order[at] = this.order[this.next] as number;
-      this.order[this.next] = this.order[this.ordered - 1] as number;
-    } else this.order[at] = this.order[this.ordered - 1] as number;
-    this.ordered -= 1;
+    if (at < this.#next) {
+      this.#next--;
+      this.#order[at] = this.#order[this.#next] as number;
+      this.#order[this.#next] = this.#order[this.#ordered - 1] as number;
+    } else this.#order[at] = this.#order[this.#ordered - 1] as number;
+    this.#ordered--;
   }
 
-  private swap(left: number, right: number): void {
-    const kept = this.order[left] as number;
-    this.order[left] = this.order[right] as number;
-    this.order[right] = kept;
+  #swap(left: number, right: number): void {
+    const kept = this.#order[left] as number;
+    this.#order[left] = this.#order[right] as number;
+    this.#order[right] = kept;
   }
 }
 
@@ -360,7 +360,7 @@ export class MemberList {
 const DRAWS_PER_PICK = 8;
 
 function shuffle(names: string[], random: Random): void {
-  for (let last = names.length - 1; last > 0; last -= 1) {
+  for (let last = names.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1));
     const kept = names[last] as string;
     names[last] = names[other] as string;

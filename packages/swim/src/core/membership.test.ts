@@ -177,7 +177,7 @@ describe('Swim: what is believed of whom', () => {
   it("gives the shortest timeout to refute, whatever another's verdict", () => {
     const bench = CoreBench.started();
     bench.meet('a', 'b', 'c', 'd');
-    for (let n = 0; n < 3; n += 1) {
+    for (let n = 0; n < 3; n++) {
       bench.hear('b', { type: 'gossip' }, [about('a', { state: 'faulty' })]);
       assert.equal(bench.state('a'), 'suspect/0');
       bench.run(300);

@@ -21,18 +21,15 @@ import {
  *            alive with a higher incarnation (refutation) or boot epoch (rebirth)
  */
 export class Membership {
-  private readonly context: Context;
+  readonly #context: Context;
   /** What is said of processes that want the name of a present member, by name. */
-  private readonly claims = new Map<
-    string,
-    { readonly update: Update; readonly heardMs: number }
-  >();
-  private readonly pauses = new Pauses();
-  private rises = 0;
-  private risingTo = 0;
-  private readonly verify: (record: Statement) => void;
-  private readonly lookAround: () => void;
-  private readonly onState: (name: string, state: MemberState) => void;
+  readonly #claims = new Map<string, { readonly update: Update; readonly heardMs: number }>();
+  readonly #pauses = new Pauses();
+  #rises = 0;
+  #risingTo = 0;
+  readonly #verify: (record: Statement) => void;
+  readonly #lookAround: () => void;
+  readonly #onState: (name: string, state: MemberState) => void;
 
   /**
    * @param hooks.verify probes a member at once, by this process's own means
@@ -47,20 +44,20 @@ export class Membership {
       readonly onState: ((name: string, state: MemberState) => void) | undefined;
     },
   ) {
-    this.context = context;
-    this.verify = hooks.verify;
-    this.lookAround = hooks.lookAround;
-    this.onState = hooks.onState ?? (() => {});
+    this.#context = context;
+    this.#verify = hooks.verify;
+    this.#lookAround = hooks.lookAround;
+    this.#onState = hooks.onState ?? (() => {});
   }
 
   /** Members whose pauses are remembered. */
   get pauseCount(): number {
-    return this.pauses.size;
+    return this.#pauses.size;
   }
 
   /** Names of present members that other processes want, too. */
   get claimCount(): number {
-    return this.claims.size;
+    return this.#claims.size;
   }
 
   /**
@@ -71,38 +68,38 @@ export class Membership {
    * @returns whether the member had to be refuted to: the sender should hear it at once
    */
   apply(update: Update, from: string, isNews = true): boolean {
-    const { members } = this.context;
-    if (update.name === this.context.self.name) return this.applyToSelf(update, from);
+    const { members } = this.#context;
+    if (update.name === this.#context.self.name) return this.#applyToSelf(update, from);
     const record = members.get(update.name);
     if (record === undefined) {
-      this.admit(update, isNews);
+      this.#admit(update, isNews);
       return false;
     }
     const order = comparePrecedence(update, record);
     if (isPresent(record) && update.address !== record.address) {
-      if (update.bootEpoch >= record.bootEpoch) this.hearClaim(record, update);
+      if (update.bootEpoch >= record.bootEpoch) this.#hearClaim(record, update);
       return false;
     }
     if (order === 0 && update.state === 'suspect') {
-      if (update.refused === true) this.hearRefusal(record, update.accuser);
-      else this.confirm(record, update.accuser);
+      if (update.refused === true) this.#hearRefusal(record, update.accuser);
+      else this.#confirm(record, update.accuser);
     }
     if (order <= 0) return false;
     const isVerdict = update.bootEpoch === record.bootEpoch && isJudged(update);
-    const isHearsay = isVerdict && this.context.switches.ownVerdicts;
-    if (isHearsay && isPresent(record)) this.hearVerdict(record, update);
-    else this.adopt(update);
+    const isHearsay = isVerdict && this.#context.switches.ownVerdicts;
+    if (isHearsay && isPresent(record)) this.#hearVerdict(record, update);
+    else this.#adopt(update);
     return false;
   }
 
   /** This process found no sign of life: the first suspicion, or its confirmation. */
   suspect(record: Statement): void {
     if (record.state === 'suspect') {
-      this.confirm(record, this.context.self.name);
+      this.#confirm(record, this.#context.self.name);
       return;
     }
     if (record.state !== 'alive') return;
-    this.adopt({ ...asUpdate(record), state: 'suspect', accuser: this.context.self.name });
+    this.#adopt({ ...asUpdate(record), state: 'suspect', accuser: this.#context.self.name });
   }
 
   /**
@@ -110,38 +107,38 @@ export class Membership {
    * hosts can tell. It is suspected for the shortest time, in which it may still refute.
    */
   suspectRefused(record: Statement): void {
-    const accuser = this.context.self.name;
-    if (record.state === 'suspect') this.hearRefusal(record, accuser);
+    const accuser = this.#context.self.name;
+    if (record.state === 'suspect') this.#hearRefusal(record, accuser);
     else if (record.state === 'alive') {
-      this.adopt({ ...asUpdate(record), state: 'suspect', refused: true, accuser });
+      this.#adopt({ ...asUpdate(record), state: 'suspect', refused: true, accuser });
     }
   }
 
   /** The owner of this process saw that one end. */
   hearEnd(record: Statement): void {
     if (!isPresent(record)) return;
-    this.adopt({ ...asUpdate(record), state: 'faulty', refused: true });
+    this.#adopt({ ...asUpdate(record), state: 'faulty', refused: true });
   }
 
   /** The time of a suspicion is up. */
   onSuspicionTimer(name: string, late: boolean): void {
-    const { members } = this.context;
+    const { members } = this.#context;
     const record = members.get(name);
     const suspicion = members.suspicionOf(name);
     if (record === undefined || suspicion === undefined) return;
     if (late) {
       // A process that could not look does not accuse: the refutation may be waiting unread.
-      const { config, switches } = this.context;
+      const { config, switches } = this.#context;
       const waits = !suspicion.asked && switches.asksOnceMore ? 2 : 1;
-      this.rearm(name, suspicion, waits * config.probeTimeoutMs);
+      this.#rearm(name, suspicion, waits * config.probeTimeoutMs);
       return;
     }
-    if (!suspicion.asked && this.context.switches.asksOnceMore) {
-      this.ask(record, suspicion, Math.max(0, suspicion.endMs - this.context.nowMs));
+    if (!suspicion.asked && this.#context.switches.asksOnceMore) {
+      this.#ask(record, suspicion, Math.max(0, suspicion.endMs - this.#context.nowMs));
       return;
     }
     const { verdict } = suspicion;
-    if (verdict?.state === 'left') this.adopt(verdict);
+    if (verdict?.state === 'left') this.#adopt(verdict);
     else this.declareFaulty(record);
   }
 
@@ -152,22 +149,22 @@ export class Membership {
    */
   forceLeave(record: Statement): void {
     if (record.state !== 'faulty') return;
-    const accuser = this.context.self.name;
-    this.adopt({ ...asUpdate(record), state: 'left', accuser });
+    const accuser = this.#context.self.name;
+    this.#adopt({ ...asUpdate(record), state: 'left', accuser });
   }
 
   /** Declares a member faulty on this process's own evidence. */
   declareFaulty(record: Statement): void {
     if (!isPresent(record)) return;
-    this.context.counters.declaredFaulty += 1;
-    this.adopt({ ...asUpdate(record), state: 'faulty' });
+    this.#context.counters.declaredFaulty++;
+    this.#adopt({ ...asUpdate(record), state: 'faulty' });
   }
 
   /** Raises this member's incarnation above any that others tell of it, and tells all members. */
   refute(seenIncarnation: number): void {
-    const { self, counters } = this.context;
+    const { self, counters } = this.#context;
     const incarnation = Math.max(self.incarnation, seenIncarnation) + 1;
-    if (this.renew({ incarnation })) counters.refutes += 1;
+    if (this.renew({ incarnation })) counters.refutes++;
   }
 
   /**
@@ -178,56 +175,56 @@ export class Membership {
    * a forgery by somebody who has the key.
    */
   renew(change: Partial<Statement>): boolean {
-    const { self, members, nowMs } = this.context;
+    const { self, members, nowMs } = this.#context;
     const next = { ...self, incarnation: self.incarnation + 1, ...change };
     if (next.incarnation > INCARNATION_MAX) {
-      this.context.notice('SWIM_ERR_INCARNATION', self.address);
+      this.#context.notice('SWIM_ERR_INCARNATION', self.address);
       return false;
     }
     members.put(members.intern(next, ''), nowMs);
-    this.context.touch();
-    this.context.disseminate(members.self);
+    this.#context.touch();
+    this.#context.disseminate(members.self);
     return true;
   }
 
   /** Drops members that have been dead for longer than they are remembered. */
   forget(): void {
-    const { members, nowMs, config } = this.context;
+    const { members, nowMs, config } = this.#context;
     for (const record of [...members.dead()]) {
       if (record.name === members.self.name) continue;
       if (nowMs - members.deadSince(record.name) < config.forgetAfterMs) continue;
       members.remove(record.name);
-      this.context.cut.observe(record, undefined, nowMs);
-      this.context.touch();
+      this.#context.cut.observe(record, undefined, nowMs);
+      this.#context.touch();
     }
-    for (const [name, { heardMs }] of this.claims) {
-      if (nowMs - heardMs > CLAIM_KEEP_MS) this.claims.delete(name);
+    for (const [name, { heardMs }] of this.#claims) {
+      if (nowMs - heardMs > CLAIM_KEEP_MS) this.#claims.delete(name);
     }
-    this.pauses.forget(nowMs, (name) => members.get(name) !== undefined);
+    this.#pauses.forget(nowMs, (name) => members.get(name) !== undefined);
   }
 
   /**
    * Another process has the name of a present member: another address is another process. It gets the
    * name when the first is found dead, and not by a pause of it: the first is asked, and stays.
    */
-  private hearClaim(record: Statement, update: Update): void {
-    const { nowMs } = this.context;
-    const known = this.claims.get(record.name);
+  #hearClaim(record: Statement, update: Update): void {
+    const { nowMs } = this.#context;
+    const known = this.#claims.get(record.name);
     const isNewer = known === undefined || comparePrecedence(update, known.update) >= 0;
-    this.claims.set(record.name, { update: isNewer ? update : known.update, heardMs: nowMs });
+    this.#claims.set(record.name, { update: isNewer ? update : known.update, heardMs: nowMs });
     if (known !== undefined && nowMs - known.heardMs < CLAIM_PROBE_MS) return;
-    this.context.counters.namesClaimed += 1;
-    this.context.notice('SWIM_ERR_NAME_CLAIMED', update.address);
-    this.verify(record);
+    this.#context.counters.namesClaimed++;
+    this.#context.notice('SWIM_ERR_NAME_CLAIMED', update.address);
+    this.#verify(record);
   }
 
   /** The name of a dead member is free: whoever claimed it of late has it. */
-  private grantClaim(record: Statement): void {
-    const claim = this.claims.get(record.name);
+  #grantClaim(record: Statement): void {
+    const claim = this.#claims.get(record.name);
     if (claim === undefined || isPresent(record)) return;
-    this.claims.delete(record.name);
-    if (this.context.nowMs - claim.heardMs > CLAIM_KEEP_MS) return;
-    if (comparePrecedence(claim.update, record) > 0) this.adopt(claim.update);
+    this.#claims.delete(record.name);
+    if (this.#context.nowMs - claim.heardMs > CLAIM_KEEP_MS) return;
+    if (comparePrecedence(claim.update, record) > 0) this.#adopt(claim.update);
   }
 
   /**
@@ -237,15 +234,15 @@ export class Membership {
    *
    * A few times at most: two that say the same address of themselves would go on for ever.
    */
-  private outlive(update: Update): void {
-    const { context } = this;
+  #outlive(update: Update): void {
+    const context = this.#context;
     const { self, phase } = context;
     const isOver = update.address === self.address || !isPresent(update);
     const bootEpoch = update.bootEpoch + 1;
-    if (!isOver || this.rises >= RISES_MAX || !Number.isSafeInteger(bootEpoch)) {
+    if (!isOver || this.#rises >= RISES_MAX || !Number.isSafeInteger(bootEpoch)) {
       context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
-    } else if (phase === 'running' && bootEpoch > this.risingTo) {
-      this.risingTo = bootEpoch;
+    } else if (phase === 'running' && bootEpoch > this.#risingTo) {
+      this.#risingTo = bootEpoch;
       context.notice('SWIM_ERR_BOOT_EPOCH', update.address);
       context.emit({ type: 'boot-epoch', bootEpoch });
     }
@@ -253,85 +250,85 @@ export class Membership {
 
   /** The boot epoch wanted is kept, so that no later start repeats it: this life begins anew. */
   riseTo(bootEpoch: number): void {
-    const { context } = this;
+    const context = this.#context;
     if (context.phase !== 'running' || bootEpoch <= context.self.bootEpoch) return;
-    this.rises += 1;
-    context.counters.epochsRaised += 1;
+    this.#rises++;
+    context.counters.epochsRaised++;
     context.events.bootEpoch = bootEpoch;
     this.renew({ bootEpoch, incarnation: 0 });
   }
 
-  private applyToSelf(update: Update, from: string): boolean {
-    const { self, phase } = this.context;
+  #applyToSelf(update: Update, from: string): boolean {
+    const { self, phase } = this.#context;
     if (update.bootEpoch > self.bootEpoch) {
-      this.outlive(update);
+      this.#outlive(update);
       return false;
     }
     if (update.bootEpoch === self.bootEpoch && update.address !== self.address) {
       // Refuting would be a fight without end; the operator must hear of it.
-      this.context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
+      this.#context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
       return false;
     }
     if (phase !== 'running') return false;
     if (update.bootEpoch < self.bootEpoch) {
       // A record of our former life: whoever sent it has not heard of this one.
-      this.context.disseminate(self);
+      this.#context.disseminate(self);
       return true;
     }
     // Refuted already, and the sender has not heard: it says so itself, and does not only pass it on.
     const isAsked = update.state === 'suspect' && update.accuser === from;
     if (update.incarnation < self.incarnation) {
-      return isAsked && this.context.switches.asksOnceMore;
+      return isAsked && this.#context.switches.asksOnceMore;
     }
     if (update.incarnation === self.incarnation && update.state === 'alive') return false;
-    if (update.state !== 'alive') this.context.health.adjust(1);
+    if (update.state !== 'alive') this.#context.health.adjust(1);
     this.refute(update.incarnation);
     return true;
   }
 
-  private admit(update: Update, isNews: boolean): void {
-    const { context } = this;
+  #admit(update: Update, isNews: boolean): void {
+    const context = this.#context;
     const { members, config } = context;
     if (update.ageS * 1000 >= config.forgetAfterMs) return;
     if (members.size >= config.membersMax) {
       const oldest = isPresent(update) ? members.oldestDead() : undefined;
       if (oldest === undefined) {
-        context.counters.membersRefused += 1;
+        context.counters.membersRefused++;
         return;
       }
       members.remove(oldest.name);
-      this.pauses.drop(oldest.name);
+      this.#pauses.drop(oldest.name);
       context.cut.observe(oldest, undefined, context.nowMs);
       context.queue.remove(oldest.name);
     }
-    this.adopt(update, isNews);
+    this.#adopt(update, isNews);
   }
 
   /** Makes a statement the present record, whatever it was before, and spreads it if it is news. */
-  private adopt(update: Update, isNews = true): void {
-    const { context } = this;
+  #adopt(update: Update, isNews = true): void {
+    const context = this.#context;
     const { members } = context;
     const before = members.get(update.name);
-    if (before !== undefined) this.notePause(before, update);
-    this.endSuspicion(update.name);
+    if (before !== undefined) this.#notePause(before, update);
+    this.#endSuspicion(update.name);
     const record = members.intern(update, update.state === 'left' ? update.accuser : '');
     members.put(record, context.nowMs - update.ageS * 1000);
-    if (before?.state !== record.state) this.onState(record.name, record.state);
-    if (update.state === 'suspect') this.beginSuspicion(record, update.accuser);
+    if (before?.state !== record.state) this.#onState(record.name, record.state);
+    if (update.state === 'suspect') this.#beginSuspicion(record, update.accuser);
     context.cut.observe(before, record, context.nowMs);
     context.touch();
     context.disseminate(record, update.accuser, isNews);
-    this.grantClaim(record);
+    this.#grantClaim(record);
   }
 
-  private beginSuspicion(record: Statement, accuser: string): void {
-    const { context } = this;
-    context.counters.suspicions += 1;
-    const bounds = this.boundsFor(record);
+  #beginSuspicion(record: Statement, accuser: string): void {
+    const context = this.#context;
+    context.counters.suspicions++;
+    const bounds = this.#boundsFor(record);
     const timeoutMs = suspicionTimeoutMs(bounds, 0);
     const task = { kind: 'suspicion', name: record.name } as const;
     const isAsked = bounds.confirmations === 0 && !record.refused;
-    const token = context.arm(task, isAsked ? timeoutMs : this.untilAsked(timeoutMs));
+    const token = context.arm(task, isAsked ? timeoutMs : this.#untilAsked(timeoutMs));
     context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
       sinceMs: context.nowMs,
@@ -343,13 +340,13 @@ export class Membership {
       asked: isAsked,
       token,
     });
-    if (record.refused) this.lookAround();
+    if (record.refused) this.#lookAround();
     if (!context.switches.verifiesSuspicions) return;
     // Some look for themselves at once instead of at their next turn: about as many as are needed
     // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
     const wanted = context.config.suspicionConfirmations + 1;
     const others = Math.max(1, context.members.presentCount() - 2);
-    if (accuser !== context.self.name && context.random() * others < wanted) this.verify(record);
+    if (accuser !== context.self.name && context.random() * others < wanted) this.#verify(record);
   }
 
   /**
@@ -359,100 +356,100 @@ export class Membership {
    * After a split each side calls all of the other faulty; taken at its word, it would have this
    * side drop members that answer it.
    */
-  private hearVerdict(record: Statement, update: Update): void {
-    const { context } = this;
+  #hearVerdict(record: Statement, update: Update): void {
+    const context = this.#context;
     const isOpen = context.members.suspicionOf(record.name) !== undefined;
     if (!isOpen || update.incarnation > record.incarnation) {
       // No accusation of its own: the member that passes it on may not have looked.
-      this.adopt({ ...update, state: 'suspect', ageS: 0, accuser: '' });
+      this.#adopt({ ...update, state: 'suspect', ageS: 0, accuser: '' });
     }
     const current = context.members.get(record.name);
-    if (update.refused === true && current !== undefined) this.hearRefusal(current, '');
+    if (update.refused === true && current !== undefined) this.#hearRefusal(current, '');
     const suspicion = context.members.suspicionOf(record.name);
     if (suspicion === undefined) return;
     const leftMs = suspicion.startMs + suspicion.bounds.minMs - context.nowMs;
     if (leftMs <= 0) {
-      this.adopt(update);
+      this.#adopt(update);
       return;
     }
     // That an operator removed it says more than that it is dead.
     if (suspicion.verdict?.state !== 'left') suspicion.verdict = update;
     if (suspicion.settled) return;
     suspicion.settled = true;
-    this.context.cut.observe(record, record, this.context.nowMs);
-    this.rearm(record.name, suspicion, leftMs);
+    this.#context.cut.observe(record, record, this.#context.nowMs);
+    this.#rearm(record.name, suspicion, leftMs);
   }
 
   /** Others were refused, too: from now on the shortest suspicion applies, unless less is left. */
-  private hearRefusal(record: Statement, accuser: string): void {
-    const { context } = this;
+  #hearRefusal(record: Statement, accuser: string): void {
+    const context = this.#context;
     const { members, nowMs } = context;
     const suspicion = members.suspicionOf(record.name);
     if (suspicion === undefined || record.refused || !context.switches.believesRefusals) return;
     const refused = members.intern({ ...record, refused: true }, '');
     members.put(refused, nowMs);
-    suspicion.bounds = this.boundsFor(refused);
+    suspicion.bounds = this.#boundsFor(refused);
     suspicion.startMs = nowMs;
     suspicion.asked = false;
     if (accuser !== '') suspicion.accusers.add(accuser);
     const leftMs = Math.min(suspicion.endMs - nowMs, suspicion.bounds.minMs);
-    this.rearm(record.name, suspicion, Math.max(0, leftMs));
+    this.#rearm(record.name, suspicion, Math.max(0, leftMs));
     context.cut.observe(record, refused, nowMs);
     context.disseminate(refused, accuser);
   }
 
   /** How long this member may be suspect. */
-  private boundsFor(record: Statement): SuspicionBounds {
-    const { config, switches, members, nowMs } = this.context;
+  #boundsFor(record: Statement): SuspicionBounds {
+    const { config, switches, members, nowMs } = this.#context;
     const { suspicionMembersMin } = switches;
     const bounds = suspicionBounds({ ...config, suspicionMembersMin }, members.presentCount());
     if (record.refused) return refusalBounds(bounds);
-    const pauseMs = config.silenceMs === 0 ? 0 : this.pauses.toleranceMs(record.name, nowMs);
+    const pauseMs = config.silenceMs === 0 ? 0 : this.#pauses.toleranceMs(record.name, nowMs);
     return silenceBounds(bounds, Math.max(config.silenceMs, pauseMs));
   }
 
   /** A member that goes on as the same process was paused for as long as it was silent. */
-  private notePause(before: Statement, after: Update): void {
+  #notePause(before: Statement, after: Update): void {
     if (after.state !== 'alive' || after.bootEpoch !== before.bootEpoch || before.refused) return;
-    const { members, nowMs } = this.context;
+    const { members, nowMs } = this.#context;
     const suspicion = members.suspicionOf(before.name);
     if (suspicion !== undefined) {
-      this.pauses.note(before.name, nowMs - suspicion.sinceMs, nowMs);
+      this.#pauses.note(before.name, nowMs - suspicion.sinceMs, nowMs);
     } else if (before.state === 'faulty') {
-      const sinceMs = members.deadSince(before.name) - this.boundsFor(before).minMs;
-      this.pauses.note(before.name, nowMs - sinceMs, nowMs);
+      const sinceMs = members.deadSince(before.name) - this.#boundsFor(before).minMs;
+      this.#pauses.note(before.name, nowMs - sinceMs, nowMs);
     }
   }
 
   /** An independent suspicion shortens the timeout and is passed on (Lifeguard). */
-  private confirm(record: Statement, accuser: string): void {
-    const suspicion = this.context.members.suspicionOf(record.name);
+  #confirm(record: Statement, accuser: string): void {
+    const suspicion = this.#context.members.suspicionOf(record.name);
     if (suspicion === undefined || suspicion.settled) return;
     if (accuser === '' || suspicion.accusers.has(accuser)) return;
     if (suspicion.accusers.size > suspicion.bounds.confirmations) return;
     suspicion.accusers.add(accuser);
     // So many cannot all have missed that it lives: there is nothing left to ask.
     if (suspicion.accusers.size > suspicion.bounds.confirmations) suspicion.asked = true;
-    const { context } = this;
+    const context = this.#context;
     const confirmed = Math.max(0, suspicion.accusers.size - 1);
     const timeoutMs = suspicionTimeoutMs(suspicion.bounds, confirmed);
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
     context.cut.observe(record, record, context.nowMs);
-    this.rearm(record.name, suspicion, leftMs);
+    this.#rearm(record.name, suspicion, leftMs);
     context.disseminate(record, accuser);
   }
 
-  private rearm(name: string, suspicion: Suspicion, afterMs: number): void {
-    const { context } = this;
+  #rearm(name: string, suspicion: Suspicion, afterMs: number): void {
+    const context = this.#context;
     context.disarm(suspicion.token);
     suspicion.endMs = context.nowMs + afterMs;
-    const waitMs = suspicion.asked ? afterMs : this.untilAsked(afterMs);
+    const waitMs = suspicion.asked ? afterMs : this.#untilAsked(afterMs);
     suspicion.token = context.arm({ kind: 'suspicion', name }, waitMs);
   }
 
   /** The suspect is asked a probe timeout before the end. */
-  private untilAsked(afterMs: number): number {
-    const { config, switches } = this.context;
+  #untilAsked(afterMs: number): number {
+    const { config, switches } = this.#context;
     return switches.asksOnceMore ? Math.max(0, afterMs - config.probeTimeoutMs) : afterMs;
   }
 
@@ -461,18 +458,18 @@ export class Membership {
    *
    * Every message to a suspect begins with what is said of it, and is answered by what is true.
    */
-  private ask(record: Statement, suspicion: Suspicion, afterMs: number): void {
-    const { context } = this;
+  #ask(record: Statement, suspicion: Suspicion, afterMs: number): void {
+    const context = this.#context;
     context.send(record.address, { type: 'gossip' }, record);
     suspicion.asked = true;
-    this.rearm(record.name, suspicion, afterMs);
+    this.#rearm(record.name, suspicion, afterMs);
   }
 
-  private endSuspicion(name: string): void {
-    const { members } = this.context;
+  #endSuspicion(name: string): void {
+    const { members } = this.#context;
     const suspicion = members.suspicionOf(name);
     if (suspicion === undefined) return;
-    this.context.disarm(suspicion.token);
+    this.#context.disarm(suspicion.token);
     members.setSuspicion(name, undefined);
   }
 }

@@ -11,41 +11,42 @@ interface Pause {
  * gets half as long again as its longest pause of late. One entry for each member at most.
  */
 export class Pauses {
-  private readonly longest = new Map<string, Pause>();
+  readonly #longest = new Map<string, Pause>();
 
   get size(): number {
-    return this.longest.size;
+    return this.#longest.size;
   }
 
   /** A member that was suspected, or called faulty, for so long went on as the same process. */
   note(name: string, lastedMs: number, nowMs: number): void {
     if (lastedMs < PAUSE_MS_MIN || lastedMs > PAUSE_MS_MAX) return;
-    const known = this.longest.get(name);
-    const isLonger = known === undefined || lastedMs >= known.lastedMs || this.isOver(known, nowMs);
-    if (isLonger) this.longest.set(name, { lastedMs, endMs: nowMs });
-    else this.longest.set(name, { ...known, endMs: nowMs });
+    const known = this.#longest.get(name);
+    const isLonger =
+      known === undefined || lastedMs >= known.lastedMs || this.#isOver(known, nowMs);
+    if (isLonger) this.#longest.set(name, { lastedMs, endMs: nowMs });
+    else this.#longest.set(name, { ...known, endMs: nowMs });
   }
 
   /** How long this member may be silent because of what it did before; 0 if it never paused. */
   toleranceMs(name: string, nowMs: number): number {
-    const known = this.longest.get(name);
-    if (known === undefined || this.isOver(known, nowMs)) return 0;
+    const known = this.#longest.get(name);
+    if (known === undefined || this.#isOver(known, nowMs)) return 0;
     return Math.min(PAUSE_MS_MAX, known.lastedMs * PAUSE_MULT);
   }
 
   /** The member is not known any more. */
   drop(name: string): void {
-    this.longest.delete(name);
+    this.#longest.delete(name);
   }
 
   /** Drops old pauses, and those of members that are gone. */
   forget(nowMs: number, isKnown: (name: string) => boolean): void {
-    for (const [name, pause] of this.longest) {
-      if (this.isOver(pause, nowMs) || !isKnown(name)) this.longest.delete(name);
+    for (const [name, pause] of this.#longest) {
+      if (this.#isOver(pause, nowMs) || !isKnown(name)) this.#longest.delete(name);
     }
   }
 
-  private isOver({ endMs }: Pause, nowMs: number): boolean {
+  #isOver({ endMs }: Pause, nowMs: number): boolean {
     return nowMs - endMs > KEEP_MS;
   }
 }

@@ -60,59 +60,59 @@ export type FallbackProbe = (record: Statement, seq: number) => void;
  * lie unread. Probes and helps are each at most `probesMax`; beyond, none begins.
  */
 export class Prober {
-  private readonly context: Context;
-  private readonly membership: Membership;
-  private readonly fallback: FallbackProbe;
-  private readonly probes = new Map<number, Probe>();
-  private readonly helps = new Map<number, Help>();
-  private lastSeq: number;
+  readonly #context: Context;
+  readonly #membership: Membership;
+  readonly #fallback: FallbackProbe;
+  readonly #probes = new Map<number, Probe>();
+  readonly #helps = new Map<number, Help>();
+  #lastSeq: number;
   /** Times in a row that a member answered over a stream only. */
-  private readonly streamOnly = new Map<string, number>();
-  private streamOnlyInARow = 0;
-  private lostNoticeMs = Number.NEGATIVE_INFINITY;
+  readonly #streamOnly = new Map<string, number>();
+  #streamOnlyInARow = 0;
+  #lostNoticeMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: Context, membership: Membership, fallback: FallbackProbe) {
-    this.context = context;
-    this.membership = membership;
-    this.fallback = fallback;
+    this.#context = context;
+    this.#membership = membership;
+    this.#fallback = fallback;
     // A random start, so that acks of a former life do not match.
-    this.lastSeq = Math.floor(context.random() * 0x1_0000_0000);
+    this.#lastSeq = Math.floor(context.random() * 0x1_0000_0000);
   }
 
   /** Probes under way for ourselves. */
   get probeCount(): number {
-    return this.probes.size;
+    return this.#probes.size;
   }
 
   /** Probes under way for others. */
   get helpCount(): number {
-    return this.helps.size;
+    return this.#helps.size;
   }
 
   /** One protocol period: probes the next member of the round. */
   onPeriod(): void {
-    const target = this.context.members.nextTarget();
+    const target = this.#context.members.nextTarget();
     if (target !== undefined) this.begin(target, 'round');
   }
 
   /** One process has ended: the next of the round are probed at once, by about as many members as that needs. */
   lookAround(): void {
-    const { members, random } = this.context;
+    const { members, random } = this.#context;
     if (random() * members.presentCount() >= LOOKERS_AROUND) return;
-    for (let n = 0; n < AROUND; n += 1) this.onPeriod();
+    for (let n = 0; n < AROUND; n++) this.onPeriod();
   }
 
   begin(record: Statement, kind: ProbeKind): void {
-    if (this.probes.size >= this.context.config.probesMax) return;
-    for (const probe of this.probes.values()) if (probe.name === record.name) return;
-    const { config, health, nowMs, counters, self } = this.context;
+    if (this.#probes.size >= this.#context.config.probesMax) return;
+    for (const probe of this.#probes.values()) if (probe.name === record.name) return;
+    const { config, health, nowMs, counters, self } = this.#context;
     if (record.address === self.address) {
       // We are here, and not that member.
-      this.membership.declareFaulty(record);
+      this.#membership.declareFaulty(record);
       return;
     }
-    counters.probes += 1;
-    const seq = this.nextSeq();
+    counters.probes++;
+    const seq = this.#nextSeq();
     const timeoutMs = health.scale(config.probeTimeoutMs);
     const probe: Probe = {
       name: record.name,
@@ -128,78 +128,80 @@ export class Prober {
       streamed: false,
       witnessesWanted: undefined,
       witnesses: new Set(),
-      token: this.context.arm({ kind: 'probe', seq, phase: 'direct' }, timeoutMs),
+      token: this.#context.arm({ kind: 'probe', seq, phase: 'direct' }, timeoutMs),
     };
-    this.probes.set(seq, probe);
-    this.ping(record, seq);
+    this.#probes.set(seq, probe);
+    this.#ping(record, seq);
     // Who hints has seen something: the host may know at once.
-    if (kind === 'hint' && this.context.switches.believesRefusals) this.stream(record, seq, probe);
+    if (kind === 'hint' && this.#context.switches.believesRefusals)
+      this.#stream(record, seq, probe);
   }
 
   onTimer(seq: number, phase: ProbePhase, late: boolean): void {
-    const probe = this.probes.get(seq);
+    const probe = this.#probes.get(seq);
     if (probe === undefined) return;
     if (phase === 'refused') {
       this.onRefused(seq, probe.name);
       return;
     }
-    const { stalls } = this.context.counters;
+    const { stalls } = this.#context.counters;
     if (late || stalls !== probe.stalls) {
-      this.rearm(seq, probe, phase);
+      this.#rearm(seq, probe, phase);
       return;
     }
     if (phase === 'final' || (phase === 'direct' && probe.kind === 'faulty')) {
-      this.probes.delete(seq);
-      if (phase === 'final') this.verdict(probe);
+      this.#probes.delete(seq);
+      if (phase === 'final') this.#verdict(probe);
     } else if (phase === 'direct') {
-      this.askHelpers(seq, probe);
-    } else if (!this.context.switches.stallAwareness) {
-      this.probes.delete(seq);
-      this.verdict(probe);
+      this.#askHelpers(seq, probe);
+    } else if (!this.#context.switches.stallAwareness) {
+      this.#probes.delete(seq);
+      this.#verdict(probe);
     } else {
       // Once more around the event loop, so that what has arrived is read before the verdict.
-      probe.token = this.context.arm({ kind: 'probe', seq, phase: 'final' }, DRAIN_MS);
+      probe.token = this.#context.arm({ kind: 'probe', seq, phase: 'final' }, DRAIN_MS);
     }
   }
 
   /** As {@link onAck}, by a stream: no datagram came through in time. */
   onStreamAck(seq: number, target: string): void {
-    const { context, streamOnly } = this;
-    const probe = this.probes.get(seq);
+    const context = this.#context;
+    const streamOnly = this.#streamOnly;
+    const probe = this.#probes.get(seq);
     if (probe?.name === target) {
-      context.counters.streamAcks += 1;
+      context.counters.streamAcks++;
       if (streamOnly.size >= STREAM_ONLY_MAX && !streamOnly.has(target)) streamOnly.clear();
       const times = (streamOnly.get(target) ?? 0) + 1;
       streamOnly.set(target, times);
-      this.streamOnlyInARow += 1;
-      const isLost = times >= LOST_OF_ONE || this.streamOnlyInARow >= LOST_IN_A_ROW;
-      if (isLost && context.nowMs - this.lostNoticeMs >= LOST_NOTICE_MS) {
-        this.lostNoticeMs = context.nowMs;
+      this.#streamOnlyInARow++;
+      const isLost = times >= LOST_OF_ONE || this.#streamOnlyInARow >= LOST_IN_A_ROW;
+      if (isLost && context.nowMs - this.#lostNoticeMs >= LOST_NOTICE_MS) {
+        this.#lostNoticeMs = context.nowMs;
         context.notice('SWIM_ERR_DATAGRAMS_LOST', probe.address);
       }
     }
-    this.acked(seq, target);
+    this.#acked(seq, target);
   }
 
   /** Ends the probe that asked, or passes the answer on to whom we help. */
   onAck(seq: number, target: string): void {
-    this.streamOnly.delete(target);
-    this.streamOnlyInARow = 0;
-    this.acked(seq, target);
+    this.#streamOnly.delete(target);
+    this.#streamOnlyInARow = 0;
+    this.#acked(seq, target);
   }
 
-  private acked(seq: number, target: string): void {
-    const probe = this.probes.get(seq);
+  #acked(seq: number, target: string): void {
+    const probe = this.#probes.get(seq);
     if (probe?.name === target) {
-      this.end(seq, probe);
-      this.context.health.adjust(-1);
+      this.#end(seq, probe);
+      this.#context.health.adjust(-1);
       return;
     }
-    const help = this.helps.get(seq);
+    const help = this.#helps.get(seq);
     if (help?.target !== target) return;
-    this.endHelp(seq, help);
-    const digest = this.context.members.digest();
-    this.answer(help, { type: 'ack', seq: help.originSeq, digest, target });
+    this.#endHelp(seq, help);
+    const digest = this.#context.members.digest();
+    this.#answer(help, { type: 'ack', seq: help.originSeq, digest, target });
   }
 
   /**
@@ -207,43 +209,43 @@ export class Prober {
    * same, so others are asked to look, and what answers them, or us, in time ends it all.
    */
   onRefused(seq: number, target: string): void {
-    if (!this.context.switches.believesRefusals) return;
-    const probe = this.probes.get(seq);
+    if (!this.#context.switches.believesRefusals) return;
+    const probe = this.#probes.get(seq);
     if (probe?.name === target) {
-      if (probe.kind !== 'faulty') this.onProbeRefused(seq, probe);
+      if (probe.kind !== 'faulty') this.#onProbeRefused(seq, probe);
       return;
     }
-    const help = this.helps.get(seq);
+    const help = this.#helps.get(seq);
     if (help?.target !== target || help.look === undefined) return;
     help.look.refused = true;
-    if (help.look.waited) this.witness(seq, help);
+    if (help.look.waited) this.#witness(seq, help);
   }
 
   /** Another member was refused, too. */
   onWitness(seq: number, target: string, witness: string): void {
-    const probe = this.probes.get(seq);
+    const probe = this.#probes.get(seq);
     if (probe?.name !== target || probe.witnessesWanted === undefined) return;
     probe.witnesses.add(witness);
-    if (probe.witnesses.size >= probe.witnessesWanted) this.refusedVerdict(seq, probe);
+    if (probe.witnesses.size >= probe.witnessesWanted) this.#refusedVerdict(seq, probe);
   }
 
   onNack(seq: number, target: string): void {
-    const probe = this.probes.get(seq);
-    if (probe?.name === target && probe.nacks < probe.helpers) probe.nacks += 1;
+    const probe = this.#probes.get(seq);
+    if (probe?.name === target && probe.nacks < probe.helpers) probe.nacks++;
   }
 
   /** The target's address answered, and is another member's now: nobody else can say so. */
   onNotMe(seq: number, target: string, from: string): void {
-    const probe = this.probes.get(seq);
+    const probe = this.#probes.get(seq);
     if (probe?.name !== target) return;
     if (!isSameAddress(probe.address, from)) {
-      this.context.counters.strangersRefused += 1;
+      this.#context.counters.strangersRefused++;
       return;
     }
-    this.end(seq, probe);
-    const record = this.context.members.get(target);
+    this.#end(seq, probe);
+    const record = this.#context.members.get(target);
     // Waiting out a suspicion would serve a ghost; if it only moved, it refutes.
-    if (record?.bootEpoch === probe.bootEpoch) this.membership.declareFaulty(record);
+    if (record?.bootEpoch === probe.bootEpoch) this.#membership.declareFaulty(record);
   }
 
   /** ping-req: probes the target for the origin, and says in time if it stays silent. */
@@ -251,9 +253,9 @@ export class Prober {
     origin: Origin,
     request: { readonly seq: number; readonly remainingMs: number } & Target,
   ): void {
-    const { context } = this;
+    const context = this.#context;
     const record = context.members.get(request.target);
-    const seq = this.nextSeq();
+    const seq = this.#nextSeq();
     const remainingMs = Math.min(request.remainingMs, HELP_MS_MAX);
     const help: Help = {
       origin,
@@ -262,8 +264,8 @@ export class Prober {
       look: undefined,
       token: 0,
     };
-    if (record === undefined || this.helps.size >= context.config.probesMax) {
-      this.answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
+    if (record === undefined || this.#helps.size >= context.config.probesMax) {
+      this.#answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
       return;
     }
     if (record.bootEpoch > request.targetBootEpoch) {
@@ -274,52 +276,52 @@ export class Prober {
     }
     // Lifeguard: in time for the prober to count it, at 80 % of what is left.
     help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, remainingMs * NACK_FRACTION);
-    this.helps.set(seq, help);
-    this.ping(record, seq);
+    this.#helps.set(seq, help);
+    this.#ping(record, seq);
   }
 
   /** look: connects to the target for the origin; answered only if that is refused, or by an ack. */
   onLook(origin: Origin, request: { readonly seq: number } & Target): void {
-    const { context } = this;
+    const context = this.#context;
     const { target, targetBootEpoch } = request;
     const record = context.members.get(target);
-    if (record?.bootEpoch !== targetBootEpoch || this.helps.size >= context.config.probesMax)
+    if (record?.bootEpoch !== targetBootEpoch || this.#helps.size >= context.config.probesMax)
       return;
-    const seq = this.nextSeq();
+    const seq = this.#nextSeq();
     const look = { refused: false, waited: false };
     const token = context.arm(
       { kind: 'help', seq, phase: 'look' },
       context.config.probeTimeoutMs / 2,
     );
-    this.helps.set(seq, { origin, originSeq: request.seq, target, look, token });
-    this.ping(record, seq);
-    this.fallback(record, seq);
+    this.#helps.set(seq, { origin, originSeq: request.seq, target, look, token });
+    this.#ping(record, seq);
+    this.#fallback(record, seq);
   }
 
   onHelpTimer(seq: number, phase: 'nack' | 'look' | 'end', late: boolean): void {
-    const help = this.helps.get(seq);
+    const help = this.#helps.get(seq);
     if (help === undefined) return;
     if (phase === 'look' && help.look !== undefined) {
       help.look.waited = true;
-      if (help.look.refused && !late) this.witness(seq, help);
-      else help.token = this.context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
+      if (help.look.refused && !late) this.#witness(seq, help);
+      else help.token = this.#context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
       return;
     }
     if (phase === 'end') {
-      this.helps.delete(seq);
+      this.#helps.delete(seq);
       return;
     }
     // A helper that stalled does not vouch for its own hearing.
-    if (!late) this.answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
+    if (!late) this.#answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
     // An ack that comes after all is still passed on.
-    help.token = this.context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
+    help.token = this.#context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
   }
 
-  private askHelpers(seq: number, probe: Probe): void {
-    const { context } = this;
+  #askHelpers(seq: number, probe: Probe): void {
+    const context = this.#context;
     const record = context.members.get(probe.name);
     if (record === undefined) {
-      this.end(seq, probe);
+      this.#end(seq, probe);
       return;
     }
     const remainingMs = Math.max(0, probe.deadlineMs - context.nowMs);
@@ -329,24 +331,24 @@ export class Prober {
       const body: Body = { type: 'ping-req', seq, remainingMs, ...targetOf(record) };
       context.send(helper.address, body, helper);
     }
-    this.stream(record, seq, probe);
+    this.#stream(record, seq, probe);
     if (remainingMs === 0 && !context.switches.stallAwareness) {
-      this.probes.delete(seq);
-      this.verdict(probe);
+      this.#probes.delete(seq);
+      this.#verdict(probe);
       return;
     }
     probe.token = context.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
   }
 
   /** Asks over a stream, once. */
-  private stream(record: Statement, seq: number, probe: Probe): void {
-    if (probe.streamed || !this.context.config.fallbackProbe) return;
+  #stream(record: Statement, seq: number, probe: Probe): void {
+    if (probe.streamed || !this.#context.config.fallbackProbe) return;
     probe.streamed = true;
-    this.fallback(record, seq);
+    this.#fallback(record, seq);
   }
 
-  private onProbeRefused(seq: number, probe: Probe): void {
-    const { context } = this;
+  #onProbeRefused(seq: number, probe: Probe): void {
+    const context = this.#context;
     const record = context.members.get(probe.name);
     if (record === undefined || record.bootEpoch !== probe.bootEpoch) return;
     const witnesses = context.members.pickPeers(WITNESSES_ASKED, probe.name);
@@ -359,74 +361,74 @@ export class Prober {
     if (witnesses.length > 0) return;
     // No other member can look: this one does, once more.
     if (isFirst) context.arm({ kind: 'probe', seq, phase: 'refused' }, probe.timeoutMs / 2);
-    else this.refusedVerdict(seq, probe);
+    else this.#refusedVerdict(seq, probe);
   }
 
-  private refusedVerdict(seq: number, probe: Probe): void {
-    const { context } = this;
+  #refusedVerdict(seq: number, probe: Probe): void {
+    const context = this.#context;
     // What would end the probe may lie unread.
     if (context.isStalling()) return;
     const record = context.members.get(probe.name);
-    this.end(seq, probe);
+    this.#end(seq, probe);
     if (record === undefined || record.bootEpoch !== probe.bootEpoch) return;
-    context.counters.probesFailed += 1;
-    context.counters.refusals += 1;
-    this.membership.suspectRefused(record);
+    context.counters.probesFailed++;
+    context.counters.refusals++;
+    this.#membership.suspectRefused(record);
   }
 
-  private witness(seq: number, help: Help): void {
-    this.endHelp(seq, help);
-    this.answer(help, { type: 'refused', seq: help.originSeq, target: help.target });
+  #witness(seq: number, help: Help): void {
+    this.#endHelp(seq, help);
+    this.#answer(help, { type: 'refused', seq: help.originSeq, target: help.target });
   }
 
-  private rearm(seq: number, probe: Probe, phase: ProbePhase): void {
-    const { context } = this;
-    context.counters.probesRearmed += 1;
-    probe.rearmed += 1;
+  #rearm(seq: number, probe: Probe, phase: ProbePhase): void {
+    const context = this.#context;
+    context.counters.probesRearmed++;
+    probe.rearmed++;
     const record = context.members.get(probe.name);
     if (probe.rearmed > REARMS_MAX || record === undefined) {
-      this.probes.delete(seq);
+      this.#probes.delete(seq);
       return;
     }
     probe.stalls = context.counters.stalls;
     // Asked anew: what was sent before the stall may have been answered into a full buffer.
-    this.ping(record, seq);
+    this.#ping(record, seq);
     const next = phase === 'direct' ? 'direct' : 'verdict';
     probe.token = context.arm({ kind: 'probe', seq, phase: next }, probe.timeoutMs);
   }
 
-  private verdict(probe: Probe): void {
-    const { context } = this;
+  #verdict(probe: Probe): void {
+    const context = this.#context;
     const record = context.members.get(probe.name);
     if (record === undefined || record.bootEpoch !== probe.bootEpoch || !isPresent(record)) return;
-    context.counters.probesFailed += 1;
+    context.counters.probesFailed++;
     // Lifeguard: helpers that nacked show that we hear well, so that the target is to blame.
     context.health.adjust(probe.helpers > 0 ? probe.helpers - probe.nacks : 1);
-    this.membership.suspect(record);
+    this.#membership.suspect(record);
   }
 
-  private ping(record: Statement, seq: number): void {
-    const digest = this.context.members.digest();
-    this.context.send(record.address, { type: 'ping', seq, digest, ...targetOf(record) }, record);
+  #ping(record: Statement, seq: number): void {
+    const digest = this.#context.members.digest();
+    this.#context.send(record.address, { type: 'ping', seq, digest, ...targetOf(record) }, record);
   }
 
-  private answer(help: Help, body: Body): void {
-    this.context.answer(help.origin, body);
+  #answer(help: Help, body: Body): void {
+    this.#context.answer(help.origin, body);
   }
 
-  private end(seq: number, probe: Probe): void {
-    this.context.disarm(probe.token);
-    this.probes.delete(seq);
+  #end(seq: number, probe: Probe): void {
+    this.#context.disarm(probe.token);
+    this.#probes.delete(seq);
   }
 
-  private endHelp(seq: number, help: Help): void {
-    this.context.disarm(help.token);
-    this.helps.delete(seq);
+  #endHelp(seq: number, help: Help): void {
+    this.#context.disarm(help.token);
+    this.#helps.delete(seq);
   }
 
-  private nextSeq(): number {
-    this.lastSeq = (this.lastSeq + 1) >>> 0;
-    return this.lastSeq;
+  #nextSeq(): number {
+    this.#lastSeq = (this.#lastSeq + 1) >>> 0;
+    return this.#lastSeq;
   }
 }
 

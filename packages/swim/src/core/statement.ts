@@ -38,42 +38,42 @@ const VARIANTS_MAX = 8;
  * member lists share one: then 10^8 entries are 10^8 references to a few statements.
  */
 export class StatementTable {
-  private readonly shared: boolean;
-  private readonly ids = new Map<string, number>();
-  private readonly variants: Statement[][] = [];
-  private readonly free: number[] = [];
+  readonly #shared: boolean;
+  readonly #ids = new Map<string, number>();
+  readonly #variants: Statement[][] = [];
+  readonly #free: number[] = [];
 
   constructor(options: { readonly shared: boolean } = { shared: false }) {
-    this.shared = options.shared;
+    this.#shared = options.shared;
   }
 
   /** The number of a name; undefined if it is not claimed. */
   idOf(name: string): number | undefined {
-    return this.ids.get(name);
+    return this.#ids.get(name);
   }
 
   /** The number of a name, given now if it has none: the smallest ones first. */
   claim(name: string): number {
-    const known = this.ids.get(name);
+    const known = this.#ids.get(name);
     if (known !== undefined) return known;
-    const id = this.free.pop() ?? this.variants.length;
-    this.ids.set(name, id);
-    this.variants[id] = [];
+    const id = this.#free.pop() ?? this.#variants.length;
+    this.#ids.set(name, id);
+    this.#variants[id] = [];
     return id;
   }
 
   /** Gives the number of a name back. */
   release(name: string): void {
-    const id = this.ids.get(name);
-    if (this.shared || id === undefined) return;
-    this.ids.delete(name);
-    this.variants[id] = [];
-    this.free.push(id);
+    const id = this.#ids.get(name);
+    if (this.#shared || id === undefined) return;
+    this.#ids.delete(name);
+    this.#variants[id] = [];
+    this.#free.push(id);
   }
 
   /** The one object for what an update says. */
   intern(update: Omit<Update, 'ageS' | 'accuser'>, removedBy: string): Statement {
-    const known = this.variants[this.claim(update.name)] as Statement[];
+    const known = this.#variants[this.claim(update.name)] as Statement[];
     for (const statement of known) if (says(statement, update, removedBy)) return statement;
     const { name, bootEpoch, incarnation, state, address, meta, unwell, versions } = update;
     const refused = isRefused(update);
@@ -91,7 +91,7 @@ export class StatementTable {
       refused,
       hash,
     });
-    if (!this.shared) return statement;
+    if (!this.#shared) return statement;
     if (known.length >= VARIANTS_MAX) known.shift();
     known.push(statement);
     return statement;
@@ -119,7 +119,7 @@ function isRefused({ state, refused = false }: Pick<Update, 'state' | 'refused'>
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false;
-  for (let at = 0; at < left.length; at += 1) if (left[at] !== right[at]) return false;
+  for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false;
   return true;
 }
 

@@ -29,7 +29,7 @@ describe('suspicion', () => {
       fc.property(fc.integer({ min: 1, max: 20_000 }), (members) => {
         const bounds = suspicionBounds(options, members);
         let last = Number.POSITIVE_INFINITY;
-        for (let confirmed = 0; confirmed <= bounds.confirmations; confirmed += 1) {
+        for (let confirmed = 0; confirmed <= bounds.confirmations; confirmed++) {
           const timeoutMs = suspicionTimeoutMs(bounds, confirmed);
           assert.ok(timeoutMs < last || confirmed === 0);
           assert.ok(timeoutMs >= bounds.minMs - 1e-9 && timeoutMs <= bounds.maxMs);

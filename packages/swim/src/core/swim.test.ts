@@ -88,7 +88,7 @@ describe('Swim', () => {
     bench.hear('a', ping('me'));
     assert.equal(syncs(), 1);
     bench.step({ type: 'stream-response', requestId: 1, bytes: null });
-    for (let n = 0; n < 35; n += 1) {
+    for (let n = 0; n < 35; n++) {
       bench.run(100);
       bench.hear('a', ping('me'));
     }
@@ -96,7 +96,7 @@ describe('Swim', () => {
     const answer = bench.sent('a', 'ack').at(-1)?.body;
     assert.ok(answer?.type === 'ack');
     bench.step({ type: 'stream-response', requestId: 2, bytes: null });
-    for (let n = 0; n < 50; n += 1) {
+    for (let n = 0; n < 50; n++) {
       bench.run(100);
       bench.hear('a', { ...ping('me'), digest: answer.digest } as Body);
     }

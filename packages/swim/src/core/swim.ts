@@ -22,18 +22,18 @@ import { Sync } from './sync.ts';
  * @see Das, Gupta, Motivala: SWIM (2002); Dadgar, Phillips, Currey: Lifeguard (2017)
  */
 export class Swim {
-  private readonly context: Context;
-  private readonly membership: Membership;
-  private readonly prober: Prober;
-  private readonly sync: Sync;
-  private lonelyTicks = 0;
+  readonly #context: Context;
+  readonly #membership: Membership;
+  readonly #prober: Prober;
+  readonly #sync: Sync;
+  #lonelyTicks = 0;
 
   /** @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_META_TOO_LARGE */
   constructor(options: SwimOptions) {
     checkIdentity(options);
     checkConfig(options.config);
     checkMeta(options.meta);
-    this.context = new Context({
+    this.#context = new Context({
       config: options.config,
       random: options.random,
       clusterId: options.clusterId,
@@ -52,35 +52,35 @@ export class Swim {
         unwell: false,
       },
     });
-    this.membership = new Membership(this.context, {
-      verify: (record) => this.prober.begin(record, 'hint'),
-      lookAround: () => this.prober.lookAround(),
+    this.#membership = new Membership(this.#context, {
+      verify: (record) => this.#prober.begin(record, 'hint'),
+      lookAround: () => this.#prober.lookAround(),
       onState: options.onState,
     });
-    this.prober = new Prober(this.context, this.membership, (record, seq) =>
-      this.sync.probe(record, seq),
+    this.#prober = new Prober(this.#context, this.#membership, (record, seq) =>
+      this.#sync.probe(record, seq),
     );
-    this.sync = new Sync(
-      this.context,
-      this.membership,
-      (seq, target) => this.prober.onStreamAck(seq, target),
-      (seq, target) => this.prober.onRefused(seq, target),
-      (record) => this.prober.begin(record, 'hint'),
+    this.#sync = new Sync(
+      this.#context,
+      this.#membership,
+      (seq, target) => this.#prober.onStreamAck(seq, target),
+      (seq, target) => this.#prober.onRefused(seq, target),
+      (record) => this.#prober.begin(record, 'hint'),
     );
   }
 
   /** The cluster's id; empty until founded or learned. */
   get clusterId(): string {
-    return this.context.clusterId;
+    return this.#context.clusterId;
   }
 
   get counters(): Readonly<SwimCounters> {
-    return this.context.counters;
+    return this.#context.counters;
   }
 
   /** Lifeguard's local health score: 0 is well. */
   get localHealth(): number {
-    return this.context.health.score;
+    return this.#context.health.score;
   }
 
   /**
@@ -88,27 +88,27 @@ export class Swim {
    * they are forgotten. The array never changes: after a change there is another.
    */
   members(): readonly SwimMember[] {
-    return this.context.members.members();
+    return this.#context.members.members();
   }
 
   /** What is held now, by kind: each within a bound, whatever peers send. */
   sizes(): Readonly<Record<string, number>> {
-    return sizesOf(this.context, this.membership, this.prober, this.sync);
+    return sizesOf(this.#context, this.#membership, this.#prober, this.#sync);
   }
 
   /** The members that are in: see {@link StableView}. Changes with the effect `view-changed` only. */
   view(): StableView {
-    return this.context.cut.view();
+    return this.#context.cut.view();
   }
 
   /** One member; undefined if it is not known. */
   member(name: string): SwimMember | undefined {
-    return this.context.members.get(name);
+    return this.#context.members.get(name);
   }
 
   /** Present members, this one included. */
   get presentCount(): number {
-    return this.context.members.presentCount();
+    return this.#context.members.presentCount();
   }
 
   /**
@@ -120,17 +120,17 @@ export class Swim {
    * and SWIM_ERR_STOPPED on `broadcast`; no state changes
    */
   step(event: SwimEvent, nowMs: number): SwimEffect[] {
-    const { context } = this;
+    const context = this.#context;
     context.nowMs = nowMs;
-    if (context.phase === 'idle') this.stepIdle(event);
-    else if (context.phase !== 'left') this.stepRunning(event);
-    else this.refuse(event);
+    if (context.phase === 'idle') this.#stepIdle(event);
+    else if (context.phase !== 'left') this.#stepRunning(event);
+    else this.#refuse(event);
     return context.takeEffects();
   }
 
   /** No request waits for ever for a member that is gone. */
-  private refuse(event: SwimEvent): void {
-    const { context } = this;
+  #refuse(event: SwimEvent): void {
+    const context = this.#context;
     switch (event.type) {
       case 'broadcast':
         throw new SwimError('SWIM_ERR_STOPPED');
@@ -138,94 +138,94 @@ export class Swim {
         context.emit({ type: 'stream-reply', streamId: event.streamId, bytes: null });
         return;
       case 'join':
-        this.sync.refuseJoin(event.requestId);
+        this.#sync.refuseJoin(event.requestId);
         return;
       default:
         return;
     }
   }
 
-  private stepIdle(event: SwimEvent): void {
-    const { context } = this;
+  #stepIdle(event: SwimEvent): void {
+    const context = this.#context;
     switch (event.type) {
       case 'start':
-        this.start(event.seeds);
+        this.#start(event.seeds);
         return;
       case 'set-meta':
-        this.setMeta(event.meta);
+        this.#setMeta(event.meta);
         return;
       case 'set-unwell':
-        this.setUnwell(event.unwell);
+        this.#setUnwell(event.unwell);
         return;
       case 'leave':
         context.phase = 'left';
         context.emit({ type: 'left' });
         return;
       default:
-        this.refuse(event);
+        this.#refuse(event);
         return;
     }
   }
 
-  private stepRunning(event: SwimEvent): void {
+  #stepRunning(event: SwimEvent): void {
     switch (event.type) {
       case 'start':
         return;
       case 'seeds':
-        if (this.context.phase === 'running') this.sync.setSeeds(event.seeds);
+        if (this.#context.phase === 'running') this.#sync.setSeeds(event.seeds);
         return;
       case 'packet':
-        this.onPacket(event.from, event.bytes);
+        this.#onPacket(event.from, event.bytes);
         return;
       case 'timer': {
-        const timer = this.context.takeTimer(event.token);
-        if (timer !== undefined) this.onTimer(timer.task, timer.late);
+        const timer = this.#context.takeTimer(event.token);
+        if (timer !== undefined) this.#onTimer(timer.task, timer.late);
         return;
       }
       case 'stalled':
-        this.context.noteStall();
+        this.#context.noteStall();
         return;
       case 'stream-request':
-        this.sync.onRequest(event.streamId, event.from, event.bytes);
+        this.#sync.onRequest(event.streamId, event.from, event.bytes);
         return;
       case 'stream-response':
-        this.sync.onResponse(event.requestId, event.bytes, event.refused);
+        this.#sync.onResponse(event.requestId, event.bytes, event.refused);
         return;
       case 'join':
-        if (this.context.phase === 'running') this.sync.join(event.address, event.requestId);
-        else this.refuse(event);
+        if (this.#context.phase === 'running') this.#sync.join(event.address, event.requestId);
+        else this.#refuse(event);
         return;
       case 'set-meta':
-        this.setMeta(event.meta);
+        this.#setMeta(event.meta);
         return;
       case 'set-unwell':
-        this.setUnwell(event.unwell);
+        this.#setUnwell(event.unwell);
         return;
       case 'broadcast':
-        this.broadcast(event.name, event.payload);
+        this.#broadcast(event.name, event.payload);
         return;
       case 'probe-now':
-        this.probeNow(event.name);
+        this.#probeNow(event.name);
         return;
       case 'force-leave':
-        this.forceLeave(event.name);
+        this.#forceLeave(event.name);
         return;
       case 'ended':
-        this.reportEnd(event.name, event.bootEpoch);
+        this.#reportEnd(event.name, event.bootEpoch);
         return;
       case 'boot-epoch':
-        this.membership.riseTo(event.bootEpoch);
+        this.#membership.riseTo(event.bootEpoch);
         return;
       case 'leave':
-        this.leave();
+        this.#leave();
         return;
       default:
         assertNever(event);
     }
   }
 
-  private start(seeds: readonly string[]): void {
-    const { context } = this;
+  #start(seeds: readonly string[]): void {
+    const context = this.#context;
     const { config } = context;
     context.phase = 'running';
     context.memberSinceMs = context.nowMs;
@@ -233,45 +233,45 @@ export class Swim {
     // Random phases, so that nodes started together do not probe together.
     context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
     context.arm({ kind: 'sync' }, (0.5 + context.random()) * config.syncIntervalMs);
-    this.armReconnect();
-    this.sync.start(seeds);
+    this.#armReconnect();
+    this.#sync.start(seeds);
   }
 
-  private onTimer(task: TimerTask, late: boolean): void {
-    const { context } = this;
+  #onTimer(task: TimerTask, late: boolean): void {
+    const context = this.#context;
     switch (task.kind) {
       case 'period':
         if (context.phase !== 'running') return;
         context.arm(task, context.health.scale(context.config.protocolPeriodMs));
-        this.prober.onPeriod();
+        this.#prober.onPeriod();
         return;
       case 'gossip':
         context.gossip();
-        if (context.phase === 'leaving' && !context.queue.has(context.self.name)) this.depart();
+        if (context.phase === 'leaving' && !context.queue.has(context.self.name)) this.#depart();
         return;
       case 'sync':
         if (context.phase !== 'running') return;
         context.arm(task, context.config.syncIntervalMs);
-        this.membership.forget();
-        this.sync.onSyncTimer();
+        this.#membership.forget();
+        this.#sync.onSyncTimer();
         return;
       case 'reconnect':
-        if (context.phase === 'running') this.reconnect();
+        if (context.phase === 'running') this.#reconnect();
         return;
       case 'leave':
-        this.depart();
+        this.#depart();
         return;
       case 'cut':
         // Every step ends with it.
         return;
       case 'suspicion':
-        this.membership.onSuspicionTimer(task.name, late || context.isStalling());
+        this.#membership.onSuspicionTimer(task.name, late || context.isStalling());
         return;
       case 'probe':
-        if (context.phase === 'running') this.prober.onTimer(task.seq, task.phase, late);
+        if (context.phase === 'running') this.#prober.onTimer(task.seq, task.phase, late);
         return;
       case 'help':
-        this.prober.onHelpTimer(task.seq, task.phase, late);
+        this.#prober.onHelpTimer(task.seq, task.phase, late);
         return;
       default:
         assertNever(task);
@@ -282,54 +282,54 @@ export class Swim {
    * Tries again what is lost, at a bounded rate: seeds while nobody is there, and members lost
    * always, so that the halves of a healed split find each other without a human.
    */
-  private reconnect(): void {
-    const { context } = this;
+  #reconnect(): void {
+    const context = this.#context;
     const alone = context.members.peerCount() === 0;
-    this.lonelyTicks = alone ? this.lonelyTicks + 1 : 0;
-    if (alone) this.sync.trySeeds();
+    this.#lonelyTicks = alone ? this.#lonelyTicks + 1 : 0;
+    if (alone) this.#sync.trySeeds();
     if (context.clusterId !== '' && context.switches.probesLost) {
-      for (let n = 0; n < (alone ? 3 : 1); n += 1) {
+      for (let n = 0; n < (alone ? 3 : 1); n++) {
         const record = context.members.nextLost();
-        if (record !== undefined) this.prober.begin(record, 'faulty');
+        if (record !== undefined) this.#prober.begin(record, 'faulty');
       }
     }
-    this.armReconnect();
+    this.#armReconnect();
   }
 
   /**
    * Quicker at first: nodes that start together wait for each other. Slower in large clusters, where
    * many try: a crash must not add to the load for as long as it is remembered.
    */
-  private armReconnect(): void {
-    const { context } = this;
+  #armReconnect(): void {
+    const context = this.#context;
     const { reconnectIntervalMs } = context.config;
-    const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.lonelyTicks, 3);
+    const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.#lonelyTicks, 3);
     const alone = context.members.peerCount() === 0;
     const share = Math.max(1, context.members.presentCount() / RECONNECTING);
     const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs * share;
     context.arm({ kind: 'reconnect' }, intervalMs);
   }
 
-  private onPacket(from: string, bytes: Uint8Array): void {
-    const { context } = this;
+  #onPacket(from: string, bytes: Uint8Array): void {
+    const context = this.#context;
     const { counters, members } = context;
-    counters.packetsIn += 1;
+    counters.packetsIn++;
     const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
-      counters[message === 'malformed' ? 'malformed' : 'otherVersion'] += 1;
+      counters[message === 'malformed' ? 'malformed' : 'otherVersion']++;
       return;
     }
     const { header, body } = message;
     // A joiner speaks to members only once an exchange has told it which cluster it is in.
     if (context.clusterId === '' || header.clusterId !== context.clusterId) {
-      counters.otherCluster += 1;
+      counters.otherCluster++;
       return;
     }
     const { name, bootEpoch } = header;
     const origin = { name, bootEpoch, address: from, bytes: bytes.length };
     const before = members.get(header.name);
     if (before !== undefined && header.bootEpoch < before.bootEpoch) {
-      counters.staleSender += 1;
+      counters.staleSender++;
       if (body.type === 'ping') context.answer(origin, { type: 'gossip' }, [header.name]);
       return;
     }
@@ -337,23 +337,23 @@ export class Swim {
     const wasDead = before?.state === 'faulty' || before?.state === 'left';
     let refuted = false;
     for (const update of message.updates) {
-      if (this.membership.apply(update, header.name)) refuted = true;
+      if (this.#membership.apply(update, header.name)) refuted = true;
     }
     context.hearEvents(message.events);
     const sender = members.get(header.name);
     const strange = sender === undefined || sender.bootEpoch < header.bootEpoch;
     const isBack = wasDead && sender?.state === 'alive';
-    if (strange || isBack) this.sync.repair(strange ? from : sender.address);
-    this.onBody(origin, body, refuted);
+    if (strange || isBack) this.#sync.repair(strange ? from : sender.address);
+    this.#onBody(origin, body, refuted);
   }
 
-  private onBody(origin: Origin, body: Message['body'], refuted: boolean): void {
-    const { context } = this;
+  #onBody(origin: Origin, body: Message['body'], refuted: boolean): void {
+    const context = this.#context;
     const { self } = context;
     const sender = context.members.get(origin.name);
     const own = refuted ? [self.name] : [];
     if ((body.type === 'ping' || body.type === 'ack') && sender !== undefined) {
-      this.sync.compare(sender, body.digest);
+      this.#sync.compare(sender, body.digest);
     }
     switch (body.type) {
       case 'ping': {
@@ -370,22 +370,22 @@ export class Swim {
         return;
       }
       case 'ping-req':
-        this.prober.onPingReq(origin, body);
+        this.#prober.onPingReq(origin, body);
         break;
       case 'ack':
-        this.prober.onAck(body.seq, body.target);
+        this.#prober.onAck(body.seq, body.target);
         break;
       case 'nack':
-        this.prober.onNack(body.seq, body.target);
+        this.#prober.onNack(body.seq, body.target);
         break;
       case 'not-me':
-        this.prober.onNotMe(body.seq, body.target, origin.address);
+        this.#prober.onNotMe(body.seq, body.target, origin.address);
         break;
       case 'look':
-        this.prober.onLook(origin, body);
+        this.#prober.onLook(origin, body);
         break;
       case 'refused':
-        this.prober.onWitness(body.seq, body.target, origin.name);
+        this.#prober.onWitness(body.seq, body.target, origin.name);
         break;
       case 'gossip':
         break;
@@ -396,7 +396,7 @@ export class Swim {
       case 'digest-ack':
       case 'sync-leaves':
         // Streams only: a datagram could be forged by anyone who knows the address.
-        context.counters.malformed += 1;
+        context.counters.malformed++;
         break;
       default:
         assertNever(body);
@@ -404,18 +404,18 @@ export class Swim {
     if (refuted) context.answer(origin, { type: 'gossip' }, own);
   }
 
-  private setMeta(meta: Uint8Array): void {
+  #setMeta(meta: Uint8Array): void {
     checkMeta(meta);
-    this.membership.renew({ meta: meta.slice() });
+    this.#membership.renew({ meta: meta.slice() });
   }
 
-  private setUnwell(unwell: boolean): void {
+  #setUnwell(unwell: boolean): void {
     checkUnwell(unwell);
-    if (this.context.self.unwell !== unwell) this.membership.renew({ unwell });
+    if (this.#context.self.unwell !== unwell) this.#membership.renew({ unwell });
   }
 
-  private broadcast(name: string, payload: Uint8Array): void {
-    const { context } = this;
+  #broadcast(name: string, payload: Uint8Array): void {
+    const context = this.#context;
     if (!isEventSized(name, payload)) throw new SwimError('SWIM_ERR_EVENT_SIZE');
     if (context.phase !== 'running') throw new SwimError('SWIM_ERR_STOPPED');
     const event = context.events.broadcast(name, payload, context.nowMs);
@@ -423,31 +423,31 @@ export class Swim {
     context.deliver(event);
   }
 
-  private probeNow(name: string): void {
-    const { members, self, phase } = this.context;
+  #probeNow(name: string): void {
+    const { members, self, phase } = this.#context;
     const record = members.get(name);
     if (record === undefined || name === self.name || phase !== 'running') return;
     if (record.state === 'left') return;
-    this.prober.begin(record, record.state === 'faulty' ? 'faulty' : 'hint');
+    this.#prober.begin(record, record.state === 'faulty' ? 'faulty' : 'hint');
   }
 
-  private forceLeave(name: string): void {
-    const { members, phase } = this.context;
+  #forceLeave(name: string): void {
+    const { members, phase } = this.#context;
     const record = members.get(name);
-    if (record !== undefined && phase === 'running') this.membership.forceLeave(record);
+    if (record !== undefined && phase === 'running') this.#membership.forceLeave(record);
   }
 
-  private reportEnd(name: string, bootEpoch: number | undefined): void {
-    const { members, self, phase } = this.context;
+  #reportEnd(name: string, bootEpoch: number | undefined): void {
+    const { members, self, phase } = this.#context;
     const record = members.get(name);
     if (record === undefined || name === self.name || phase !== 'running') return;
     // Said of a former life: its name lives on.
     if (bootEpoch !== undefined && bootEpoch !== record.bootEpoch) return;
-    this.membership.hearEnd(record);
+    this.#membership.hearEnd(record);
   }
 
-  private leave(): void {
-    const { context } = this;
+  #leave(): void {
+    const context = this.#context;
     if (context.phase !== 'running') return;
     context.phase = 'leaving';
     const { members } = context;
@@ -456,7 +456,7 @@ export class Swim {
     context.touch();
     const peers = context.members.pickPeers(LEAVE_DIRECT_MAX);
     if (peers.length === 0) {
-      this.depart();
+      this.#depart();
       return;
     }
     for (const peer of peers) context.send(peer.address, { type: 'gossip' }, peer, [self.name]);
@@ -464,11 +464,11 @@ export class Swim {
     context.arm({ kind: 'leave' }, context.config.leaveTimeoutMs);
   }
 
-  private depart(): void {
-    const { context } = this;
+  #depart(): void {
+    const context = this.#context;
     context.phase = 'left';
     context.disarmAll();
-    this.sync.end();
+    this.#sync.end();
     context.emit({ type: 'left' });
   }
 }

@@ -60,7 +60,7 @@ describe('seeds', () => {
     assert.deepEqual(said(), ['n1 1 SWIM_ERR_UNREACHABLE gone:1']);
     assert.ok(joiner.swim.counters.seedsFailed >= 2);
     const times: number[] = [];
-    for (let second = 0; second < 200; second += 1) {
+    for (let second = 0; second < 200; second++) {
       cluster.notices.clear();
       cluster.run(1_000);
       if (said().length > 0) times.push(second);

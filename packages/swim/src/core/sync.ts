@@ -40,22 +40,22 @@ type Step =
  * under way.
  */
 export class Sync {
-  private readonly context: Context;
-  private readonly membership: Membership;
-  private readonly onAck: (seq: number, target: string) => void;
-  private readonly onRefused: (seq: number, target: string) => void;
+  readonly #context: Context;
+  readonly #membership: Membership;
+  readonly #onAck: (seq: number, target: string) => void;
+  readonly #onRefused: (seq: number, target: string) => void;
   /** Probes a member at once. */
-  private readonly verify: (record: Statement) => void;
-  private readonly pending = new Map<number, Pending>();
-  private lastRequestId = 0;
-  private seeds: string[] = [];
-  private seedAt = 0;
-  private startMs = 0;
+  readonly #verify: (record: Statement) => void;
+  readonly #pending = new Map<number, Pending>();
+  #lastRequestId = 0;
+  #seeds: string[] = [];
+  #seedAt = 0;
+  #startMs = 0;
   /** Seeds that did not let us in, and when that is said again. */
-  private readonly complaints = new Map<string, { untilMs: number; intervalMs: number }>();
-  private lastRepairMs = Number.NEGATIVE_INFINITY;
-  private lastCompareMs = Number.NEGATIVE_INFINITY;
-  private compareIntervalMs = REPAIR_INTERVAL_MS;
+  readonly #complaints = new Map<string, { untilMs: number; intervalMs: number }>();
+  #lastRepairMs = Number.NEGATIVE_INFINITY;
+  #lastCompareMs = Number.NEGATIVE_INFINITY;
+  #compareIntervalMs = REPAIR_INTERVAL_MS;
 
   constructor(
     context: Context,
@@ -64,39 +64,39 @@ export class Sync {
     onRefused: (seq: number, target: string) => void,
     verify: (record: Statement) => void,
   ) {
-    this.context = context;
-    this.membership = membership;
-    this.onAck = onAck;
-    this.onRefused = onRefused;
-    this.verify = verify;
+    this.#context = context;
+    this.#membership = membership;
+    this.#onAck = onAck;
+    this.#onRefused = onRefused;
+    this.#verify = verify;
   }
 
   /** Streams of ours under way. */
   get streamCount(): number {
-    return this.pending.size;
+    return this.#pending.size;
   }
 
   start(seeds: readonly string[]): void {
-    this.startMs = this.context.nowMs;
-    this.seeds = this.usable(seeds);
+    this.#startMs = this.#context.nowMs;
+    this.#seeds = this.#usable(seeds);
     this.trySeeds(SEEDS_AT_ONCE);
   }
 
   /** Replaces the seeds; those that are new and nobody's address here are asked, a few at once. */
   setSeeds(seeds: readonly string[]): void {
-    const { members } = this.context;
-    const asked = new Set(this.seeds);
-    this.seeds = this.usable(seeds);
-    const fresh = this.seeds.filter((seed) => !asked.has(seed) && !members.hasPeerAt(seed));
-    for (const seed of fresh.slice(0, SEEDS_AT_ONCE)) this.open(seed, { kind: 'seed' });
+    const { members } = this.#context;
+    const asked = new Set(this.#seeds);
+    this.#seeds = this.#usable(seeds);
+    const fresh = this.#seeds.filter((seed) => !asked.has(seed) && !members.hasPeerAt(seed));
+    for (const seed of fresh.slice(0, SEEDS_AT_ONCE)) this.#open(seed, { kind: 'seed' });
   }
 
   /** Asks the next few seeds, all in turn. */
   trySeeds(count = 3): void {
-    for (let n = 0; n < Math.min(count, this.seeds.length); n += 1) {
-      const seed = this.seeds[this.seedAt % this.seeds.length] as string;
-      this.seedAt += 1;
-      this.open(seed, { kind: 'seed' });
+    for (let n = 0; n < Math.min(count, this.#seeds.length); n++) {
+      const seed = this.#seeds[this.#seedAt % this.#seeds.length] as string;
+      this.#seedAt++;
+      this.#open(seed, { kind: 'seed' });
     }
   }
 
@@ -105,21 +105,21 @@ export class Sync {
    * that two clusters of one id that never met become one.
    */
   onSyncTimer(): void {
-    const peer = this.context.members.pickPeers(1)[0];
-    if (peer !== undefined) this.open(peer.address, { kind: 'sync' });
-    const { members } = this.context;
-    const strangers = this.seeds.filter((seed) => !members.hasPeerAt(seed));
+    const peer = this.#context.members.pickPeers(1)[0];
+    if (peer !== undefined) this.#open(peer.address, { kind: 'sync' });
+    const { members } = this.#context;
+    const strangers = this.#seeds.filter((seed) => !members.hasPeerAt(seed));
     if (strangers.length > 0) {
-      const at = Math.floor(this.context.random() * strangers.length);
-      this.open(strangers[at] as string, { kind: 'seed' });
+      const at = Math.floor(this.#context.random() * strangers.length);
+      this.#open(strangers[at] as string, { kind: 'seed' });
     }
   }
 
   /** Somebody unknown, reborn or back from the dead talks to us: exchange, once a second at most. */
   repair(address: string): void {
-    if (this.context.nowMs - this.lastRepairMs < REPAIR_INTERVAL_MS) return;
-    this.lastRepairMs = this.context.nowMs;
-    this.open(address, { kind: 'sync' });
+    if (this.#context.nowMs - this.#lastRepairMs < REPAIR_INTERVAL_MS) return;
+    this.#lastRepairMs = this.#context.nowMs;
+    this.#open(address, { kind: 'sync' });
   }
 
   /**
@@ -130,85 +130,86 @@ export class Sync {
    * help. And where hundreds join at once, exchanges carry what gossip cannot.
    */
   compare(peer: Statement, digest: number): void {
-    const { context } = this;
+    const context = this.#context;
     const { members, nowMs, changedMs, switches } = context;
     if (!switches.comparesDigests) return;
     if (digest === members.digest()) return;
     const isSilent = context.queue.size === 0 && nowMs - changedMs >= REPAIR_INTERVAL_MS;
     if (!isSilent && !context.isBehind()) return;
     const shortestMs = Math.max(REPAIR_INTERVAL_MS, members.size / COMPARED_PER_MS);
-    if (changedMs > this.lastCompareMs) this.compareIntervalMs = shortestMs;
-    if (nowMs - this.lastCompareMs < this.compareIntervalMs) return;
-    const longestMs = Math.min(this.compareIntervalMs * 2, context.config.syncIntervalMs);
-    this.compareIntervalMs = Math.max(shortestMs, longestMs);
-    this.lastCompareMs = nowMs;
-    this.open(peer.address, { kind: 'sync' });
+    if (changedMs > this.#lastCompareMs) this.#compareIntervalMs = shortestMs;
+    if (nowMs - this.#lastCompareMs < this.#compareIntervalMs) return;
+    const longestMs = Math.min(this.#compareIntervalMs * 2, context.config.syncIntervalMs);
+    this.#compareIntervalMs = Math.max(shortestMs, longestMs);
+    this.#lastCompareMs = nowMs;
+    this.#open(peer.address, { kind: 'sync' });
   }
 
   join(address: string, callerId: number | undefined): void {
-    if (address === this.context.self.address) {
-      this.joined(callerId, 'SWIM_ERR_OWN_ADDRESS');
-    } else if (!this.open(address, { kind: 'join', callerId })) {
-      this.joined(callerId, 'SWIM_ERR_BUSY');
+    if (address === this.#context.self.address) {
+      this.#joined(callerId, 'SWIM_ERR_OWN_ADDRESS');
+    } else if (!this.#open(address, { kind: 'join', callerId })) {
+      this.#joined(callerId, 'SWIM_ERR_BUSY');
     }
   }
 
   /** The answer to a caller while this member is not in. */
   refuseJoin(callerId: number | undefined): void {
-    this.joined(callerId, 'SWIM_ERR_STOPPED');
+    this.#joined(callerId, 'SWIM_ERR_STOPPED');
   }
 
   /** This member has left: those who wait for a join hear so. */
   end(): void {
-    for (const { purpose } of this.pending.values()) {
+    for (const { purpose } of this.#pending.values()) {
       if (purpose.kind === 'join') this.refuseJoin(purpose.callerId);
     }
-    this.pending.clear();
+    this.#pending.clear();
   }
 
   /** Asks a silent target over a stream, where no datagram is lost. */
   probe(record: Statement, seq: number): void {
-    this.open(record.address, { kind: 'probe', seq, target: record.name });
+    this.#open(record.address, { kind: 'probe', seq, target: record.name });
   }
 
   onRequest(streamId: number, from: string, bytes: Uint8Array): void {
-    const answer = this.replyTo(from, bytes);
-    this.context.counters.streamBytesOut += answer?.length ?? 0;
-    this.context.emit({ type: 'stream-reply', streamId, bytes: answer });
+    const answer = this.#replyTo(from, bytes);
+    this.#context.counters.streamBytesOut += answer?.length ?? 0;
+    this.#context.emit({ type: 'stream-reply', streamId, bytes: answer });
   }
 
   /** @param refused by the host: nobody listens there */
   onResponse(requestId: number, bytes: Uint8Array | null, refused = false): void {
-    const pending = this.pending.get(requestId);
+    const pending = this.#pending.get(requestId);
     if (pending === undefined) return;
-    this.pending.delete(requestId);
+    this.#pending.delete(requestId);
     const { purpose, address } = pending;
     if (purpose.kind === 'probe' && refused) {
-      this.onRefused(purpose.seq, purpose.target);
+      this.#onRefused(purpose.seq, purpose.target);
       return;
     }
-    const error = this.take(pending, bytes);
+    const error = this.#take(pending, bytes);
     if (purpose.kind === 'join') {
-      this.joined(purpose.callerId, error);
+      this.#joined(purpose.callerId, error);
     } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
-      this.seeds = this.seeds.filter((seed) => seed !== address);
+      this.#seeds = this.#seeds.filter((seed) => seed !== address);
     } else if (error !== undefined && OPERATORS_MATTER.has(error)) {
       const isOurs = purpose.kind === 'sync' && error === 'SWIM_ERR_NAME_TAKEN';
-      if (purpose.kind === 'seed' || isOurs) this.context.notice(error, address);
-    } else if (error !== undefined && purpose.kind === 'seed') this.complain(error, address);
+      if (purpose.kind === 'seed' || isOurs) this.#context.notice(error, address);
+    } else if (error !== undefined && purpose.kind === 'seed') this.#complain(error, address);
   }
 
   /** A seed that leads nowhere is told while nobody else is known: more and more seldom. */
-  private complain(error: SwimErrorCode, address: string): void {
-    const { context, complaints } = this;
+  #complain(error: SwimErrorCode, address: string): void {
+    const context = this.#context;
+    const complaints = this.#complaints;
     const { nowMs } = context;
-    context.counters.seedsFailed += 1;
+    context.counters.seedsFailed++;
     if (context.members.peerCount() > 0) {
       complaints.clear();
       return;
     }
     // Nodes that start together wait for each other.
-    if (nowMs - this.startMs < SEED_PATIENCE_MS || !this.seeds.includes(address)) return;
+    if (nowMs - this.#startMs < SEED_PATIENCE_MS || !this.#seeds.includes(address)) return;
     const last = complaints.get(address);
     if (last !== undefined && nowMs < last.untilMs) return;
     const intervalMs = Math.min(SEED_NOTICE_MS_MAX, (last?.intervalMs ?? SEED_NOTICE_MS / 2) * 2);
@@ -217,16 +218,16 @@ export class Sync {
     context.notice(error, address);
   }
 
-  private usable(seeds: readonly string[]): string[] {
-    const others = [...new Set(seeds)].filter((seed) => seed !== this.context.self.address);
+  #usable(seeds: readonly string[]): string[] {
+    const others = [...new Set(seeds)].filter((seed) => seed !== this.#context.self.address);
     return others.slice(0, SEEDS_MAX);
   }
 
-  private replyTo(from: string, bytes: Uint8Array): Uint8Array | null {
-    const { context } = this;
+  #replyTo(from: string, bytes: Uint8Array): Uint8Array | null {
+    const context = this.#context;
     const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
-      return this.refuseUndecoded(message);
+      return this.#refuseUndecoded(message);
     }
     const { header, body } = message;
     if (body.type === 'ping') {
@@ -234,7 +235,7 @@ export class Sync {
       const { seq, target } = body;
       const known = context.members.get(header.name);
       if (known !== undefined && header.bootEpoch < known.bootEpoch) {
-        context.counters.staleSender += 1;
+        context.counters.staleSender++;
         return null;
       }
       const digest = context.members.digest();
@@ -242,25 +243,25 @@ export class Sync {
     }
     if (body.type !== 'sync' && body.type !== 'digest' && body.type !== 'sync-leaves') return null;
     // Ourselves, through another of our addresses: the answer tells us so.
-    if (this.isSelf(message)) return this.answerSelf(message);
+    if (this.#isSelf(message)) return this.#answerSelf(message);
     if (header.clusterId === '' && context.clusterId === '') {
       return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' }, header.version);
     }
-    if (!this.isUnderstood(message)) {
+    if (!this.#isUnderstood(message)) {
       context.notice('SWIM_ERR_VERSION', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-version' }, header.version);
     }
-    if (context.clusterId === '') this.adoptCluster(header.clusterId);
+    if (context.clusterId === '') this.#adoptCluster(header.clusterId);
     if (header.clusterId !== '' && header.clusterId !== context.clusterId) {
-      context.counters.otherCluster += 1;
+      context.counters.otherCluster++;
       context.notice('SWIM_ERR_OTHER_CLUSTER', from);
       return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' }, header.version);
     }
-    if (this.isTaken(message)) {
+    if (this.#isTaken(message)) {
       return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
     }
     // Merged first, so that the answer has what is refuted.
-    this.merge(message);
+    this.#merge(message);
     if (body.type === 'digest') {
       const branches = new DigestTree(context).differingBranches(body.branches);
       return context.encodeFull({ type: 'digest-ack', branches }, [], header.version);
@@ -272,24 +273,24 @@ export class Sync {
     return context.encodeRecords({ type: 'sync-ack' }, membersIn(context, body.leaves), version);
   }
 
-  private take(pending: Pending, bytes: Uint8Array | null): SwimErrorCode | undefined {
-    const { context } = this;
+  #take(pending: Pending, bytes: Uint8Array | null): SwimErrorCode | undefined {
+    const context = this.#context;
     const { purpose } = pending;
     if (bytes === null) return 'SWIM_ERR_UNREACHABLE';
     const message = decodeMessage(bytes, context.versions);
     if (typeof message === 'string') {
       if (message === 'other-version') {
-        context.counters.otherVersion += 1;
+        context.counters.otherVersion++;
         return 'SWIM_ERR_VERSION';
       }
-      context.counters.malformed += 1;
+      context.counters.malformed++;
       return 'SWIM_ERR_MALFORMED';
     }
     const { header, body } = message;
     if (purpose.kind === 'probe') {
       const sameCluster = header.clusterId === context.clusterId;
       if (sameCluster && body.type === 'ack' && header.name === purpose.target) {
-        this.onAck(purpose.seq, body.target);
+        this.#onAck(purpose.seq, body.target);
       }
       return undefined;
     }
@@ -297,17 +298,17 @@ export class Sync {
       return REFUSALS[body.reason];
     }
     const wanted = pending.step.kind === 'digest' ? 'digest-ack' : 'sync-ack';
-    if (this.isSelf(message)) return 'SWIM_ERR_OWN_ADDRESS';
+    if (this.#isSelf(message)) return 'SWIM_ERR_OWN_ADDRESS';
     if (header.clusterId === '') return 'SWIM_ERR_NO_CLUSTER';
-    if (context.clusterId === '') this.adoptCluster(header.clusterId);
+    if (context.clusterId === '') this.#adoptCluster(header.clusterId);
     if (header.clusterId !== context.clusterId) return 'SWIM_ERR_OTHER_CLUSTER';
     if (body.type !== wanted) return 'SWIM_ERR_MALFORMED';
     const isNewcomer = context.members.size === 1;
-    this.merge(message);
+    this.#merge(message);
     if (isNewcomer && context.switches.tellsOldNewsLess) context.disseminate(context.self);
     if (body.type === 'digest-ack') {
       const leaves = new DigestTree(context).differingLeaves(body.branches);
-      if (leaves.length > 0) this.request(pending.address, purpose, { kind: 'leaves', leaves });
+      if (leaves.length > 0) this.#request(pending.address, purpose, { kind: 'leaves', leaves });
       return undefined;
     }
     const { self } = context;
@@ -322,13 +323,13 @@ export class Sync {
   }
 
   /** Tells a peer of another version ours, in the only bytes that it may understand. */
-  private refuseUndecoded(failure: DecodeFailure): Uint8Array | null {
-    const { context } = this;
+  #refuseUndecoded(failure: DecodeFailure): Uint8Array | null {
+    const context = this.#context;
     if (failure === 'malformed') {
-      context.counters.malformed += 1;
+      context.counters.malformed++;
       return null;
     }
-    context.counters.otherVersion += 1;
+    context.counters.otherVersion++;
     return context.encodeBare({ type: 'sync-refused', reason: 'other-version' });
   }
 
@@ -337,19 +338,19 @@ export class Sync {
    * at its word, a process that was named by mistake would end the one that lives. The member is asked: if
    * it is gone, as after a move to another address, the joiner, who asks again, gets in once that is found.
    */
-  private isTaken({ header, updates }: Message): boolean {
-    const { members, self } = this.context;
+  #isTaken({ header, updates }: Message): boolean {
+    const { members, self } = this.#context;
     const known = members.get(header.name);
     if (known === undefined || !isPresent(known)) return false;
     const joiner = updates.find((update) => update.name === header.name);
     if (joiner === undefined || joiner.address === known.address) return false;
-    if (known.name !== self.name) this.verify(known);
+    if (known.name !== self.name) this.#verify(known);
     return true;
   }
 
   /** Whether a joiner shares a version with every present member: otherwise some would call it faulty. */
-  private isUnderstood({ header, updates }: Message): boolean {
-    const { members } = this.context;
+  #isUnderstood({ header, updates }: Message): boolean {
+    const { members } = this.#context;
     const joiner = updates.find((update) => update.name === header.name);
     if (joiner === undefined) return true;
     for (const member of members.all()) {
@@ -366,8 +367,8 @@ export class Sync {
    * Where there is more to tell than gossip carries, all exchange with each other: it is news to few. And
    * others told a newcomer what they knew before.
    */
-  private merge({ header, updates, events }: Message): void {
-    const { context } = this;
+  #merge({ header, updates, events }: Message): void {
+    const context = this.#context;
     const isNewcomer = context.members.size === 1;
     const isKnown = context.isBehind(isNewcomer ? updates.length : 0);
     const isNews = !isKnown || !context.switches.tellsOldNewsLess;
@@ -377,20 +378,20 @@ export class Sync {
       const taken = isDoubted
         ? { ...update, state: 'suspect' as const, accuser: header.name }
         : update;
-      this.membership.apply(taken, header.name, isNews);
+      this.#membership.apply(taken, header.name, isNews);
     }
     context.hearEvents(events);
   }
 
-  private adoptCluster(clusterId: string): void {
-    this.context.clusterId = clusterId;
-    this.context.memberSinceMs = this.context.nowMs;
-    this.context.emit({ type: 'cluster-id', clusterId });
+  #adoptCluster(clusterId: string): void {
+    this.#context.clusterId = clusterId;
+    this.#context.memberSinceMs = this.#context.nowMs;
+    this.#context.emit({ type: 'cluster-id', clusterId });
   }
 
   /** Through another of our addresses; or a process that has our name, and even our boot epoch. */
-  private answerSelf({ header, updates }: Message): Uint8Array {
-    const { context } = this;
+  #answerSelf({ header, updates }: Message): Uint8Array {
+    const context = this.#context;
     const { self } = context;
     const twin = updates.find(
       ({ name, address }) => name === self.name && address !== self.address,
@@ -400,40 +401,40 @@ export class Sync {
     return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
   }
 
-  private isSelf(message: Message): boolean {
-    const { self } = this.context;
+  #isSelf(message: Message): boolean {
+    const { self } = this.#context;
     return message.header.name === self.name && message.header.bootEpoch === self.bootEpoch;
   }
 
-  private open(address: string, purpose: Purpose): boolean {
-    const { context } = this;
-    if (this.pending.size >= STREAMS_MAX) return false;
+  #open(address: string, purpose: Purpose): boolean {
+    const context = this.#context;
+    if (this.#pending.size >= STREAMS_MAX) return false;
     if (purpose.kind === 'seed' || purpose.kind === 'sync') {
-      for (const other of this.pending.values()) {
+      for (const other of this.#pending.values()) {
         if (other.address === address && other.purpose.kind === purpose.kind) return false;
       }
     }
-    if (purpose.kind !== 'probe') context.counters.syncs += 1;
+    if (purpose.kind !== 'probe') context.counters.syncs++;
     const isWhole = purpose.kind === 'join' || context.members.size <= WHOLE_MEMBERS_MAX;
-    this.request(address, purpose, { kind: isWhole ? 'whole' : 'digest' });
+    this.#request(address, purpose, { kind: isWhole ? 'whole' : 'digest' });
     return true;
   }
 
-  private request(address: string, purpose: Purpose, step: Step): void {
-    const { context } = this;
-    this.lastRequestId += 1;
-    const requestId = this.lastRequestId;
-    this.pending.set(requestId, { address, purpose, step });
-    const bytes = purpose.kind === 'probe' ? this.pingOf(purpose) : this.syncOf(step);
+  #request(address: string, purpose: Purpose, step: Step): void {
+    const context = this.#context;
+    this.#lastRequestId++;
+    const requestId = this.#lastRequestId;
+    this.#pending.set(requestId, { address, purpose, step });
+    const bytes = purpose.kind === 'probe' ? this.#pingOf(purpose) : this.#syncOf(step);
     context.counters.streamBytesOut += bytes.length;
     const isOwn = purpose.kind === 'probe';
     context.emit({ type: 'stream-open', requestId, to: address, bytes, isOwn });
   }
 
-  private pingOf({ seq, target }: { readonly seq: number; readonly target: string }): Uint8Array {
-    const { members } = this.context;
+  #pingOf({ seq, target }: { readonly seq: number; readonly target: string }): Uint8Array {
+    const { members } = this.#context;
     const record = members.get(target);
-    return this.context.encodeBare({
+    return this.#context.encodeBare({
       type: 'ping',
       seq,
       digest: members.digest(),
@@ -443,8 +444,8 @@ export class Sync {
     });
   }
 
-  private syncOf(step: Step): Uint8Array {
-    const { context } = this;
+  #syncOf(step: Step): Uint8Array {
+    const context = this.#context;
     if (step.kind === 'digest') {
       const branches = new DigestTree(context).branches();
       return context.encodeFull({ type: 'digest', branches }, []);
@@ -454,9 +455,9 @@ export class Sync {
     return context.encodeRecords({ type: 'sync-leaves', leaves }, membersIn(context, leaves));
   }
 
-  private joined(callerId: number | undefined, errorCode: SwimErrorCode | undefined): void {
+  #joined(callerId: number | undefined, errorCode: SwimErrorCode | undefined): void {
     if (callerId === undefined) return;
-    this.context.emit(
+    this.#context.emit(
       errorCode === undefined
         ? { type: 'join-result', requestId: callerId, ok: true }
         : { type: 'join-result', requestId: callerId, ok: false, errorCode },

@@ -34,14 +34,14 @@ export function dnsSeeds(options: DnsSeedsOptions): Discovery {
 }
 
 class DnsFinder implements Finder {
-  private readonly options: DnsSeedsOptions;
+  readonly #options: DnsSeedsOptions;
 
   constructor(options: DnsSeedsOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   async search(found: (seed: string) => void, signal: AbortSignal): Promise<void> {
-    const { name, port, type, servers = [], timeoutMs = 1_000 } = this.options;
+    const { name, port, type, servers = [], timeoutMs = 1_000 } = this.#options;
     // A new one each time: the system's servers may have changed.
     const resolver = new Resolver({ timeout: timeoutMs, tries: 2 });
     if (servers.length > 0) resolver.setServers(servers);

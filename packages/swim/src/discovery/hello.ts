@@ -13,13 +13,13 @@ import type { Clock } from '../ports.ts';
 
 /** Who asks "who is there?" with packets, and answers it. */
 export class Hello {
-  private readonly address: Uint8Array;
-  private readonly clusterId: () => string;
-  private readonly nowMs: Clock;
-  private readonly answers: () => boolean;
-  private readonly asking = new Map<string, (seed: string) => void>();
-  private answersLeft = ANSWERS_PER_SECOND_MAX;
-  private filledMs = 0;
+  readonly #address: Uint8Array;
+  readonly #clusterId: () => string;
+  readonly #nowMs: Clock;
+  readonly #answers: () => boolean;
+  readonly #asking = new Map<string, (seed: string) => void>();
+  #answersLeft = ANSWERS_PER_SECOND_MAX;
+  #filledMs = 0;
 
   constructor(options: {
     /** host:port told to those who ask; without it questions stay unanswered. */
@@ -30,10 +30,10 @@ export class Hello {
     /** False while this member is silent; default always true. */
     readonly answers?: () => boolean;
   }) {
-    this.address = new TextEncoder().encode(options.address);
-    this.clusterId = options.clusterId;
-    this.nowMs = options.nowMs;
-    this.answers = options.answers ?? (() => true);
+    this.#address = new TextEncoder().encode(options.address);
+    this.#clusterId = options.clusterId;
+    this.#nowMs = options.nowMs;
+    this.#answers = options.answers ?? (() => true);
   }
 
   /** Whether the bytes are a question or an answer, or meant to be one. */
@@ -47,13 +47,13 @@ export class Hello {
    * @throws Error if 64 are open
    */
   ask(found: (seed: string) => void): { readonly bytes: Uint8Array; end(): void } {
-    if (this.asking.size >= QUESTIONS_MAX) throw new Error('too many questions are open');
+    if (this.#asking.size >= QUESTIONS_MAX) throw new Error('too many questions are open');
     const nonce = randomBytes(NONCE_BYTES);
     const key = nonce.toString('hex');
-    this.asking.set(key, found);
+    this.#asking.set(key, found);
     const bytes = new Uint8Array(HELLO_BYTES);
-    bytes.set(this.encode('question', nonce, new Uint8Array()));
-    return { bytes, end: () => void this.asking.delete(key) };
+    bytes.set(this.#encode('question', nonce, new Uint8Array()));
+    return { bytes, end: () => void this.#asking.delete(key) };
   }
 
   /**
@@ -68,7 +68,7 @@ export class Hello {
       return undefined;
     }
     const nonce = bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES);
-    const found = this.asking.get(Buffer.from(nonce).toString('hex'));
+    const found = this.#asking.get(Buffer.from(nonce).toString('hex'));
     if (bytes[2] === KINDS.answer) {
       const address = addressIn(bytes);
       if (address !== undefined) found?.(address);
@@ -76,33 +76,33 @@ export class Hello {
     }
     // Our own question comes back where packets go to many.
     if (bytes[2] !== KINDS.question || found !== undefined) return undefined;
-    if (!this.answers() || !this.concerns(bytes.subarray(CLUSTER_AT, NONCE_AT))) return undefined;
-    const answer = this.encode('answer', nonce, this.address);
-    if (answer.length > bytes.length || !this.mayAnswer()) return undefined;
+    if (!this.#answers() || !this.#concerns(bytes.subarray(CLUSTER_AT, NONCE_AT))) return undefined;
+    const answer = this.#encode('answer', nonce, this.#address);
+    if (answer.length > bytes.length || !this.#mayAnswer()) return undefined;
     return answer;
   }
 
-  private concerns(cluster: Uint8Array): boolean {
+  #concerns(cluster: Uint8Array): boolean {
     const asksAny = cluster.every((byte) => byte === 0);
-    const id = this.clusterId();
+    const id = this.#clusterId();
     if (id === '') return !asksAny;
     return asksAny || Buffer.compare(clusterPrint(id), cluster) === 0;
   }
 
-  private mayAnswer(): boolean {
-    const nowMs = this.nowMs();
-    const gained = ((nowMs - this.filledMs) * ANSWERS_PER_SECOND_MAX) / 1_000;
-    this.answersLeft = Math.min(ANSWERS_PER_SECOND_MAX, this.answersLeft + gained);
-    this.filledMs = nowMs;
-    if (this.answersLeft < 1) return false;
-    this.answersLeft -= 1;
+  #mayAnswer(): boolean {
+    const nowMs = this.#nowMs();
+    const gained = ((nowMs - this.#filledMs) * ANSWERS_PER_SECOND_MAX) / 1_000;
+    this.#answersLeft = Math.min(ANSWERS_PER_SECOND_MAX, this.#answersLeft + gained);
+    this.#filledMs = nowMs;
+    if (this.#answersLeft < 1) return false;
+    this.#answersLeft--;
     return true;
   }
 
-  private encode(kind: keyof typeof KINDS, nonce: Uint8Array, address: Uint8Array): Uint8Array {
+  #encode(kind: keyof typeof KINDS, nonce: Uint8Array, address: Uint8Array): Uint8Array {
     const bytes = new Uint8Array(PREFIX_BYTES + address.length);
     bytes.set([HELLO_MAGIC, VERSION, KINDS[kind]]);
-    bytes.set(clusterPrint(this.clusterId()), CLUSTER_AT);
+    bytes.set(clusterPrint(this.#clusterId()), CLUSTER_AT);
     bytes.set(nonce, NONCE_AT);
     bytes[PREFIX_BYTES - 1] = address.length;
     bytes.set(address, PREFIX_BYTES);

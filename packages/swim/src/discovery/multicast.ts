@@ -31,12 +31,12 @@ export function multicastSeeds(options: MulticastSeedsOptions): Discovery {
 }
 
 class MulticastFinder implements Finder {
-  private readonly options: MulticastSeedsOptions;
-  private readonly host: DiscoveryHost;
+  readonly #options: MulticastSeedsOptions;
+  readonly #host: DiscoveryHost;
   /** Hears the group's questions. */
-  private readonly group: Socket;
+  readonly #group: Socket;
   /** Asks and answers, so that answers come to one process only: the group's port may be shared. */
-  private readonly own: Socket;
+  readonly #own: Socket;
 
   private constructor(
     options: MulticastSeedsOptions,
@@ -44,13 +44,13 @@ class MulticastFinder implements Finder {
     group: Socket,
     own: Socket,
   ) {
-    this.options = options;
-    this.host = host;
-    this.group = group;
-    this.own = own;
+    this.#options = options;
+    this.#host = host;
+    this.#group = group;
+    this.#own = own;
     for (const socket of [group, own]) {
       socket.on('message', (bytes, { address, port }) => {
-        if (socket === own || this.isChosen()) this.onPacket(bytes, address, port);
+        if (socket === own || this.#isChosen()) this.#onPacket(bytes, address, port);
       });
       socket.on('error', () => {});
     }
@@ -80,12 +80,12 @@ class MulticastFinder implements Finder {
   }
 
   async search(found: (seed: string) => void, signal: AbortSignal): Promise<void> {
-    const { group, port } = this.options;
-    const question = this.host.hello.ask(found);
+    const { group, port } = this.#options;
+    const question = this.#host.hello.ask(found);
     try {
       // Twice, since packets get lost; who answers twice is found once.
-      for (let n = 0; n < 2 && !signal.aborted; n += 1) {
-        await this.send(question.bytes, group, port);
+      for (let n = 0; n < 2 && !signal.aborted; n++) {
+        await this.#send(question.bytes, group, port);
         await wait(ANSWER_MS / 2, undefined, { signal }).catch(() => {});
       }
     } finally {
@@ -94,30 +94,30 @@ class MulticastFinder implements Finder {
   }
 
   async close(): Promise<void> {
-    const closed = [once(this.group, 'close'), once(this.own, 'close')];
-    this.group.close();
-    this.own.close();
+    const closed = [once(this.#group, 'close'), once(this.#own, 'close')];
+    this.#group.close();
+    this.#own.close();
     await Promise.all(closed);
   }
 
   /** In a large cluster a few answer each question: everybody would be a flood. */
-  private isChosen(): boolean {
-    return Math.random() * this.host.presentCount() < ANSWERERS;
+  #isChosen(): boolean {
+    return Math.random() * this.#host.presentCount() < ANSWERERS;
   }
 
-  private onPacket(bytes: Uint8Array, ip: string, port: number): void {
-    const plain = this.host.wrap.unwrap(formatAddress(ip, port), bytes);
+  #onPacket(bytes: Uint8Array, ip: string, port: number): void {
+    const plain = this.#host.wrap.unwrap(formatAddress(ip, port), bytes);
     if (plain === undefined || !Hello.is(plain)) return;
-    const answer = this.host.hello.take(plain);
+    const answer = this.#host.hello.take(plain);
     if (answer === undefined) return;
     // Best effort, as any packet: who got no answer asks again.
-    this.send(answer, ip, port).catch(() => {});
+    this.#send(answer, ip, port).catch(() => {});
   }
 
-  private async send(bytes: Uint8Array, ip: string, port: number): Promise<void> {
-    const sealed = this.host.wrap.wrap(bytes);
+  async #send(bytes: Uint8Array, ip: string, port: number): Promise<void> {
+    const sealed = this.#host.wrap.wrap(bytes);
     await new Promise<void>((resolve, reject) => {
-      this.own.send(sealed, port, ip, (error) => {
+      this.#own.send(sealed, port, ip, (error) => {
         if (error === null) resolve();
         else reject(new Error(`${formatAddress(ip, port)}: ${error.message}`, { cause: error }));
       });

@@ -30,19 +30,19 @@ export function rangeSeeds(options: RangeSeedsOptions): Discovery {
 }
 
 class RangeFinder implements Finder {
-  private readonly options: RangeSeedsOptions;
-  private readonly host: DiscoveryHost;
+  readonly #options: RangeSeedsOptions;
+  readonly #host: DiscoveryHost;
 
   constructor(options: RangeSeedsOptions, host: DiscoveryHost) {
-    this.options = options;
-    this.host = host;
+    this.#options = options;
+    this.#host = host;
   }
 
   async search(found: (seed: string) => void, signal: AbortSignal): Promise<void> {
-    const question = this.host.hello.ask(found);
+    const question = this.#host.hello.ask(found);
     try {
-      if (this.options.via === 'udp') await this.askByPackets(question.bytes, signal);
-      else await this.askByStreams(question.bytes, signal);
+      if (this.#options.via === 'udp') await this.#askByPackets(question.bytes, signal);
+      else await this.#askByStreams(question.bytes, signal);
     } finally {
       question.end();
     }
@@ -50,20 +50,20 @@ class RangeFinder implements Finder {
 
   async close(): Promise<void> {}
 
-  private async askByPackets(question: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #askByPackets(question: Uint8Array, signal: AbortSignal): Promise<void> {
     let asked = 0;
-    for (const address of this.addresses()) {
-      this.host.transport.send(address, question);
-      asked += 1;
+    for (const address of this.#addresses()) {
+      this.#host.transport.send(address, question);
+      asked++;
       if (asked % PACKETS_AT_ONCE === 0) await pause(PACKETS_PAUSE_MS, signal);
       if (signal.aborted) return;
     }
     await pause(ANSWER_MS, signal);
   }
 
-  private async askByStreams(question: Uint8Array, signal: AbortSignal): Promise<void> {
-    const { transport, hello } = this.host;
-    const addresses = this.addresses();
+  async #askByStreams(question: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { transport, hello } = this.#host;
+    const addresses = this.#addresses();
     const worker = async (): Promise<void> => {
       for (const address of addresses) {
         if (signal.aborted) return;
@@ -78,14 +78,14 @@ class RangeFinder implements Finder {
   }
 
   /** Every address but our own, from a place of chance on: many askers do not meet at the first. */
-  private *addresses(): Generator<string, undefined> {
-    const { from, to, port } = this.options;
+  *#addresses(): Generator<string, undefined> {
+    const { from, to, port } = this.#options;
     const first = numberOf(from);
     const count = numberOf(to) - first + 1;
     const start = Math.floor(Math.random() * count);
-    for (let n = 0; n < count; n += 1) {
+    for (let n = 0; n < count; n++) {
       const address = formatAddress(textOf(first + ((start + n) % count)), port);
-      if (address !== this.host.transport.address) yield address;
+      if (address !== this.#host.transport.address) yield address;
     }
   }
 }

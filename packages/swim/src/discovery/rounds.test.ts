@@ -28,7 +28,7 @@ class Hand implements Discovery {
   closed = 0;
   refusals = 0;
   keepsOpen = false;
-  private asked = deferred<void>();
+  #asked = deferred<void>();
 
   constructor(describes: string) {
     this.describes = describes;
@@ -36,10 +36,10 @@ class Hand implements Discovery {
 
   async open(): Promise<Awaited<ReturnType<Discovery['open']>>> {
     if (this.refusals > 0) {
-      this.refusals -= 1;
+      this.refusals--;
       throw new Error('no such interface');
     }
-    this.opened += 1;
+    this.opened++;
     return {
       search: async (found, signal) => {
         const ended = deferred<void>();
@@ -49,11 +49,11 @@ class Hand implements Discovery {
           else ended.reject(error);
         };
         this.rounds.push({ found, end });
-        this.asked.resolve();
+        this.#asked.resolve();
         await ended.promise;
       },
       close: async () => {
-        this.closed += 1;
+        this.closed++;
         if (this.keepsOpen) throw new Error('it stays open');
       },
     };
@@ -61,8 +61,8 @@ class Hand implements Discovery {
 
   /** The next round, once it has begun. */
   async next(): Promise<{ found: (seed: string) => void; end: (error?: Error) => void }> {
-    await this.asked.promise;
-    this.asked = deferred<void>();
+    await this.#asked.promise;
+    this.#asked = deferred<void>();
     const round = this.rounds.at(-1);
     assert.ok(round !== undefined);
     return round;
@@ -75,8 +75,8 @@ class Watch {
   readonly complaints: unknown[] = [];
   present = 1;
   readonly rounds: DiscoveryRounds;
-  private waiting: (() => void)[] = [];
-  private paused = deferred<void>();
+  #waiting: (() => void)[] = [];
+  #paused = deferred<void>();
 
   constructor(discoveries: readonly Discovery[], options: Partial<RoundsOptions> = {}) {
     this.rounds = new DiscoveryRounds({
@@ -91,8 +91,8 @@ class Watch {
         this.pauses.push(ms);
         const { promise, resolve } = deferred<void>();
         signal.addEventListener('abort', () => resolve());
-        this.waiting.push(resolve);
-        this.paused.resolve();
+        this.#waiting.push(resolve);
+        this.#paused.resolve();
         await promise;
       },
       ...options,
@@ -101,12 +101,12 @@ class Watch {
 
   /** Resolves once a discovery pauses. */
   async pause(): Promise<void> {
-    await this.paused.promise;
-    this.paused = deferred<void>();
+    await this.#paused.promise;
+    this.#paused = deferred<void>();
   }
 
   wake(): void {
-    for (const resolve of this.waiting.splice(0)) resolve();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
 
@@ -140,7 +140,7 @@ describe('DiscoveryRounds', () => {
     round.found('a:1');
     round.end();
     await watch.pause();
-    for (let n = 0; n < 3; n += 1) {
+    for (let n = 0; n < 3; n++) {
       watch.wake();
       (await failing.next()).end(new Error('the server is down'));
       await watch.pause();
@@ -194,7 +194,7 @@ describe('DiscoveryRounds', () => {
     const round = await hand.next();
     for (const seed of ['me:1', 'nonsense', '[::1]:5', '10.0.0.2:0']) round.found(seed);
     assert.equal(watch.told.length, 0);
-    for (let n = 0; n < 300; n += 1) round.found(`h${n}:1`);
+    for (let n = 0; n < 300; n++) round.found(`h${n}:1`);
     assert.equal(watch.told.at(-1)?.split(' ').length, 256);
     await watch.rounds.stop();
     round.found('late:1');

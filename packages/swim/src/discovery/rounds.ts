@@ -29,34 +29,34 @@ export interface RoundsOptions {
  * times an interval at most.
  */
 export class DiscoveryRounds {
-  private readonly options: RoundsOptions;
-  private readonly ending = new AbortController();
-  private readonly found: Set<string>[];
-  private readonly running: Promise<void>[];
-  private last = '';
+  readonly #options: RoundsOptions;
+  readonly #ending = new AbortController();
+  readonly #found: Set<string>[];
+  readonly #running: Promise<void>[];
+  #last = '';
 
   constructor(options: RoundsOptions) {
-    this.options = options;
-    this.found = options.discoveries.map(() => new Set());
-    this.last = options.seeds.join();
-    this.running = options.discoveries.map((discovery, index) => this.run(discovery, index));
+    this.#options = options;
+    this.#found = options.discoveries.map(() => new Set());
+    this.#last = options.seeds.join();
+    this.#running = options.discoveries.map((discovery, index) => this.#run(discovery, index));
   }
 
   /** Resolves when nothing is open any more. */
   async stop(): Promise<void> {
-    this.ending.abort();
-    await Promise.all(this.running);
+    this.#ending.abort();
+    await Promise.all(this.#running);
   }
 
-  private async run(discovery: Discovery, index: number): Promise<void> {
-    const { host, log } = this.options;
-    const { signal } = this.ending;
+  async #run(discovery: Discovery, index: number): Promise<void> {
+    const { host, log } = this.#options;
+    const { signal } = this.#ending;
     let finder: Finder | undefined;
     let complaint = '';
     while (!signal.aborted) {
       try {
         finder ??= await discovery.open(host);
-        await this.round(finder, index);
+        await this.#round(finder, index);
         complaint = '';
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -68,7 +68,7 @@ export class DiscoveryRounds {
         }
         complaint = reason;
       }
-      if (!signal.aborted) await (this.options.wait ?? wait)(this.pauseMs(), signal);
+      if (!signal.aborted) await (this.#options.wait ?? wait)(this.#pauseMs(), signal);
     }
     try {
       await finder?.close();
@@ -78,48 +78,48 @@ export class DiscoveryRounds {
     }
   }
 
-  private async round(finder: Finder, index: number): Promise<void> {
-    const { signal } = this.ending;
-    const before = this.found[index] ?? new Set();
+  async #round(finder: Finder, index: number): Promise<void> {
+    const { signal } = this.#ending;
+    const before = this.#found[index] ?? new Set();
     const now = new Set<string>();
     // While it lasts what was found before counts too: a round over a range takes its time.
     const both = new Set(before);
-    this.found[index] = both;
+    this.#found[index] = both;
     await finder.search((seed) => {
-      if (signal.aborted || now.size >= FOUND_MAX || !this.isUsable(seed)) return;
+      if (signal.aborted || now.size >= FOUND_MAX || !this.#isUsable(seed)) return;
       now.add(seed);
       both.add(seed);
-      this.tell();
+      this.#tell();
     }, signal);
     if (signal.aborted) return;
-    this.found[index] = now;
-    this.tell();
+    this.#found[index] = now;
+    this.#tell();
   }
 
-  private tell(): void {
-    const seeds = new Set(this.options.seeds);
-    for (const each of this.found) for (const seed of each) seeds.add(seed);
+  #tell(): void {
+    const seeds = new Set(this.#options.seeds);
+    for (const each of this.#found) for (const seed of each) seeds.add(seed);
     const all = [...seeds];
     const text = all.toSorted().join();
-    if (text === this.last) return;
-    this.last = text;
-    this.options.onSeeds(all);
+    if (text === this.#last) return;
+    this.#last = text;
+    this.#options.onSeeds(all);
   }
 
   /** What peers and servers say is checked; an address of the other family leads nowhere. */
-  private isUsable(seed: string): boolean {
-    if (seed === this.options.host.address) return false;
+  #isUsable(seed: string): boolean {
+    if (seed === this.#options.host.address) return false;
     try {
       const { host, port } = parseAddress(seed);
-      const own = isIP(parseAddress(this.options.host.transport.address).host);
+      const own = isIP(parseAddress(this.#options.host.transport.address).host);
       return port !== 0 && (isIP(host) === 0 || own === 0 || isIP(host) === own);
     } catch {
       return false;
     }
   }
 
-  private pauseMs(): number {
-    const { intervalMs, lonelyIntervalMs, host } = this.options;
+  #pauseMs(): number {
+    const { intervalMs, lonelyIntervalMs, host } = this.#options;
     const present = host.presentCount();
     if (present <= 1) return Math.min(lonelyIntervalMs, intervalMs);
     return intervalMs * Math.max(1, Math.ceil(present / ASKERS));

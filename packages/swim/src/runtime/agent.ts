@@ -44,26 +44,26 @@ export class SwimAgent implements SwimHandle {
   /** host:port told to the peers. */
   readonly address: string;
   readonly keyring: KeyringControl;
-  private readonly options: CompleteOptions<SwimAgentOptions>;
-  private readonly transport: SecureTransport;
-  private readonly swim: Swim;
-  private readonly hello: Hello;
-  private rounds: DiscoveryRounds | undefined;
-  private readonly timers: DrainingTimers;
-  private readonly callbacks = new Callbacks();
-  private readonly memberEvents: MemberEvents;
-  private readonly joins = new Map<number, Deferred<void>>();
-  private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
-  private readonly departed = deferred<void>();
-  private lastId = 0;
+  readonly #options: CompleteOptions<SwimAgentOptions>;
+  readonly #transport: SecureTransport;
+  readonly #swim: Swim;
+  readonly #hello: Hello;
+  #rounds: DiscoveryRounds | undefined;
+  readonly #timers: DrainingTimers;
+  readonly #callbacks = new Callbacks();
+  readonly #memberEvents: MemberEvents;
+  readonly #joins = new Map<number, Deferred<void>>();
+  readonly #replies = new Map<number, (bytes: Uint8Array | null) => void>();
+  readonly #departed = deferred<void>();
+  #lastId = 0;
   /** Datagrams and answers taken in. */
-  private received = 0;
+  #received = 0;
   /** Answers to requests of ours that came while suspended; at most as many as requests. */
-  private heldAnswers: SwimEvent[] = [];
-  private suspended = false;
+  #heldAnswers: SwimEvent[] = [];
+  #suspended = false;
   /** The next try to keep a boot epoch. */
-  private rising: NodeJS.Timeout | undefined;
-  private stopped = false;
+  #rising: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   private constructor(
     options: CompleteOptions<SwimAgentOptions>,
@@ -71,9 +71,9 @@ export class SwimAgent implements SwimHandle {
     keyring: Keyring | undefined,
     transport: SecureTransport,
   ) {
-    this.options = options;
-    this.memberEvents = new MemberEvents(options, (call) => this.tell(call));
-    this.transport = transport;
+    this.#options = options;
+    this.#memberEvents = new MemberEvents(options, (call) => this.#tell(call));
+    this.#transport = transport;
     const address = advertised(options, transport.address);
     this.address = address;
     transport.setAddress(address);
@@ -81,27 +81,27 @@ export class SwimAgent implements SwimHandle {
     const hostOf = options.hostOf && guarded(options.hostOf);
     const config = keyring === undefined ? options.config : withRoomForSeals(options.config);
     const random = systemRandom;
-    this.swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random, hostOf });
+    this.#swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random, hostOf });
     this.keyring = new KeyringControl({
       name,
       keyring,
-      peers: () => this.presentPeers(),
+      peers: () => this.#presentPeers(),
       request: (to, bytes, done) =>
         transport.requestSealed(to, bytes, options.config.streamTimeoutMs, done),
       store: (keys) => options.onKeyring?.(keys),
       apply: (next) => transport.setKeyring(next),
     });
-    this.timers = new DrainingTimers({
+    this.#timers = new DrainingTimers({
       stallThresholdMs: config.stallThresholdMs,
-      received: () => this.received,
-      onTimer: (token) => this.dispatch({ type: 'timer', token }),
-      onStall: () => this.dispatch({ type: 'stalled' }),
+      received: () => this.#received,
+      onTimer: (token) => this.#dispatch({ type: 'timer', token }),
+      onStall: () => this.#dispatch({ type: 'stalled' }),
     });
-    this.hello = new Hello({
+    this.#hello = new Hello({
       address,
       clusterId: () => this.clusterId,
       nowMs: systemClock,
-      answers: () => !this.suspended,
+      answers: () => !this.#suspended,
     });
   }
 
@@ -137,7 +137,7 @@ export class SwimAgent implements SwimHandle {
       onRefused: (code: SwimErrorCode, from: string, detail: string) =>
         surface(() => notify(options, code, from, detail)),
       onKeyring: async (bytes: Uint8Array) => {
-        if (agent === undefined || agent.clusterId === '' || agent.suspended)
+        if (agent === undefined || agent.clusterId === '' || agent.#suspended)
           throw new SwimError('SWIM_ERR_STOPPED');
         return await agent.keyring.answer(bytes);
       },
@@ -146,10 +146,12 @@ export class SwimAgent implements SwimHandle {
       listen,
       streamBytesMax: config.streamBytesMax,
       streamTimeoutMs: config.streamTimeoutMs,
-      onPacket: (from, bytes) => agent?.onPacket(from, bytes),
+      onPacket: (from, bytes) => {
+        if (agent !== undefined) agent.#onPacket(from, bytes);
+      },
       onRequest: (from, bytes, reply) => {
         if (agent === undefined) reply(null);
-        else agent.onRequest(from, bytes, reply);
+        else agent.#onRequest(from, bytes, reply);
       },
     });
     try {
@@ -158,96 +160,98 @@ export class SwimAgent implements SwimHandle {
       await transport.close();
       throw error;
     }
-    agent.dispatch({ type: 'start', seeds });
-    if (discoveries.length > 0) agent.discover(discoveries, seeds);
+    agent.#dispatch({ type: 'start', seeds });
+    if (discoveries.length > 0) agent.#discover(discoveries, seeds);
     return agent;
   }
 
   get clusterId(): string {
-    return this.swim.clusterId;
+    return this.#swim.clusterId;
   }
 
   get counters(): Readonly<SwimAgentCounters> {
-    return { ...this.swim.counters, ...this.transport.counters };
+    return { ...this.#swim.counters, ...this.#transport.counters };
   }
 
   get localHealth(): number {
-    return this.swim.localHealth;
+    return this.#swim.localHealth;
   }
 
   members(): readonly SwimMember[] {
-    return this.swim.members();
+    return this.#swim.members();
   }
 
   view(): StableView {
-    return this.swim.view();
+    return this.#swim.view();
   }
 
   async join(address: string): Promise<void> {
     parseAddress(address);
-    if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
-    const requestId = this.nextId();
+    if (this.#stopped) throw new SwimError('SWIM_ERR_STOPPED');
+    const requestId = this.#nextId();
     const joined = deferred<void>();
-    this.joins.set(requestId, joined);
-    this.dispatch({ type: 'join', address, requestId });
+    this.#joins.set(requestId, joined);
+    this.#dispatch({ type: 'join', address, requestId });
     await joined.promise;
   }
 
   setMeta(meta: Uint8Array): void {
-    this.dispatch({ type: 'set-meta', meta });
+    this.#dispatch({ type: 'set-meta', meta });
   }
 
   setUnwell(unwell: boolean): void {
-    this.dispatch({ type: 'set-unwell', unwell });
+    this.#dispatch({ type: 'set-unwell', unwell });
   }
 
   async broadcast(name: string, payload: Uint8Array = new Uint8Array()): Promise<void> {
-    if (this.stopped) throw new SwimError('SWIM_ERR_STOPPED');
-    this.dispatch({ type: 'broadcast', name, payload });
+    if (this.#stopped) throw new SwimError('SWIM_ERR_STOPPED');
+    this.#dispatch({ type: 'broadcast', name, payload });
   }
 
   probeNow(name: string): void {
-    this.dispatch({ type: 'probe-now', name });
+    this.#dispatch({ type: 'probe-now', name });
   }
 
   reportEnd(name: string, bootEpoch?: number): void {
-    this.dispatch({ type: 'ended', name, bootEpoch });
+    this.#dispatch({ type: 'ended', name, bootEpoch });
   }
 
   async forceLeave(name: string): Promise<boolean> {
-    this.dispatch({ type: 'force-leave', name });
+    this.#dispatch({ type: 'force-leave', name });
     return this.members().some((member) => member.name === name && member.state === 'left');
   }
 
   async leave(): Promise<void> {
-    if (this.stopped) return;
-    this.dispatch({ type: 'leave' });
-    await this.departed.promise;
+    if (this.#stopped) return;
+    this.#dispatch({ type: 'leave' });
+    await this.#departed.promise;
   }
 
   async stop(): Promise<void> {
-    if (this.stopped) return;
-    this.stopped = true;
-    clearTimeout(this.rising);
-    this.timers.close();
-    for (const join of this.joins.values()) join.reject(new SwimError('SWIM_ERR_STOPPED'));
-    this.joins.clear();
-    this.replies.clear();
-    this.departed.resolve();
-    await Promise.all([this.rounds?.stop(), this.transport.close()]);
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearTimeout(this.#rising);
+    this.#timers.close();
+    for (const join of this.#joins.values()) join.reject(new SwimError('SWIM_ERR_STOPPED'));
+    this.#joins.clear();
+    this.#replies.clear();
+    this.#departed.resolve();
+    await Promise.all([this.#rounds?.stop(), this.#transport.close()]);
   }
 
-  private discover(discoveries: readonly Discovery[], seeds: readonly string[]): void {
-    const { config, log } = this.options;
-    const { address, transport, hello } = this;
+  #discover(discoveries: readonly Discovery[], seeds: readonly string[]): void {
+    const { config, log } = this.#options;
+    const { address } = this;
+    const transport = this.#transport;
+    const hello = this.#hello;
     const presentCount = (): number => this.members().filter(isPresent).length;
-    this.rounds = new DiscoveryRounds({
+    this.#rounds = new DiscoveryRounds({
       discoveries,
       host: { address, transport, hello, wrap: transport.helloWrap, presentCount },
       seeds,
       intervalMs: config.discoveryIntervalMs,
       lonelyIntervalMs: config.reconnectIntervalMs,
-      onSeeds: (found) => this.dispatch({ type: 'seeds', seeds: found }),
+      onSeeds: (found) => this.#dispatch({ type: 'seeds', seeds: found }),
       log,
     });
   }
@@ -257,121 +261,117 @@ export class SwimAgent implements SwimHandle {
    * others find it faulty. Until {@link resume}.
    */
   suspend(): void {
-    if (this.stopped) return;
-    this.suspended = true;
-    this.timers.hold();
+    if (this.#stopped) return;
+    this.#suspended = true;
+    this.#timers.hold();
   }
 
   /** Ends {@link suspend}: takes it as a stall, accuses nobody for it, and refutes. */
   resume(): void {
-    if (!this.suspended || this.stopped) return;
-    this.suspended = false;
-    this.timers.resume();
-    const answers = this.heldAnswers;
-    this.heldAnswers = [];
-    for (const answer of answers) this.onAnswer(answer);
+    if (!this.#suspended || this.#stopped) return;
+    this.#suspended = false;
+    this.#timers.resume();
+    const answers = this.#heldAnswers;
+    this.#heldAnswers = [];
+    for (const answer of answers) this.#onAnswer(answer);
   }
 
-  private onPacket(from: string, bytes: Uint8Array): void {
-    if (this.suspended || this.stopped) return;
-    this.received += 1;
+  #onPacket(from: string, bytes: Uint8Array): void {
+    if (this.#suspended || this.#stopped) return;
+    this.#received++;
     if (!Hello.is(bytes)) {
-      this.dispatch({ type: 'packet', from, bytes });
+      this.#dispatch({ type: 'packet', from, bytes });
       return;
     }
-    const answer = this.hello.take(bytes);
-    if (answer !== undefined) this.transport.send(from, answer);
+    const answer = this.#hello.take(bytes);
+    if (answer !== undefined) this.#transport.send(from, answer);
   }
 
-  private onAnswer(answer: SwimEvent): void {
-    if (this.suspended) {
-      this.heldAnswers.push(answer);
+  #onAnswer(answer: SwimEvent): void {
+    if (this.#suspended) {
+      this.#heldAnswers.push(answer);
       return;
     }
-    this.received += 1;
-    this.dispatch(answer);
+    this.#received++;
+    this.#dispatch(answer);
   }
 
-  private onRequest(
-    from: string,
-    bytes: Uint8Array,
-    reply: (bytes: Uint8Array | null) => void,
-  ): void {
-    if (this.stopped || this.suspended) {
+  #onRequest(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void {
+    if (this.#stopped || this.#suspended) {
       reply(null);
       return;
     }
     if (Hello.is(bytes)) {
-      reply(this.hello.take(bytes) ?? null);
+      reply(this.#hello.take(bytes) ?? null);
       return;
     }
-    const streamId = this.nextId();
-    this.replies.set(streamId, reply);
-    this.dispatch({ type: 'stream-request', streamId, from, bytes });
+    const streamId = this.#nextId();
+    this.#replies.set(streamId, reply);
+    this.#dispatch({ type: 'stream-request', streamId, from, bytes });
   }
 
   /** Performs all that a step wants before its owner hears of any: a callback may do anything. */
-  private dispatch(event: SwimEvent): void {
-    if (this.stopped) return;
-    for (const effect of this.swim.step(event, systemClock())) this.perform(effect);
-    this.callbacks.run();
+  #dispatch(event: SwimEvent): void {
+    if (this.#stopped) return;
+    for (const effect of this.#swim.step(event, systemClock())) this.#perform(effect);
+    this.#callbacks.run();
   }
 
   /** Has the owner told when the effects of this step are done. */
-  private tell(call: () => void): void {
-    this.callbacks.add(() => {
-      if (!this.stopped) call();
+  #tell(call: () => void): void {
+    this.#callbacks.add(() => {
+      if (!this.#stopped) call();
     });
   }
 
-  private perform(effect: SwimEffect): void {
-    if (this.stopped) return;
+  #perform(effect: SwimEffect): void {
+    if (this.#stopped) return;
     switch (effect.type) {
       case 'send':
-        if (!this.suspended) this.transport.send(effect.to, effect.bytes, effect.isOwn);
+        if (!this.#suspended) this.#transport.send(effect.to, effect.bytes, effect.isOwn);
         return;
       case 'stream-open': {
         const { requestId, to } = effect;
-        const { streamTimeoutMs } = this.options.config;
+        const { streamTimeoutMs } = this.#options.config;
         const done: RequestDone = (bytes, why) => {
-          if (why === 'closed') this.onSilence(to);
-          this.onAnswer({ type: 'stream-response', requestId, bytes, refused: why === 'refused' });
+          if (why === 'closed') this.#onSilence(to);
+          this.#onAnswer({ type: 'stream-response', requestId, bytes, refused: why === 'refused' });
         };
-        this.transport.request(to, effect.bytes, streamTimeoutMs, done, effect.isOwn);
+        this.#transport.request(to, effect.bytes, streamTimeoutMs, done, effect.isOwn);
         return;
       }
       case 'stream-reply':
-        this.replies.get(effect.streamId)?.(effect.bytes);
-        this.replies.delete(effect.streamId);
+        this.#replies.get(effect.streamId)?.(effect.bytes);
+        this.#replies.delete(effect.streamId);
         return;
       case 'timer':
-        this.timers.set(effect.token, effect.afterMs);
+        this.#timers.set(effect.token, effect.afterMs);
         return;
       case 'members-changed':
-        this.tell(() => this.options.onMembers?.(this.swim.members()));
-        this.memberEvents.take(this.swim.members());
+        this.#tell(() => this.#options.onMembers?.(this.#swim.members()));
+        this.#memberEvents.take(this.#swim.members());
         return;
       case 'view-changed':
-        this.tell(() => this.options.onView?.(this.swim.view(), effect));
+        this.#tell(() => this.#options.onView?.(this.#swim.view(), effect));
         return;
       case 'user-event':
-        this.tell(() => this.options.onEvent?.(effect.event));
+        this.#tell(() => this.#options.onEvent?.(effect.event));
         return;
       case 'cluster-id':
-        this.transport.setClusterId(effect.clusterId);
-        this.tell(() => this.options.onClusterId?.(effect.clusterId));
+        this.#transport.setClusterId(effect.clusterId);
+        this.#tell(() => this.#options.onClusterId?.(effect.clusterId));
         return;
       case 'boot-epoch':
-        this.tryRise(effect.bootEpoch);
+        this.#tryRise(effect.bootEpoch);
         return;
       case 'join-result':
-        this.onJoinResult(effect.requestId, effect.errorCode);
+        this.#onJoinResult(effect.requestId, effect.errorCode);
         return;
       case 'left':
-        this.departed.resolve();
+        this.#departed.resolve();
         return;
       case 'notice':
-        this.tell(() => notify(this.options, effect.code, effect.address, ''));
+        this.#tell(() => notify(this.#options, effect.code, effect.address, ''));
         return;
       default:
         assertNever(effect);
@@ -379,47 +379,48 @@ export class SwimAgent implements SwimHandle {
   }
 
   /** Until it is kept nobody hears this member: it tries again, since disks get well. */
-  private tryRise(bootEpoch: number): void {
-    this.rising = undefined;
-    this.rise(bootEpoch).catch((error: unknown) => {
+  #tryRise(bootEpoch: number): void {
+    this.#rising = undefined;
+    this.#rise(bootEpoch).catch((error: unknown) => {
       const message = 'The later boot epoch cannot be kept: this member stays out.';
-      surface(() => this.options.log?.('error', message, { bootEpoch, reason: String(error) }));
-      if (this.stopped) return;
-      clearTimeout(this.rising);
-      this.rising = setTimeout(() => this.tryRise(bootEpoch), RISE_AGAIN_MS);
+      surface(() => this.#options.log?.('error', message, { bootEpoch, reason: String(error) }));
+      if (this.#stopped) return;
+      clearTimeout(this.#rising);
+      this.#rising = setTimeout(() => this.#tryRise(bootEpoch), RISE_AGAIN_MS);
     });
   }
 
   /** Uses another boot epoch once it is kept. */
-  private async rise(bootEpoch: number): Promise<void> {
-    const { stateFile } = this.options;
+  async #rise(bootEpoch: number): Promise<void> {
+    const { stateFile } = this.#options;
     if (stateFile !== undefined) await new StateFile(stateFile).keep(bootEpoch);
-    await this.options.onBootEpoch?.(bootEpoch);
-    this.dispatch({ type: 'boot-epoch', bootEpoch });
+    await this.#options.onBootEpoch?.(bootEpoch);
+    this.#dispatch({ type: 'boot-epoch', bootEpoch });
   }
 
-  private presentPeers(): readonly SwimMember[] {
+  #presentPeers(): readonly SwimMember[] {
     return this.members().filter(
-      ({ name, state }) => name !== this.options.name && (state === 'alive' || state === 'suspect'),
+      ({ name, state }) =>
+        name !== this.#options.name && (state === 'alive' || state === 'suspect'),
     );
   }
 
   /** Alone, and somebody listens who says nothing: most likely we lack the key. */
-  private onSilence(to: string): void {
-    if (this.stopped || this.options.keyring === undefined) return;
-    if (this.presentPeers().length === 0) this.transport.refused('SWIM_ERR_KEY_REFUSED', to, '');
+  #onSilence(to: string): void {
+    if (this.#stopped || this.#options.keyring === undefined) return;
+    if (this.#presentPeers().length === 0) this.#transport.refused('SWIM_ERR_KEY_REFUSED', to, '');
   }
 
-  private onJoinResult(requestId: number, errorCode: SwimErrorCode | undefined): void {
-    const joined = this.joins.get(requestId);
-    this.joins.delete(requestId);
+  #onJoinResult(requestId: number, errorCode: SwimErrorCode | undefined): void {
+    const joined = this.#joins.get(requestId);
+    this.#joins.delete(requestId);
     if (errorCode === undefined) joined?.resolve();
     else joined?.reject(new SwimError(errorCode));
   }
 
-  private nextId(): number {
-    this.lastId += 1;
-    return this.lastId;
+  #nextId(): number {
+    this.#lastId++;
+    return this.#lastId;
   }
 }
 

@@ -29,29 +29,29 @@ export function socketTransport(foreign: ForeignStreams = {}): TransportOpener {
 /** Packets over one, requests over the other. */
 export class SocketTransport implements Transport {
   readonly address: string;
-  private readonly udp: UdpTransport;
-  private readonly tcp: TcpTransport;
+  readonly #udp: UdpTransport;
+  readonly #tcp: TcpTransport;
 
   constructor(address: string, udp: UdpTransport, tcp: TcpTransport) {
     this.address = address;
-    this.udp = udp;
-    this.tcp = tcp;
+    this.#udp = udp;
+    this.#tcp = tcp;
   }
 
   get failed(): number {
-    return this.udp.failed;
+    return this.#udp.failed;
   }
 
   send(to: string, bytes: Uint8Array): void {
-    this.udp.send(to, bytes);
+    this.#udp.send(to, bytes);
   }
 
   request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
-    this.tcp.request(to, bytes, timeoutMs, done);
+    this.#tcp.request(to, bytes, timeoutMs, done);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.tcp.close(), this.udp.close()]);
+    await Promise.all([this.#tcp.close(), this.#udp.close()]);
   }
 }
 
@@ -71,7 +71,7 @@ export async function bindTo<T>(
   once: (ip: string, port: number) => Promise<T>,
 ): Promise<T> {
   const { host, port } = parseAddress(listen);
-  for (let attempt = 1; ; attempt += 1) {
+  for (let attempt = 1; ; attempt++) {
     try {
       const ip = isIP(host) === 0 ? (await lookup(host, { family: 4 })).address : host;
       return await once(ip, port);

@@ -5,24 +5,24 @@
  * exception goes to the process, as one of any event handler does.
  */
 export class Callbacks {
-  private waiting: (() => void)[] = [];
-  private running = false;
+  #waiting: (() => void)[] = [];
+  #running = false;
 
   /** Adds a call, made by the next {@link run}, or by that under way. */
   add(call: () => void): void {
-    this.waiting.push(call);
+    this.#waiting.push(call);
   }
 
   /** Makes the calls in order; those that one of them adds come last, not within it. */
   run(): void {
-    if (this.running) return;
-    this.running = true;
-    while (this.waiting.length > 0) {
-      const calls = this.waiting;
-      this.waiting = [];
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#waiting.length > 0) {
+      const calls = this.#waiting;
+      this.#waiting = [];
       for (const call of calls) surface(call);
     }
-    this.running = false;
+    this.#running = false;
   }
 }
 

@@ -17,7 +17,7 @@ describe('DrainingTimers', () => {
     const sender = createSocket('udp4');
     let received = 0;
     receiver.on('message', () => {
-      received += 1;
+      received++;
     });
     const seen: string[] = [];
     const fired = deferred<void>();
@@ -36,7 +36,7 @@ describe('DrainingTimers', () => {
     timers.set(1, 10);
     timers.set(2, 20);
     // More than one turn of the loop reads.
-    for (let n = 0; n < 100; n += 1) {
+    for (let n = 0; n < 100; n++) {
       sender.send('x', receiver.address().port, '127.0.0.1');
     }
     await new Promise<void>((resolve) => {
@@ -102,7 +102,7 @@ describe('DrainingTimers', () => {
       stallThresholdMs: 100,
       received: () => 0,
       onTimer: () => {
-        fired += 1;
+        fired++;
       },
       onStall: () => {},
     });

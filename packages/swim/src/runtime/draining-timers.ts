@@ -25,93 +25,93 @@ export interface DrainingTimersInit {
  * Stalls are told before any timer that was due during them.
  */
 export class DrainingTimers {
-  private readonly init: DrainingTimersInit;
-  private readonly timers = new Set<NodeJS.Timeout>();
-  private readonly watch: NodeJS.Timeout;
-  private readonly watchMs: number;
-  private due: number[] = [];
-  private turn: NodeJS.Immediate | undefined;
-  private turns = 0;
-  private receivedBefore = 0;
-  private expectedMs: number;
-  private heldSinceMs: number | undefined;
+  readonly #init: DrainingTimersInit;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #watch: NodeJS.Timeout;
+  readonly #watchMs: number;
+  #due: number[] = [];
+  #turn: NodeJS.Immediate | undefined;
+  #turns = 0;
+  #receivedBefore = 0;
+  #expectedMs: number;
+  #heldSinceMs: number | undefined;
 
   constructor(init: DrainingTimersInit) {
-    this.init = init;
-    this.watchMs = Math.max(WATCH_MIN_MS, init.stallThresholdMs / 2);
-    this.expectedMs = systemClock() + this.watchMs;
-    this.watch = setInterval(() => this.onWatch(), this.watchMs);
+    this.#init = init;
+    this.#watchMs = Math.max(WATCH_MIN_MS, init.stallThresholdMs / 2);
+    this.#expectedMs = systemClock() + this.#watchMs;
+    this.#watch = setInterval(() => this.#onWatch(), this.#watchMs);
   }
 
   set(token: number, afterMs: number): void {
     // What became due during the step that sets it is less than 0, at which Node.js would warn.
     const timer = setTimeout(
       () => {
-        this.timers.delete(timer);
-        this.due.push(token);
-        this.drain();
+        this.#timers.delete(timer);
+        this.#due.push(token);
+        this.#drain();
       },
       Math.max(0, afterMs),
     );
-    this.timers.add(timer);
+    this.#timers.add(timer);
   }
 
   /** From now on nothing fires, until {@link resume}. */
   hold(): void {
-    this.heldSinceMs ??= systemClock();
-    clearImmediate(this.turn);
-    this.turn = undefined;
+    this.#heldSinceMs ??= systemClock();
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
   }
 
   /** Tells the time held as a stall, and fires what was due meanwhile. */
   resume(): void {
-    if (this.heldSinceMs === undefined) return;
-    const heldMs = systemClock() - this.heldSinceMs;
-    this.heldSinceMs = undefined;
-    this.init.onStall(heldMs);
-    if (this.due.length > 0) this.drain();
+    if (this.#heldSinceMs === undefined) return;
+    const heldMs = systemClock() - this.#heldSinceMs;
+    this.#heldSinceMs = undefined;
+    this.#init.onStall(heldMs);
+    if (this.#due.length > 0) this.#drain();
   }
 
   /** Nothing fires any more. */
   close(): void {
-    clearInterval(this.watch);
-    clearImmediate(this.turn);
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
-    this.due = [];
+    clearInterval(this.#watch);
+    clearImmediate(this.#turn);
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#due = [];
   }
 
-  private onWatch(): void {
+  #onWatch(): void {
     const nowMs = systemClock();
-    const lateMs = nowMs - this.expectedMs;
-    this.expectedMs = nowMs + this.watchMs;
-    if (this.heldSinceMs === undefined && lateMs > this.init.stallThresholdMs) {
-      this.init.onStall(lateMs);
+    const lateMs = nowMs - this.#expectedMs;
+    this.#expectedMs = nowMs + this.#watchMs;
+    if (this.#heldSinceMs === undefined && lateMs > this.#init.stallThresholdMs) {
+      this.#init.onStall(lateMs);
     }
   }
 
-  private drain(): void {
-    if (this.turn !== undefined || this.heldSinceMs !== undefined) return;
-    this.turns = 0;
-    this.nextTurn();
+  #drain(): void {
+    if (this.#turn !== undefined || this.#heldSinceMs !== undefined) return;
+    this.#turns = 0;
+    this.#nextTurn();
   }
 
   /** An immediate runs right after the loop has looked at the sockets. */
-  private nextTurn(): void {
-    this.turns += 1;
-    this.receivedBefore = this.init.received();
-    this.turn = setImmediate(() => {
-      this.turn = undefined;
-      const isEmpty = this.init.received() - this.receivedBefore < MANY;
-      if (isEmpty || this.turns >= TURNS_MAX) this.fire();
-      else this.nextTurn();
+  #nextTurn(): void {
+    this.#turns++;
+    this.#receivedBefore = this.#init.received();
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined;
+      const isEmpty = this.#init.received() - this.#receivedBefore < MANY;
+      if (isEmpty || this.#turns >= TURNS_MAX) this.#fire();
+      else this.#nextTurn();
     });
   }
 
-  private fire(): void {
-    const due = this.due;
-    this.due = [];
-    for (const token of due) this.init.onTimer(token);
+  #fire(): void {
+    const due = this.#due;
+    this.#due = [];
+    for (const token of due) this.#init.onTimer(token);
   }
 }
 

@@ -212,7 +212,7 @@ describe('SwimAgent with a keyring', function () {
     const socket = createSocket('udp4');
     let answers = 0;
     socket.on('message', () => {
-      answers += 1;
+      answers++;
     });
     const sealer = new Sealer({ keyring: Keyring.of([one]), clusterId: 'demo', sendersMax: 1 });
     const forged = Buffer.from(sealer.seal('datagram', Buffer.alloc(100)));

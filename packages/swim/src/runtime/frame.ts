@@ -34,21 +34,21 @@ export interface FrameLimits {
 
 /** A number of bytes that many share. */
 export class ByteBudget {
-  private left: number;
+  #left: number;
 
   constructor(bytes: number) {
-    this.left = bytes;
+    this.#left = bytes;
   }
 
   /** Whether there was room; takes it if so. */
   take(bytes: number): boolean {
-    if (bytes > this.left) return false;
-    this.left -= bytes;
+    if (bytes > this.#left) return false;
+    this.#left -= bytes;
     return true;
   }
 
   give(bytes: number): void {
-    this.left += bytes;
+    this.#left += bytes;
   }
 }
 

@@ -43,22 +43,22 @@ export interface KeyringControlOptions {
  * that is absent meanwhile must be started with the present keys.
  */
 export class KeyringControl {
-  private readonly options: KeyringControlOptions;
-  private keyring: Keyring | undefined;
+  readonly #options: KeyringControlOptions;
+  #keyring: Keyring | undefined;
   /** Of this process: a recorded request is nothing to its successor, whose window is empty. */
-  private readonly instance = randomBytes(16).toString('hex');
-  private turn: Promise<unknown> = Promise.resolve();
-  private waiting = 0;
+  readonly #instance = randomBytes(16).toString('hex');
+  #turn: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   constructor(options: KeyringControlOptions) {
-    this.options = options;
-    this.keyring = options.keyring;
+    this.#options = options;
+    this.#keyring = options.keyring;
   }
 
   /** The keys of every present member. @throws SwimError SWIM_ERR_NO_KEYRING */
   async list(): Promise<KeyringResult[]> {
-    this.own();
-    return await this.everywhere((peer) => this.ask(peer, { op: 'list' }), { op: 'list' });
+    this.#own();
+    return await this.#everywhere((peer) => this.#ask(peer, { op: 'list' }), { op: 'list' });
   }
 
   /**
@@ -67,9 +67,9 @@ export class KeyringControl {
    * @throws SwimError SWIM_ERR_KEY_INVALID, SWIM_ERR_NO_KEYRING
    */
   async install(key: Uint8Array): Promise<KeyringResult[]> {
-    this.own();
+    this.#own();
     Keyring.of([key]);
-    return await this.change({ op: 'install', key: Buffer.from(key).toString('base64') });
+    return await this.#change({ op: 'install', key: Buffer.from(key).toString('base64') });
   }
 
   /**
@@ -80,8 +80,8 @@ export class KeyringControl {
    * SWIM_ERR_NO_KEYRING
    */
   async use(id: string, force = false): Promise<KeyringResult[]> {
-    await this.check(force, 'SWIM_ERR_KEY_MISSING', (keys) => keys.some((key) => key.id === id));
-    return await this.change({ op: 'use', id });
+    await this.#check(force, 'SWIM_ERR_KEY_MISSING', (keys) => keys.some((key) => key.id === id));
+    return await this.#change({ op: 'use', id });
   }
 
   /**
@@ -94,24 +94,24 @@ export class KeyringControl {
   async remove(id: string, force = false): Promise<KeyringResult[]> {
     const isFree = (keys: readonly KeyInfo[]): boolean =>
       !keys.some((key) => key.id === id && key.primary);
-    await this.check(force, 'SWIM_ERR_KEY_PRIMARY', isFree);
-    return await this.change({ op: 'remove', id });
+    await this.#check(force, 'SWIM_ERR_KEY_PRIMARY', isFree);
+    return await this.#change({ op: 'remove', id });
   }
 
   /** Answers a request of another member. */
   async answer(bytes: Uint8Array): Promise<Uint8Array> {
     const request = decodeKeyringRequest(bytes);
     const answer: KeyringAnswer =
-      request === undefined ? { errorCode: 'SWIM_ERR_MALFORMED' } : await this.perform(request);
+      request === undefined ? { errorCode: 'SWIM_ERR_MALFORMED' } : await this.#perform(request);
     return encodeKeyringMessage(answer);
   }
 
-  private own(): Keyring {
-    if (this.keyring === undefined) throw new SwimError('SWIM_ERR_NO_KEYRING');
-    return this.keyring;
+  #own(): Keyring {
+    if (this.#keyring === undefined) throw new SwimError('SWIM_ERR_NO_KEYRING');
+    return this.#keyring;
   }
 
-  private async check(
+  async #check(
     force: boolean,
     code: SwimErrorCode,
     suits: (keys: readonly KeyInfo[]) => boolean,
@@ -127,24 +127,24 @@ export class KeyringControl {
     throw new SwimError(code, `On ${names.join(', ')}${more}.`);
   }
 
-  private async change(change: Change): Promise<KeyringResult[]> {
-    return await this.everywhere(
+  async #change(change: Change): Promise<KeyringResult[]> {
+    return await this.#everywhere(
       async (peer) => {
-        const listed = await this.ask(peer, { op: 'list' });
+        const listed = await this.#ask(peer, { op: 'list' });
         if ('errorCode' in listed) return listed;
-        return await this.ask(peer, { ...change, instance: listed.instance });
+        return await this.#ask(peer, { ...change, instance: listed.instance });
       },
-      { ...change, instance: this.instance },
+      { ...change, instance: this.#instance },
     );
   }
 
   /** This member first, so that it can read what the others seal; then a few at a time. */
-  private async everywhere(
+  async #everywhere(
     there: (peer: KeyringPeer) => Promise<KeyringAnswer>,
     here: KeyringRequest,
   ): Promise<KeyringResult[]> {
-    const results = [result(this.options.name, await this.perform(here))];
-    const peers = [...this.options.peers()];
+    const results = [result(this.#options.name, await this.#perform(here))];
+    const peers = [...this.#options.peers()];
     const worker = async (): Promise<void> => {
       for (let peer = peers.pop(); peer !== undefined; peer = peers.pop()) {
         results.push(result(peer.name, await there(peer)));
@@ -154,9 +154,9 @@ export class KeyringControl {
     return results.sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
-  private ask(peer: KeyringPeer, request: KeyringRequest): Promise<KeyringAnswer> {
+  #ask(peer: KeyringPeer, request: KeyringRequest): Promise<KeyringAnswer> {
     return new Promise((resolve) => {
-      this.options.request(peer.address, encodeKeyringMessage(request), (bytes) => {
+      this.#options.request(peer.address, encodeKeyringMessage(request), (bytes) => {
         if (bytes === null) resolve({ errorCode: 'SWIM_ERR_UNREACHABLE' });
         else resolve(answerOf(bytes));
       });
@@ -164,44 +164,44 @@ export class KeyringControl {
   }
 
   /** One after another: each begins with the ring that the one before it left. */
-  private async perform(request: KeyringRequest): Promise<KeyringAnswer> {
-    if (this.waiting >= WAITING_MAX) return { errorCode: 'SWIM_ERR_BUSY' };
-    this.waiting += 1;
-    const mine = this.turn.then(() => this.performNow(request));
-    this.turn = mine;
+  async #perform(request: KeyringRequest): Promise<KeyringAnswer> {
+    if (this.#waiting >= WAITING_MAX) return { errorCode: 'SWIM_ERR_BUSY' };
+    this.#waiting++;
+    const mine = this.#turn.then(() => this.#performNow(request));
+    this.#turn = mine;
     try {
       return await mine;
     } finally {
-      this.waiting -= 1;
+      this.#waiting--;
     }
   }
 
   /** Never rejects. */
-  private async performNow(request: KeyringRequest): Promise<KeyringAnswer> {
+  async #performNow(request: KeyringRequest): Promise<KeyringAnswer> {
     try {
-      const before = this.own();
-      const after = this.changed(before, request);
+      const before = this.#own();
+      const after = this.#changed(before, request);
       if (after !== before) {
-        await this.store(after);
-        this.keyring = after;
-        this.options.apply(after);
+        await this.#store(after);
+        this.#keyring = after;
+        this.#options.apply(after);
       }
-      return { instance: this.instance, keys: after.list() };
+      return { instance: this.#instance, keys: after.list() };
     } catch (error) {
       return { errorCode: error instanceof SwimError ? error.code : 'SWIM_ERR_KEYRING_STORE' };
     }
   }
 
-  private changed(keyring: Keyring, request: KeyringRequest): Keyring {
+  #changed(keyring: Keyring, request: KeyringRequest): Keyring {
     if (request.op === 'list') return keyring;
-    if (request.instance !== this.instance) throw new SwimError('SWIM_ERR_MALFORMED');
+    if (request.instance !== this.#instance) throw new SwimError('SWIM_ERR_MALFORMED');
     if (request.op === 'install') return keyring.install(Buffer.from(request.key, 'base64'));
     return request.op === 'use' ? keyring.use(request.id) : keyring.remove(request.id);
   }
 
-  private async store(keyring: Keyring): Promise<void> {
+  async #store(keyring: Keyring): Promise<void> {
     try {
-      await this.options.store(keyring.secrets());
+      await this.#options.store(keyring.secrets());
     } catch (cause) {
       throw new SwimError('SWIM_ERR_KEYRING_STORE', '', { cause });
     }

@@ -12,50 +12,50 @@ export interface MemberCallbacks {
 
 /** Tells what differs between one list of members and the next: each change once, in the order of names. */
 export class MemberEvents {
-  private readonly callbacks: MemberCallbacks;
-  private readonly tell: (call: () => void) => void;
-  private before: readonly SwimMember[] = [];
+  readonly #callbacks: MemberCallbacks;
+  readonly #tell: (call: () => void) => void;
+  #before: readonly SwimMember[] = [];
 
   /** @param tell makes the call, now or a little later */
   constructor(callbacks: MemberCallbacks, tell: (call: () => void) => void) {
-    this.callbacks = callbacks;
-    this.tell = tell;
+    this.#callbacks = callbacks;
+    this.#tell = tell;
   }
 
   /** Whether nobody wants to hear of single members. */
-  private get isIdle(): boolean {
-    const { onJoin, onLeave, onUpdate } = this.callbacks;
+  get #isIdle(): boolean {
+    const { onJoin, onLeave, onUpdate } = this.#callbacks;
     return onJoin === undefined && onLeave === undefined && onUpdate === undefined;
   }
 
   /** @param after sorted by name */
   take(after: readonly SwimMember[]): void {
-    if (this.isIdle) return;
-    const { before } = this;
-    this.before = after;
+    if (this.#isIdle) return;
+    const before = this.#before;
+    this.#before = after;
     let at = 0;
     for (const member of after) {
-      for (; at < before.length && (before[at] as SwimMember).name < member.name; at += 1) {
-        this.compare(before[at], undefined);
+      for (; at < before.length && (before[at] as SwimMember).name < member.name; at++) {
+        this.#compare(before[at], undefined);
       }
       const old = before[at]?.name === member.name ? before[at] : undefined;
-      if (old !== undefined) at += 1;
-      if (old !== member) this.compare(old, member);
+      if (old !== undefined) at++;
+      if (old !== member) this.#compare(old, member);
     }
-    for (; at < before.length; at += 1) this.compare(before[at], undefined);
+    for (; at < before.length; at++) this.#compare(before[at], undefined);
   }
 
-  private compare(before: SwimMember | undefined, after: SwimMember | undefined): void {
-    const { callbacks } = this;
+  #compare(before: SwimMember | undefined, after: SwimMember | undefined): void {
+    const callbacks = this.#callbacks;
     const was = before !== undefined && isPresent(before) ? before : undefined;
     const is = after !== undefined && isPresent(after) ? after : undefined;
     if (was !== undefined && is !== undefined && was.bootEpoch === is.bootEpoch) {
-      this.tell(() => callbacks.onUpdate?.(is, was));
+      this.#tell(() => callbacks.onUpdate?.(is, was));
       return;
     }
     const left = is === undefined ? (after ?? was) : was;
-    if (was !== undefined && left !== undefined) this.tell(() => callbacks.onLeave?.(left));
-    if (is !== undefined) this.tell(() => callbacks.onJoin?.(is));
+    if (was !== undefined && left !== undefined) this.#tell(() => callbacks.onLeave?.(left));
+    if (is !== undefined) this.#tell(() => callbacks.onJoin?.(is));
   }
 }
 

@@ -14,20 +14,20 @@ import { isIP } from 'node:net';
  * with a known address once in five seconds, whether that fails or not.
  */
 export class Resolver {
-  private readonly family: 4 | 6;
-  private readonly ask: (host: string, family: 4 | 6) => Promise<string>;
-  private readonly known = new Map<string, { readonly ip: string; readonly untilMs: number }>();
-  private readonly asking = new Map<string, Promise<string>>();
+  readonly #family: 4 | 6;
+  readonly #ask: (host: string, family: 4 | 6) => Promise<string>;
+  readonly #known = new Map<string, { readonly ip: string; readonly untilMs: number }>();
+  readonly #asking = new Map<string, Promise<string>>();
 
   constructor(family: 4 | 6, ask = askSystem) {
-    this.family = family;
-    this.ask = ask;
+    this.#family = family;
+    this.#ask = ask;
   }
 
   /** At once if the host is an IP address or was asked for lately. */
   cached(host: string, nowMs: number): string | undefined {
     if (isIP(host) !== 0) return host;
-    const entry = this.known.get(host);
+    const entry = this.#known.get(host);
     return entry !== undefined && entry.untilMs > nowMs ? entry.ip : undefined;
   }
 
@@ -35,34 +35,34 @@ export class Resolver {
   async resolve(host: string, nowMs: number): Promise<string> {
     const cached = this.cached(host, nowMs);
     if (cached !== undefined) return cached;
-    const asking = this.asking.get(host) ?? this.look(host, nowMs);
-    const old = this.known.get(host);
+    const asking = this.#asking.get(host) ?? this.#look(host, nowMs);
+    const old = this.#known.get(host);
     if (old === undefined) return await asking;
     asking.catch(() => {});
     return old.ip;
   }
 
-  private look(host: string, nowMs: number): Promise<string> {
-    const old = this.known.get(host);
-    const asking = this.ask(host, this.family)
+  #look(host: string, nowMs: number): Promise<string> {
+    const old = this.#known.get(host);
+    const asking = this.#ask(host, this.#family)
       .then(
         (ip) => {
-          this.keep(host, ip, nowMs);
+          this.#keep(host, ip, nowMs);
           return ip;
         },
         (error: unknown) => {
-          if (old !== undefined) this.keep(host, old.ip, nowMs);
+          if (old !== undefined) this.#keep(host, old.ip, nowMs);
           throw error;
         },
       )
-      .finally(() => this.asking.delete(host));
-    this.asking.set(host, asking);
+      .finally(() => this.#asking.delete(host));
+    this.#asking.set(host, asking);
     return asking;
   }
 
-  private keep(host: string, ip: string, nowMs: number): void {
-    if (this.known.size >= NAMES_MAX && !this.known.has(host)) this.known.clear();
-    this.known.set(host, { ip, untilMs: nowMs + NAME_TTL_MS });
+  #keep(host: string, ip: string, nowMs: number): void {
+    if (this.#known.size >= NAMES_MAX && !this.#known.has(host)) this.#known.clear();
+    this.#known.set(host, { ip, untilMs: nowMs + NAME_TTL_MS });
   }
 }
 

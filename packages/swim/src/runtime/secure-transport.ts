@@ -40,20 +40,20 @@ export interface SecureOptions {
  * ours.
  */
 export class SecureTransport implements Transport {
-  private readonly options: SecureOptions;
-  private readonly sealer: Sealer | undefined;
-  private readonly refusedMs = new Map<SwimErrorCode, number>();
-  private inner: Transport = UNBOUND;
+  readonly #options: SecureOptions;
+  readonly #sealer: Sealer | undefined;
+  readonly #refusedMs = new Map<SwimErrorCode, number>();
+  #inner: Transport = UNBOUND;
   /** For discovery over sockets of its own: what is no hello is refused. */
   readonly helloWrap: HelloWrap = {
-    wrap: (hello) => this.sealPacket(hello),
-    unwrap: (from, bytes) => (bytes[0] === HELLO_MAGIC ? this.openPacket(from, bytes) : undefined),
+    wrap: (hello) => this.#sealPacket(hello),
+    unwrap: (from, bytes) => (bytes[0] === HELLO_MAGIC ? this.#openPacket(from, bytes) : undefined),
   };
 
   private constructor(options: SecureOptions) {
     const { keyring, clusterId, sendersMax, origin } = options;
-    this.options = options;
-    this.sealer =
+    this.#options = options;
+    this.#sealer =
       keyring === undefined ? undefined : new Sealer({ keyring, clusterId, sendersMax, origin });
   }
 
@@ -67,22 +67,22 @@ export class SecureTransport implements Transport {
     options: TransportOptions,
   ): Promise<SecureTransport> {
     const made = new SecureTransport(secure);
-    const { sealer } = made;
+    const sealer = made.#sealer;
     const requestHead = sealer && {
       bytes: SEAL_BYTES,
-      admit: (head: Uint8Array, from: string) => made.admits(sealer, head, from),
+      admit: (head: Uint8Array, from: string) => made.#admits(sealer, head, from),
     };
-    made.inner = await open({
+    made.#inner = await open({
       listen: options.listen,
       streamBytesMax: options.streamBytesMax + (sealer === undefined ? 0 : SEAL_BYTES),
       streamTimeoutMs: options.streamTimeoutMs,
       ...(requestHead === undefined ? {} : { requestHead }),
       onPacket: (from, bytes) => {
-        const message = made.openPacket(from, bytes);
+        const message = made.#openPacket(from, bytes);
         if (message !== undefined) options.onPacket(from, message);
       },
       onRequest: (from, bytes, reply) => {
-        const opened = made.openRequest(from, bytes, reply);
+        const opened = made.#openRequest(from, bytes, reply);
         if (opened !== undefined) options.onRequest(from, opened.bytes, opened.reply);
       },
     });
@@ -90,35 +90,35 @@ export class SecureTransport implements Transport {
   }
 
   get address(): string {
-    return this.inner.address;
+    return this.#inner.address;
   }
 
   get failed(): number {
-    return this.inner.failed;
+    return this.#inner.failed;
   }
 
   get counters(): Readonly<SealCounters> {
-    return this.sealer?.counters ?? NONE;
+    return this.#sealer?.counters ?? NONE;
   }
 
   /** What this member tells others that its address is. */
   setAddress(address: string): void {
-    if (this.sealer !== undefined) this.sealer.address = address;
+    if (this.#sealer !== undefined) this.#sealer.address = address;
   }
 
   /** Follows the core when it learns its cluster. */
   setClusterId(clusterId: string): void {
-    if (this.sealer !== undefined) this.sealer.clusterId = clusterId;
+    if (this.#sealer !== undefined) this.#sealer.clusterId = clusterId;
   }
 
   /** From now on. */
   setKeyring(keyring: Keyring): void {
-    if (this.sealer !== undefined) this.sealer.keyring = keyring;
+    if (this.#sealer !== undefined) this.#sealer.keyring = keyring;
   }
 
   /** @param isOwn whether `to` is what the receiver says that its address is: then nobody else opens it */
   send(to: string, message: Uint8Array, isOwn = false): void {
-    this.inner.send(to, this.sealPacket(message, isOwn ? to : undefined));
+    this.#inner.send(to, this.#sealPacket(message, isOwn ? to : undefined));
   }
 
   /** @param isOwn as for {@link send} */
@@ -129,8 +129,8 @@ export class SecureTransport implements Transport {
     done: RequestDone,
     isOwn = false,
   ): void {
-    const clear = this.sealer === undefined || this.options.encryption === 'send-clear';
-    if (clear) this.inner.request(to, message, timeoutMs, done);
+    const clear = this.#sealer === undefined || this.#options.encryption === 'send-clear';
+    if (clear) this.#inner.request(to, message, timeoutMs, done);
     else this.requestSealed(to, message, timeoutMs, done, isOwn);
   }
 
@@ -142,54 +142,54 @@ export class SecureTransport implements Transport {
     done: RequestDone,
     isOwn = true,
   ): void {
-    const { sealer } = this;
+    const sealer = this.#sealer;
     if (sealer === undefined) {
       setImmediate(() => done(null));
       return;
     }
     const request = sealer.seal('request', message, undefined, isOwn ? to : undefined);
-    this.inner.request(to, request, timeoutMs, (bytes, why) => {
+    this.#inner.request(to, request, timeoutMs, (bytes, why) => {
       const opened = bytes === null ? undefined : sealer.open('response', bytes, request);
       done(opened?.bytes ?? null, why);
     });
   }
 
   async close(): Promise<void> {
-    await this.inner.close();
+    await this.#inner.close();
   }
 
-  private sealPacket(message: Uint8Array, recipient?: string): Uint8Array {
-    const { sealer } = this;
-    if (sealer === undefined || this.options.encryption === 'send-clear') return message;
+  #sealPacket(message: Uint8Array, recipient?: string): Uint8Array {
+    const sealer = this.#sealer;
+    if (sealer === undefined || this.#options.encryption === 'send-clear') return message;
     if (message[0] !== HELLO_MAGIC) return sealer.seal('datagram', message, undefined, recipient);
     return Buffer.concat([Uint8Array.of(HELLO_MAGIC), sealer.seal('hello', message)]);
   }
 
-  private openPacket(from: string, bytes: Uint8Array): Uint8Array | undefined {
-    const { sealer } = this;
-    if (sealer === undefined) return this.passClear(from, bytes);
-    if (isClear(bytes)) return this.admitsClear(sealer, from) ? bytes : undefined;
+  #openPacket(from: string, bytes: Uint8Array): Uint8Array | undefined {
+    const sealer = this.#sealer;
+    if (sealer === undefined) return this.#passClear(from, bytes);
+    if (isClear(bytes)) return this.#admitsClear(sealer, from) ? bytes : undefined;
     if (bytes[0] === HELLO_MAGIC) {
       const sealed = bytes.subarray(1);
-      const hello = this.noticing(sealer, from, sealed, () => sealer.open('hello', sealed))?.bytes;
+      const hello = this.#noticing(sealer, from, sealed, () => sealer.open('hello', sealed))?.bytes;
       return hello?.[0] === HELLO_MAGIC ? hello : undefined;
     }
-    return this.noticing(sealer, from, bytes, () => sealer.open('datagram', bytes))?.bytes;
+    return this.#noticing(sealer, from, bytes, () => sealer.open('datagram', bytes))?.bytes;
   }
 
-  private openRequest(
+  #openRequest(
     from: string,
     bytes: Uint8Array,
     reply: (bytes: Uint8Array | null) => void,
   ): { bytes: Uint8Array; reply: (bytes: Uint8Array | null) => void } | undefined {
-    const { sealer } = this;
+    const sealer = this.#sealer;
     if (sealer === undefined || isClear(bytes)) {
       // With a sealer, the head was admitted already.
-      const message = sealer === undefined ? this.passClear(from, bytes) : bytes;
+      const message = sealer === undefined ? this.#passClear(from, bytes) : bytes;
       if (message === undefined) reply(null);
       return message === undefined ? undefined : { bytes: message, reply };
     }
-    const opened = this.noticing(sealer, from, bytes, () => sealer.open('request', bytes));
+    const opened = this.#noticing(sealer, from, bytes, () => sealer.open('request', bytes));
     if (opened === undefined) {
       reply(null);
       return undefined;
@@ -198,7 +198,7 @@ export class SecureTransport implements Transport {
       reply(answer === null ? null : sealer.seal('response', answer, bytes));
     if (opened.bytes[0] !== KEYRING_MAGIC) return { bytes: opened.bytes, reply: replySealed };
     if (opened.sameCluster) {
-      this.options.onKeyring(opened.bytes).then(replySealed, () => reply(null));
+      this.#options.onKeyring(opened.bytes).then(replySealed, () => reply(null));
     } else {
       reply(null);
     }
@@ -206,26 +206,26 @@ export class SecureTransport implements Transport {
   }
 
   /** Without a keyring: a sealed message shows that somebody has one. */
-  private passClear(from: string, bytes: Uint8Array): Uint8Array | undefined {
+  #passClear(from: string, bytes: Uint8Array): Uint8Array | undefined {
     if (bytes[0] !== SEALED_MAGIC) return bytes;
     this.refused('SWIM_ERR_KEY_UNKNOWN', from, 'This member has no keyring at all.');
     return undefined;
   }
 
-  private admits(sealer: Sealer, head: Uint8Array, from: string): boolean {
-    if (isClear(head)) return this.admitsClear(sealer, from);
-    return this.noticing(sealer, from, head, () => sealer.admit('request', head)) !== undefined;
+  #admits(sealer: Sealer, head: Uint8Array, from: string): boolean {
+    if (isClear(head)) return this.#admitsClear(sealer, from);
+    return this.#noticing(sealer, from, head, () => sealer.admit('request', head)) !== undefined;
   }
 
-  private admitsClear(sealer: Sealer, from: string): boolean {
-    if (this.options.encryption !== 'required') return true;
-    sealer.counters.clearRefused += 1;
+  #admitsClear(sealer: Sealer, from: string): boolean {
+    if (this.#options.encryption !== 'required') return true;
+    sealer.counters.clearRefused++;
     this.refused('SWIM_ERR_CLEAR_REFUSED', from, '');
     return false;
   }
 
   /** Runs `open`, and tells of an unknown key. */
-  private noticing<T>(
+  #noticing<T>(
     sealer: Sealer,
     from: string,
     bytes: Uint8Array,
@@ -244,10 +244,10 @@ export class SecureTransport implements Transport {
   /** Tells of something refused, the same at most once in ten seconds. */
   refused(code: SwimErrorCode, from: string, detail: string): void {
     const nowMs = systemClock();
-    const lastMs = this.refusedMs.get(code);
+    const lastMs = this.#refusedMs.get(code);
     if (lastMs !== undefined && nowMs - lastMs < REFUSED_INTERVAL_MS) return;
-    this.refusedMs.set(code, nowMs);
-    this.options.onRefused(code, from, detail);
+    this.#refusedMs.set(code, nowMs);
+    this.#options.onRefused(code, from, detail);
   }
 }
 

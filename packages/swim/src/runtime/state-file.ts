@@ -9,10 +9,10 @@ import { SwimError } from '../errors.ts';
  * new one.
  */
 export class StateFile {
-  private readonly path: string;
+  readonly #path: string;
 
   constructor(path: string) {
-    this.path = path;
+    this.#path = path;
   }
 
   /**
@@ -22,9 +22,9 @@ export class StateFile {
    * @throws SwimError SWIM_ERR_CONFIG if the file cannot be read or written, is not ours, or keeps the highest
    */
   async next(atLeast: number = Date.now()): Promise<number> {
-    const bootEpoch = Math.max(atLeast, (await this.read()) + 1);
+    const bootEpoch = Math.max(atLeast, (await this.#read()) + 1);
     if (!Number.isSafeInteger(bootEpoch)) {
-      throw new SwimError('SWIM_ERR_CONFIG', `stateFile: no boot epoch comes after ${this.path}`);
+      throw new SwimError('SWIM_ERR_CONFIG', `stateFile: no boot epoch comes after ${this.#path}`);
     }
     await this.keep(bootEpoch);
     return bootEpoch;
@@ -32,7 +32,7 @@ export class StateFile {
 
   /** Resolves once this boot epoch is on disk. @throws SwimError SWIM_ERR_CONFIG */
   async keep(bootEpoch: number): Promise<void> {
-    const made = `${this.path}.new`;
+    const made = `${this.#path}.new`;
     try {
       const file = await open(made, 'w', 0o600);
       try {
@@ -41,18 +41,18 @@ export class StateFile {
       } finally {
         await file.close();
       }
-      await rename(made, this.path);
-      await syncFolder(dirname(this.path));
+      await rename(made, this.#path);
+      await syncFolder(dirname(this.#path));
     } catch (cause) {
       throw new SwimError('SWIM_ERR_CONFIG', `stateFile: ${String(cause)}`, { cause });
     }
   }
 
   /** The boot epoch kept; -1 if there is none yet. */
-  private async read(): Promise<number> {
+  async #read(): Promise<number> {
     let text: string;
     try {
-      text = await readFile(this.path, 'utf8');
+      text = await readFile(this.#path, 'utf8');
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return -1;
       throw new SwimError('SWIM_ERR_CONFIG', `stateFile: ${String(cause)}`, { cause });
@@ -60,7 +60,7 @@ export class StateFile {
     const kept = /^boot-epoch (\d{1,16})\n$/.exec(text)?.[1];
     const bootEpoch = Number(kept);
     if (kept === undefined || !Number.isSafeInteger(bootEpoch)) {
-      throw new SwimError('SWIM_ERR_CONFIG', `stateFile: ${this.path} keeps no boot epoch`);
+      throw new SwimError('SWIM_ERR_CONFIG', `stateFile: ${this.#path} keeps no boot epoch`);
     }
     return bootEpoch;
   }

@@ -31,7 +31,7 @@ describe('TcpTransport', () => {
   it('answers past connections that say nothing: the oldest makes room', async () => {
     const transport = await listen(4);
     const silent: Socket[] = [];
-    for (let n = 0; n < 4; n += 1) {
+    for (let n = 0; n < 4; n++) {
       const socket = connect(transport.port, '127.0.0.1');
       socket.on('error', () => {});
       await once(socket, 'connect');

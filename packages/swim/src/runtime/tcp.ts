@@ -45,13 +45,13 @@ export interface TcpOptions extends TcpClientOptions {
 export class TcpTransport {
   /** Listened on; 0 if it does not listen. */
   readonly port: number;
-  private readonly server: Server | undefined;
-  private readonly options: TcpClientOptions;
+  readonly #server: Server | undefined;
+  readonly #options: TcpClientOptions;
   /** Connections that are ours: unknown yet, or speaking SWIM. */
-  private readonly sockets: Set<Socket>;
+  readonly #sockets: Set<Socket>;
   /** How to end each request of ours that is under way. */
-  private readonly pending = new Set<() => void>();
-  private closed = false;
+  readonly #pending = new Set<() => void>();
+  #closed = false;
 
   private constructor(
     options: TcpClientOptions,
@@ -59,10 +59,10 @@ export class TcpTransport {
     port: number,
     server?: Server,
   ) {
-    this.options = options;
-    this.sockets = sockets;
+    this.#options = options;
+    this.#sockets = sockets;
     this.port = port;
-    this.server = server;
+    this.#server = server;
   }
 
   /** Only requests of its own: somebody else listens. */
@@ -93,43 +93,43 @@ export class TcpTransport {
   /** One request; null if it failed or took longer than timeoutMs, connecting included. */
   request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
     const finish: RequestDone = (answer, why) => {
-      if (!this.pending.delete(fail)) return;
+      if (!this.#pending.delete(fail)) return;
       clearTimeout(timer);
       done(answer, why);
     };
     const fail = (): void => finish(null);
     const timer = setTimeout(fail, timeoutMs);
-    this.pending.add(fail);
-    if (this.closed || bytes.length > this.options.streamBytesMax) {
+    this.#pending.add(fail);
+    if (this.#closed || bytes.length > this.#options.streamBytesMax) {
       setImmediate(fail);
       return;
     }
-    this.open(to, Buffer.from(bytes), timeoutMs, finish).catch(fail);
+    this.#open(to, Buffer.from(bytes), timeoutMs, finish).catch(fail);
   }
 
   /** Stops listening and cuts SWIM's streams; connections handed on stay as they are. */
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
+    if (this.#closed) return;
+    this.#closed = true;
     // Its callback would wait for the connections handed on; the port is free at once.
-    this.server?.close();
-    for (const socket of this.sockets) socket.destroy();
-    this.sockets.clear();
-    for (const fail of this.pending) fail();
+    this.#server?.close();
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+    for (const fail of this.#pending) fail();
   }
 
-  private async open(
+  async #open(
     to: string,
     bytes: Uint8Array,
     timeoutMs: number,
     finish: RequestDone,
   ): Promise<void> {
-    const { resolver, streamBytesMax } = this.options;
+    const { resolver, streamBytesMax } = this.#options;
     const { host, port } = parseAddress(to);
     const ip = await resolver.resolve(host, systemClock());
-    if (this.closed) return;
+    if (this.#closed) return;
     const socket = connect({ host: ip, port, noDelay: true });
-    adopt(socket, this.sockets, timeoutMs);
+    adopt(socket, this.#sockets, timeoutMs);
     let why: NoAnswer | undefined;
     socket.once('end', () => {
       why = 'closed';

@@ -6,15 +6,15 @@ import { systemClock } from './system.ts';
 
 /** Datagrams over UDP. */
 export class UdpTransport {
-  private readonly socket: SocketAsPromised;
-  private readonly resolver: Resolver;
-  private closed = false;
+  readonly #socket: SocketAsPromised;
+  readonly #resolver: Resolver;
+  #closed = false;
   /** Datagrams too long, or refused by the system. */
   failed = 0;
 
   private constructor(socket: SocketAsPromised, resolver: Resolver) {
-    this.socket = socket;
-    this.resolver = resolver;
+    this.#socket = socket;
+    this.#resolver = resolver;
   }
 
   /**
@@ -41,35 +41,35 @@ export class UdpTransport {
     askForBuffer(socket);
     const transport = new UdpTransport(socket, options.resolver);
     socket.socket.on('message', (bytes, remote) => {
-      if (!transport.closed) options.onPacket(formatAddress(remote.address, remote.port), bytes);
+      if (!transport.#closed) options.onPacket(formatAddress(remote.address, remote.port), bytes);
     });
     return transport;
   }
 
   /** Best effort: what cannot be sent is counted and forgotten, as what is lost on the way. */
   send(to: string, bytes: Uint8Array): void {
-    if (this.closed) return;
+    if (this.#closed) return;
     if (bytes.length > PACKET_BYTES_MAX) {
-      this.failed += 1;
+      this.failed++;
       return;
     }
     // The socket reads the bytes in a later turn; the caller may have changed them by then.
-    this.trySend(to, Buffer.from(bytes)).catch(() => {
-      this.failed += 1;
+    this.#trySend(to, Buffer.from(bytes)).catch(() => {
+      this.failed++;
     });
   }
 
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    await this.socket.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#socket.close();
   }
 
-  private async trySend(to: string, bytes: Uint8Array): Promise<void> {
+  async #trySend(to: string, bytes: Uint8Array): Promise<void> {
     const { host, port } = parseAddress(to);
     const nowMs = systemClock();
-    const ip = this.resolver.cached(host, nowMs) ?? (await this.resolver.resolve(host, nowMs));
-    if (!this.closed) await this.socket.send(bytes, port, ip);
+    const ip = this.#resolver.cached(host, nowMs) ?? (await this.#resolver.resolve(host, nowMs));
+    if (!this.#closed) await this.#socket.send(bytes, port, ip);
   }
 }
 

@@ -47,7 +47,7 @@ describe('Keyring', () => {
       assert.throws(() => Keyring.of([new Uint8Array(bytes)]), { code: 'SWIM_ERR_KEY_INVALID' });
     }
     let ring = Keyring.of([key(0)]);
-    for (let n = 1; n < KEYS_MAX; n += 1) ring = ring.install(key(n));
+    for (let n = 1; n < KEYS_MAX; n++) ring = ring.install(key(n));
     assert.throws(() => ring.install(key(99)), { code: 'SWIM_ERR_KEYRING_FULL' });
   });
 

@@ -42,11 +42,11 @@ export function formatKeyId(id: number): string {
  * no moment does a member get what it cannot read. Printing or serialising a ring shows ids only.
  */
 export class Keyring {
-  private readonly keys: ReadonlyMap<number, RingKey>;
+  readonly #keys: ReadonlyMap<number, RingKey>;
   readonly primary: RingKey;
 
   private constructor(keys: ReadonlyMap<number, RingKey>, primary: RingKey) {
-    this.keys = keys;
+    this.#keys = keys;
     this.primary = primary;
   }
 
@@ -64,21 +64,21 @@ export class Keyring {
   }
 
   get size(): number {
-    return this.keys.size;
+    return this.#keys.size;
   }
 
   /** The key of this id, undefined if it is not on the ring. */
   find(id: number): RingKey | undefined {
-    return this.keys.get(id);
+    return this.#keys.get(id);
   }
 
   has(id: string): boolean {
-    return this.keys.has(Number.parseInt(id, 16));
+    return this.#keys.has(Number.parseInt(id, 16));
   }
 
   /** The primary first. */
   list(): KeyInfo[] {
-    return this.ordered().map((key) => ({
+    return this.#ordered().map((key) => ({
       id: formatKeyId(key.id),
       primary: key === this.primary,
     }));
@@ -86,7 +86,7 @@ export class Keyring {
 
   /** The keys themselves, the primary first, for the owner to keep. */
   secrets(): Uint8Array[] {
-    return this.ordered().map((key) => key.bytes.slice());
+    return this.#ordered().map((key) => key.bytes.slice());
   }
 
   /**
@@ -96,19 +96,19 @@ export class Keyring {
    */
   install(key: Uint8Array): Keyring {
     const added = ringKey(key);
-    const present = this.keys.get(added.id);
+    const present = this.#keys.get(added.id);
     if (present !== undefined) {
       if (Buffer.compare(present.bytes, added.bytes) === 0) return this;
       throw new SwimError('SWIM_ERR_KEY_INVALID', 'Another key has the same id: generate again.');
     }
-    if (this.keys.size >= KEYS_MAX) throw new SwimError('SWIM_ERR_KEYRING_FULL');
-    return new Keyring(new Map([...this.keys, [added.id, added]]), this.primary);
+    if (this.#keys.size >= KEYS_MAX) throw new SwimError('SWIM_ERR_KEYRING_FULL');
+    return new Keyring(new Map([...this.#keys, [added.id, added]]), this.primary);
   }
 
   /** Makes a key of the ring primary. @throws SwimError SWIM_ERR_KEY_MISSING */
   use(id: string): Keyring {
-    const key = this.get(id);
-    return key === this.primary ? this : new Keyring(this.keys, key);
+    const key = this.#get(id);
+    return key === this.primary ? this : new Keyring(this.#keys, key);
   }
 
   /**
@@ -118,9 +118,9 @@ export class Keyring {
    */
   remove(id: string): Keyring {
     if (!this.has(id)) return this;
-    const key = this.get(id);
+    const key = this.#get(id);
     if (key === this.primary) throw new SwimError('SWIM_ERR_KEY_PRIMARY', id);
-    const keys = new Map(this.keys);
+    const keys = new Map(this.#keys);
     keys.delete(key.id);
     return new Keyring(keys, this.primary);
   }
@@ -134,14 +134,14 @@ export class Keyring {
     return this.list();
   }
 
-  private get(id: string): RingKey {
-    const key = this.keys.get(Number.parseInt(id, 16));
+  #get(id: string): RingKey {
+    const key = this.#keys.get(Number.parseInt(id, 16));
     if (key === undefined) throw new SwimError('SWIM_ERR_KEY_MISSING', id);
     return key;
   }
 
-  private ordered(): RingKey[] {
-    const others = [...this.keys.values()].filter((key) => key !== this.primary);
+  #ordered(): RingKey[] {
+    const others = [...this.#keys.values()].filter((key) => key !== this.primary);
     return [this.primary, ...others];
   }
 }

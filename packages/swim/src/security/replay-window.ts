@@ -14,34 +14,34 @@ export const WINDOW_MESSAGES = 1_024;
  * (as in RFC 4303 §3.4.3).
  */
 export class ReplayWindow {
-  private readonly seen = new Uint32Array(WINDOW_MESSAGES / 32);
-  private newest = -1;
+  readonly #seen = new Uint32Array(WINDOW_MESSAGES / 32);
+  #newest = -1;
 
   /** Whether a counter (an integer ≥ 0) is neither seen nor too old to tell. */
   isFresh(counter: number): boolean {
-    if (counter > this.newest) return true;
-    if (counter <= this.newest - WINDOW_MESSAGES) return false;
-    return !this.bit(counter);
+    if (counter > this.#newest) return true;
+    if (counter <= this.#newest - WINDOW_MESSAGES) return false;
+    return !this.#bit(counter);
   }
 
   /** Records a counter that {@link isFresh}. Only after authentication, or anyone could move it. */
   record(counter: number): void {
-    if (counter > this.newest) {
-      if (counter - this.newest >= WINDOW_MESSAGES) this.seen.fill(0);
-      else for (let n = this.newest + 1; n < counter; n += 1) this.clear(n);
-      this.newest = counter;
+    if (counter > this.#newest) {
+      if (counter - this.#newest >= WINDOW_MESSAGES) this.#seen.fill(0);
+      else for (let n = this.#newest + 1; n < counter; n++) this.#clear(n);
+      this.#newest = counter;
     }
     const at = counter % WINDOW_MESSAGES;
-    this.seen[at >>> 5] = (this.seen[at >>> 5] as number) | (1 << (at & 31));
+    this.#seen[at >>> 5] = (this.#seen[at >>> 5] as number) | (1 << (at & 31));
   }
 
-  private bit(counter: number): boolean {
+  #bit(counter: number): boolean {
     const at = counter % WINDOW_MESSAGES;
-    return ((this.seen[at >>> 5] as number) & (1 << (at & 31))) !== 0;
+    return ((this.#seen[at >>> 5] as number) & (1 << (at & 31))) !== 0;
   }
 
-  private clear(counter: number): void {
+  #clear(counter: number): void {
     const at = counter % WINDOW_MESSAGES;
-    this.seen[at >>> 5] = (this.seen[at >>> 5] as number) & ~(1 << (at & 31));
+    this.#seen[at >>> 5] = (this.#seen[at >>> 5] as number) & ~(1 << (at & 31));
   }
 }

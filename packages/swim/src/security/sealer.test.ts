@@ -61,7 +61,7 @@ describe('Sealer', () => {
     const seen = new Set<string>();
     for (const from of [sealer(), sealer()]) {
       for (const kind of ['datagram', 'request', 'response'] as const) {
-        for (let n = 0; n < 10; n += 1) {
+        for (let n = 0; n < 10; n++) {
           seen.add(Buffer.from(from.seal(kind, hello).subarray(10, 36)).toString('hex'));
         }
       }
@@ -113,12 +113,12 @@ describe('Sealer', () => {
     const from = sealer();
     const to = sealer();
     const sealed = from.seal('datagram', hello);
-    for (let at = 0; at < sealed.length; at += 1) {
+    for (let at = 0; at < sealed.length; at++) {
       const changed = Uint8Array.from(sealed);
       changed[at] = (changed[at] as number) ^ 1;
       assert.match(outcome(to, 'datagram', changed), /^seal/, `byte ${at}`);
     }
-    for (let length = 0; length < sealed.length; length += 1) {
+    for (let length = 0; length < sealed.length; length++) {
       assert.match(outcome(to, 'datagram', sealed.subarray(0, length)), /^seal/);
     }
     assert.equal(outcome(to, 'datagram', Buffer.concat([sealed, Buffer.of(0)])), 'sealForged');
@@ -214,7 +214,7 @@ describe('Sealer', () => {
     assert.equal(outcome(to, 'datagram', sealed[2] as Uint8Array), 'sealReplayed');
     // Floods displace nobody.
     const noise = Buffer.from(sealed[2] as Uint8Array);
-    for (let n = 0; n < 10; n += 1) {
+    for (let n = 0; n < 10; n++) {
       noise.writeUInt32BE(n, 14);
       assert.equal(outcome(to, 'datagram', noise), 'sealForged');
     }

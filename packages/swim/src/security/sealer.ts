@@ -109,16 +109,14 @@ export class Sealer {
   keyring: Keyring;
   /** What this member says that its address is: messages for another one do not open. */
   address = '';
-  private clusterTag: Buffer;
-  private readonly origin: string;
-  private readonly wallMs: () => number;
-  private lastSealMs: number;
-  private readonly senders: LRUCache<string, Sender>;
-  private outgoing: Readonly<Record<SealKind, Outgoing>>;
-  private readonly associated = Buffer.alloc(
-    HEADER_BYTES + 1 + BINDING_BYTES + RECIPIENT_BYTES_MAX,
-  );
-  private readonly nonce = Buffer.alloc(NONCE_BYTES);
+  #clusterTag: Buffer;
+  readonly #origin: string;
+  readonly #wallMs: () => number;
+  #lastSealMs: number;
+  readonly #senders: LRUCache<string, Sender>;
+  #outgoing: Readonly<Record<SealKind, Outgoing>>;
+  readonly #associated = Buffer.alloc(HEADER_BYTES + 1 + BINDING_BYTES + RECIPIENT_BYTES_MAX);
+  readonly #nonce = Buffer.alloc(NONCE_BYTES);
 
   constructor(options: {
     readonly keyring: Keyring;
@@ -131,23 +129,23 @@ export class Sealer {
     readonly wallMs?: () => number;
   }) {
     this.keyring = options.keyring;
-    this.clusterTag = tagOf(options.clusterId);
+    this.#clusterTag = tagOf(options.clusterId);
     // Bounded by the sum of sizes, each 1: so the cache grows with what it holds.
-    this.senders = new LRUCache({ maxSize: options.sendersMax, sizeCalculation: () => 1 });
-    this.origin = options.origin ?? '';
-    this.wallMs = options.wallMs ?? Date.now;
-    this.lastSealMs = this.wallMs();
-    this.outgoing = this.freshOutgoing();
+    this.#senders = new LRUCache({ maxSize: options.sendersMax, sizeCalculation: () => 1 });
+    this.#origin = options.origin ?? '';
+    this.#wallMs = options.wallMs ?? Date.now;
+    this.#lastSealMs = this.#wallMs();
+    this.#outgoing = this.#freshOutgoing();
   }
 
   /** Follows the core when it learns its cluster. */
   set clusterId(clusterId: string) {
-    this.clusterTag = tagOf(clusterId);
+    this.#clusterTag = tagOf(clusterId);
   }
 
   /** Senders remembered. */
   get senderCount(): number {
-    return this.senders.size;
+    return this.#senders.size;
   }
 
   /**
@@ -158,22 +156,22 @@ export class Sealer {
    */
   seal(kind: SealKind, message: Uint8Array, request?: Uint8Array, recipient?: string): Uint8Array {
     const { primary } = this.keyring;
-    this.noticeLeap();
-    const out = this.outgoing[kind];
+    this.#noticeLeap();
+    const out = this.#outgoing[kind];
     if (out.ringKeyId !== primary.id) {
       out.ringKeyId = primary.id;
       out.key = derive(primary.bytes, out.salt);
     }
-    out.counter += 1;
+    out.counter++;
     const sealed = Buffer.allocUnsafe(SEAL_BYTES + message.length);
     sealed[MAGIC_AT] = SEALED_MAGIC;
     sealed[VERSION_AT] = recipient === undefined ? SEALED_VERSION : SEALED_VERSION_BOUND;
-    this.clusterTag.copy(sealed, CLUSTER_AT);
+    this.#clusterTag.copy(sealed, CLUSTER_AT);
     sealed.writeUInt32BE(primary.id, KEY_AT);
     out.salt.copy(sealed, SALT_AT);
     sealed.writeUIntBE(out.counter, COUNTER_AT, COUNTER_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', out.key, this.nonceOf(sealed), GCM);
-    cipher.setAAD(this.associate(kind, sealed, request, recipient));
+    const cipher = createCipheriv('aes-256-gcm', out.key, this.#nonceOf(sealed), GCM);
+    cipher.setAAD(this.#associate(kind, sealed, request, recipient));
     const ciphertext = cipher.update(message);
     cipher.final();
     ciphertext.copy(sealed, HEADER_BYTES);
@@ -196,21 +194,21 @@ export class Sealer {
     if (ringKey === undefined) return undefined;
     const name = bytes.toString('latin1', KEY_AT, COUNTER_AT);
     const counter = bytes.readUIntBE(COUNTER_AT, COUNTER_BYTES);
-    const known = this.senders.get(name);
+    const known = this.#senders.get(name);
     if (kind !== 'response' && known?.window.isFresh(counter) === false) {
-      this.counters.sealReplayed += 1;
+      this.counters.sealReplayed++;
       return undefined;
     }
     const key = known?.key ?? derive(ringKey.bytes, bytes.subarray(SALT_AT, COUNTER_AT));
-    const message = this.decrypt(kind, bytes, key, request);
+    const message = this.#decrypt(kind, bytes, key, request);
     if (message === undefined) {
-      this.counters.sealForged += 1;
+      this.counters.sealForged++;
       return undefined;
     }
     const sender = known ?? { key, window: new ReplayWindow() };
     if (kind !== 'response') sender.window.record(counter);
-    if (known === undefined) this.senders.set(name, sender);
-    return { bytes: message, sameCluster: this.isOurs(bytes) };
+    if (known === undefined) this.#senders.set(name, sender);
+    return { bytes: message, sameCluster: this.#isOurs(bytes) };
   }
 
   /**
@@ -224,16 +222,16 @@ export class Sealer {
       head[MAGIC_AT] !== SEALED_MAGIC ||
       (head[VERSION_AT] !== SEALED_VERSION && head[VERSION_AT] !== SEALED_VERSION_BOUND)
     ) {
-      this.counters.sealMalformed += 1;
+      this.counters.sealMalformed++;
       return undefined;
     }
     const key = this.keyring.find(head.readUInt32BE(KEY_AT));
     if (key === undefined) {
-      this.counters.sealKeyUnknown += 1;
+      this.counters.sealKeyUnknown++;
       return undefined;
     }
-    if ((kind === 'datagram' || kind === 'link') && !this.isOurs(head)) {
-      this.counters.sealOtherCluster += 1;
+    if ((kind === 'datagram' || kind === 'link') && !this.#isOurs(head)) {
+      this.counters.sealOtherCluster++;
       return undefined;
     }
     return key;
@@ -244,20 +242,20 @@ export class Sealer {
     return Buffer.from(sealed.subarray(KEY_AT, SALT_AT)).toString('hex');
   }
 
-  private isOurs(sealed: Buffer): boolean {
-    return this.clusterTag.compare(sealed, CLUSTER_AT, KEY_AT) === 0;
+  #isOurs(sealed: Buffer): boolean {
+    return this.#clusterTag.compare(sealed, CLUSTER_AT, KEY_AT) === 0;
   }
 
-  private decrypt(
+  #decrypt(
     kind: SealKind,
     sealed: Buffer,
     key: Buffer,
     request: Uint8Array | undefined,
   ): Uint8Array | undefined {
     const end = sealed.length - TAG_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', key, this.nonceOf(sealed), GCM);
+    const decipher = createDecipheriv('aes-256-gcm', key, this.#nonceOf(sealed), GCM);
     const recipient = sealed[VERSION_AT] === SEALED_VERSION_BOUND ? this.address : undefined;
-    decipher.setAAD(this.associate(kind, sealed, request, recipient));
+    decipher.setAAD(this.#associate(kind, sealed, request, recipient));
     decipher.setAuthTag(sealed.subarray(end));
     const message = decipher.update(sealed.subarray(HEADER_BYTES, end));
     try {
@@ -268,18 +266,18 @@ export class Sealer {
     return message;
   }
 
-  private nonceOf(sealed: Buffer): Buffer {
-    sealed.copy(this.nonce, NONCE_BYTES - COUNTER_BYTES, COUNTER_AT, HEADER_BYTES);
-    return this.nonce;
+  #nonceOf(sealed: Buffer): Buffer {
+    sealed.copy(this.#nonce, NONCE_BYTES - COUNTER_BYTES, COUNTER_AT, HEADER_BYTES);
+    return this.#nonce;
   }
 
-  private associate(
+  #associate(
     kind: SealKind,
     sealed: Buffer,
     request: Uint8Array | undefined,
     recipient: string | undefined,
   ): Buffer {
-    const { associated } = this;
+    const associated = this.#associated;
     sealed.copy(associated, 0, 0, HEADER_BYTES);
     associated[HEADER_BYTES] = KINDS.indexOf(kind);
     let length = HEADER_BYTES + 1;
@@ -292,18 +290,18 @@ export class Sealer {
   }
 
   /** A clock that leaps may be that of a machine that was copied: the copy goes on from the same counters. */
-  private noticeLeap(): void {
-    const nowMs = this.wallMs();
-    if (Math.abs(nowMs - this.lastSealMs) > LEAP_MS) this.outgoing = this.freshOutgoing();
-    this.lastSealMs = nowMs;
+  #noticeLeap(): void {
+    const nowMs = this.#wallMs();
+    if (Math.abs(nowMs - this.#lastSealMs) > LEAP_MS) this.#outgoing = this.#freshOutgoing();
+    this.#lastSealMs = nowMs;
   }
 
-  private freshOutgoing(): Readonly<Record<SealKind, Outgoing>> {
+  #freshOutgoing(): Readonly<Record<SealKind, Outgoing>> {
     const { primary } = this.keyring;
     const fresh = (kind: SealKind): Outgoing => {
-      const time = `${this.wallMs()} ${process.hrtime.bigint()} ${process.pid}`;
+      const time = `${this.#wallMs()} ${process.hrtime.bigint()} ${process.pid}`;
       const hash = createHash('sha256').update(SALT_LABEL).update(randomBytes(SALT_BYTES));
-      return outgoing(primary, hash.update(`${kind} ${time} ${this.origin}`).digest());
+      return outgoing(primary, hash.update(`${kind} ${time} ${this.#origin}`).digest());
     };
     return {
       datagram: fresh('datagram'),

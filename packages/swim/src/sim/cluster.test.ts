@@ -15,7 +15,7 @@ describe('simulated cluster', function () {
   ] as const) {
     it(`of ${size} forms without suspicion, and all know of a crash in ${medianMs} ms (median)`, () => {
       const times: number[] = [];
-      for (let seed = 0; seed < 5; seed += 1) {
+      for (let seed = 0; seed < 5; seed++) {
         const cluster = new TestCluster(`crash ${size} ${seed}`);
         cluster.addMany(size);
         cluster.until('forms', 5_000, () => cluster.whole());
@@ -328,7 +328,7 @@ describe('simulated cluster', function () {
     const cluster = new TestCluster('stall', {}, { ...DEFAULTS, fallbackProbe: false });
     cluster.addMany(5);
     cluster.until('forms', 5_000, () => cluster.whole());
-    for (let round = 0; round < 20; round += 1) {
+    for (let round = 0; round < 20; round++) {
       cluster.agent('n2').pause();
       cluster.run(600);
       cluster.agent('n2').resume();

@@ -23,7 +23,7 @@ export class CoreBench {
   nowMs = 1_000;
   /** What the core wanted since it was last asked. */
   effects: SwimEffect[] = [];
-  private timers: { token: number; atMs: number }[] = [];
+  #timers: { token: number; atMs: number }[] = [];
 
   constructor(config: SwimConfigInput = {}, clusterId = 'c') {
     const prng = new Prng('bench');
@@ -48,7 +48,7 @@ export class CoreBench {
     const effects = this.swim.step(event, this.nowMs);
     for (const effect of effects) {
       if (effect.type === 'timer') {
-        this.timers.push({ token: effect.token, atMs: this.nowMs + effect.afterMs });
+        this.#timers.push({ token: effect.token, atMs: this.nowMs + effect.afterMs });
       }
     }
     this.effects.push(...effects);
@@ -59,10 +59,10 @@ export class CoreBench {
   run(durationMs: number): void {
     const endMs = this.nowMs + durationMs;
     for (;;) {
-      this.timers.sort((x, y) => x.atMs - y.atMs);
-      const next = this.timers[0];
+      this.#timers.sort((x, y) => x.atMs - y.atMs);
+      const next = this.#timers[0];
       if (next === undefined || next.atMs > endMs) break;
-      this.timers.shift();
+      this.#timers.shift();
       this.nowMs = Math.max(this.nowMs, next.atMs);
       this.step({ type: 'timer', token: next.token });
     }
@@ -72,8 +72,8 @@ export class CoreBench {
   /** Time passes and nothing runs: then everything due comes late, at once. */
   stall(durationMs: number): void {
     this.nowMs += durationMs;
-    const late = this.timers.filter((timer) => timer.atMs <= this.nowMs);
-    this.timers = this.timers.filter((timer) => timer.atMs > this.nowMs);
+    const late = this.#timers.filter((timer) => timer.atMs <= this.nowMs);
+    this.#timers = this.#timers.filter((timer) => timer.atMs > this.nowMs);
     late.sort((x, y) => x.atMs - y.atMs);
     for (const { token } of late) this.step({ type: 'timer', token });
   }

@@ -50,7 +50,7 @@ describe('stable view', function () {
     [100, 10, 0.05],
   ] as const) {
     it(`${crashes} of ${size} crash at ${dropRate * 100} % loss: one change, at every survivor`, () => {
-      for (let seed = 0; seed < (size > 50 ? 1 : 12); seed += 1) {
+      for (let seed = 0; seed < (size > 50 ? 1 : 12); seed++) {
         const cluster = formed(`crash ${size} ${seed}`, size, { dropRate });
         const dead = Array.from({ length: crashes }, (_, n) => `n${n * 2 + 1}`).sort();
         for (const name of dead) cluster.kill(name);
@@ -92,7 +92,7 @@ describe('stable view', function () {
 
   it('a member that nothing reaches for 20 s, again and again, soon stays out', () => {
     const cluster = formed('flapper', 30, {}, { fallbackProbe: false });
-    for (let round = 0; round < 15; round += 1) {
+    for (let round = 0; round < 15; round++) {
       setIngress(cluster, 'n7', false);
       cluster.run(20_000);
       setIngress(cluster, 'n7', true);

@@ -29,7 +29,7 @@ describe('user events in a simulated cluster', function () {
   it('come to all 50 members at 10 % loss, once, and the origin too', () => {
     const faults = { dropRate: 0.1, duplicateRate: 0.1, reorderRate: 0.1, reorderMs: 100 };
     const cluster = formed('spread', 50, faults);
-    for (let n = 0; n < 20; n += 1) cluster.agent(`n${n}`).broadcast('deploy', payload(`v${n}`));
+    for (let n = 0; n < 20; n++) cluster.agent(`n${n}`).broadcast('deploy', payload(`v${n}`));
     const tookMs = cluster.until('come', 20_000, () => everybodyGot(cluster, 20));
     assert.ok(tookMs <= 3_000, `${tookMs} ms`);
     cluster.run(120_000);
@@ -89,7 +89,7 @@ describe('user events in a simulated cluster', function () {
       const cluster = formed('updates', 20, {}, { eventRateMax: 1 });
       let round = 0;
       const flood = (): void => {
-        round += 1;
+        round++;
         for (const agent of cluster.agents.values()) {
           agent.setMeta(new Uint8Array(500).fill(round));
         }

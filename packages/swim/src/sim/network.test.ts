@@ -35,7 +35,7 @@ describe('Network', () => {
       reorderRate: 0.3,
       reorderMs: 50,
     });
-    for (let n = 0; n < 2_000; n += 1) {
+    for (let n = 0; n < 2_000; n++) {
       scheduler.runUntil(n);
       network.send('a', 'b', Uint8Array.of(n & 0xff));
     }
@@ -113,7 +113,7 @@ describe('Network', () => {
     const { network, scheduler, got } = setup();
     const arrived = (from: string): number => {
       const before = got.length;
-      for (let n = 0; n < 1_000; n += 1) network.send(from, 'b', Uint8Array.of(1));
+      for (let n = 0; n < 1_000; n++) network.send(from, 'b', Uint8Array.of(1));
       scheduler.runUntil(scheduler.nowMs + 10);
       return got.length - before;
     };
@@ -130,7 +130,7 @@ describe('Network', () => {
     const { network, scheduler } = setup({ logNormal: { medianMs: 5, sigma: 0.5 } });
     const times: number[] = [];
     network.attach('d', { onPacket: () => times.push(scheduler.nowMs), onRequest: () => {} });
-    for (let n = 0; n < 2_001; n += 1) network.send('a', 'd', Uint8Array.of(1));
+    for (let n = 0; n < 2_001; n++) network.send('a', 'd', Uint8Array.of(1));
     scheduler.runUntil(1_000);
     assert.ok(Math.abs((times[1_000] as number) - 5) < 0.3, `${times[1_000]}`);
     // 97.7 % lie below median × exp(2 sigma).

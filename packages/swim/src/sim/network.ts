@@ -58,160 +58,162 @@ export class Network {
     streams: 0,
     streamBytes: 0,
   };
-  private readonly scheduler: Scheduler;
-  private readonly prng: Prng;
-  private readonly ports = new Map<string, TransportHandlers>();
-  private readonly cuts = new Set<string>();
-  private readonly isolated = new Set<string>();
-  private readonly lossInto = new Map<string, number>();
-  private readonly lossOutOf = new Map<string, number>();
-  private groupOf = new Map<string, number>();
-  private datagramsPass = true;
-  private readonly rejecting = new Set<string>();
+  readonly #scheduler: Scheduler;
+  readonly #prng: Prng;
+  readonly #ports = new Map<string, TransportHandlers>();
+  readonly #cuts = new Set<string>();
+  readonly #isolated = new Set<string>();
+  readonly #lossInto = new Map<string, number>();
+  readonly #lossOutOf = new Map<string, number>();
+  #groupOf = new Map<string, number>();
+  #datagramsPass = true;
+  readonly #rejecting = new Set<string>();
 
   constructor(options: {
     readonly scheduler: Scheduler;
     readonly prng: Prng;
     readonly faults?: Partial<NetworkFaults>;
   }) {
-    this.scheduler = options.scheduler;
-    this.prng = options.prng;
+    this.#scheduler = options.scheduler;
+    this.#prng = options.prng;
     this.faults = { ...NO_FAULTS, ...options.faults };
   }
 
   /** Opens a transport at `listen`, which is taken as it is. @throws Error if it is in use */
   open(options: TransportOptions): Transport {
-    return new SimTransport(this, this.scheduler, options);
+    return new SimTransport(this, this.#scheduler, options);
   }
 
   attach(address: string, port: TransportHandlers): void {
-    if (this.ports.has(address)) throw new Error(`${address} is in use`);
-    this.ports.set(address, port);
+    if (this.#ports.has(address)) throw new Error(`${address} is in use`);
+    this.#ports.set(address, port);
   }
 
   detach(address: string): void {
-    this.ports.delete(address);
+    this.#ports.delete(address);
   }
 
   /** Cuts one direction. */
   cut(from: string, to: string): void {
-    this.cuts.add(`${from} ${to}`);
+    this.#cuts.add(`${from} ${to}`);
   }
 
   /** Cuts everything to and from one address. */
   isolate(address: string): void {
-    this.isolated.add(address);
+    this.#isolated.add(address);
   }
 
   rejoin(address: string): void {
-    this.isolated.delete(address);
+    this.#isolated.delete(address);
   }
 
   /** Loses this share of what one address is sent (`into`) and sends (`outOf`), beside `dropRate`. */
   lose(address: string, { into = 0, outOf = 0 }: { into?: number; outOf?: number }): void {
-    set(this.lossInto, address, into);
-    set(this.lossOutOf, address, outOf);
+    set(this.#lossInto, address, into);
+    set(this.#lossOutOf, address, outOf);
   }
 
   /** Whether datagrams pass at all, as a firewall may decide: streams do. */
   passDatagrams(pass: boolean): void {
-    this.datagramsPass = pass;
+    this.#datagramsPass = pass;
   }
 
   /** Whether a firewall in front of this address rejects streams to it: as if nobody listened. */
   rejectStreams(address: string, rejects: boolean): void {
-    if (rejects) this.rejecting.add(address);
-    else this.rejecting.delete(address);
+    if (rejects) this.#rejecting.add(address);
+    else this.#rejecting.delete(address);
   }
 
   /** Lets only addresses of one group reach each other; addresses in no group form one more. */
   split(groups: readonly (readonly string[])[]): void {
-    this.groupOf = new Map();
+    this.#groupOf = new Map();
     groups.forEach((group, index) => {
-      for (const address of group) this.groupOf.set(address, index);
+      for (const address of group) this.#groupOf.set(address, index);
     });
   }
 
   /** Ends every cut, isolation, split and loss of one address; the rates of `faults` stay. */
   heal(): void {
-    this.cuts.clear();
-    this.isolated.clear();
-    this.lossInto.clear();
-    this.lossOutOf.clear();
-    this.groupOf.clear();
-    this.datagramsPass = true;
-    this.rejecting.clear();
+    this.#cuts.clear();
+    this.#isolated.clear();
+    this.#lossInto.clear();
+    this.#lossOutOf.clear();
+    this.#groupOf.clear();
+    this.#datagramsPass = true;
+    this.#rejecting.clear();
   }
 
   reachable(from: string, to: string): boolean {
-    if (this.isolated.size > 0 && (this.isolated.has(from) || this.isolated.has(to))) return false;
-    if (this.groupOf.size > 0 && this.groupOf.get(from) !== this.groupOf.get(to)) return false;
-    return this.cuts.size === 0 || !this.cuts.has(`${from} ${to}`);
+    if (this.#isolated.size > 0 && (this.#isolated.has(from) || this.#isolated.has(to)))
+      return false;
+    if (this.#groupOf.size > 0 && this.#groupOf.get(from) !== this.#groupOf.get(to)) return false;
+    return this.#cuts.size === 0 || !this.#cuts.has(`${from} ${to}`);
   }
 
   send(from: string, to: string, bytes: Uint8Array): void {
-    const { faults, prng, counters } = this;
-    counters.sent += 1;
+    const { faults, counters } = this;
+    const prng = this.#prng;
+    counters.sent++;
     counters.bytes += bytes.length;
     // Every draw is made every time, so that a rate of one fault does not shift another's.
-    const drop = prng.chance(this.lossRate(from, to));
+    const drop = prng.chance(this.#lossRate(from, to));
     const duplicate = prng.chance(faults.duplicateRate);
     const reorder = prng.chance(faults.reorderRate);
-    let delayMs = this.delayMs();
+    let delayMs = this.#delayMs();
     if (reorder) {
-      counters.reordered += 1;
+      counters.reordered++;
       delayMs += prng.next() * faults.reorderMs;
     }
-    if (!this.datagramsPass || !this.reachable(from, to)) {
-      counters.cut += 1;
+    if (!this.#datagramsPass || !this.reachable(from, to)) {
+      counters.cut++;
       return;
     }
     if (drop) {
-      counters.dropped += 1;
+      counters.dropped++;
       return;
     }
-    this.deliver(from, to, bytes.slice(), delayMs);
+    this.#deliver(from, to, bytes.slice(), delayMs);
     if (duplicate) {
-      counters.duplicated += 1;
-      this.deliver(from, to, bytes.slice(), delayMs + this.delayMs());
+      counters.duplicated++;
+      this.#deliver(from, to, bytes.slice(), delayMs + this.#delayMs());
     }
   }
 
   /** One stream: request there, answer back. `done` runs exactly once, with null on failure. */
   request(from: string, to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
     const copy = bytes.slice();
-    this.counters.streams += 1;
+    this.counters.streams++;
     let open = true;
     const isOpen = (): boolean => open;
     const finish: RequestDone = (answer, why) => {
       if (!open) return;
       open = false;
-      this.scheduler.cancel(timer);
+      this.#scheduler.cancel(timer);
       done(answer, why);
     };
-    const timer = this.scheduler.after(timeoutMs, () => finish(null));
+    const timer = this.#scheduler.after(timeoutMs, () => finish(null));
     let replied = false;
     const answer = (response: Uint8Array | null): void => {
       if (replied) return;
       replied = true;
       const back = response?.slice() ?? null;
-      this.leg(to, from, back?.length ?? 0, DATA_RTO_MS, isOpen, () => finish(back));
+      this.#leg(to, from, back?.length ?? 0, DATA_RTO_MS, isOpen, () => finish(back));
     };
-    const ask = (): void => this.ports.get(to)?.onRequest(from, copy, answer);
+    const ask = (): void => this.#ports.get(to)?.onRequest(from, copy, answer);
     const refuse = (): void =>
-      this.leg(to, from, 0, SYN_RTO_MS, isOpen, () => finish(null, 'refused'));
+      this.#leg(to, from, 0, SYN_RTO_MS, isOpen, () => finish(null, 'refused'));
     const accept = (): void =>
-      this.leg(to, from, 0, SYN_RTO_MS, isOpen, () =>
-        this.leg(from, to, bytes.length, DATA_RTO_MS, isOpen, ask),
+      this.#leg(to, from, 0, SYN_RTO_MS, isOpen, () =>
+        this.#leg(from, to, bytes.length, DATA_RTO_MS, isOpen, ask),
       );
-    this.leg(from, to, 0, SYN_RTO_MS, isOpen, () => {
-      if (this.ports.has(to) && !this.rejecting.has(to)) accept();
+    this.#leg(from, to, 0, SYN_RTO_MS, isOpen, () => {
+      if (this.#ports.has(to) && !this.#rejecting.has(to)) accept();
       else refuse();
     });
   }
 
   /** One direction of a stream: what is lost is sent again, later and later, while it is open. */
-  private leg(
+  #leg(
     from: string,
     to: string,
     bytes: number,
@@ -223,43 +225,43 @@ export class Network {
     const segments = Math.max(1, Math.ceil(bytes / SEGMENT_BYTES));
     const attempt = (left: number, afterMs: number): void => {
       if (!isOpen()) return;
-      const lost = this.reachable(from, to) ? this.lostOf(left, this.lossRate(from, to)) : left;
-      if (lost > 0) this.scheduler.after(afterMs, () => attempt(lost, afterMs * 2));
-      else this.scheduler.after(this.delayMs(), () => isOpen() && arrived());
+      const lost = this.reachable(from, to) ? this.#lostOf(left, this.#lossRate(from, to)) : left;
+      if (lost > 0) this.#scheduler.after(afterMs, () => attempt(lost, afterMs * 2));
+      else this.#scheduler.after(this.#delayMs(), () => isOpen() && arrived());
     };
     attempt(segments, retryMs);
   }
 
-  private lostOf(segments: number, rate: number): number {
+  #lostOf(segments: number, rate: number): number {
     if (rate === 0) return 0;
     let lost = 0;
-    for (let n = 0; n < segments; n += 1) if (this.prng.chance(rate)) lost += 1;
+    for (let n = 0; n < segments; n++) if (this.#prng.chance(rate)) lost++;
     return lost;
   }
 
-  private deliver(from: string, to: string, bytes: Uint8Array, delayMs: number): void {
-    this.scheduler.after(delayMs, () => {
-      const port = this.ports.get(to);
+  #deliver(from: string, to: string, bytes: Uint8Array, delayMs: number): void {
+    this.#scheduler.after(delayMs, () => {
+      const port = this.#ports.get(to);
       if (port === undefined || !this.reachable(from, to)) return;
-      this.counters.delivered += 1;
+      this.counters.delivered++;
       port.onPacket(from, bytes);
     });
   }
 
-  private lossRate(from: string, to: string): number {
+  #lossRate(from: string, to: string): number {
     const { dropRate } = this.faults;
-    if (this.lossInto.size === 0 && this.lossOutOf.size === 0) return dropRate;
+    if (this.#lossInto.size === 0 && this.#lossOutOf.size === 0) return dropRate;
     const kept =
-      (1 - dropRate) * (1 - (this.lossInto.get(to) ?? 0)) * (1 - (this.lossOutOf.get(from) ?? 0));
+      (1 - dropRate) * (1 - (this.#lossInto.get(to) ?? 0)) * (1 - (this.#lossOutOf.get(from) ?? 0));
     return 1 - kept;
   }
 
-  private delayMs(): number {
+  #delayMs(): number {
     const { delayMinMs, delayMaxMs, logNormal } = this.faults;
     if (logNormal !== undefined) {
-      return logNormal.medianMs * Math.exp(logNormal.sigma * normal(this.prng));
+      return logNormal.medianMs * Math.exp(logNormal.sigma * normal(this.#prng));
     }
-    return delayMinMs + this.prng.next() * (delayMaxMs - delayMinMs);
+    return delayMinMs + this.#prng.next() * (delayMaxMs - delayMinMs);
   }
 }
 

@@ -22,7 +22,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
   it('a process that is killed is known to all in 1.5 s, at the median', () => {
     for (const size of [2, 3, 8, 30]) {
       const times: number[] = [];
-      for (let run = 0; run < 9; run += 1) {
+      for (let run = 0; run < 9; run++) {
         const cluster = formed(`kill ${size} ${run}`, size);
         cluster.kill('n1');
         times.push(cluster.until('finds', 5_000, () => cluster.allSee('faulty', ['n1'])));
@@ -34,7 +34,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
 
   it('a process that is paused for 5 s is called faulty by nobody, and stays in all views', () => {
     for (const size of [2, 3, 8, 30]) {
-      for (let run = 0; run < 4; run += 1) {
+      for (let run = 0; run < 4; run++) {
         const cluster = formed(`pause ${size} ${run}`, size);
         cluster.agent('n1').pause();
         cluster.run(5_000);
@@ -49,7 +49,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
 
   it('a host that is cut off is known to all others within 8 s', () => {
     for (const size of [3, 8, 30]) {
-      for (let run = 0; run < 4; run += 1) {
+      for (let run = 0; run < 4; run++) {
         const cluster = formed(`cut ${size} ${run}`, size);
         const cut = cluster.agent('n1');
         cluster.network.isolate(cut.address);
@@ -98,7 +98,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
 
   it('a member restarted on its port again and again is found again and again, and nobody else is', () => {
     const cluster = formed('restarts', 8);
-    for (let life = 2; life < 8; life += 1) {
+    for (let life = 2; life < 8; life++) {
       cluster.kill('n1');
       cluster.run(life * 100);
       cluster.add('n1', { bootEpoch: life, clusterId: 'c' });
@@ -122,7 +122,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
   });
 
   it('beside a member that loses 80 %, no healthy one is called faulty in 150 s', () => {
-    for (let run = 0; run < 2; run += 1) {
+    for (let run = 0; run < 2; run++) {
       const cluster = formed(`lossy ${run}`, 30);
       cluster.network.lose(addressOf('n1'), { into: 0.8, outOf: 0.8 });
       cluster.run(150_000);
@@ -167,7 +167,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
     const plain = encodeMessage(header, { type: 'gossip' }, []);
     const other = encodeMessage(header, { type: 'sync' }, []);
     const at = plain.findIndex((byte, index) => byte !== other[index]);
-    for (let type = 0; type < 256; type += 1) {
+    for (let type = 0; type < 256; type++) {
       const bytes = plain.slice();
       bytes[at] = type;
       for (const name of ['n2', 'n3']) cluster.network.send('watcher:1', addressOf(name), bytes);

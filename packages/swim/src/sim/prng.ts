@@ -10,29 +10,29 @@
 import { FNV_BASIS, fnv1a } from '../core/fnv.ts';
 
 export class Prng {
-  private a: number;
-  private b: number;
-  private c: number;
-  private counter = 1;
-  private readonly key: string;
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+  readonly #key: string;
 
   /** @param seed any number or text; equal seeds give equal streams. */
   constructor(seed: number | string) {
-    this.key = String(seed);
-    this.a = hash32(this.key, FNV_BASIS);
-    this.b = hash32(this.key, 0x9e3779b9);
-    this.c = hash32(this.key, 0x85ebca6b);
+    this.#key = String(seed);
+    this.#a = hash32(this.#key, FNV_BASIS);
+    this.#b = hash32(this.#key, 0x9e3779b9);
+    this.#c = hash32(this.#key, 0x85ebca6b);
     // sfc32 needs a dozen rounds before its output no longer shows the seed.
-    for (let round = 0; round < 15; round += 1) this.uint32();
+    for (let round = 0; round < 15; round++) this.uint32();
   }
 
   /** The next 32 random bits, as an unsigned integer. */
   uint32(): number {
-    const sum = (((this.a + this.b) | 0) + this.counter) | 0;
-    this.counter = (this.counter + 1) | 0;
-    this.a = this.b ^ (this.b >>> 9);
-    this.b = (this.c + (this.c << 3)) | 0;
-    this.c = (((this.c << 21) | (this.c >>> 11)) + sum) | 0;
+    const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
     return sum >>> 0;
   }
 
@@ -62,7 +62,7 @@ export class Prng {
 
   /** Shuffles in place (Fisher–Yates) and returns the same array. */
   shuffle<T>(arr: T[]): T[] {
-    for (let last = arr.length - 1; last > 0; last -= 1) {
+    for (let last = arr.length - 1; last > 0; last--) {
       const other = this.int(0, last);
       const kept = arr[last] as T;
       arr[last] = arr[other] as T;
@@ -77,7 +77,7 @@ export class Prng {
    * Depends on this generator's seed and the label only, not on what was drawn so far.
    */
   fork(label: string): Prng {
-    return new Prng(`${this.key}/${label}`);
+    return new Prng(`${this.#key}/${label}`);
   }
 }
 

@@ -39,7 +39,7 @@ describe('Scheduler', () => {
     const scheduler = new Scheduler();
     const handles: Handle[] = [];
     const ran: number[] = [];
-    for (let n = 0; n < 3000; n += 1) {
+    for (let n = 0; n < 3000; n++) {
       handles.push(scheduler.at(prng.int(0, 300), () => ran.push(n)));
     }
     const alive = handles.map((handle, n) => ({ handle, n })).filter(() => prng.chance(0.3));
@@ -88,13 +88,13 @@ describe('Prng', () => {
   it('spreads evenly', () => {
     const prng = new Prng(3);
     const buckets = new Array<number>(10).fill(0);
-    for (let n = 0; n < 100_000; n += 1) {
+    for (let n = 0; n < 100_000; n++) {
       const bucket = prng.int(0, 9);
       buckets[bucket] = (buckets[bucket] ?? 0) + 1;
     }
     for (const count of buckets) assert.ok(count > 9_500 && count < 10_500, `${buckets}`);
     let hits = 0;
-    for (let n = 0; n < 100_000; n += 1) if (prng.chance(0.05)) hits += 1;
+    for (let n = 0; n < 100_000; n++) if (prng.chance(0.05)) hits++;
     assert.ok(hits > 4_600 && hits < 5_400, `${hits}`);
   });
 

@@ -16,60 +16,60 @@ export interface Handle {
  * {@link Scheduler.pending}.
  */
 export class Scheduler {
-  private heap: Handle[] = [];
-  private cancelled = 0;
-  private order = 0;
-  private now: number;
+  #heap: Handle[] = [];
+  #cancelled = 0;
+  #order = 0;
+  #now: number;
 
   constructor(startMs = 0) {
-    this.now = startMs;
+    this.#now = startMs;
   }
 
   /** Virtual time, in milliseconds; may be fractional. */
   get nowMs(): number {
-    return this.now;
+    return this.#now;
   }
 
   /** Calls scheduled and neither run nor cancelled. */
   get pending(): number {
-    return this.heap.length - this.cancelled;
+    return this.#heap.length - this.#cancelled;
   }
 
   /** Runs fn at timeMs; a time already past means now, after what is already due now. */
   at(timeMs: number, fn: () => void): Handle {
     if (Number.isNaN(timeMs)) throw new RangeError('time is not a number');
-    const handle: Handle = { timeMs: Math.max(timeMs, this.now), order: this.order, fn };
-    this.order += 1;
-    this.heap.push(handle);
-    this.siftUp(this.heap.length - 1);
+    const handle: Handle = { timeMs: Math.max(timeMs, this.#now), order: this.#order, fn };
+    this.#order++;
+    this.#heap.push(handle);
+    this.#siftUp(this.#heap.length - 1);
     return handle;
   }
 
   /** Runs fn delayMs from now. */
   after(delayMs: number, fn: () => void): Handle {
-    return this.at(this.now + delayMs, fn);
+    return this.at(this.#now + delayMs, fn);
   }
 
   /** Withdraws a call; one that ran or was cancelled already is left alone. */
   cancel(handle: Handle): void {
     if (handle.fn === undefined) return;
     handle.fn = undefined;
-    this.cancelled += 1;
-    if (this.cancelled > 64 && this.cancelled * 2 > this.heap.length) this.sweep();
+    this.#cancelled++;
+    if (this.#cancelled > 64 && this.#cancelled * 2 > this.#heap.length) this.#sweep();
   }
 
   /** Runs the next call, advancing time to it. False if nothing is pending. */
   step(): boolean {
     for (;;) {
-      const handle = this.pop();
+      const handle = this.#pop();
       if (handle === undefined) return false;
       const fn = handle.fn;
       if (fn === undefined) {
-        this.cancelled -= 1;
+        this.#cancelled--;
         continue;
       }
       handle.fn = undefined;
-      this.now = handle.timeMs;
+      this.#now = handle.timeMs;
       fn();
       return true;
     }
@@ -78,37 +78,37 @@ export class Scheduler {
   /** Runs everything due up to and at timeMs, then sets the time to timeMs. */
   runUntil(timeMs: number): void {
     for (;;) {
-      const first = this.heap[0];
+      const first = this.#heap[0];
       if (first === undefined || first.timeMs > timeMs) break;
       if (first.fn === undefined) {
-        this.pop();
-        this.cancelled -= 1;
+        this.#pop();
+        this.#cancelled--;
         continue;
       }
       this.step();
     }
-    if (timeMs > this.now) this.now = timeMs;
+    if (timeMs > this.#now) this.#now = timeMs;
   }
 
-  private pop(): Handle | undefined {
-    const first = this.heap[0];
-    const last = this.heap.pop();
+  #pop(): Handle | undefined {
+    const first = this.#heap[0];
+    const last = this.#heap.pop();
     if (first === undefined || last === undefined) return undefined;
-    if (this.heap.length > 0) {
-      this.heap[0] = last;
-      this.siftDown(0);
+    if (this.#heap.length > 0) {
+      this.#heap[0] = last;
+      this.#siftDown(0);
     }
     return first;
   }
 
-  private sweep(): void {
-    this.heap = this.heap.filter((handle) => handle.fn !== undefined).sort(compare);
+  #sweep(): void {
+    this.#heap = this.#heap.filter((handle) => handle.fn !== undefined).sort(compare);
     // A sorted array is a heap.
-    this.cancelled = 0;
+    this.#cancelled = 0;
   }
 
-  private siftUp(start: number): void {
-    const heap = this.heap;
+  #siftUp(start: number): void {
+    const heap = this.#heap;
     const handle = heap[start] as Handle;
     let index = start;
     while (index > 0) {
@@ -121,15 +121,15 @@ export class Scheduler {
     heap[index] = handle;
   }
 
-  private siftDown(start: number): void {
-    const heap = this.heap;
+  #siftDown(start: number): void {
+    const heap = this.#heap;
     const handle = heap[start] as Handle;
     let index = start;
     for (;;) {
       let child = index * 2 + 1;
       if (child >= heap.length) break;
       if (child + 1 < heap.length && compare(heap[child + 1] as Handle, heap[child] as Handle) < 0)
-        child += 1;
+        child++;
       const below = heap[child] as Handle;
       if (compare(handle, below) <= 0) break;
       heap[index] = below;

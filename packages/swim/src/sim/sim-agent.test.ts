@@ -35,7 +35,7 @@ describe('faults of a process', function () {
     fleet.run(5_000);
     fleet.crash(9);
     fleet.run(500);
-    for (let number = 0; number < 4; number += 1) fleet.agent(number).leapClock(30_000);
+    for (let number = 0; number < 4; number++) fleet.agent(number).leapClock(30_000);
     fleet.run(10_000);
     assert.equal(faulty.length, 9);
     assert.ok(faulty.every((line) => line.endsWith(' of 9')));
@@ -45,7 +45,7 @@ describe('faults of a process', function () {
   it('a pause: what waits is read one by one, and what comes meanwhile behind it', () => {
     const { fleet, faulty } = fleetOf('pause');
     fleet.run(2_000);
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < 5; round++) {
       fleet.agent(3).pause();
       fleet.run(600);
       fleet.agent(3).resume();
@@ -62,7 +62,7 @@ describe('faults of a process', function () {
     const { probes } = agent.swim.counters;
     agent.pause(({ kind }) => (kind === 'period' ? 'probing' : undefined));
     const sent = fleet.network.counters.sent;
-    for (let number = 0; number < 10; number += 1) if (number !== 3) fleet.crash(number);
+    for (let number = 0; number < 10; number++) if (number !== 3) fleet.crash(number);
     fleet.run(5_000);
     // It has begun one probe, whose ping it could not send.
     assert.equal(agent.swim.counters.probes, probes + 1);

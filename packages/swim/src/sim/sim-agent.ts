@@ -33,30 +33,27 @@ export interface SimAgentCallbacks {
 export class SimAgent {
   readonly swim: Swim;
   readonly address: string;
-  private readonly scheduler: Scheduler;
-  private readonly network: Network;
-  private readonly callbacks: SimAgentCallbacks;
-  private readonly config: SwimConfig;
-  private transport: Transport | undefined;
-  private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
-  private readonly joins = new Map<number, (error: SwimErrorCode | undefined) => void>();
-  private lastId = 0;
-  private running = false;
-  private pausedEvents: SwimEvent[] | undefined;
-  private loopOf: LoopOf = () => undefined;
+  readonly #scheduler: Scheduler;
+  readonly #network: Network;
+  readonly #callbacks: SimAgentCallbacks;
+  readonly #config: SwimConfig;
+  #transport: Transport | undefined;
+  readonly #replies = new Map<number, (bytes: Uint8Array | null) => void>();
+  readonly #joins = new Map<number, (error: SwimErrorCode | undefined) => void>();
+  #lastId = 0;
+  #running = false;
+  #pausedEvents: SwimEvent[] | undefined;
+  #loopOf: LoopOf = () => undefined;
   /** Loops that wait to send, and what they wait to send. */
-  private readonly stuckLoops = new Set<string>();
-  private blockedSends: SwimEffect[] = [];
+  readonly #stuckLoops = new Set<string>();
+  #blockedSends: SwimEffect[] = [];
   /** Read one by one after a pause; what comes meanwhile waits behind them. */
-  private backlog: SwimEvent[] = [];
-  private reading: Handle | undefined;
-  private clockAheadMs = 0;
-  private readonly timers = new Map<
-    number,
-    { readonly handle: Handle; readonly task: TimerTask }
-  >();
-  private readonly timerLateMs: () => number;
-  private readonly readMs: number;
+  #backlog: SwimEvent[] = [];
+  #reading: Handle | undefined;
+  #clockAheadMs = 0;
+  readonly #timers = new Map<number, { readonly handle: Handle; readonly task: TimerTask }>();
+  readonly #timerLateMs: () => number;
+  readonly #readMs: number;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -68,37 +65,37 @@ export class SimAgent {
     /** Time to read each of those that waited during a pause; none by default. */
     readonly readMs?: number;
   }) {
-    this.scheduler = options.scheduler;
-    this.network = options.network;
-    this.callbacks = options.callbacks ?? {};
-    this.config = options.swim.config;
-    this.timerLateMs = options.timerLateMs ?? (() => 0);
-    this.readMs = options.readMs ?? 0;
+    this.#scheduler = options.scheduler;
+    this.#network = options.network;
+    this.#callbacks = options.callbacks ?? {};
+    this.#config = options.swim.config;
+    this.#timerLateMs = options.timerLateMs ?? (() => 0);
+    this.#readMs = options.readMs ?? 0;
     this.address = options.swim.address;
     this.swim = new Swim(options.swim);
   }
 
   start(seeds: readonly string[] = []): void {
-    this.running = true;
-    this.transport = this.network.open({
+    this.#running = true;
+    this.#transport = this.#network.open({
       listen: this.address,
-      streamBytesMax: this.config.streamBytesMax,
-      streamTimeoutMs: this.config.streamTimeoutMs,
-      onPacket: (from, bytes) => this.dispatch({ type: 'packet', from, bytes }),
+      streamBytesMax: this.#config.streamBytesMax,
+      streamTimeoutMs: this.#config.streamTimeoutMs,
+      onPacket: (from, bytes) => this.#dispatch({ type: 'packet', from, bytes }),
       onRequest: (from, bytes, reply) => {
-        this.lastId += 1;
-        this.replies.set(this.lastId, reply);
-        this.dispatch({ type: 'stream-request', streamId: this.lastId, from, bytes });
+        this.#lastId++;
+        this.#replies.set(this.#lastId, reply);
+        this.#dispatch({ type: 'stream-request', streamId: this.#lastId, from, bytes });
       },
     });
-    this.dispatch({ type: 'start', seeds });
+    this.#dispatch({ type: 'start', seeds });
   }
 
   /** Ends like a killed process: no word to anybody. */
   stop(): void {
-    if (!this.running) return;
-    this.running = false;
-    void this.transport?.close();
+    if (!this.#running) return;
+    this.#running = false;
+    void this.#transport?.close();
   }
 
   /**
@@ -108,82 +105,82 @@ export class SimAgent {
    * waits, and the timers of the same loop with it; undefined for those that wait at once
    */
   pause(loopOf: LoopOf = () => undefined): void {
-    if (this.pausedEvents !== undefined) return;
-    this.loopOf = loopOf;
-    this.pausedEvents = this.backlog;
-    this.backlog = [];
-    if (this.reading !== undefined) this.scheduler.cancel(this.reading);
-    this.reading = undefined;
+    if (this.#pausedEvents !== undefined) return;
+    this.#loopOf = loopOf;
+    this.#pausedEvents = this.#backlog;
+    this.#backlog = [];
+    if (this.#reading !== undefined) this.#scheduler.cancel(this.#reading);
+    this.#reading = undefined;
   }
 
   resume(): void {
-    const events = this.pausedEvents ?? [];
-    this.pausedEvents = undefined;
-    this.stuckLoops.clear();
-    for (const effect of this.blockedSends.splice(0)) this.perform(effect);
+    const events = this.#pausedEvents ?? [];
+    this.#pausedEvents = undefined;
+    this.#stuckLoops.clear();
+    for (const effect of this.#blockedSends.splice(0)) this.#perform(effect);
     // Node.js runs due timers before it reads sockets.
-    for (const event of events) if (event.type === 'timer') this.dispatch(event);
-    this.backlog = events.filter((event) => event.type !== 'timer');
-    this.read();
+    for (const event of events) if (event.type === 'timer') this.#dispatch(event);
+    this.#backlog = events.filter((event) => event.type !== 'timer');
+    this.#read();
   }
 
-  private read(): void {
-    this.reading = undefined;
+  #read(): void {
+    this.#reading = undefined;
     do {
-      const event = this.backlog.shift();
+      const event = this.#backlog.shift();
       if (event === undefined) return;
-      this.step(event);
-    } while (this.readMs === 0);
-    this.reading = this.scheduler.after(this.readMs, () => this.read());
+      this.#step(event);
+    } while (this.#readMs === 0);
+    this.#reading = this.#scheduler.after(this.#readMs, () => this.#read());
   }
 
   setSeeds(seeds: readonly string[]): void {
-    this.dispatch({ type: 'seeds', seeds });
+    this.#dispatch({ type: 'seeds', seeds });
   }
 
   /** The monotonic clock leaps forward by so much, ≥ 0, as after a virtual machine was held. */
   leapClock(byMs: number): void {
-    this.clockAheadMs += byMs;
+    this.#clockAheadMs += byMs;
     // What has become due meanwhile comes at once, in order; the rest is that much nearer.
-    const timers = [...this.timers].sort(([, x], [, y]) => x.handle.timeMs - y.handle.timeMs);
+    const timers = [...this.#timers].sort(([, x], [, y]) => x.handle.timeMs - y.handle.timeMs);
     for (const [token, { handle, task }] of timers) {
-      this.scheduler.cancel(handle);
-      this.arm(token, handle.timeMs - byMs - this.scheduler.nowMs, task);
+      this.#scheduler.cancel(handle);
+      this.#arm(token, handle.timeMs - byMs - this.#scheduler.nowMs, task);
     }
   }
 
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
-    this.lastId += 1;
-    this.joins.set(this.lastId, done);
-    this.dispatch({ type: 'join', address, requestId: this.lastId });
+    this.#lastId++;
+    this.#joins.set(this.#lastId, done);
+    this.#dispatch({ type: 'join', address, requestId: this.#lastId });
   }
 
   forceLeave(name: string): void {
-    this.dispatch({ type: 'force-leave', name });
+    this.#dispatch({ type: 'force-leave', name });
   }
 
   leave(): void {
-    this.dispatch({ type: 'leave' });
+    this.#dispatch({ type: 'leave' });
   }
 
   setMeta(meta: Uint8Array): void {
-    this.dispatch({ type: 'set-meta', meta });
+    this.#dispatch({ type: 'set-meta', meta });
   }
 
   setUnwell(unwell: boolean): void {
-    this.dispatch({ type: 'set-unwell', unwell });
+    this.#dispatch({ type: 'set-unwell', unwell });
   }
 
   broadcast(name: string, payload: Uint8Array = new Uint8Array()): void {
-    this.dispatch({ type: 'broadcast', name, payload });
+    this.#dispatch({ type: 'broadcast', name, payload });
   }
 
   reportEnd(name: string, bootEpoch?: number): void {
-    this.dispatch({ type: 'ended', name, bootEpoch });
+    this.#dispatch({ type: 'ended', name, bootEpoch });
   }
 
   probeNow(name: string): void {
-    this.dispatch({ type: 'probe-now', name });
+    this.#dispatch({ type: 'probe-now', name });
   }
 
   view(): StableView {
@@ -194,86 +191,86 @@ export class SimAgent {
     return this.swim.members();
   }
 
-  private dispatch(event: SwimEvent): void {
-    if (!this.running) return;
-    const isBehind = this.backlog.length > 0 && event.type !== 'timer';
-    const waiting = this.pausedEvents ?? (isBehind ? this.backlog : undefined);
-    if (waiting === undefined) this.step(event);
+  #dispatch(event: SwimEvent): void {
+    if (!this.#running) return;
+    const isBehind = this.#backlog.length > 0 && event.type !== 'timer';
+    const waiting = this.#pausedEvents ?? (isBehind ? this.#backlog : undefined);
+    if (waiting === undefined) this.#step(event);
     else if (event.type !== 'packet' || waiting.length < WAITING_MAX) waiting.push(event);
   }
 
-  private step(event: SwimEvent): void {
-    if (!this.running) return;
-    const nowMs = this.scheduler.nowMs + this.clockAheadMs;
-    for (const effect of this.swim.step(event, nowMs)) this.perform(effect);
+  #step(event: SwimEvent): void {
+    if (!this.#running) return;
+    const nowMs = this.#scheduler.nowMs + this.#clockAheadMs;
+    for (const effect of this.swim.step(event, nowMs)) this.#perform(effect);
   }
 
-  private arm(token: number, afterMs: number, task: TimerTask): void {
-    const handle = this.scheduler.after(afterMs, () => {
-      this.timers.delete(token);
+  #arm(token: number, afterMs: number, task: TimerTask): void {
+    const handle = this.#scheduler.after(afterMs, () => {
+      this.#timers.delete(token);
       const event: SwimEvent = { type: 'timer', token };
-      const loop = this.pausedEvents === undefined ? undefined : this.loopOf(task);
-      if (loop === undefined || this.stuckLoops.has(loop)) this.dispatch(event);
-      else this.stepBlocked(event, loop);
+      const loop = this.#pausedEvents === undefined ? undefined : this.#loopOf(task);
+      if (loop === undefined || this.#stuckLoops.has(loop)) this.#dispatch(event);
+      else this.#stepBlocked(event, loop);
     });
-    this.timers.set(token, { handle, task });
+    this.#timers.set(token, { handle, task });
   }
 
-  private stepBlocked(event: SwimEvent, loop: string): void {
-    for (const effect of this.swim.step(event, this.scheduler.nowMs + this.clockAheadMs)) {
-      if (effect.type !== 'send' && effect.type !== 'stream-open') this.perform(effect);
+  #stepBlocked(event: SwimEvent, loop: string): void {
+    for (const effect of this.swim.step(event, this.#scheduler.nowMs + this.#clockAheadMs)) {
+      if (effect.type !== 'send' && effect.type !== 'stream-open') this.#perform(effect);
       else {
-        this.stuckLoops.add(loop);
-        this.blockedSends.push(effect);
+        this.#stuckLoops.add(loop);
+        this.#blockedSends.push(effect);
       }
     }
   }
 
-  private perform(effect: SwimEffect): void {
+  #perform(effect: SwimEffect): void {
     switch (effect.type) {
       case 'send':
-        this.transport?.send(effect.to, effect.bytes);
+        this.#transport?.send(effect.to, effect.bytes);
         return;
       case 'stream-open': {
         const { requestId, to, bytes } = effect;
-        this.transport?.request(to, bytes, this.config.streamTimeoutMs, (answer, why) => {
+        this.#transport?.request(to, bytes, this.#config.streamTimeoutMs, (answer, why) => {
           const refused = why === 'refused';
-          this.dispatch({ type: 'stream-response', requestId, bytes: answer, refused });
+          this.#dispatch({ type: 'stream-response', requestId, bytes: answer, refused });
         });
         return;
       }
       case 'stream-reply':
-        this.replies.get(effect.streamId)?.(effect.bytes);
-        this.replies.delete(effect.streamId);
+        this.#replies.get(effect.streamId)?.(effect.bytes);
+        this.#replies.delete(effect.streamId);
         return;
       case 'timer': {
-        this.arm(effect.token, effect.afterMs + this.timerLateMs(), effect.task);
+        this.#arm(effect.token, effect.afterMs + this.#timerLateMs(), effect.task);
         return;
       }
       case 'members-changed':
-        this.callbacks.onMembers?.(this.swim.members());
+        this.#callbacks.onMembers?.(this.swim.members());
         return;
       case 'view-changed':
-        this.callbacks.onView?.(effect);
+        this.#callbacks.onView?.(effect);
         return;
       case 'user-event':
-        this.callbacks.onEvent?.(effect.event);
+        this.#callbacks.onEvent?.(effect.event);
         return;
       case 'cluster-id':
-        this.callbacks.onClusterId?.(effect.clusterId);
+        this.#callbacks.onClusterId?.(effect.clusterId);
         return;
       case 'boot-epoch':
-        this.dispatch({ type: 'boot-epoch', bootEpoch: effect.bootEpoch });
+        this.#dispatch({ type: 'boot-epoch', bootEpoch: effect.bootEpoch });
         return;
       case 'join-result':
-        this.joins.get(effect.requestId)?.(effect.errorCode);
-        this.joins.delete(effect.requestId);
+        this.#joins.get(effect.requestId)?.(effect.errorCode);
+        this.#joins.delete(effect.requestId);
         return;
       case 'left':
-        this.callbacks.onLeft?.();
+        this.#callbacks.onLeft?.();
         return;
       case 'notice':
-        this.callbacks.onNotice?.(effect.code, effect.address);
+        this.#callbacks.onNotice?.(effect.code, effect.address);
         return;
     }
   }

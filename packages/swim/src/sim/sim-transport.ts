@@ -20,56 +20,56 @@ interface Carrier {
 export class SimTransport implements Transport {
   readonly address: string;
   failed = 0;
-  private readonly options: TransportOptions;
-  private readonly network: Carrier;
-  private readonly scheduler: Scheduler;
+  readonly #options: TransportOptions;
+  readonly #network: Carrier;
+  readonly #scheduler: Scheduler;
   /** How to end each request of ours that is under way. */
-  private readonly pending = new Set<() => void>();
-  private closed = false;
+  readonly #pending = new Set<() => void>();
+  #closed = false;
 
   constructor(network: Carrier, scheduler: Scheduler, options: TransportOptions) {
     this.address = options.listen;
-    this.options = options;
-    this.network = network;
-    this.scheduler = scheduler;
+    this.#options = options;
+    this.#network = network;
+    this.#scheduler = scheduler;
     network.attach(this.address, {
       onPacket: (from, bytes) => options.onPacket(from, bytes),
-      onRequest: (from, bytes, reply) => this.serve(from, bytes, reply),
+      onRequest: (from, bytes, reply) => this.#serve(from, bytes, reply),
     });
   }
 
   send(to: string, bytes: Uint8Array): void {
-    if (this.closed) return;
-    if (bytes.length > PACKET_BYTES_MAX) this.failed += 1;
-    else this.network.send(this.address, to, bytes);
+    if (this.#closed) return;
+    if (bytes.length > PACKET_BYTES_MAX) this.failed++;
+    else this.#network.send(this.address, to, bytes);
   }
 
   request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
     const finish: RequestDone = (answer, why) => {
-      if (this.pending.delete(fail)) done(answer, why);
+      if (this.#pending.delete(fail)) done(answer, why);
     };
     const fail = (): void => finish(null);
-    this.pending.add(fail);
-    if (this.closed || bytes.length > this.options.streamBytesMax) this.scheduler.after(0, fail);
-    else this.network.request(this.address, to, bytes, timeoutMs, finish);
+    this.#pending.add(fail);
+    if (this.#closed || bytes.length > this.#options.streamBytesMax) this.#scheduler.after(0, fail);
+    else this.#network.request(this.address, to, bytes, timeoutMs, finish);
   }
 
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    this.network.detach(this.address);
-    for (const fail of this.pending) fail();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#network.detach(this.address);
+    for (const fail of this.#pending) fail();
   }
 
-  private serve(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void {
-    const { streamBytesMax, streamTimeoutMs } = this.options;
-    const untilMs = this.scheduler.nowMs + streamTimeoutMs;
+  #serve(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void {
+    const { streamBytesMax, streamTimeoutMs } = this.#options;
+    const untilMs = this.#scheduler.nowMs + streamTimeoutMs;
     if (bytes.length > streamBytesMax) {
       reply(null);
       return;
     }
-    this.options.onRequest(from, bytes, (answer) => {
-      const late = this.closed || this.scheduler.nowMs > untilMs;
+    this.#options.onRequest(from, bytes, (answer) => {
+      const late = this.#closed || this.#scheduler.nowMs > untilMs;
       reply(late || answer === null || answer.length > streamBytesMax ? null : answer);
     });
   }

@@ -27,7 +27,7 @@ function swarm(seed: string): void {
   const gone = new Set<string>();
   cluster.addMany(size);
   cluster.run(prng.int(0, 5_000));
-  for (let act = 0; act < 12; act += 1) {
+  for (let act = 0; act < 12; act++) {
     const name = prng.pick(names);
     const other = prng.pick(names);
     switch (prng.int(0, 9)) {
@@ -107,7 +107,7 @@ describe('swarm: any trouble, then all agree again', function () {
   this.timeout(120_000);
 
   it(`${SEEDS} seeds`, () => {
-    for (let seed = 0; seed < Number(process.env['SWIM_SEEDS'] ?? SEEDS); seed += 1)
+    for (let seed = 0; seed < Number(process.env['SWIM_SEEDS'] ?? SEEDS); seed++)
       swarm(`swarm ${seed}`);
   });
 

@@ -32,15 +32,15 @@ export class TestCluster {
   readonly views = new Map<string, ViewChange[]>();
   /** User events that each member got, oldest first. */
   readonly events = new Map<string, UserEvent[]>();
-  private readonly prng: Prng;
-  private readonly config: SwimConfigInput;
+  readonly #prng: Prng;
+  readonly #config: SwimConfigInput;
 
   constructor(seed: string, faults: Partial<NetworkFaults> = {}, config: SwimConfigInput = {}) {
-    this.prng = new Prng(seed);
-    this.config = config;
+    this.#prng = new Prng(seed);
+    this.#config = config;
     this.network = new Network({
       scheduler: this.scheduler,
-      prng: this.prng.fork('network'),
+      prng: this.#prng.fork('network'),
       faults,
     });
   }
@@ -48,7 +48,7 @@ export class TestCluster {
   add(name: string, options: AddOptions = {}): SimAgent {
     const address = options.address ?? addressOf(name);
     const bootEpoch = options.bootEpoch ?? 1;
-    const prng = this.prng.fork(`${name} ${bootEpoch}`);
+    const prng = this.#prng.fork(`${name} ${bootEpoch}`);
     const changes: ViewChange[] = [];
     this.views.set(name, changes);
     const events: UserEvent[] = [];
@@ -57,7 +57,7 @@ export class TestCluster {
       scheduler: this.scheduler,
       network: this.network,
       swim: {
-        config: swimConfig(this.config),
+        config: swimConfig(this.#config),
         name,
         bootEpoch,
         clusterId: options.clusterId ?? (name === 'n0' ? 'c' : ''),
@@ -82,7 +82,7 @@ export class TestCluster {
   }
 
   addMany(size: number): void {
-    for (let n = 0; n < size; n += 1) this.add(`n${n}`);
+    for (let n = 0; n < size; n++) this.add(`n${n}`);
   }
 
   /** Runs until the condition holds; fails after limitMs. Returns the time it took. */

@@ -4,13 +4,13 @@ import { addressOf, find, TestCluster } from './test-cluster.ts';
 describe('protocol versions in a simulated cluster', () => {
   it('are upgraded member by member, with nobody suspected', () => {
     const cluster = new TestCluster('upgrade');
-    for (let n = 0; n < 5; n += 1) cluster.add(`n${n}`, { versions: { min: 1, max: 1 } });
+    for (let n = 0; n < 5; n++) cluster.add(`n${n}`, { versions: { min: 1, max: 1 } });
     cluster.until('forms', 5_000, () => cluster.whole());
     for (const versions of [
       { min: 1, max: 2 },
       { min: 2, max: 3 },
     ]) {
-      for (let n = 0; n < 5; n += 1) {
+      for (let n = 0; n < 5; n++) {
         cluster.kill(`n${n}`);
         const seeds = [0, 1, 2, 3, 4].map((m) => addressOf(`n${m}`));
         const bootEpoch = versions.max * 10;
@@ -28,7 +28,7 @@ describe('protocol versions in a simulated cluster', () => {
 
   it('that do not overlap are refused on both sides, by name', () => {
     const cluster = new TestCluster('refused');
-    for (let n = 0; n < 3; n += 1) cluster.add(`n${n}`);
+    for (let n = 0; n < 3; n++) cluster.add(`n${n}`);
     cluster.until('forms', 5_000, () => cluster.whole());
     cluster.add('new', { versions: { min: 2, max: 3 } });
     cluster.run(5_000);

@@ -16,31 +16,31 @@ export interface LoopWatchOptions {
  * (SIGSTOP, a suspended machine) the other loop gets its chance before it is blamed.
  */
 export class LoopWatch {
-  private readonly options: LoopWatchOptions;
-  private beats: number;
-  private lastMs: number;
-  private silent = 0;
+  readonly #options: LoopWatchOptions;
+  #beats: number;
+  #lastMs: number;
+  #silent = 0;
 
   constructor(options: LoopWatchOptions, beats: number, nowMs: number) {
-    this.options = options;
-    this.beats = beats;
-    this.lastMs = nowMs;
+    this.#options = options;
+    this.#beats = beats;
+    this.#lastMs = nowMs;
   }
 
   /** Time without a beat, as far as this thread was awake. */
   get silentMs(): number {
-    return this.silent;
+    return this.#silent;
   }
 
   /** To be called every {@link LOOK_MS}. @param beats the counter, whatever it began with */
   look(beats: number, nowMs: number): LoopState {
-    const passedMs = Math.min(nowMs - this.lastMs, AWAKE_MS_MAX);
-    this.lastMs = nowMs;
-    this.silent = beats === this.beats ? this.silent + passedMs : 0;
-    this.beats = beats;
-    const { unwellAfterMs, deadAfterMs } = this.options;
-    if (deadAfterMs > 0 && this.silent > deadAfterMs) return 'dead';
-    return this.silent > unwellAfterMs ? 'unwell' : 'well';
+    const passedMs = Math.min(nowMs - this.#lastMs, AWAKE_MS_MAX);
+    this.#lastMs = nowMs;
+    this.#silent = beats === this.#beats ? this.#silent + passedMs : 0;
+    this.#beats = beats;
+    const { unwellAfterMs, deadAfterMs } = this.#options;
+    if (deadAfterMs > 0 && this.#silent > deadAfterMs) return 'dead';
+    return this.#silent > unwellAfterMs ? 'unwell' : 'well';
   }
 }
 

@@ -19,13 +19,13 @@ export function diffMembers(
   for (const member of after) {
     while (at < before.length && (before[at] as SwimMember).name < member.name) {
       removed.push((before[at] as SwimMember).name);
-      at += 1;
+      at++;
     }
     const old = before[at]?.name === member.name ? before[at] : undefined;
-    if (old !== undefined) at += 1;
+    if (old !== undefined) at++;
     if (!isDeepStrictEqual(old, member)) changed.push(portable(member));
   }
-  for (; at < before.length; at += 1) removed.push((before[at] as SwimMember).name);
+  for (; at < before.length; at++) removed.push((before[at] as SwimMember).name);
   return changed.length + removed.length === 0 ? undefined : { changed, removed };
 }
 
@@ -39,7 +39,7 @@ export function applyDelta(
   let at = 0;
   // Both are sorted: a merge, since a large list changes often and by little.
   for (const member of before) {
-    for (; at < changed.length && (changed[at] as SwimMember).name <= member.name; at += 1) {
+    for (; at < changed.length && (changed[at] as SwimMember).name <= member.name; at++) {
       after.push(Object.freeze(changed[at] as SwimMember));
     }
     const isReplaced = at > 0 && changed[at - 1]?.name === member.name;

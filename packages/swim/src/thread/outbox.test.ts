@@ -36,12 +36,12 @@ describe('Outbox', () => {
     assert.equal(reports.length, 0, 'nobody is ready yet');
     outbox.taken();
     assert.deepEqual(reports[0]?.members?.changed, members);
-    for (let n = 1; n <= 1_000; n += 1) {
+    for (let n = 1; n <= 1_000; n++) {
       members = [member('a', n), member('b', n)];
       view = { number: n, names: n % 2 === 0 ? ['a', 'b'] : ['a', 'c'] };
       outbox.membersChanged();
       outbox.notice('SWIM_ERR_OTHER_CLUSTER', `host:${n}`);
-      for (let more = 0; more < 2; more += 1) outbox.event(event(n));
+      for (let more = 0; more < 2; more++) outbox.event(event(n));
       outbox.log('info', `line ${n}`);
       await Promise.resolve();
     }

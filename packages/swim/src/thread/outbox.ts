@@ -20,98 +20,104 @@ export interface OutboxSource {
  * bounded by the members and by the calls that the main loop itself made.
  */
 export class Outbox {
-  private readonly source: OutboxSource;
-  private readonly post: (report: Report) => void;
-  private told: readonly SwimMember[] = NOBODY;
-  private toldView = EMPTY_VIEW;
-  private changed = false;
-  private clusterId: string | undefined;
-  private events: UserEvent[] = [];
-  private eventsLost = 0;
-  private outcomes: Outcome[] = [];
-  private notices: { code: SwimErrorCode; address: string }[] = [];
-  private logs: Parameters<SwimLog>[] = [];
-  private left = false;
+  readonly #source: OutboxSource;
+  readonly #post: (report: Report) => void;
+  #told: readonly SwimMember[] = NOBODY;
+  #toldView = EMPTY_VIEW;
+  #changed = false;
+  #clusterId: string | undefined;
+  #events: UserEvent[] = [];
+  #eventsLost = 0;
+  #outcomes: Outcome[] = [];
+  #notices: { code: SwimErrorCode; address: string }[] = [];
+  #logs: Parameters<SwimLog>[] = [];
+  #left = false;
   /** A report is under way, or nobody is ready to take one yet. */
-  private waiting = true;
-  private due = false;
+  #waiting = true;
+  #due = false;
 
   constructor(source: OutboxSource, post: (report: Report) => void) {
-    this.source = source;
-    this.post = post;
+    this.#source = source;
+    this.#post = post;
   }
 
   /** The main loop is ready for the next. */
   taken(): void {
-    this.waiting = false;
-    if (this.due) this.flush();
+    this.#waiting = false;
+    if (this.#due) this.#flush();
   }
 
   /** Of the list, or of the stable view. */
   membersChanged(): void {
-    this.changed = true;
-    this.flushLater();
+    this.#changed = true;
+    this.#flushLater();
   }
 
   learned(clusterId: string): void {
-    this.clusterId = clusterId;
-    this.flushLater();
+    this.#clusterId = clusterId;
+    this.#flushLater();
   }
 
   event(event: UserEvent): void {
-    if (this.events.length < EVENTS_MAX) this.events.push(event);
-    else this.eventsLost += 1;
-    this.flushLater();
+    if (this.#events.length < EVENTS_MAX) this.#events.push(event);
+    else this.#eventsLost++;
+    this.#flushLater();
   }
 
   answer(outcome: Outcome): void {
-    this.outcomes.push(outcome);
-    this.flushLater();
+    this.#outcomes.push(outcome);
+    this.#flushLater();
   }
 
   notice(code: SwimErrorCode, address: string): void {
-    if (this.notices.length < LINES_MAX) this.notices.push({ code, address });
-    this.flushLater();
+    if (this.#notices.length < LINES_MAX) this.#notices.push({ code, address });
+    this.#flushLater();
   }
 
   log(...line: Parameters<SwimLog>): void {
-    if (this.logs.length < LINES_MAX) this.logs.push(line);
-    this.flushLater();
+    if (this.#logs.length < LINES_MAX) this.#logs.push(line);
+    this.#flushLater();
   }
 
   departed(): void {
-    this.left = true;
-    this.flushLater();
+    this.#left = true;
+    this.#flushLater();
   }
 
   /** What happens in one turn of the loop makes one report. */
-  private flushLater(): void {
-    if (this.due) return;
-    this.due = true;
-    queueMicrotask(() => this.flush());
+  #flushLater(): void {
+    if (this.#due) return;
+    this.#due = true;
+    queueMicrotask(() => this.#flush());
   }
 
-  private flush(): void {
-    if (this.waiting || !this.due) return;
-    this.due = false;
-    this.waiting = true;
-    const now = this.changed ? this.source.members() : this.told;
-    const nowView = this.changed ? this.source.view() : this.toldView;
-    const members = diffMembers(this.told, now);
-    const view = diffViews(this.toldView, nowView);
-    const lost = this.eventsLost;
-    if (lost > 0) this.logs.push(['warn', 'The main loop was too busy for user events.', { lost }]);
-    const { clusterId, events, outcomes, notices, logs, left } = this;
-    this.told = now;
-    this.toldView = nowView;
-    this.changed = false;
-    this.clusterId = undefined;
-    this.events = [];
-    this.eventsLost = 0;
-    this.outcomes = [];
-    this.notices = [];
-    this.logs = [];
-    this.post({
+  #flush(): void {
+    if (this.#waiting || !this.#due) return;
+    this.#due = false;
+    this.#waiting = true;
+    const now = this.#changed ? this.#source.members() : this.#told;
+    const nowView = this.#changed ? this.#source.view() : this.#toldView;
+    const members = diffMembers(this.#told, now);
+    const view = diffViews(this.#toldView, nowView);
+    const lost = this.#eventsLost;
+    if (lost > 0)
+      this.#logs.push(['warn', 'The main loop was too busy for user events.', { lost }]);
+    const clusterId = this.#clusterId;
+    const events = this.#events;
+    const outcomes = this.#outcomes;
+    const notices = this.#notices;
+    const logs = this.#logs;
+    const left = this.#left;
+    this.#told = now;
+    this.#toldView = nowView;
+    this.#changed = false;
+    this.#clusterId = undefined;
+    this.#events = [];
+    this.#eventsLost = 0;
+    this.#outcomes = [];
+    this.#notices = [];
+    this.#logs = [];
+    this.#post({
       ...(members === undefined ? {} : { members }),
       ...(view === undefined ? {} : { view }),
       ...(clusterId === undefined ? {} : { clusterId }),

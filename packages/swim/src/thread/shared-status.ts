@@ -18,38 +18,38 @@ export type CounterNames = readonly (keyof SwimAgentCounters)[];
 /** A heartbeat one way and figures the other, without a message. */
 export class SharedStatus {
   readonly memory: SharedArrayBuffer;
-  private readonly words: BigInt64Array;
+  readonly #words: BigInt64Array;
 
   constructor(memory = new SharedArrayBuffer((COUNTERS + COUNTERS_MAX) * 8)) {
     this.memory = memory;
-    this.words = new BigInt64Array(memory);
+    this.#words = new BigInt64Array(memory);
   }
 
   /** By the main loop. */
   beat(): void {
-    Atomics.add(this.words, BEATS, 1n);
+    Atomics.add(this.#words, BEATS, 1n);
   }
 
   get beats(): number {
-    return Number(Atomics.load(this.words, BEATS));
+    return Number(Atomics.load(this.#words, BEATS));
   }
 
   /** By the thread. */
   publish(health: number, counters: Readonly<SwimAgentCounters>, names: CounterNames): void {
     assert(names.length <= COUNTERS_MAX, 'every counter has a word');
-    Atomics.store(this.words, HEALTH, BigInt(health));
+    Atomics.store(this.#words, HEALTH, BigInt(health));
     for (const [at, name] of names.entries()) {
-      Atomics.store(this.words, COUNTERS + at, BigInt(counters[name]));
+      Atomics.store(this.#words, COUNTERS + at, BigInt(counters[name]));
     }
   }
 
   get health(): number {
-    return Number(Atomics.load(this.words, HEALTH));
+    return Number(Atomics.load(this.#words, HEALTH));
   }
 
   counters(names: CounterNames): SwimAgentCounters {
     return Object.fromEntries(
-      names.map((name, at) => [name, Number(Atomics.load(this.words, COUNTERS + at))]),
+      names.map((name, at) => [name, Number(Atomics.load(this.#words, COUNTERS + at))]),
     ) as unknown as SwimAgentCounters;
   }
 }

@@ -94,57 +94,57 @@ type Call = Deferred<unknown>;
  */
 export class SwimThread implements SwimHandle {
   readonly keyring: KeyringOperations = {
-    list: () => this.callKeyring({ op: 'list' }),
+    list: () => this.#callKeyring({ op: 'list' }),
     install: async (key) => {
       Keyring.of([key]);
-      return await this.callKeyring({ op: 'install', key: key.slice() });
+      return await this.#callKeyring({ op: 'install', key: key.slice() });
     },
-    use: (keyId, force = false) => this.callKeyring({ op: 'use', keyId, force }),
-    remove: (keyId, force = false) => this.callKeyring({ op: 'remove', keyId, force }),
+    use: (keyId, force = false) => this.#callKeyring({ op: 'use', keyId, force }),
+    remove: (keyId, force = false) => this.#callKeyring({ op: 'remove', keyId, force }),
   };
-  private readonly options: CompleteOptions<SwimThreadOptions>;
-  private readonly status = new SharedStatus();
-  private readonly callbacks = new Callbacks();
-  private readonly memberEvents: MemberEvents;
-  private readonly worker: Worker;
-  private readonly exited = deferred<void>();
-  private readonly beating: NodeJS.Timeout;
-  private readonly calls = new Map<number, Call>();
+  readonly #options: CompleteOptions<SwimThreadOptions>;
+  readonly #status = new SharedStatus();
+  readonly #callbacks = new Callbacks();
+  readonly #memberEvents: MemberEvents;
+  readonly #worker: Worker;
+  readonly #exited = deferred<void>();
+  readonly #beating: NodeJS.Timeout;
+  readonly #calls = new Map<number, Call>();
   /** Streams that wait for the thread's answer. */
-  private readonly replies = new Map<number, (bytes: Uint8Array | null) => void>();
+  readonly #replies = new Map<number, (bytes: Uint8Array | null) => void>();
   /** Streams that wait for the thread's judgement of their head. */
-  private readonly admissions = new Map<number, (admitted: boolean) => void>();
-  private readonly departed = deferred<void>();
-  private opening: Deferred<void> | undefined;
-  private listener: TcpTransport | undefined;
-  private counterNames: CounterNames = [];
-  private present: readonly SwimMember[] = NOBODY;
-  private presentView = EMPTY_VIEW;
-  private ownAddress = '';
-  private learnedClusterId: string;
-  private lastId = 0;
-  private started = false;
-  private stopped = false;
+  readonly #admissions = new Map<number, (admitted: boolean) => void>();
+  readonly #departed = deferred<void>();
+  #opening: Deferred<void> | undefined;
+  #listener: TcpTransport | undefined;
+  #counterNames: CounterNames = [];
+  #present: readonly SwimMember[] = NOBODY;
+  #presentView = EMPTY_VIEW;
+  #ownAddress = '';
+  #learnedClusterId: string;
+  #lastId = 0;
+  #started = false;
+  #stopped = false;
 
   private constructor(options: CompleteOptions<SwimThreadOptions>, program: URL) {
-    this.options = options;
-    this.memberEvents = new MemberEvents(options, (call) => this.tell(call));
-    this.learnedClusterId = options.clusterId;
-    this.worker = new Worker(program, {
+    this.#options = options;
+    this.#memberEvents = new MemberEvents(options, (call) => this.#tell(call));
+    this.#learnedClusterId = options.clusterId;
+    this.#worker = new Worker(program, {
       name: 'swim',
-      workerData: workerInit(options, this.status.memory),
+      workerData: workerInit(options, this.#status.memory),
       resourceLimits: RESOURCE_LIMITS,
       // The caller's are for the caller's program: an inspector's port, a loader, text to evaluate.
       execArgv: [...OWN_ARGV, ...(options.setup?.execArgv ?? [])],
     });
-    this.worker.on('message', (message: ToMain) => this.onMessage(message));
-    this.worker.on('error', (error) => this.fail(String(error)));
-    this.worker.on('exit', (code) => {
-      this.fail(`It ended with ${code}.`);
-      this.exited.resolve();
+    this.#worker.on('message', (message: ToMain) => this.#onMessage(message));
+    this.#worker.on('error', (error) => this.#fail(String(error)));
+    this.#worker.on('exit', (code) => {
+      this.#fail(`It ended with ${code}.`);
+      this.#exited.resolve();
     });
     // The worker itself keeps the process, as the agent's sockets would.
-    this.beating = setInterval(() => this.status.beat(), BEAT_MS).unref();
+    this.#beating = setInterval(() => this.#status.beat(), BEAT_MS).unref();
   }
 
   /**
@@ -160,7 +160,7 @@ export class SwimThread implements SwimHandle {
     checkLoopback(options);
     const thread = new SwimThread(options, program);
     try {
-      await thread.open();
+      await thread.#open();
     } catch (error) {
       await thread.stop();
       throw error;
@@ -169,262 +169,259 @@ export class SwimThread implements SwimHandle {
   }
 
   get address(): string {
-    return this.ownAddress;
+    return this.#ownAddress;
   }
 
   get clusterId(): string {
-    return this.learnedClusterId;
+    return this.#learnedClusterId;
   }
 
   get counters(): Readonly<SwimAgentCounters> {
-    return this.status.counters(this.counterNames);
+    return this.#status.counters(this.#counterNames);
   }
 
   get localHealth(): number {
-    return this.status.health;
+    return this.#status.health;
   }
 
   members(): readonly SwimMember[] {
-    return this.present;
+    return this.#present;
   }
 
   view(): StableView {
-    return this.presentView;
+    return this.#presentView;
   }
 
   async join(address: string): Promise<void> {
     parseAddress(address);
-    await this.call((id) => ({ type: 'join', id, address }));
+    await this.#call((id) => ({ type: 'join', id, address }));
   }
 
   setMeta(meta: Uint8Array): void {
     checkMeta(meta);
-    this.post({ type: 'set-meta', meta: meta.slice() });
+    this.#post({ type: 'set-meta', meta: meta.slice() });
   }
 
   setUnwell(unwell: boolean): void {
     checkUnwell(unwell);
-    this.post({ type: 'set-unwell', unwell });
+    this.#post({ type: 'set-unwell', unwell });
   }
 
   async broadcast(name: string, payload: Uint8Array = new Uint8Array()): Promise<void> {
     if (!isEventSized(name, payload)) throw new SwimError('SWIM_ERR_EVENT_SIZE');
-    await this.call((id) => ({ type: 'broadcast', id, name, payload: payload.slice() }));
+    await this.#call((id) => ({ type: 'broadcast', id, name, payload: payload.slice() }));
   }
 
   probeNow(name: string): void {
-    this.post({ type: 'probe-now', name });
+    this.#post({ type: 'probe-now', name });
   }
 
   reportEnd(name: string, bootEpoch?: number): void {
-    this.post({ type: 'ended', name, bootEpoch });
+    this.#post({ type: 'ended', name, bootEpoch });
   }
 
   async forceLeave(name: string): Promise<boolean> {
-    return (await this.call((id) => ({ type: 'force-leave', id, name }))) === true;
+    return (await this.#call((id) => ({ type: 'force-leave', id, name }))) === true;
   }
 
   async leave(): Promise<void> {
-    if (this.stopped) return;
-    this.post({ type: 'leave' });
-    await this.departed.promise;
+    if (this.#stopped) return;
+    this.#post({ type: 'leave' });
+    await this.#departed.promise;
   }
 
   async stop(): Promise<void> {
-    if (!this.stopped) {
-      this.post({ type: 'stop' });
-      this.close(new SwimError('SWIM_ERR_STOPPED'));
+    if (!this.#stopped) {
+      this.#post({ type: 'stop' });
+      this.#close(new SwimError('SWIM_ERR_STOPPED'));
     }
     const timer = setTimeout(() => {
-      this.worker.terminate().catch(() => {});
+      this.#worker.terminate().catch(() => {});
     }, STOP_MS_MAX);
-    await this.exited.promise;
+    await this.#exited.promise;
     clearTimeout(timer);
-    await this.listener?.close();
+    await this.#listener?.close();
   }
 
-  private async open(): Promise<void> {
-    const { listen, onForeignStream, config, keyring } = this.options;
+  async #open(): Promise<void> {
+    const { listen, onForeignStream, config, keyring } = this.#options;
     if (onForeignStream === undefined) {
-      await this.openWorker(listen);
+      await this.#openWorker(listen);
       return;
     }
-    this.listener = await listenForThread(
+    this.#listener = await listenForThread(
       {
         listen,
         streamBytesMax: config.streamBytesMax + (keyring === undefined ? 0 : SEAL_BYTES),
         streamTimeoutMs: config.streamTimeoutMs,
-        onRequest: (from, bytes, reply) => this.onRequest(from, bytes, reply),
+        onRequest: (from, bytes, reply) => this.#onRequest(from, bytes, reply),
         requestHead:
           keyring === undefined
             ? undefined
-            : { bytes: SEAL_BYTES, admit: (head, from) => this.admit(head, from) },
+            : { bytes: SEAL_BYTES, admit: (head, from) => this.#admit(head, from) },
         onForeign: (socket, head) => onForeignStream(socket, head),
       },
-      (bound) => this.openWorker(bound),
+      (bound) => this.#openWorker(bound),
     );
   }
 
-  private async openWorker(listen: string): Promise<void> {
-    if (this.stopped) throw new SwimError('SWIM_ERR_THREAD');
-    this.opening = deferred<void>();
-    this.post({ type: 'open', listen });
-    await this.opening.promise;
+  async #openWorker(listen: string): Promise<void> {
+    if (this.#stopped) throw new SwimError('SWIM_ERR_THREAD');
+    this.#opening = deferred<void>();
+    this.#post({ type: 'open', listen });
+    await this.#opening.promise;
   }
 
-  private onMessage(message: ToMain): void {
+  #onMessage(message: ToMain): void {
     switch (message.type) {
       case 'started':
-        this.ownAddress = message.address;
-        this.counterNames = message.counterNames;
+        this.#ownAddress = message.address;
+        this.#counterNames = message.counterNames;
         return;
       case 'refused':
-        this.opening?.reject(swimError(message.error));
+        this.#opening?.reject(swimError(message.error));
         return;
       case 'report':
-        this.post({ type: 'taken' });
-        this.onReport(message.report);
+        this.#post({ type: 'taken' });
+        this.#onReport(message.report);
         return;
       case 'reply':
-        this.replies.get(message.id)?.(message.bytes);
-        this.replies.delete(message.id);
+        this.#replies.get(message.id)?.(message.bytes);
+        this.#replies.delete(message.id);
         return;
       case 'admission':
-        this.admissions.get(message.id)?.(message.admitted);
-        this.admissions.delete(message.id);
+        this.#admissions.get(message.id)?.(message.admitted);
+        this.#admissions.delete(message.id);
         return;
       case 'store':
-        this.store(message.id, message.kept).catch(() => {});
+        this.#store(message.id, message.kept).catch(() => {});
         return;
       default:
         assertNever(message);
     }
   }
 
-  private onReport(report: Report): void {
-    if (this.stopped) return;
+  #onReport(report: Report): void {
+    if (this.#stopped) return;
     const { members, view, clusterId } = report;
-    const { options } = this;
-    if (members !== undefined) this.present = applyDelta(this.present, members);
-    if (view !== undefined) this.presentView = applyViewChange(this.presentView, view);
-    if (clusterId !== undefined) this.learnedClusterId = clusterId;
-    if (!this.started) {
-      this.started = true;
-      this.opening?.resolve();
+    const options = this.#options;
+    if (members !== undefined) this.#present = applyDelta(this.#present, members);
+    if (view !== undefined) this.#presentView = applyViewChange(this.#presentView, view);
+    if (clusterId !== undefined) this.#learnedClusterId = clusterId;
+    if (!this.#started) {
+      this.#started = true;
+      this.#opening?.resolve();
     }
-    for (const outcome of report.outcomes) this.onOutcome(outcome);
-    if (report.left) this.departed.resolve();
-    const tell = (call: () => void): void => this.tell(call);
+    for (const outcome of report.outcomes) this.#onOutcome(outcome);
+    if (report.left) this.#departed.resolve();
+    const tell = (call: () => void): void => this.#tell(call);
     for (const [level, text, fields] of report.logs) tell(() => options.log?.(level, text, fields));
     if (clusterId !== undefined) tell(() => options.onClusterId?.(clusterId));
-    const { present, presentView } = this;
+    const present = this.#present;
+    const presentView = this.#presentView;
     if (members !== undefined) {
       tell(() => options.onMembers?.(present));
-      this.memberEvents.take(present);
+      this.#memberEvents.take(present);
     }
     if (view !== undefined) tell(() => options.onView?.(presentView, view));
     for (const event of report.events) tell(() => options.onEvent?.(event));
     for (const { code, address } of report.notices) tell(() => options.onNotice?.(code, address));
-    this.callbacks.run();
+    this.#callbacks.run();
   }
 
   /** Calls the owner once everything else of this report is done. */
-  private tell(call: () => void): void {
-    this.callbacks.add(() => {
-      if (!this.stopped) call();
+  #tell(call: () => void): void {
+    this.#callbacks.add(() => {
+      if (!this.#stopped) call();
     });
   }
 
-  private onOutcome({ id, value, error }: Outcome): void {
-    const call = this.calls.get(id);
-    this.calls.delete(id);
+  #onOutcome({ id, value, error }: Outcome): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
     if (error === undefined) call?.resolve(value);
     else call?.reject(swimError(error));
   }
 
   /** A stream that came in at the main loop's port. */
-  private onRequest(
-    from: string,
-    bytes: Uint8Array,
-    reply: (bytes: Uint8Array | null) => void,
-  ): void {
-    if (this.stopped || this.replies.size >= RELAYED_MAX) {
+  #onRequest(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void {
+    if (this.#stopped || this.#replies.size >= RELAYED_MAX) {
       reply(null);
       return;
     }
-    const id = this.nextId();
-    this.replies.set(id, reply);
+    const id = this.#nextId();
+    this.#replies.set(id, reply);
     // Of its own memory: a view would take the whole buffer along.
-    this.post({ type: 'request', id, from, bytes: Uint8Array.from(bytes) });
+    this.#post({ type: 'request', id, from, bytes: Uint8Array.from(bytes) });
   }
 
   /** Whether a stream's head shows a key of ours; the keys are the thread's. */
-  private admit(head: Uint8Array, from: string): Promise<boolean> | boolean {
-    if (this.stopped || this.admissions.size >= RELAYED_MAX) return false;
-    const id = this.nextId();
+  #admit(head: Uint8Array, from: string): Promise<boolean> | boolean {
+    if (this.#stopped || this.#admissions.size >= RELAYED_MAX) return false;
+    const id = this.#nextId();
     const admission = deferred<boolean>();
-    this.admissions.set(id, admission.resolve);
-    this.post({ type: 'admit', id, from, head: Uint8Array.from(head) });
+    this.#admissions.set(id, admission.resolve);
+    this.#post({ type: 'admit', id, from, head: Uint8Array.from(head) });
     return admission.promise;
   }
 
-  private async store(id: number, kept: Kept): Promise<void> {
+  async #store(id: number, kept: Kept): Promise<void> {
     let problem: string | undefined;
     try {
-      if (kept.type === 'keyring') await this.options.onKeyring?.(kept.keys);
-      else await this.options.onBootEpoch?.(kept.bootEpoch);
+      if (kept.type === 'keyring') await this.#options.onKeyring?.(kept.keys);
+      else await this.#options.onBootEpoch?.(kept.bootEpoch);
     } catch (error) {
       problem = String(error);
     }
-    this.post({ type: 'stored', id, problem });
+    this.#post({ type: 'stored', id, problem });
   }
 
-  private async callKeyring(call: KeyringCall): Promise<KeyringResult[]> {
-    const results = await this.call((id) => ({ type: 'keyring', id, ...call }));
+  async #callKeyring(call: KeyringCall): Promise<KeyringResult[]> {
+    const results = await this.#call((id) => ({ type: 'keyring', id, ...call }));
     return results as KeyringResult[];
   }
 
-  private call(message: (id: number) => ToWorker): Promise<unknown> {
-    if (this.stopped) return Promise.reject(new SwimError('SWIM_ERR_STOPPED'));
-    const id = this.nextId();
+  #call(message: (id: number) => ToWorker): Promise<unknown> {
+    if (this.#stopped) return Promise.reject(new SwimError('SWIM_ERR_STOPPED'));
+    const id = this.#nextId();
     const call = deferred<unknown>();
-    this.calls.set(id, call);
-    this.post(message(id));
+    this.#calls.set(id, call);
+    this.#post(message(id));
     return call.promise;
   }
 
   /** The thread ended; as it should if we stopped. */
-  private fail(detail: string): void {
-    if (this.stopped) return;
+  #fail(detail: string): void {
+    if (this.#stopped) return;
     const error = new SwimError('SWIM_ERR_THREAD', detail);
-    this.close(error);
-    this.listener?.close().catch(() => {});
-    if (this.started) surface(() => this.options.onFailure(error));
+    this.#close(error);
+    this.#listener?.close().catch(() => {});
+    if (this.#started) surface(() => this.#options.onFailure(error));
   }
 
   /** Nothing is called back any more, but for those who wait. */
-  private close(reason: SwimError): void {
-    this.stopped = true;
-    clearInterval(this.beating);
-    this.opening?.reject(reason);
+  #close(reason: SwimError): void {
+    this.#stopped = true;
+    clearInterval(this.#beating);
+    this.#opening?.reject(reason);
     // It has nobody to wait for it once it was resolved.
-    this.opening?.promise.catch(() => {});
-    for (const call of this.calls.values()) call.reject(reason);
-    this.calls.clear();
-    for (const reply of this.replies.values()) reply(null);
-    this.replies.clear();
-    for (const admit of this.admissions.values()) admit(false);
-    this.admissions.clear();
-    this.departed.resolve();
+    this.#opening?.promise.catch(() => {});
+    for (const call of this.#calls.values()) call.reject(reason);
+    this.#calls.clear();
+    for (const reply of this.#replies.values()) reply(null);
+    this.#replies.clear();
+    for (const admit of this.#admissions.values()) admit(false);
+    this.#admissions.clear();
+    this.#departed.resolve();
   }
 
-  private post(message: ToWorker): void {
-    if (!this.stopped) this.worker.postMessage(message);
+  #post(message: ToWorker): void {
+    if (!this.#stopped) this.#worker.postMessage(message);
   }
 
-  private nextId(): number {
-    this.lastId += 1;
-    return this.lastId;
+  #nextId(): number {
+    this.#lastId++;
+    return this.#lastId;
   }
 }
 

@@ -31,213 +31,213 @@ import { Outbox } from './outbox.ts';
 import { type CounterNames, SharedStatus } from './shared-status.ts';
 
 class AgentWorker {
-  private readonly port: MessagePort;
-  private readonly init: WorkerInit;
-  private readonly outbox: Outbox;
-  private readonly status: SharedStatus;
-  private readonly watch: LoopWatch;
-  private agent: SwimAgent | undefined;
+  readonly #port: MessagePort;
+  readonly #init: WorkerInit;
+  readonly #outbox: Outbox;
+  readonly #status: SharedStatus;
+  readonly #watch: LoopWatch;
+  #agent: SwimAgent | undefined;
   /** Where streams that the main loop passes on are handled. */
-  private streams: StreamHandlers | undefined;
+  #streams: StreamHandlers | undefined;
   /** What the main loop is keeping. */
-  private readonly storing = new Map<number, Deferred<void>>();
-  private lastId = 0;
-  private counterNames: CounterNames = [];
-  private looking: NodeJS.Timeout | undefined;
-  private loop: LoopState = 'well';
+  readonly #storing = new Map<number, Deferred<void>>();
+  #lastId = 0;
+  #counterNames: CounterNames = [];
+  #looking: NodeJS.Timeout | undefined;
+  #loop: LoopState = 'well';
   /** What the owner says of itself. */
-  private saidUnwell = false;
-  private stopping = false;
+  #saidUnwell = false;
+  #stopping = false;
 
   constructor(port: MessagePort, init: WorkerInit) {
-    this.port = port;
-    this.init = init;
-    this.status = new SharedStatus(init.memory);
-    this.watch = new LoopWatch(init.watch, this.status.beats, systemClock());
-    this.outbox = new Outbox(
+    this.#port = port;
+    this.#init = init;
+    this.#status = new SharedStatus(init.memory);
+    this.#watch = new LoopWatch(init.watch, this.#status.beats, systemClock());
+    this.#outbox = new Outbox(
       {
-        members: () => this.agent?.members() ?? NOBODY,
-        view: () => this.agent?.view() ?? EMPTY_VIEW,
+        members: () => this.#agent?.members() ?? NOBODY,
+        view: () => this.#agent?.view() ?? EMPTY_VIEW,
       },
-      (report) => this.post({ type: 'report', report }),
+      (report) => this.#post({ type: 'report', report }),
     );
-    port.on('message', (message: ToWorker) => this.onMessage(message));
+    port.on('message', (message: ToWorker) => this.#onMessage(message));
   }
 
-  private onMessage(message: ToWorker): void {
+  #onMessage(message: ToWorker): void {
     switch (message.type) {
       case 'open':
-        this.open(message.listen).catch((error: unknown) =>
-          this.post({ type: 'refused', error: plainError(error) }),
+        this.#open(message.listen).catch((error: unknown) =>
+          this.#post({ type: 'refused', error: plainError(error) }),
         );
         return;
       case 'taken':
-        this.outbox.taken();
+        this.#outbox.taken();
         return;
       case 'join':
-        this.answer(message.id, async (agent) => {
+        this.#answer(message.id, async (agent) => {
           await agent.join(message.address);
           return true;
         });
         return;
       case 'set-meta':
-        this.agent?.setMeta(message.meta);
+        this.#agent?.setMeta(message.meta);
         return;
       case 'set-unwell':
-        this.saidUnwell = message.unwell;
-        this.tellHealth();
+        this.#saidUnwell = message.unwell;
+        this.#tellHealth();
         return;
       case 'broadcast':
-        this.answer(message.id, (agent) => agent.broadcast(message.name, message.payload));
+        this.#answer(message.id, (agent) => agent.broadcast(message.name, message.payload));
         return;
       case 'probe-now':
-        this.agent?.probeNow(message.name);
+        this.#agent?.probeNow(message.name);
         return;
       case 'ended':
-        this.agent?.reportEnd(message.name, message.bootEpoch);
+        this.#agent?.reportEnd(message.name, message.bootEpoch);
         return;
       case 'force-leave':
-        this.answer(message.id, async (agent) => await agent.forceLeave(message.name));
+        this.#answer(message.id, async (agent) => await agent.forceLeave(message.name));
         return;
       case 'leave':
-        this.leave().catch(crash);
+        this.#leave().catch(crash);
         return;
       case 'keyring':
-        this.answer(message.id, ({ keyring }) => changeKeyring(keyring, message));
+        this.#answer(message.id, ({ keyring }) => changeKeyring(keyring, message));
         return;
       case 'stored':
-        this.onStored(message.id, message.problem);
+        this.#onStored(message.id, message.problem);
         return;
       case 'admit': {
         const { id, head, from } = message;
-        const admitted = this.streams?.requestHead?.admit(head, from) ?? true;
-        this.post({ type: 'admission', id, admitted });
+        const admitted = this.#streams?.requestHead?.admit(head, from) ?? true;
+        this.#post({ type: 'admission', id, admitted });
         return;
       }
       case 'request':
-        this.request(message.id, message.from, message.bytes);
+        this.#request(message.id, message.from, message.bytes);
         return;
       case 'stop':
-        this.stop().catch(crash);
+        this.#stop().catch(crash);
         return;
       default:
         assertNever(message);
     }
   }
 
-  private async open(listen: string): Promise<void> {
+  async #open(listen: string): Promise<void> {
     const relayed = relayedTransport((streams) => {
-      this.streams = streams;
+      this.#streams = streams;
     });
     const agent = await SwimAgent.start({
-      ...this.init.options,
-      ...(await this.setUp()),
+      ...this.#init.options,
+      ...(await this.#setUp()),
       listen,
-      ...(this.init.relayed ? { transport: relayed } : {}),
-      onMembers: () => this.outbox.membersChanged(),
-      onView: () => this.outbox.membersChanged(),
-      onEvent: (event) => this.outbox.event(event),
-      onKeyring: (keys) => this.store({ type: 'keyring', keys }),
-      onBootEpoch: (bootEpoch) => this.store({ type: 'boot-epoch', bootEpoch }),
-      onClusterId: (clusterId) => this.outbox.learned(clusterId),
-      onNotice: (code, address) => this.outbox.notice(code, address),
-      log: (level, message, fields) => this.outbox.log(level, message, fields),
+      ...(this.#init.relayed ? { transport: relayed } : {}),
+      onMembers: () => this.#outbox.membersChanged(),
+      onView: () => this.#outbox.membersChanged(),
+      onEvent: (event) => this.#outbox.event(event),
+      onKeyring: (keys) => this.#store({ type: 'keyring', keys }),
+      onBootEpoch: (bootEpoch) => this.#store({ type: 'boot-epoch', bootEpoch }),
+      onClusterId: (clusterId) => this.#outbox.learned(clusterId),
+      onNotice: (code, address) => this.#outbox.notice(code, address),
+      log: (level, message, fields) => this.#outbox.log(level, message, fields),
     });
-    if (this.stopping) {
+    if (this.#stopping) {
       await agent.stop();
       return;
     }
-    this.agent = agent;
-    this.counterNames = Object.keys(agent.counters) as unknown as CounterNames;
+    this.#agent = agent;
+    this.#counterNames = Object.keys(agent.counters) as unknown as CounterNames;
     const { address, clusterId } = agent;
-    this.post({ type: 'started', address, clusterId, counterNames: this.counterNames });
-    this.look();
-    this.looking = setInterval(() => this.look(), LOOK_MS);
-    this.outbox.membersChanged();
-    this.outbox.taken();
+    this.#post({ type: 'started', address, clusterId, counterNames: this.#counterNames });
+    this.#look();
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
+    this.#outbox.membersChanged();
+    this.#outbox.taken();
   }
 
   /** What the owner's own module makes in this thread. */
-  private async setUp(): Promise<ReturnType<AgentOptionsOf>> {
-    const { setup } = this.init;
+  async #setUp(): Promise<ReturnType<AgentOptionsOf>> {
+    const { setup } = this.#init;
     if (setup === undefined) return {};
     const { agentOptions } = (await import(setup.module)) as { agentOptions: AgentOptionsOf };
     return agentOptions(setup.data as never);
   }
 
   /** Every {@link LOOK_MS}: how is the main loop, and what can it be shown? */
-  private look(): void {
-    const agent = this.agent as SwimAgent;
-    this.status.publish(agent.localHealth, agent.counters, this.counterNames);
-    const before = this.loop;
-    const silentMs = Math.round(this.watch.silentMs);
-    this.loop = this.watch.look(this.status.beats, systemClock());
-    if (this.loop === before) return;
-    if (this.loop === 'dead') {
+  #look(): void {
+    const agent = this.#agent as SwimAgent;
+    this.#status.publish(agent.localHealth, agent.counters, this.#counterNames);
+    const before = this.#loop;
+    const silentMs = Math.round(this.#watch.silentMs);
+    this.#loop = this.#watch.look(this.#status.beats, systemClock());
+    if (this.#loop === before) return;
+    if (this.#loop === 'dead') {
       agent.suspend();
       return;
     }
     if (before === 'dead') agent.resume();
-    if (this.loop === 'well') {
+    if (this.#loop === 'well') {
       const message = 'The main loop turns again; peers were told that this member is unwell.';
-      this.outbox.log('warn', message, { silentMs, suspended: before === 'dead' });
+      this.#outbox.log('warn', message, { silentMs, suspended: before === 'dead' });
     }
-    this.tellHealth();
+    this.#tellHealth();
   }
 
-  private tellHealth(): void {
-    this.agent?.setUnwell(this.saidUnwell || this.loop !== 'well');
+  #tellHealth(): void {
+    this.#agent?.setUnwell(this.#saidUnwell || this.#loop !== 'well');
   }
 
-  private answer(id: number, call: (agent: SwimAgent) => Promise<unknown>): void {
-    const { agent } = this;
+  #answer(id: number, call: (agent: SwimAgent) => Promise<unknown>): void {
+    const agent = this.#agent;
     const outcome =
       agent === undefined ? Promise.reject(new SwimError('SWIM_ERR_STOPPED')) : call(agent);
     outcome.then(
-      (value) => this.outbox.answer({ id, value, error: undefined }),
-      (error: unknown) => this.outbox.answer({ id, value: false, error: plainError(error) }),
+      (value) => this.#outbox.answer({ id, value, error: undefined }),
+      (error: unknown) => this.#outbox.answer({ id, value: false, error: plainError(error) }),
     );
   }
 
-  private async leave(): Promise<void> {
-    await this.agent?.leave();
-    this.outbox.departed();
+  async #leave(): Promise<void> {
+    await this.#agent?.leave();
+    this.#outbox.departed();
   }
 
-  private request(id: number, from: string, bytes: Uint8Array): void {
+  #request(id: number, from: string, bytes: Uint8Array): void {
     const reply = (answer: Uint8Array | null): void =>
-      this.post({ type: 'reply', id, bytes: answer });
-    if (this.streams === undefined) reply(null);
-    else this.streams.onRequest(from, bytes, reply);
+      this.#post({ type: 'reply', id, bytes: answer });
+    if (this.#streams === undefined) reply(null);
+    else this.#streams.onRequest(from, bytes, reply);
   }
 
   /** Has the main loop keep something. */
-  private async store(kept: Kept): Promise<void> {
-    this.lastId += 1;
-    const id = this.lastId;
+  async #store(kept: Kept): Promise<void> {
+    this.#lastId++;
+    const id = this.#lastId;
     const stored = deferred<void>();
-    this.storing.set(id, stored);
-    this.post({ type: 'store', id, kept });
+    this.#storing.set(id, stored);
+    this.#post({ type: 'store', id, kept });
     await stored.promise;
   }
 
-  private onStored(id: number, problem: string | undefined): void {
-    const stored = this.storing.get(id);
-    this.storing.delete(id);
+  #onStored(id: number, problem: string | undefined): void {
+    const stored = this.#storing.get(id);
+    this.#storing.delete(id);
     if (problem === undefined) stored?.resolve();
     else stored?.reject(new Error(problem));
   }
 
-  private async stop(): Promise<void> {
-    this.stopping = true;
-    clearInterval(this.looking);
-    await this.agent?.stop();
+  async #stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#looking);
+    await this.#agent?.stop();
     // Nothing is left that would keep this thread.
-    this.port.close();
+    this.#port.close();
   }
 
-  private post(message: ToMain): void {
-    this.port.postMessage(message);
+  #post(message: ToMain): void {
+    this.#port.postMessage(message);
   }
 }
 

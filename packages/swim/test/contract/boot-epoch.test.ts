@@ -16,7 +16,7 @@ function describeEpochs(title: string, begin: Start): void {
       await b.agent.stop();
       let tries = 0;
       const onBootEpoch = async (): Promise<void> => {
-        tries += 1;
+        tries++;
         if (tries < 3) throw new Error('the disk is full');
       };
       const problems: string[] = [];

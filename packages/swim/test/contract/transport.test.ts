@@ -94,7 +94,7 @@ describeTransportContract('simulated', () => {
   return {
     open: async (options) => network.open(options),
     listen: () => {
-      last += 1;
+      last++;
       return `host:${last}`;
     },
     /** Virtual time passes, a millisecond at a time, until the promise settles. */
@@ -104,7 +104,7 @@ describeTransportContract('simulated', () => {
         settled = true;
       };
       promise.then(mark, mark);
-      for (let turn = 0; !settled && turn < 100_000; turn += 1) {
+      for (let turn = 0; !settled && turn < 100_000; turn++) {
         await new Promise(setImmediate);
         if (!settled) scheduler.runUntil(scheduler.nowMs + 1);
       }

@@ -246,9 +246,9 @@ export function describeTransportContract(kind: string, makeLab: () => Transport
       let within = 0;
       let calls = 0;
       const enter = (call: () => void): void => {
-        within += 1;
+        within++;
         call();
-        within -= 1;
+        within--;
       };
       const b = await open((bytes, reply) => {
         assert.equal(within, 0);
@@ -260,7 +260,7 @@ export function describeTransportContract(kind: string, makeLab: () => Transport
         enter(() =>
           a.transport.request(to, bytesOf('?'), BRIEF_MS, () => {
             assert.equal(within, 0);
-            calls += 1;
+            calls++;
             done.resolve();
           }),
         );

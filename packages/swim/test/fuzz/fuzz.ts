@@ -52,13 +52,13 @@ export async function fuzz(options: { count: number; seed: string }): Promise<Fu
     refutes: 0,
     suspicions: 0,
   };
-  for (let life = 0; result.inputs < options.count; life += 1) {
+  for (let life = 0; result.inputs < options.count; life++) {
     const inputs = Math.min(INPUTS_PER_LIFE, options.count - result.inputs);
     // Every fourth is a joiner, which speaks to members only after an exchange.
     const clusterId = life % 4 === 3 ? '' : 'c';
     const target = await FuzzTarget.start(prng.fork(`core ${life}`), OWN_NAME, clusterId);
     const fed = new Life(target, corpus, prng.fork(`inputs ${life}`), result);
-    for (let input = 0; input < inputs; input += 1) {
+    for (let input = 0; input < inputs; input++) {
       try {
         fed.input();
         if (input % CHECK_EVERY === 0) target.checkBounds(result.largest);
@@ -79,107 +79,113 @@ type Tally = { -readonly [Key in keyof FuzzResult]: FuzzResult[Key] } & {
 
 /** One member, and what it goes through. */
 class Life {
-  private readonly target: FuzzTarget;
-  private readonly corpus: Corpus;
-  private readonly prng: Prng;
-  private readonly mutator: Mutator;
-  private readonly tally: Tally;
-  private readonly sealedPackets: readonly Uint8Array[];
-  private readonly sealedRequests: readonly Uint8Array[];
-  private readonly sealedAsMade: ReadonlySet<string>;
+  readonly #target: FuzzTarget;
+  readonly #corpus: Corpus;
+  readonly #prng: Prng;
+  readonly #mutator: Mutator;
+  readonly #tally: Tally;
+  readonly #sealedPackets: readonly Uint8Array[];
+  readonly #sealedRequests: readonly Uint8Array[];
+  readonly #sealedAsMade: ReadonlySet<string>;
 
   constructor(target: FuzzTarget, corpus: Corpus, prng: Prng, tally: Tally) {
-    this.target = target;
-    this.corpus = corpus;
-    this.prng = prng;
-    this.mutator = new Mutator(prng, NAMES, OWN_NAME);
-    this.tally = tally;
+    this.#target = target;
+    this.#corpus = corpus;
+    this.#prng = prng;
+    this.#mutator = new Mutator(prng, NAMES, OWN_NAME);
+    this.#tally = tally;
     const sealed = (kind: 'datagram' | 'request', messages: readonly Uint8Array[]) =>
       messages.slice(0, SEALED_SAMPLES).map((message) => target.seal(kind, message));
-    this.sealedPackets = sealed('datagram', corpus.packets);
-    this.sealedRequests = sealed('request', corpus.requests);
-    this.sealedAsMade = new Set([...this.sealedPackets, ...this.sealedRequests].map(textOf));
+    this.#sealedPackets = sealed('datagram', corpus.packets);
+    this.#sealedRequests = sealed('request', corpus.requests);
+    this.#sealedAsMade = new Set([...this.#sealedPackets, ...this.#sealedRequests].map(textOf));
   }
 
   input(): void {
-    const { target, prng } = this;
+    const target = this.#target;
+    const prng = this.#prng;
     const { scheduler } = target;
     scheduler.runUntil(scheduler.nowMs + prng.next() * 2);
     const roll = prng.next();
-    if (roll < 0.84) this.packet();
-    else if (roll < 0.92) this.sealed();
-    else if (roll < 0.96) this.request();
-    else this.response();
+    if (roll < 0.84) this.#packet();
+    else if (roll < 0.92) this.#sealed();
+    else if (roll < 0.96) this.#request();
+    else this.#response();
   }
 
-  private packet(): void {
-    const { target, tally } = this;
-    tally.packets += 1;
-    const bytes = this.mutator.mutate(this.corpus.packets);
+  #packet(): void {
+    const target = this.#target;
+    const tally = this.#tally;
+    tally.packets++;
+    const bytes = this.#mutator.mutate(this.#corpus.packets);
     if (isOfCluster(bytes, target.swim.clusterId) && target.swim.clusterId !== '') {
       target.packet(bytes);
       return;
     }
-    tally.foreign += 1;
+    tally.foreign++;
     const before = target.print();
     target.packet(bytes);
-    this.checkPrint(before, 1);
+    this.#checkPrint(before, 1);
   }
 
-  private request(): void {
-    this.tally.requests += 1;
-    this.target.request(this.mutator.mutate(this.corpus.requests));
+  #request(): void {
+    this.#tally.requests++;
+    this.#target.request(this.#mutator.mutate(this.#corpus.requests));
   }
 
-  private response(): void {
-    const { target, prng } = this;
-    this.tally.responses += 1;
+  #response(): void {
+    const target = this.#target;
+    const prng = this.#prng;
+    this.#tally.responses++;
     const isKnown = target.openRequests.length > 0 && prng.chance(0.9);
     const at = prng.int(0, Math.max(0, target.openRequests.length - 1));
     const [known] = isKnown ? target.openRequests.splice(at, 1) : [];
-    const bytes = prng.chance(0.3) ? null : this.mutator.mutate(this.corpus.responses);
+    const bytes = prng.chance(0.3) ? null : this.#mutator.mutate(this.#corpus.responses);
     target.response(known ?? prng.int(0, 1_000_000), bytes);
   }
 
-  private sealed(): void {
-    const { target, prng } = this;
-    this.tally.sealed += 1;
+  #sealed(): void {
+    const target = this.#target;
+    const prng = this.#prng;
+    this.#tally.sealed++;
     const before = target.print();
     const sentBefore = target.sealedOut;
     const kind = prng.int(0, 20);
-    if (kind < 16) target.sealedPacket(this.changed(this.sealedPackets));
+    if (kind < 16) target.sealedPacket(this.#changed(this.#sealedPackets));
     else if (kind < 18) {
-      assert.equal(target.sealedRequest(this.changed(this.sealedRequests)), null, 'answered');
+      assert.equal(target.sealedRequest(this.#changed(this.#sealedRequests)), null, 'answered');
     } else if (kind < 20) {
-      assert.equal(target.sealedResponse(this.changed(this.sealedRequests)), null, 'opened');
-    } else this.sealedAsAnother();
-    this.checkPrint(before, 0);
+      assert.equal(target.sealedResponse(this.#changed(this.#sealedRequests)), null, 'opened');
+    } else this.#sealedAsAnother();
+    this.#checkPrint(before, 0);
     assert.equal(target.sealedOut, sentBefore, 'answered what is not authentic');
   }
 
   /** Authentic, but of another kind; or in clear. */
-  private sealedAsAnother(): void {
-    const { target, prng, corpus } = this;
-    target.sealedPacket(prng.pick(this.sealedRequests));
-    assert.equal(target.sealedRequest(prng.pick(this.sealedPackets)), null, 'answered');
-    assert.equal(target.sealedResponse(prng.pick(this.sealedPackets)), null, 'opened');
+  #sealedAsAnother(): void {
+    const target = this.#target;
+    const prng = this.#prng;
+    const corpus = this.#corpus;
+    target.sealedPacket(prng.pick(this.#sealedRequests));
+    assert.equal(target.sealedRequest(prng.pick(this.#sealedPackets)), null, 'answered');
+    assert.equal(target.sealedResponse(prng.pick(this.#sealedPackets)), null, 'opened');
     target.sealedPacket(prng.pick(corpus.packets));
     assert.equal(target.sealedRequest(prng.pick(corpus.requests)), null, 'answered');
   }
 
   /** Nothing has changed since, but that so many packets came. */
-  private checkPrint(before: readonly unknown[], packets: number): void {
-    this.target.print().forEach((value, at) => {
+  #checkPrint(before: readonly unknown[], packets: number): void {
+    this.#target.print().forEach((value, at) => {
       const was = before[at];
       const expected = at === PACKETS_AT ? (was as number) + packets : was;
       if (value !== expected) assert.fail(`changed ${at}: ${String(was)} is now ${String(value)}`);
     });
   }
 
-  private changed(messages: readonly Uint8Array[]): Uint8Array {
+  #changed(messages: readonly Uint8Array[]): Uint8Array {
     for (;;) {
-      const bytes = this.mutator.mutateBytes(this.prng.pick(messages), messages);
-      if (!this.sealedAsMade.has(textOf(bytes))) return bytes;
+      const bytes = this.#mutator.mutateBytes(this.#prng.pick(messages), messages);
+      if (!this.#sealedAsMade.has(textOf(bytes))) return bytes;
     }
   }
 }

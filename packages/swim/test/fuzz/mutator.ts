@@ -9,46 +9,46 @@ const EPOCHS = [0, 1, 2, 3, 0xffff_ffff, Number.MAX_SAFE_INTEGER - 1, Number.MAX
 
 /** Makes messages that are wrong, from messages that are right; all drawn from one generator. */
 export class Mutator {
-  private readonly prng: Prng;
-  private readonly names: readonly string[];
-  private readonly own: string;
-  private incarnations = 0;
-  private readonly messages = new WeakMap<Uint8Array, Message>();
+  readonly #prng: Prng;
+  readonly #names: readonly string[];
+  readonly #own: string;
+  #incarnations = 0;
+  readonly #messages = new WeakMap<Uint8Array, Message>();
 
   /** @param names of members; @param own that of the one which is fed */
   constructor(prng: Prng, names: readonly string[], own: string) {
-    this.own = own;
-    this.prng = prng;
-    this.names = names;
+    this.#own = own;
+    this.#prng = prng;
+    this.#names = names;
   }
 
   /** Noise, a message with bytes changed, or one with fields changed that is well-formed. */
   mutate(messages: readonly Uint8Array[]): Uint8Array {
-    const { prng } = this;
+    const prng = this.#prng;
     const roll = prng.next();
     if (roll < 0.05) return this.noise();
     const message = prng.pick(messages);
     if (roll < 0.4) return this.mutateBytes(message, messages);
-    return this.mutateFields(message);
+    return this.#mutateFields(message);
   }
 
   /** Bytes changed; never what it was. */
   mutateBytes(message: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
-    const { prng } = this;
+    const prng = this.#prng;
     for (;;) {
       let bytes: Uint8Array = message.slice();
-      for (let times = prng.int(1, 4); times > 0; times -= 1) bytes = this.changed(bytes, others);
+      for (let times = prng.int(1, 4); times > 0; times--) bytes = this.#changed(bytes, others);
       if (!equal(bytes, message)) return bytes;
     }
   }
 
   noise(): Uint8Array {
-    const { prng } = this;
+    const prng = this.#prng;
     return Uint8Array.from({ length: prng.int(0, 200) }, () => prng.int(0, 255));
   }
 
-  private changed(bytes: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
-    const { prng } = this;
+  #changed(bytes: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
+    const prng = this.#prng;
     const at = prng.int(0, Math.max(0, bytes.length - 1));
     switch (prng.int(0, 7)) {
       case 0:
@@ -81,44 +81,44 @@ export class Mutator {
     }
   }
 
-  private mutateFields(bytes: Uint8Array): Uint8Array {
-    const message = this.decoded(bytes);
+  #mutateFields(bytes: Uint8Array): Uint8Array {
+    const message = this.#decoded(bytes);
     if (message === undefined) return bytes;
-    const { prng } = this;
+    const prng = this.#prng;
     const { header } = message;
     const clusterId = prng.chance(0.02) ? prng.pick(['', 'd', 'x'.repeat(64)]) : header.clusterId;
-    const name = prng.chance(0.3) ? this.name() : header.name;
-    const bootEpoch = this.bootEpoch(name, header.bootEpoch);
-    const updates = message.updates.map((update) => this.update(update));
+    const name = prng.chance(0.3) ? this.#name() : header.name;
+    const bootEpoch = this.#bootEpoch(name, header.bootEpoch);
+    const updates = message.updates.map((update) => this.#update(update));
     if (prng.chance(0.2)) updates.push(...updates);
     if (prng.chance(0.2) && updates.length > 0) {
-      updates.push({ ...(updates[0] as Update), name: this.name() });
+      updates.push({ ...(updates[0] as Update), name: this.#name() });
     }
     return encodeMessage(
       { ...header, clusterId, name, bootEpoch },
-      this.body(message.body),
+      this.#body(message.body),
       updates.map(encodeUpdate),
-      message.events.map((record) => this.event(record)),
+      message.events.map((record) => this.#event(record)),
     );
   }
 
   /** What a message of the corpus says, decoded once. */
-  private decoded(bytes: Uint8Array): Message | undefined {
-    let message = this.messages.get(bytes);
+  #decoded(bytes: Uint8Array): Message | undefined {
+    let message = this.#messages.get(bytes);
     if (message !== undefined) return message;
     const answer = decodeMessage(bytes);
     if (typeof answer === 'string') return undefined;
     message = answer;
-    this.messages.set(bytes, message);
+    this.#messages.set(bytes, message);
     return message;
   }
 
-  private body(body: Body): Body {
-    const { prng } = this;
+  #body(body: Body): Body {
+    const prng = this.#prng;
     const changed: Record<string, unknown> = { ...body };
     if ('seq' in body && prng.chance(0.3)) changed['seq'] = prng.pick(EXTREMES);
     if ('digest' in body && prng.chance(0.3)) changed['digest'] = prng.pick(EXTREMES);
-    if ('target' in body && prng.chance(0.5)) changed['target'] = this.name();
+    if ('target' in body && prng.chance(0.5)) changed['target'] = this.#name();
     if ('targetBootEpoch' in body && prng.chance(0.2)) {
       changed['targetBootEpoch'] = prng.pick(EPOCHS);
       changed['targetIncarnation'] = prng.pick(EXTREMES);
@@ -127,48 +127,48 @@ export class Mutator {
     return changed as unknown as Body;
   }
 
-  private update(update: Update): Update {
-    const { prng } = this;
+  #update(update: Update): Update {
+    const prng = this.#prng;
     if (prng.chance(0.3)) return update;
-    const name = prng.chance(0.5) ? update.name : this.name();
+    const name = prng.chance(0.5) ? update.name : this.#name();
     return {
       ...update,
       name,
-      bootEpoch: this.bootEpoch(name, update.bootEpoch),
-      incarnation: this.incarnation(update.incarnation),
+      bootEpoch: this.#bootEpoch(name, update.bootEpoch),
+      incarnation: this.#incarnation(update.incarnation),
       state: prng.chance(0.5) ? update.state : prng.pick(MEMBER_STATES),
       unwell: prng.chance(0.5),
       versions: prng.chance(0.9) ? update.versions : { min: 1, max: prng.int(1, 255) },
       ageS: prng.chance(0.8) ? 0 : prng.pick(EXTREMES),
-      accuser: prng.chance(0.5) ? update.accuser : this.name(),
-      address: prng.chance(0.8) ? update.address : `${this.name()}:${prng.int(0, 70_000)}`,
+      accuser: prng.chance(0.5) ? update.accuser : this.#name(),
+      address: prng.chance(0.8) ? update.address : `${this.#name()}:${prng.int(0, 70_000)}`,
       meta: prng.chance(0.9) ? update.meta : new Uint8Array(prng.int(0, 512)),
     };
   }
 
   /** Of a member seldom another one: it would not be heard any more. */
-  private bootEpoch(name: string, bootEpoch: number): number {
-    const { prng } = this;
-    return prng.chance(this.names.includes(name) ? 0.000_1 : 0.2) ? prng.pick(EPOCHS) : bootEpoch;
+  #bootEpoch(name: string, bootEpoch: number): number {
+    const prng = this.#prng;
+    return prng.chance(this.#names.includes(name) ? 0.000_1 : 0.2) ? prng.pick(EPOCHS) : bootEpoch;
   }
 
   /** Seldom the highest: a member that got there refutes no more. */
-  private incarnation(incarnation: number): number {
-    const { prng } = this;
+  #incarnation(incarnation: number): number {
+    const prng = this.#prng;
     // Rising, as the members refute what was said before.
-    this.incarnations += 0.02;
-    if (prng.chance(0.3)) return Math.floor(this.incarnations) + prng.int(0, 3);
+    this.#incarnations += 0.02;
+    if (prng.chance(0.3)) return Math.floor(this.#incarnations) + prng.int(0, 3);
     if (prng.chance(0.999_9)) return Math.min(0xffff_ffff, incarnation + prng.int(0, 3));
     return prng.pick(EXTREMES);
   }
 
-  private event(record: Uint8Array): Uint8Array {
-    const { prng } = this;
+  #event(record: Uint8Array): Uint8Array {
+    const prng = this.#prng;
     const event = decodeEvent(record);
     if (event === undefined || prng.chance(0.1)) return record;
     return encodeEvent({
       ...event,
-      origin: prng.chance(0.5) ? event.origin : this.name(),
+      origin: prng.chance(0.5) ? event.origin : this.#name(),
       bootEpoch: prng.chance(0.9) ? event.bootEpoch : prng.pick(EPOCHS),
       sequence: prng.chance(0.9) ? event.sequence + prng.int(0, 3_000) : prng.pick(EPOCHS),
       ageMs: prng.chance(0.5) ? 0 : prng.pick(EXTREMES),
@@ -176,10 +176,10 @@ export class Mutator {
   }
 
   /** Mostly a member's, often the own one, else one of very many. */
-  private name(): string {
-    const { prng } = this;
-    if (prng.chance(0.2)) return this.own;
-    return prng.chance(0.8) ? prng.pick(this.names) : `x${prng.int(0, 1_000_000)}`;
+  #name(): string {
+    const prng = this.#prng;
+    if (prng.chance(0.2)) return this.#own;
+    return prng.chance(0.8) ? prng.pick(this.#names) : `x${prng.int(0, 1_000_000)}`;
   }
 }
 

@@ -33,16 +33,16 @@ export class FuzzTarget {
   readonly scheduler = new Scheduler();
   /** Packets and answers that the sealed transport has let out. */
   sealedOut = 0;
-  private readonly key: Uint8Array;
-  private secure: SecureTransport | undefined;
-  private handlers: TransportOptions | undefined;
-  private sealer: Sealer | undefined;
-  private answer: ((bytes: Uint8Array | null) => void) | undefined;
-  private lastStreamId = 0;
+  readonly #key: Uint8Array;
+  #secure: SecureTransport | undefined;
+  #handlers: TransportOptions | undefined;
+  #sealer: Sealer | undefined;
+  #answer: ((bytes: Uint8Array | null) => void) | undefined;
+  #lastStreamId = 0;
 
   private constructor(prng: Prng, name: string, clusterId: string) {
     this.name = name;
-    this.key = Uint8Array.from({ length: 32 }, () => prng.int(0, 255));
+    this.#key = Uint8Array.from({ length: 32 }, () => prng.int(0, 255));
     this.swim = new Swim({
       config: CONFIG,
       name,
@@ -58,7 +58,7 @@ export class FuzzTarget {
   /** @param clusterId empty for a joiner */
   static async start(prng: Prng, name: string, clusterId: string): Promise<FuzzTarget> {
     const target = new FuzzTarget(prng, name, clusterId);
-    await target.openSealed();
+    await target.#openSealed();
     return target;
   }
 
@@ -76,8 +76,8 @@ export class FuzzTarget {
   }
 
   request(bytes: Uint8Array): void {
-    this.lastStreamId += 1;
-    this.step({ type: 'stream-request', streamId: this.lastStreamId, from: 'somewhere:1', bytes });
+    this.#lastStreamId++;
+    this.step({ type: 'stream-request', streamId: this.#lastStreamId, from: 'somewhere:1', bytes });
   }
 
   response(requestId: number, bytes: Uint8Array | null): void {
@@ -86,16 +86,16 @@ export class FuzzTarget {
 
   /** As a member with the key seals it. */
   seal(kind: 'datagram' | 'request', message: Uint8Array): Uint8Array {
-    return (this.sealer as Sealer).seal(kind, message);
+    return (this.#sealer as Sealer).seal(kind, message);
   }
 
   sealedPacket(bytes: Uint8Array): void {
-    this.handlers?.onPacket('somewhere:1', bytes);
+    this.#handlers?.onPacket('somewhere:1', bytes);
   }
 
   /** @returns the answer; null if the stream was closed without one */
   sealedRequest(bytes: Uint8Array): Uint8Array | null | undefined {
-    const { handlers } = this;
+    const handlers = this.#handlers;
     const head = handlers?.requestHead;
     if (head?.admit(bytes.subarray(0, head.bytes), 'somewhere:1') === false) return null;
     let answer: Uint8Array | null | undefined;
@@ -108,10 +108,10 @@ export class FuzzTarget {
   /** @returns what becomes of this as the answer to a request of ours */
   sealedResponse(bytes: Uint8Array): Uint8Array | null | undefined {
     let opened: Uint8Array | null | undefined;
-    this.secure?.request('n1:7000', Uint8Array.of(1), 1_000, (given) => {
+    this.#secure?.request('n1:7000', Uint8Array.of(1), 1_000, (given) => {
       opened = given;
     });
-    this.answer?.(bytes);
+    this.#answer?.(bytes);
     return opened;
   }
 
@@ -121,7 +121,7 @@ export class FuzzTarget {
     // Both lists are other objects after any change.
     const { names } = swim.view();
     const { packetsIn } = swim.counters;
-    return [swim.members(), names, swim.clusterId, swim.localHealth, packetsIn, ...this.held()];
+    return [swim.members(), names, swim.clusterId, swim.localHealth, packetsIn, ...this.#held()];
   }
 
   /** What is held, within its bounds; notes the most. */
@@ -155,18 +155,18 @@ export class FuzzTarget {
     assert.ok(this.swim.view().names.includes(name), 'the own view');
   }
 
-  private held(): readonly number[] {
+  #held(): readonly number[] {
     return Object.values(this.swim.sizes());
   }
 
-  private async openSealed(): Promise<void> {
-    const keyring = Keyring.of([this.key]);
+  async #openSealed(): Promise<void> {
+    const keyring = Keyring.of([this.#key]);
     const { clusterId } = this.swim;
-    this.sealer = new Sealer({ keyring, clusterId, sendersMax: 64 });
-    this.secure = await SecureTransport.open(
+    this.#sealer = new Sealer({ keyring, clusterId, sendersMax: 64 });
+    this.#secure = await SecureTransport.open(
       async (options) => {
-        this.handlers = options;
-        return this.inner();
+        this.#handlers = options;
+        return this.#inner();
       },
       {
         keyring,
@@ -187,15 +187,15 @@ export class FuzzTarget {
     );
   }
 
-  private inner(): Transport {
+  #inner(): Transport {
     return {
       address: 'me:7000',
       failed: 0,
       send: () => {
-        this.sealedOut += 1;
+        this.sealedOut++;
       },
       request: (_to: string, _bytes: Uint8Array, _timeoutMs: number, done: RequestDone) => {
-        this.answer = done;
+        this.#answer = done;
       },
       close: async () => {},
     };

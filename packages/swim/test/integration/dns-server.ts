@@ -13,15 +13,15 @@ export class DnsServer {
   readonly asked: string[] = [];
   /** Names whose questions are not answered at all. */
   readonly silent = new Set<string>();
-  private readonly socket: Socket;
+  readonly #socket: Socket;
 
   private constructor(socket: Socket) {
-    this.socket = socket;
+    this.#socket = socket;
     socket.on('message', (bytes, remote) => {
       const query = decode(bytes);
       const [question] = query.questions ?? [];
       if (question === undefined) return;
-      const answer = this.answer(query.id ?? 0, question);
+      const answer = this.#answer(query.id ?? 0, question);
       if (answer !== undefined) socket.send(answer, remote.port, remote.address);
     });
   }
@@ -35,7 +35,7 @@ export class DnsServer {
 
   /** IP:PORT, as `setServers` takes it. */
   get address(): string {
-    return `127.0.0.1:${(this.socket.address() as AddressInfo).port}`;
+    return `127.0.0.1:${(this.#socket.address() as AddressInfo).port}`;
   }
 
   set(type: 'A' | 'AAAA', name: string, ...addresses: readonly string[]): void {
@@ -61,12 +61,12 @@ export class DnsServer {
   }
 
   async stop(): Promise<void> {
-    const closed = once(this.socket, 'close');
-    this.socket.close();
+    const closed = once(this.#socket, 'close');
+    this.#socket.close();
     await closed;
   }
 
-  private answer(id: number, question: Question): Buffer | undefined {
+  #answer(id: number, question: Question): Buffer | undefined {
     this.asked.push(`${question.name} ${question.type}`);
     if (this.silent.has(question.name)) return undefined;
     const answers = this.records.get(`${question.name} ${question.type}`);

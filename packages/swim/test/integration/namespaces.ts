@@ -6,15 +6,15 @@ import { spawnSync } from 'node:child_process';
  */
 export class Machines {
   readonly names: readonly string[];
-  private readonly bridge: string;
+  readonly #bridge: string;
 
   /** `count` machines, 1 to 200; the nth has the address 10.77.0.n. @throws what `ip` says */
   constructor(count: number) {
     const prefix = `swim-${process.pid}`;
-    this.bridge = `${prefix}-bridge`;
+    this.#bridge = `${prefix}-bridge`;
     this.names = Array.from({ length: count }, (_, index) => `${prefix}-${index + 1}`);
     try {
-      this.build();
+      this.#build();
     } catch (error) {
       this.remove();
       throw error;
@@ -50,10 +50,10 @@ export class Machines {
   /** Replaces the packet filter of machine n by these rules for what comes in; none lets all through. */
   filter(n: number, rules: readonly string[]): void {
     const chain = ['type filter hook input priority 0', ...rules].join('\n');
-    this.load(n, `chain in {\n${chain}\n}`);
+    this.#load(n, `chain in {\n${chain}\n}`);
   }
 
-  private load(n: number, chains: string): void {
+  #load(n: number, chains: string): void {
     const text = `flush ruleset\ntable inet swim {\n${chains}\n}\n`;
     const [command = '', ...args] = [...this.on(n), 'nft', '-f', '-'];
     const result = spawnSync(command, args, { input: text, encoding: 'utf8', timeout: 10_000 });
@@ -65,23 +65,23 @@ export class Machines {
     const loses = `numgen random mod 100 < ${Math.round(share * 100)} drop`;
     const chain = (hook: string): string =>
       `chain ${hook} {\ntype filter hook ${hook} priority 0\n${share > 0 ? loses : ''}\n}`;
-    this.load(n, `${chain('input')}\n${chain('output')}`);
+    this.#load(n, `${chain('input')}\n${chain('output')}`);
   }
 
   /** Takes the cable out of machine n: nothing comes in, nothing goes out, and its own programs run on. */
   unplug(n: number): void {
-    ip('-n', this.bridge, 'link', 'set', `port${n}`, 'down');
+    ip('-n', this.#bridge, 'link', 'set', `port${n}`, 'down');
   }
 
   /** Never throws. */
   remove(): void {
-    for (const name of [...this.names, this.bridge]) {
+    for (const name of [...this.names, this.#bridge]) {
       spawnSync('ip', ['netns', 'delete', name]);
     }
   }
 
-  private build(): void {
-    const { bridge } = this;
+  #build(): void {
+    const bridge = this.#bridge;
     ip('netns', 'add', bridge);
     // Without a querier, a bridge that snoops may keep multicast from ports that want it.
     const type = ['type', 'bridge', 'mcast_snooping', '0', 'forward_delay', '0'];

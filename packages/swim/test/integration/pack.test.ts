@@ -140,26 +140,26 @@ function nodes(): string[] {
 
 class Example {
   readonly child: ChildProcessByStdio<null, Readable, null>;
-  private readonly lines: string[] = [];
-  private wake = Promise.withResolvers<void>();
+  readonly #lines: string[] = [];
+  #wake = Promise.withResolvers<void>();
 
   constructor(child: ChildProcessByStdio<null, Readable, null>) {
     this.child = child;
     createInterface(child.stdout).on('line', (line) => {
-      this.lines.push(line);
-      this.wake.resolve();
-      this.wake = Promise.withResolvers();
+      this.#lines.push(line);
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
     });
   }
 
   /** What the expression's group matched, as soon as some line does. */
   async says(expression: RegExp): Promise<string> {
     for (;;) {
-      for (const line of this.lines) {
+      for (const line of this.#lines) {
         const match = expression.exec(line);
         if (match?.[1] !== undefined) return match[1];
       }
-      await this.wake.promise;
+      await this.#wake.promise;
     }
   }
 }

@@ -155,7 +155,7 @@ describe('what hosts say of members', function () {
     'a restart on the same port, again and again: it is back, and no other suffers',
     async () => {
       await form();
-      for (let bootEpoch = 2; bootEpoch < 6; bootEpoch += 1) {
+      for (let bootEpoch = 2; bootEpoch < 6; bootEpoch++) {
         await agents.get('n1')?.kill();
         start(1, { bootEpoch, clusterId: 'c' });
         await allSee(ALL);

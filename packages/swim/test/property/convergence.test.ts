@@ -40,7 +40,7 @@ const shuffled = (updates: readonly Update[]): fc.Arbitrary<readonly Update[][]>
     .map(([once, again, lengths]) => {
       const all = [...once, ...again];
       const messages: Update[][] = [];
-      for (let at = 0, n = 0; at < all.length; n += 1) {
+      for (let at = 0, n = 0; at < all.length; n++) {
         const length = lengths[n % lengths.length] as number;
         messages.push(all.slice(at, at + length));
         at += length;
@@ -73,7 +73,7 @@ function tableAfter(
     bench.hear('stranger', { type: 'gossip' }, updates);
     bench.run(1);
   }
-  for (let round = 0; round < 400; round += 1) {
+  for (let round = 0; round < 400; round++) {
     for (const message of bench.sent(undefined, 'ping')) {
       const { body } = message;
       if (body.type !== 'ping' || !alive.has(`${body.target} ${body.targetBootEpoch}`)) continue;

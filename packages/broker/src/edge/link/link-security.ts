@@ -106,7 +106,7 @@ export class LinkSecurity {
   accept(socket: Socket, head: Buffer, done: SecuredCallback): void {
     if (head[0] === LINK_MAGIC) {
       if (this.#encryption === 'required') {
-        this.#sealer.counters.clearRefused += 1;
+        this.#sealer.counters.clearRefused++;
         done('it is not encrypted');
       } else {
         socket.unshift(head);

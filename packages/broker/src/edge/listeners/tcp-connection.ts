@@ -22,31 +22,31 @@ const EMPTY = new Uint8Array(0);
  * once per turn, and the scratch buffers that their chunks are concatenated in.
  */
 export class TurnFlush {
-  private dirty: TcpConnection[] = [];
-  private spare: TcpConnection[] = [];
-  private scheduled = false;
-  private readonly flushNow = (): void => this.flush();
-  private small: Buffer = Buffer.allocUnsafeSlow(SMALL_WRITE_BYTES_MAX);
-  private large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
+  #dirty: TcpConnection[] = [];
+  #spare: TcpConnection[] = [];
+  #scheduled = false;
+  readonly #flushNow = (): void => this.flush();
+  #small: Buffer = Buffer.allocUnsafeSlow(SMALL_WRITE_BYTES_MAX);
+  #large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
   readonly closeSecondsMax: number;
   readonly young = new YoungBuffers();
-  private readonly onPending: (changeBytes: number) => void;
+  readonly #onPending: (changeBytes: number) => void;
 
   /** @param onPending told of every change of what all connections' sockets have not taken yet */
   constructor(closeSecondsMax: number, onPending: (changeBytes: number) => void = () => {}) {
     this.closeSecondsMax = closeSecondsMax;
-    this.onPending = onPending;
+    this.#onPending = onPending;
   }
 
   pendingChanged(changeBytes: number): void {
-    this.onPending(changeBytes);
+    this.#onPending(changeBytes);
   }
 
   schedule(connection: TcpConnection): void {
-    this.dirty.push(connection);
-    if (this.scheduled) return;
-    this.scheduled = true;
-    setImmediate(this.flushNow);
+    this.#dirty.push(connection);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flushNow);
   }
 
   /**
@@ -54,24 +54,24 @@ export class TurnFlush {
    * the next flush, so that two handlers cannot keep each other going for ever.
    */
   flush(): void {
-    this.scheduled = false;
-    const batch = this.dirty;
-    this.dirty = this.spare;
-    this.spare = batch;
+    this.#scheduled = false;
+    const batch = this.#dirty;
+    this.#dirty = this.#spare;
+    this.#spare = batch;
     for (const connection of batch) connection.flush();
     batch.length = 0;
   }
 
   /** A scratch of at least `bytes`, to be filled from 0. */
   scratch(bytes: number): Buffer {
-    return bytes <= SMALL_WRITE_BYTES_MAX ? this.small : this.large;
+    return bytes <= SMALL_WRITE_BYTES_MAX ? this.#small : this.#large;
   }
 
   /** The kernel did not take all of `scratch` at once: it belongs to that write now. */
   giveAway(scratch: Buffer): void {
     const fresh = Buffer.allocUnsafeSlow(scratch.length);
-    if (scratch === this.small) this.small = fresh;
-    else this.large = fresh;
+    if (scratch === this.#small) this.#small = fresh;
+    else this.#large = fresh;
   }
 }
 
@@ -91,64 +91,64 @@ export class TcpConnection implements ClientSocket {
   /** Place in the listener's wheel. */
   slot = 0;
   index = 0;
-  private readonly socket: Socket;
-  private readonly turn: TurnFlush;
+  readonly #socket: Socket;
+  readonly #turn: TurnFlush;
   /** Written in this turn or while blocked: none, one bare, or a list from two. */
-  private chunks: Uint8Array | Uint8Array[] | undefined = undefined;
-  private chunkBytes = 0;
-  private state: number = State.Open;
-  private scheduled = false;
-  private blocked = false;
-  private drainAwaited = false;
+  #chunks: Uint8Array | Uint8Array[] | undefined = undefined;
+  #chunkBytes = 0;
+  #state: number = State.Open;
+  #scheduled = false;
+  #blocked = false;
+  #drainAwaited = false;
   /** Of {@link pendingBytes}, what the listener's sum knows of. */
-  private countedBytes = 0;
-  private closingSeconds = 0;
-  private remoteAddress: string | undefined = undefined;
+  #countedBytes = 0;
+  #closingSeconds = 0;
+  #remoteAddress: string | undefined = undefined;
 
   constructor(socket: Socket, turn: TurnFlush) {
-    this.socket = socket;
-    this.turn = turn;
+    this.#socket = socket;
+    this.#turn = turn;
   }
 
   get pendingBytes(): number {
-    return this.blocked ? this.chunkBytes + this.underWayBytes() : this.chunkBytes;
+    return this.#blocked ? this.#chunkBytes + this.#underWayBytes() : this.#chunkBytes;
   }
 
   /**
    * Handed to the socket and not taken by the kernel. The handle knows it to the byte, so that a slow
    * reader of one large packet is seen to read; the stream only whether the whole write is done.
    */
-  private underWayBytes(): number {
-    const { _handle: handle } = this.socket as { _handle?: { writeQueueSize?: unknown } | null };
+  #underWayBytes(): number {
+    const { _handle: handle } = this.#socket as { _handle?: { writeQueueSize?: unknown } | null };
     const size = handle?.writeQueueSize;
-    return typeof size === 'number' ? size : this.socket.writableLength;
+    return typeof size === 'number' ? size : this.#socket.writableLength;
   }
 
   /** Looked up at first use: most connections never need it. */
   get remote(): string {
-    if (this.remoteAddress === undefined) {
-      const { remoteAddress: host, remotePort: port } = this.socket;
+    if (this.#remoteAddress === undefined) {
+      const { remoteAddress: host, remotePort: port } = this.#socket;
       if (host === undefined || port === undefined) return 'unknown';
-      this.remoteAddress = formatAddress({ host: host.replace(/^::ffff:(?=\d+\.)/, ''), port });
+      this.#remoteAddress = formatAddress({ host: host.replace(/^::ffff:(?=\d+\.)/, ''), port });
     }
-    return this.remoteAddress;
+    return this.#remoteAddress;
   }
 
   write(bytes: Uint8Array): void {
-    if (this.state !== State.Open || bytes.length === 0) return;
-    this.chunkBytes += bytes.length;
-    if (this.chunks === undefined) this.chunks = bytes;
-    else if (!Array.isArray(this.chunks)) this.chunks = [this.chunks, bytes];
-    else if (this.chunks.push(bytes) % CHUNKS_MAX === 0) this.compact();
-    this.schedule();
+    if (this.#state !== State.Open || bytes.length === 0) return;
+    this.#chunkBytes += bytes.length;
+    if (this.#chunks === undefined) this.#chunks = bytes;
+    else if (!Array.isArray(this.#chunks)) this.#chunks = [this.#chunks, bytes];
+    else if (this.#chunks.push(bytes) % CHUNKS_MAX === 0) this.#compact();
+    this.#schedule();
   }
 
   /** @param flush whether to send what was written; a second call can only hurry the first */
   close(flush: boolean): void {
-    if (this.state === State.Closed || this.state === State.Dropping) return;
-    if (flush && this.state !== State.Open) return;
-    this.state = flush ? State.Closing : State.Dropping;
-    this.schedule();
+    if (this.#state === State.Closed || this.#state === State.Dropping) return;
+    if (flush && this.#state !== State.Open) return;
+    this.#state = flush ? State.Closing : State.Dropping;
+    this.#schedule();
   }
 
   /**
@@ -156,138 +156,140 @@ export class TcpConnection implements ClientSocket {
    * even its end.
    */
   pause(): void {
-    if (this.state === State.Open) this.socket.pause();
+    if (this.#state === State.Open) this.#socket.pause();
   }
 
   resume(): void {
-    if (this.socket.isPaused()) this.socket.resume();
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   awaitDrain(): void {
-    if (this.state !== State.Open) return;
-    this.drainAwaited = true;
-    this.schedule();
+    if (this.#state !== State.Open) return;
+    this.#drainAwaited = true;
+    this.#schedule();
   }
 
-  private schedule(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    this.turn.schedule(this);
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#turn.schedule(this);
   }
 
   /** The end of a turn: sends what it wrote, and carries out a close. */
   flush(): void {
-    this.scheduled = false;
-    if (this.state === State.Closed) return;
-    if (this.state === State.Dropping) {
-      this.socket.destroy();
-      this.detach();
+    this.#scheduled = false;
+    if (this.#state === State.Closed) return;
+    if (this.#state === State.Dropping) {
+      this.#socket.destroy();
+      this.#detach();
       return;
     }
-    if (this.blocked) this.compact();
-    else this.send();
-    if (this.blocked || this.countedBytes > 0) this.count(this.pendingBytes);
-    if (this.state === State.Closing) {
-      this.detach();
-      if (!this.blocked) {
+    if (this.#blocked) this.#compact();
+    else this.#send();
+    if (this.#blocked || this.#countedBytes > 0) this.#count(this.pendingBytes);
+    if (this.#state === State.Closing) {
+      this.#detach();
+      if (!this.#blocked) {
         // From here on the peer's bytes are read and dropped until its FIN: closing with unread
         // bytes would reset the connection and might take our last packet with it.
-        this.state = State.Ended;
+        this.#state = State.Ended;
         this.resume();
-        this.socket.end();
+        this.#socket.end();
       }
-    } else if (this.drainAwaited && !this.blocked) {
-      this.drained();
+    } else if (this.#drainAwaited && !this.#blocked) {
+      this.#drained();
     }
   }
 
-  private drained(): void {
-    this.drainAwaited = false;
+  #drained(): void {
+    this.#drainAwaited = false;
     this.handler?.onDrain();
   }
 
-  private count(bytes: number): void {
-    if (bytes === this.countedBytes) return;
-    this.turn.pendingChanged(bytes - this.countedBytes);
-    this.countedBytes = bytes;
+  #count(bytes: number): void {
+    if (bytes === this.#countedBytes) return;
+    this.#turn.pendingChanged(bytes - this.#countedBytes);
+    this.#countedBytes = bytes;
   }
 
   /** Tells the handler, once, that it has no connection any more. */
-  private detach(): void {
+  #detach(): void {
     const { handler } = this;
     this.handler = undefined;
     handler?.onClosed();
   }
 
-  private send(): void {
-    const { chunks, socket } = this;
+  #send(): void {
+    const chunks = this.#chunks;
+    const socket = this.#socket;
     if (chunks === undefined) return;
-    this.chunks = undefined;
+    this.#chunks = undefined;
     if (Array.isArray(chunks)) {
-      this.sendList(chunks);
+      this.#sendList(chunks);
     } else {
-      this.chunkBytes = 0;
+      this.#chunkBytes = 0;
       socket.write(chunks);
     }
     // A write that the kernel took at once is off the stream's books already.
     if (socket.writableLength > 0) {
-      this.blocked = true;
+      this.#blocked = true;
       // 'drain' would only come above the high-water mark; an empty write behind the blocked one
       // is done when that is.
-      socket.write(EMPTY, (error) => this.onUnblocked(error));
+      socket.write(EMPTY, (error) => this.#onUnblocked(error));
     }
   }
 
-  private sendList(chunks: readonly Uint8Array[]): void {
-    const { socket, turn } = this;
+  #sendList(chunks: readonly Uint8Array[]): void {
+    const socket = this.#socket;
+    const turn = this.#turn;
     let next = 0;
     while (next < chunks.length && socket.writableLength === 0) {
       const first = chunks[next]!;
       const second = chunks[next + 1];
       if (second === undefined || first.length + second.length > WRITE_BYTES_MAX) {
         next++;
-        this.chunkBytes -= first.length;
+        this.#chunkBytes -= first.length;
         socket.write(first);
         continue;
       }
-      const scratch = turn.scratch(this.chunkBytes);
+      const scratch = turn.scratch(this.#chunkBytes);
       let bytes = 0;
       for (let chunk = chunks[next]; chunk !== undefined; chunk = chunks[++next]) {
         if (bytes + chunk.length > scratch.length) break;
         scratch.set(chunk, bytes);
         bytes += chunk.length;
       }
-      this.chunkBytes -= bytes;
+      this.#chunkBytes -= bytes;
       socket.write(scratch.subarray(0, bytes));
       if (socket.writableLength > 0) turn.giveAway(scratch);
     }
-    if (next < chunks.length) this.chunks = chunks.slice(next);
+    if (next < chunks.length) this.#chunks = chunks.slice(next);
   }
 
   /**
    * Merges the small chunks that a blocked connection was left with, so that what it really costs
    * is near `pendingBytes` even if all it is owed are four-byte acknowledgements.
    */
-  private compact(): void {
-    const { chunks } = this;
+  #compact(): void {
+    const chunks = this.#chunks;
     if (!Array.isArray(chunks)) return;
     let from = chunks.length;
     while (from > 0 && chunks[from - 1]!.length < SMALL_WRITE_BYTES_MAX) from--;
     if (chunks.length - from > 1) chunks.push(Buffer.concat(chunks.splice(from)));
   }
 
-  private onUnblocked(error: Error | null | undefined): void {
-    if (error || this.state === State.Closed) return;
-    this.blocked = false;
-    this.drainAwaited = true;
+  #onUnblocked(error: Error | null | undefined): void {
+    if (error || this.#state === State.Closed) return;
+    this.#blocked = false;
+    this.#drainAwaited = true;
     this.flush();
   }
 
   /** Bytes arrived, in the listener's read buffer. */
   onData(buffer: Uint8Array, bytes: number): void {
-    if (this.state !== State.Open) return;
+    if (this.#state !== State.Open) return;
     this.handler?.onData(buffer, 0, bytes);
-    this.turn.young.received(bytes);
+    this.#turn.young.received(bytes);
   }
 
   /** The peer will send nothing more: an MQTT connection is over, whatever it still wants to read. */
@@ -297,18 +299,18 @@ export class TcpConnection implements ClientSocket {
 
   /** The socket is gone, for whatever reason. */
   onClose(): void {
-    this.state = State.Closed;
-    this.chunks = undefined;
-    this.chunkBytes = 0;
-    this.count(0);
-    this.detach();
+    this.#state = State.Closed;
+    this.#chunks = undefined;
+    this.#chunkBytes = 0;
+    this.#count(0);
+    this.#detach();
   }
 
   onSecond(nowMs: number): void {
-    if (this.state === State.Open) {
+    if (this.#state === State.Open) {
       this.handler?.onSecond(nowMs);
-    } else if (++this.closingSeconds > this.turn.closeSecondsMax) {
-      this.socket.destroy();
+    } else if (++this.#closingSeconds > this.#turn.closeSecondsMax) {
+      this.#socket.destroy();
     }
   }
 }

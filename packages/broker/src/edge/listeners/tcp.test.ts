@@ -16,7 +16,7 @@ class Recorder implements ClientHandler {
   readonly gone = Promise.withResolvers<void>();
   readonly drained = Promise.withResolvers<void>();
   readonly second = Promise.withResolvers<number>();
-  private waiting: { bytes: number; resolve: () => void } | undefined;
+  #waiting: { bytes: number; resolve: () => void } | undefined;
   onBytes: (bytes: Buffer) => void = () => {};
 
   constructor(socket: ClientSocket) {
@@ -27,7 +27,7 @@ class Recorder implements ClientHandler {
   arrived(bytes: number): Promise<void> {
     if (this.received.length >= bytes) return Promise.resolve();
     return new Promise((resolve) => {
-      this.waiting = { bytes, resolve };
+      this.#waiting = { bytes, resolve };
     });
   }
 
@@ -35,7 +35,7 @@ class Recorder implements ClientHandler {
     const bytes = Buffer.from(buffer.subarray(start, end));
     this.received = Buffer.concat([this.received, bytes]);
     this.onBytes(bytes);
-    if (this.waiting && this.received.length >= this.waiting.bytes) this.waiting.resolve();
+    if (this.#waiting && this.received.length >= this.#waiting.bytes) this.#waiting.resolve();
   }
 
   onClosed(): void {
@@ -55,9 +55,9 @@ class Recorder implements ClientHandler {
 /** A listener on a free port, its handlers in order of arrival, and its clients. */
 class Bench {
   readonly listener: TcpListener;
-  private readonly arrivals: Recorder[];
-  private readonly waiting: ((recorder: Recorder) => void)[];
-  private readonly clients: Socket[] = [];
+  readonly #arrivals: Recorder[];
+  readonly #waiting: ((recorder: Recorder) => void)[];
+  readonly #clients: Socket[] = [];
 
   private constructor(
     listener: TcpListener,
@@ -65,8 +65,8 @@ class Bench {
     waiting: ((recorder: Recorder) => void)[],
   ) {
     this.listener = listener;
-    this.arrivals = arrivals;
-    this.waiting = waiting;
+    this.#arrivals = arrivals;
+    this.#waiting = waiting;
   }
 
   static async start(options: Partial<TcpListenerOptions> = {}): Promise<Bench> {
@@ -96,15 +96,15 @@ class Bench {
   }
 
   accepted(): Promise<Recorder> {
-    const recorder = this.arrivals.shift();
+    const recorder = this.#arrivals.shift();
     if (recorder) return Promise.resolve(recorder);
-    return new Promise((resolve) => this.waiting.push(resolve));
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   client(allowHalfOpen = false): Socket {
     const client = connect({ host: '127.0.0.1', port: this.port, allowHalfOpen });
     client.on('error', () => {});
-    this.clients.push(client);
+    this.#clients.push(client);
     return client;
   }
 
@@ -120,7 +120,7 @@ class Bench {
   }
 
   async stop(): Promise<void> {
-    for (const client of this.clients) client.destroy();
+    for (const client of this.#clients) client.destroy();
     await this.listener.close();
     assert.equal(this.listener.count, 0);
   }

@@ -79,38 +79,38 @@ function onErrorEvent(): void {}
  * `_handle.onconnection`, which Node.js does not document: where it is missing, 'data' events it is.
  */
 export class TcpListener {
-  private readonly options: TcpListenerOptions;
-  private readonly server: Server;
-  private readonly turn: TurnFlush;
-  private readonly wheel: TcpConnection[][] = Array.from({ length: WHEEL_SLOTS }, () => []);
-  private readonly timer: NodeJS.Timeout;
-  private nextSlot = 0;
-  private tickSlot = 0;
-  private connections = 0;
-  private refused = 0;
-  private acceptErrors = 0;
-  private isOpen: boolean;
-  private closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  readonly #options: TcpListenerOptions;
+  readonly #server: Server;
+  readonly #turn: TurnFlush;
+  readonly #wheel: TcpConnection[][] = Array.from({ length: WHEEL_SLOTS }, () => []);
+  readonly #timer: NodeJS.Timeout;
+  #nextSlot = 0;
+  #tickSlot = 0;
+  #connections = 0;
+  #refused = 0;
+  #acceptErrors = 0;
+  #isOpen: boolean;
+  #closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   /** HOST:PORT as bound. */
   readonly address: string;
 
   private constructor(options: TcpListenerOptions, server: Server) {
-    this.options = options;
-    this.server = server;
-    this.isOpen = options.isOpen ?? true;
-    this.turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX, options.onPending);
+    this.#options = options;
+    this.#server = server;
+    this.#isOpen = options.isOpen ?? true;
+    this.#turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX, options.onPending);
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : options.port;
     this.address = formatAddress({ host: options.host, port });
-    server.on('error', (error) => this.onAcceptError(error));
-    if (options.sharedReadBuffer === false || !this.adoptHandles()) {
+    server.on('error', (error) => this.#onAcceptError(error));
+    if (options.sharedReadBuffer === false || !this.#adoptHandles()) {
       server.on('connection', (socket) => {
-        this.welcome(socket);
+        this.#welcome(socket);
         socket.on('data', onDataEvent);
       });
     }
-    this.timer = setInterval(() => this.tick(), WHEEL_TICK_MS);
+    this.#timer = setInterval(() => this.#tick(), WHEEL_TICK_MS);
   }
 
   /**
@@ -141,126 +141,126 @@ export class TcpListener {
 
   /** Connections held, those that are closing included. */
   get count(): number {
-    return this.connections;
+    return this.#connections;
   }
 
   /** Connections turned away because of `maxConnections`, since the start. */
   get refusedCount(): number {
-    return this.refused;
+    return this.#refused;
   }
 
   /** Sends what was written, now instead of at the end of the turn. Not for use within a handler. */
   flush(): void {
-    this.turn.flush();
+    this.#turn.flush();
   }
 
   /** From now on clients are welcome. */
   open(): void {
-    this.isOpen = true;
+    this.#isOpen = true;
   }
 
   /** Accepts no further connection and leaves the others as they are. */
   stopAccepting(): void {
-    if (this.server.listening) this.server.close();
+    if (this.#server.listening) this.#server.close();
   }
 
   /** Stops accepting, closes every connection after what it was sent, and waits for their end. */
   close(): Promise<void> {
-    if (this.closed === undefined) {
-      this.closed = Promise.withResolvers<void>();
+    if (this.#closed === undefined) {
+      this.#closed = Promise.withResolvers<void>();
       this.stopAccepting();
-      for (const slot of this.wheel) for (const connection of slot) connection.close(true);
-      this.finishIfEmpty();
+      for (const slot of this.#wheel) for (const connection of slot) connection.close(true);
+      this.#finishIfEmpty();
     }
-    return this.closed.promise;
+    return this.#closed.promise;
   }
 
-  private finishIfEmpty(): void {
-    if (this.closed === undefined || this.connections > 0) return;
-    clearInterval(this.timer);
-    this.closed.resolve();
+  #finishIfEmpty(): void {
+    if (this.#closed === undefined || this.#connections > 0) return;
+    clearInterval(this.#timer);
+    this.#closed.resolve();
   }
 
   /** Takes raw connections from the server's handle. @returns false if Node.js has changed */
-  private adoptHandles(): boolean {
-    const handle = (this.server as unknown as { _handle?: { onconnection?: unknown } })._handle;
+  #adoptHandles(): boolean {
+    const handle = (this.#server as unknown as { _handle?: { onconnection?: unknown } })._handle;
     if (typeof handle?.onconnection !== 'function') return false;
     readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
     const onread = { buffer: readBuffer, callback: onRead };
     handle.onconnection = (error: number, accepted: AcceptedHandle): void => {
       if (error) {
-        this.onAcceptError(new Error(`accept: ${error}`));
+        this.#onAcceptError(new Error(`accept: ${error}`));
         return;
       }
       accepted.setNoDelay(true);
       accepted.setKeepAlive(true, KEEP_ALIVE_SECONDS);
-      this.welcome(new AdoptingSocket({ handle: accepted, allowHalfOpen: true, onread }));
+      this.#welcome(new AdoptingSocket({ handle: accepted, allowHalfOpen: true, onread }));
     };
     return true;
   }
 
-  private welcome(socket: Socket): void {
-    if (!this.isOpen) {
+  #welcome(socket: Socket): void {
+    if (!this.#isOpen) {
       socket.on('error', onErrorEvent);
       socket.destroy();
       return;
     }
-    if (this.connections >= this.options.maxConnections || this.closed !== undefined) {
-      this.refused++;
-      if (this.refused === 1)
-        this.options.log('warn', 'connection limit reached: refusing connections');
+    if (this.#connections >= this.#options.maxConnections || this.#closed !== undefined) {
+      this.#refused++;
+      if (this.#refused === 1)
+        this.#options.log('warn', 'connection limit reached: refusing connections');
       socket.on('error', onErrorEvent);
       socket.destroy();
       return;
     }
-    const connection = new TcpConnection(socket, this.turn);
+    const connection = new TcpConnection(socket, this.#turn);
     const owned = socket as OwnedSocket;
     owned[connectionOf] = connection;
     socket.on('error', onErrorEvent);
     socket.on('end', onEndEvent);
-    socket.on('close', this.onCloseEvent);
-    connection.slot = this.nextSlot;
-    this.nextSlot = (this.nextSlot + 1) % WHEEL_SLOTS;
-    const slot = this.wheel[connection.slot]!;
+    socket.on('close', this.#onCloseEvent);
+    connection.slot = this.#nextSlot;
+    this.#nextSlot = (this.#nextSlot + 1) % WHEEL_SLOTS;
+    const slot = this.#wheel[connection.slot]!;
     connection.index = slot.length;
     slot.push(connection);
-    this.connections++;
-    connection.handler = this.options.onConnection(connection);
+    this.#connections++;
+    connection.handler = this.#options.onConnection(connection);
   }
 
   /** One function for all sockets; Node.js calls it with the socket as `this`. */
-  private readonly onCloseEvent = ((listener: TcpListener) =>
+  readonly #onCloseEvent = ((listener: TcpListener) =>
     function (this: Socket): void {
       const connection = (this as OwnedSocket)[connectionOf];
-      listener.forget(connection);
+      listener.#forget(connection);
       connection.onClose();
-      listener.finishIfEmpty();
+      listener.#finishIfEmpty();
     })(this);
 
-  private forget(connection: TcpConnection): void {
-    const slot = this.wheel[connection.slot]!;
+  #forget(connection: TcpConnection): void {
+    const slot = this.#wheel[connection.slot]!;
     const last = slot.pop()!;
     if (last !== connection) {
       slot[connection.index] = last;
       last.index = connection.index;
     }
-    this.connections--;
+    this.#connections--;
   }
 
-  private tick(): void {
-    const slot = this.wheel[this.tickSlot]!;
-    this.tickSlot = (this.tickSlot + 1) % WHEEL_SLOTS;
+  #tick(): void {
+    const slot = this.#wheel[this.#tickSlot]!;
+    this.#tickSlot = (this.#tickSlot + 1) % WHEEL_SLOTS;
     if (slot.length === 0) return;
-    const nowMs = this.options.nowMs?.() ?? performance.now();
+    const nowMs = this.#options.nowMs?.() ?? performance.now();
     for (const connection of slot) connection.onSecond(nowMs);
   }
 
   /** Out of file descriptors, most likely: the kernel keeps the client queued, we go on. */
-  private onAcceptError(error: Error): void {
-    this.acceptErrors++;
-    if (Number.isInteger(Math.log2(this.acceptErrors))) {
-      const fields = { error: error.message, times: this.acceptErrors };
-      this.options.log('error', 'accepting a connection failed', fields);
+  #onAcceptError(error: Error): void {
+    this.#acceptErrors++;
+    if (Number.isInteger(Math.log2(this.#acceptErrors))) {
+      const fields = { error: error.message, times: this.#acceptErrors };
+      this.#options.log('error', 'accepting a connection failed', fields);
     }
   }
 }

@@ -31,17 +31,17 @@ export class AcknowledgedDelivered extends Checker {
   }
 
   override pending(world: World): string | undefined {
-    const missing = this.missing(world);
+    const missing = this.#missing(world);
     if (missing.length === 0) return undefined;
     const shown = missing.slice(0, 5).map(describe).join('; ');
     return `${missing.length} acknowledged and not delivered: ${shown}`;
   }
 
   override finish(world: World): void {
-    for (const one of this.missing(world)) this.fail(`never delivered: ${describe(one)}`);
+    for (const one of this.#missing(world)) this.fail(`never delivered: ${describe(one)}`);
   }
 
-  private missing(world: World): Owed[] {
+  #missing(world: World): Owed[] {
     const missing: Owed[] = [];
     for (const session of this.history.sessions) {
       if (session.endedAtMs !== undefined || session.doubtful) continue;

@@ -10,18 +10,18 @@ const LOOK_EVERY_MS = 500;
  */
 export class CommittedDurable extends Checker {
   readonly invariant = '12 committed is durable';
-  private lookedMs = 0;
+  #lookedMs = 0;
   /** shard → highest commit index that a leader showed. */
-  private readonly committed = new Map<number, number>();
+  readonly #committed = new Map<number, number>();
 
   override onInterval(world: World): void {
-    if (world.nowMs - this.lookedMs < LOOK_EVERY_MS) return;
-    this.lookedMs = world.nowMs;
+    if (world.nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
+    this.#lookedMs = world.nowMs;
     for (const { inspection } of world.inspections()) {
       for (const copy of inspection.shards) {
         if (copy.role !== 'leader') continue;
-        const before = this.committed.get(copy.shard) ?? 0;
-        if (copy.commitIndex > before) this.committed.set(copy.shard, copy.commitIndex);
+        const before = this.#committed.get(copy.shard) ?? 0;
+        if (copy.commitIndex > before) this.#committed.set(copy.shard, copy.commitIndex);
       }
     }
   }
@@ -33,7 +33,7 @@ export class CommittedDurable extends Checker {
         now.set(copy.shard, Math.max(now.get(copy.shard) ?? 0, copy.commitIndex));
       }
     }
-    for (const [shard, index] of this.committed) {
+    for (const [shard, index] of this.#committed) {
       if ((now.get(shard) ?? 0) < index) {
         this.fail(
           `shard ${shard}: index ${index} was committed, the cluster is at ${now.get(shard)}`,

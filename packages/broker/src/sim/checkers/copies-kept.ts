@@ -19,12 +19,12 @@ interface Established {
  */
 export class CopiesKept extends Checker {
   readonly invariant = '15 planned changes keep copies';
-  private readonly replicas: number;
-  private readonly last = new Map<number, Established>();
+  readonly #replicas: number;
+  readonly #last = new Map<number, Established>();
 
   constructor(replicas: number) {
     super();
-    this.replicas = replicas;
+    this.#replicas = replicas;
   }
 
   override onPhase(node: string, phase: string, fields?: Record<string, unknown>): void {
@@ -32,14 +32,14 @@ export class CopiesKept extends Checker {
     const shard = Number(fields['shard']);
     const counter = Number(fields['counter']);
     const active = names(fields['active']);
-    const before = this.last.get(shard);
+    const before = this.#last.get(shard);
     // Views are ordered by counter, then leader: two may have one counter.
     if (
       before &&
       (before.counter > counter || (before.counter === counter && before.leader >= node))
     )
       return;
-    this.last.set(shard, { counter, leader: node, active });
+    this.#last.set(shard, { counter, leader: node, active });
     if (!before) return;
     const lost = before.active.filter((name) => !active.includes(name));
     const disturbed = this.history.disturbed(
@@ -50,7 +50,7 @@ export class CopiesKept extends Checker {
     if (disturbed && fields['planned'] !== true) return;
     // Slow links may draw a first election out beyond that; its candidate waits for nobody for ever.
     const excused = disturbed || fields['planned'] !== true ? names(fields['unheard']) : [];
-    const wanted = Math.min(this.replicas, Number(fields['wanted'] ?? this.replicas));
+    const wanted = Math.min(this.#replicas, Number(fields['wanted'] ?? this.#replicas));
     const least =
       Math.min(before.active.length, wanted) - lost.filter((n) => excused.includes(n)).length;
     if (active.length >= least) return;

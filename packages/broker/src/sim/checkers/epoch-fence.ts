@@ -13,17 +13,17 @@ const OVERTAKEN_TOLD_MS = 5;
  */
 export class EpochFence extends Checker {
   readonly invariant = '4 epochs are fenced';
-  private readonly newest = new Map<string, Connection>();
+  readonly #newest = new Map<string, Connection>();
 
   override onConnack(connection: Connection): void {
-    const newest = this.newest.get(connection.client);
+    const newest = this.#newest.get(connection.client);
     if (newest === undefined || newest.sentAtMs < connection.sentAtMs) {
-      this.newest.set(connection.client, connection);
+      this.#newest.set(connection.client, connection);
     }
   }
 
   override onAnswered(connection: Connection, what: string, requestSentAtMs: number): void {
-    const newer = this.newerThan(connection, requestSentAtMs);
+    const newer = this.#newerThan(connection, requestSentAtMs);
     if (newer === undefined) return;
     this.fail(
       `${connection.client}: ${what} on connection #${connection.id} at ${connection.node} for a ` +
@@ -36,7 +36,7 @@ export class EpochFence extends Checker {
     const { message, connection } = delivery;
     // QoS 0 is not a committed step: the gateway may not have heard of the newer one yet.
     if (message === undefined || delivery.qos === 0 || !connection.persistent) return;
-    const newer = this.newerThan(connection, message.sentAtMs);
+    const newer = this.#newerThan(connection, message.sentAtMs);
     if (newer === undefined) return;
     this.fail(
       `${connection.client}: #${message.id}, sent at ${message.sentAtMs.toFixed(1)}, arrived on ` +
@@ -44,13 +44,13 @@ export class EpochFence extends Checker {
     );
   }
 
-  private newerThan(connection: Connection, atMs: number): Connection | undefined {
-    const newest = this.newest.get(connection.client);
+  #newerThan(connection: Connection, atMs: number): Connection | undefined {
+    const newest = this.#newest.get(connection.client);
     // Connections that overlap in time may be ordered either way; only clear cases count.
     if (newest === undefined || newest === connection) return undefined;
     if (connection.connackAtMs === undefined || newest.sentAtMs <= connection.connackAtMs)
       return undefined;
-    if (this.isOvertaken(newest)) return undefined;
+    if (this.#isOvertaken(newest)) return undefined;
     return newest.connackAtMs! <= atMs ? newest : undefined;
   }
 
@@ -58,7 +58,7 @@ export class EpochFence extends Checker {
    * Its CONNECT came late, or from a node whose clock is behind: a connection that the broker takes for
    * newer has the session. It is told so, by a CONNACK and the end of the connection.
    */
-  private isOvertaken({ sentAtMs, connackAtMs = 0, goneAtMs }: Connection): boolean {
+  #isOvertaken({ sentAtMs, connackAtMs = 0, goneAtMs }: Connection): boolean {
     if (goneAtMs === undefined || goneAtMs - connackAtMs > OVERTAKEN_TOLD_MS) return false;
     return this.history.unrest(sentAtMs, connackAtMs);
   }

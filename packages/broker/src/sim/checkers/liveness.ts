@@ -13,16 +13,16 @@ export interface Unfinished {
  */
 export class Liveness extends Checker {
   readonly invariant = '10 liveness';
-  private readonly actors: () => readonly Unfinished[];
+  readonly #actors: () => readonly Unfinished[];
 
   constructor(actors: () => readonly Unfinished[]) {
     super();
-    this.actors = actors;
+    this.#actors = actors;
   }
 
   override pending(_world: World): string | undefined {
     const waiting: string[] = [];
-    for (const actor of this.actors()) {
+    for (const actor of this.#actors()) {
       const what = actor.unfinished();
       if (what !== undefined) waiting.push(what);
     }

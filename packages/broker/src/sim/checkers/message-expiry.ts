@@ -14,32 +14,32 @@ const SLACK_MS = 400;
 export class MessageExpiry extends Checker {
   readonly invariant = '1b expired is not sent';
   /** Clocks of machines are steps apart in this run. */
-  private readonly clocksDiffer: boolean;
-  private readonly arrived = new Map<Session, Set<number>>();
+  readonly #clocksDiffer: boolean;
+  readonly #arrived = new Map<Session, Set<number>>();
 
   constructor(o: { clocksDiffer: boolean }) {
     super();
-    this.clocksDiffer = o.clocksDiffer;
+    this.#clocksDiffer = o.clocksDiffer;
   }
 
   override onArrived(delivery: Delivery): void {
     const { session, message, qos } = delivery;
     if (message === undefined || qos === 0 || delivery.retain) return;
-    let seen = this.arrived.get(session);
+    let seen = this.#arrived.get(session);
     if (seen === undefined) {
       seen = new Set();
-      this.arrived.set(session, seen);
+      this.#arrived.set(session, seen);
     }
     const first = !seen.has(message.id);
     seen.add(message.id);
     if (!first) return;
-    this.judgeExpiry(delivery, message);
-    if (delivery.dup) this.judgeDup(delivery, message);
+    this.#judgeExpiry(delivery, message);
+    if (delivery.dup) this.#judgeDup(delivery, message);
   }
 
-  private judgeExpiry(delivery: Delivery, message: Message): void {
+  #judgeExpiry(delivery: Delivery, message: Message): void {
     const { connection, session, atMs } = delivery;
-    if (message.expirySeconds === 0 || this.clocksDiffer || delivery.dup) return;
+    if (message.expirySeconds === 0 || this.#clocksDiffer || delivery.dup) return;
     const dueMs = message.lastSentAtMs + message.expirySeconds * 1000;
     if (atMs <= dueMs + SLACK_MS || connection.stalledUntilMs + SLACK_MS > dueMs) return;
     // A message whose publisher was not answered may have reached the broker later than it was sent.
@@ -51,7 +51,7 @@ export class MessageExpiry extends Checker {
   }
 
   /** The message is younger than the session's last connection before this one. */
-  private judgeDup(delivery: Delivery, message: Message): void {
+  #judgeDup(delivery: Delivery, message: Message): void {
     const { connection, session, atMs } = delivery;
     if (message.sends > 1) return;
     const earlier = this.history.connections.filter(

@@ -8,25 +8,25 @@ import { Checker, type World } from './checker.ts';
  */
 export class NoElection extends Checker {
   readonly invariant = '13 load elects nobody';
-  private readonly calm: boolean;
-  private failed = false;
-  private readonly founding = new Map<string, number>();
+  readonly #calm: boolean;
+  #failed = false;
+  readonly #founding = new Map<string, number>();
 
   /** @param calm no fault of the run is one of nodes, disks or links */
   constructor(calm: boolean) {
     super();
-    this.calm = calm;
+    this.#calm = calm;
   }
 
   override onInterval(world: World): void {
-    if (!this.calm || this.failed) return;
+    if (!this.#calm || this.#failed) return;
     for (const { node, inspection } of world.inspections()) {
       const { elections = 0 } = inspection;
       // A founder stands once for every shard, before anybody publishes.
-      if (this.history.messages.length === 0) this.founding.set(node, elections);
-      const more = elections - (this.founding.get(node) ?? 0);
+      if (this.history.messages.length === 0) this.#founding.set(node, elections);
+      const more = elections - (this.#founding.get(node) ?? 0);
       if (more === 0) continue;
-      this.failed = true;
+      this.#failed = true;
       this.fail(`${node} stood for leader of ${more} shards though nothing failed`);
       return;
     }

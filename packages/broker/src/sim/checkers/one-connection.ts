@@ -13,35 +13,35 @@ const TAKEOVER_MAX_MS = 5000;
 export class OneConnection extends Checker {
   readonly invariant = '3 one connection per Client Identifier';
   /** Open connections by client, oldest first. */
-  private readonly open = new Map<string, Connection[]>();
-  private readonly reported = new Set<number>();
+  readonly #open = new Map<string, Connection[]>();
+  readonly #reported = new Set<number>();
 
   override onConnack(connection: Connection): void {
-    const connections = this.open.get(connection.client);
-    if (connections === undefined) this.open.set(connection.client, [connection]);
+    const connections = this.#open.get(connection.client);
+    if (connections === undefined) this.#open.set(connection.client, [connection]);
     else connections.push(connection);
   }
 
   override onInterval(world: World): void {
-    for (const [client, connections] of this.open) {
+    for (const [client, connections] of this.#open) {
       if (connections.length < 2) {
-        if (connections[0]?.serverOpen() === false) this.open.delete(client);
+        if (connections[0]?.serverOpen() === false) this.#open.delete(client);
         continue;
       }
       const live = connections.filter((c) => c.serverOpen());
-      this.open.set(client, live);
-      for (const older of live) this.judge(world, older, live);
+      this.#open.set(client, live);
+      for (const older of live) this.#judge(world, older, live);
     }
   }
 
-  private judge(world: World, older: Connection, live: readonly Connection[]): void {
-    if (this.reported.has(older.id)) return;
+  #judge(world: World, older: Connection, live: readonly Connection[]): void {
+    if (this.#reported.has(older.id)) return;
     const nowMs = world.nowMs;
     const newer = live.find(
       (c) => c.sentAtMs > older.connackAtMs! && nowMs - c.connackAtMs! > TAKEOVER_MAX_MS,
     );
     if (newer === undefined || this.history.disturbed(nowMs - TAKEOVER_MAX_MS, nowMs)) return;
-    this.reported.add(older.id);
+    this.#reported.add(older.id);
     this.fail(
       `${older.client}: connection #${older.id} at ${older.node} is still open ` +
         `${(nowMs - newer.connackAtMs!).toFixed(0)} ms after #${newer.id} at ${newer.node} took over`,
@@ -49,7 +49,7 @@ export class OneConnection extends Checker {
   }
 
   override pending(world: World): string | undefined {
-    for (const connections of this.open.values()) {
+    for (const connections of this.#open.values()) {
       const live = connections.filter((c) => c.serverOpen());
       if (live.length > 1 && world.nowMs < world.healedAtMs + TAKEOVER_MAX_MS + 1000) {
         return `${live[0]!.client} has ${live.length} live connections`;

@@ -12,7 +12,7 @@ import { Checker } from './checker.ts';
  */
 export class Order extends Checker {
   readonly invariant = '7 order';
-  private readonly last = new Map<Session, Map<string, { sequence: number; id: number }>>();
+  readonly #last = new Map<Session, Map<string, { sequence: number; id: number }>>();
 
   override onDelivered(delivery: Delivery, first: boolean): void {
     const { message, session } = delivery;
@@ -35,10 +35,10 @@ export class Order extends Checker {
         filterMatches(s.filter, message.topic),
     );
     if (!owed) return;
-    let streams = this.last.get(session);
+    let streams = this.#last.get(session);
     if (streams === undefined) {
       streams = new Map();
-      this.last.set(session, streams);
+      this.#last.set(session, streams);
     }
     const stream = `${message.domain} ${message.topic} ${message.qos}`;
     const last = streams.get(stream);

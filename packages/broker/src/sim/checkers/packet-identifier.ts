@@ -17,14 +17,14 @@ interface InFlight {
 export class PacketIdentifiers extends Checker {
   readonly invariant = '5 packet identifiers';
   /** session → Packet Identifier → message received on the newest connection that brought one. */
-  private readonly inFlight = new Map<Session, Map<number, InFlight>>();
-  private readonly identifiers = new Map<Session, Map<number, number>>();
+  readonly #inFlight = new Map<Session, Map<number, InFlight>>();
+  readonly #identifiers = new Map<Session, Map<number, number>>();
 
   override onArrived(delivery: Delivery): void {
     const { session, message, packetId, connection, qos } = delivery;
     if (qos === 0 || message === undefined) return;
-    const inFlight = get(this.inFlight, session);
-    const identifiers = get(this.identifiers, session);
+    const inFlight = get(this.#inFlight, session);
+    const identifiers = get(this.#identifiers, session);
     const previous = inFlight.get(packetId);
     if (delivery.dup && previous !== undefined && previous.messageId !== message.id) {
       if (previous.connectionId === connection.id) {

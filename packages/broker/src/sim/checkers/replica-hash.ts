@@ -11,12 +11,12 @@ const COMPARE_EVERY_MS = 1000;
 export class ReplicaHash extends Checker {
   readonly invariant = '11 replicas agree';
   /** shard/index → hash of the state after it, and who showed it. */
-  private readonly committed = new Map<string, { hash: string | number; node: string }>();
-  private comparedMs = 0;
+  readonly #committed = new Map<string, { hash: string | number; node: string }>();
+  #comparedMs = 0;
 
   override onInterval(world: World): void {
-    if (world.nowMs - this.comparedMs < COMPARE_EVERY_MS) return;
-    this.comparedMs = world.nowMs;
+    if (world.nowMs - this.#comparedMs < COMPARE_EVERY_MS) return;
+    this.#comparedMs = world.nowMs;
     for (const { node, inspection } of world.inspections()) {
       for (const copy of inspection.shards) {
         // A learner's snapshot may be ahead of the commit point.
@@ -24,8 +24,8 @@ export class ReplicaHash extends Checker {
         if (copy.commitIndex !== copy.endIndex) continue;
         const key = `${copy.shard}/${copy.endIndex}`;
         const hash = copy.stateHash;
-        const known = this.committed.get(key);
-        if (known === undefined) this.committed.set(key, { hash, node });
+        const known = this.#committed.get(key);
+        if (known === undefined) this.#committed.set(key, { hash, node });
         else if (known.hash !== hash) {
           this.fail(
             `shard ${copy.shard}: after committed index ${copy.endIndex} the state of ${node} is ` +
@@ -37,15 +37,15 @@ export class ReplicaHash extends Checker {
   }
 
   override pending(world: World): string | undefined {
-    return this.difference(world);
+    return this.#difference(world);
   }
 
   override finish(world: World): void {
-    const difference = this.difference(world);
+    const difference = this.#difference(world);
     if (difference !== undefined) this.fail(difference);
   }
 
-  private difference(world: World): string | undefined {
+  #difference(world: World): string | undefined {
     const copies = new Map<number, { node: string; copy: ShardInspection }[]>();
     for (const { node, inspection } of world.inspections()) {
       for (const copy of inspection.shards) {

@@ -10,7 +10,7 @@ import { Checker, type World } from './checker.ts';
  */
 export class RetainedReads extends Checker {
   readonly invariant = '9 retained reads';
-  private readonly reads = new Map<string, { node: string; id: number | undefined }[]>();
+  readonly #reads = new Map<string, { node: string; id: number | undefined }[]>();
 
   /** Topics that were ever written with retain. */
   topics(): string[] {
@@ -21,8 +21,8 @@ export class RetainedReads extends Checker {
 
   /** What a fresh SUBSCRIBE at `node` returned for `topic`; undefined for nothing. */
   read(node: string, topic: string, id: number | undefined): void {
-    const reads = this.reads.get(topic);
-    if (reads === undefined) this.reads.set(topic, [{ node, id }]);
+    const reads = this.#reads.get(topic);
+    if (reads === undefined) this.#reads.set(topic, [{ node, id }]);
     else reads.push({ node, id });
   }
 
@@ -35,7 +35,7 @@ export class RetainedReads extends Checker {
   }
 
   override finish(_world: World): void {
-    for (const [topic, reads] of this.reads) {
+    for (const [topic, reads] of this.#reads) {
       const writes = this.history.messages.filter((m) => m.retain && m.topic === topic);
       const possible = new Set(possibleValues(writes));
       for (const { node, id } of reads) {

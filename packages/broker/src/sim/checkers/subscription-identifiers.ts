@@ -10,16 +10,16 @@ import { Checker } from './checker.ts';
  */
 export class SubscriptionIdentifiers extends Checker {
   readonly invariant = '1c subscription identifiers';
-  private readonly seen = new Map<Session, Map<Message, Set<number>>>();
+  readonly #seen = new Map<Session, Map<Message, Set<number>>>();
 
   override onArrived(delivery: Delivery): void {
     const { session, message, identifiers, qos } = delivery;
     if (message === undefined || qos === 0 || delivery.retain) return;
     if (!session.subscriptions.some((s) => s.identifier > 0)) return;
-    let messages = this.seen.get(session);
+    let messages = this.#seen.get(session);
     if (messages === undefined) {
       messages = new Map();
-      this.seen.set(session, messages);
+      this.#seen.set(session, messages);
     }
     const found = messages.get(message) ?? new Set();
     for (const identifier of identifiers) found.add(identifier);
@@ -27,12 +27,12 @@ export class SubscriptionIdentifiers extends Checker {
   }
 
   override finish(): void {
-    for (const [session, messages] of this.seen) {
-      for (const [message, found] of messages) this.judge(session, message, found);
+    for (const [session, messages] of this.#seen) {
+      for (const [message, found] of messages) this.#judge(session, message, found);
     }
   }
 
-  private judge(session: Session, message: Message, found: ReadonlySet<number>): void {
+  #judge(session: Session, message: Message, found: ReadonlySet<number>): void {
     for (const s of session.subscriptions) {
       if (s.identifier === 0 || found.has(s.identifier)) continue;
       if (s.ackedAtMs === undefined || s.ackedAtMs > message.sentAtMs) continue;

@@ -18,12 +18,12 @@ const GRACE_MS = 2500;
 export class WillOnce extends Checker {
   readonly invariant = '8 a Will fires once';
   /** Client and node → when the node ended its connection last. */
-  private readonly sentAwayMs = new Map<string, number>();
+  readonly #sentAwayMs = new Map<string, number>();
 
   override onDelivered(delivery: Delivery, first: boolean): void {
     const { message, session } = delivery;
     if (message?.kind !== 'will' || delivery.retain) return;
-    const connection = this.connectionOf(message.id);
+    const connection = this.#connectionOf(message.id);
     if (connection === undefined) return;
     const who = `Will #${message.id} of ${connection.client} (connection #${connection.id})`;
     if (!first && message.qos === 2 && delivery.qos === 2) {
@@ -38,22 +38,23 @@ export class WillOnce extends Checker {
       const newer = this.history.connections.some(
         (c) => c.client === connection.client && c.sentAtMs > connection.sentAtMs,
       );
-      if (!newer && !this.mayHaveEnded(connection)) this.fail(`${who} fired while it is connected`);
+      if (!newer && !this.#mayHaveEnded(connection))
+        this.fail(`${who} fired while it is connected`);
     }
   }
 
   override onPhase(node: string, phase: string, fields?: Record<string, unknown>): void {
     if (phase === 'sent-away')
-      this.sentAwayMs.set(`${fields?.['clientId']} ${node}`, this.history.nowMs);
+      this.#sentAwayMs.set(`${fields?.['clientId']} ${node}`, this.history.nowMs);
   }
 
   override pending(world: World): string | undefined {
-    const missing = this.missing(world);
+    const missing = this.#missing(world);
     return missing.length === 0 ? undefined : `Wills not fired: ${missing.slice(0, 5).join('; ')}`;
   }
 
   override finish(world: World): void {
-    for (const one of this.missing(world)) this.fail(`never fired: ${one}`);
+    for (const one of this.#missing(world)) this.fail(`never fired: ${one}`);
     for (const connection of this.history.connections) {
       const { will, disconnectAtMs } = connection;
       if (will === undefined || disconnectAtMs === undefined) continue;
@@ -73,20 +74,20 @@ export class WillOnce extends Checker {
   }
 
   /** While faults may part gateway and leader, the leader may rightly believe it over. */
-  private mayHaveEnded(connection: Connection): boolean {
+  #mayHaveEnded(connection: Connection): boolean {
     const fromMs = connection.connackAtMs ?? connection.sentAtMs;
     return this.history.disturbed(fromMs, this.history.nowMs);
   }
 
-  private connectionOf(willId: number): Connection | undefined {
+  #connectionOf(willId: number): Connection | undefined {
     return this.history.connections.find((c) => c.will?.id === willId);
   }
 
-  private missing(world: World): string[] {
+  #missing(world: World): string[] {
     const missing: string[] = [];
     for (const connection of this.history.connections) {
-      if (!this.mustHaveFired(world, connection)) continue;
-      for (const session of this.witnesses(connection)) {
+      if (!this.#mustHaveFired(world, connection)) continue;
+      for (const session of this.#witnesses(connection)) {
         if (session.receipts.has(connection.will!.id)) continue;
         missing.push(
           `#${connection.will!.id} of ${connection.client}, connection #${connection.id} at ` +
@@ -97,7 +98,7 @@ export class WillOnce extends Checker {
     return missing;
   }
 
-  private mustHaveFired(world: World, connection: Connection): boolean {
+  #mustHaveFired(world: World, connection: Connection): boolean {
     const { will, goneAtMs } = connection;
     // Without a CONNACK the broker may never have had the Will.
     if (will === undefined || connection.connackAtMs === undefined || goneAtMs === undefined)
@@ -108,13 +109,13 @@ export class WillOnce extends Checker {
       (c) => c.client === connection.client && c.sentAtMs > connection.sentAtMs,
     );
     // A node that ends connections gives their clients time to be back before their Wills are sent.
-    const awayMs = this.sentAwayMs.get(`${connection.client} ${connection.node}`);
+    const awayMs = this.#sentAwayMs.get(`${connection.client} ${connection.node}`);
     if (awayMs !== undefined && resumed !== undefined && connection.sentAtMs <= awayMs) {
       // How long that takes to be logged, and counted in logged time, faults may draw out.
       if (resumed.sentAtMs < awayMs + GRACE_MS) return false;
       if (this.history.disturbed(awayMs, resumed.sentAtMs)) return false;
     }
-    if (awayMs !== undefined && this.mayBeOpenedLate(connection, awayMs)) return false;
+    if (awayMs !== undefined && this.#mayBeOpenedLate(connection, awayMs)) return false;
     if (connection.willDelayMs > 0) {
       // Whether a resume came in time is known to the broker alone; only lasting absence is clear.
       if (resumed !== undefined) return false;
@@ -123,7 +124,7 @@ export class WillOnce extends Checker {
   }
 
   /** A node that hung reads an earlier CONNECT of the client now: it counts as one that is back in time. */
-  private mayBeOpenedLate(connection: Connection, awayMs: number): boolean {
+  #mayBeOpenedLate(connection: Connection, awayMs: number): boolean {
     return this.history.connections.some(
       (c) =>
         c.client === connection.client &&
@@ -133,7 +134,7 @@ export class WillOnce extends Checker {
     );
   }
 
-  private witnesses(connection: Connection): Session[] {
+  #witnesses(connection: Connection): Session[] {
     const will = connection.will!;
     return this.history.sessions.filter(
       (session) =>

@@ -45,7 +45,7 @@ async function main(): Promise<number> {
     const excuse = mutation.instead === undefined ? '' : ` (instead: ${mutation.instead})`;
     if (seed !== undefined) console.log(`${mutation.name}: seed ${seed}, run ${runs}: ${why}`);
     else console.log(`${mutation.name}: SURVIVED ${runs} seeds${excuse}`);
-    if (seed === undefined && mutation.instead === undefined) survived += 1;
+    if (seed === undefined && mutation.instead === undefined) survived++;
   }
   console.log(`${chosen.length} mutations, ${survived} survived`);
   return survived === 0 ? 0 : 1;

@@ -92,7 +92,7 @@ function measure(
 ): (number | string)[] {
   const killed: number[] = [];
   const cut: number[] = [];
-  for (let run = 0; run < repeats; run += 1) {
+  for (let run = 0; run < repeats; run++) {
     const spacing = { crashes: 1, spacingMs: 3_000, limitMs: 20_000 };
     const at = { variant, size, seed: `${seed} kill ${run}`, dropRate: 0.05, ...spacing };
     const result = runCrashes(at);
@@ -166,8 +166,8 @@ function besideOneLossy(variant: Variant, size: number, seed: string, hash: Trac
   let itself = 0;
   fleet.onState = (observer, member, state) => {
     if (state !== 'faulty' || observer === 1) return;
-    if (member === 1) itself += 1;
-    else healthy += 1;
+    if (member === 1) itself++;
+    else healthy++;
   };
   fleet.run(2_000);
   fleet.network.lose(addressOf(1), { into: 0.8, outOf: 0.8 });

@@ -60,8 +60,8 @@ export function runAnomaly(options: AnomalyOptions): AnomalyResult {
   let falsePositivesAtHealthy = 0;
   fleet.onState = (observer, member, state) => {
     if (state !== 'faulty' || anomalous.has(member)) return;
-    falsePositives += 1;
-    if (!anomalous.has(observer)) falsePositivesAtHealthy += 1;
+    falsePositives++;
+    if (!anomalous.has(observer)) falsePositivesAtHealthy++;
   };
   fleet.run(QUIET_MS);
   const loopOf = anomaly.blocks === 'messages' ? goroutineOf : undefined;

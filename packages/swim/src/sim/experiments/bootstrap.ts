@@ -67,11 +67,11 @@ function start(variant: Variant, size: number, seed: string, hash: TraceHash) {
   fleet.onState = (observer, member, state) => {
     const before = presence.count(observer);
     presence.note(observer, member, state);
-    if (state === 'faulty') falsePositives += 1;
-    if (presence.count(observer) !== before) changes += 1;
+    if (state === 'faulty') falsePositives++;
+    if (presence.count(observer) !== before) changes++;
   };
   fleet.onView = () => {
-    viewChanges += 1;
+    viewChanges++;
   };
   const order = fleet.prng.fork('order').shuffle(Array.from({ length: size }, (_, n) => n));
   for (const number of order) {

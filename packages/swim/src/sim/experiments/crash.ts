@@ -56,7 +56,7 @@ export function runCrashes(options: {
     }
     const crash = open.get(member);
     if (crash === undefined) {
-      falsePositives += 1;
+      falsePositives++;
       return;
     }
     if (crash.firstMs === 0) crash.firstMs = nowMs - crash.atMs;

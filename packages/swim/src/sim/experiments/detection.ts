@@ -31,7 +31,7 @@ export const detection: Scenario = {
     for (const dropRate of losses) {
       for (const variant of variants) {
         const summary = measure(variant, { ...options, size, repeats, dropRate }, hash, () => {
-          done += 1;
+          done++;
           options.progress(done, losses.length * variants.length * repeats, variant.name);
         });
         summaries.set(`${variant.name} ${dropRate}`, summary);
@@ -100,7 +100,7 @@ function measure(
   onRun: () => void,
 ): Summary {
   const results: CrashResult[] = [];
-  for (let run = 0; run < options.repeats; run += 1) {
+  for (let run = 0; run < options.repeats; run++) {
     // The same window for all, so that datagrams compare.
     const result = runCrashes({
       variant,

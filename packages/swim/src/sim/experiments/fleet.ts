@@ -48,17 +48,17 @@ export class Fleet {
   onState: OnState = () => {};
   /** Hears each change of a stable view; replace it at will. */
   onView: OnView = () => {};
-  private readonly options: FleetOptions;
-  private readonly agents: (SimAgent | undefined)[] = [];
-  private readonly numbers = new Map<string, number>();
-  private readonly bootEpochs: number[] = [];
-  private readonly table = new StatementTable({ shared: true });
-  private readonly known: MemberList | undefined;
-  private readonly down = new Set<number>();
-  private hash = FNV_BASIS;
+  readonly #options: FleetOptions;
+  readonly #agents: (SimAgent | undefined)[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #bootEpochs: number[] = [];
+  readonly #table = new StatementTable({ shared: true });
+  readonly #known: MemberList | undefined;
+  readonly #down = new Set<number>();
+  #hash = FNV_BASIS;
 
   constructor(options: FleetOptions) {
-    this.options = options;
+    this.#options = options;
     this.size = options.size;
     this.prng = new Prng(options.seed);
     this.network = new Network({
@@ -67,10 +67,10 @@ export class Fleet {
       faults: { ...MODEL, ...options.faults },
     });
     const numbers = Array.from({ length: options.size }, (_, number) => number);
-    for (const number of numbers) this.numbers.set(nameOf(number), number);
+    for (const number of numbers) this.#numbers.set(nameOf(number), number);
     if (options.warm === false) return;
-    this.known = new MemberList(this.table.intern(aliveUpdate(0), ''), () => 0, this.table);
-    for (const number of numbers) this.known.put(this.table.intern(aliveUpdate(number), ''), 0);
+    this.#known = new MemberList(this.#table.intern(aliveUpdate(0), ''), () => 0, this.#table);
+    for (const number of numbers) this.#known.put(this.#table.intern(aliveUpdate(number), ''), 0);
     for (const number of numbers) this.start(number);
   }
 
@@ -80,20 +80,21 @@ export class Fleet {
 
   /** Hash of every change of state so far: equal histories have equal ones. */
   get traceHash(): string {
-    return (this.hash >>> 0).toString(16).padStart(8, '0');
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
   /** Starts a member, again with a higher boot epoch. Warm ones know all members from the start. */
   start(number: number): SimAgent {
-    const { known } = this;
+    const known = this.#known;
     const warm = known !== undefined;
     const founder = warm || number === 0;
-    const { scheduler, network, options } = this;
-    const bootEpoch = (this.bootEpochs[number] ?? 0) + 1;
-    this.bootEpochs[number] = bootEpoch;
-    this.down.delete(number);
+    const { scheduler, network } = this;
+    const options = this.#options;
+    const bootEpoch = (this.#bootEpochs[number] ?? 0) + 1;
+    this.#bootEpochs[number] = bootEpoch;
+    this.#down.delete(number);
     const name = nameOf(number);
-    this.numbers.set(name, number);
+    this.#numbers.set(name, number);
     const prng = this.prng.fork(`${name} ${bootEpoch}`);
     const lateMaxMs = options.timerLateMaxMs?.get(number) ?? 0;
     const late = prng.fork('late timers');
@@ -103,7 +104,7 @@ export class Fleet {
       timerLateMs: () => (lateMaxMs === 0 ? 0 : late.next() * lateMaxMs),
       callbacks: {
         onView: ({ added, removed }) =>
-          this.onView(number, this.numbersOf(added), this.numbersOf(removed)),
+          this.onView(number, this.#numbersOf(added), this.#numbersOf(removed)),
       },
       ...(options.readMs === undefined ? {} : { readMs: options.readMs }),
       swim: {
@@ -114,31 +115,31 @@ export class Fleet {
         address: addressOf(number),
         meta: NO_META,
         random: () => prng.next(),
-        table: this.table,
+        table: this.#table,
         ...(warm ? { known } : {}),
         ...(options.switches === undefined ? {} : { switches: options.switches }),
-        onState: (member, state) => this.observe(number, member, state),
+        onState: (member, state) => this.#observe(number, member, state),
       },
     });
-    this.agents[number] = agent;
+    this.#agents[number] = agent;
     agent.start(warm ? [] : [addressOf(0), addressOf(1)]);
     return agent;
   }
 
   agent(number: number): SimAgent {
-    const agent = this.agents[number];
+    const agent = this.#agents[number];
     if (agent === undefined) throw new RangeError(`no member ${number}`);
     return agent;
   }
 
   /** Numbers of the members that run. */
   running(): number[] {
-    return this.agents.flatMap((_, number) => (this.down.has(number) ? [] : [number]));
+    return this.#agents.flatMap((_, number) => (this.#down.has(number) ? [] : [number]));
   }
 
   crash(number: number): void {
     this.agent(number).stop();
-    this.down.add(number);
+    this.#down.add(number);
   }
 
   run(durationMs: number): void {
@@ -155,16 +156,16 @@ export class Fleet {
     return this.nowMs - startMs;
   }
 
-  private numbersOf(names: readonly string[]): number[] {
-    return names.map((name) => this.numbers.get(name) ?? -1);
+  #numbersOf(names: readonly string[]): number[] {
+    return names.map((name) => this.#numbers.get(name) ?? -1);
   }
 
-  private observe(observer: number, name: string, state: MemberState): void {
-    const member = this.numbers.get(name);
+  #observe(observer: number, name: string, state: MemberState): void {
+    const member = this.#numbers.get(name);
     if (member === undefined) return;
     const { nowMs } = this;
     for (const part of [observer, member, state.length, Math.round(nowMs * 1000)]) {
-      this.hash = fnvStep(this.hash, part);
+      this.#hash = fnvStep(this.#hash, part);
     }
     this.onState(observer, member, state, nowMs);
   }

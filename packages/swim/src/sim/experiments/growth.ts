@@ -27,7 +27,7 @@ export const growth: Scenario = {
         medians.set(`${variant.name} ${size}`, seconds(quantile(fullMs, 0.5)));
         const times = [firstMs, fullMs].flatMap((all) => [quantile(all, 0.5), quantile(all, 0.9)]);
         rows.push([variant.name, size, firstMs.length, ...times.map(seconds)]);
-        done += 1;
+        done++;
         options.progress(done, sizes.length * 2, `${size} members`);
       }
     }
@@ -72,7 +72,7 @@ function measure(variant: Variant, size: number, options: ScenarioOptions, hash:
   const perRun = Math.min(wanted, Math.max(1, Math.floor(size / 50)));
   const firstMs: number[] = [];
   const fullMs: number[] = [];
-  for (let run = 0; run * perRun < wanted; run += 1) {
+  for (let run = 0; run * perRun < wanted; run++) {
     const result = runCrashes({
       variant,
       size,

@@ -274,7 +274,7 @@ function firstDetection(
   hash: TraceHash,
 ): number {
   const times: number[] = [];
-  for (let run = 0; run < CRASHES; run += 1) {
+  for (let run = 0; run < CRASHES; run++) {
     const seed = `${options.seed} crash ${run}`;
     const time = { crashes: 1, spacingMs: 5_000, limitMs: 90_000 };
     const result = runCrashes({ variant, size, seed, dropRate: 0, ...time });

@@ -96,7 +96,7 @@ function join17(seed: string, holdMs: number, hash: TraceHash) {
   let falsePositives = 0;
   fleet.onState = (observer, member, state) => {
     presence.note(observer, member, state);
-    if (state === 'faulty') falsePositives += 1;
+    if (state === 'faulty') falsePositives++;
   };
   const everybody = Array.from({ length: JOINERS }, (_, n) => n);
   for (const number of everybody) fleet.start(number);

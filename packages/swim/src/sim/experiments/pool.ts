@@ -22,13 +22,13 @@ export async function runPool<Task, Result>(
       let at = -1;
       const give = (): void => {
         at = next;
-        next += 1;
+        next++;
         if (at < tasks.length) worker.postMessage(tasks[at]);
         else void worker.terminate().then(() => resolve());
       };
       worker.on('message', (result: Result) => {
         results[at] = result;
-        done += 1;
+        done++;
         onDone(done, tasks[at] as Task);
         give();
       });

@@ -29,14 +29,14 @@ export const preset: Scenario = {
       for (const dropRate of [0, 0.05]) {
         const times: number[] = [];
         let falsePositives = 0;
-        for (let run = 0; run < repeats; run += 1) {
+        for (let run = 0; run < repeats; run++) {
           const seed = `${options.seed} ${size} ${dropRate} ${run}`;
           const spacing = { crashes: 1, spacingMs: 3_000, limitMs: 10_000 };
           const result = runCrashes({ variant, size, seed, dropRate, ...spacing });
           times.push(...result.crashes.map(({ fullMs }) => fullMs));
           falsePositives += result.falsePositives;
           hash.add(result.traceHash);
-          done += 1;
+          done++;
           options.progress(done, steps, `crash of one of ${size}`);
         }
         const p99 = seconds(quantile(times, 0.99));
@@ -55,7 +55,7 @@ export const preset: Scenario = {
     const hours = sizes.map((size) => {
       const hour = quiet(variant, size, `${options.seed} quiet`, quietMs);
       hash.add(hour.traceHash);
-      done += 1;
+      done++;
       options.progress(done, steps, `an hour of ${size}`);
       const what = `no false positive in ${quietMs / 60_000} min of 5 % loss, ${size} members`;
       bars.push({ what, value: hour.falsePositives, ok: hour.falsePositives === 0 });
@@ -91,8 +91,8 @@ function quiet(variant: Variant, size: number, seed: string, durationMs: number)
   let falsePositives = 0;
   let suspicions = 0;
   fleet.onState = (_observer, _member, state) => {
-    if (state === 'faulty') falsePositives += 1;
-    if (state === 'suspect') suspicions += 1;
+    if (state === 'faulty') falsePositives++;
+    if (state === 'suspect') suspicions++;
   };
   fleet.run(durationMs);
   const { sent, bytes } = fleet.network.counters;

@@ -119,65 +119,70 @@ interface Run {
 class Watch {
   readonly what: string;
   falseRemovals = 0;
-  private readonly size: number;
-  private readonly failed: readonly number[];
-  private readonly healthy: readonly number[];
-  private readonly isFailed: ReadonlySet<number>;
-  private readonly presence: Presence;
-  private readonly changes: Int32Array;
-  private readonly series: Point[] = [];
-  private settledMs = Number.NaN;
-  private exactSeconds = 0;
+  readonly #size: number;
+  readonly #failed: readonly number[];
+  readonly #healthy: readonly number[];
+  readonly #isFailed: ReadonlySet<number>;
+  readonly #presence: Presence;
+  readonly #changes: Int32Array;
+  readonly #series: Point[] = [];
+  #settledMs = Number.NaN;
+  #exactSeconds = 0;
 
   constructor(what: string, everybody: readonly number[], failed: number) {
     this.what = what;
-    this.size = everybody.length;
-    this.failed = everybody.slice(0, failed);
-    this.healthy = everybody.slice(failed);
-    this.isFailed = new Set(this.failed);
-    this.presence = new Presence(this.size, true);
-    this.changes = new Int32Array(this.size);
+    this.#size = everybody.length;
+    this.#failed = everybody.slice(0, failed);
+    this.#healthy = everybody.slice(failed);
+    this.#isFailed = new Set(this.#failed);
+    this.#presence = new Presence(this.#size, true);
+    this.#changes = new Int32Array(this.#size);
   }
 
   /** One change, whatever it adds and removes. */
   change(observer: number, added: readonly number[], removed: readonly number[]): void {
     const news = (member: number, present: boolean): boolean => {
-      if (this.presence.has(observer, member) === present) return false;
-      this.presence.set(observer, member, present);
+      if (this.#presence.has(observer, member) === present) return false;
+      this.#presence.set(observer, member, present);
       return true;
     };
     const came = added.filter((member) => news(member, true));
     const went = removed.filter((member) => news(member, false));
     if (came.length + went.length === 0) return;
-    this.changes[observer] = (this.changes[observer] as number) + 1;
-    if (this.isFailed.has(observer)) return;
-    this.falseRemovals += went.filter((member) => !this.isFailed.has(member)).length;
+    this.#changes[observer] = (this.#changes[observer] as number) + 1;
+    if (this.#isFailed.has(observer)) return;
+    this.falseRemovals += went.filter((member) => !this.#isFailed.has(member)).length;
   }
 
   endSecond(second: number): void {
-    const { failed, healthy, presence } = this;
+    const failed = this.#failed;
+    const healthy = this.#healthy;
+    const presence = this.#presence;
     const out = failed.reduce(
       (sum, member) => sum + healthy.filter((observer) => !presence.has(observer, member)).length,
       0,
     );
     const share = rounded(out / failed.length / healthy.length, 3);
-    if (second % 2 === 0) this.series.push([second, share]);
-    const isSettled = healthy.every((observer) => this.isExact(observer));
-    if (isSettled) this.exactSeconds += 1;
-    if (!isSettled) this.settledMs = Number.NaN;
-    else if (Number.isNaN(this.settledMs)) this.settledMs = (second + 1) * 1_000;
+    if (second % 2 === 0) this.#series.push([second, share]);
+    const isSettled = healthy.every((observer) => this.#isExact(observer));
+    if (isSettled) this.#exactSeconds++;
+    if (!isSettled) this.#settledMs = Number.NaN;
+    else if (Number.isNaN(this.#settledMs)) this.#settledMs = (second + 1) * 1_000;
   }
 
   result(failure: Failure, durationMs: number, sentPerSecond: number): Run {
-    const { what, healthy, settledMs, falseRemovals, series } = this;
-    const each = healthy.map((observer) => this.changes[observer] as number);
+    const { what, falseRemovals } = this;
+    const healthy = this.#healthy;
+    const settledMs = this.#settledMs;
+    const series = this.#series;
+    const each = healthy.map((observer) => this.#changes[observer] as number);
     return {
       failure,
       what,
       healthy: healthy.length,
-      exact: healthy.filter((observer) => this.isExact(observer)).length,
+      exact: healthy.filter((observer) => this.#isExact(observer)).length,
       settledMs,
-      exactShare: this.exactSeconds / (durationMs / 1_000),
+      exactShare: this.#exactSeconds / (durationMs / 1_000),
       changes: rounded(each.reduce((sum, changes) => sum + changes, 0) / healthy.length, 2),
       changesMax: Math.max(...each),
       falseRemovals,
@@ -186,10 +191,10 @@ class Watch {
     };
   }
 
-  private isExact(observer: number): boolean {
+  #isExact(observer: number): boolean {
     return (
-      this.presence.count(observer) === this.size - this.failed.length &&
-      this.failed.every((member) => !this.presence.has(observer, member))
+      this.#presence.count(observer) === this.#size - this.#failed.length &&
+      this.#failed.every((member) => !this.#presence.has(observer, member))
     );
   }
 }
@@ -219,7 +224,7 @@ function run(options: {
   const watches = variant.name === 'ours' ? [list, view] : [list];
   fleet.run(5_000);
   const sentBefore = fleet.network.counters.sent;
-  for (let second = 0; second * 1_000 < durationMs; second += 1) {
+  for (let second = 0; second * 1_000 < durationMs; second++) {
     failure.inject(fleet, failed, second);
     fleet.run(1_000);
     for (const watch of watches) watch.endSecond(second);

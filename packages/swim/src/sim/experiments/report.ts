@@ -79,14 +79,14 @@ export function rounded(value: number, decimals: number): number {
 
 /** Combines the trace hashes of several runs, order included. */
 export class TraceHash {
-  private hash = FNV_BASIS;
+  #hash = FNV_BASIS;
 
   add(traceHash: string): void {
-    this.hash = fnvStep(this.hash, Number.parseInt(traceHash, 16));
+    this.#hash = fnvStep(this.#hash, Number.parseInt(traceHash, 16));
   }
 
   get text(): string {
-    return (this.hash >>> 0).toString(16).padStart(8, '0');
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 }
 

@@ -91,7 +91,7 @@ function splitInHalves(size: number, seed: string, splitMs: number, hash: TraceH
   const healedMs = fleet.until(300_000, oneView) ?? Number.POSITIVE_INFINITY;
   let deathsAfter = 0;
   fleet.onState = (_observer, _member, state) => {
-    if (state === 'faulty') deathsAfter += 1;
+    if (state === 'faulty') deathsAfter++;
   };
   fleet.run(600_000);
   hash.add(fleet.traceHash);
@@ -125,7 +125,7 @@ function fullOutage(size: number, seed: string, hash: TraceHash) {
   for (const number of rest) presence.reset(number);
   fleet.onState = (observer, member, state) => {
     presence.note(observer, member, state);
-    if (gone.has(member) && (state === 'alive' || state === 'suspect')) revived += 1;
+    if (gone.has(member) && (state === 'alive' || state === 'suspect')) revived++;
   };
   const startMs = fleet.nowMs;
   const order = fleet.prng.fork('restart').shuffle([...rest]);
