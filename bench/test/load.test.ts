@@ -104,12 +104,12 @@ describe('load generator', () => {
 
   it('queues for absent sessions and drains them', async () => {
     const port = await start();
-    const task = { ...common(port), sessions: 4, messages: 400, inFlight: 10 };
+    const task = { ...common(port), sessions: 4, messages: 4_000, inFlight: 10 };
     const [enqueue, drain] = await runOffline({ ...task, kind: 'offline' });
     assertMeasured(enqueue);
     assertMeasured(drain);
-    assert.equal(enqueue.delivered, 400);
-    assert.equal(drain.delivered, 400);
+    assert.equal(enqueue.delivered, 4_000);
+    assert.equal(drain.delivered, 4_000);
   });
 
   it('holds idle connections step by step', async () => {
