@@ -78,10 +78,12 @@ export const MODEL_RUNS: readonly ModelRun[] = [
   ...controls('view-formation', ['FALL_BACK'], ['ENTRIES=1']),
   ...controls('view-formation', ['PICK_UNRECORDED', 'EARLY_INSTALLED']),
   { model: 'voter-change', defines: ['VIEWS=3'], expected: 'clean' },
+  { model: 'voter-change', defines: ['VIEWS=3', 'WITHDRAW'], expected: 'clean' },
   ...controls('voter-change', ['CHANGE_ANY_TIME', 'NEW_ONLY', 'OLD_ONLY']).map((run) => ({
     ...run,
     reverse: true,
   })),
+  ...controls('voter-change', ['WITHDRAW_NEVER', 'WITHDRAW_ANY', 'WITHDRAW_UNORDERED'], ['PAIR']),
 ];
 
 /** Name of a tool that is missing; undefined if all are there. */

@@ -13,10 +13,21 @@
  * Holds: the starting log of every view contains every committed entry; an index is committed once; all
  * nodes together can always form a view.
  *
+ * With WITHDRAW, as the code is built: one node votes, a view that changes that is decided by the old and the new
+ * voter, and only its own leader, which knows it to be complete, makes the new one the only voter. View 1 is such
+ * a view, from node 0 to node 1, which node 0 leads and has recorded, and node 1 may lose its disk at any time. With
+ * the promises of the view's leader and of the old voter, whose highest recorded view it is, it may be withdrawn:
+ * the next view has the old voter alone. For a later view that is complete is recorded by the old voter, and a view
+ * that makes the new voter the only one comes from the leader, which records it before anyone else does. Holds,
+ * too: as long as these two are left, and the view is the highest recorded, a view can be formed.
+ *
  * Negative controls, each drops one rule and must fail:
  *   CHANGE_ANY_TIME  the voters may change from a view not known to be complete, whose voters alone promise
  *   NEW_ONLY         the record on a majority of the new voters is enough
  *   OLD_ONLY         promises and records of majorities of the old voters are enough
+ *   WITHDRAW_NEVER   no view is withdrawn
+ *   WITHDRAW_ANY     a view is withdrawn by its old voter, without a word of its leader
+ *   WITHDRAW_UNORDERED  a view that makes the new voter the only one may be recorded by others before its leader
  */
 #define NODES 3
 #ifndef VIEWS
@@ -42,6 +53,17 @@ byte views = 1;
 /* Entries appended so far, each number used once; what is committed, by index. */
 byte appended = 0;
 byte committed[ENTRIES];
+
+#if defined(WITHDRAW_NEVER) || defined(WITHDRAW_ANY) || defined(WITHDRAW_UNORDERED)
+#define WITHDRAW
+#endif
+#ifdef WITHDRAW
+/* Node 1 has lost its disk, and takes no step any more: what starts there is another node. */
+bool lost;
+#define isLost(node) (lost && (node) == 1)
+#else
+#define isLost(node) false
+#endif
 
 /* The candidate's choice, within one step. */
 byte promisers, members, first, newVoters;
@@ -143,7 +165,7 @@ inline commitAll() {
 
 inline append(i) {
   d_step {
-    appended < ENTRIES && recorded[i] != 0 && leader[recorded[i]] == i && promised[i] == recorded[i] ->
+    appended < ENTRIES && !isLost(i) && recorded[i] != 0 && leader[recorded[i]] == i && promised[i] == recorded[i] ->
       lengthOf(i);
       last = n;
       activeHave(recorded[i], false);
@@ -164,7 +186,7 @@ inline append(i) {
 /* The leader's next entry reaches one active member; it stores it behind the one before. */
 inline copy(i, to) {
   d_step {
-    i != to && recorded[i] != 0 && leader[recorded[i]] == i && isIn(to, activeIn[recorded[i]]) &&
+    i != to && !isLost(i) && !isLost(to) && recorded[i] != 0 && leader[recorded[i]] == i && isIn(to, activeIn[recorded[i]]) &&
     stillIn(i, recorded[i]) && stillIn(to, recorded[i]) ->
       lengthOf(to);
       if
@@ -179,6 +201,41 @@ inline copy(i, to) {
 
 /* Whose log may become the starting log. */
 #define mayGiveLog(node) (isIn(node, promisers) && recorded[node] == last && isIn(node, activeIn[last]))
+
+#ifdef WITHDRAW
+/* Whether the change of voters in view `v` may be taken back with the promises of `nodes`. */
+#ifdef WITHDRAW_NEVER
+#define mayWithdraw(nodes, v) false
+#else
+#ifdef WITHDRAW_ANY
+#define leaderKnows(nodes, v) true
+#else
+#define leaderKnows(nodes, v) (isIn(leader[v], nodes) && recorded[leader[v]] == (v))
+#endif
+#define mayWithdraw(nodes, v) (leaderKnows(nodes, v) && majority(nodes, votersBefore[v]))
+#endif
+
+/* By view: it makes the new voters of the view before the only ones. */
+bool settles[VIEWS + 1];
+#ifdef WITHDRAW_UNORDERED
+#define inOrder(node, v) true
+#else
+#define inOrder(node, v) (!settles[v] || (node) == leader[v] || recorded[leader[v]] == (v))
+#endif
+
+/* After the loss: if the highest view recorded gives away a vote that is left, and its leader is left, what is left
+ * can form a view. */
+inline assertNotStuck() {
+  last = (recorded[0] > recorded[2] -> recorded[0] : recorded[2]);
+  if
+  :: lost && leader[last] != 1 && votersBefore[last] != 2 && recorded[leader[last]] == last ->
+       assert((majority(5, votersIn[last]) && majority(5, votersBefore[last])) || mayWithdraw(5, last))
+  :: else
+  fi;
+  last = 0
+}
+#else
+#define inOrder(node, v) true
 
 /* No state is a dead end: all nodes together can form a view. */
 inline assertNotStuck() {
@@ -197,11 +254,12 @@ inline assertNotStuck() {
   assert(mayGiveLog(0) || mayGiveLog(1) || mayGiveLog(2));
   promisers = 0; a = 0; last = 0
 }
+#endif
 
 /* The record of view `v` reaches node `i`, with the starting log if it is active in it. */
 inline install(i, v) {
   d_step {
-    v <= views && recorded[i] < v && promised[i] <= v ->
+    v <= views && !isLost(i) && recorded[i] < v && promised[i] <= v && inOrder(i, v) ->
       activeHave(v, false);
       if
       :: ok || isIn(i, activeIn[v]) ->
@@ -220,10 +278,16 @@ inline install(i, v) {
   }
 }
 
+#ifdef WITHDRAW
+#define mayLearn(node) (!isLost(node) && leader[recorded[node]] == (node))
+#else
+#define mayLearn(node) true
+#endif
+
 /* An active member learns that the view it has recorded is complete. */
 inline learn(i) {
   d_step {
-    complete[i] < recorded[i] && isIn(i, activeIn[recorded[i]]) ->
+    complete[i] < recorded[i] && isIn(i, activeIn[recorded[i]]) && mayLearn(i) ->
       activeHave(recorded[i], false);
       votersHave(recorded[i]);
       if
@@ -233,6 +297,22 @@ inline learn(i) {
       a = 0; n = 0; ok = false
   }
 }
+
+#ifdef WITHDRAW
+/* Both sets decide, whatever is known: a view that is settled has the same twice. */
+#define mayElect (majority(promisers, votersIn[last]) && majority(promisers, votersBefore[last]))
+#define withdraws (!ok && mayWithdraw(promisers, last) && newVoters == votersBefore[last])
+#else
+#define mayElect (majority(promisers, votersIn[last]) && (ok || majority(promisers, votersBefore[last])))
+#define withdraws false
+#endif
+
+/* With PAIR node 2 does nothing: that reaches what happens between the other two much sooner. */
+#ifdef PAIR
+#define takesPart (promisers < 4)
+#else
+#define takesPart true
+#endif
 
 #ifdef OLD_ONLY
 #define mayBecome(voters) true
@@ -277,12 +357,20 @@ inline elect() {
 #ifdef CHANGE_ANY_TIME
     ok = true;
 #endif
+#ifdef WITHDRAW
+    /* Only its leader does, and a view that changes the voters is followed by one that settles them. */
+    ok = leader[last] == first && complete[first] == last;
+    ok = ok && (votersBefore[last] == votersIn[last] || newVoters == votersIn[last]);
+#endif
     if
-    :: best != 0 && majority(promisers, votersIn[last]) && (ok || majority(promisers, votersBefore[last])) &&
-       mayBecome(newVoters) && (ok || newVoters == votersIn[last]) ->
+    :: best != 0 && takesPart && !(isLost(1) && isIn(1, promisers)) && mayBecome(newVoters) &&
+       (withdraws || (mayElect && (ok || newVoters == votersIn[last]))) ->
          views++;
          votersIn[views] = newVoters;
          votersBefore[views] = (ok -> votersIn[last] : votersBefore[last]);
+#ifdef WITHDRAW
+         settles[views] = ok && votersBefore[last] != votersIn[last];
+#endif
          leader[views] = first;
          activeIn[views] = members;
          k = 0;
@@ -319,6 +407,12 @@ active proctype Shard() {
     votersBefore[1] = 1;
     promised[0] = 1;
     recorded[0] = 1
+#ifdef WITHDRAW
+    ;
+    activeIn[1] = 3;
+    votersIn[1] = 2;
+    promised[1] = 1
+#endif
   }
 end:
   do
@@ -326,6 +420,10 @@ end:
   :: learn(0)
   :: copy(0, 1)
   :: copy(0, 2)
+#ifdef WITHDRAW
+  :: d_step { !lost -> lost = true; assertNotStuck() }
+  :: install(1, 1)
+#endif
   :: install(0, 2)
   :: install(0, 3)
 #if VIEWS > 3
@@ -351,7 +449,7 @@ end:
 #endif
   :: atomic {
        views < VIEWS ->
-         /* A leader votes, so its bit is in the new voters: itself alone, or all. */
+         /* A leader votes, so its bit is in the new voters: itself alone, or all. With WITHDRAW one node votes. */
          if
          :: choose(1, 1, 0)
          :: choose(2, 2, 1)
@@ -381,10 +479,18 @@ end:
          :: choose(7, 7, 1)
          :: choose(7, 7, 2)
          fi;
+#ifdef WITHDRAW
+         if
+         :: newVoters = 1
+         :: newVoters = 2
+         :: newVoters = 4
+         fi;
+#else
          if
          :: newVoters = 1 << first
          :: newVoters = 7
          fi;
+#endif
          elect()
      }
   od

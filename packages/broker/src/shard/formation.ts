@@ -40,6 +40,7 @@ import {
   type View,
   type ViewNumber,
 } from './view.ts';
+import { recordsFirst, withdrawn } from './withdrawing.ts';
 
 /** A question is repeated: a peer that rebuilt its state, refused or lost its link may answer now. */
 const ASK_AGAIN_MS = 250;
@@ -48,6 +49,7 @@ const ASK_AGAIN_MS = 250;
 export interface FormationParts {
   readonly voting: {
     readonly nextCounter: number;
+    readonly newest: ViewNumber;
     onCounter(counter: number): void;
     answer(number: ViewNumber, granted: boolean): Promised;
     onEstablished(number: ViewNumber): boolean;
@@ -260,7 +262,8 @@ export class Formation {
   #gather(f: Attempt): void {
     const { host, self, shard } = this.#copy;
     const { promises } = f;
-    if (!promises.has(self) || !isQuorum(f.base, (id) => promises.has(id))) return;
+    if (!promises.has(self)) return;
+    if (!isQuorum(f.base, (id) => promises.has(id)) && !this.#withdraw(f)) return;
     for (const id of f.asked) if (awaited(host, f, id)) return;
     this.#leaveOutAbsent(f);
     const choice = chooseHolder(promises, f.base, self);
@@ -276,6 +279,17 @@ export class Formation {
     }
     f.holder = holder;
     this.#takeLog(f);
+  }
+
+  /** Takes a change of voters back of which nothing can come any more. @returns whether it is */
+  #withdraw(f: Attempt): boolean {
+    const { host, shard } = this.#copy;
+    const base = withdrawn(host, f, this.#parts.voting.newest);
+    if (base === null) return false;
+    host.trace('withdraw', { shard, counter: base.number.counter });
+    f.base = base;
+    f.intent = {};
+    return true;
   }
 
   /** One that is heard all the while is too slow: it is told, and tried again later. */
@@ -381,11 +395,18 @@ export class Formation {
     const copy = this.#copy;
     copy.host.trace('installing');
     copy.adopt(next);
+    const first = recordsFirst(f, next);
     copy.host.onDurable(() => {
       if (this.#attempt !== f || f.next !== next) return;
+      if (first) this.#installOthers(f, next);
       copy.durableUpTo(next.startIndex);
       this.onInstalled(copy.self, f.number);
     });
+    if (!first) this.#installOthers(f, next);
+  }
+
+  #installOthers(f: Attempt, next: View): void {
+    const copy = this.#copy;
     for (const id of next.active) {
       if (id === copy.self) continue;
       const p = f.promises.get(id)!;

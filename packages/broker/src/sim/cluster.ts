@@ -2,7 +2,7 @@ import { type SwimConfig, swimConfig } from '@shoal/swim';
 import type { Prng, Scheduler } from '@shoal/swim/sim';
 import type { GivenSettings } from '../cluster-settings.ts';
 import type { World } from './checkers/checker.ts';
-import type { CoreFactory } from './core-port.ts';
+import type { CoreFactory, CoreInspection } from './core-port.ts';
 import { Damage } from './damage.ts';
 import { SimDisk } from './disk.ts';
 import { DAMAGES } from './faults.ts';
@@ -322,6 +322,11 @@ export class SimCluster {
       if (inspection !== undefined) found.push({ node: name, inspection });
     }
     return found;
+  }
+
+  /** What the machine's last process knows, or knew in the end; undefined if it had not booted. */
+  lastInspection(name: string): CoreInspection | undefined {
+    return this.#machines.get(name)?.process?.lastInspection();
   }
 
   /** Ends everything that still holds: for the heal. */

@@ -1,6 +1,6 @@
 import type { Prng } from '@shoal/swim/sim';
 import type { World } from './checkers/checker.ts';
-import type { ShardInspection } from './core-port.ts';
+import type { CoreInspection, ShardInspection } from './core-port.ts';
 import type { SimDisk } from './disk.ts';
 import type { FaultName } from './faults.ts';
 import type { SimFolder } from './folder.ts';
@@ -12,6 +12,8 @@ interface DamageHost {
   process(name: string): SimProcess | undefined;
   folder(name: string): SimFolder | undefined;
   inspections(): ReturnType<World['inspections']>;
+  /** What the machine's process knows, or knew when it ended or was paused; undefined before it has booted. */
+  lastInspection(name: string): CoreInspection | undefined;
   kill(name: string, o: { power: boolean; silent: boolean }): void;
   /** The machine gets an empty disk, and its next process joins. */
   replaceDisk(name: string): void;
@@ -99,10 +101,16 @@ export class Damage {
         led.set(copy.shard, copy);
       }
     }
-    const all = inspections.flatMap(({ inspection }) => inspection.shards);
-    if (!all.every((copy) => votersStay(copy, name))) return false;
-    // Where one or two vote, the vote of any machine may be needed by a view that is just forming.
-    if (all.some(({ voters = [] }) => voters.length > 0 && voters.length <= 2)) return false;
+    // What is down or paused remembers too, and comes back with it.
+    const every = this.#host.names().map((machine) => this.#host.lastInspection(machine));
+    if (every.includes(undefined)) return false;
+    const all = every.flatMap((inspection) => inspection?.shards ?? []);
+    if (!all.every((copy) => votersStay(copy, name) || this.#isWithdrawn(copy, name))) return false;
+    // Where two vote, the vote of any machine may be needed by a view that is just forming.
+    if (all.some(({ voters = [] }) => voters.length === 2)) return false;
+    // Where one votes, a view that this machine forms may have left it, and be nobody else's to take back.
+    if (own.some(({ voters = [], role }) => voters.length === 1 && role !== 'follower'))
+      return false;
     return own.every((copy) => {
       if (copy.role === 'follower' && !copy.active.includes(name) && !votes(copy, name))
         return true;
@@ -110,6 +118,15 @@ export class Damage {
       if (leader === undefined || leader.view < copy.view) return false;
       return leader.active.some((other) => other !== name);
     });
+  }
+
+  /**
+   * A view that gives this machine the only vote, and whose leader is down: with the old voter it takes the
+   * view back. One that runs may just be making the vote final.
+   */
+  #isWithdrawn({ voters = [], oldVoters = [], leader }: ShardInspection, name: string): boolean {
+    const moves = voters.length === 1 && oldVoters.length === 1 && !oldVoters.includes(name);
+    return moves && leader !== name && this.#host.process(leader) === undefined;
   }
 }
 

@@ -187,6 +187,11 @@ export class SimProcess implements LinkHost, PipeHost {
     return this.booted && !this.paused && this.alive ? this.core?.inspect() : undefined;
   }
 
+  /** Also of a process that is paused or has ended. */
+  lastInspection(): CoreInspection | undefined {
+    return this.booted ? this.core?.inspect() : undefined;
+  }
+
   /** An operator removes this node: it says so, drains, and leaves when no shard needs it. */
   leave(): void {
     if (this.#meta === undefined || this.leaving) return;
