@@ -20,7 +20,7 @@ export const CHAINS = {
   ],
   broker: [
     ['errors.ts', 'bytes.ts', 'assert-never.ts'],
-    ['address.ts', 'cluster-settings.ts'],
+    ['address.ts', 'cluster-settings.ts', 'fields.ts'],
     ['ports.ts', 'config*.ts'],
     ['mqtt/', 'placement/', 'store/'],
     ['shard/'],

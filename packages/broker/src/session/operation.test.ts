@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { BytesError, Reader, Writer } from '../bytes.ts';
-import {
-  type AckItem,
-  type Message,
-  type Operation,
-  type Origin,
-  type Rx2Id,
-  readOperation,
-  SKIPPED_MAX,
-  type SubscriptionRequest,
-  type Target,
-  type Will,
-  writeOperation,
-} from './operation.ts';
+import type { Message, Rx2Id, Will } from './message.ts';
+import { SKIPPED_MAX } from './operation/queue.ts';
+import { type Operation, type Origin, readOperation, writeOperation } from './operation.ts';
+import type { SubscriptionRequest } from './subscription.ts';
+import type { AckItem, Target } from './target.ts';
 
 const nat = fc.maxSafeNat();
 /** −1 stands for "not given". */

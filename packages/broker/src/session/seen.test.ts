@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Reader, Writer } from '../bytes.ts';
-import type { Rx2Id } from './operation.ts';
+import type { Rx2Id } from './message.ts';
 import { SeenSet } from './seen.ts';
 
 function encode(seen: SeenSet): Uint8Array {

@@ -5,7 +5,7 @@
  * owes, and everything below is known to have arrived.
  */
 import type { Reader, Writer } from '../bytes.ts';
-import type { Rx2Id } from './operation.ts';
+import type { Rx2Id } from './message.ts';
 
 interface Window {
   low: number;

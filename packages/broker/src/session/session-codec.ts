@@ -1,7 +1,7 @@
 /** A session in a checkpoint or snapshot. */
 import type { Reader, Writer } from '../bytes.ts';
-import { readSubscription, writeSubscription } from './operation.ts';
 import { Session } from './session.ts';
+import { readSubscription, writeSubscription } from './subscription.ts';
 
 export function writeSession(w: Writer, s: Session): void {
   w.str(s.clientId);

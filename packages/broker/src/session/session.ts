@@ -17,7 +17,7 @@
  * A message that is never acknowledged would keep the front for ever, and with it a place for each that
  * was settled since. So once most places are settled the oldest messages become stragglers, by identifier.
  */
-import type { SubscriptionRequest } from './operation.ts';
+import type { SubscriptionRequest } from './subscription.ts';
 
 /** A subscription as stored; the same object stands in the shard's topic tree. */
 export interface Subscription extends SubscriptionRequest {
@@ -25,6 +25,9 @@ export interface Subscription extends SubscriptionRequest {
   /** Clock of the SUB that made it: a message driven again is not meant for younger ones. */
   readonly since: number;
 }
+
+/** Session Expiry Interval that means "never" (§3.1.2.11.2). */
+export const NEVER_EXPIRES = 0xffffffff;
 
 /** Below this many places the settled ones are not counted. */
 const SPARSE_SPAN = 1024;

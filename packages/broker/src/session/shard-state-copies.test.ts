@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type Entry, encodeEntry } from '../shard/log.ts';
-import { type Message, NEVER_EXPIRES, type Operation, writeOperation } from './operation.ts';
+import type { Message } from './message.ts';
+import { type Operation, writeOperation } from './operation.ts';
+import { NEVER_EXPIRES } from './session.ts';
 import { ShardState } from './shard-state.ts';
 
 /** Long ones stand in entries by their birth alone. */

@@ -66,13 +66,14 @@ export function readTarget(r: Reader): Target {
 /** A long Client Identifier that is that of the item before is left out. */
 export function writeAckItems(w: Writer, items: readonly AckItem[]): void {
   let before = '';
-  w.list(items, (o, { clientId, epoch, kind, position }) => {
-    o.str(isLong(clientId) && clientId === before ? '' : clientId);
-    o.varint(epoch);
-    o.u8(ACK_KINDS.indexOf(kind));
-    o.varint(position);
+  w.varint(items.length);
+  for (const { clientId, epoch, kind, position } of items) {
+    w.str(isLong(clientId) && clientId === before ? '' : clientId);
+    w.varint(epoch);
+    w.u8(ACK_KINDS.indexOf(kind));
+    w.varint(position);
     before = clientId;
-  });
+  }
 }
 
 export function readAckItems(r: Reader): AckItem[] {

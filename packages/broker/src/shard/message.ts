@@ -1,6 +1,6 @@
 /** Messages between the copies of one shard, and their bytes. The frame around them names the shard. */
-import { assertNever } from '../assert-never.ts';
 import { BytesError, type Reader, type Writer } from '../bytes.ts';
+import { bool, bytes, type Field, list, typed, varint } from '../fields.ts';
 import { readTerms, type Term, writeTerms } from './log.ts';
 import {
   readNumber,
@@ -101,215 +101,103 @@ export type ShardMessage =
   /** The leader to an active copy: it acknowledged `index` in this view, and has less now. */
   | { readonly type: 'short'; readonly number: ViewNumber; readonly index: number };
 
-const TYPES = [
-  'prepare',
-  'promise',
-  'fetch',
-  'fetched',
-  'install',
-  'installed',
-  'record',
-  'recorded',
-  'append',
-  'appended',
-  'refused',
-  'probe',
-  'status',
-  'learn',
-  'learned',
-  'snapshot',
-  'snapshotted',
-  'handover',
-  'leading',
-  'not-leading',
-  'broken',
-  'short',
-] as const satisfies readonly ShardMessage['type'][];
+type MessageOf<T extends ShardMessage['type']> = ShardMessage & { readonly type: T };
 
-const CODES = new Map<string, number>(TYPES.map((type, code) => [type, code]));
+const number: Field<ViewNumber> = { write: writeNumber, read: readNumber };
+const view: Field<View> = { write: writeView, read: readView };
+const terms: Field<readonly Term[]> = { write: writeTerms, read: readTerms };
+const entries = list(bytes);
 
-function writeEntries(w: Writer, entries: readonly Uint8Array[]): void {
-  w.list(entries, (o, e) => o.bytes(e));
+/** By hand: each entry of the log travels in one of these, to each copy. */
+function appending<T extends 'append' | 'learn'>(type: T): Field<MessageOf<T>> {
+  return {
+    write(w, m) {
+      writeNumber(w, m.number);
+      w.varint(m.prev);
+      w.varint(m.commit);
+      entries.write(w, m.entries);
+    },
+    read: (r) =>
+      ({
+        type,
+        number: readNumber(r),
+        prev: r.varint(),
+        commit: r.varint(),
+        entries: entries.read(r),
+      }) as MessageOf<T>,
+  };
 }
 
-function readEntries(r: Reader): Uint8Array[] {
-  return r.list((i) => i.bytes());
+function appendedTo<T extends 'appended' | 'learned'>(type: T): Field<MessageOf<T>> {
+  return {
+    write(w, m) {
+      writeNumber(w, m.number);
+      w.varint(m.index);
+    },
+    read: (r) => ({ type, number: readNumber(r), index: r.varint() }) as MessageOf<T>,
+  };
 }
+
+/** In the order of their codes. */
+const KINDS: { readonly [T in ShardMessage['type']]: Field<MessageOf<T>> } = {
+  prepare: typed('prepare', { number, handoverOf: number }),
+  promise: typed('promise', {
+    number,
+    granted: bool,
+    promised: number,
+    view,
+    end: varint,
+    tailStart: varint,
+    floor: varint,
+    valid: bool,
+    terms,
+  }),
+  fetch: typed('fetch', { number, prev: varint }),
+  fetched: typed('fetched', { number, prev: varint, end: varint, entries }),
+  install: typed('install', { view, prev: varint, entries }),
+  installed: typed('installed', { number }),
+  record: typed('record', { view }),
+  recorded: typed('recorded', { number }),
+  append: appending('append'),
+  appended: appendedTo('appended'),
+  refused: typed('refused', { number, promised: number }),
+  probe: typed('probe', { number }),
+  status: typed('status', { number, end: varint, floor: varint, valid: bool, upto: varint, terms }),
+  learn: appending('learn'),
+  learned: appendedTo('learned'),
+  snapshot: typed('snapshot', {
+    number,
+    seq: varint,
+    index: varint,
+    commit: varint,
+    from: varint,
+    terms,
+    state: bytes,
+    entries,
+    last: bool,
+  }),
+  snapshotted: typed('snapshotted', { number, seq: varint }),
+  handover: typed('handover', { number }),
+  leading: typed('leading', { number }),
+  'not-leading': typed('not-leading', { number }),
+  broken: typed('broken', { number }),
+  short: typed('short', { number, index: varint }),
+};
+
+export const SHARD_MESSAGE_TYPES = Object.keys(KINDS) as ShardMessage['type'][];
+const BY_CODE: readonly Field<ShardMessage>[] = Object.values(KINDS);
+const CODES = new Map<string, number>(SHARD_MESSAGE_TYPES.map((type, code) => [type, code]));
 
 export function writeShardMessage(w: Writer, m: ShardMessage): void {
-  w.u8(CODES.get(m.type)!);
-  switch (m.type) {
-    case 'prepare':
-      writeNumber(w, m.number);
-      writeNumber(w, m.handoverOf);
-      return;
-    case 'promise':
-      writeNumber(w, m.number);
-      w.bool(m.granted);
-      writeNumber(w, m.promised);
-      writeView(w, m.view);
-      w.varint(m.end);
-      w.varint(m.tailStart);
-      w.varint(m.floor);
-      w.bool(m.valid);
-      writeTerms(w, m.terms);
-      return;
-    case 'fetch':
-      writeNumber(w, m.number);
-      w.varint(m.prev);
-      return;
-    case 'fetched':
-      writeNumber(w, m.number);
-      w.varint(m.prev);
-      w.varint(m.end);
-      writeEntries(w, m.entries);
-      return;
-    case 'install':
-      writeView(w, m.view);
-      w.varint(m.prev);
-      writeEntries(w, m.entries);
-      return;
-    case 'record':
-      writeView(w, m.view);
-      return;
-    case 'append':
-    case 'learn':
-      writeNumber(w, m.number);
-      w.varint(m.prev);
-      w.varint(m.commit);
-      writeEntries(w, m.entries);
-      return;
-    case 'appended':
-    case 'learned':
-    case 'short':
-      writeNumber(w, m.number);
-      w.varint(m.index);
-      return;
-    case 'refused':
-      writeNumber(w, m.number);
-      writeNumber(w, m.promised);
-      return;
-    case 'status':
-      writeNumber(w, m.number);
-      w.varint(m.end);
-      w.varint(m.floor);
-      w.bool(m.valid);
-      w.varint(m.upto);
-      writeTerms(w, m.terms);
-      return;
-    case 'snapshot':
-      writeNumber(w, m.number);
-      w.varint(m.seq);
-      w.varint(m.index);
-      w.varint(m.commit);
-      w.varint(m.from);
-      writeTerms(w, m.terms);
-      w.bytes(m.state);
-      writeEntries(w, m.entries);
-      w.bool(m.last);
-      return;
-    case 'snapshotted':
-      writeNumber(w, m.number);
-      w.varint(m.seq);
-      return;
-    case 'installed':
-    case 'recorded':
-    case 'probe':
-    case 'handover':
-    case 'leading':
-    case 'not-leading':
-    case 'broken':
-      writeNumber(w, m.number);
-      return;
-    default:
-      assertNever(m);
-  }
+  const code = CODES.get(m.type)!;
+  w.u8(code);
+  BY_CODE[code]!.write(w, m);
 }
 
 /** @throws BytesError on a malformed message */
 export function readShardMessage(r: Reader): ShardMessage {
   const code = r.u8();
-  const type = TYPES[code];
-  if (type === undefined) throw new BytesError(`shard message of unknown type ${code}`);
-  switch (type) {
-    case 'prepare':
-      return { type, number: readNumber(r), handoverOf: readNumber(r) };
-    case 'promise':
-      return {
-        type,
-        number: readNumber(r),
-        granted: r.bool(),
-        promised: readNumber(r),
-        view: readView(r),
-        end: r.varint(),
-        tailStart: r.varint(),
-        floor: r.varint(),
-        valid: r.bool(),
-        terms: readTerms(r),
-      };
-    case 'fetch':
-      return { type, number: readNumber(r), prev: r.varint() };
-    case 'fetched':
-      return {
-        type,
-        number: readNumber(r),
-        prev: r.varint(),
-        end: r.varint(),
-        entries: readEntries(r),
-      };
-    case 'install':
-      return { type, view: readView(r), prev: r.varint(), entries: readEntries(r) };
-    case 'record':
-      return { type, view: readView(r) };
-    case 'append':
-    case 'learn':
-      return {
-        type,
-        number: readNumber(r),
-        prev: r.varint(),
-        commit: r.varint(),
-        entries: readEntries(r),
-      };
-    case 'appended':
-    case 'learned':
-    case 'short':
-      return { type, number: readNumber(r), index: r.varint() };
-    case 'refused':
-      return { type, number: readNumber(r), promised: readNumber(r) };
-    case 'status':
-      return {
-        type,
-        number: readNumber(r),
-        end: r.varint(),
-        floor: r.varint(),
-        valid: r.bool(),
-        upto: r.varint(),
-        terms: readTerms(r),
-      };
-    case 'snapshot':
-      return {
-        type,
-        number: readNumber(r),
-        seq: r.varint(),
-        index: r.varint(),
-        commit: r.varint(),
-        from: r.varint(),
-        terms: readTerms(r),
-        state: r.bytes(),
-        entries: readEntries(r),
-        last: r.bool(),
-      };
-    case 'snapshotted':
-      return { type, number: readNumber(r), seq: r.varint() };
-    case 'installed':
-    case 'recorded':
-    case 'probe':
-    case 'handover':
-    case 'leading':
-    case 'not-leading':
-    case 'broken':
-      return { type, number: readNumber(r) };
-    default:
-      return assertNever(type);
-  }
+  const kind = BY_CODE[code];
+  if (kind === undefined) throw new BytesError(`shard message of unknown type ${code}`);
+  return kind.read(r);
 }

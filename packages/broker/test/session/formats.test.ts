@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { itKeeps, type Pinned, pinned } from '../../../swim/test/fixture.ts';
 import { BytesError, NewerFormatError, Reader, Writer } from '../../src/bytes.ts';
+import { type Message, readMessage } from '../../src/session/message.ts';
 import {
-  type Message,
   type Operation,
   type Origin,
-  readMessage,
   readOperation,
-  readSubscription,
   writeOperation,
 } from '../../src/session/operation.ts';
 import { Session } from '../../src/session/session.ts';
@@ -18,6 +16,7 @@ import {
   writeSession,
 } from '../../src/session/session-codec.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
+import { readSubscription } from '../../src/session/subscription.ts';
 import { readAckItems, readTarget } from '../../src/session/target.ts';
 import { MESSAGE, Shard, WILL } from './shard.ts';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { NEVER_EXPIRES } from '../../src/session/operation.ts';
+import { ASSIGN_AHEAD } from '../../src/session/operation/open.ts';
 import { TOMBSTONES_MAX } from '../../src/session/retained.ts';
 import type { Session } from '../../src/session/session.ts';
-import { ASSIGN_AHEAD, ShardState } from '../../src/session/shard-state.ts';
+import { NEVER_EXPIRES } from '../../src/session/session.ts';
+import { ShardState } from '../../src/session/shard-state.ts';
 import type { StateObserver } from '../../src/session/state-observer.ts';
 import { Shard, WILL } from './shard.ts';
 

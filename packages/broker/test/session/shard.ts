@@ -1,15 +1,11 @@
 /** A log of one shard, applied as it grows: for tests of what its entries mean. */
-import {
-  type AckKind,
-  type Message,
-  type Operation,
-  type Origin,
-  type SubscriptionRequest,
-  type Will,
-  writeOperation,
-} from '../../src/session/operation.ts';
+
+import type { Message, Will } from '../../src/session/message.ts';
+import { type Operation, type Origin, writeOperation } from '../../src/session/operation.ts';
 import type { Session } from '../../src/session/session.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
+import type { SubscriptionRequest } from '../../src/session/subscription.ts';
+import type { AckKind } from '../../src/session/target.ts';
 import { encodeEntry } from '../../src/shard/log.ts';
 
 type Of<T extends Operation['type']> = Operation & { type: T };

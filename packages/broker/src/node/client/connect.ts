@@ -3,7 +3,7 @@ import { encodePublishProperties } from '../../mqtt/frame.ts';
 import type { ConnackProperties, Connect } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved, isTopicName } from '../../mqtt/topic.ts';
-import type { Will } from '../../session/operation.ts';
+import type { Will } from '../../session/message.ts';
 import type { Client } from './parts.ts';
 import type { SessionPort } from './session-port.ts';
 

@@ -6,7 +6,7 @@
  */
 import { encodeAck, encodePublish, encodePublishProperties } from '../../mqtt/frame.ts';
 import { PacketType, type ProtocolVersion } from '../../mqtt/packet.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
 
 /** A message waiting for room in the window of a live session. */

@@ -2,7 +2,8 @@
 import type { FrameReader } from '../../mqtt/frame.ts';
 import type { ProtocolVersion } from '../../mqtt/packet.ts';
 import type { ClientSocket } from '../../ports.ts';
-import type { Message, SubscriptionRequest } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { RetainedZero, Taker } from '../link/delivery-codec.ts';
 import type { LiveConnection, LiveSubscription } from '../route/ends.ts';
 import type { Line } from '../work.ts';

@@ -6,7 +6,8 @@
  * client has room for it, so none is dropped, and none after a live message of its topic that is newer.
  */
 import { TopicTree } from '../../mqtt/topic-tree.ts';
-import type { Message, SubscriptionRequest } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { RetainedZero } from '../link/delivery-codec.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import { TopicWatch } from '../route/topic-watch.ts';

@@ -9,9 +9,10 @@
  */
 
 import { ReasonCode } from '../../mqtt/reason-code.ts';
-import { messageBytes } from '../../session/message-bytes.ts';
-import type { AckKind, Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
+import { messageBytes } from '../../session/message.ts';
 import { packetIdOf } from '../../session/session.ts';
+import type { AckKind } from '../../session/target.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
 import type { FrameCache } from '../route/ends.ts';
 import {

@@ -2,7 +2,7 @@
 import type { Limits, Timings } from '../../config-schema.ts';
 import type { Counters } from '../../counters.ts';
 import type { NodeEnv } from '../../ports.ts';
-import type { Message, Rx2Id } from '../../session/operation.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import type { Reply, Request } from '../link/request.ts';
 import type { LiveConnection, LiveSubscription, Publisher } from '../route/ends.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { shardOf } from '../../placement/hash.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import { type Opened, type Reply, type Request, reply, Status } from '../link/request.ts';
 import { type OpenRequest, Sessions } from './sessions.ts';
 

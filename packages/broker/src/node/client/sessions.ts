@@ -4,14 +4,10 @@
  * Acknowledgements of one turn go to each shard in one request.
  */
 import { shardOf } from '../../placement/hash.ts';
-import type {
-  AckItem,
-  AckKind,
-  Message,
-  Operation,
-  SubscriptionRequest,
-  Will,
-} from '../../session/operation.ts';
+import type { Message, Will } from '../../session/message.ts';
+import type { Operation } from '../../session/operation.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
+import type { AckItem, AckKind } from '../../session/target.ts';
 import { type Opened, type Reply, type Request, Status } from '../link/request.ts';
 import type { SessionPort } from './session-port.ts';
 

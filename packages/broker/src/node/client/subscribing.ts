@@ -8,7 +8,7 @@ import { encodeSuback, encodeUnsuback } from '../../mqtt/codec.ts';
 import type { Subscribe, Unsubscribe } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isTopicFilter, parseShare } from '../../mqtt/topic.ts';
-import type { SubscriptionRequest } from '../../session/operation.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { LiveSubscription } from '../route/ends.ts';
 import type { Client, ClientsOfNode, RetainedToClient } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';

@@ -6,9 +6,10 @@
  * what its connection has had.
  */
 import { BytesError, Reader } from '../../bytes.ts';
-import { type Logged, readOperation, SKIPPED_MAX } from '../../session/operation.ts';
+import { ASSIGN_AHEAD } from '../../session/operation/open.ts';
+import { SKIPPED_MAX } from '../../session/operation/queue.ts';
+import { type Logged, readOperation } from '../../session/operation.ts';
 import type { Session } from '../../session/session.ts';
-import { ASSIGN_AHEAD } from '../../session/shard-state.ts';
 import { entryKey } from '../../shard/keys.ts';
 import { decodeEntry } from '../../shard/log.ts';
 import type { ConnectionAddress } from '../link/delivery-codec.ts';

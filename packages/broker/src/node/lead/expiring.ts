@@ -4,8 +4,10 @@
  *
  * Elsewhere they leave when their turn comes: delivering.ts and sending.ts do not send them.
  */
-import type { AckItem, Message } from '../../session/operation.ts';
+
+import type { Message } from '../../session/message.ts';
 import type { Session } from '../../session/session.ts';
+import type { AckItem } from '../../session/target.ts';
 import type { Lead } from './parts.ts';
 
 /** A full queue is looked through at most this often. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Logged, Message, Target } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
+import type { Logged } from '../../session/operation.ts';
+import type { Target } from '../../session/target.ts';
 import { FanOut } from './fan-out.ts';
 
 const message: Message = {

@@ -6,7 +6,8 @@
  * costs n² for its n sessions.
  */
 import { LRUCache } from 'lru-cache';
-import type { Logged, Target } from '../../session/operation.ts';
+import type { Logged } from '../../session/operation.ts';
+import type { Target } from '../../session/target.ts';
 
 /** From how many targets on they are indexed, and an entry read from disk is kept decoded. */
 const INDEXED_TARGETS_MIN = 16;

@@ -2,7 +2,7 @@
 import type { Limits } from '../../config-schema.ts';
 import type { Counters } from '../../counters.ts';
 import type { NodeEnv } from '../../ports.ts';
-import type { Message, Rx2Id } from '../../session/operation.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
 import type { Replica } from '../../shard/replica.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
 import type { Publisher } from '../route/ends.ts';

@@ -9,19 +9,18 @@
 import { assertNever } from '../../assert-never.ts';
 import type { Writer } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
-import { messageBytes } from '../../session/message-bytes.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
+import { messageBytes } from '../../session/message.ts';
 import {
   type Logged,
-  type Message,
   type Operation,
   type Origin,
-  type Rx2Id,
-  type Target,
   writeOperation,
 } from '../../session/operation.ts';
 import type { Session } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
 import type { Owed, StateObserver } from '../../session/state-observer.ts';
+import type { Target } from '../../session/target.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { OK, type Reply, type Request, reply, Status } from '../link/request.ts';
 import { Complaints } from './complaints.ts';

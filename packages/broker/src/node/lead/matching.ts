@@ -1,7 +1,8 @@
 /** Which stored sessions of a shard want a message, and what each of them asks of it. */
-import type { Message, Target } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { Session, Subscription } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
+import type { Target } from '../../session/target.ts';
 import { addWant, type Want, wantOf } from '../route/want.ts';
 
 /**

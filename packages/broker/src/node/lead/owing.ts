@@ -6,13 +6,8 @@
  */
 import { Reader } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
-import {
-  EVERY_SUBSCRIPTION,
-  type Message,
-  type Operation,
-  type Rx2Id,
-  readOperation,
-} from '../../session/operation.ts';
+import { EVERY_SUBSCRIPTION, type Message, type Rx2Id } from '../../session/message.ts';
+import { type Operation, readOperation } from '../../session/operation.ts';
 import type { Owed } from '../../session/state-observer.ts';
 import { entryKey } from '../../shard/keys.ts';
 import { readBack } from '../../shard/log.ts';

@@ -8,8 +8,8 @@
  * makes its older retained copy stale: after the barrier every newer one comes live.
  */
 import { TopicTree } from '../../mqtt/topic-tree.ts';
-import { messageBytes } from '../../session/message-bytes.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
+import { messageBytes } from '../../session/message.ts';
 import type { Session } from '../../session/session.ts';
 import type { RetainedCopy } from '../link/delivery-codec.ts';
 import { OK, reply, Status } from '../link/request.ts';

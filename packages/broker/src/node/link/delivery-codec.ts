@@ -1,6 +1,6 @@
 /** What the leader of a session sends to its connection, and the bytes of it. */
 import { BytesError, type Reader, type Writer } from '../../bytes.ts';
-import { type Message, readMessage, writeMessage } from '../../session/operation.ts';
+import { type Message, readMessage, writeMessage } from '../../session/message.ts';
 
 /** A connection that has taken a session over, for the log. */
 export interface Taker {

@@ -11,12 +11,14 @@ import {
   type Rx2Id,
   readMessage,
   readRx2Id,
-  readSubscription,
-  type SubscriptionRequest,
   writeMessage,
   writeRx2Id,
+} from '../../session/message.ts';
+import {
+  readSubscription,
+  type SubscriptionRequest,
   writeSubscription,
-} from '../../session/operation.ts';
+} from '../../session/subscription.ts';
 import { readShardMessage, type ShardMessage, writeShardMessage } from '../../shard/message.ts';
 import {
   type ConnectionAddress,

@@ -3,7 +3,7 @@ import type { Reader } from '../../bytes.ts';
 import type { ClusterSettings } from '../../cluster-settings.ts';
 import type { Counters } from '../../counters.ts';
 import type { MemberInfo, NodeEnv } from '../../ports.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { Replica } from '../../shard/replica.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
 import type { FilterChange } from './filter-change.ts';

@@ -2,18 +2,18 @@
 import { BytesError, type Reader, type Writer } from '../../bytes.ts';
 import {
   type Message,
-  type Operation,
   type Rx2Id,
   readMessage,
-  readOperation,
   readRx2Id,
+  writeMessage,
+  writeRx2Id,
+} from '../../session/message.ts';
+import { type Operation, readOperation, writeOperation } from '../../session/operation.ts';
+import {
   readSubscription,
   type SubscriptionRequest,
-  writeMessage,
-  writeOperation,
-  writeRx2Id,
   writeSubscription,
-} from '../../session/operation.ts';
+} from '../../session/subscription.ts';
 
 /** A publish that the leader matches against the shard's subscriptions. */
 export interface PublishRequest {

@@ -1,5 +1,5 @@
 /** What nodes ask each other for of retained messages, and the pages of answers: types only. */
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 
 export type PageStatus = 'page' | 'complete' | 'moved' | 'unknown' | 'busy';
 

@@ -12,7 +12,7 @@
  * What is sent follows the room on the way to the leader: the rest waits here, in order.
  */
 import { BytesError } from '../../bytes.ts';
-import type { SubscriptionRequest } from '../../session/operation.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { Reply, Request } from '../link/request.ts';
 import { Status } from '../link/request.ts';
 

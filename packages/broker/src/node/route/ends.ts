@@ -1,5 +1,6 @@
 /** Both ends of a message's way through a node, as routing sees them: types only. */
-import type { Message, SubscriptionRequest } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
 
 /** Who published a message of QoS 1 or 2, and waits. */
 export interface Publisher {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Reader, Writer } from '../../bytes.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import { Wire } from '../link/wire.ts';

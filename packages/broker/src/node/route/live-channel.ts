@@ -13,7 +13,7 @@
  * connect again, and no connection goes on with a gap.
  */
 import type { Writer } from '../../bytes.ts';
-import type { Message, Rx2Id } from '../../session/operation.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { Publisher } from './ends.ts';
 import { Gap } from './live-gap.ts';

@@ -1,6 +1,6 @@
 /** What a node was not sent while it did not answer: by topics, or everything. */
 
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 
 /** Topics that a node is told to have missed; beyond, it is told to have missed everything. */

@@ -4,7 +4,7 @@
  * A message whose subscribers are behind waits here, and its sender with it: LiveHeld says so at once and
  * again as a sign of life, LiveAck follows when the subscribers have room.
  */
-import type { Message, Rx2Id } from '../../session/operation.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
 import { SeenSet } from '../../session/seen.ts';
 import type { LivePublish } from '../link/link-message.ts';
 import type { LiveConnection } from './ends.ts';

@@ -1,6 +1,6 @@
 /** The node's own connections' subscriptions, and delivery to them. */
 import { TopicTree } from '../../mqtt/topic-tree.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { FilterChange } from '../link/filter-change.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import type { LiveConnection, LiveSubscription } from './ends.ts';

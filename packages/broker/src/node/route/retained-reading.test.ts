@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Writer } from '../../bytes.ts';
 import { shardOf } from '../../placement/hash.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { Page, RetainedQuestion } from '../link/retained-page.ts';
 import { type ShardView, Views } from '../link/views.ts';
 import type { RetainedAnswers } from './retained-answers.ts';

@@ -12,7 +12,7 @@
  * goes on from there, with other nodes if need be.
  */
 import { shardOf } from '../../placement/hash.ts';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import type { Page, RetainedQuestion } from '../link/retained-page.ts';
 import type { Views } from '../link/views.ts';
 

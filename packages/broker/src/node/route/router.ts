@@ -6,14 +6,14 @@
 import type { Reader } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { shardOf } from '../../placement/hash.ts';
-import { messageBytes } from '../../session/message-bytes.ts';
 import {
   EVERY_SUBSCRIPTION,
   type Message,
-  type Origin,
+  messageBytes,
   type Rx2Id,
-  type SubscriptionRequest,
-} from '../../session/operation.ts';
+} from '../../session/message.ts';
+import type { Origin } from '../../session/operation.ts';
+import type { SubscriptionRequest } from '../../session/subscription.ts';
 import { Lane, pages } from '../link/lanes.ts';
 import { LinkMessage, type RequestNumber } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';

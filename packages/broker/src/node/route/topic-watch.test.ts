@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import {
   AWAY_WATCHED_TOPICS_MAX,
   NODE_WATCHED_TOPICS_MAX,

@@ -1,5 +1,5 @@
 /** The newest live message of each topic, while retained copies are on their way to the same client. */
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import { keyOf } from '../../session/retained.ts';
 
 /**

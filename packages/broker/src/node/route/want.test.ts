@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 import { addWant, wantOf } from './want.ts';
 
 const NO_BYTES = new Uint8Array();

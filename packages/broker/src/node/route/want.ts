@@ -2,7 +2,7 @@
  * What the matching subscriptions of one subscriber together ask of a message: it comes once, at the highest
  * QoS of them [MQTT-3.3.4-2], with the Subscription Identifiers of all [MQTT-3.3.4-4].
  */
-import type { Message } from '../../session/operation.ts';
+import type { Message } from '../../session/message.ts';
 
 /** What of a subscription decides that. */
 interface Asked {

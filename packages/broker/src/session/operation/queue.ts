@@ -1,0 +1,148 @@
+/** ENQ, ACK, ASSIGN and SKIP: what comes into the queues of sessions, is sent, and leaves them. */
+import { BytesError } from '../../bytes.ts';
+import { str, typed, varint } from '../../fields.ts';
+import {
+  type Message,
+  messageBytes,
+  type Rx2Id,
+  readMessage,
+  readRx2Id,
+  writeMessage,
+  writeRx2Id,
+} from '../message.ts';
+import {
+  type AckItem,
+  readAckItems,
+  readTarget,
+  type Target,
+  writeAckItems,
+  writeTarget,
+} from '../target.ts';
+import type { Kind, State } from './kind.ts';
+
+export interface Enqueue {
+  readonly type: 'enq';
+  readonly rx2: Rx2Id | null;
+  /** The retained message of a SUBSCRIBE: its topic is where reading goes on from. */
+  readonly retained: boolean;
+  readonly targets: readonly Target[];
+  readonly message: Message;
+}
+
+export const enqueue: Kind<Enqueue> = {
+  write(w, op) {
+    writeRx2Id(w, op.rx2);
+    w.bool(op.retained);
+    w.list(op.targets, writeTarget);
+    writeMessage(w, op.message);
+  },
+  read: (r) => ({
+    type: 'enq',
+    rx2: readRx2Id(r),
+    retained: r.bool(),
+    targets: r.list(readTarget),
+    message: readMessage(r),
+  }),
+
+  apply(state, op, index) {
+    if (op.rx2) state.enqSeen.add(op.rx2);
+    let references = 0;
+    const bytes = messageBytes(op.message);
+    for (const target of op.targets) {
+      const s = state.sessions.of(target);
+      if (!s) continue;
+      s.push(index, bytes);
+      references++;
+      if (op.retained) s.retainingAfter = op.message.topic;
+      state.observer?.onQueued(s);
+    }
+    if (references > 1) state.references.share(index, references);
+    if (references === 0) return false;
+    state.bytes.addQueued(bytes);
+    if (op.message.expiresAtMs > 0) state.expiries.set(index, op.message.expiresAtMs);
+    return true;
+  },
+};
+
+/** The three acknowledgements of a delivery: PUBACK, PUBREC, PUBCOMP. */
+export interface Acknowledge {
+  readonly type: 'ack';
+  readonly items: readonly AckItem[];
+}
+
+export const acknowledge: Kind<Acknowledge> = {
+  write: (w, op) => writeAckItems(w, op.items),
+  read: (r) => ({ type: 'ack', items: readAckItems(r) }),
+
+  apply(state, op) {
+    for (const item of op.items) acknowledgeOne(state, item);
+    return false;
+  },
+};
+
+function acknowledgeOne(state: State, item: AckItem): void {
+  const s = state.current(item.clientId, item.epoch);
+  if (!s) return;
+  if (item.kind === 'rel') {
+    if (s.refAt(item.position) === 0) return;
+    s.rel ??= new Set();
+    s.rel.add(item.position);
+    return;
+  }
+  const bytes = s.bytesAt(item.position);
+  state.unqueue(s.settle(item.position), bytes);
+  if (s.rel?.size === 0) s.rel = null;
+}
+
+export interface Assign {
+  readonly type: 'assign';
+  readonly clientId: string;
+  readonly epoch: number;
+  /** Positions below this may be sent. */
+  readonly upto: number;
+}
+
+export const assign: Kind<Assign> = {
+  write(w, op) {
+    w.str(op.clientId);
+    w.varint(op.epoch);
+    w.varint(op.upto);
+  },
+  read: (r) => ({ type: 'assign', clientId: r.str(), epoch: r.varint(), upto: r.varint() }),
+
+  apply(state, op) {
+    const s = state.current(op.clientId, op.epoch);
+    if (s && op.upto > s.mark) s.mark = op.upto;
+    return false;
+  },
+};
+
+/** Packet Identifiers in use that one SKIP passes; another one passes the rest. */
+export const SKIPPED_MAX = 1024;
+
+/** Messages from `position` on, never sent, move on: the identifiers before are in use. */
+export interface Skip {
+  readonly type: 'skip';
+  readonly clientId: string;
+  readonly epoch: number;
+  readonly position: number;
+  readonly count: number;
+}
+
+const skipped: typeof varint = {
+  write: varint.write,
+  read(r) {
+    const count = r.varint();
+    if (count > SKIPPED_MAX) throw new BytesError('more skipped than there are identifiers');
+    return count;
+  },
+};
+
+export const skip: Kind<Skip> = {
+  ...typed<Skip>('skip', { clientId: str, epoch: varint, position: varint, count: skipped }),
+
+  apply(state, op) {
+    state.current(op.clientId, op.epoch)?.skip(op.position, op.count);
+    return false;
+  },
+};
