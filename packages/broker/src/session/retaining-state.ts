@@ -9,20 +9,22 @@ function begin(s: Session, filters: readonly string[], index: number): void {
   s.retaining = filters.length > 0 ? index : 0;
   s.retainingFilters = filters;
   s.retainingAfter = '';
-  s.retainingNext = [];
+  s.retainingNext = null;
 }
 
 /** A SUB at `index` wants the retained messages of these filters. */
 export function wantRetained(s: Session, filters: readonly string[], index: number): void {
   if (filters.length === 0) return;
   // What is being read for an earlier SUBSCRIBE goes on.
-  if (s.retaining !== 0) s.retainingNext = [...new Set([...s.retainingNext, ...filters])];
-  else begin(s, filters, index);
+  if (s.retaining === 0) return begin(s, filters, index);
+  // Grows in place: a client may send thousands of SUBSCRIBEs behind one that is being read.
+  s.retainingNext ??= new Set();
+  for (const filter of filters) s.retainingNext.add(filter);
 }
 
 /** The reading under way is finished, as the entry at `index` says. */
 export function retainedRead(s: Session, index: number): void {
-  begin(s, s.retainingNext, index);
+  begin(s, [...(s.retainingNext ?? [])], index);
 }
 
 /** The next connection goes on reading what is queued for the session; QoS 0 ended with the last one. */
@@ -30,6 +32,7 @@ export function resumeRetained(s: Session): void {
   if (s.retaining === 0) return;
   const queued = (filter: string) => (s.subscriptions?.get(filter)?.qos ?? 0) > 0;
   s.retainingFilters = s.retainingFilters.filter(queued);
-  s.retainingNext = s.retainingNext.filter(queued);
-  if (s.retainingFilters.length === 0) begin(s, s.retainingNext, s.epoch);
+  const next = [...(s.retainingNext ?? [])].filter(queued);
+  s.retainingNext = next.length > 0 ? new Set(next) : null;
+  if (s.retainingFilters.length === 0) begin(s, next, s.epoch);
 }

@@ -24,7 +24,7 @@ export function writeSession(w: Writer, s: Session): void {
     o.f64(sub.since);
   });
   w.varint(s.retaining);
-  const next = s.retainingNext.length > 0 ? ['', ...s.retainingNext] : [];
+  const next = s.retainingNext ? ['', ...s.retainingNext] : [];
   w.list([...s.retainingFilters, ...next], (o, f) => o.str(f));
   w.str(s.retainingAfter);
   w.varint(s.front);
@@ -66,7 +66,7 @@ export function readSession(r: Reader): Session {
   // No filter is empty: one such parts what is read now from what is read next.
   const parting = filters.indexOf('');
   s.retainingFilters = parting < 0 ? filters : filters.slice(0, parting);
-  if (parting >= 0) s.retainingNext = filters.slice(parting + 1);
+  if (parting >= 0) s.retainingNext = new Set(filters.slice(parting + 1));
   s.retainingAfter = r.str();
   const front = r.varint();
   s.mark = r.varint();

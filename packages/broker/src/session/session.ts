@@ -84,7 +84,7 @@ export class Session {
   /** Topics before and with this one (in code unit order) are read. */
   retainingAfter = '';
   /** The filters of later SUBs, to be read when that is finished. */
-  retainingNext: readonly string[] = NONE;
+  retainingNext: Set<string> | null = null;
 
   /** Below are stragglers only. */
   front = 0;

@@ -129,7 +129,11 @@ function fullSession(): Session {
   Object.assign(s, { epoch: 2, openedHlc: 3.5, gateway: 'n1', gatewayEpoch: 4, connection: 5 });
   Object.assign(s, { present: true, version: 5, expirySeconds: 6, expiresAtMs: 7, willIndex: 8 });
   Object.assign(s, { willDelayMs: 9, willAtMs: 10, graced: true, retaining: 11 });
-  Object.assign(s, { retainingFilters: ['r'], retainingAfter: 't', retainingNext: ['n', 'm'] });
+  Object.assign(s, {
+    retainingFilters: ['r'],
+    retainingAfter: 't',
+    retainingNext: new Set(['n', 'm']),
+  });
   Object.assign(s, { mark: 205, dupBelow: 204, rel: new Set([203]), rx2: new Map([[12, 13]]) });
   s.subscriptions = new Map([['s/+/#', { ...subscription, since: 14.5, session: s }]]);
   s.restoreRefs(201, [15, 0, 17]);

@@ -83,7 +83,7 @@ export class Retaining {
   sawLive(s: Session, message: Message): void {
     if (s.retaining === 0) return;
     const job = this.#jobs.get(s);
-    if (job && s.retainingNext.length === 0 && message.topic < job.reading.cursor) return;
+    if (job && s.retainingNext === null && message.topic < job.reading.cursor) return;
     let watch = this.#watches.get(s);
     if (!watch) {
       watch = new TopicWatch(this.#leader.node.watched);
