@@ -58,6 +58,14 @@ export class ListMachine implements ShardMachine {
   }
 }
 
+/** Sees what goes on between copies. */
+export interface Watcher {
+  /** A message arrives, or is lost on its way. */
+  onMessage(from: CopyId, to: CopyId, m: ShardMessage, lost: boolean): void;
+  /** Something happened at this machine. */
+  onStep(machine: Machine): void;
+}
+
 export interface CopyOptions {
   readonly damage?: string;
   readonly acceptLoss?: boolean;
@@ -86,6 +94,11 @@ export class Machine {
   #waiting: (() => void)[] = [];
   /** Syncs take for ever: nothing becomes durable. */
   stalled = false;
+  /** The process stands still, and is not heard: what is sent to it waits. */
+  paused = false;
+  readonly unread: (() => void)[] = [];
+  /** Counts the processes. */
+  bootEpoch = 0;
 
   constructor(copies: Copies, id: CopyId) {
     this.#copies = copies;
@@ -96,6 +109,7 @@ export class Machine {
   /** A new process with an empty memory; not loaded. */
   start(options: CopyOptions = {}): Replica {
     this.up = true;
+    this.bootEpoch++;
     this.#puts = [];
     this.#waiting = [];
     this.state = new ListMachine();
@@ -174,11 +188,11 @@ export class Machine {
     const copies = this.#copies;
     return {
       self: this.id,
-      bootEpoch: 1,
+      bootEpoch: this.bootEpoch,
       replicas: 3,
       minCopies: copies.minCopies,
       timings: { silenceMs: 500, electionStaggerMs: 200, formationTimeoutMs: 1000 },
-      limits: { checkpointEvery: 1e9, tailKeep: 1000 },
+      limits: copies.limits,
       store: this.store,
       marks: {
         get: (shard) => this.marks.get(shard),
@@ -195,15 +209,15 @@ export class Machine {
       put: (key, value) => this.#puts.push({ key, value }),
       onDurable: (fn) => this.#waiting.push(fn),
       dirty: () => {},
-      heard: (id) => copies.machines.get(id)?.up === true,
+      heard: (id) => copies.heard(this.id, id),
       ended: (number) => copies.ended(number),
       justBooted: () => false,
       targets: () => copies.targets,
-      voters: () => IDS,
-      removable: () => 'no',
-      mayHandover: () => false,
+      voters: () => copies.voters,
+      removable: () => (copies.settled ? 'yes' : 'no'),
+      mayHandover: () => copies.settled,
       onElection: () => {},
-      onEstablished: () => {},
+      onEstablished: () => copies.announce(this.id),
       onDeposed: () => {},
       onCommitted: () => {},
       trace: () => {},
@@ -217,7 +231,14 @@ export class Copies {
   readonly machines = new Map<CopyId, Machine>();
   /** Where placement wants the copies. */
   targets: readonly CopyId[] = IDS;
+  voters: readonly CopyId[] = IDS;
   minCopies = 2;
+  limits = { checkpointEvery: 1e9, tailKeep: 1000 };
+  /** Planned changes are made: copies move, leaders hand over to the preferred copy. */
+  settled = false;
+  watcher: Watcher | null = null;
+  /** Links that lose what is sent by them. */
+  loses: (from: CopyId, to: CopyId) => boolean = () => false;
   ended: (number: ViewNumber) => boolean = () => false;
   #queue: (() => void)[] = [];
 
@@ -230,10 +251,42 @@ export class Copies {
   }
 
   send(from: CopyId, to: CopyId, m: ShardMessage): void {
-    this.#queue.push(() => {
+    const arrive = (): void => {
       const machine = this.machines.get(to);
-      if (machine?.up && this.machines.get(from)?.up) machine.copy.onMessage(from, m);
-    });
+      if (machine?.up && machine.paused) return void machine.unread.push(arrive);
+      const arrives = this.#runs(from) && machine?.up === true && !this.loses(from, to);
+      this.watcher?.onMessage(from, to, m, !arrives);
+      if (!machine || !arrives) return;
+      machine.copy.onMessage(from, m);
+      this.watcher?.onStep(machine);
+    };
+    this.#queue.push(arrive);
+  }
+
+  /** The others hear of the view that this copy leads. */
+  announce(id: CopyId): void {
+    const { number } = this.at(id).copy.view;
+    for (const { copy, id: other } of this.machines.values())
+      if (this.heard(id, other) && this.heard(other, id)) copy.onViewKnown(number);
+  }
+
+  /** A process that stood still goes on: first with what it was at, then with what was sent to it. */
+  wake(id: CopyId): void {
+    const machine = this.at(id);
+    machine.paused = false;
+    machine.turn();
+    this.watcher?.onStep(machine);
+    this.#queue.push(...machine.unread.splice(0));
+    this.deliver();
+  }
+
+  #runs(id: CopyId): boolean {
+    const machine = this.machines.get(id);
+    return machine?.up === true && !machine.paused;
+  }
+
+  heard(by: CopyId, id: CopyId): boolean {
+    return by === id || (this.#runs(id) && !this.loses(id, by));
   }
 
   /** Messages under way arrive, and what follows from them. */
@@ -247,11 +300,13 @@ export class Copies {
       if (until()) return true;
       this.nowMs += 20;
       for (const machine of this.machines.values()) {
-        if (!machine.up) continue;
+        if (!this.#runs(machine.id)) continue;
         machine.turn();
+        this.watcher?.onStep(machine);
         this.deliver();
         machine.copy.tick(this.nowMs);
         machine.turn();
+        this.watcher?.onStep(machine);
       }
     }
     return until();
@@ -271,12 +326,18 @@ export class Copies {
   /** A process comes back: reads its disk, and its links come up. */
   restart(id: CopyId, options: CopyOptions = {}): Corruption | null {
     const corruption = this.at(id).restart(options);
+    this.link(id);
+    return corruption;
+  }
+
+  /** All links of this machine are new. */
+  link(id: CopyId): void {
     for (const other of this.machines.values()) {
       if (other.id === id || !other.up) continue;
       other.copy.onLinkUp(id);
       this.at(id).copy.onLinkUp(other.id);
+      if (other.copy.role === 'leader') this.announce(other.id);
     }
-    return corruption;
   }
 
   /** Its members have recorded `view`, and its active copies hold `entries` committed entries of it. */
