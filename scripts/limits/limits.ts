@@ -32,8 +32,6 @@ export const MEANINGS: Readonly<Record<string, string>> = {
     'Characters of Client Identifiers or Topic Filters in one answer to another node.',
   'packages/broker/src/store/memory-store.ts UNSYNCED_BATCHES_MAX':
     'Batches that a memory store keeps for a crash; beyond, the oldest counts as synced.',
-  'packages/swim/src/core/context.ts NOTICES_MAX':
-    'Subjects whose last notice is remembered, to repeat it seldom; beyond, all are forgotten.',
   'packages/swim/src/core/dissemination.ts MISFITS_MAX':
     'Updates skipped in one packet because they do not fit.',
   'packages/swim/src/core/event-codec.ts EVENT_NAME_BYTES_MAX':

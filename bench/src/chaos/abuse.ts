@@ -16,6 +16,8 @@ import mqttPacket, { type Packet } from 'mqtt-packet';
 import { residentBytes } from '../proc/memory.ts';
 import { LocalCluster } from './cluster.ts';
 
+const EMPTY = Buffer.alloc(0);
+
 const PING_EVERY_MS = 100;
 const CALM_MS = 3000;
 const MEBIBYTE = 1024 * 1024;
@@ -104,8 +106,6 @@ class Client {
     this.socket.destroy();
   }
 }
-
-const EMPTY = Buffer.alloc(0);
 
 const INPUTS: Readonly<Record<string, Input>> = {
   'wildcard SUBSCRIBE over 300 retained of 1 MB': async (cluster, over) => {

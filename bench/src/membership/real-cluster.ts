@@ -7,6 +7,8 @@ import type { Machines } from '../../../packages/swim/test/integration/namespace
 import { cpuUsOf } from '../proc/cpu.ts';
 import { parsePrivateBytes } from '../proc/memory.ts';
 
+const POLL_MS = 10;
+
 /** How a member is started: a command, and what it is told beside its name and its seeds. */
 export interface Program {
   readonly name: string;
@@ -225,5 +227,3 @@ function rssMiB(pid: number): number {
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-const POLL_MS = 10;

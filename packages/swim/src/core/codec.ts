@@ -21,6 +21,11 @@ import {
   type VersionRange,
 } from './message.ts';
 
+const UNWELL = 0x80;
+const REFUSED = 0x40;
+/** How many updates and events there are. */
+const COUNTS_BYTES = 3;
+
 /*
  * A message, integers big endian, texts after one byte of length:
  *
@@ -317,8 +322,3 @@ function readEvent(reader: ByteReader): Uint8Array {
   if (length > EVENT_BYTES_MAX) throw new MalformedError('length of an event');
   return reader.raw(length);
 }
-
-const UNWELL = 0x80;
-const REFUSED = 0x40;
-/** How many updates and events there are. */
-const COUNTS_BYTES = 3;

@@ -2,6 +2,12 @@ import type { SwimConfig } from '../config.ts';
 import { isPresent, type Suspicion } from './member-list.ts';
 import type { SwimMember } from './statement.ts';
 
+/** Protocol periods without another failure after which several are one change. */
+const SETTLE_PERIODS = 4;
+/** A suspect holds the view if its suspicion ends within so many periods. */
+const HOLD_AHEAD_PERIODS = 8;
+const NOTHING = { massBegan: false } as const;
+
 /** The members that are in, changed in batches: what placement should follow. */
 export interface StableView {
   /** Grows by one with each change; counted by each member for itself. */
@@ -394,10 +400,3 @@ function add(sums: Map<string, number>, key: string, delta: number): void {
   if (sum === 0) sums.delete(key);
   else sums.set(key, sum);
 }
-
-/** Protocol periods without another failure after which several are one change. */
-const SETTLE_PERIODS = 4;
-/** A suspect holds the view if its suspicion ends within so many periods. */
-const HOLD_AHEAD_PERIODS = 8;
-
-const NOTHING = { massBegan: false } as const;

@@ -4,6 +4,8 @@ import { isPresent } from './member-list.ts';
 import { type BranchSums, FAN_OUT } from './message.ts';
 import type { Statement } from './statement.ts';
 
+const REMEMBERED_FRACTION = 0.9;
+
 /**
  * A hash tree over what is known of members, 64 × 64 leaves by the hash of the name: two members find
  * what they hold differently in bytes proportional to that, not to the size of the cluster.
@@ -81,5 +83,3 @@ function leafOf(name: string): number {
   const hash = fnv1a(name);
   return ((hash >>> 20) ^ (hash >>> 8) ^ hash) & (FAN_OUT * FAN_OUT - 1);
 }
-
-const REMEMBERED_FRACTION = 0.9;

@@ -1,3 +1,5 @@
+const MISFITS_MAX = 4;
+
 /** One update that waits, in the list of those sent as often. */
 interface Waiting {
   readonly name: string;
@@ -139,8 +141,6 @@ export class Dissemination {
     }
   }
 }
-
-const MISFITS_MAX = 4;
 
 /** Times each member sends one update: λ log n (SWIM §4.1). */
 export function retransmitLimit(retransmitMult: number, members: number): number {

@@ -3,6 +3,14 @@ import { EVENT_PREFIX_BYTES } from './codec.ts';
 import { Dissemination } from './dissemination.ts';
 import { decodeEvent, encodeEvent, setEventAge, type UserEvent } from './event-codec.ts';
 
+/** Of the room of datagrams: what events get while they wait. */
+const SHARE = 0.25;
+/** Sequence numbers remembered per member; older ones count as seen. */
+const WINDOW = 1_024;
+/** Above what a member may broadcast: events come late, and some together. */
+const OTHERS_RATE = 4;
+const NOTHING: Uint8Array[] = [];
+
 type Settings = Pick<SwimConfig, 'eventsMax' | 'eventRateMax' | 'eventKeepMs' | 'membersMax'>;
 
 /** What became of a record: a new event, or why it is none. */
@@ -267,11 +275,3 @@ function markSeen(origin: Origin, sequence: number): void {
   seen[at >>> 5] = (seen[at >>> 5] as number) | (1 << (at & 31));
   origin.highest = Math.max(highest, sequence);
 }
-
-/** Of the room of datagrams: what events get while they wait. */
-const SHARE = 0.25;
-/** Sequence numbers remembered per member; older ones count as seen. */
-const WINDOW = 1_024;
-/** Above what a member may broadcast: events come late, and some together. */
-const OTHERS_RATE = 4;
-const NOTHING: Uint8Array[] = [];

@@ -3,6 +3,9 @@ import { type MemberState, stateRank, type Update } from './message.ts';
 import { type Statement, StatementTable, type SwimMember } from './statement.ts';
 import type { SuspicionBounds } from './suspicion.ts';
 
+/** Random draws for each peer wanted, before all are walked through. */
+const DRAWS_PER_PICK = 8;
+
 /** An open suspicion. */
 export interface Suspicion {
   /** From when its bounds count. */
@@ -355,9 +358,6 @@ export class MemberList {
     this.#order[right] = kept;
   }
 }
-
-/** Random draws for each peer wanted, before all are walked through. */
-const DRAWS_PER_PICK = 8;
 
 function shuffle(names: string[], random: Random): void {
   for (let last = names.length - 1; last > 0; last--) {

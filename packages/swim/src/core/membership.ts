@@ -1,6 +1,10 @@
+import { Claims } from './claims.ts';
 import type { Context } from './context.ts';
 import { comparePrecedence, isPresent, type Suspicion } from './member-list.ts';
 import { INCARNATION_MAX, type MemberState, type Update } from './message.ts';
+import type { Notices } from './notices.ts';
+import type { Outbox } from './outbox.ts';
+import type { Parts } from './parts.ts';
 import { Pauses } from './pauses.ts';
 import type { Statement } from './statement.ts';
 import {
@@ -10,6 +14,10 @@ import {
   suspicionBounds,
   suspicionTimeoutMs,
 } from './suspicion.ts';
+import type { Timers } from './timers.ts';
+
+/** Boot epochs that one process takes over from lives that the cluster knows. */
+const RISES_MAX = 3;
 
 /**
  * What is believed of whom: applies statements in the order of precedence, suspects, refutes.
@@ -22,8 +30,10 @@ import {
  */
 export class Membership {
   readonly #context: Context;
-  /** What is said of processes that want the name of a present member, by name. */
-  readonly #claims = new Map<string, { readonly update: Update; readonly heardMs: number }>();
+  readonly #timers: Timers;
+  readonly #outbox: Outbox;
+  readonly #notices: Notices;
+  readonly #claims: Claims;
   readonly #pauses = new Pauses();
   #rises = 0;
   #risingTo = 0;
@@ -37,14 +47,18 @@ export class Membership {
    * @param hooks.onState hears every change of a member's state
    */
   constructor(
-    context: Context,
+    parts: Parts,
     hooks: {
       readonly verify: (record: Statement) => void;
       readonly lookAround: () => void;
       readonly onState: ((name: string, state: MemberState) => void) | undefined;
     },
   ) {
-    this.#context = context;
+    this.#context = parts.context;
+    this.#claims = new Claims(parts);
+    this.#timers = parts.timers;
+    this.#outbox = parts.outbox;
+    this.#notices = parts.notices;
     this.#verify = hooks.verify;
     this.#lookAround = hooks.lookAround;
     this.#onState = hooks.onState ?? (() => {});
@@ -77,7 +91,8 @@ export class Membership {
     }
     const order = comparePrecedence(update, record);
     if (isPresent(record) && update.address !== record.address) {
-      if (update.bootEpoch >= record.bootEpoch) this.#hearClaim(record, update);
+      if (update.bootEpoch < record.bootEpoch) return false;
+      if (this.#claims.hear(record, update)) this.#verify(record);
       return false;
     }
     if (order === 0 && update.state === 'suspect') {
@@ -178,12 +193,12 @@ export class Membership {
     const { self, members, nowMs } = this.#context;
     const next = { ...self, incarnation: self.incarnation + 1, ...change };
     if (next.incarnation > INCARNATION_MAX) {
-      this.#context.notice('SWIM_ERR_INCARNATION', self.address);
+      this.#notices.say('SWIM_ERR_INCARNATION', self.address);
       return false;
     }
     members.put(members.intern(next, ''), nowMs);
     this.#context.touch();
-    this.#context.disseminate(members.self);
+    this.#outbox.disseminate(members.self);
     return true;
   }
 
@@ -197,34 +212,8 @@ export class Membership {
       this.#context.cut.observe(record, undefined, nowMs);
       this.#context.touch();
     }
-    for (const [name, { heardMs }] of this.#claims) {
-      if (nowMs - heardMs > CLAIM_KEEP_MS) this.#claims.delete(name);
-    }
+    this.#claims.forget();
     this.#pauses.forget(nowMs, (name) => members.get(name) !== undefined);
-  }
-
-  /**
-   * Another process has the name of a present member: another address is another process. It gets the
-   * name when the first is found dead, and not by a pause of it: the first is asked, and stays.
-   */
-  #hearClaim(record: Statement, update: Update): void {
-    const { nowMs } = this.#context;
-    const known = this.#claims.get(record.name);
-    const isNewer = known === undefined || comparePrecedence(update, known.update) >= 0;
-    this.#claims.set(record.name, { update: isNewer ? update : known.update, heardMs: nowMs });
-    if (known !== undefined && nowMs - known.heardMs < CLAIM_PROBE_MS) return;
-    this.#context.counters.namesClaimed++;
-    this.#context.notice('SWIM_ERR_NAME_CLAIMED', update.address);
-    this.#verify(record);
-  }
-
-  /** The name of a dead member is free: whoever claimed it of late has it. */
-  #grantClaim(record: Statement): void {
-    const claim = this.#claims.get(record.name);
-    if (claim === undefined || isPresent(record)) return;
-    this.#claims.delete(record.name);
-    if (this.#context.nowMs - claim.heardMs > CLAIM_KEEP_MS) return;
-    if (comparePrecedence(claim.update, record) > 0) this.#adopt(claim.update);
   }
 
   /**
@@ -240,10 +229,10 @@ export class Membership {
     const isOver = update.address === self.address || !isPresent(update);
     const bootEpoch = update.bootEpoch + 1;
     if (!isOver || this.#rises >= RISES_MAX || !Number.isSafeInteger(bootEpoch)) {
-      context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
+      this.#notices.say('SWIM_ERR_NAME_CONFLICT', update.address);
     } else if (phase === 'running' && bootEpoch > this.#risingTo) {
       this.#risingTo = bootEpoch;
-      context.notice('SWIM_ERR_BOOT_EPOCH', update.address);
+      this.#notices.say('SWIM_ERR_BOOT_EPOCH', update.address);
       context.emit({ type: 'boot-epoch', bootEpoch });
     }
   }
@@ -266,13 +255,13 @@ export class Membership {
     }
     if (update.bootEpoch === self.bootEpoch && update.address !== self.address) {
       // Refuting would be a fight without end; the operator must hear of it.
-      this.#context.notice('SWIM_ERR_NAME_CONFLICT', update.address);
+      this.#notices.say('SWIM_ERR_NAME_CONFLICT', update.address);
       return false;
     }
     if (phase !== 'running') return false;
     if (update.bootEpoch < self.bootEpoch) {
       // A record of our former life: whoever sent it has not heard of this one.
-      this.#context.disseminate(self);
+      this.#outbox.disseminate(self);
       return true;
     }
     // Refuted already, and the sender has not heard: it says so itself, and does not only pass it on.
@@ -317,8 +306,9 @@ export class Membership {
     if (update.state === 'suspect') this.#beginSuspicion(record, update.accuser);
     context.cut.observe(before, record, context.nowMs);
     context.touch();
-    context.disseminate(record, update.accuser, isNews);
-    this.#grantClaim(record);
+    this.#outbox.disseminate(record, update.accuser, isNews);
+    const claim = this.#claims.grant(record);
+    if (claim !== undefined) this.#adopt(claim);
   }
 
   #beginSuspicion(record: Statement, accuser: string): void {
@@ -328,7 +318,7 @@ export class Membership {
     const timeoutMs = suspicionTimeoutMs(bounds, 0);
     const task = { kind: 'suspicion', name: record.name } as const;
     const isAsked = bounds.confirmations === 0 && !record.refused;
-    const token = context.arm(task, isAsked ? timeoutMs : this.#untilAsked(timeoutMs));
+    const token = this.#timers.arm(task, isAsked ? timeoutMs : this.#untilAsked(timeoutMs));
     context.members.setSuspicion(record.name, {
       startMs: context.nowMs,
       sinceMs: context.nowMs,
@@ -395,7 +385,7 @@ export class Membership {
     const leftMs = Math.min(suspicion.endMs - nowMs, suspicion.bounds.minMs);
     this.#rearm(record.name, suspicion, Math.max(0, leftMs));
     context.cut.observe(record, refused, nowMs);
-    context.disseminate(refused, accuser);
+    this.#outbox.disseminate(refused, accuser);
   }
 
   /** How long this member may be suspect. */
@@ -436,15 +426,15 @@ export class Membership {
     const leftMs = Math.max(0, suspicion.startMs + timeoutMs - context.nowMs);
     context.cut.observe(record, record, context.nowMs);
     this.#rearm(record.name, suspicion, leftMs);
-    context.disseminate(record, accuser);
+    this.#outbox.disseminate(record, accuser);
   }
 
   #rearm(name: string, suspicion: Suspicion, afterMs: number): void {
     const context = this.#context;
-    context.disarm(suspicion.token);
+    this.#timers.disarm(suspicion.token);
     suspicion.endMs = context.nowMs + afterMs;
     const waitMs = suspicion.asked ? afterMs : this.#untilAsked(afterMs);
-    suspicion.token = context.arm({ kind: 'suspicion', name }, waitMs);
+    suspicion.token = this.#timers.arm({ kind: 'suspicion', name }, waitMs);
   }
 
   /** The suspect is asked a probe timeout before the end. */
@@ -459,8 +449,7 @@ export class Membership {
    * Every message to a suspect begins with what is said of it, and is answered by what is true.
    */
   #ask(record: Statement, suspicion: Suspicion, afterMs: number): void {
-    const context = this.#context;
-    context.send(record.address, { type: 'gossip' }, record);
+    this.#outbox.send(record.address, { type: 'gossip' }, record);
     suspicion.asked = true;
     this.#rearm(record.name, suspicion, afterMs);
   }
@@ -469,7 +458,7 @@ export class Membership {
     const { members } = this.#context;
     const suspicion = members.suspicionOf(name);
     if (suspicion === undefined) return;
-    this.#context.disarm(suspicion.token);
+    this.#timers.disarm(suspicion.token);
     members.setSuspicion(name, undefined);
   }
 }
@@ -478,13 +467,6 @@ export class Membership {
 function isJudged({ state, accuser }: Update): boolean {
   return state === 'faulty' || (state === 'left' && accuser !== '');
 }
-
-/** How long a process that wanted the name of a member counts as waiting for it. */
-const CLAIM_KEEP_MS = 30_000;
-/** The member is probed for it at most so often. */
-const CLAIM_PROBE_MS = 1_000;
-/** Boot epochs that one process takes over from lives that the cluster knows. */
-const RISES_MAX = 3;
 
 function asUpdate(record: Statement): Update {
   return { ...record, ageS: 0, accuser: '' };

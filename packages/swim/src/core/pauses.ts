@@ -1,3 +1,10 @@
+/** A shorter silence says nothing: datagrams are lost. */
+const PAUSE_MS_MIN = 500;
+/** A longer silence was a split or a host that was gone, and no member waits longer for it, in milliseconds. */
+const PAUSE_MS_MAX = 20_000;
+const PAUSE_MULT = 1.5;
+const KEEP_MS = 3_600_000;
+
 /** How long a member was silent, and when that was over. */
 interface Pause {
   readonly lastedMs: number;
@@ -50,10 +57,3 @@ export class Pauses {
     return nowMs - endMs > KEEP_MS;
   }
 }
-
-/** A shorter silence says nothing: datagrams are lost. */
-const PAUSE_MS_MIN = 500;
-/** A longer silence was a split or a host that was gone, and no member waits longer for it, in milliseconds. */
-const PAUSE_MS_MAX = 20_000;
-const PAUSE_MULT = 1.5;
-const KEEP_MS = 3_600_000;

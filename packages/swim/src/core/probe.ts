@@ -1,8 +1,32 @@
-import type { Context, Origin } from './context.ts';
+import type { Context } from './context.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
 import type { Body, Target } from './message.ts';
+import type { Notices } from './notices.ts';
+import type { Origin, Outbox } from './outbox.ts';
+import type { Parts } from './parts.ts';
 import type { Statement } from './statement.ts';
+import type { Timers } from './timers.ts';
+
+/** Between the end of a probe and its verdict. */
+const DRAIN_MS = 5;
+/** Verdicts put off for one probe; then it ends without one. */
+const REARMS_MAX = 3;
+/** Answers over streams only, of one member or of all, after which datagrams are said to be lost. */
+const LOST_OF_ONE = 3;
+const LOST_IN_A_ROW = 5;
+/** Members counted for that. */
+const STREAM_ONLY_MAX = 1_024;
+const LOST_NOTICE_MS = 10_000;
+/** Members that probe others at once when one has ended, and how many each. */
+const LOOKERS_AROUND = 32;
+const AROUND = 2;
+/** Others asked to look at a host that refuses, and how many must be refused, too. */
+const WITNESSES_ASKED = 4;
+const WITNESSES_WANTED = 2;
+const NACK_FRACTION = 0.8;
+const HELP_MS_MAX = 30_000;
+const HELP_GRACE_MS = 1_000;
 
 /** Why a member is probed. */
 export type ProbeKind =
@@ -61,6 +85,9 @@ export type FallbackProbe = (record: Statement, seq: number) => void;
  */
 export class Prober {
   readonly #context: Context;
+  readonly #timers: Timers;
+  readonly #outbox: Outbox;
+  readonly #notices: Notices;
   readonly #membership: Membership;
   readonly #fallback: FallbackProbe;
   readonly #probes = new Map<number, Probe>();
@@ -71,12 +98,15 @@ export class Prober {
   #streamOnlyInARow = 0;
   #lostNoticeMs = Number.NEGATIVE_INFINITY;
 
-  constructor(context: Context, membership: Membership, fallback: FallbackProbe) {
-    this.#context = context;
+  constructor(parts: Parts, membership: Membership, fallback: FallbackProbe) {
+    this.#context = parts.context;
+    this.#timers = parts.timers;
+    this.#outbox = parts.outbox;
+    this.#notices = parts.notices;
     this.#membership = membership;
     this.#fallback = fallback;
     // A random start, so that acks of a former life do not match.
-    this.#lastSeq = Math.floor(context.random() * 0x1_0000_0000);
+    this.#lastSeq = Math.floor(parts.context.random() * 0x1_0000_0000);
   }
 
   /** Probes under way for ourselves. */
@@ -128,7 +158,7 @@ export class Prober {
       streamed: false,
       witnessesWanted: undefined,
       witnesses: new Set(),
-      token: this.#context.arm({ kind: 'probe', seq, phase: 'direct' }, timeoutMs),
+      token: this.#timers.arm({ kind: 'probe', seq, phase: 'direct' }, timeoutMs),
     };
     this.#probes.set(seq, probe);
     this.#ping(record, seq);
@@ -159,7 +189,7 @@ export class Prober {
       this.#verdict(probe);
     } else {
       // Once more around the event loop, so that what has arrived is read before the verdict.
-      probe.token = this.#context.arm({ kind: 'probe', seq, phase: 'final' }, DRAIN_MS);
+      probe.token = this.#timers.arm({ kind: 'probe', seq, phase: 'final' }, DRAIN_MS);
     }
   }
 
@@ -177,7 +207,7 @@ export class Prober {
       const isLost = times >= LOST_OF_ONE || this.#streamOnlyInARow >= LOST_IN_A_ROW;
       if (isLost && context.nowMs - this.#lostNoticeMs >= LOST_NOTICE_MS) {
         this.#lostNoticeMs = context.nowMs;
-        context.notice('SWIM_ERR_DATAGRAMS_LOST', probe.address);
+        this.#notices.say('SWIM_ERR_DATAGRAMS_LOST', probe.address);
       }
     }
     this.#acked(seq, target);
@@ -271,11 +301,14 @@ export class Prober {
     if (record.bootEpoch > request.targetBootEpoch) {
       // An answer of its present life is none of that life: the prober hears of the present one.
       const body = { type: 'nack', seq: help.originSeq, target: help.target } as const;
-      context.answer(origin, body, [help.target]);
+      this.#outbox.answer(origin, body, [help.target]);
       return;
     }
     // Lifeguard: in time for the prober to count it, at 80 % of what is left.
-    help.token = context.arm({ kind: 'help', seq, phase: 'nack' }, remainingMs * NACK_FRACTION);
+    help.token = this.#timers.arm(
+      { kind: 'help', seq, phase: 'nack' },
+      remainingMs * NACK_FRACTION,
+    );
     this.#helps.set(seq, help);
     this.#ping(record, seq);
   }
@@ -289,7 +322,7 @@ export class Prober {
       return;
     const seq = this.#nextSeq();
     const look = { refused: false, waited: false };
-    const token = context.arm(
+    const token = this.#timers.arm(
       { kind: 'help', seq, phase: 'look' },
       context.config.probeTimeoutMs / 2,
     );
@@ -304,7 +337,7 @@ export class Prober {
     if (phase === 'look' && help.look !== undefined) {
       help.look.waited = true;
       if (help.look.refused && !late) this.#witness(seq, help);
-      else help.token = this.#context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
+      else help.token = this.#timers.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
       return;
     }
     if (phase === 'end') {
@@ -314,7 +347,7 @@ export class Prober {
     // A helper that stalled does not vouch for its own hearing.
     if (!late) this.#answer(help, { type: 'nack', seq: help.originSeq, target: help.target });
     // An ack that comes after all is still passed on.
-    help.token = this.#context.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
+    help.token = this.#timers.arm({ kind: 'help', seq, phase: 'end' }, HELP_GRACE_MS);
   }
 
   #askHelpers(seq: number, probe: Probe): void {
@@ -329,7 +362,7 @@ export class Prober {
     probe.helpers = helpers.length;
     for (const helper of helpers) {
       const body: Body = { type: 'ping-req', seq, remainingMs, ...targetOf(record) };
-      context.send(helper.address, body, helper);
+      this.#outbox.send(helper.address, body, helper);
     }
     this.#stream(record, seq, probe);
     if (remainingMs === 0 && !context.switches.stallAwareness) {
@@ -337,7 +370,7 @@ export class Prober {
       this.#verdict(probe);
       return;
     }
-    probe.token = context.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
+    probe.token = this.#timers.arm({ kind: 'probe', seq, phase: 'verdict' }, remainingMs);
   }
 
   /** Asks over a stream, once. */
@@ -356,18 +389,18 @@ export class Prober {
     probe.witnessesWanted = Math.min(WITNESSES_WANTED, witnesses.length);
     for (const witness of isFirst ? witnesses : []) {
       const body: Body = { type: 'look', seq, ...targetOf(record) };
-      context.send(witness.address, body, witness);
+      this.#outbox.send(witness.address, body, witness);
     }
     if (witnesses.length > 0) return;
     // No other member can look: this one does, once more.
-    if (isFirst) context.arm({ kind: 'probe', seq, phase: 'refused' }, probe.timeoutMs / 2);
+    if (isFirst) this.#timers.arm({ kind: 'probe', seq, phase: 'refused' }, probe.timeoutMs / 2);
     else this.#refusedVerdict(seq, probe);
   }
 
   #refusedVerdict(seq: number, probe: Probe): void {
     const context = this.#context;
     // What would end the probe may lie unread.
-    if (context.isStalling()) return;
+    if (this.#timers.isStalling()) return;
     const record = context.members.get(probe.name);
     this.#end(seq, probe);
     if (record === undefined || record.bootEpoch !== probe.bootEpoch) return;
@@ -394,7 +427,7 @@ export class Prober {
     // Asked anew: what was sent before the stall may have been answered into a full buffer.
     this.#ping(record, seq);
     const next = phase === 'direct' ? 'direct' : 'verdict';
-    probe.token = context.arm({ kind: 'probe', seq, phase: next }, probe.timeoutMs);
+    probe.token = this.#timers.arm({ kind: 'probe', seq, phase: next }, probe.timeoutMs);
   }
 
   #verdict(probe: Probe): void {
@@ -409,20 +442,20 @@ export class Prober {
 
   #ping(record: Statement, seq: number): void {
     const digest = this.#context.members.digest();
-    this.#context.send(record.address, { type: 'ping', seq, digest, ...targetOf(record) }, record);
+    this.#outbox.send(record.address, { type: 'ping', seq, digest, ...targetOf(record) }, record);
   }
 
   #answer(help: Help, body: Body): void {
-    this.#context.answer(help.origin, body);
+    this.#outbox.answer(help.origin, body);
   }
 
   #end(seq: number, probe: Probe): void {
-    this.#context.disarm(probe.token);
+    this.#timers.disarm(probe.token);
     this.#probes.delete(seq);
   }
 
   #endHelp(seq: number, help: Help): void {
-    this.#context.disarm(help.token);
+    this.#timers.disarm(help.token);
     this.#helps.delete(seq);
   }
 
@@ -447,23 +480,3 @@ function targetOf(record: Statement): Target {
     targetIncarnation: record.incarnation,
   };
 }
-
-/** Between the end of a probe and its verdict. */
-const DRAIN_MS = 5;
-/** Verdicts put off for one probe; then it ends without one. */
-const REARMS_MAX = 3;
-/** Answers over streams only, of one member or of all, after which datagrams are said to be lost. */
-const LOST_OF_ONE = 3;
-const LOST_IN_A_ROW = 5;
-/** Members counted for that. */
-const STREAM_ONLY_MAX = 1_024;
-const LOST_NOTICE_MS = 10_000;
-/** Members that probe others at once when one has ended, and how many each. */
-const LOOKERS_AROUND = 32;
-const AROUND = 2;
-/** Others asked to look at a host that refuses, and how many must be refused, too. */
-const WITNESSES_ASKED = 4;
-const WITNESSES_WANTED = 2;
-const NACK_FRACTION = 0.8;
-const HELP_MS_MAX = 30_000;
-const HELP_GRACE_MS = 1_000;

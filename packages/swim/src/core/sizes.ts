@@ -1,15 +1,16 @@
-import type { Context } from './context.ts';
 import type { Membership } from './membership.ts';
+import type { Parts } from './parts.ts';
 import type { Prober } from './probe.ts';
 import type { Sync } from './sync.ts';
 
 /** What a core holds now, by kind: each within a bound, whatever peers send. */
 export function sizesOf(
-  { members, queue, events, cut, timerCount, noticeCount }: Context,
+  { context, timers, notices }: Parts,
   membership: Membership,
   prober: Prober,
   sync: Sync,
 ): Readonly<Record<string, number>> {
+  const { members, queue, events, cut } = context;
   return {
     members: members.size,
     suspicions: members.suspected().size,
@@ -23,7 +24,7 @@ export function sizesOf(
     probes: prober.probeCount,
     helps: prober.helpCount,
     streams: sync.streamCount,
-    timers: timerCount,
-    notices: noticeCount,
+    timers: timers.size,
+    notices: notices.size,
   };
 }

@@ -1,18 +1,27 @@
 import { SwimError } from '../errors.ts';
 import { decodeMessage } from './codec.ts';
-import { Context, type Origin } from './context.ts';
+import { Context } from './context.ts';
 import type { SwimCounters } from './counters.ts';
 import type { StableView } from './cut-detector.ts';
 import type { SwimEffect, SwimEvent, TimerTask } from './event.ts';
 import { isEventSized } from './event-codec.ts';
+import type { EventDelivery } from './event-delivery.ts';
 import { checkConfig, checkIdentity, checkMeta, checkUnwell } from './identity.ts';
 import { Membership } from './membership.ts';
 import { assertNever, type Message, SWIM_VERSIONS } from './message.ts';
 import type { SwimOptions } from './options.ts';
+import type { Origin, Outbox } from './outbox.ts';
+import { type Parts, partsOf } from './parts.ts';
 import { Prober } from './probe.ts';
+import { Reconnecting } from './reconnecting.ts';
 import { sizesOf } from './sizes.ts';
 import { StatementTable, type SwimMember } from './statement.ts';
 import { Sync } from './sync.ts';
+import type { Timers } from './timers.ts';
+import { ViewWatch } from './view-watch.ts';
+
+/** Members told of a departure directly; gossip tells the rest, and these again. */
+const LEAVE_DIRECT_MAX = 16;
 
 /**
  * The membership protocol as a state machine: events in, effects out, no clock and no socket.
@@ -23,10 +32,15 @@ import { Sync } from './sync.ts';
  */
 export class Swim {
   readonly #context: Context;
+  readonly #parts: Parts;
+  readonly #timers: Timers;
+  readonly #outbox: Outbox;
+  readonly #delivery: EventDelivery;
   readonly #membership: Membership;
   readonly #prober: Prober;
   readonly #sync: Sync;
-  #lonelyTicks = 0;
+  readonly #reconnecting: Reconnecting;
+  readonly #viewWatch: ViewWatch;
 
   /** @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_META_TOO_LARGE */
   constructor(options: SwimOptions) {
@@ -52,21 +66,28 @@ export class Swim {
         unwell: false,
       },
     });
-    this.#membership = new Membership(this.#context, {
+    const parts = partsOf(this.#context);
+    this.#parts = parts;
+    this.#timers = parts.timers;
+    this.#outbox = parts.outbox;
+    this.#delivery = parts.delivery;
+    this.#membership = new Membership(parts, {
       verify: (record) => this.#prober.begin(record, 'hint'),
       lookAround: () => this.#prober.lookAround(),
       onState: options.onState,
     });
-    this.#prober = new Prober(this.#context, this.#membership, (record, seq) =>
+    this.#prober = new Prober(parts, this.#membership, (record, seq) =>
       this.#sync.probe(record, seq),
     );
     this.#sync = new Sync(
-      this.#context,
+      parts,
       this.#membership,
       (seq, target) => this.#prober.onStreamAck(seq, target),
       (seq, target) => this.#prober.onRefused(seq, target),
       (record) => this.#prober.begin(record, 'hint'),
     );
+    this.#reconnecting = new Reconnecting(parts, this.#prober, this.#sync);
+    this.#viewWatch = new ViewWatch(this.#context, parts.timers);
   }
 
   /** The cluster's id; empty until founded or learned. */
@@ -93,7 +114,7 @@ export class Swim {
 
   /** What is held now, by kind: each within a bound, whatever peers send. */
   sizes(): Readonly<Record<string, number>> {
-    return sizesOf(this.#context, this.#membership, this.#prober, this.#sync);
+    return sizesOf(this.#parts, this.#membership, this.#prober, this.#sync);
   }
 
   /** The members that are in: see {@link StableView}. Changes with the effect `view-changed` only. */
@@ -125,6 +146,8 @@ export class Swim {
     if (context.phase === 'idle') this.#stepIdle(event);
     else if (context.phase !== 'left') this.#stepRunning(event);
     else this.#refuse(event);
+    context.emitChange();
+    if (context.phase !== 'idle') this.#viewWatch.look();
     return context.takeEffects();
   }
 
@@ -178,12 +201,12 @@ export class Swim {
         this.#onPacket(event.from, event.bytes);
         return;
       case 'timer': {
-        const timer = this.#context.takeTimer(event.token);
+        const timer = this.#timers.take(event.token);
         if (timer !== undefined) this.#onTimer(timer.task, timer.late);
         return;
       }
       case 'stalled':
-        this.#context.noteStall();
+        this.#timers.noteStall();
         return;
       case 'stream-request':
         this.#sync.onRequest(event.streamId, event.from, event.bytes);
@@ -231,9 +254,9 @@ export class Swim {
     context.memberSinceMs = context.nowMs;
     context.touch();
     // Random phases, so that nodes started together do not probe together.
-    context.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
-    context.arm({ kind: 'sync' }, (0.5 + context.random()) * config.syncIntervalMs);
-    this.#armReconnect();
+    this.#timers.arm({ kind: 'period' }, context.random() * config.protocolPeriodMs);
+    this.#timers.arm({ kind: 'sync' }, (0.5 + context.random()) * config.syncIntervalMs);
+    this.#reconnecting.arm();
     this.#sync.start(seeds);
   }
 
@@ -242,21 +265,21 @@ export class Swim {
     switch (task.kind) {
       case 'period':
         if (context.phase !== 'running') return;
-        context.arm(task, context.health.scale(context.config.protocolPeriodMs));
+        this.#timers.arm(task, context.health.scale(context.config.protocolPeriodMs));
         this.#prober.onPeriod();
         return;
       case 'gossip':
-        context.gossip();
+        this.#outbox.gossip();
         if (context.phase === 'leaving' && !context.queue.has(context.self.name)) this.#depart();
         return;
       case 'sync':
         if (context.phase !== 'running') return;
-        context.arm(task, context.config.syncIntervalMs);
+        this.#timers.arm(task, context.config.syncIntervalMs);
         this.#membership.forget();
         this.#sync.onSyncTimer();
         return;
       case 'reconnect':
-        if (context.phase === 'running') this.#reconnect();
+        if (context.phase === 'running') this.#reconnecting.onTimer();
         return;
       case 'leave':
         this.#depart();
@@ -265,7 +288,7 @@ export class Swim {
         // Every step ends with it.
         return;
       case 'suspicion':
-        this.#membership.onSuspicionTimer(task.name, late || context.isStalling());
+        this.#membership.onSuspicionTimer(task.name, late || this.#timers.isStalling());
         return;
       case 'probe':
         if (context.phase === 'running') this.#prober.onTimer(task.seq, task.phase, late);
@@ -276,38 +299,6 @@ export class Swim {
       default:
         assertNever(task);
     }
-  }
-
-  /**
-   * Tries again what is lost, at a bounded rate: seeds while nobody is there, and members lost
-   * always, so that the halves of a healed split find each other without a human.
-   */
-  #reconnect(): void {
-    const context = this.#context;
-    const alone = context.members.peerCount() === 0;
-    this.#lonelyTicks = alone ? this.#lonelyTicks + 1 : 0;
-    if (alone) this.#sync.trySeeds();
-    if (context.clusterId !== '' && context.switches.probesLost) {
-      for (let n = 0; n < (alone ? 3 : 1); n++) {
-        const record = context.members.nextLost();
-        if (record !== undefined) this.#prober.begin(record, 'faulty');
-      }
-    }
-    this.#armReconnect();
-  }
-
-  /**
-   * Quicker at first: nodes that start together wait for each other. Slower in large clusters, where
-   * many try: a crash must not add to the load for as long as it is remembered.
-   */
-  #armReconnect(): void {
-    const context = this.#context;
-    const { reconnectIntervalMs } = context.config;
-    const firstMs = (reconnectIntervalMs / 8) * 2 ** Math.min(this.#lonelyTicks, 3);
-    const alone = context.members.peerCount() === 0;
-    const share = Math.max(1, context.members.presentCount() / RECONNECTING);
-    const intervalMs = alone ? Math.min(firstMs, reconnectIntervalMs) : reconnectIntervalMs * share;
-    context.arm({ kind: 'reconnect' }, intervalMs);
   }
 
   #onPacket(from: string, bytes: Uint8Array): void {
@@ -330,7 +321,7 @@ export class Swim {
     const before = members.get(header.name);
     if (before !== undefined && header.bootEpoch < before.bootEpoch) {
       counters.staleSender++;
-      if (body.type === 'ping') context.answer(origin, { type: 'gossip' }, [header.name]);
+      if (body.type === 'ping') this.#outbox.answer(origin, { type: 'gossip' }, [header.name]);
       return;
     }
     if (header.name === context.self.name) return;
@@ -339,7 +330,7 @@ export class Swim {
     for (const update of message.updates) {
       if (this.#membership.apply(update, header.name)) refuted = true;
     }
-    context.hearEvents(message.events);
+    this.#delivery.hear(message.events);
     const sender = members.get(header.name);
     const strange = sender === undefined || sender.bootEpoch < header.bootEpoch;
     const isBack = wasDead && sender?.state === 'alive';
@@ -359,14 +350,14 @@ export class Swim {
       case 'ping': {
         const { seq, target } = body;
         if (target !== self.name) {
-          context.answer(origin, { type: 'not-me', seq, target }, [self.name]);
+          this.#outbox.answer(origin, { type: 'not-me', seq, target }, [self.name]);
           return;
         }
         const current =
           body.targetBootEpoch === self.bootEpoch && body.targetIncarnation === self.incarnation;
         const digest = context.members.digest();
         const told = current ? own : [self.name];
-        context.answer(origin, { type: 'ack', seq, digest, target }, told);
+        this.#outbox.answer(origin, { type: 'ack', seq, digest, target }, told);
         return;
       }
       case 'ping-req':
@@ -401,7 +392,7 @@ export class Swim {
       default:
         assertNever(body);
     }
-    if (refuted) context.answer(origin, { type: 'gossip' }, own);
+    if (refuted) this.#outbox.answer(origin, { type: 'gossip' }, own);
   }
 
   #setMeta(meta: Uint8Array): void {
@@ -420,7 +411,7 @@ export class Swim {
     if (context.phase !== 'running') throw new SwimError('SWIM_ERR_STOPPED');
     const event = context.events.broadcast(name, payload, context.nowMs);
     if (event === undefined) throw new SwimError('SWIM_ERR_EVENT_RATE');
-    context.deliver(event);
+    this.#delivery.deliver(event);
   }
 
   #probeNow(name: string): void {
@@ -459,21 +450,17 @@ export class Swim {
       this.#depart();
       return;
     }
-    for (const peer of peers) context.send(peer.address, { type: 'gossip' }, peer, [self.name]);
-    context.disseminate(self);
-    context.arm({ kind: 'leave' }, context.config.leaveTimeoutMs);
+    for (const peer of peers)
+      this.#outbox.send(peer.address, { type: 'gossip' }, peer, [self.name]);
+    this.#outbox.disseminate(self);
+    this.#timers.arm({ kind: 'leave' }, context.config.leaveTimeoutMs);
   }
 
   #depart(): void {
     const context = this.#context;
     context.phase = 'left';
-    context.disarmAll();
+    this.#timers.disarmAll();
     this.#sync.end();
     context.emit({ type: 'left' });
   }
 }
-
-/** Members told of a departure directly; gossip tells the rest, and these again. */
-const LEAVE_DIRECT_MAX = 16;
-/** Members that try lost ones once per reconnectIntervalMs; more of them take turns. */
-const RECONNECTING = 16;

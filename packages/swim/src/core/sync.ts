@@ -2,10 +2,35 @@ import type { SwimErrorCode } from '../errors.ts';
 import { type DecodeFailure, decodeMessage } from './codec.ts';
 import type { Context } from './context.ts';
 import { DigestTree, membersIn } from './digest-tree.ts';
+import type { EventDelivery } from './event-delivery.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
 import { commonVersion, type Message, type RefusalReason } from './message.ts';
+import type { Notices } from './notices.ts';
+import type { Outbox } from './outbox.ts';
+import type { Parts } from './parts.ts';
+import { SEEDS_AT_ONCE, Seeds } from './seeds.ts';
 import type { Statement } from './statement.ts';
+
+/** What keeps a joiner out until an operator changes something. */
+const OPERATORS_MATTER: ReadonlySet<SwimErrorCode> = new Set([
+  'SWIM_ERR_OTHER_CLUSTER',
+  'SWIM_ERR_VERSION',
+  'SWIM_ERR_NAME_TAKEN',
+]);
+const REFUSALS = {
+  'other-cluster': 'SWIM_ERR_OTHER_CLUSTER',
+  'no-cluster': 'SWIM_ERR_NO_CLUSTER',
+  'other-version': 'SWIM_ERR_VERSION',
+  'name-taken': 'SWIM_ERR_NAME_TAKEN',
+} as const satisfies Record<RefusalReason, SwimErrorCode>;
+/** Streams of this process under way at once. */
+export const STREAMS_MAX = 64;
+/** Up to here the whole state is hardly more than a digest. */
+const WHOLE_MEMBERS_MAX = 8;
+const REPAIR_INTERVAL_MS = 1_000;
+/** Bounds what comparing costs in large clusters: some 80 bytes a millisecond each way. */
+const COMPARED_PER_MS = 2;
 
 /** Why a stream was opened. */
 type Purpose =
@@ -41,6 +66,9 @@ type Step =
  */
 export class Sync {
   readonly #context: Context;
+  readonly #outbox: Outbox;
+  readonly #notices: Notices;
+  readonly #delivery: EventDelivery;
   readonly #membership: Membership;
   readonly #onAck: (seq: number, target: string) => void;
   readonly #onRefused: (seq: number, target: string) => void;
@@ -48,23 +76,23 @@ export class Sync {
   readonly #verify: (record: Statement) => void;
   readonly #pending = new Map<number, Pending>();
   #lastRequestId = 0;
-  #seeds: string[] = [];
-  #seedAt = 0;
-  #startMs = 0;
-  /** Seeds that did not let us in, and when that is said again. */
-  readonly #complaints = new Map<string, { untilMs: number; intervalMs: number }>();
+  readonly #seeds: Seeds;
   #lastRepairMs = Number.NEGATIVE_INFINITY;
   #lastCompareMs = Number.NEGATIVE_INFINITY;
   #compareIntervalMs = REPAIR_INTERVAL_MS;
 
   constructor(
-    context: Context,
+    parts: Parts,
     membership: Membership,
     onAck: (seq: number, target: string) => void,
     onRefused: (seq: number, target: string) => void,
     verify: (record: Statement) => void,
   ) {
-    this.#context = context;
+    this.#context = parts.context;
+    this.#outbox = parts.outbox;
+    this.#notices = parts.notices;
+    this.#delivery = parts.delivery;
+    this.#seeds = new Seeds(parts);
     this.#membership = membership;
     this.#onAck = onAck;
     this.#onRefused = onRefused;
@@ -77,27 +105,18 @@ export class Sync {
   }
 
   start(seeds: readonly string[]): void {
-    this.#startMs = this.#context.nowMs;
-    this.#seeds = this.#usable(seeds);
+    this.#seeds.start(seeds);
     this.trySeeds(SEEDS_AT_ONCE);
   }
 
   /** Replaces the seeds; those that are new and nobody's address here are asked, a few at once. */
   setSeeds(seeds: readonly string[]): void {
-    const { members } = this.#context;
-    const asked = new Set(this.#seeds);
-    this.#seeds = this.#usable(seeds);
-    const fresh = this.#seeds.filter((seed) => !asked.has(seed) && !members.hasPeerAt(seed));
-    for (const seed of fresh.slice(0, SEEDS_AT_ONCE)) this.#open(seed, { kind: 'seed' });
+    for (const seed of this.#seeds.replace(seeds)) this.#open(seed, { kind: 'seed' });
   }
 
   /** Asks the next few seeds, all in turn. */
   trySeeds(count = 3): void {
-    for (let n = 0; n < Math.min(count, this.#seeds.length); n++) {
-      const seed = this.#seeds[this.#seedAt % this.#seeds.length] as string;
-      this.#seedAt++;
-      this.#open(seed, { kind: 'seed' });
-    }
+    for (const seed of this.#seeds.next(count)) this.#open(seed, { kind: 'seed' });
   }
 
   /**
@@ -107,12 +126,8 @@ export class Sync {
   onSyncTimer(): void {
     const peer = this.#context.members.pickPeers(1)[0];
     if (peer !== undefined) this.#open(peer.address, { kind: 'sync' });
-    const { members } = this.#context;
-    const strangers = this.#seeds.filter((seed) => !members.hasPeerAt(seed));
-    if (strangers.length > 0) {
-      const at = Math.floor(this.#context.random() * strangers.length);
-      this.#open(strangers[at] as string, { kind: 'seed' });
-    }
+    const stranger = this.#seeds.stranger();
+    if (stranger !== undefined) this.#open(stranger, { kind: 'seed' });
   }
 
   /** Somebody unknown, reborn or back from the dead talks to us: exchange, once a second at most. */
@@ -135,7 +150,7 @@ export class Sync {
     if (!switches.comparesDigests) return;
     if (digest === members.digest()) return;
     const isSilent = context.queue.size === 0 && nowMs - changedMs >= REPAIR_INTERVAL_MS;
-    if (!isSilent && !context.isBehind()) return;
+    if (!isSilent && !this.#outbox.isBehind()) return;
     const shortestMs = Math.max(REPAIR_INTERVAL_MS, members.size / COMPARED_PER_MS);
     if (changedMs > this.#lastCompareMs) this.#compareIntervalMs = shortestMs;
     if (nowMs - this.#lastCompareMs < this.#compareIntervalMs) return;
@@ -191,36 +206,11 @@ export class Sync {
     if (purpose.kind === 'join') {
       this.#joined(purpose.callerId, error);
     } else if (error === 'SWIM_ERR_OWN_ADDRESS') {
-      this.#seeds = this.#seeds.filter((seed) => seed !== address);
+      this.#seeds.drop(address);
     } else if (error !== undefined && OPERATORS_MATTER.has(error)) {
       const isOurs = purpose.kind === 'sync' && error === 'SWIM_ERR_NAME_TAKEN';
-      if (purpose.kind === 'seed' || isOurs) this.#context.notice(error, address);
-    } else if (error !== undefined && purpose.kind === 'seed') this.#complain(error, address);
-  }
-
-  /** A seed that leads nowhere is told while nobody else is known: more and more seldom. */
-  #complain(error: SwimErrorCode, address: string): void {
-    const context = this.#context;
-    const complaints = this.#complaints;
-    const { nowMs } = context;
-    context.counters.seedsFailed++;
-    if (context.members.peerCount() > 0) {
-      complaints.clear();
-      return;
-    }
-    // Nodes that start together wait for each other.
-    if (nowMs - this.#startMs < SEED_PATIENCE_MS || !this.#seeds.includes(address)) return;
-    const last = complaints.get(address);
-    if (last !== undefined && nowMs < last.untilMs) return;
-    const intervalMs = Math.min(SEED_NOTICE_MS_MAX, (last?.intervalMs ?? SEED_NOTICE_MS / 2) * 2);
-    if (complaints.size >= SEEDS_MAX) complaints.clear();
-    complaints.set(address, { untilMs: nowMs + intervalMs, intervalMs });
-    context.notice(error, address);
-  }
-
-  #usable(seeds: readonly string[]): string[] {
-    const others = [...new Set(seeds)].filter((seed) => seed !== this.#context.self.address);
-    return others.slice(0, SEEDS_MAX);
+      if (purpose.kind === 'seed' || isOurs) this.#notices.say(error, address);
+    } else if (error !== undefined && purpose.kind === 'seed') this.#seeds.complain(error, address);
   }
 
   #replyTo(from: string, bytes: Uint8Array): Uint8Array | null {
@@ -239,38 +229,54 @@ export class Sync {
         return null;
       }
       const digest = context.members.digest();
-      return context.encodeBare({ type: 'ack', seq, digest, target }, header.version);
+      return this.#outbox.encodeBare({ type: 'ack', seq, digest, target }, header.version);
     }
     if (body.type !== 'sync' && body.type !== 'digest' && body.type !== 'sync-leaves') return null;
     // Ourselves, through another of our addresses: the answer tells us so.
     if (this.#isSelf(message)) return this.#answerSelf(message);
     if (header.clusterId === '' && context.clusterId === '') {
-      return context.encodeBare({ type: 'sync-refused', reason: 'no-cluster' }, header.version);
+      return this.#outbox.encodeBare(
+        { type: 'sync-refused', reason: 'no-cluster' },
+        header.version,
+      );
     }
     if (!this.#isUnderstood(message)) {
-      context.notice('SWIM_ERR_VERSION', from);
-      return context.encodeBare({ type: 'sync-refused', reason: 'other-version' }, header.version);
+      this.#notices.say('SWIM_ERR_VERSION', from);
+      return this.#outbox.encodeBare(
+        { type: 'sync-refused', reason: 'other-version' },
+        header.version,
+      );
     }
     if (context.clusterId === '') this.#adoptCluster(header.clusterId);
     if (header.clusterId !== '' && header.clusterId !== context.clusterId) {
       context.counters.otherCluster++;
-      context.notice('SWIM_ERR_OTHER_CLUSTER', from);
-      return context.encodeBare({ type: 'sync-refused', reason: 'other-cluster' }, header.version);
+      this.#notices.say('SWIM_ERR_OTHER_CLUSTER', from);
+      return this.#outbox.encodeBare(
+        { type: 'sync-refused', reason: 'other-cluster' },
+        header.version,
+      );
     }
     if (this.#isTaken(message)) {
-      return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
+      return this.#outbox.encodeBare(
+        { type: 'sync-refused', reason: 'name-taken' },
+        header.version,
+      );
     }
     // Merged first, so that the answer has what is refuted.
     this.#merge(message);
     if (body.type === 'digest') {
       const branches = new DigestTree(context).differingBranches(body.branches);
-      return context.encodeFull({ type: 'digest-ack', branches }, [], header.version);
+      return this.#outbox.encodeFull({ type: 'digest-ack', branches }, [], header.version);
     }
     const { version } = header;
     if (body.type === 'sync') {
-      return context.encodeFull({ type: 'sync-ack' }, context.members.all(), version);
+      return this.#outbox.encodeFull({ type: 'sync-ack' }, context.members.all(), version);
     }
-    return context.encodeRecords({ type: 'sync-ack' }, membersIn(context, body.leaves), version);
+    return this.#outbox.encodeRecords(
+      { type: 'sync-ack' },
+      membersIn(context, body.leaves),
+      version,
+    );
   }
 
   #take(pending: Pending, bytes: Uint8Array | null): SwimErrorCode | undefined {
@@ -305,7 +311,7 @@ export class Sync {
     if (body.type !== wanted) return 'SWIM_ERR_MALFORMED';
     const isNewcomer = context.members.size === 1;
     this.#merge(message);
-    if (isNewcomer && context.switches.tellsOldNewsLess) context.disseminate(context.self);
+    if (isNewcomer && context.switches.tellsOldNewsLess) this.#outbox.disseminate(context.self);
     if (body.type === 'digest-ack') {
       const leaves = new DigestTree(context).differingLeaves(body.branches);
       if (leaves.length > 0) this.#request(pending.address, purpose, { kind: 'leaves', leaves });
@@ -330,7 +336,7 @@ export class Sync {
       return null;
     }
     context.counters.otherVersion++;
-    return context.encodeBare({ type: 'sync-refused', reason: 'other-version' });
+    return this.#outbox.encodeBare({ type: 'sync-refused', reason: 'other-version' });
   }
 
   /**
@@ -370,7 +376,7 @@ export class Sync {
   #merge({ header, updates, events }: Message): void {
     const context = this.#context;
     const isNewcomer = context.members.size === 1;
-    const isKnown = context.isBehind(isNewcomer ? updates.length : 0);
+    const isKnown = this.#outbox.isBehind(isNewcomer ? updates.length : 0);
     const isNews = !isKnown || !context.switches.tellsOldNewsLess;
     for (const update of updates) {
       // A whole state may be old: even memberlist suspects the dead of it only.
@@ -380,7 +386,7 @@ export class Sync {
         : update;
       this.#membership.apply(taken, header.name, isNews);
     }
-    context.hearEvents(events);
+    this.#delivery.hear(events);
   }
 
   #adoptCluster(clusterId: string): void {
@@ -396,9 +402,9 @@ export class Sync {
     const twin = updates.find(
       ({ name, address }) => name === self.name && address !== self.address,
     );
-    if (twin === undefined) return context.encodeBare({ type: 'sync-ack' }, header.version);
-    context.notice('SWIM_ERR_NAME_CLAIMED', twin.address);
-    return context.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
+    if (twin === undefined) return this.#outbox.encodeBare({ type: 'sync-ack' }, header.version);
+    this.#notices.say('SWIM_ERR_NAME_CLAIMED', twin.address);
+    return this.#outbox.encodeBare({ type: 'sync-refused', reason: 'name-taken' }, header.version);
   }
 
   #isSelf(message: Message): boolean {
@@ -434,7 +440,7 @@ export class Sync {
   #pingOf({ seq, target }: { readonly seq: number; readonly target: string }): Uint8Array {
     const { members } = this.#context;
     const record = members.get(target);
-    return this.#context.encodeBare({
+    return this.#outbox.encodeBare({
       type: 'ping',
       seq,
       digest: members.digest(),
@@ -448,11 +454,12 @@ export class Sync {
     const context = this.#context;
     if (step.kind === 'digest') {
       const branches = new DigestTree(context).branches();
-      return context.encodeFull({ type: 'digest', branches }, []);
+      return this.#outbox.encodeFull({ type: 'digest', branches }, []);
     }
-    if (step.kind === 'whole') return context.encodeFull({ type: 'sync' }, context.members.all());
+    if (step.kind === 'whole')
+      return this.#outbox.encodeFull({ type: 'sync' }, context.members.all());
     const { leaves } = step;
-    return context.encodeRecords({ type: 'sync-leaves', leaves }, membersIn(context, leaves));
+    return this.#outbox.encodeRecords({ type: 'sync-leaves', leaves }, membersIn(context, leaves));
   }
 
   #joined(callerId: number | undefined, errorCode: SwimErrorCode | undefined): void {
@@ -464,34 +471,3 @@ export class Sync {
     );
   }
 }
-
-/** What keeps a joiner out until an operator changes something. */
-const OPERATORS_MATTER: ReadonlySet<SwimErrorCode> = new Set([
-  'SWIM_ERR_OTHER_CLUSTER',
-  'SWIM_ERR_VERSION',
-  'SWIM_ERR_NAME_TAKEN',
-]);
-
-const REFUSALS = {
-  'other-cluster': 'SWIM_ERR_OTHER_CLUSTER',
-  'no-cluster': 'SWIM_ERR_NO_CLUSTER',
-  'other-version': 'SWIM_ERR_VERSION',
-  'name-taken': 'SWIM_ERR_NAME_TAKEN',
-} as const satisfies Record<RefusalReason, SwimErrorCode>;
-
-/** Streams of this process under way at once. */
-export const STREAMS_MAX = 64;
-const SEEDS_AT_ONCE = 8;
-/** Seeds that are kept; the first ones are. */
-const SEEDS_MAX = 256;
-/** Failures of a seed this long after the start say more than that it is a little later. */
-const SEED_PATIENCE_MS = 2_000;
-/** Between the first two notices of one seed; doubles. */
-const SEED_NOTICE_MS = 10_000;
-/** Longest time between two notices of one seed that leads nowhere, in milliseconds. */
-const SEED_NOTICE_MS_MAX = 600_000;
-/** Up to here the whole state is hardly more than a digest. */
-const WHOLE_MEMBERS_MAX = 8;
-const REPAIR_INTERVAL_MS = 1_000;
-/** Bounds what comparing costs in large clusters: some 80 bytes a millisecond each way. */
-const COMPARED_PER_MS = 2;

@@ -2,6 +2,9 @@ import { Resolver } from 'node:dns/promises';
 import { formatAddress } from '../address.ts';
 import type { Discovery, Finder } from './discovery.ts';
 
+/** Services of one name whose addresses are asked for; further ones are left out. */
+const SERVICES_MAX = 64;
+
 /** What {@link dnsSeeds} asks for. */
 export interface DnsSeedsOptions {
   /** The name asked for: `swim.example`; of services `_swim._udp.example`. */
@@ -99,6 +102,3 @@ async function oneOf(asked: readonly Promise<void>[]): Promise<void> {
   if (failures.length === 0 || failures.length < asked.length) return;
   throw failures.find((failure) => failure.code !== 'ENODATA') ?? failures[0];
 }
-
-/** Services of one name whose addresses are asked for; further ones are left out. */
-const SERVICES_MAX = 64;

@@ -1,6 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../ports.ts';
 
+/** First byte of a question or an answer: 'D'. */
+export const HELLO_MAGIC = 0x44;
+const VERSION = 1;
+const KINDS = { question: 1, answer: 2 } as const;
+const CLUSTER_AT = 3;
+const CLUSTER_BYTES = 8;
+const NONCE_AT = CLUSTER_AT + CLUSTER_BYTES;
+const NONCE_BYTES = 8;
+const PREFIX_BYTES = NONCE_AT + NONCE_BYTES + 1;
+/** Room for the longest address in the answer. */
+const HELLO_BYTES = 288;
+/** Questions of one agent that are open at once; a further one is refused. */
+const QUESTIONS_MAX = 64;
+/** Answers of one agent in a second; further questions stay unanswered. */
+const ANSWERS_PER_SECOND_MAX = 64;
+
 /*
  * A question or an answer:
  *
@@ -121,19 +137,3 @@ function addressIn(bytes: Uint8Array): string | undefined {
   if (end === PREFIX_BYTES || bytes.length < end) return undefined;
   return new TextDecoder().decode(bytes.subarray(PREFIX_BYTES, end));
 }
-
-/** First byte of a question or an answer: 'D'. */
-export const HELLO_MAGIC = 0x44;
-const VERSION = 1;
-const KINDS = { question: 1, answer: 2 } as const;
-const CLUSTER_AT = 3;
-const CLUSTER_BYTES = 8;
-const NONCE_AT = CLUSTER_AT + CLUSTER_BYTES;
-const NONCE_BYTES = 8;
-const PREFIX_BYTES = NONCE_AT + NONCE_BYTES + 1;
-/** Room for the longest address in the answer. */
-const HELLO_BYTES = 288;
-/** Questions of one agent that are open at once; a further one is refused. */
-const QUESTIONS_MAX = 64;
-/** Answers of one agent in a second; further questions stay unanswered. */
-const ANSWERS_PER_SECOND_MAX = 64;

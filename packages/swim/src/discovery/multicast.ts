@@ -5,6 +5,11 @@ import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { Discovery, DiscoveryHost, Finder } from './discovery.ts';
 import { Hello } from './hello.ts';
 
+/** Members that answer one question, on average; all, if there are no more. */
+const ANSWERERS = 8;
+/** Time that a group has to answer. */
+const ANSWER_MS = 400;
+
 /** What {@link multicastSeeds} asks. */
 export interface MulticastSeedsOptions {
   /** IPv4 multicast group; 239.192.0.0/14 is free for use within an organization (RFC 2365). */
@@ -124,8 +129,3 @@ class MulticastFinder implements Finder {
     });
   }
 }
-
-/** Members that answer one question, on average; all, if there are no more. */
-const ANSWERERS = 8;
-/** Time that a group has to answer. */
-const ANSWER_MS = 400;

@@ -3,6 +3,15 @@ import { formatAddress } from '../address.ts';
 import { deferred } from '../deferred.ts';
 import type { Discovery, DiscoveryHost, Finder } from './discovery.ts';
 
+/** Addresses of one range; a larger one is refused. */
+export const RANGE_ADDRESSES_MAX = 4_096;
+const PACKETS_AT_ONCE = 16;
+const PACKETS_PAUSE_MS = 62.5;
+const STREAMS_AT_ONCE = 32;
+const STREAM_MS = 1_000;
+/** Time that the last one asked has to answer. */
+const ANSWER_MS = 400;
+
 /** What {@link rangeSeeds} asks. */
 export interface RangeSeedsOptions {
   /** First IPv4 address. */
@@ -103,12 +112,3 @@ export function numberOf(ip: string): number {
 export function textOf(number: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.');
 }
-
-/** Addresses of one range; a larger one is refused. */
-export const RANGE_ADDRESSES_MAX = 4_096;
-const PACKETS_AT_ONCE = 16;
-const PACKETS_PAUSE_MS = 62.5;
-const STREAMS_AT_ONCE = 32;
-const STREAM_MS = 1_000;
-/** Time that the last one asked has to answer. */
-const ANSWER_MS = 400;

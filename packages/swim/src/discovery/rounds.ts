@@ -4,6 +4,9 @@ import { parseAddress } from '../address.ts';
 import type { SwimLog } from '../ports.ts';
 import { type Discovery, type DiscoveryHost, type Finder, FOUND_MAX } from './discovery.ts';
 
+/** Members that ask within one interval. */
+const ASKERS = 8;
+
 /** What {@link DiscoveryRounds} are started with. */
 export interface RoundsOptions {
   readonly discoveries: readonly Discovery[];
@@ -129,6 +132,3 @@ export class DiscoveryRounds {
 async function wait(ms: number, signal: AbortSignal): Promise<void> {
   await systemWait(ms, undefined, { signal, ref: false }).catch(() => {});
 }
-
-/** Members that ask within one interval. */
-const ASKERS = 8;

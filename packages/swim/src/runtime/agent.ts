@@ -26,6 +26,10 @@ import { SecureTransport } from './secure-transport.ts';
 import { StateFile } from './state-file.ts';
 import { systemClock, systemRandom } from './system.ts';
 
+const RISE_AGAIN_MS = 1_000;
+/** Salts of one member: of its datagrams, requests and responses, before and after a rotation. */
+const SENDERS_PER_MEMBER = 6;
+
 /**
  * Membership over real sockets: performs what the core wants, and feeds it what happens.
  *
@@ -472,8 +476,3 @@ function advertised(options: SwimAgentOptions, bound: string): string {
   }
   return bound;
 }
-
-const RISE_AGAIN_MS = 1_000;
-
-/** Salts of one member: of its datagrams, requests and responses, before and after a rotation. */
-const SENDERS_PER_MEMBER = 6;

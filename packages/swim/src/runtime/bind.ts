@@ -7,6 +7,9 @@ import { Resolver } from './resolver.ts';
 import { TcpTransport } from './tcp.ts';
 import { UdpTransport } from './udp.ts';
 
+const ATTEMPTS_MAX = 16;
+const ADDRESS_CODES = new Set(['EADDRNOTAVAIL', 'EACCES', 'ENOTFOUND', 'EAI_AGAIN', 'EINVAL']);
+
 /** What the TCP port does with connections that do not speak SWIM. */
 export interface ForeignStreams {
   /**
@@ -122,6 +125,3 @@ async function bindOnce(
     throw error;
   }
 }
-
-const ATTEMPTS_MAX = 16;
-const ADDRESS_CODES = new Set(['EADDRNOTAVAIL', 'EACCES', 'ENOTFOUND', 'EAI_AGAIN', 'EINVAL']);

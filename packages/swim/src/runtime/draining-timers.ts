@@ -1,5 +1,14 @@
 import { systemClock } from './system.ts';
 
+/**
+ * A turn reads until nothing is left, and 32 datagrams at most (libuv). Fewer than 32, since not all of
+ * them were counted: some may have been refused.
+ */
+const MANY = 8;
+/** A socket's buffer holds some hundreds of datagrams: this many turns empty it. */
+const TURNS_MAX = 32;
+const WATCH_MIN_MS = 5;
+
 /** What {@link DrainingTimers} are made of. */
 export interface DrainingTimersInit {
   /** Timers or turns of the event loop that come later than this are a stall. */
@@ -114,12 +123,3 @@ export class DrainingTimers {
     for (const token of due) this.#init.onTimer(token);
   }
 }
-
-/**
- * A turn reads until nothing is left, and 32 datagrams at most (libuv). Fewer than 32, since not all of
- * them were counted: some may have been refused.
- */
-const MANY = 8;
-/** A socket's buffer holds some hundreds of datagrams: this many turns empty it. */
-const TURNS_MAX = 32;
-const WATCH_MIN_MS = 5;

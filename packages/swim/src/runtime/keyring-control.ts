@@ -9,6 +9,13 @@ import {
   type KeyringRequest,
 } from './keyring-message.ts';
 
+/** Members asked at once. */
+const AT_ONCE = 16;
+/** Operations that wait for their turn on one member; more are told that it is busy. */
+const WAITING_MAX = 64;
+/** Members that an error names; it counts the others. */
+const NAMES_SHOWN_MAX = 8;
+
 /** What came of an operation on one member: its keys afterwards, or why there was none. */
 export interface KeyringResult {
   readonly name: string;
@@ -221,10 +228,3 @@ function result(name: string, answer: KeyringAnswer): KeyringResult {
     ? { name, errorCode: answer.errorCode }
     : { name, keys: answer.keys };
 }
-
-/** Members asked at once. */
-const AT_ONCE = 16;
-/** Operations that wait for their turn on one member; more are told that it is busy. */
-const WAITING_MAX = 64;
-/** Members that an error names; it counts the others. */
-const NAMES_SHOWN_MAX = 8;

@@ -7,6 +7,10 @@ import {
   type TransportOptions,
 } from '../transport.ts';
 
+/** Packets, requests and answers that wait in a hub; what comes then fails as if lost. */
+const WAITING_MAX = 65_536;
+const PORTS = 65_535;
+
 /**
  * A network within one process, for tests of what is built on membership: no socket, no port that
  * may be taken, nothing lost unless too much waits.
@@ -144,7 +148,3 @@ class MemoryTransport implements Transport {
     else this.#options.onRequest(from, bytes, reply);
   }
 }
-
-/** Packets, requests and answers that wait in a hub; what comes then fails as if lost. */
-const WAITING_MAX = 65_536;
-const PORTS = 65_535;

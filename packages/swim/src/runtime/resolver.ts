@@ -1,6 +1,9 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
+const NAMES_MAX = 1_024;
+const NAME_TTL_MS = 5_000;
+
 /**
  * Host names to IP addresses of one family, remembered for five seconds and asked for anew behind the
  * first message after them.
@@ -69,6 +72,3 @@ export class Resolver {
 async function askSystem(host: string, family: 4 | 6): Promise<string> {
   return (await lookup(host, { family })).address;
 }
-
-const NAMES_MAX = 1_024;
-const NAME_TTL_MS = 5_000;

@@ -8,6 +8,8 @@ import type { RequestDone, Transport, TransportOpener, TransportOptions } from '
 import { KEYRING_MAGIC } from './keyring-message.ts';
 import { systemClock } from './system.ts';
 
+const REFUSED_INTERVAL_MS = 10_000;
+
 /**
  * What is done with messages in clear, where there is a keyring.
  *
@@ -255,8 +257,6 @@ export class SecureTransport implements Transport {
 function isClear(bytes: Uint8Array): boolean {
   return bytes[0] === SWIM_MAGIC || (bytes[0] === HELLO_MAGIC && bytes[1] !== SEALED_MAGIC);
 }
-
-const REFUSED_INTERVAL_MS = 10_000;
 const NONE: SealCounters = Object.freeze({
   clearRefused: 0,
   sealMalformed: 0,

@@ -8,6 +8,11 @@ import { type Admission, ByteBudget, readFrame, writeFrame } from './frame.ts';
 import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
 
+/** Streams that came in and connections not yet known at once; beyond, the oldest is closed. */
+const SOCKETS_MAX = 1_024;
+/** Requests being read hold together at most this many times `streamBytesMax`. */
+const UNREAD_STREAMS_MAX = 8;
+
 /** What happens on the TCP port. */
 export interface TcpHandlers {
   /** One request; `reply(null)` closes the stream without an answer. */
@@ -222,8 +227,3 @@ function accept(socket: Socket, options: TcpOptions, intake: Intake): void {
     });
   });
 }
-
-/** Streams that came in and connections not yet known at once; beyond, the oldest is closed. */
-const SOCKETS_MAX = 1_024;
-/** Requests being read hold together at most this many times `streamBytesMax`. */
-const UNREAD_STREAMS_MAX = 8;

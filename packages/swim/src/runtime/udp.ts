@@ -4,6 +4,9 @@ import { PACKET_BYTES_MAX } from '../transport.ts';
 import type { Resolver } from './resolver.ts';
 import { systemClock } from './system.ts';
 
+/** Of the socket: datagrams of some seconds, for a process that gets no CPU meanwhile. */
+const RECEIVE_BUFFER_BYTES = 2 * 1_048_576;
+
 /** Datagrams over UDP. */
 export class UdpTransport {
   readonly #socket: SocketAsPromised;
@@ -81,6 +84,3 @@ function askForBuffer(socket: SocketAsPromised): void {
     // Some refuse what is above their limit instead of cutting it: theirs stays.
   }
 }
-
-/** Of the socket: datagrams of some seconds, for a process that gets no CPU meanwhile. */
-const RECEIVE_BUFFER_BYTES = 2 * 1_048_576;

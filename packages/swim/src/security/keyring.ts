@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { SwimError } from '../errors.ts';
 
+const ID_LABEL = 'shoal swim key id v1';
+
 /** Bytes of a key: AES-256. */
 export const KEY_BYTES = 32;
 /** Keys on one ring; one more is refused. */
@@ -156,5 +158,3 @@ function ringKey(bytes: Uint8Array): RingKey {
 function numericId(key: Uint8Array): number {
   return createHash('sha256').update(ID_LABEL).update(key).digest().readUInt32BE(0);
 }
-
-const ID_LABEL = 'shoal swim key id v1';

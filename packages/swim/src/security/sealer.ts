@@ -42,6 +42,12 @@ export const SEALED_VERSION = 1;
 export const SEALED_VERSION_BOUND = 2;
 /** What sealing adds to a message. */
 export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES;
+const GCM = { authTagLength: TAG_BYTES };
+const SALT_LABEL = 'shoal swim salt v1';
+/** Between two messages of a process that tells others that it lives. */
+const LEAP_MS = 10_000;
+const KEY_LABEL = 'shoal swim message key v1';
+const CLUSTER_LABEL = 'shoal swim cluster v1';
 
 /** What a message is sealed as; it opens as nothing else. */
 export type SealKind = 'datagram' | 'request' | 'response' | 'hello' | 'link';
@@ -328,10 +334,3 @@ function tagOf(clusterId: string): Buffer {
   const hash = createHash('sha256').update(CLUSTER_LABEL).update(clusterId).digest();
   return hash.subarray(0, KEY_AT - CLUSTER_AT);
 }
-
-const GCM = { authTagLength: TAG_BYTES };
-const SALT_LABEL = 'shoal swim salt v1';
-/** Between two messages of a process that tells others that it lives. */
-const LEAP_MS = 10_000;
-const KEY_LABEL = 'shoal swim message key v1';
-const CLUSTER_LABEL = 'shoal swim cluster v1';

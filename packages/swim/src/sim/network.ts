@@ -3,6 +3,11 @@ import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimTransport } from './sim-transport.ts';
 
+/** Linux: a lost SYN is sent again after 1 s, data after at least 200 ms. */
+const SYN_RTO_MS = 1_000;
+const DATA_RTO_MS = 200;
+const SEGMENT_BYTES = 1_448;
+
 /** Delays of a log-normal distribution: half are below the median, exp(sigma) is its spread. */
 export interface LogNormal {
   readonly medianMs: number;
@@ -274,8 +279,3 @@ function set(rates: Map<string, number>, address: string, rate: number): void {
 function normal(prng: Prng): number {
   return Math.sqrt(-2 * Math.log(1 - prng.next())) * Math.cos(2 * Math.PI * prng.next());
 }
-
-/** Linux: a lost SYN is sent again after 1 s, data after at least 200 ms. */
-const SYN_RTO_MS = 1_000;
-const DATA_RTO_MS = 200;
-const SEGMENT_BYTES = 1_448;

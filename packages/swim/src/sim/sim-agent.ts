@@ -10,6 +10,9 @@ import type { Transport } from '../transport.ts';
 import type { Network } from './network.ts';
 import type { Handle, Scheduler } from './scheduler.ts';
 
+/** Datagrams that wait for a paused process; its socket drops the rest. */
+const WAITING_MAX = 4_096;
+
 /** Names the loop that a timer belongs to. */
 export type LoopOf = (task: TimerTask) => string | undefined;
 
@@ -275,6 +278,3 @@ export class SimAgent {
     }
   }
 }
-
-/** Datagrams that wait for a paused process; its socket drops the rest. */
-const WAITING_MAX = 4_096;

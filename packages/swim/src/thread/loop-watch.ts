@@ -1,3 +1,10 @@
+/** Between two looks at the counter. */
+export const LOOK_MS = 100;
+/** Between two beats of the main loop. */
+export const BEAT_MS = 50;
+/** Longest time that one look accounts for. */
+const AWAKE_MS_MAX = 2 * LOOK_MS;
+
 /** How the main loop is, as seen from the thread. */
 export type LoopState = 'well' | 'unwell' | 'dead';
 
@@ -43,10 +50,3 @@ export class LoopWatch {
     return this.#silent > unwellAfterMs ? 'unwell' : 'well';
   }
 }
-
-/** Between two looks at the counter. */
-export const LOOK_MS = 100;
-/** Between two beats of the main loop. */
-export const BEAT_MS = 50;
-/** Longest time that one look accounts for. */
-const AWAKE_MS_MAX = 2 * LOOK_MS;

@@ -6,6 +6,11 @@ import type { SwimLog } from '../ports.ts';
 import { diffMembers, diffViews } from './members-delta.ts';
 import { EMPTY_VIEW, NOBODY, type Outcome, type Report } from './messages.ts';
 
+/** User events that wait for a busy main loop. */
+const EVENTS_MAX = 1_024;
+/** Notices, and lines of the log, that wait for a busy main loop. */
+const LINES_MAX = 256;
+
 /** Where the outbox looks when something has changed. */
 export interface OutboxSource {
   members(): readonly SwimMember[];
@@ -129,8 +134,3 @@ export class Outbox {
     });
   }
 }
-
-/** User events that wait for a busy main loop. */
-const EVENTS_MAX = 1_024;
-/** Notices, and lines of the log, that wait for a busy main loop. */
-const LINES_MAX = 256;

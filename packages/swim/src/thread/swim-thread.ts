@@ -40,6 +40,15 @@ import {
 } from './messages.ts';
 import { type CounterNames, SharedStatus } from './shared-status.ts';
 
+/** For 16,384 members with 512 bytes of metadata each, and states of 4 MiB under way. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 2 };
+const UNWELL_AFTER_MS = 2_000;
+const DEAD_AFTER_MS = 30_000;
+/** Streams that wait for the thread at once; more are closed. */
+const RELAYED_MAX = 1_024;
+/** Time that the thread has to end by itself. */
+const STOP_MS_MAX = 2_000;
+
 /** What a {@link SwimThread} is started with: an agent's options, and what only a thread has. */
 export interface SwimThreadOptions
   extends PlainOptions,
@@ -466,11 +475,3 @@ const PROGRAM = new URL(
 );
 /** What the program needs of Node.js: from source, to find the packages beside it as sources. */
 const OWN_ARGV = PROGRAM.pathname.endsWith('.ts') ? ['--conditions=shoal-source'] : [];
-/** For 16,384 members with 512 bytes of metadata each, and states of 4 MiB under way. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 2 };
-const UNWELL_AFTER_MS = 2_000;
-const DEAD_AFTER_MS = 30_000;
-/** Streams that wait for the thread at once; more are closed. */
-const RELAYED_MAX = 1_024;
-/** Time that the thread has to end by itself. */
-const STOP_MS_MAX = 2_000;

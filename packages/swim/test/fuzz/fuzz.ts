@@ -4,6 +4,9 @@ import { type Corpus, captureCorpus } from './corpus.ts';
 import { isOfCluster, Mutator } from './mutator.ts';
 import { FuzzTarget } from './target.ts';
 
+/** Of the number of packets, in {@link FuzzTarget.print}. */
+const PACKETS_AT = 4;
+
 /** What a run did. */
 export interface FuzzResult {
   readonly inputs: number;
@@ -189,9 +192,6 @@ class Life {
     }
   }
 }
-
-/** Of the number of packets, in {@link FuzzTarget.print}. */
-const PACKETS_AT = 4;
 
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');

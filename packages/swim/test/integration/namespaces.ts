@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
+export const NOT_INSTALLED = 'iproute2 is not installed';
+
 /**
  * Machines on one switch: network namespaces whose interfaces are joined by a bridge, in a further
  * namespace, so that nothing of this machine's own network is touched. Needs root and iproute2.
@@ -104,5 +106,3 @@ function ip(...args: readonly string[]): void {
   const result = spawnSync('ip', args, { encoding: 'utf8', timeout: 10_000 });
   if (result.status !== 0) throw new Error(`ip ${args.join(' ')}: ${result.stderr}`);
 }
-
-export const NOT_INSTALLED = 'iproute2 is not installed';

@@ -9,6 +9,13 @@ import { Prng } from '../prng.ts';
 import { Scheduler } from '../scheduler.ts';
 import { SimAgent } from '../sim-agent.ts';
 
+/**
+ * The network of every comparison, written down before the runs: log-normal latency one way, median
+ * 0.5 ms, sigma 0.5 (99 % within 1.6 ms), no duplicates, no reordering beyond that.
+ */
+export const MODEL: Partial<NetworkFaults> = { logNormal: { medianMs: 0.5, sigma: 0.5 } };
+const NO_META = new Uint8Array(0);
+
 /** What a {@link Fleet} is made of. */
 export interface FleetOptions {
   readonly size: number;
@@ -171,12 +178,6 @@ export class Fleet {
   }
 }
 
-/**
- * The network of every comparison, written down before the runs: log-normal latency one way, median
- * 0.5 ms, sigma 0.5 (99 % within 1.6 ms), no duplicates, no reordering beyond that.
- */
-export const MODEL: Partial<NetworkFaults> = { logNormal: { medianMs: 0.5, sigma: 0.5 } };
-
 function nameOf(number: number): string {
   return `m${number}`;
 }
@@ -197,5 +198,3 @@ function aliveUpdate(number: number): Omit<Update, 'ageS' | 'accuser'> {
     versions: SWIM_VERSIONS,
   };
 }
-
-const NO_META = new Uint8Array(0);

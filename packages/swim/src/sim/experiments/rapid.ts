@@ -12,6 +12,20 @@ import {
 } from './report.ts';
 import { memberlist, oursAtOneSecond, type Variant } from './variant.ts';
 
+/** The list, filtered by the cut detector: what placement goes by. */
+const VIEW = 'ours, stable view';
+const COLUMNS = [
+  'failure',
+  'whose',
+  'exactly these out',
+  'for good after, s',
+  'of the time',
+  'changes, mean',
+  'most',
+  'false removals',
+  'sent/s',
+];
+
 /**
  * Rapid's failures: several crash; some hear nothing now and then; some lose most of what they send.
  *
@@ -259,18 +273,3 @@ function chartOf(failure: Failure, runs: readonly Run[]): Chart {
       .map(({ what, series }) => ({ name: what, points: series })),
   };
 }
-
-/** The list, filtered by the cut detector: what placement goes by. */
-const VIEW = 'ours, stable view';
-
-const COLUMNS = [
-  'failure',
-  'whose',
-  'exactly these out',
-  'for good after, s',
-  'of the time',
-  'changes, mean',
-  'most',
-  'false removals',
-  'sent/s',
-];
