@@ -97,6 +97,15 @@ export class Machine {
   /** The process stands still, and is not heard: what is sent to it waits. */
   paused = false;
   readonly unread: (() => void)[] = [];
+  /** The process is so young that it may have forgotten whom it heard. */
+  justBooted = false;
+  /** Copies on the way to which there is no room for data. */
+  readonly full = new Set<CopyId>();
+  mayTransfer = true;
+  mayLearn = true;
+  /** Copies that were told to be too slow. */
+  readonly slow: CopyId[] = [];
+  readonly traces: [string, Record<string, unknown> | undefined][] = [];
   /** Counts the processes. */
   bootEpoch = 0;
 
@@ -190,7 +199,9 @@ export class Machine {
       self: this.id,
       bootEpoch: this.bootEpoch,
       replicas: 3,
-      minCopies: copies.minCopies,
+      get minCopies() {
+        return copies.minCopies;
+      },
       timings: { silenceMs: 500, electionStaggerMs: 200, formationTimeoutMs: 1000 },
       limits: copies.limits,
       store: this.store,
@@ -211,7 +222,11 @@ export class Machine {
       dirty: () => {},
       heard: (id) => copies.heard(this.id, id),
       ended: (number) => copies.ended(number),
-      justBooted: () => false,
+      justBooted: () => this.justBooted,
+      full: (to) => this.full.has(to),
+      mayTransfer: () => this.mayTransfer,
+      mayLearn: () => this.mayLearn,
+      onSlow: (_shard, id) => this.slow.push(id),
       targets: () => copies.targets,
       voters: () => copies.voters,
       removable: () => (copies.settled ? 'yes' : 'no'),
@@ -220,7 +235,7 @@ export class Machine {
       onEstablished: () => copies.announce(this.id),
       onDeposed: () => {},
       onCommitted: () => {},
-      trace: () => {},
+      trace: (phase, fields) => this.traces.push([phase, fields]),
       report: (_shard, what, why) => this.complaints.push([what, why]),
     };
   }
