@@ -144,3 +144,68 @@ describe('a packet with many filters', () => {
     assert.deepEqual(order, ['a', 'b', 'c']);
   });
 });
+
+describe('a session with many filters that its client comes back to', () => {
+  const connect = {
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: 5,
+    keepalive: 0,
+    clientId: 'c',
+    ...PERSISTENT,
+  } as Packet;
+
+  /** Two nodes, and a session that the second holds no connection of any more. */
+  function kept(): { nodes: TestNodes; core: NodeCore; other: NodeCore } {
+    const nodes = new TestNodes();
+    const [core, other] = [nodes.add('n1'), nodes.add('n2')];
+    const socket = nodes.connect(core, { clientId: 'c', ...PERSISTENT });
+    sendTogether(nodes, socket, [subscribe(1, filters)]);
+    socket.send({ cmd: 'disconnect' });
+    nodes.advance(1000);
+    return { nodes, core, other };
+  }
+
+  it('is restored in slices, and what the client sends behind CONNECT comes after', () => {
+    const { nodes, core } = kept();
+    const socket = nodes.accept(core);
+    const most = mostAtOnce(core, socket);
+    sendTogether(nodes, socket, [connect, unsubscribe(2, filters.slice(10)), { cmd: 'pingreq' }]);
+    nodes.advance(500);
+    const [connack, ...answers] = socket.take();
+    assert.equal(connack?.cmd === 'connack' && connack.sessionPresent, true);
+    assert.deepEqual(answers.map((p) => p.cmd).sort(), ['pingresp', 'unsuback']);
+    assert.ok(most() > 100 && most() <= 1000, `${most()} at once`);
+    // QoS 0 comes by the subscriptions of the connection.
+    const publisher = nodes.connect(core, { clientId: 'p' });
+    publisher.publish('many/x/9').publish('many/x/10');
+    const got = socket.take().flatMap((p) => (p.cmd === 'publish' ? [p.topic] : []));
+    assert.deepEqual(got, ['many/x/9']);
+  });
+
+  it('leaves nothing behind when the client is gone before that, and its Will is sent', () => {
+    const { nodes, core, other } = kept();
+    const watcher = nodes.connect(core, { clientId: 'w' }).subscribe(['will']);
+    const before = core.counters.filterBytes;
+    watcher.take();
+    const will = { topic: 'will', payload: Buffer.from('x'), qos: 1, retain: false };
+    const socket = nodes.accept(core).arrivePacket({ ...connect, will } as Packet);
+    const flush = core.flush.bind(core);
+    let left = -1;
+    core.flush = () => {
+      if (socket.packets.length > 0 && !socket.closed) {
+        left = core.counters.filterBytes - before;
+        // Long after its CONNECT, and it has its CONNACK.
+        nodes.nowMs += 1000;
+        socket.end();
+      }
+      flush();
+    };
+    nodes.settle();
+    nodes.advance(2000);
+    assert.ok(left > 0 && left < MANY * 'many/+/'.length, `${left} bytes were restored`);
+    assert.equal(core.counters.filterBytes, before);
+    assert.deepEqual(other.routes.match('many/x/9').zeroNodes, []);
+    assert.ok(watcher.take().some((p) => p.cmd === 'publish' && p.topic === 'will'));
+  });
+});

@@ -35,6 +35,7 @@ import type { Outgoing } from './outgoing.ts';
 import { pace } from './pacing.ts';
 import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
+import { restore } from './restoring.ts';
 import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
 import type { SessionPort } from './session-port.ts';
 import { addLive, dropAll, onSubscribe, onUnsubscribe, removeLive } from './subscribing.ts';
@@ -272,11 +273,11 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.persistent = opened.present || this.expirySeconds > 0;
     this.clients.opened(this);
     this.clients.log.connected(this, opened.present);
-    this.port.live.batch(() => {
-      for (const s of opened.subscriptions) this.setLive(s);
-    });
+    const rest = restore(this, opened.subscriptions);
     if (!this.#accept(connect, assigned, opened.present)) return;
-    this.#readEarly(early);
+    if (!rest) return this.#readEarly(early);
+    this.#early = early.connected();
+    this.clients.line.add(rest);
   }
 
   /** @returns false if the client does not take so large a CONNACK: it is closed [MQTT-3.1.2-24] */

@@ -46,13 +46,24 @@ export class Early {
       const at = reader.feed(chunk, 0, chunk.length, sink);
       const again = held();
       if (!again) continue;
-      again.chunks.push(chunk.subarray(at), ...this.chunks.slice(i + 1));
-      again.endedMs = this.endedMs;
-      again.#bytes = this.#bytes;
-      again.#paused = this.#paused;
+      this.#handOn(again, [chunk.subarray(at), ...this.chunks.slice(i + 1)]);
       return false;
     }
     return true;
+  }
+
+  /** The same bytes, of a client that has its CONNACK and waits for something else. */
+  connected(): Early {
+    const later = new Early(Number.POSITIVE_INFINITY);
+    this.#handOn(later, this.chunks);
+    return later;
+  }
+
+  #handOn(to: Early, chunks: readonly Uint8Array[]): void {
+    to.chunks.push(...chunks);
+    to.endedMs = this.endedMs;
+    to.#bytes = this.#bytes;
+    to.#paused = this.#paused;
   }
 
   get ended(): boolean {

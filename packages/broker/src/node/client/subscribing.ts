@@ -16,9 +16,9 @@ import { expectRetained } from './retained-sending.ts';
 import type { SessionPort } from './session-port.ts';
 
 /** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
-const FILTERS_AT_ONCE = 100;
+export const FILTERS_AT_ONCE = 100;
 /** Work units of one filter, and of a packet beside its filters. */
-const FILTER_UNITS = 3;
+export const FILTER_UNITS = 3;
 const PACKET_UNITS = 20;
 
 /** Runs `one` for each of n filters, then `done`; not at all any more once the connection is over. */
