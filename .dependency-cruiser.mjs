@@ -12,7 +12,7 @@ export const CHAINS = {
     ['address.ts'],
     ['ports.ts', 'config.ts', 'transport.ts'],
     ['core/'],
-    ['codec.ts'],
+    ['runner.ts'],
     ['discovery/', 'security/'],
     ['runtime/', 'sim/'],
     ['thread/'],
@@ -56,7 +56,7 @@ export function rootOf(chain) {
 
 /** Folders and files whose code is pure: no clock, no random source, no I/O. */
 const CORES = [
-  'packages/swim/src/(core/|codec[.]ts)',
+  'packages/swim/src/(core/|runner[.]ts)',
   'packages/broker/src/(mqtt|placement|store|shard|session|node)/',
 ];
 

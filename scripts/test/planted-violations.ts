@@ -94,7 +94,7 @@ const plants: Plant[] = [
   {
     rule: 'doors',
     from: 'packages/broker/src/edge/link/window.ts',
-    to: 'packages/swim/src/codec.ts',
+    to: 'packages/swim/src/runner.ts',
   },
   {
     rule: 'no-import-of-tests',
@@ -131,8 +131,8 @@ const plants: Plant[] = [
     { rule: 'no-node-in-core', from: `packages/${folder}/timers.ts`, to: 'timers' },
     { rule: 'no-package-in-core', from: `packages/${folder}/package.ts`, to: 'left-pad' },
   ]),
-  { rule: 'no-node-in-core', from: 'packages/swim/src/codec.ts', to: 'node:net' },
-  { rule: 'no-package-in-core', from: 'packages/swim/src/codec.ts', to: 'left-pad' },
+  { rule: 'no-node-in-core', from: 'packages/swim/src/runner.ts', to: 'node:net' },
+  { rule: 'no-package-in-core', from: 'packages/swim/src/runner.ts', to: 'left-pad' },
 ];
 
 /** Closes the circles, each of which is reported once. */

@@ -1,5 +1,5 @@
-import { Swim, type SwimConfig, type SwimEffect, type SwimEvent } from '@shoal/swim';
-import type { Prng, Scheduler } from '@shoal/swim/sim';
+import { Swim, type SwimConfig, type SwimEvent } from '@shoal/swim';
+import { type Prng, type Scheduler, SwimRunner } from '@shoal/swim/sim';
 import type { GivenSettings } from '../cluster-settings.ts';
 import type { ClientHandler, MemberInfo, MemberMeta, Store } from '../ports.ts';
 import type {
@@ -83,6 +83,7 @@ export class SimProcess implements LinkHost, PipeHost {
   /** The core has loaded its shards. */
   booted = false;
   swim: Swim | undefined;
+  #runner: SwimRunner | undefined;
   readonly pipes = new Set<ClientPipe>();
   readonly #env: ProcessEnv;
   readonly #store: Store;
@@ -100,8 +101,6 @@ export class SimProcess implements LinkHost, PipeHost {
   /** Being removed; a restart ends it. */
   leaving = false;
   #clearLooks = 0;
-  #streams = new Map<number, (bytes: Uint8Array) => void>();
-  #nextStreamId = 1;
 
   constructor(env: ProcessEnv, options: ProcessOptions, folder: SimFolder) {
     this.#env = env;
@@ -295,6 +294,7 @@ export class SimProcess implements LinkHost, PipeHost {
         meta: encodeMeta(meta),
         random: () => this.#env.random.next(),
       });
+      this.#runner = this.#runnerOf(this.swim);
       this.#say('booted');
       this.#env.links.attach(this);
       this.#stepSwim({ type: 'start', seeds: this.options.seeds });
@@ -388,77 +388,65 @@ export class SimProcess implements LinkHost, PipeHost {
   }
 
   #stepSwim(event: SwimEvent): void {
-    if (this.swim === undefined) return;
-    for (const effect of this.swim.step(event, this.#nowMs())) this.#perform(effect);
+    this.#runner?.step(event);
   }
 
-  #perform(effect: SwimEffect): void {
-    const { scheduler, network, transcript } = this.#env;
-    switch (effect.type) {
-      case 'send': {
-        const target = effect.to;
-        network.datagram(this.name, nameOf(target), effect.bytes, (bytes) => {
-          const process = this.#env.processAt(target);
-          process?.run(() =>
-            process.#stepSwim({ type: 'packet', from: addressOf(this.name), bytes }),
-          );
-        });
-        return;
-      }
-      case 'timer':
-        scheduler.after(effect.afterMs, () =>
-          this.run(() => this.#stepSwim({ type: 'timer', token: effect.token })),
-        );
-        return;
-      case 'stream-open':
-        this.#openStream(effect.requestId, effect.to, effect.bytes);
-        return;
-      case 'stream-reply': {
-        const respond = this.#streams.get(effect.streamId);
-        this.#streams.delete(effect.streamId);
-        if (effect.bytes !== null) respond?.(effect.bytes);
-        return;
-      }
-      case 'members-changed':
-      case 'view-changed':
-        this.#membersChanged();
-        return;
-      case 'cluster-id':
-        transcript.note(this.name, `learned cluster ${effect.clusterId}`);
-        this.core?.joining.onClusterId(effect.clusterId);
-        return;
-      case 'boot-epoch':
-        this.core?.lineage?.outlive(effect.bootEpoch, () => {});
-        return;
-      case 'left':
-        this.#env.onLeft(this);
-        return;
-      default:
-    }
+  /** Membership in turns of this process, over the simulated network. */
+  #runnerOf(swim: Swim): SwimRunner {
+    const { scheduler, transcript } = this.#env;
+    return new SwimRunner({
+      swim,
+      transport: {
+        send: (to, bytes) => this.#sendDatagram(to, bytes),
+        request: (to, bytes, timeoutMs, done) => this.#request(to, bytes, timeoutMs, done),
+      },
+      streamTimeoutMs: this.options.swim.streamTimeoutMs,
+      host: {
+        nowMs: () => this.#nowMs(),
+        take: (event) => this.#stepSwim(event),
+        setTimer: (token, afterMs) =>
+          scheduler.after(afterMs, () => this.run(() => this.#stepSwim({ type: 'timer', token }))),
+        onMembers: () => this.#membersChanged(),
+        onView: () => this.#membersChanged(),
+        onClusterId: (clusterId) => {
+          transcript.note(this.name, `learned cluster ${clusterId}`);
+          this.core?.joining.onClusterId(clusterId);
+        },
+        onBootEpoch: (bootEpoch) => this.core?.lineage?.outlive(bootEpoch, () => {}),
+        onLeft: () => this.#env.onLeft(this),
+      },
+    });
   }
 
-  #openStream(requestId: number, to: string, bytes: Uint8Array): void {
+  #sendDatagram(to: string, bytes: Uint8Array): void {
+    const from = addressOf(this.name);
+    this.#env.network.datagram(this.name, nameOf(to), bytes, (arrived) => {
+      const process = this.#env.processAt(to);
+      process?.run(() => process.#stepSwim({ type: 'packet', from, bytes: arrived }));
+    });
+  }
+
+  #request(
+    to: string,
+    bytes: Uint8Array,
+    timeoutMs: number,
+    done: (answer: Uint8Array | null) => void,
+  ): void {
+    const from = addressOf(this.name);
     this.#env.network.request(
       this.name,
       nameOf(to),
-      this.options.swim.streamTimeoutMs,
+      timeoutMs,
       (respond) => {
         const process = this.#env.processAt(to);
         if (process?.swim === undefined) return false;
-        process.run(() => {
-          const streamId = process.#nextStreamId++;
-          process.#streams.set(streamId, respond);
-          process.#stepSwim({
-            type: 'stream-request',
-            streamId,
-            from: addressOf(this.name),
-            bytes,
-          });
-        });
+        const reply = (answer: Uint8Array | null): void => {
+          if (answer !== null) respond(answer);
+        };
+        process.run(() => process.#runner?.request(from, bytes, reply));
         return true;
       },
-      (answer) =>
-        this.run(() => this.#stepSwim({ type: 'stream-response', requestId, bytes: answer })),
+      (answer) => this.run(() => done(answer)),
     );
   }
 

@@ -1,19 +1,18 @@
 import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
 import type { HostOf, StableView } from '../core/cut-detector.ts';
-import type { SwimEffect, SwimEvent } from '../core/event.ts';
-import { assertNever } from '../core/message.ts';
+import type { SwimEvent } from '../core/event.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
-import { type Deferred, deferred } from '../deferred.ts';
+import { deferred } from '../deferred.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { Hello } from '../discovery/hello.ts';
 import { parseDiscovery } from '../discovery/parse.ts';
 import { DiscoveryRounds } from '../discovery/rounds.ts';
 import { SWIM_ERRORS, SwimError, type SwimErrorCode } from '../errors.ts';
+import { type RunnerHost, SwimRunner } from '../runner.ts';
 import { Keyring } from '../security/keyring.ts';
 import { SEAL_BYTES } from '../security/sealer.ts';
-import type { RequestDone } from '../transport.ts';
 import { type CompleteOptions, completeOptions, type SwimAgentOptions } from './agent-options.ts';
 import { socketTransport } from './bind.ts';
 import { Callbacks, surface } from './callbacks.ts';
@@ -51,15 +50,13 @@ export class SwimAgent implements SwimHandle {
   readonly #options: CompleteOptions<SwimAgentOptions>;
   readonly #transport: SecureTransport;
   readonly #swim: Swim;
+  readonly #runner: SwimRunner;
   readonly #hello: Hello;
   #rounds: DiscoveryRounds | undefined;
   readonly #timers: DrainingTimers;
   readonly #callbacks = new Callbacks();
   readonly #memberEvents: MemberEvents;
-  readonly #joins = new Map<number, Deferred<void>>();
-  readonly #replies = new Map<number, (bytes: Uint8Array | null) => void>();
   readonly #departed = deferred<void>();
-  #lastId = 0;
   /** Datagrams and answers taken in. */
   #received = 0;
   /** Answers to requests of ours that came while suspended; at most as many as requests. */
@@ -86,6 +83,17 @@ export class SwimAgent implements SwimHandle {
     const config = keyring === undefined ? options.config : withRoomForSeals(options.config);
     const random = systemRandom;
     this.#swim = new Swim({ config, name, bootEpoch, clusterId, address, meta, random, hostOf });
+    this.#runner = new SwimRunner({
+      swim: this.#swim,
+      transport: {
+        send: (to, bytes, isOwn) => {
+          if (!this.#suspended) transport.send(to, bytes, isOwn);
+        },
+        request: (...request) => transport.request(...request),
+      },
+      streamTimeoutMs: config.streamTimeoutMs,
+      host: this.#runnerHost(),
+    });
     this.keyring = new KeyringControl({
       name,
       keyring,
@@ -192,10 +200,11 @@ export class SwimAgent implements SwimHandle {
   async join(address: string): Promise<void> {
     parseAddress(address);
     if (this.#stopped) throw new SwimError('SWIM_ERR_STOPPED');
-    const requestId = this.#nextId();
     const joined = deferred<void>();
-    this.#joins.set(requestId, joined);
-    this.#dispatch({ type: 'join', address, requestId });
+    this.#runner.join(address, (code) => {
+      if (code === undefined) joined.resolve();
+      else joined.reject(new SwimError(code));
+    });
     await joined.promise;
   }
 
@@ -236,9 +245,7 @@ export class SwimAgent implements SwimHandle {
     this.#stopped = true;
     clearTimeout(this.#rising);
     this.#timers.close();
-    for (const join of this.#joins.values()) join.reject(new SwimError('SWIM_ERR_STOPPED'));
-    this.#joins.clear();
-    this.#replies.clear();
+    this.#runner.end();
     this.#departed.resolve();
     await Promise.all([this.#rounds?.stop(), this.#transport.close()]);
   }
@@ -277,7 +284,7 @@ export class SwimAgent implements SwimHandle {
     this.#timers.resume();
     const answers = this.#heldAnswers;
     this.#heldAnswers = [];
-    for (const answer of answers) this.#onAnswer(answer);
+    for (const answer of answers) this.#take(answer);
   }
 
   #onPacket(from: string, bytes: Uint8Array): void {
@@ -291,13 +298,16 @@ export class SwimAgent implements SwimHandle {
     if (answer !== undefined) this.#transport.send(from, answer);
   }
 
-  #onAnswer(answer: SwimEvent): void {
-    if (this.#suspended) {
-      this.#heldAnswers.push(answer);
-      return;
+  /** Answers to requests of ours count as heard, and wait while this member is suspended. */
+  #take(event: SwimEvent): void {
+    if (event.type === 'stream-response') {
+      if (this.#suspended) {
+        this.#heldAnswers.push(event);
+        return;
+      }
+      this.#received++;
     }
-    this.#received++;
-    this.#dispatch(answer);
+    this.#dispatch(event);
   }
 
   #onRequest(from: string, bytes: Uint8Array, reply: (bytes: Uint8Array | null) => void): void {
@@ -309,15 +319,13 @@ export class SwimAgent implements SwimHandle {
       reply(this.#hello.take(bytes) ?? null);
       return;
     }
-    const streamId = this.#nextId();
-    this.#replies.set(streamId, reply);
-    this.#dispatch({ type: 'stream-request', streamId, from, bytes });
+    this.#runner.request(from, bytes, reply);
   }
 
   /** Performs all that a step wants before its owner hears of any: a callback may do anything. */
   #dispatch(event: SwimEvent): void {
     if (this.#stopped) return;
-    for (const effect of this.#swim.step(event, systemClock())) this.#perform(effect);
+    this.#runner.step(event);
     this.#callbacks.run();
   }
 
@@ -328,58 +336,29 @@ export class SwimAgent implements SwimHandle {
     });
   }
 
-  #perform(effect: SwimEffect): void {
-    if (this.#stopped) return;
-    switch (effect.type) {
-      case 'send':
-        if (!this.#suspended) this.#transport.send(effect.to, effect.bytes, effect.isOwn);
-        return;
-      case 'stream-open': {
-        const { requestId, to } = effect;
-        const { streamTimeoutMs } = this.#options.config;
-        const done: RequestDone = (bytes, why) => {
-          if (why === 'closed') this.#onSilence(to);
-          this.#onAnswer({ type: 'stream-response', requestId, bytes, refused: why === 'refused' });
-        };
-        this.#transport.request(to, effect.bytes, streamTimeoutMs, done, effect.isOwn);
-        return;
-      }
-      case 'stream-reply':
-        this.#replies.get(effect.streamId)?.(effect.bytes);
-        this.#replies.delete(effect.streamId);
-        return;
-      case 'timer':
-        this.#timers.set(effect.token, effect.afterMs);
-        return;
-      case 'members-changed':
-        this.#tell(() => this.#options.onMembers?.(this.#swim.members()));
+  #runnerHost(): RunnerHost {
+    const options = this.#options;
+    return {
+      nowMs: systemClock,
+      take: (event) => this.#take(event),
+      setTimer: (token, afterMs) => this.#timers.set(token, afterMs),
+      onNoAnswer: (to, why) => {
+        if (why === 'closed') this.#onSilence(to);
+      },
+      onMembers: () => {
+        this.#tell(() => options.onMembers?.(this.#swim.members()));
         this.#memberEvents.take(this.#swim.members());
-        return;
-      case 'view-changed':
-        this.#tell(() => this.#options.onView?.(this.#swim.view(), effect));
-        return;
-      case 'user-event':
-        this.#tell(() => this.#options.onEvent?.(effect.event));
-        return;
-      case 'cluster-id':
-        this.#transport.setClusterId(effect.clusterId);
-        this.#tell(() => this.#options.onClusterId?.(effect.clusterId));
-        return;
-      case 'boot-epoch':
-        this.#tryRise(effect.bootEpoch);
-        return;
-      case 'join-result':
-        this.#onJoinResult(effect.requestId, effect.errorCode);
-        return;
-      case 'left':
-        this.#departed.resolve();
-        return;
-      case 'notice':
-        this.#tell(() => notify(this.#options, effect.code, effect.address, ''));
-        return;
-      default:
-        assertNever(effect);
-    }
+      },
+      onView: (change) => this.#tell(() => options.onView?.(this.#swim.view(), change)),
+      onEvent: (event) => this.#tell(() => options.onEvent?.(event)),
+      onClusterId: (clusterId) => {
+        this.#transport.setClusterId(clusterId);
+        this.#tell(() => options.onClusterId?.(clusterId));
+      },
+      onBootEpoch: (bootEpoch) => this.#tryRise(bootEpoch),
+      onLeft: () => this.#departed.resolve(),
+      onNotice: (code, address) => this.#tell(() => notify(options, code, address, '')),
+    };
   }
 
   /** Until it is kept nobody hears this member: it tries again, since disks get well. */
@@ -413,18 +392,6 @@ export class SwimAgent implements SwimHandle {
   #onSilence(to: string): void {
     if (this.#stopped || this.#options.keyring === undefined) return;
     if (this.#presentPeers().length === 0) this.#transport.refused('SWIM_ERR_KEY_REFUSED', to, '');
-  }
-
-  #onJoinResult(requestId: number, errorCode: SwimErrorCode | undefined): void {
-    const joined = this.#joins.get(requestId);
-    this.#joins.delete(requestId);
-    if (errorCode === undefined) joined?.resolve();
-    else joined?.reject(new SwimError(errorCode));
-  }
-
-  #nextId(): number {
-    this.#lastId++;
-    return this.#lastId;
   }
 }
 

@@ -4,6 +4,11 @@
  *
  * @module
  */
+export {
+  type RunnerHost,
+  type RunnerTransport,
+  SwimRunner,
+} from '../runner.ts';
 export { Network, type NetworkFaults, NO_FAULTS } from './network.ts';
 export { Prng } from './prng.ts';
 export { type Handle, Scheduler } from './scheduler.ts';

@@ -6,6 +6,7 @@ import type { SwimOptions } from '../core/options.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
 import type { SwimErrorCode } from '../errors.ts';
+import { type RunnerHost, SwimRunner } from '../runner.ts';
 import type { Transport } from '../transport.ts';
 import type { Network } from './network.ts';
 import type { Handle, Scheduler } from './scheduler.ts';
@@ -41,9 +42,7 @@ export class SimAgent {
   readonly #callbacks: SimAgentCallbacks;
   readonly #config: SwimConfig;
   #transport: Transport | undefined;
-  readonly #replies = new Map<number, (bytes: Uint8Array | null) => void>();
-  readonly #joins = new Map<number, (error: SwimErrorCode | undefined) => void>();
-  #lastId = 0;
+  #runner: SwimRunner | undefined;
   #running = false;
   #pausedEvents: SwimEvent[] | undefined;
   #loopOf: LoopOf = () => undefined;
@@ -85,11 +84,13 @@ export class SimAgent {
       streamBytesMax: this.#config.streamBytesMax,
       streamTimeoutMs: this.#config.streamTimeoutMs,
       onPacket: (from, bytes) => this.#dispatch({ type: 'packet', from, bytes }),
-      onRequest: (from, bytes, reply) => {
-        this.#lastId++;
-        this.#replies.set(this.#lastId, reply);
-        this.#dispatch({ type: 'stream-request', streamId: this.#lastId, from, bytes });
-      },
+      onRequest: (...request) => this.#runner?.request(...request),
+    });
+    this.#runner = new SwimRunner({
+      swim: this.swim,
+      transport: this.#transport,
+      streamTimeoutMs: this.#config.streamTimeoutMs,
+      host: this.#runnerHost(),
     });
     this.#dispatch({ type: 'start', seeds });
   }
@@ -120,7 +121,7 @@ export class SimAgent {
     const events = this.#pausedEvents ?? [];
     this.#pausedEvents = undefined;
     this.#stuckLoops.clear();
-    for (const effect of this.#blockedSends.splice(0)) this.#perform(effect);
+    for (const effect of this.#blockedSends.splice(0)) this.#runner?.perform(effect);
     // Node.js runs due timers before it reads sockets.
     for (const event of events) if (event.type === 'timer') this.#dispatch(event);
     this.#backlog = events.filter((event) => event.type !== 'timer');
@@ -153,9 +154,7 @@ export class SimAgent {
   }
 
   join(address: string, done: (error: SwimErrorCode | undefined) => void = () => {}): void {
-    this.#lastId++;
-    this.#joins.set(this.#lastId, done);
-    this.#dispatch({ type: 'join', address, requestId: this.#lastId });
+    this.#runner?.join(address, done);
   }
 
   forceLeave(name: string): void {
@@ -204,8 +203,27 @@ export class SimAgent {
 
   #step(event: SwimEvent): void {
     if (!this.#running) return;
-    const nowMs = this.#scheduler.nowMs + this.#clockAheadMs;
-    for (const effect of this.swim.step(event, nowMs)) this.#perform(effect);
+    this.#runner?.step(event);
+  }
+
+  #runnerHost(): RunnerHost {
+    const callbacks = this.#callbacks;
+    return {
+      nowMs: () => this.#nowMs(),
+      take: (event) => this.#dispatch(event),
+      setTimer: (token, afterMs, task) => this.#arm(token, afterMs + this.#timerLateMs(), task),
+      onMembers: () => callbacks.onMembers?.(this.swim.members()),
+      onView: (change) => callbacks.onView?.(change),
+      onEvent: (event) => callbacks.onEvent?.(event),
+      onClusterId: (clusterId) => callbacks.onClusterId?.(clusterId),
+      onBootEpoch: (bootEpoch) => this.#dispatch({ type: 'boot-epoch', bootEpoch }),
+      onLeft: () => callbacks.onLeft?.(),
+      onNotice: (code, address) => callbacks.onNotice?.(code, address),
+    };
+  }
+
+  #nowMs(): number {
+    return this.#scheduler.nowMs + this.#clockAheadMs;
   }
 
   #arm(token: number, afterMs: number, task: TimerTask): void {
@@ -220,61 +238,12 @@ export class SimAgent {
   }
 
   #stepBlocked(event: SwimEvent, loop: string): void {
-    for (const effect of this.swim.step(event, this.#scheduler.nowMs + this.#clockAheadMs)) {
-      if (effect.type !== 'send' && effect.type !== 'stream-open') this.#perform(effect);
+    for (const effect of this.swim.step(event, this.#nowMs())) {
+      if (effect.type !== 'send' && effect.type !== 'stream-open') this.#runner?.perform(effect);
       else {
         this.#stuckLoops.add(loop);
         this.#blockedSends.push(effect);
       }
-    }
-  }
-
-  #perform(effect: SwimEffect): void {
-    switch (effect.type) {
-      case 'send':
-        this.#transport?.send(effect.to, effect.bytes);
-        return;
-      case 'stream-open': {
-        const { requestId, to, bytes } = effect;
-        this.#transport?.request(to, bytes, this.#config.streamTimeoutMs, (answer, why) => {
-          const refused = why === 'refused';
-          this.#dispatch({ type: 'stream-response', requestId, bytes: answer, refused });
-        });
-        return;
-      }
-      case 'stream-reply':
-        this.#replies.get(effect.streamId)?.(effect.bytes);
-        this.#replies.delete(effect.streamId);
-        return;
-      case 'timer': {
-        this.#arm(effect.token, effect.afterMs + this.#timerLateMs(), effect.task);
-        return;
-      }
-      case 'members-changed':
-        this.#callbacks.onMembers?.(this.swim.members());
-        return;
-      case 'view-changed':
-        this.#callbacks.onView?.(effect);
-        return;
-      case 'user-event':
-        this.#callbacks.onEvent?.(effect.event);
-        return;
-      case 'cluster-id':
-        this.#callbacks.onClusterId?.(effect.clusterId);
-        return;
-      case 'boot-epoch':
-        this.#dispatch({ type: 'boot-epoch', bootEpoch: effect.bootEpoch });
-        return;
-      case 'join-result':
-        this.#joins.get(effect.requestId)?.(effect.errorCode);
-        this.#joins.delete(effect.requestId);
-        return;
-      case 'left':
-        this.#callbacks.onLeft?.();
-        return;
-      case 'notice':
-        this.#callbacks.onNotice?.(effect.code, effect.address);
-        return;
     }
   }
 }
