@@ -1,9 +1,9 @@
-/** Whom a candidate waits for, and whom its view may do without. */
+/** Whom a candidate waits for, which copies its view has, and which it may do without. */
 import type { LogReading } from './copy.ts';
 import type { ReplicaHost } from './host.ts';
 import type { Attempt, Intent } from './procedures.ts';
 import { INSTALL_ENTRIES_MAX } from './read.ts';
-import type { CopyId, View } from './view.ts';
+import { type CopyId, minCopies, type View } from './view.ts';
 
 /** How long a candidate with a majority waits for voters that hold no data, to hear of newer views. */
 const GATHER_MS = 120;
@@ -70,7 +70,7 @@ interface Candidate {
  * The copies that promised: `able` to be active at once, this one first; `lagging`, wanted, and to be
  * brought up before; `spare`, neither wanted nor near.
  */
-export function sorted({ host, log, self, shard }: Candidate, f: Attempt) {
+function sorted({ host, log, self, shard }: Candidate, f: Attempt) {
   const able: CopyId[] = [self];
   const lagging: CopyId[] = [];
   const spare: CopyId[] = [];
@@ -92,7 +92,47 @@ export function sorted({ host, log, self, shard }: Candidate, f: Attempt) {
  *
  * @param targets how many copies placement wants; 0 while that is not known
  */
-export function keptCopies(targets: number, f: Attempt): number {
+function keptCopies(targets: number, f: Attempt): number {
   const before = f.base.active.length;
   return Math.min(before, targets === 0 ? before : targets) - f.unheard.length;
+}
+
+/** Copies that a view may do without: they did not answer, are not valid, or lag beyond memory. */
+export function unheardOf(self: CopyId, { base, intent, promises }: Attempt): readonly CopyId[] {
+  const shed = new Set(intent.shed);
+  return base.active.filter(
+    (id) => id !== self && (shed.has(id) || !(promises.get(id)?.valid ?? false)),
+  );
+}
+
+/**
+ * What comes of the promises: the next view, or copies that are to be brought up before there can be one.
+ *
+ * @returns null if too few copies have promised
+ */
+export function compose(
+  copy: Candidate,
+  f: Attempt,
+): { readonly next: View } | { readonly lagging: readonly CopyId[] } | null {
+  const { host, log, self, shard } = copy;
+  const { intent } = f;
+  const { able, lagging, spare } = sorted(copy, f);
+  const kept = f.again ? keptCopies(host.targets(shard).length, f) : 0;
+  const active = able.filter((id) => id === self || !intent.drop?.includes(id));
+  for (const id of able) if (active.length < kept && !active.includes(id)) active.push(id);
+
+  const voters = nextVoters(f);
+  const least = Math.max(kept, minCopies(voters.voters.length, host.minCopies));
+  if (active.length >= least)
+    return { next: { number: f.number, ...voters, active, startIndex: log.end } };
+  // A copy in the wrong place is better than a shard without a leader: maintenance moves it later.
+  while (active.length + lagging.length < least && spare.length > 0) lagging.push(spare.pop()!);
+  return active.length + lagging.length < least ? null : { lagging };
+}
+
+/** The copy is to be active after all. */
+export function withAdded(intent: Intent, id: CopyId): Intent {
+  const { add = [], drop = [], shed = [] } = intent;
+  const others = (ids: readonly CopyId[]) => ids.filter((other) => other !== id);
+  return { ...intent, add: [...add, id], drop: others(drop), shed: others(shed) };
 }

@@ -17,10 +17,11 @@
 import {
   absentOf,
   awaited,
+  compose,
   counts,
-  keptCopies,
   nextVoters,
-  sorted,
+  unheardOf,
+  withAdded,
   withoutAbsent,
 } from './choice.ts';
 import type { Copy } from './copy.ts';
@@ -33,7 +34,6 @@ import {
   compareNumbers,
   isMajority,
   isQuorum,
-  minCopies,
   NO_NUMBER,
   nameOf,
   sameNumber,
@@ -349,29 +349,15 @@ export class Formation {
 
   /** Decides which copies are active and installs. */
   #choose(f: Attempt): void {
-    const { host, log, self, shard } = this.#copy;
-    const { intent, base } = f;
-    const { able, lagging, spare } = sorted(this.#copy, f);
-    const shed = new Set(intent.shed);
-    // Copies that this view may do without: they did not answer, are not valid, or lag beyond memory.
-    f.unheard = base.active.filter(
-      (id) => id !== self && (shed.has(id) || !(f.promises.get(id)?.valid ?? false)),
-    );
-    const kept = f.again ? keptCopies(host.targets(shard).length, f) : 0;
-    const active = able.filter((id) => id === self || !intent.drop?.includes(id));
-    for (const id of able) if (active.length < kept && !active.includes(id)) active.push(id);
-
-    const voters = nextVoters(f);
-    const least = Math.max(kept, minCopies(voters.voters.length, host.minCopies));
-    if (active.length < least) {
-      // A copy in the wrong place is better than a shard without a leader: maintenance moves it later.
-      while (active.length + lagging.length < least && spare.length > 0) lagging.push(spare.pop()!);
-      if (active.length + lagging.length < least) return this.#askTargets(f);
+    f.unheard = unheardOf(this.#copy.self, f);
+    const choice = compose(this.#copy, f);
+    if (choice === null) return this.#askTargets(f);
+    if ('lagging' in choice) {
       this.#enter(f, 'sync');
-      for (const id of lagging) this.#parts.transfer.start(id, f.number);
+      for (const id of choice.lagging) this.#parts.transfer.start(id, f.number);
       return;
     }
-    f.next = { number: f.number, ...voters, active, startIndex: log.end };
+    f.next = choice.next;
     this.#enter(f, 'install');
     this.#install(f, f.next);
   }
@@ -383,9 +369,7 @@ export class Formation {
     if (f?.phase !== 'sync' || !p) return;
     const { terms } = this.#copy.log;
     f.promises.set(id, { ...p, end, floor: 0, valid: true, terms });
-    const { add = [], drop = [], shed = [] } = f.intent;
-    const others = (ids: readonly CopyId[]) => ids.filter((other) => other !== id);
-    f.intent = { ...f.intent, add: [...add, id], drop: others(drop), shed: others(shed) };
+    f.intent = withAdded(f.intent, id);
     this.#choose(f);
   }
 
