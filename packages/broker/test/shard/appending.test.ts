@@ -27,7 +27,9 @@ describe('the steady path, step by step', () => {
     const copies = sent();
     const n1 = copies.at(N1);
     const { number } = n1.copy.view;
+    const { dirtied } = n1;
     n1.copy.onMessage(N2, { type: 'appended', number, index: 3 });
+    assert.equal(n1.dirtied, dirtied + 1);
     n1.turn();
     assert.deepEqual(
       said(n1, 'append', N2).map(({ prev }) => prev),

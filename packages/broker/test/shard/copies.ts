@@ -106,6 +106,8 @@ export class Machine {
   /** Copies that were told to be too slow. */
   readonly slow: CopyId[] = [];
   readonly traces: [string, Record<string, unknown> | undefined][] = [];
+  /** How often the copy has asked for the end of the turn. */
+  dirtied = 0;
   /** Counts the processes. */
   bootEpoch = 0;
 
@@ -219,7 +221,7 @@ export class Machine {
       },
       put: (key, value) => this.#puts.push({ key, value }),
       onDurable: (fn) => this.#waiting.push(fn),
-      dirty: () => {},
+      dirty: () => void this.dirtied++,
       heard: (id) => copies.heard(this.id, id),
       ended: (number) => copies.ended(number),
       justBooted: () => this.justBooted,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CopyId } from '../../src/shard/view.ts';
 import { type Copies, entryOf, IDS, N1, N2, N3, numberOf, viewOf } from './copies.ts';
-import { begun, OLD, pass, promise, said, stands } from './steps.ts';
+import { begun, led, OLD, pass, promise, said, stands } from './steps.ts';
 
 const VIEW = viewOf(OLD, [N1, N2, N3], 0);
 const N4: CopyId = 'n4#s';
@@ -174,6 +174,43 @@ describe('forming a view, step by step', () => {
     });
   });
 
+  describe('is asked to lead', () => {
+    it('and stands in the name of the leader that hands over', () => {
+      const copies = led();
+      const n2 = copies.at(N2);
+      const { number } = n2.copy.view;
+      n2.copy.onMessage(N1, { type: 'handover', number });
+      assert.deepEqual(said(n2, 'prepare', N3)[0]?.handoverOf, number);
+    });
+
+    it('and does not while it leads, while its log does not count, or when it is no active copy', () => {
+      const copies = led([...IDS, N4]);
+      const { number } = copies.at(N1).copy.view;
+      copies.at(N3).copy.corrupt('a record is damaged');
+      for (const id of [N1, N3, N4]) {
+        copies.at(id).copy.onMessage(N2, { type: 'handover', number });
+        assert.equal(said(copies.at(id), 'prepare').length, 0, id);
+      }
+    });
+  });
+
+  it('asks once each, and only copies that are heard, where placement wants more', () => {
+    const N5: CopyId = 'n5#s';
+    const copies = begun(viewOf(OLD, [N1, N2], 0), 3, [...IDS, N4, N5]);
+    copies.minCopies = 3;
+    copies.targets = [N1, N4, N5];
+    const n1 = copies.at(N1);
+    copies.kill(N2);
+    copies.kill(N5);
+    const number = stands(copies);
+    n1.copy.onMessage(N3, promise(number, VIEW, 0));
+    pass(copies, n1, 500);
+    n1.copy.onMessage(N3, promise(number, VIEW, 0));
+    const asked = n1.sent.filter(({ m }) => m.type === 'prepare').map(({ to }) => to);
+    assert.deepEqual([...new Set(asked)], [N2, N3, N4]);
+    assert.equal(asked.includes(N1), false);
+  });
+
   describe('install and record', () => {
     /** n1 has promises of both, and installs. */
     function installs(): Copies {
@@ -234,6 +271,19 @@ describe('forming a view, step by step', () => {
       n1.copy.onMessage(N3, { type: 'recorded', number });
       assert.equal(n1.copy.role, 'leader');
       assert.deepEqual([...n1.copy.witnesses].toSorted(), [N1, N3]);
+    });
+
+    it('sends the starting log when there is room on the way', () => {
+      const copies = begun();
+      const n1 = copies.at(N1);
+      const number = stands(copies);
+      n1.full.add(N3);
+      for (const id of [N2, N3]) n1.copy.onMessage(id, promise(number, VIEW, 3));
+      assert.equal(said(n1, 'install', N3).length, 0);
+      n1.full.clear();
+      pass(copies, n1, 40);
+      assert.equal(said(n1, 'install', N3).length, 1);
+      assert.equal(said(n1, 'install', N2).length, 1);
     });
 
     it('is over when another number is promised there', () => {

@@ -136,6 +136,31 @@ describe('a learner, step by step', () => {
       assert.equal(n3.copy.valid, false);
     });
 
+    it('and is not to be recovered meanwhile', () => {
+      const n3 = begun().at(N3);
+      n3.copy.corrupt('a record is damaged');
+      const number = numberOf(9, N1);
+      n3.copy.onMessage(N1, { ...first, number });
+      assert.equal(n3.copy.recover(), null);
+      n3.copy.onMessage(N1, { type: 'probe', number });
+      assert.equal(n3.copy.recover(), 'restored');
+      assert.equal(n3.copy.valid, true);
+    });
+
+    it('and begins anew while the old log is being deleted: the first is over', () => {
+      const n3 = learner();
+      n3.stalled = true;
+      n3.copy.onMessage(N2, first);
+      n3.turn();
+      n3.copy.onMessage(N2, first);
+      n3.stalled = false;
+      n3.turn();
+      assert.deepEqual(
+        said(n3, 'snapshotted').map(({ seq }) => seq),
+        [0],
+      );
+    });
+
     it('and not from where it has less than is left out', () => {
       const n3 = learner();
       n3.copy.onMessage(N2, { ...first, from: 3 });

@@ -95,6 +95,30 @@ describe('a leader that keeps its view', () => {
   });
 });
 
+describe('a leader whose view is new', () => {
+  it('has forgotten which copy was not whole in the view before', () => {
+    const copies = led();
+    const n1 = copies.at(N1);
+    n1.copy.onMessage(N3, { type: 'broken', number: n1.copy.view.number });
+    assert.ok(copies.run(5000, () => n1.copy.view.active.length === 2));
+    assert.ok(copies.run(5000, () => copies.leader?.copy.view.active.length === 3));
+    copies.run(100);
+    n1.sent.length = 0;
+    pass(copies, n1, 1000);
+    assert.equal(said(n1, 'prepare').length, 0);
+  });
+
+  it('forgets its learners when it leads no more', () => {
+    const copies = led([...IDS, N4]);
+    const n1 = copies.at(N1);
+    copies.targets = [...IDS, N4];
+    pass(copies, n1, 400);
+    assert.equal(n1.copy.learnerCount, 1);
+    n1.copy.onViewKnown(numberOf(30, N2));
+    assert.equal(n1.copy.learnerCount, 0);
+  });
+});
+
 describe('a hand-over', () => {
   /** n1 is to hand over to n2, and has an entry that n2 has not acknowledged. */
   function hands(): Copies {
@@ -172,6 +196,31 @@ describe('a follower', () => {
     assert.equal(said(copies.at(N2), 'prepare').length, 0);
     pass(copies, copies.at(N3), 40);
     assert.equal(said(copies.at(N3), 'prepare').length, 2);
+  });
+
+  it('stands at once as the only voter that led itself, though its process is young', () => {
+    for (const oldVoters of [[], [N1]]) {
+      const copies = begun({ ...viewOf(OLD, [N1], 0), voters: [N1], oldVoters });
+      copies.minCopies = 1;
+      const n1 = copies.at(N1);
+      n1.justBooted = true;
+      pass(copies, n1, 100);
+      assert.equal(n1.copy.role, oldVoters.length === 0 ? 'leader' : 'follower');
+    }
+  });
+
+  it('counts anew how long its leader is silent when it has led itself', () => {
+    const copies = led();
+    const n1 = copies.at(N1);
+    const { number } = n1.copy.view;
+    const next = numberOf(number.counter + 1, N2);
+    n1.copy.onMessage(N2, { type: 'record', view: viewOf(next, [N2, N3], 3) });
+    copies.kill(N2);
+    copies.targets = [N3, N2, N1];
+    n1.sent.length = 0;
+    // Neither active nor preferred: two steps behind n3.
+    pass(copies, n1, 380);
+    assert.equal(said(n1, 'prepare').length, 0);
   });
 
   it('does not stand when the leader was silent for a moment', () => {

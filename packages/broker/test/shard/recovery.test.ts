@@ -93,6 +93,20 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
     assert.equal(n3.copy.valid, true);
   });
 
+  it('is not called short for a cut below where its view began', () => {
+    const copies = new Copies();
+    copies.begin(VIEW, 50);
+    const n3 = copies.at(N3);
+    n3.marks.set(0, { ...n3.marks.get(0)!, durable: 50, commit: 5 });
+    n3.restart();
+    const learn = { type: 'learn', number: numberOf(8, N2), prev: 10, commit: 10 } as const;
+    n3.copy.onMessage(N2, { ...learn, entries: [] });
+    n3.turn();
+    assert.equal(n3.copy.log.end, 10);
+    assert.equal(n3.restart(), null);
+    assert.equal(n3.copy.valid, true);
+  });
+
   it('may have entries without a promise: it was given them as a learner', () => {
     const copies = new Copies();
     for (const machine of copies.machines.values()) machine.start();

@@ -91,6 +91,31 @@ describe('bringing up a copy, step by step', () => {
     assert.equal(said(n1, 'probe', N4).length, 2);
   });
 
+  it('gives its turn to others when it has caught up', () => {
+    const { copies, number } = probes();
+    const n1 = copies.at(N1);
+    const terms = [{ number: numberOf(4, N2), start: 1 }];
+    n1.copy.onMessage(N4, { ...STATUS, number, end: 9, floor: 9, terms });
+    n1.settle();
+    assert.equal(n1.copy.isMoving(N4), true);
+    for (const seq of [0, 1]) {
+      n1.copy.onMessage(N4, { type: 'snapshotted', number, seq });
+      n1.settle();
+    }
+    assert.equal(n1.copy.isMoving(N4), false);
+    assert.equal(n1.copy.endOf(N4), 3);
+  });
+
+  it('counts the time of an answer from when the entries were sent', () => {
+    const { copies, number } = probes();
+    const n1 = copies.at(N1);
+    pass(copies, n1, 1500);
+    n1.copy.onMessage(N4, { ...STATUS, number });
+    n1.settle();
+    n1.copy.onMessage(N4, { type: 'learned', number, index: 3 });
+    assert.deepEqual(n1.slow, []);
+  });
+
   it('ends with the link: what was under way may be lost', () => {
     const { copies, number } = probes();
     const n1 = copies.at(N1);

@@ -125,6 +125,29 @@ describe('a voter', () => {
       assert.deepEqual(n2.copy.view.number, OLD);
     });
 
+    it('gives up its own candidacy for it', () => {
+      const copies = led();
+      copies.kill(N1);
+      const n2 = copies.at(N2);
+      pass(copies, n2, 300);
+      assert.equal(n2.copy.role, 'candidate');
+      n2.copy.onMessage(N3, { type: 'install', view, prev: 3, entries });
+      assert.equal(n2.copy.role, 'follower');
+    });
+
+    it('says where it stands once it has rebuilt what it had applied beyond', () => {
+      const n2 = begun().at(N2);
+      const append = { type: 'append', number: OLD, prev: 3, commit: 3 } as const;
+      n2.copy.onMessage(N1, { ...append, entries: [entryOf(4, OLD), entryOf(5, OLD)] });
+      n2.turn();
+      n2.copy.onMessage(N3, { type: 'install', view, prev: 3, entries: [entryOf(4, NEXT)] });
+      assert.equal(n2.copy.loading, true);
+      n2.turn();
+      assert.equal(n2.copy.loading, false);
+      assert.deepEqual(said(n2, 'appended', N3), [{ type: 'appended', number: NEXT, index: 4 }]);
+      assert.deepEqual(n2.state.list, ['e1', 'e2', 'e3', 'e4']);
+    });
+
     it('drops no entry that it knows to be committed for it', () => {
       const n2 = begun().at(N2);
       const short = viewOf(NEXT, [N2, N3], 2);
