@@ -4,8 +4,8 @@ import { BytesError, Reader, Writer } from '../bytes.ts';
 import type { Message, Rx2Id, Will } from './message.ts';
 import { SKIPPED_MAX } from './operation/queue.ts';
 import { type Operation, type Origin, readOperation, writeOperation } from './operation.ts';
+import type { AckItem, Recipient } from './recipient.ts';
 import type { SubscriptionRequest } from './subscription.ts';
-import type { AckItem, Target } from './target.ts';
 
 const nat = fc.maxSafeNat();
 /** −1 stands for "not given". */
@@ -41,7 +41,7 @@ const subscription: fc.Arbitrary<SubscriptionRequest> = fc.record({
   retainHandling: qos,
   identifier: fc.integer({ min: 0, max: 268_435_455 }),
 });
-const target: fc.Arbitrary<Target> = fc.record({
+const recipient: fc.Arbitrary<Recipient> = fc.record({
   clientId: text,
   birth: nat,
   qos: fc.constantFrom<(1 | 2)[]>(1, 2),
@@ -56,7 +56,7 @@ const clientId = fc.oneof(
 const item: fc.Arbitrary<AckItem> = fc.record({
   clientId,
   epoch: nat,
-  kind: fc.constantFrom('ack', 'rel', 'done'),
+  kind: fc.constantFrom('puback', 'pubrec', 'pubcomp'),
   position: nat,
 });
 const origin: fc.Arbitrary<Origin | null> = fc.option(
@@ -102,7 +102,7 @@ const operations: { [T in Operation['type']]: fc.Arbitrary<Operation & { type: T
     type: fc.constant('enq'),
     rx2,
     message,
-    targets: fc.array(target, { maxLength: 4 }),
+    recipients: fc.array(recipient, { maxLength: 4 }),
     retained: bool,
   }),
   'retained-done': fc.record({
@@ -165,7 +165,7 @@ describe('operations (DESIGN §6)', () => {
 
   it('name a session with a long Client Identifier by its birth', () => {
     const clientId = 'x'.repeat(60_000);
-    const targets = Array.from({ length: 1100 }, (_, birth) => ({
+    const recipients = Array.from({ length: 1100 }, (_, birth) => ({
       clientId: birth === 7 ? 'short' : clientId,
       birth,
       qos: 1 as const,
@@ -182,14 +182,14 @@ describe('operations (DESIGN §6)', () => {
       properties: new Uint8Array(0),
       publisher: 'p',
     };
-    const enq = { type: 'enq', rx2: null, message, targets, retained: false } as const;
+    const enq = { type: 'enq', rx2: null, message, recipients, retained: false } as const;
     const encoded = encode(enq, null);
     assert.ok(encoded.length < 20_000, `${encoded.length} bytes`);
     const read = readOperation(new Reader(encoded)).operation;
     assert.ok(read.type === 'enq');
     assert.deepEqual(
-      read.targets,
-      targets.map((t) => (t.birth === 7 ? t : { ...t, clientId: '' })),
+      read.recipients,
+      recipients.map((t) => (t.birth === 7 ? t : { ...t, clientId: '' })),
     );
   });
 
@@ -197,7 +197,7 @@ describe('operations (DESIGN §6)', () => {
     const items = Array.from({ length: 128 }, (_, position) => ({
       clientId: position === 64 ? 'other' : 'x'.repeat(60_000),
       epoch: 5,
-      kind: 'ack' as const,
+      kind: 'puback' as const,
       position,
     }));
     const encoded = encode({ type: 'ack', items }, null);

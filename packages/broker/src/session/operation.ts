@@ -7,14 +7,7 @@
 import { NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 import type { Kind, State } from './operation/kind.ts';
 import { type Close, close, type Open, open } from './operation/open.ts';
-import {
-  type Enqueued,
-  enqueued,
-  type Receive,
-  type Release,
-  receive,
-  release,
-} from './operation/qos2.ts';
+import { type Enqd, enqd, type Rx2, type Rx2Done, rx2, rx2Done } from './operation/qos2.ts';
 import {
   type Acknowledge,
   type Assign,
@@ -39,9 +32,9 @@ export type Operation =
   | Acknowledge
   | Assign
   | Skip
-  | Receive
-  | Release
-  | Enqueued
+  | Rx2
+  | Rx2Done
+  | Enqd
   | WillDue
   | Retain
   | Tick
@@ -57,9 +50,9 @@ const KINDS: { readonly [T in Operation['type']]: Kind<Operation & { readonly ty
   'retained-done': retainedDone,
   ack: acknowledge,
   assign,
-  rx2: receive,
-  rx2done: release,
-  enqd: enqueued,
+  rx2,
+  rx2done: rx2Done,
+  enqd,
   will: willDue,
   retain,
   tick,

@@ -36,7 +36,7 @@ export function writeSession(w: Writer, s: Session): void {
     o.varint(ref === 0 ? 0 : ref - last);
     if (ref !== 0) last = ref;
   });
-  w.list([...(s.rel ?? [])], (o, position) => o.varint(position));
+  w.list([...(s.pubrecs ?? [])], (o, position) => o.varint(position));
   w.list([...(s.rx2 ?? [])], (o, [packetId, index]) => {
     o.varint(packetId);
     o.varint(index);
@@ -78,8 +78,8 @@ export function readSession(r: Reader): Session {
     return difference === 0 ? 0 : last;
   });
   s.restoreRefs(front, refs);
-  const rel = r.list((i) => i.varint());
-  if (rel.length > 0) s.rel = new Set(rel);
+  const pubrecs = r.list((i) => i.varint());
+  if (pubrecs.length > 0) s.pubrecs = new Set(pubrecs);
   const rx2 = r.list((i) => [i.varint(), i.varint()] as const);
   if (rx2.length > 0) s.rx2 = new Map(rx2);
   return s;

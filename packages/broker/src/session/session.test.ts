@@ -111,9 +111,9 @@ describe('the queue of a session (DESIGN §6)', () => {
     const s = new Session('c', 1);
     s.push(10);
     s.push(11);
-    s.rel = new Set([0, 1]);
+    s.pubrecs = new Set([0, 1]);
     s.settle(0);
-    assert.deepEqual([...s.rel], [1]);
+    assert.deepEqual([...s.pubrecs], [1]);
   });
 
   it('is its own: sessions that have nothing share no list that anybody writes to', () => {
@@ -251,7 +251,7 @@ describe('a session in a checkpoint', () => {
       retainingAfter: 'a/b',
       mark: 1025,
       dupBelow: 2,
-      rel: new Set([1]),
+      pubrecs: new Set([1]),
       rx2: new Map([[7, 40]]),
     });
     const subscription: Subscription = {
@@ -279,7 +279,7 @@ describe('a session in a checkpoint', () => {
 
   it('takes no memory for what it does not have: DESIGN §6 allows 600 bytes', () => {
     const copy = copyOf(new Session('c', 1));
-    assert.deepEqual([copy.subscriptions, copy.rel, copy.rx2], [null, null, null]);
+    assert.deepEqual([copy.subscriptions, copy.pubrecs, copy.rx2], [null, null, null]);
     assert.deepEqual([copy.persistent, copy.connected], [false, false]);
   });
 });

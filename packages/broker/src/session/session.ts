@@ -106,8 +106,8 @@ export class Session {
   /** Positions below may have been sent on an earlier connection: DUP is set. */
   dupBelow = 0;
   /** Positions for which PUBREC was received. */
-  rel: Set<number> | null = null;
-  /** Packet Identifiers of QoS 2 messages received from the client and not released. */
+  pubrecs: Set<number> | null = null;
+  /** Packet Identifiers of QoS 2 messages received from the client, without a PUBREL yet. */
   rx2: Map<number, number> | null = null;
 
   constructor(clientId: string, birth: number) {
@@ -204,7 +204,7 @@ export class Session {
       this.ahead--;
       this.aheadBytes -= bytes;
     }
-    this.rel?.delete(position);
+    this.pubrecs?.delete(position);
     if (position < this.front) {
       this.#stragglers!.delete(packetIdOf(position));
       if (this.#stragglers!.size === 0) this.#stragglers = null;

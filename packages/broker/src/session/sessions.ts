@@ -2,8 +2,9 @@
  * Sessions of a shard by Client Identifier; those with a long one also by their birth, which no other of
  * the shard has: so log entries name them.
  */
+
+import { isLong, type Recipient } from './recipient.ts';
 import type { Session } from './session.ts';
-import { isLong, type Target } from './target.ts';
 
 export class Sessions extends Map<string, Session> {
   readonly #byBirth = new Map<number, Session>();
@@ -27,7 +28,7 @@ export class Sessions extends Map<string, Session> {
   }
 
   /** The session that is meant, unless it has ended. */
-  of({ clientId, birth }: Pick<Target, 'clientId' | 'birth'>): Session | undefined {
+  of({ clientId, birth }: Pick<Recipient, 'clientId' | 'birth'>): Session | undefined {
     const s = clientId === '' ? this.#byBirth.get(birth) : this.get(clientId);
     return s?.birth === birth ? s : undefined;
   }

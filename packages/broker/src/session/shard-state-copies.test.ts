@@ -120,17 +120,17 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
       return { type, clientId, epoch, filters: a < 4 ? ['t/0'] : ['t/+', '#', 'nothing'] };
     case 'enq': {
       const sessions = [...state.sessions.values()].filter((_, i) => a & (1 << i));
-      const targets = sessions.map((other) => {
+      const recipients = sessions.map((other) => {
         return { clientId: other.clientId, birth: other.birth, qos: 1 as const };
       });
-      if (stale) targets.push({ clientId: 'gone', birth: 1, qos: 1 });
-      const wanted = targets.map((t) => ({ ...t, retain: false, identifiers: [b] }));
-      return { type, rx2, message: message(a, b), targets: wanted, retained: b === 0 };
+      if (stale) recipients.push({ clientId: 'gone', birth: 1, qos: 1 });
+      const wanted = recipients.map((t) => ({ ...t, retain: false, identifiers: [b] }));
+      return { type, rx2, message: message(a, b), recipients: wanted, retained: b === 0 };
     }
     case 'retained-done':
       return { type, clientId, birth, index: s?.retaining ?? 1 };
     case 'ack': {
-      const kind = (['ack', 'ack', 'rel', 'done'] as const)[b % 4]!;
+      const kind = (['puback', 'puback', 'pubrec', 'pubcomp'] as const)[b % 4]!;
       return {
         type,
         items: [0, b >> 2].map((n) => ({ clientId, epoch, kind, position: position + n })),

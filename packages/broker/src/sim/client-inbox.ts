@@ -28,7 +28,7 @@ export class ClientInbox {
     this.#client = client;
   }
 
-  /** QoS 2 messages received and not yet released by the broker. */
+  /** QoS 2 messages received without a PUBREL yet. */
   get open(): number {
     return this.#receiving.size + this.#acks.length;
   }

@@ -4,11 +4,11 @@ import type { Message } from './history.ts';
 import { encodeAck, encodePublish } from './wire.ts';
 
 /** A QoS 1 or 2 message whose exchange is not over. */
-interface Outgoing {
+interface OpenPublish {
   readonly message: Message;
   readonly packetId: number;
   readonly payload: string;
-  stage: 'publish' | 'release';
+  stage: 'publish' | 'pubrel';
   /** When the packet of this stage last left. */
   sentAtMs: number;
 }
@@ -19,7 +19,7 @@ export class ClientOutbox {
   receiveMaximum = 65_535;
   readonly #client: ClientCore;
   /** In the order of the first PUBLISH. */
-  #outgoing = new Map<number, Outgoing>();
+  #outgoing = new Map<number, OpenPublish>();
   readonly #sequences = new Map<string, number>();
   #nextPacketId = 1;
   /** Packet Identifiers of what was sent twice on one connection; none is used again in a run. */
@@ -63,7 +63,7 @@ export class ClientOutbox {
     });
     const payload = o.deletion ? '' : payloadOf(message, o.padding);
     const packetId = o.qos === 0 ? 0 : this.takePacketId();
-    const outgoing: Outgoing = { message, packetId, payload, stage: 'publish', sentAtMs: 0 };
+    const outgoing: OpenPublish = { message, packetId, payload, stage: 'publish', sentAtMs: 0 };
     if (o.qos === 0) message.settled = true;
     else this.#outgoing.set(packetId, outgoing);
     this.#send(outgoing, false);
@@ -73,7 +73,7 @@ export class ClientOutbox {
   }
 
   /** PUBLISH once more on this connection, if PUBREC has not come by then. */
-  #repeat(outgoing: Outgoing): void {
+  #repeat(outgoing: OpenPublish): void {
     const { connection, env } = this.#client;
     env.scheduler.after(env.random.next() * REPEAT_MAX_MS, () => {
       if (!this.#client.connected || this.#client.connection !== connection) return;
@@ -94,7 +94,7 @@ export class ClientOutbox {
     const qos = type === 'puback' ? 1 : 2;
     // The second answer to what was sent twice.
     const again = type === 'pubrec' && this.#repeated.has(packetId);
-    if (again && (outgoing === undefined || outgoing.stage === 'release')) return;
+    if (again && (outgoing === undefined || outgoing.stage === 'pubrel')) return;
     if (outgoing === undefined || outgoing.message.qos !== qos) {
       this.#client.env.history.fail(
         'MQTT',
@@ -130,7 +130,7 @@ export class ClientOutbox {
       this.#finish(outgoing);
       return;
     }
-    outgoing.stage = 'release';
+    outgoing.stage = 'pubrel';
     this.#send(outgoing, false);
   }
 
@@ -150,16 +150,16 @@ export class ClientOutbox {
     }
   }
 
-  #finish(outgoing: Outgoing): void {
+  #finish(outgoing: OpenPublish): void {
     outgoing.message.settled = true;
     this.#outgoing.delete(outgoing.packetId);
   }
 
-  #send(outgoing: Outgoing, again: boolean): void {
+  #send(outgoing: OpenPublish, again: boolean): void {
     const client = this.#client;
     const { message, packetId } = outgoing;
     outgoing.sentAtMs = client.nowMs;
-    if (outgoing.stage === 'release') {
+    if (outgoing.stage === 'pubrel') {
       client.say(`PUBREL ${packetId} for #${message.id}`);
       client.send(encodeAck('pubrel', packetId));
       return;

@@ -4,7 +4,7 @@ import type { Cut, SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
 
 /** What the injector may do to a cluster. */
-export interface Target {
+export interface Victims {
   /** Names of all nodes, dead ones included. */
   names(): readonly string[];
   isAlive(name: string): boolean;
@@ -69,7 +69,7 @@ export class Injector {
   readonly #scheduler: Scheduler;
   readonly #random: Prng;
   readonly #options: SimOptions;
-  readonly #target: Target;
+  readonly #victims: Victims;
   readonly #strikes: readonly FaultName[];
   readonly #phases: readonly PhaseName[];
   #armed: Armed | undefined;
@@ -77,11 +77,11 @@ export class Injector {
   /** Ends of faults under way, by what they undo. */
   readonly #undo = new Set<() => void>();
 
-  constructor(o: { scheduler: Scheduler; random: Prng; options: SimOptions; target: Target }) {
+  constructor(o: { scheduler: Scheduler; random: Prng; options: SimOptions; victims: Victims }) {
     this.#scheduler = o.scheduler;
     this.#random = o.random;
     this.#options = o.options;
-    this.#target = o.target;
+    this.#victims = o.victims;
     this.#strikes = o.options.faults.filter((fault) => !STANDING_FAULTS.has(fault));
     const races = o.options.workload.behaviours.includes('race');
     this.#phases = races ? [...ARMED_PHASES, ...SUBSCRIBING] : ARMED_PHASES;
@@ -135,7 +135,7 @@ export class Injector {
 
   /** @param at the node that reported the phase; half of the time the fault strikes another */
   #strike(fault: FaultName, at: string | undefined): void {
-    const names = this.#target.names();
+    const names = this.#victims.names();
     const drawn = this.#random.pick(names);
     const node = at !== undefined && this.#random.chance(0.6) ? at : drawn;
     switch (fault) {
@@ -147,22 +147,22 @@ export class Injector {
         return this.#pause(node);
       case 'clockStep': {
         // A clock set back while its machine is off: docs/OPERATIONS.md, Limitations.
-        if (!this.#target.isAlive(node)) return;
+        if (!this.#victims.isAlive(node)) return;
         const byMs = this.#random.pick([-3_600_000, -5000, -100, 100, 5000, 3_600_000]);
-        this.#target.stepClock(node, byMs);
-        return this.#target.struck(fault, `${node} by ${byMs} ms`, this.#scheduler.nowMs);
+        this.#victims.stepClock(node, byMs);
+        return this.#victims.struck(fault, `${node} by ${byMs} ms`, this.#scheduler.nowMs);
       }
       case 'diskStall': {
         const untilMs = this.#scheduler.nowMs + this.#durationMs(100, 2000);
-        this.#target.stallDisk(node, untilMs);
-        return this.#target.struck(fault, `${node} until ${untilMs.toFixed(0)}`, untilMs);
+        this.#victims.stallDisk(node, untilMs);
+        return this.#victims.struck(fault, `${node} until ${untilMs.toFixed(0)}`, untilMs);
       }
       case 'addNode':
-        if (this.#target.addNode()) this.#target.struck(fault, '', this.#scheduler.nowMs + 2000);
+        if (this.#victims.addNode()) this.#victims.struck(fault, '', this.#scheduler.nowMs + 2000);
         return;
       case 'removeNode': {
-        const what = this.#target.removeNode(node);
-        if (what !== '') this.#target.struck(fault, what, this.#scheduler.nowMs + 5000);
+        const what = this.#victims.removeNode(node);
+        if (what !== '') this.#victims.struck(fault, what, this.#scheduler.nowMs + 5000);
         return;
       }
       case 'linkReset':
@@ -184,20 +184,20 @@ export class Injector {
 
   #strikeLater(fault: FaultName, node: string): void {
     if (DAMAGES.has(fault)) return this.#damage(fault, node, DAMAGE_TRIES);
-    const names = this.#target.names();
+    const names = this.#victims.names();
     switch (fault) {
       case 'killSome':
       case 'powerCutSome':
         return this.#kill(this.#some(node), fault === 'powerCutSome', fault);
       case 'stallThenCut': {
         const cutMs = this.#scheduler.nowMs + 10 + this.#random.next() * (SHORT_STALL_MS - 10);
-        this.#target.stallDisk(node, cutMs + 1000);
+        this.#victims.stallDisk(node, cutMs + 1000);
         const victims = this.#random.pick([[node], this.#some(node), names]);
         this.#later(cutMs - this.#scheduler.nowMs, () => {
-          this.#target.stallDisk(node, 0);
+          this.#victims.stallDisk(node, 0);
           this.#kill(victims, true, fault);
         });
-        return this.#target.struck(fault, `${node} stops to sync`, cutMs);
+        return this.#victims.struck(fault, `${node} stops to sync`, cutMs);
       }
       case 'cutReset':
         return this.#cut(fault, node);
@@ -209,31 +209,31 @@ export class Injector {
 
   /** Tries for a while: it may take one machine only whose shards have other copies. */
   #damage(fault: FaultName, node: string, tries: number): void {
-    const what = this.#target.damage(fault, node);
-    const victim = this.#target.damaged();
+    const what = this.#victims.damage(fault, node);
+    const victim = this.#victims.damaged();
     if (what === '') {
       if (victim !== undefined || tries === 0 || !this.#running) return;
-      const next = this.#random.pick(this.#target.names());
+      const next = this.#random.pick(this.#victims.names());
       this.#scheduler.after(DAMAGE_AGAIN_MS, () => this.#damage(fault, next, tries - 1));
       return;
     }
     const downMs = this.#durationMs(50, 3000);
-    this.#target.struck(fault, what, this.#scheduler.nowMs + downMs + 2000);
-    this.#later(downMs, () => this.#target.restart(victim!));
+    this.#victims.struck(fault, what, this.#scheduler.nowMs + downMs + 2000);
+    this.#later(downMs, () => this.#victims.restart(victim!));
     // Nobody may remember for it what it had: the others die, too, and it is back before some of them.
     if (this.#random.chance(0.5)) {
-      const others = this.#target.names().filter((name) => name !== victim);
+      const others = this.#victims.names().filter((name) => name !== victim);
       for (const name of others) {
-        if (!this.#target.isAlive(name)) continue;
-        this.#target.kill(name, { power: false, silent: false });
-        this.#later(downMs * 2 * this.#random.next() + 50, () => this.#target.restart(name));
+        if (!this.#victims.isAlive(name)) continue;
+        this.#victims.kill(name, { power: false, silent: false });
+        this.#later(downMs * 2 * this.#random.next() + 50, () => this.#victims.restart(name));
       }
     }
   }
 
   /** The node and another, or two. */
   #some(node: string): string[] {
-    const others = this.#target.names().filter((name) => name !== node);
+    const others = this.#victims.names().filter((name) => name !== node);
     return [node, ...this.#random.shuffle(others).slice(0, this.#random.pick([1, 1, 2]))];
   }
 
@@ -243,11 +243,11 @@ export class Injector {
     const untilMs = this.#scheduler.nowMs + forMs;
     const how = this.#random.pick(['pause', 'stall', 'stallAll', 'cut'] as const);
     if (how === 'pause') {
-      if (!this.#target.isAlive(node) || this.#target.isPaused(node)) return;
-      this.#target.pause(node);
-      this.#later(forMs, () => this.#target.resume(node));
+      if (!this.#victims.isAlive(node) || this.#victims.isPaused(node)) return;
+      this.#victims.pause(node);
+      this.#later(forMs, () => this.#victims.resume(node));
     } else if (how === 'cut') {
-      const peer = this.#random.pick(this.#target.names());
+      const peer = this.#random.pick(this.#victims.names());
       if (peer === node) return;
       const cuts = this.#random.pick([
         [{ from: node, to: peer }],
@@ -256,62 +256,62 @@ export class Injector {
           { from: peer, to: node },
         ],
       ]);
-      this.#target.network.cut(cuts);
-      this.#later(forMs, () => this.#target.network.heal(cuts));
+      this.#victims.network.cut(cuts);
+      this.#later(forMs, () => this.#victims.network.heal(cuts));
     } else {
-      const links = this.#target.establishedLinks().filter((pair) => pair.includes(node));
+      const links = this.#victims.establishedLinks().filter((pair) => pair.includes(node));
       const stalled = how === 'stall' ? links.slice(0, 1) : links;
-      for (const [a, b] of stalled) this.#target.stallLink(a, b, untilMs);
+      for (const [a, b] of stalled) this.#victims.stallLink(a, b, untilMs);
     }
-    this.#target.struck('edge', `${how} of ${node} for ${forMs.toFixed(0)} ms`, untilMs);
+    this.#victims.struck('edge', `${how} of ${node} for ${forMs.toFixed(0)} ms`, untilMs);
   }
 
   #kill(names: readonly string[], power: boolean, fault: FaultName): void {
-    const victims = names.filter((name) => this.#target.isAlive(name));
+    const victims = names.filter((name) => this.#victims.isAlive(name));
     if (victims.length === 0) return;
     const downMs = this.#durationMs(50, 4000);
     const nowMs = this.#scheduler.nowMs;
     const silent = this.#random.chance(0.2);
-    this.#target.struck(
+    this.#victims.struck(
       fault,
       `${victims.join(' ')}${power ? ', power lost' : ''} for ${downMs.toFixed(0)} ms`,
       nowMs + downMs + 2000,
     );
     for (const name of victims) {
-      this.#target.kill(name, { power, silent });
+      this.#victims.kill(name, { power, silent });
       const eachMs =
         victims.length > 1 || fault === 'powerCut' ? downMs * (0.3 + this.#random.next()) : downMs;
-      this.#later(eachMs, () => this.#target.restart(name));
+      this.#later(eachMs, () => this.#victims.restart(name));
     }
   }
 
   #pause(name: string): void {
-    if (!this.#target.isAlive(name) || this.#target.isPaused(name)) return;
+    if (!this.#victims.isAlive(name) || this.#victims.isPaused(name)) return;
     const forMs = this.#durationMs(30, 4000);
-    this.#target.struck(
+    this.#victims.struck(
       'pause',
       `${name} for ${forMs.toFixed(0)} ms`,
       this.#scheduler.nowMs + forMs,
     );
-    this.#target.pause(name);
-    this.#later(forMs, () => this.#target.resume(name));
+    this.#victims.pause(name);
+    this.#later(forMs, () => this.#victims.resume(name));
   }
 
   #strikeLink(fault: 'linkReset' | 'linkStall'): void {
-    const links = this.#target.establishedLinks();
+    const links = this.#victims.establishedLinks();
     if (links.length === 0) return;
     const [a, b] = this.#random.pick(links);
     const untilMs = this.#scheduler.nowMs + this.#durationMs(50, 3000);
     if (fault === 'linkReset') {
-      if (this.#target.resetLink(a, b))
-        this.#target.struck(fault, `${a}-${b}`, this.#scheduler.nowMs + 1000);
-    } else if (this.#target.stallLink(a, b, untilMs)) {
-      this.#target.struck(fault, `${a}-${b} until ${untilMs.toFixed(0)}`, untilMs);
+      if (this.#victims.resetLink(a, b))
+        this.#victims.struck(fault, `${a}-${b}`, this.#scheduler.nowMs + 1000);
+    } else if (this.#victims.stallLink(a, b, untilMs)) {
+      this.#victims.struck(fault, `${a}-${b} until ${untilMs.toFixed(0)}`, untilMs);
     }
   }
 
   #cut(fault: FaultName, node: string): void {
-    const names = this.#target.names();
+    const names = this.#victims.names();
     const others = names.filter((name) => name !== node);
     if (others.length === 0) return;
     const peer = this.#random.pick(others);
@@ -333,14 +333,14 @@ export class Injector {
         : alone
           ? node
           : `${node} > ${peer}`;
-    this.#target.struck(
+    this.#victims.struck(
       fault,
       `${what} for ${forMs.toFixed(0)} ms`,
       this.#scheduler.nowMs + forMs + 1000,
     );
-    this.#target.network.cut(cuts);
-    if (fault === 'cutReset') for (const { from, to } of cuts) this.#target.resetLink(from, to);
-    this.#later(forMs, () => this.#target.network.heal(cuts));
+    this.#victims.network.cut(cuts);
+    if (fault === 'cutReset') for (const { from, to } of cuts) this.#victims.resetLink(from, to);
+    this.#later(forMs, () => this.#victims.network.heal(cuts));
   }
 
   #strikeClient(fault: 'clientBreak' | 'clientHalfOpen' | 'clientStall'): void {
@@ -348,8 +348,8 @@ export class Injector {
       { clientBreak: 'break', clientHalfOpen: 'halfOpen', clientStall: 'stall' } as const
     )[fault];
     // Clients' connections are theirs: for everybody else this is no disturbance.
-    if (this.#target.breakClient(how, this.#random)) {
-      this.#target.struck(fault, '', this.#scheduler.nowMs);
+    if (this.#victims.breakClient(how, this.#random)) {
+      this.#victims.struck(fault, '', this.#scheduler.nowMs);
     }
   }
 

@@ -22,7 +22,7 @@ import type { CoreFactory } from './core-port.ts';
 import { Coverage, type CoverageCounts } from './coverage.ts';
 import { type FaultName, HARMLESS_FAULTS, STANDING_FAULTS } from './faults.ts';
 import { History, type Violation } from './history.ts';
-import { Injector, type Target } from './injector.ts';
+import { Injector, type Victims } from './injector.ts';
 import type { SimOptions } from './options.ts';
 import { RetainedReader } from './retained-reader.ts';
 import { Transcript } from './transcript.ts';
@@ -126,7 +126,7 @@ export class Simulation {
       scheduler: this.scheduler,
       random: this.#random.fork('injector'),
       options: o.options,
-      target: this.#target(),
+      victims: this.#victims(),
     });
     const sim = this;
     this.#world = {
@@ -313,7 +313,7 @@ export class Simulation {
     if (untilMs > this.scheduler.nowMs) this.history.strike(untilMs);
   }
 
-  #target(): Target {
+  #victims(): Victims {
     const { cluster, options: o } = this;
     return {
       names: () => cluster.names(),

@@ -333,7 +333,7 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   LiveAck: one(M.LiveAck)(27),
   QosZero: one(M.QosZero)({ ...message, qos: 0 }),
   Deliver: one(M.Deliver)(delivery),
-  Release: { value: { to, position: 28 }, write: (w) => M.Release.write(w, to, 28) },
+  Pubrel: { value: { to, position: 28 }, write: (w) => M.Pubrel.write(w, to, 28) },
   Kick: one(M.Kick)({ to, reasonCode: 142, yields: true, by: { node: 'n3', connection: 29 } }),
   RetainedQuery: one(M.RetainedQuery)({ id: 30, pageBytes: 31, question }),
   RetainedReply: {

@@ -7,7 +7,7 @@ import { TestNodes, type TestSocket } from './nodes.ts';
 class Reader {
   readonly socket: TestSocket;
   readonly arrived: { packetId: number; dup: boolean; payload: string }[] = [];
-  readonly released: number[] = [];
+  readonly pubrels: number[] = [];
 
   constructor(nodes: TestNodes, core: NodeCore) {
     const properties = { sessionExpiryInterval: 600 };
@@ -26,7 +26,7 @@ class Reader {
   }
 
   #read(b: Buffer): void {
-    if (b[0]! >> 4 === 6) this.released.push(b.readUInt16BE(2));
+    if (b[0]! >> 4 === 6) this.pubrels.push(b.readUInt16BE(2));
     if (b[0]! >> 4 !== 3) return;
     const at = 4 + b.readUInt16BE(2);
     const packetId = b.readUInt16BE(at);
@@ -68,8 +68,8 @@ describe('a message of a stored session that is never acknowledged', () => {
         for (let n = from; qos === 2 && n < sent; n++)
           publisher.send({ cmd: 'pubrel', messageId: (n % 60_000) + 1 });
         const arrived = reader.arrived.splice(0);
-        const released = reader.released.splice(0);
-        assert.ok(arrived.length + released.length > 0, `stopped after ${done}`);
+        const pubrels = reader.pubrels.splice(0);
+        assert.ok(arrived.length + pubrels.length > 0, `stopped after ${done}`);
         const acknowledged: number[] = [];
         for (const { packetId, dup, payload } of arrived) {
           assert.equal(payload, `${done++}`);
@@ -79,9 +79,9 @@ describe('a message of a stored session that is never acknowledged', () => {
           if (payload === '10') stuck = packetId;
           else acknowledged.push(packetId);
         }
-        for (const id of qos === 1 ? acknowledged : released) open.delete(id);
+        for (const id of qos === 1 ? acknowledged : pubrels) open.delete(id);
         reader.acknowledge(qos === 1 ? PUBACK : PUBREC, acknowledged);
-        if (qos === 2) reader.acknowledge(PUBCOMP, released);
+        if (qos === 2) reader.acknowledge(PUBCOMP, pubrels);
       }
       assert.deepEqual([...open], [stuck]);
       reader.socket.handler.onClosed();
@@ -91,7 +91,7 @@ describe('a message of a stored session that is never acknowledged', () => {
       assert.deepEqual(again.arrived, [{ packetId: stuck, dup: true, payload: '10' }]);
       again.acknowledge(qos === 1 ? PUBACK : PUBREC, [stuck]);
       nodes.advance(100);
-      if (qos === 2) assert.deepEqual(again.released, [stuck]);
+      if (qos === 2) assert.deepEqual(again.pubrels, [stuck]);
       publisher.publish('t', { qos: 1, id: 1, payload: 'last' });
       nodes.advance(100);
       assert.equal(again.arrived.at(-1)!.payload, 'last');

@@ -8,6 +8,7 @@ import {
   readOperation,
   writeOperation,
 } from '../../src/session/operation.ts';
+import { readAckItems, readRecipient } from '../../src/session/recipient.ts';
 import { Session } from '../../src/session/session.ts';
 import {
   readQueueBytes,
@@ -17,7 +18,6 @@ import {
 } from '../../src/session/session-codec.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
 import { readSubscription } from '../../src/session/subscription.ts';
-import { readAckItems, readTarget } from '../../src/session/target.ts';
 import { MESSAGE, Shard, WILL } from './shard.ts';
 
 const OPERATIONS = new URL('../fixtures/v1/operations.hex', import.meta.url);
@@ -76,7 +76,7 @@ const operations: { [T in Operation['type']]: Operation & { readonly type: T } }
     type: 'enq',
     rx2,
     message,
-    targets: [
+    recipients: [
       { clientId: 'c', birth: 13, qos: 2, retain: true, identifiers: [14, 300] },
       { clientId: 'd', birth: 15, qos: 1, retain: false, identifiers: [] },
     ],
@@ -86,9 +86,9 @@ const operations: { [T in Operation['type']]: Operation & { readonly type: T } }
   ack: {
     type: 'ack',
     items: [
-      { ...session, kind: 'ack', position: 18 },
-      { clientId: long, epoch: 51, kind: 'rel', position: 19 },
-      { clientId: long, epoch: 51, kind: 'done', position: 20 },
+      { ...session, kind: 'puback', position: 18 },
+      { clientId: long, epoch: 51, kind: 'pubrec', position: 19 },
+      { clientId: long, epoch: 51, kind: 'pubcomp', position: 20 },
     ],
   },
   assign: { type: 'assign', ...session, upto: 21 },
@@ -134,7 +134,7 @@ function fullSession(): Session {
     retainingAfter: 't',
     retainingNext: new Set(['n', 'm']),
   });
-  Object.assign(s, { mark: 205, dupBelow: 204, rel: new Set([203]), rx2: new Map([[12, 13]]) });
+  Object.assign(s, { mark: 205, dupBelow: 204, pubrecs: new Set([203]), rx2: new Map([[12, 13]]) });
   s.subscriptions = new Map([['s/+/#', { ...subscription, since: 14.5, session: s }]]);
   s.restoreRefs(201, [15, 0, 17]);
   s.restoreSizes([100, 300], [{ position: 200, ref: 14, bytes: 50 }]);
@@ -158,11 +158,11 @@ function fullShard(): ShardState {
   const b = shard.open('b', { expirySeconds: 0 });
   shard.subscribe(a, { filter: 'x/#', qos: 1 }, { filter: 'y', qos: 0 });
   shard.enqueue(a, b);
-  const targets = [
+  const recipients = [
     { clientId: 'a', birth: a.birth, qos: 2, retain: false, identifiers: [] },
   ] as const;
   const expiring = { ...MESSAGE, expiresAtMs: 5000 };
-  shard.apply({ type: 'enq', rx2, message: expiring, targets, retained: false }, origin);
+  shard.apply({ type: 'enq', rx2, message: expiring, recipients, retained: false }, origin);
   shard.apply({ type: 'retain', rx2: { ...rx2, index: 41 }, message: expiring });
   shard.retain('kept');
   shard.retain('gone');
@@ -216,7 +216,7 @@ describe('operations, version 1', () => {
     ['operation', /operation of unknown type 16$/, () => readOperation(reader(16, 0))],
     ['message', /message with flags 32$/, () => readMessage(reader(32))],
     ['subscription', /subscription with flags 64$/, () => readSubscription(reader(1, 97, 64))],
-    ['target', /target with flags 9$/, () => readTarget(reader(1, 97, 1, 9))],
+    ['recipient', /recipient with flags 9$/, () => readRecipient(reader(1, 97, 1, 9))],
     [
       'acknowledgement',
       /acknowledgement of unknown kind 7$/,
@@ -231,7 +231,7 @@ describe('operations, version 1', () => {
 
   const never: [string, RegExp, () => unknown][] = [
     ['message of QoS 3', /message of QoS 3/, () => readMessage(reader(3))],
-    ['target of QoS 0', /target of QoS 0/, () => readTarget(reader(1, 97, 1, 0))],
+    ['recipient of QoS 0', /recipient of QoS 0/, () => readRecipient(reader(1, 97, 1, 0))],
     ['subscription of QoS 3', /of QoS 3/, () => readSubscription(reader(1, 97, 3))],
     ['Retain Handling 3', /Retain Handling 3/, () => readSubscription(reader(1, 97, 48))],
     ['a boolean of 2', /2 where yes or no stands/, () => readOperation(reader(13, 2))],

@@ -61,13 +61,16 @@ describe('OPEN and CLOSE (DESIGN §6)', () => {
     shard.subscribe(old, {});
     shard.unsubscribe(old, 'f');
     shard.ack(old, 0);
-    shard.ack(old, 0, 'rel');
+    shard.ack(old, 0, 'pubrec');
     shard.rx2(old, 6);
     shard.apply({ type: 'rx2done', clientId: 'c', epoch: old.epoch, packetId: 5 });
     shard.apply({ type: 'assign', clientId: 'c', epoch: old.epoch, upto: 99_999 });
     shard.close(old);
     assert.deepEqual([...s.refs()], [message]);
-    assert.deepEqual([s.connected, s.rel, s.rx2?.has(5), s.rx2?.has(6)], [true, null, true, false]);
+    assert.deepEqual(
+      [s.connected, s.pubrecs, s.rx2?.has(5), s.rx2?.has(6)],
+      [true, null, true, false],
+    );
     // Nothing but the index and the clock of the last entry is different.
     assert.deepEqual(shard.state.encode().subarray(9), before.subarray(9));
   });
@@ -248,12 +251,12 @@ describe('queues, exchanges and retained messages (DESIGN §6)', () => {
     const shard = new Shard();
     const s = shard.open('c');
     const message = shard.enqueue(s);
-    shard.ack(s, 0, 'rel');
-    assert.deepEqual([[...(s.rel ?? [])], s.pending], [[0], 1]);
-    shard.ack(s, 0, 'done');
-    assert.deepEqual([s.rel, s.pending, shard.freed], [null, 0, [message, shard.index]]);
-    shard.ack(s, 0, 'rel');
-    assert.equal(s.rel, null);
+    shard.ack(s, 0, 'pubrec');
+    assert.deepEqual([[...(s.pubrecs ?? [])], s.pending], [[0], 1]);
+    shard.ack(s, 0, 'pubcomp');
+    assert.deepEqual([s.pubrecs, s.pending, shard.freed], [null, 0, [message, shard.index]]);
+    shard.ack(s, 0, 'pubrec');
+    assert.equal(s.pubrecs, null);
   });
 
   it('take a QoS 2 message of a client once per Packet Identifier [MQTT-4.3.3-10]', () => {

@@ -2,10 +2,10 @@
 
 import type { Message, Will } from '../../src/session/message.ts';
 import { type Operation, type Origin, writeOperation } from '../../src/session/operation.ts';
+import type { AckKind } from '../../src/session/recipient.ts';
 import type { Session } from '../../src/session/session.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
 import type { SubscriptionRequest } from '../../src/session/subscription.ts';
-import type { AckKind } from '../../src/session/target.ts';
 import { encodeEntry } from '../../src/shard/log.ts';
 
 type Of<T extends Operation['type']> = Operation & { type: T };
@@ -84,13 +84,13 @@ export class Shard {
   }
 
   enqueue(...sessions: Session[]): number {
-    const targets = sessions.map(({ clientId, birth }) => {
+    const recipients = sessions.map(({ clientId, birth }) => {
       return { clientId, birth, qos: 1 as const, retain: false, identifiers: [] };
     });
-    return this.apply({ type: 'enq', rx2: null, message: MESSAGE, targets, retained: false });
+    return this.apply({ type: 'enq', rx2: null, message: MESSAGE, recipients, retained: false });
   }
 
-  ack(s: Session, position: number, kind: AckKind = 'ack'): number {
+  ack(s: Session, position: number, kind: AckKind = 'puback'): number {
     const { clientId, epoch } = s;
     return this.apply({ type: 'ack', items: [{ clientId, epoch, kind, position }] });
   }

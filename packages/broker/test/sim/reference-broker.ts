@@ -345,11 +345,11 @@ class RefConnection implements ClientHandler, RefPeer {
       if (this.#cluster.bug === 'new identifier on resend' && entry.qos === 1) {
         entry.packetId = this.#takeId(session);
       }
-      if (entry.stage === 'released' && this.#cluster.bug === 'duplicate QoS 2') {
+      if (entry.stage === 'pubrel' && this.#cluster.bug === 'duplicate QoS 2') {
         entry.packetId = this.#takeId(session);
         entry.stage = 'sent';
       }
-      if (entry.stage === 'released') this.#write({ cmd: 'pubrel', messageId: entry.packetId });
+      if (entry.stage === 'pubrel') this.#write({ cmd: 'pubrel', messageId: entry.packetId });
       else {
         const { packetId: id, identifiers } = entry;
         this.sendPublish(entry.message, entry.qos, { id, dup: true, retain: false, identifiers });
@@ -420,7 +420,7 @@ class RefConnection implements ClientHandler, RefPeer {
 
   #onPubrec(packetId: number): void {
     const entry = this.#session?.queue.find((e) => e.packetId === packetId);
-    if (entry !== undefined) entry.stage = 'released';
+    if (entry !== undefined) entry.stage = 'pubrel';
     this.#write({ cmd: 'pubrel', messageId: packetId });
   }
 }

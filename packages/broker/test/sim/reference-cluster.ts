@@ -13,7 +13,7 @@ export interface Entry {
   readonly message: StoredMessage;
   readonly qos: 1 | 2;
   packetId: number;
-  stage: 'queued' | 'sent' | 'released';
+  stage: 'queued' | 'sent' | 'pubrel';
   readonly identifiers: readonly number[];
 }
 

@@ -173,7 +173,7 @@ export class Asking {
     const { leader, session: s } = found;
     if (!s) return null;
     const { replica, state } = leader;
-    const released = s.rel?.size ?? 0;
+    const pubrecs = s.pubrecs?.size ?? 0;
     let characters = 0;
     return {
       shard: leader.shard,
@@ -181,8 +181,8 @@ export class Asking {
       connection: s.connection,
       version: s.version,
       queued: s.pending,
-      inflightQos1: Math.max(0, inFlight(leader, s) - released),
-      inflightQos2: released,
+      inflightQos1: Math.max(0, inFlight(leader, s) - pubrecs),
+      inflightQos2: pubrecs,
       expirySeconds: s.expirySeconds,
       remainingSeconds:
         s.expiresAtMs > 0 ? Math.max(0, Math.round((s.expiresAtMs - state.clockMs) / 1000)) : null,

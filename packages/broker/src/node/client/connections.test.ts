@@ -50,7 +50,7 @@ describe('connections as the leaders of their sessions reach them', () => {
     const { connections, done, out } = setUp();
     connections.kick({ ...HERE, bootEpoch: 2 }, ReasonCode.SessionTakenOver, BY);
     connections.kick({ ...HERE, connection: 6 }, ReasonCode.SessionTakenOver, BY);
-    assert.equal(connections.release({ ...HERE, bootEpoch: 2 }, 1), true);
+    assert.equal(connections.pubrel({ ...HERE, bootEpoch: 2 }, 1), true);
     assert.deepEqual(done, []);
     assert.equal(out.length, 0);
   });
@@ -58,21 +58,21 @@ describe('connections as the leaders of their sessions reach them', () => {
   it('are told over the link if they are elsewhere', () => {
     const { connections, done, out } = setUp();
     connections.kick(THERE, ReasonCode.SessionTakenOver, BY, true);
-    assert.equal(connections.release(THERE, 17), true);
+    assert.equal(connections.pubrel(THERE, 17), true);
     const r = new Reader(out.take());
     const to = { ...THERE, node: '' };
     assert.equal(r.u8(), Wire.Kick);
     const kick = { to, reasonCode: ReasonCode.SessionTakenOver, yields: true, by: BY };
     assert.deepEqual(LinkMessage.Kick.read(r), kick);
-    assert.equal(r.u8(), Wire.Release);
-    assert.deepEqual(LinkMessage.Release.read(r), { to, position: 17 });
+    assert.equal(r.u8(), Wire.Pubrel);
+    assert.deepEqual(LinkMessage.Pubrel.read(r), { to, position: 17 });
     assert.ok(r.done);
     assert.deepEqual(done, []);
   });
 
   it('are reported as out of reach where there is no link', () => {
     const { connections } = setUp();
-    assert.equal(connections.release({ ...THERE, node: 'n4' }, 17), false);
+    assert.equal(connections.pubrel({ ...THERE, node: 'n4' }, 17), false);
   });
 
   it('get retained messages over the link if they are elsewhere', () => {

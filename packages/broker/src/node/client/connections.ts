@@ -72,18 +72,18 @@ export class Connections {
   }
 
   /** PUBREL for a position whose PUBREC is committed. @returns false if the gateway cannot be reached now */
-  release(to: ConnectionAddress, position: number): boolean {
+  pubrel(to: ConnectionAddress, position: number): boolean {
     if (to.node === this.#host.name) {
-      this.releaseHere(to, position);
+      this.pubrelHere(to, position);
       return true;
     }
     const w = this.#host.peers.to(to.node);
     if (!w) return false;
-    LinkMessage.Release.write(w, to, position);
+    LinkMessage.Pubrel.write(w, to, position);
     return true;
   }
 
-  releaseHere(to: ConnectionAddress, position: number): void {
+  pubrelHere(to: ConnectionAddress, position: number): void {
     const connection = this.#here(to);
     if (connection) sendRelease(connection, position);
   }

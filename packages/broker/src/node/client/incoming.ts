@@ -208,7 +208,7 @@ function publishTwo(
   const wanted = () => c.isOpen;
   c.clients.sessions.receive(c.clientId, c.epoch, packetId, message, wanted, (status) => {
     if (status === Status.NoSession) c.fenced();
-    done(status === Status.Quota ? ReasonCode.QuotaExceeded : 0);
+    done(status === Status.QuotaExceeded ? ReasonCode.QuotaExceeded : 0);
   });
 }
 
@@ -217,7 +217,7 @@ export function onPubrel(c: Client, packetId: number): void {
   const known = c.received?.delete(packetId) ?? false;
   if (!c.persistent) return pubcomp(c, packetId, known);
   begin(c, REQUEST_BYTES);
-  c.clients.sessions.releaseReceived(c.clientId, c.epoch, packetId, (status) => {
+  c.clients.sessions.pubrel(c.clientId, c.epoch, packetId, (status) => {
     finish(c, REQUEST_BYTES);
     if (status === Status.NoSession) c.fenced();
     else pubcomp(c, packetId, status === Status.Ok);

@@ -22,7 +22,7 @@ interface InFlight {
   readonly position: number;
   readonly qos: 1 | 2;
   /** PUBREC received. */
-  released: boolean;
+  pubrecReceived: boolean;
   /** The copies know of the PUBREC, and PUBREL was sent. */
   pubrelSent: boolean;
 }

@@ -38,7 +38,7 @@ export interface Client extends LiveConnection {
   readonly subscriptions: ReadonlyMap<string, LiveSubscription> | null;
   acks: AckOrder | null;
   out: Outgoing | null;
-  /** QoS 2 messages received on this connection and not released, by Packet Identifier. */
+  /** QoS 2 messages received on this connection without a PUBREL yet, by Packet Identifier. */
   received: Map<number, Received> | null;
   aliases: Aliases | null;
   /** Retained messages on their way, or expected. */
@@ -69,7 +69,7 @@ export interface Client extends LiveConnection {
   fail(reasonCode: number, why: string): void;
 }
 
-/** A QoS 2 message from the client that it has not released. */
+/** A QoS 2 message from the client without a PUBREL yet. */
 export interface Received {
   /** PUBREC is sent, or due as soon as the acknowledgements before it are. */
   answered: boolean;

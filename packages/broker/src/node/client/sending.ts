@@ -11,8 +11,8 @@
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { Message } from '../../session/message.ts';
 import { messageBytes } from '../../session/message.ts';
+import type { AckKind } from '../../session/recipient.ts';
 import { packetIdOf } from '../../session/session.ts';
-import type { AckKind } from '../../session/target.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
 import type { FrameCache } from '../route/ends.ts';
 import {
@@ -209,7 +209,7 @@ function sendLive(
   c.out!.inFlight.set(packetId, {
     position: -1,
     qos,
-    released: false,
+    pubrecReceived: false,
     pubrelSent: false,
   });
 }
@@ -238,7 +238,7 @@ export function sendQueued(c: Client, d: Delivery): void {
   if (d.position < c.out.nextPosition) return;
   c.out.nextPosition = d.position + 1;
   if (!d.copy) c.retained?.sawLive(d.message);
-  if (isOver(c, d)) return settlePosition(c, 'ack', d.position, null);
+  if (isOver(c, d)) return settlePosition(c, 'puback', d.position, null);
   if (c.out.held.length === 0 && mayGo(c, d)) return sendAtPosition(c, d);
   c.out.held.push(d);
   waits(c, messageBytes(d.message));
@@ -253,11 +253,11 @@ function sendAtPosition(c: Client, d: Delivery): void {
   const packetId = packetIdOf(d.position);
   const { qos, retain, dup } = d;
   if (!sendPublish(c, d.message, { qos, retain, dup, packetId }, d.identifiers))
-    return settlePosition(c, 'ack', d.position, null);
+    return settlePosition(c, 'puback', d.position, null);
   c.out!.inFlight.set(packetId, {
     position: d.position,
     qos,
-    released: false,
+    pubrecReceived: false,
     pubrelSent: false,
   });
 }
@@ -272,7 +272,7 @@ export function sendRelease(c: Client, position: number): void {
     return;
   }
   c.out.nextPosition = position + 1;
-  c.out.inFlight.set(packetId, { position, qos: 2, released: true, pubrelSent: true });
+  c.out.inFlight.set(packetId, { position, qos: 2, pubrecReceived: true, pubrelSent: true });
   c.write(pubrelFrame(packetId, c.version));
 }
 
@@ -282,11 +282,11 @@ export function sendRelease(c: Client, position: number): void {
 export function onSettled(c: Client, packetId: number, qos: 1 | 2): void {
   const held = c.out?.inFlight.get(packetId);
   if (!held) return;
-  if (held.qos !== qos || (qos === 2 && !held.released))
+  if (held.qos !== qos || (qos === 2 && !held.pubrecReceived))
     return c.fail(ReasonCode.ProtocolError, `${qos === 1 ? 'PUBACK' : 'PUBCOMP'} out of turn`); // [MQTT-4.3.2-1, 4.3.3-1]
   c.out!.inFlight.delete(packetId);
   c.out!.settled++;
-  if (held.position >= 0) settlePosition(c, qos === 1 ? 'ack' : 'done', held.position, null);
+  if (held.position >= 0) settlePosition(c, qos === 1 ? 'puback' : 'pubcomp', held.position, null);
   pump(c);
 }
 
@@ -301,16 +301,16 @@ export function onPubrec(c: Client, packetId: number, reasonCode: number): void 
   c.out!.settled++;
   if (reasonCode >= 0x80) {
     c.out!.inFlight.delete(packetId);
-    if (held.position >= 0) settlePosition(c, 'ack', held.position, null);
+    if (held.position >= 0) settlePosition(c, 'puback', held.position, null);
     pump(c);
     return;
   }
-  const again = held.released;
-  held.released = true;
+  const again = held.pubrecReceived;
+  held.pubrecReceived = true;
   if (held.position < 0 || held.pubrelSent) return answer(c, pubrelFrame(packetId, c.version));
   if (again) return;
   // PUBREL leaves once the copies know of the PUBREC, so that none sends the message anew.
-  settlePosition(c, 'rel', held.position, (ok) => {
+  settlePosition(c, 'pubrec', held.position, (ok) => {
     if (!ok || !c.isOpen) return;
     held.pubrelSent = true;
     c.write(pubrelFrame(packetId, c.version));
@@ -343,7 +343,7 @@ export function pump(c: Client): void {
   while (out.held.length > 0 && mayGo(c, out.held[0]!)) {
     const d = out.held.shift()!;
     waits(c, -messageBytes(d.message));
-    if (isOver(c, d)) settlePosition(c, 'ack', d.position, null);
+    if (isOver(c, d)) settlePosition(c, 'puback', d.position, null);
     else sendAtPosition(c, d);
   }
   while (out.waitingCount > 0 && windowTakes(c, window(c))) {

@@ -66,9 +66,9 @@ describe('what connections ask of their sessions', () => {
     const { sessions, asked, time } = setUp();
     const other = elsewhere('c');
     const told: string[] = [];
-    sessions.settle('c', 1, 'ack', 0, (ok) => told.push(`c0 ${ok}`));
-    sessions.settle(other, 1, 'ack', 5, (ok) => told.push(`other ${ok}`));
-    sessions.settle('c', 1, 'rel', 1, (ok) => told.push(`c1 ${ok}`));
+    sessions.settle('c', 1, 'puback', 0, (ok) => told.push(`c0 ${ok}`));
+    sessions.settle(other, 1, 'puback', 5, (ok) => told.push(`other ${ok}`));
+    sessions.settle('c', 1, 'pubrec', 1, (ok) => told.push(`c1 ${ok}`));
     assert.equal(time.flushes, 2);
     assert.equal(asked.length, 0);
     sessions.flush();
@@ -90,7 +90,7 @@ describe('what connections ask of their sessions', () => {
 
   it('sends the acknowledgements of a connection before its CLOSE', () => {
     const { sessions, asked } = setUp();
-    sessions.settle('c', 1, 'ack', 3, null);
+    sessions.settle('c', 1, 'puback', 3, null);
     sessions.close('c', 1, HOW);
     assert.deepEqual(
       asked.map(({ request }) => request.type),

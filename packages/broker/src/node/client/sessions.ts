@@ -6,8 +6,8 @@
 import { shardOf } from '../../placement/hash.ts';
 import type { Message, Will } from '../../session/message.ts';
 import type { Operation } from '../../session/operation.ts';
+import type { AckItem, AckKind } from '../../session/recipient.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
-import type { AckItem, AckKind } from '../../session/target.ts';
 import { type Opened, type Reply, type Request, Status } from '../link/request.ts';
 import type { SessionPort } from './session-port.ts';
 
@@ -201,12 +201,7 @@ export class Sessions {
   }
 
   /** `done` with {@link Status}.Ok, NotFound or NoSession. */
-  releaseReceived(
-    clientId: string,
-    epoch: number,
-    packetId: number,
-    done: (status: number) => void,
-  ): void {
+  pubrel(clientId: string, epoch: number, packetId: number, done: (status: number) => void): void {
     const request = { type: 'rx2done', clientId, epoch, packetId } as const;
     this.#ask(clientId, request, ({ status }) => done(status));
   }

@@ -305,11 +305,11 @@ export class Delivering {
   #send(pump: Pump, position: number, logged: Logged): boolean {
     const { session: s } = pump;
     const { node } = this.#leader;
-    if (s.rel?.has(position)) return node.connections.release(addressOf(s), position);
+    if (s.pubrecs?.has(position)) return node.connections.pubrel(addressOf(s), position);
     const op = logged.operation;
     if (op.type !== 'enq') return true;
-    const target = this.#fanOut.target(logged, s.birth);
-    if (!target) return true;
+    const recipient = this.#fanOut.recipient(logged, s.birth);
+    if (!recipient) return true;
     const { message } = op;
     const never = position >= s.dupBelow && position >= pump.sentBelow;
     if (never && message.expiresAtMs > 0 && message.expiresAtMs <= node.env.wallMs()) {
@@ -319,11 +319,11 @@ export class Delivering {
     return node.connections.deliver({
       to: addressOf(s),
       position,
-      qos: target.qos,
+      qos: recipient.qos,
       dup: position < s.dupBelow,
-      retain: op.retained || target.retain,
+      retain: op.retained || recipient.retain,
       copy: op.retained,
-      identifiers: target.identifiers,
+      identifiers: recipient.identifiers,
       message,
     });
   }
@@ -333,7 +333,7 @@ export class Delivering {
     const { clientId, epoch } = s;
     this.#leader.appendOwn(() => ({
       type: 'ack',
-      items: [{ clientId, epoch, kind: 'ack', position }],
+      items: [{ clientId, epoch, kind: 'puback', position }],
     }));
   }
 

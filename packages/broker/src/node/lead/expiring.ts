@@ -6,8 +6,8 @@
  */
 
 import type { Message } from '../../session/message.ts';
+import type { AckItem } from '../../session/recipient.ts';
 import type { Session } from '../../session/session.ts';
-import type { AckItem } from '../../session/target.ts';
 import type { Lead } from './parts.ts';
 
 /** A full queue is looked through at most this often. */
@@ -53,7 +53,7 @@ export class Expiring {
     for (let position = Math.max(s.front, neverSent); position < s.tail; position++) {
       const expiresAtMs = state.expiries.get(s.refAt(position));
       if (expiresAtMs === undefined || expiresAtMs > wallMs) continue;
-      items.push({ clientId, epoch, kind: 'ack', position });
+      items.push({ clientId, epoch, kind: 'puback', position });
       if (items.length < ITEMS_MAX) continue;
       this.#settle(items);
       items = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Message } from '../../session/message.ts';
 import type { Logged } from '../../session/operation.ts';
-import type { Target } from '../../session/target.ts';
+import type { Recipient } from '../../session/recipient.ts';
 import { FanOut } from './fan-out.ts';
 
 const message: Message = {
@@ -15,10 +15,10 @@ const message: Message = {
   publisher: 'p',
 };
 
-/** An entry for `n` sessions; `looked` counts how often a target was looked at. */
+/** An entry for `n` sessions; `looked` counts how often a recipient was looked at. */
 function entryFor(n: number): { logged: Logged; looked: () => number } {
   let looked = 0;
-  const targets = Array.from({ length: n }, (_, i) => ({
+  const recipients = Array.from({ length: n }, (_, i) => ({
     clientId: `c${i}`,
     get birth() {
       looked++;
@@ -27,26 +27,26 @@ function entryFor(n: number): { logged: Logged; looked: () => number } {
     qos: 1,
     retain: false,
     identifiers: [],
-  })) as Target[];
-  const operation = { type: 'enq', rx2: null, message, targets, retained: false } as const;
+  })) as Recipient[];
+  const operation = { type: 'enq', rx2: null, message, recipients, retained: false } as const;
   return { logged: { operation, origin: null }, looked: () => looked };
 }
 
 describe('fan-out', () => {
-  it('finds the targets of a message for n sessions with work of order n', () => {
+  it('finds the recipients of a message for n sessions with work of order n', () => {
     const n = 2000;
     const fanOut = new FanOut();
     const { logged, looked } = entryFor(n);
-    for (let i = 0; i < n; i++) assert.equal(fanOut.target(logged, i)?.clientId, `c${i}`);
-    assert.equal(fanOut.target(logged, n), undefined);
+    for (let i = 0; i < n; i++) assert.equal(fanOut.recipient(logged, i)?.clientId, `c${i}`);
+    assert.equal(fanOut.recipient(logged, n), undefined);
     assert.ok(looked() <= 2 * n, `${looked()} looks`);
   });
 
-  it('finds the target among few', () => {
+  it('finds the recipient among few', () => {
     const fanOut = new FanOut();
     const { logged } = entryFor(3);
-    assert.equal(fanOut.target(logged, 2)?.clientId, 'c2');
-    assert.equal(fanOut.target(logged, 3), undefined);
+    assert.equal(fanOut.recipient(logged, 2)?.clientId, 'c2');
+    assert.equal(fanOut.recipient(logged, 3), undefined);
   });
 
   it('keeps entries for many, as long as the shard has the same leader', () => {

@@ -78,7 +78,7 @@ export interface RemoteConnections {
   /** Sends a batch to the connection; lost if it cannot be reached: its gateway attaches anew. */
   sendRetained(to: ConnectionAddress, batch: RetainedZero): void;
   /** PUBREL for a position whose PUBREC is committed. */
-  release(to: ConnectionAddress, position: number): boolean;
+  pubrel(to: ConnectionAddress, position: number): boolean;
   /**
    * @param by the connection that takes the session over, if that is why
    * @param yields the session is still that connection's: its node is to send CLOSE

@@ -17,10 +17,10 @@ import {
   type Origin,
   writeOperation,
 } from '../../session/operation.ts';
+import type { Recipient } from '../../session/recipient.ts';
 import type { Session } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
 import type { Owed, StateObserver } from '../../session/state-observer.ts';
-import type { Target } from '../../session/target.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { OK, type Reply, type Request, reply, Status } from '../link/request.ts';
 import { Complaints } from './complaints.ts';
@@ -263,7 +263,7 @@ export class ShardLeader implements Lead, StateObserver {
         this.append(q, origin, () => this.retaining.subscribed(q.clientId, q.epoch, respond));
         return;
       case 'rx2done':
-        return this.#released(origin, q, respond);
+        return this.#pubrel(origin, q, respond);
       case 'unsub':
         if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
         this.append(q, origin, () => respond(OK));
@@ -301,8 +301,11 @@ export class ShardLeader implements Lead, StateObserver {
         const index = s?.rx2?.get(q.packetId);
         if (!s) return respond(reply(Status.NoSession));
         // Its gateway has no answer yet, so no PUBREL has ended the exchange: it was refused.
-        if (index === undefined) return this.afterCommit(() => respond(reply(Status.Quota)));
-        return this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.Quota) : OK));
+        if (index === undefined)
+          return this.afterCommit(() => respond(reply(Status.QuotaExceeded)));
+        return this.owing.whenDone(index, (refused) =>
+          respond(refused ? reply(Status.QuotaExceeded) : OK),
+        );
       }
       case 'sub':
         return this.afterCommit(() => this.retaining.subscribed(q.clientId, q.epoch, respond));
@@ -356,22 +359,24 @@ export class ShardLeader implements Lead, StateObserver {
 
   #publish(origin: Origin, message: Message, rx2: Rx2Id | null, respond: Respond): void {
     if (rx2 && this.state.enqSeen.has(rx2)) return this.afterCommit(() => respond(OK));
-    const { targets, refused } = this.#match(message);
+    const { recipients, refused } = this.#match(message);
     if (refused > 0) this.node.counters.queueRefused += refused;
-    if (targets.length === 0) {
-      const answer = refused > 0 ? reply(Status.Quota) : OK;
+    if (recipients.length === 0) {
+      const answer = refused > 0 ? reply(Status.QuotaExceeded) : OK;
       return this.#underLease(answer, respond);
     }
     this.node.env.trace?.('enq');
-    this.append({ type: 'enq', rx2, message, targets, retained: false }, origin, () => respond(OK));
+    this.append({ type: 'enq', rx2, message, recipients, retained: false }, origin, () =>
+      respond(OK),
+    );
   }
 
-  /** Targets among the stored sessions, and how many have no room. */
-  #match(message: Message): { targets: Target[]; refused: number } {
-    const targets: Target[] = [];
+  /** Recipients among the stored sessions, and how many have no room. */
+  #match(message: Message): { recipients: Recipient[]; refused: number } {
+    const recipients: Recipient[] = [];
     let refused = 0;
     const bytes = messageBytes(message);
-    for (const [s, target] of matchStored(this.state, message)) {
+    for (const [s, recipient] of matchStored(this.state, message)) {
       if (!this.takes(s, bytes)) this.#expiring.purge(s);
       if (!this.takes(s, bytes)) {
         refused++;
@@ -380,10 +385,10 @@ export class ShardLeader implements Lead, StateObserver {
         this.#complaints.warn(clientId, 'queue of the session is full, message refused', fields);
         continue;
       }
-      targets.push(target);
+      recipients.push(recipient);
       this.retaining.sawLive(s, message);
     }
-    return { targets, refused };
+    return { recipients, refused };
   }
 
   /** The session's queue, and the node's, have room for so many bytes more. */
@@ -408,7 +413,7 @@ export class ShardLeader implements Lead, StateObserver {
       this.node.counters.retainedRefused++;
       const fields = { shard: this.shard, messages: this.state.retained.size };
       this.#complaints.warn('', 'shard retains as many messages as it may, one refused', fields);
-      return respond(reply(Status.Quota));
+      return respond(reply(Status.QuotaExceeded));
     }
     this.node.env.trace?.('retain');
     // An empty payload clears the topic for good, whatever expiry it came with.
@@ -422,16 +427,18 @@ export class ShardLeader implements Lead, StateObserver {
     // The same Packet Identifier again before PUBREL is the same message, whatever DUP says.
     const open = s.rx2?.get(q.packetId);
     if (open !== undefined)
-      return this.owing.whenDone(open, (refused) => respond(refused ? reply(Status.Quota) : OK));
+      return this.owing.whenDone(open, (refused) =>
+        respond(refused ? reply(Status.QuotaExceeded) : OK),
+      );
     this.node.env.trace?.('rx2');
     const index = this.append(q, origin, () => {
-      this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.Quota) : OK));
+      this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.QuotaExceeded) : OK));
       this.owing.committed();
     });
   }
 
   /** PUBREL. An exchange that is not known may have been completed before, or never begun. */
-  #released(origin: Origin, q: Operation & { type: 'rx2done' }, respond: Respond): void {
+  #pubrel(origin: Origin, q: Operation & { type: 'rx2done' }, respond: Respond): void {
     const s = this.live(q.clientId, q.epoch);
     if (!s) return respond(reply(Status.NoSession));
     if (s.rx2?.has(q.packetId)) {

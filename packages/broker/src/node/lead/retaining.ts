@@ -263,8 +263,14 @@ export class Retaining {
       job.zeroBytes += messageBytes(message);
       return;
     }
-    const target = { clientId, birth, qos, retain: true, identifiers };
-    const op = { type: 'enq', rx2: null, message, targets: [target], retained: true } as const;
+    const recipient = { clientId, birth, qos, retain: true, identifiers };
+    const op = {
+      type: 'enq',
+      rx2: null,
+      message,
+      recipients: [recipient],
+      retained: true,
+    } as const;
     this.#leader.append(op, null, () => {});
   }
 

@@ -286,9 +286,9 @@ export const LinkMessage = {
     read: readDelivery,
   },
 
-  Release: {
+  Pubrel: {
     write(w: Writer, to: ConnectionAddress, position: number): void {
-      w.u8(Wire.Release);
+      w.u8(Wire.Pubrel);
       writeAddress(w, to);
       w.varint(position);
     },

@@ -125,7 +125,7 @@ export interface LinkedLineage {
 /** Connections of this node, by what leaders of their sessions send them. */
 export interface ConnectionsHere {
   deliverHere(delivery: Delivery): void;
-  releaseHere(to: ConnectionAddress, position: number): void;
+  pubrelHere(to: ConnectionAddress, position: number): void;
   retainedHere(from: string, to: ConnectionAddress, batch: RetainedZero): void;
   kickHere(to: ConnectionAddress, reasonCode: number, yields: boolean, by: Taker | null): void;
 }

@@ -253,9 +253,9 @@ export class Links {
         return announcing.onBarrier(peer, LinkMessage.Barrier.read(r));
       case Wire.BarrierAck:
         return leases.onBarrierAck(peer, LinkMessage.BarrierAck.read(r));
-      case Wire.Release: {
-        const { to, position } = LinkMessage.Release.read(r);
-        return connections.releaseHere(to, position);
+      case Wire.Pubrel: {
+        const { to, position } = LinkMessage.Pubrel.read(r);
+        return connections.pubrelHere(to, position);
       }
       case Wire.Runs:
         return lineage.onRuns(peer, LinkMessage.Runs.read(r));

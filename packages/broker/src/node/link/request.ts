@@ -61,7 +61,7 @@ export const Status = {
   /** The session is not this connection's any more, or is gone. */
   NoSession: 3,
   /** Every queue that matched is full. */
-  Quota: 4,
+  QuotaExceeded: 4,
   /** A connection that came later has the session: `opened` says whether there was one before. */
   TakenOver: 5,
   /** No QoS 2 exchange has that Packet Identifier. */

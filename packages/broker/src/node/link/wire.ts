@@ -18,7 +18,7 @@ export const Wire = {
   LiveAck: 16,
   QosZero: 17,
   Deliver: 18,
-  Release: 19,
+  Pubrel: 19,
   Kick: 20,
   RetainedQuery: 21,
   RetainedReply: 22,

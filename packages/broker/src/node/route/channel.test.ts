@@ -179,7 +179,7 @@ describe('ShardChannel (DESIGN §7: link retries append once)', () => {
     const wired = new Wired();
     wired.channel.open();
     wired.send(1);
-    wired.reply(1, reply(Status.Quota));
+    wired.reply(1, reply(Status.QuotaExceeded));
     assert.deepEqual([wired.answered, wired.channel.isOpen], [['1:4'], true]);
   });
 

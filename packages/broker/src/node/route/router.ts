@@ -126,7 +126,7 @@ export class Router {
     let refused = 0;
     let notRetained = false;
     const one = (status: number) => {
-      if (status === Status.Quota) refused++;
+      if (status === Status.QuotaExceeded) refused++;
       if (--left > 0) return;
       if (notRetained) publisher.published(ReasonCode.QuotaExceeded);
       else if (destinations === 0) publisher.published(ReasonCode.NoMatchingSubscribers);
@@ -182,7 +182,7 @@ export class Router {
         ? { ...published, hlc: this.#port.clock.next() }
         : published;
     this.channel(shard).send({ type: 'retain', rx2, message }, ({ status }) =>
-      done(status === Status.Quota),
+      done(status === Status.QuotaExceeded),
     );
   }
 

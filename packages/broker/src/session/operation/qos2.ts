@@ -3,7 +3,7 @@ import { varint } from '../../fields.ts';
 import { type Message, readMessage, writeMessage } from '../message.ts';
 import type { Kind } from './kind.ts';
 
-export interface Receive {
+export interface Rx2 {
   readonly type: 'rx2';
   readonly clientId: string;
   readonly epoch: number;
@@ -12,7 +12,7 @@ export interface Receive {
 }
 
 /** PUBLISH at QoS 2: its Packet Identifier is in use until PUBREL [MQTT-4.3.3-10]. */
-export const receive: Kind<Receive> = {
+export const rx2: Kind<Rx2> = {
   write(w, op) {
     w.str(op.clientId);
     w.varint(op.epoch);
@@ -37,15 +37,15 @@ export const receive: Kind<Receive> = {
   },
 };
 
-export interface Release {
+export interface Rx2Done {
   readonly type: 'rx2done';
   readonly clientId: string;
   readonly epoch: number;
   readonly packetId: number;
 }
 
-/** PUBREL. */
-export const release: Kind<Release> = {
+/** PUBREL: the Packet Identifier may be used for another message [MQTT-4.3.3-12]. */
+export const rx2Done: Kind<Rx2Done> = {
   write(w, op) {
     w.str(op.clientId);
     w.varint(op.epoch);
@@ -62,12 +62,12 @@ export const release: Kind<Release> = {
 };
 
 /** Messages owed are in all queues that they matched. */
-export interface Enqueued {
+export interface Enqd {
   readonly type: 'enqd';
   readonly indexes: readonly number[];
 }
 
-export const enqueued: Kind<Enqueued> = {
+export const enqd: Kind<Enqd> = {
   write: (w, op) => w.list(op.indexes, varint.write),
   read: (r) => ({ type: 'enqd', indexes: r.list(varint.read) }),
 

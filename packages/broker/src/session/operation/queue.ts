@@ -12,12 +12,12 @@ import {
 } from '../message.ts';
 import {
   type AckItem,
+  type Recipient,
   readAckItems,
-  readTarget,
-  type Target,
+  readRecipient,
   writeAckItems,
-  writeTarget,
-} from '../target.ts';
+  writeRecipient,
+} from '../recipient.ts';
 import type { Kind, State } from './kind.ts';
 
 export interface Enqueue {
@@ -25,7 +25,7 @@ export interface Enqueue {
   readonly rx2: Rx2Id | null;
   /** The retained message of a SUBSCRIBE: its topic is where reading goes on from. */
   readonly retained: boolean;
-  readonly targets: readonly Target[];
+  readonly recipients: readonly Recipient[];
   readonly message: Message;
 }
 
@@ -33,14 +33,14 @@ export const enqueue: Kind<Enqueue> = {
   write(w, op) {
     writeRx2Id(w, op.rx2);
     w.bool(op.retained);
-    w.list(op.targets, writeTarget);
+    w.list(op.recipients, writeRecipient);
     writeMessage(w, op.message);
   },
   read: (r) => ({
     type: 'enq',
     rx2: readRx2Id(r),
     retained: r.bool(),
-    targets: r.list(readTarget),
+    recipients: r.list(readRecipient),
     message: readMessage(r),
   }),
 
@@ -48,8 +48,8 @@ export const enqueue: Kind<Enqueue> = {
     if (op.rx2) state.enqSeen.add(op.rx2);
     let references = 0;
     const bytes = messageBytes(op.message);
-    for (const target of op.targets) {
-      const s = state.sessions.of(target);
+    for (const recipient of op.recipients) {
+      const s = state.sessions.of(recipient);
       if (!s) continue;
       s.push(index, bytes);
       references++;
@@ -83,15 +83,15 @@ export const acknowledge: Kind<Acknowledge> = {
 function acknowledgeOne(state: State, item: AckItem): void {
   const s = state.current(item.clientId, item.epoch);
   if (!s) return;
-  if (item.kind === 'rel') {
+  if (item.kind === 'pubrec') {
     if (s.refAt(item.position) === 0) return;
-    s.rel ??= new Set();
-    s.rel.add(item.position);
+    s.pubrecs ??= new Set();
+    s.pubrecs.add(item.position);
     return;
   }
   const bytes = s.bytesAt(item.position);
   state.unqueue(s.settle(item.position), bytes);
-  if (s.rel?.size === 0) s.rel = null;
+  if (s.pubrecs?.size === 0) s.pubrecs = null;
 }
 
 export interface Assign {

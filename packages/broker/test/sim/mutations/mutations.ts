@@ -55,8 +55,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'PUBCOMP before RX2DONE',
     file: 'node/client/incoming.ts',
-    from: '  c.clients.sessions.releaseReceived(c.clientId, c.epoch, packetId, (status) => {',
-    to: '  pubcomp(c, packetId, true);\n  c.clients.sessions.releaseReceived(c.clientId, c.epoch, packetId, (status) => {\n    if (status === Status.Ok) return finish(c, REQUEST_BYTES);',
+    from: '  c.clients.sessions.pubrel(c.clientId, c.epoch, packetId, (status) => {',
+    to: '  pubcomp(c, packetId, true);\n  c.clients.sessions.pubrel(c.clientId, c.epoch, packetId, (status) => {\n    if (status === Status.Ok) return finish(c, REQUEST_BYTES);',
     focus: focus('--nodes=3 --fault=linkDelay --fault=linkStall --behaviour=reuseId'),
   },
   {
@@ -124,7 +124,7 @@ export const MUTATIONS: readonly Mutation[] = [
     to: '    copy.accept(m.entries);\n    const { end } = copy.log;\n    this.#acknowledge(from, m.number, end);',
   },
   {
-    name: 'PUBREL before REL commits',
+    name: 'PUBREL before PUBREC commits',
     file: 'node/client/sending.ts',
     from: '  if (again) return;',
     to: '  if (again) return;\n  c.write(pubrelFrame(packetId, c.version));',

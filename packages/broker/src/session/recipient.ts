@@ -14,7 +14,7 @@ export function isLong(clientId: string): boolean {
   return clientId.length > NAMED_CHARACTERS_MAX;
 }
 
-export interface Target {
+export interface Recipient {
   /** '' as read from an entry, if it is long. */
   readonly clientId: string;
   /** Index of the OPEN that began the session: entries for a session that ended are dropped. */
@@ -25,9 +25,9 @@ export interface Target {
   readonly identifiers: readonly number[];
 }
 
-/** PUBACK or a refusal; PUBREC; PUBCOMP. */
-export type AckKind = 'ack' | 'rel' | 'done';
-const ACK_KINDS: readonly AckKind[] = ['ack', 'rel', 'done'];
+/** `puback` also stands for a PUBREC that refuses, and for a message that has expired: it leaves the queue. */
+export type AckKind = 'puback' | 'pubrec' | 'pubcomp';
+const ACK_KINDS: readonly AckKind[] = ['puback', 'pubrec', 'pubcomp'];
 
 export interface AckItem {
   readonly clientId: string;
@@ -38,22 +38,22 @@ export interface AckItem {
 }
 
 /** QoS, RETAIN. */
-const TARGET_FLAGS = 7;
+const RECIPIENT_FLAGS = 7;
 
-export function writeTarget(w: Writer, t: Target): void {
+export function writeRecipient(w: Writer, t: Recipient): void {
   w.str(isLong(t.clientId) ? '' : t.clientId);
   w.varint(t.birth);
   w.u8(t.qos | (t.retain ? 4 : 0));
   w.list(t.identifiers, (o, i) => o.varint(i));
 }
 
-export function readTarget(r: Reader): Target {
+export function readRecipient(r: Reader): Recipient {
   const clientId = r.str();
   const birth = r.varint();
   const flags = r.u8();
-  if (flags > TARGET_FLAGS) throw new NewerFormatError(`target with flags ${flags}`);
+  if (flags > RECIPIENT_FLAGS) throw new NewerFormatError(`recipient with flags ${flags}`);
   const qos = flags & 3;
-  if (qos !== 1 && qos !== 2) throw new BytesError(`target of QoS ${qos}`);
+  if (qos !== 1 && qos !== 2) throw new BytesError(`recipient of QoS ${qos}`);
   return {
     clientId,
     birth,
