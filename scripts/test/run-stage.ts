@@ -96,7 +96,19 @@ async function runCheck(check: Check, limitMs: number): Promise<StageResult> {
   return { passed: 0, failed: 1, skipped: [], failures: [`${check.title}: ${result.reason}`] };
 }
 
-async function runTests(files: readonly string[], limitMs: number): Promise<StageResult> {
+/** Deals the files to `processes` runs of mocha at a time, in turns: neighbours take alike long. */
+async function runTests(
+  files: readonly string[],
+  processes: number,
+  limitMs: number,
+): Promise<readonly StageResult[]> {
+  const hands = Array.from({ length: Math.min(processes, files.length) }, (_, hand) =>
+    files.filter((_file, index) => index % processes === hand),
+  );
+  return Promise.all(hands.map((hand) => runMocha(hand, limitMs)));
+}
+
+async function runMocha(files: readonly string[], limitMs: number): Promise<StageResult> {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-test-'));
   const countsFile = join(folder, 'counts.json');
   try {
@@ -147,7 +159,8 @@ export async function runStage(
     total.skipped.push(...result.skipped);
     total.failures.push(...result.failures);
   };
-  if (files.length > 0) add(await runTests(files, deadlineMs - performance.now()));
+  const limitMs = deadlineMs - performance.now();
+  for (const result of await runTests(files, stage.processes ?? 1, limitMs)) add(result);
   for (const check of stage.checks ?? []) {
     add(await runCheck(check, Math.max(1, deadlineMs - performance.now())));
   }

@@ -16,6 +16,8 @@ describe('stages of npm test', () => {
       'packages/broker/test/property/codec.test.ts': 'property',
       'packages/broker/test/sim/regressions.test.ts': 'simulation',
       'packages/swim/test/integration/agent.test.ts': 'integration',
+      'packages/swim/test/thread/swim-thread.test.ts': 'integration',
+      'packages/cli/test/commands/config.test.ts': 'integration',
       'packages/cli/test/e2e/chaos.test.ts': 'end to end',
       'models/run.test.ts': 'models',
       'packages/a-new-folder/test/new.test.ts': 'unit',

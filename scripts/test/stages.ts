@@ -19,6 +19,8 @@ export interface Stage {
   readonly checks?: readonly Check[];
   /** Test files of this stage, matched against the path from the root of the repository. */
   readonly tests?: RegExp;
+  /** Processes among which the test files are dealt; absent: one. Only for tests that share nothing. */
+  readonly processes?: number;
 }
 
 export interface StageOptions {
@@ -26,6 +28,15 @@ export interface StageOptions {
   readonly simSeed: number;
   readonly simSeeds: number;
 }
+
+/** Real sockets, threads, processes and seconds; whatever else these folders hold goes with them. */
+const INTEGRATION = [
+  /(^|\/)test\/integration\//,
+  /\.integration\.test\.ts$/,
+  /^packages\/broker\/test\/admin\//,
+  /^packages\/cli\/test\/commands\//,
+  /^packages\/swim\/test\/(contract|thread)\//,
+];
 
 export function stages(options: StageOptions): readonly Stage[] {
   return [
@@ -104,12 +115,12 @@ export function stages(options: StageOptions): readonly Stage[] {
     { name: 'models', limitSeconds: 180, tests: /^models\/|models\.test\.ts$/ },
     {
       name: 'integration',
-      limitSeconds: 180,
-      tests: /(^|\/)test\/integration\/|\.integration\.test\.ts$/,
+      limitSeconds: 300,
+      tests: new RegExp(INTEGRATION.map(({ source }) => source).join('|')),
     },
     { name: 'end to end', limitSeconds: 420, tests: /(^|\/)test\/e2e\// },
     // Last in the table because it takes what no other stage claims; first of the tests to run.
-    { name: 'unit', limitSeconds: 400, tests: /\.test\.ts$/ },
+    { name: 'unit', limitSeconds: 300, tests: /\.test\.ts$/, processes: 2 },
   ];
 }
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const run = (file: string, args: readonly string[]) => {
-  const path = fileURLToPath(new URL(`../src/${file}`, import.meta.url));
+  const path = fileURLToPath(new URL(`../../src/${file}`, import.meta.url));
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--conditions=shoal-source', path, ...args],

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { Aedes } from 'aedes';
-import { runIdle } from '../src/load/idle.ts';
-import { runOffline } from '../src/load/offline.ts';
-import type { Measurement, TrafficTask } from '../src/load/result.ts';
-import { runTraffic } from '../src/load/traffic.ts';
+import { runIdle } from '../../src/load/idle.ts';
+import { runOffline } from '../../src/load/offline.ts';
+import type { Measurement, TrafficTask } from '../../src/load/result.ts';
+import { runTraffic } from '../../src/load/traffic.ts';
 
 /** Drops every n-th message for subscribers; 0 drops none. */
 async function startBroker(
