@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { itKeeps, type Pinned, pinned } from '../../../swim/test/fixture.ts';
-import { BytesError, crc32c, NewerFormatError, Reader, Writer } from '../../src/bytes.ts';
+import { BytesError, crc32c, NewerFormatError, Reader, type Writer } from '../../src/bytes.ts';
 import {
   type ClusterSettings,
   decodeSettings,
@@ -23,25 +23,13 @@ import { readLives, writeLives } from '../../src/node/members/lives.ts';
 import { Marks } from '../../src/node/members/marks.ts';
 import { writeOperation } from '../../src/session/operation.ts';
 import { KEY_IDENTITY, KEY_RUNS, KEY_SETTINGS } from '../../src/shard/keys.ts';
+import { itRefuses, reader, whole, written } from '../formats.ts';
 
 const RECORDS = new URL('../fixtures/v1/node-records.hex', import.meta.url);
 const REQUESTS = new URL('../fixtures/v1/requests.hex', import.meta.url);
 const MESSAGES = new URL('../fixtures/v1/link-messages.hex', import.meta.url);
 
 const EPOCH = 1_700_000_000_001;
-
-function written(write: (w: Writer) => void): Uint8Array {
-  const w = new Writer();
-  write(w);
-  return w.take();
-}
-
-function whole<T>(bytes: Uint8Array, read: (r: Reader) => T): T {
-  const r = new Reader(bytes);
-  const value = read(r);
-  assert.ok(r.done, 'bytes are left over');
-  return value;
-}
 
 // ---- the store --------------------------------------------------------------------------------
 
@@ -208,41 +196,25 @@ describe('requests to a leader, version 1', () => {
     ...Object.fromEntries(Object.entries(replies).map(([name, p]) => [name, ofReply(p)])),
   });
 
-  it('refuses by name: a request of an unknown type', () => {
-    assert.throws(
-      () => readRequest(new Reader(Uint8Array.of(5))),
-      new BytesError('request of unknown type 5'),
-    );
-  });
-
-  it('refuses by name: an operation that only a leader logs', () => {
-    const bytes = written((w) => {
-      w.u8(0);
+  const tick = (kind: number) =>
+    written((w) => {
+      w.u8(kind);
       writeOperation(w, { type: 'tick', elapsedMs: 1 }, null);
     });
-    assert.throws(
-      () => readRequest(new Reader(bytes)),
-      new BytesError('operation tick is not for a node to request'),
-    );
-  });
-
-  it('refuses by name: an operation that cannot insist', () => {
-    const bytes = written((w) => {
-      w.u8(4);
-      writeOperation(w, { type: 'tick', elapsedMs: 1 }, null);
-    });
-    assert.throws(
-      () => readRequest(new Reader(bytes)),
-      new BytesError('operation tick cannot insist'),
-    );
-  });
-
-  it('refuses by name: a reply of an unknown status', () => {
-    assert.throws(
-      () => readReply(new Reader(Uint8Array.of(8))),
-      new BytesError('reply of unknown status 8'),
-    );
-  });
+  itRefuses(
+    ['a request of an unknown type', /^request of unknown type 5$/, () => readRequest(reader(5))],
+    [
+      'an operation that only a leader logs',
+      /^operation tick is not for a node to request$/,
+      () => readRequest(new Reader(tick(0))),
+    ],
+    [
+      'an operation that cannot insist',
+      /^operation tick cannot insist$/,
+      () => readRequest(new Reader(tick(4))),
+    ],
+    ['a reply of an unknown status', /^reply of unknown status 8$/, () => readReply(reader(8))],
+  );
 });
 
 // ---- messages on a link -----------------------------------------------------------------------

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { itKeeps, type Pinned, pinned } from '../../../swim/test/fixture.ts';
-import { BytesError, NewerFormatError, Reader, Writer } from '../../src/bytes.ts';
+import { Writer } from '../../src/bytes.ts';
 import { type Message, readMessage } from '../../src/session/message.ts';
 import {
   type Operation,
@@ -18,6 +18,7 @@ import {
 } from '../../src/session/session-codec.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
 import { readSubscription } from '../../src/session/subscription.ts';
+import { itRefuses, itRefusesLater, reader, whole, written } from '../formats.ts';
 import { MESSAGE, Shard, WILL } from './shard.ts';
 
 const OPERATIONS = new URL('../fixtures/v1/operations.hex', import.meta.url);
@@ -101,19 +102,6 @@ const operations: { [T in Operation['type']]: Operation & { readonly type: T } }
   expire: { type: 'expire', clientId: 'c', birth: 27 },
   skip: { type: 'skip', ...session, position: 28, count: 29 },
 };
-
-function written(write: (w: Writer) => void): Uint8Array {
-  const w = new Writer();
-  write(w);
-  return w.take();
-}
-
-function whole<T>(bytes: Uint8Array, read: (r: Reader) => T): T {
-  const r = new Reader(bytes);
-  const value = read(r);
-  assert.ok(r.done, 'bytes are left over');
-  return value;
-}
 
 function logged(operation: Operation, from: Origin | null): Pinned {
   return pinned(
@@ -212,7 +200,7 @@ describe('operations, version 1', () => {
     ),
   });
 
-  const later: [string, RegExp, () => unknown][] = [
+  itRefusesLater(
     ['operation', /operation of unknown type 16$/, () => readOperation(reader(16, 0))],
     ['message', /message with flags 32$/, () => readMessage(reader(32))],
     ['subscription', /subscription with flags 64$/, () => readSubscription(reader(1, 97, 64))],
@@ -222,25 +210,15 @@ describe('operations, version 1', () => {
       /acknowledgement of unknown kind 7$/,
       () => readAckItems(reader(1, 1, 97, 1, 7, 1)),
     ],
-  ];
-  for (const [name, why, read] of later) {
-    it(`refuses by name: ${name} of a later version`, () => {
-      assert.throws(read, (e) => e instanceof NewerFormatError && why.test(e.message));
-    });
-  }
+  );
 
-  const never: [string, RegExp, () => unknown][] = [
+  itRefuses(
     ['message of QoS 3', /message of QoS 3/, () => readMessage(reader(3))],
     ['recipient of QoS 0', /recipient of QoS 0/, () => readRecipient(reader(1, 97, 1, 0))],
     ['subscription of QoS 3', /of QoS 3/, () => readSubscription(reader(1, 97, 3))],
     ['Retain Handling 3', /Retain Handling 3/, () => readSubscription(reader(1, 97, 48))],
     ['a boolean of 2', /2 where yes or no stands/, () => readOperation(reader(13, 2))],
-  ];
-  for (const [name, why, read] of never) {
-    it(`refuses by name: ${name}`, () => {
-      assert.throws(read, (e) => e instanceof BytesError && why.test(e.message));
-    });
-  }
+  );
 });
 
 describe('state of a shard, version 1', () => {
@@ -288,7 +266,3 @@ describe('state of a shard, version 1', () => {
     );
   });
 });
-
-function reader(...bytes: number[]): Reader {
-  return new Reader(Uint8Array.from(bytes));
-}

@@ -6,7 +6,7 @@ import type { Peers } from '../link/peers.ts';
 import type { Clients } from './clients.ts';
 import type { Connection } from './connection.ts';
 import { onRetainedZero } from './retained-sending.ts';
-import { sendQueued, sendRelease } from './sending.ts';
+import { sendPubrel, sendQueued } from './sending.ts';
 
 /** In KICK, where no other connection takes the session over. */
 const NO_TAKER: Taker = { node: '', connection: 0 };
@@ -85,7 +85,7 @@ export class Connections {
 
   pubrelHere(to: ConnectionAddress, position: number): void {
     const connection = this.#here(to);
-    if (connection) sendRelease(connection, position);
+    if (connection) sendPubrel(connection, position);
   }
 
   /**

@@ -162,7 +162,7 @@ function receive(c: Client, packetId: number, message: Message): void {
   const { limits } = c.port;
   const open = c.received.get(packetId);
   if (open === undefined && c.version === 5 && c.received.size >= limits.publishesInFlight)
-    return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-9]
+    return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-7]
   const bytes = open === undefined ? messageBytes(message) : REQUEST_BYTES;
   begin(c, bytes);
   const slot = takeSlot(c);
@@ -212,7 +212,7 @@ function publishTwo(
   });
 }
 
-/** PUBREL: the Packet Identifier may be used for another message. */
+/** PUBREL, answered by PUBCOMP [MQTT-4.3.3-11]: the Packet Identifier may be used for another message. */
 export function onPubrel(c: Client, packetId: number): void {
   const known = c.received?.delete(packetId) ?? false;
   if (!c.persistent) return pubcomp(c, packetId, known);

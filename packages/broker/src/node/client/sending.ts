@@ -262,8 +262,11 @@ function sendAtPosition(c: Client, d: Delivery): void {
   });
 }
 
-/** PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen. */
-export function sendRelease(c: Client, position: number): void {
+/**
+ * PUBREL for a message whose PUBREC an earlier connection, or an earlier leader, has seen: under the same Packet
+ * Identifier [MQTT-4.4.0-1], and without the PUBLISH [MQTT-4.3.3-6].
+ */
+export function sendPubrel(c: Client, position: number): void {
   if (!c.isOpen) return;
   c.out ??= new Outgoing();
   const packetId = packetIdOf(position);
@@ -283,7 +286,7 @@ export function onSettled(c: Client, packetId: number, qos: 1 | 2): void {
   const held = c.out?.inFlight.get(packetId);
   if (!held) return;
   if (held.qos !== qos || (qos === 2 && !held.pubrecReceived))
-    return c.fail(ReasonCode.ProtocolError, `${qos === 1 ? 'PUBACK' : 'PUBCOMP'} out of turn`); // [MQTT-4.3.2-1, 4.3.3-1]
+    return c.fail(ReasonCode.ProtocolError, `${qos === 1 ? 'PUBACK' : 'PUBCOMP'} out of turn`); // [MQTT-4.3.2-3, 4.3.3-3, 4.3.3-5]
   c.out!.inFlight.delete(packetId);
   c.out!.settled++;
   if (held.position >= 0) settlePosition(c, qos === 1 ? 'puback' : 'pubcomp', held.position, null);
@@ -294,7 +297,7 @@ export function onPubrec(c: Client, packetId: number, reasonCode: number): void 
   const held = c.out?.inFlight.get(packetId);
   if (held?.qos === 1) return c.fail(ReasonCode.ProtocolError, 'PUBREC for a QoS 1 message');
   if (!held) {
-    if (reasonCode >= 0x80) return; // A refusal ends the exchange: no PUBREL follows [MQTT-4.3.3-4].
+    if (reasonCode >= 0x80) return; // A refusal ends the exchange: no PUBREL follows [MQTT-4.3.3-4, 4.4.0-2].
     const unknown = c.version === 5 ? ReasonCode.PacketIdentifierNotFound : 0;
     return answer(c, pubrelFrame(packetId, c.version, unknown));
   }
@@ -331,7 +334,7 @@ function hasExpired(c: Client, { expiresAtMs }: Message): boolean {
   return expiresAtMs > 0 && expiresAtMs <= c.port.env.wallMs();
 }
 
-/** The same of the session's queue: what was sent before has begun its exchange, which goes on. */
+/** The same of the session's queue: what was sent before has begun its exchange, which goes on [MQTT-4.3.3-7]. */
 function isOver(c: Client, d: Delivery): boolean {
   return !d.dup && hasExpired(c, d.message);
 }

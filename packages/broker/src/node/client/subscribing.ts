@@ -1,5 +1,6 @@
 /**
- * SUBSCRIBE and UNSUBSCRIBE of a connection.
+ * SUBSCRIBE and UNSUBSCRIBE of a connection: one Reason Code for each filter, in their order
+ * [MQTT-3.8.4-6, 3.9.3-1, 3.11.3-1].
  *
  * A packet with many filters is taken some filters in a turn, and one such packet of a node after the
  * other: nobody else waits for it, and what its client sends behind it waits until it is taken.
@@ -102,6 +103,7 @@ class Subscribing {
     if (code !== 0) return;
     const s = { ...request, identifier: this.#packet.subscriptionIdentifier ?? 0 };
     const fresh = !c.subscriptions?.has(s.filter);
+    // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]
     if (s.retainHandling === 0 || (s.retainHandling === 1 && fresh)) {
       this.#retained ??= expectRetained(c);
       this.#wantsRetained.push(s);
@@ -173,6 +175,7 @@ export function onUnsubscribe(c: Client, packet: Unsubscribe): void {
   const one = (i: number) => {
     const filter = packet.filters[i]!;
     if (!isTopicFilter(filter)) codes.push(ReasonCode.TopicFilterInvalid);
+    // [MQTT-3.10.4-1]
     else codes.push(c.dropLive(filter) ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted);
   };
   const acknowledge = () => {

@@ -42,6 +42,7 @@ export const open: Kind<Open> = {
     let s = state.sessions.get(op.clientId);
     if (s?.connected) state.observer?.onClosed(s);
     if (s) takeOver(state, s, op, index);
+    // [MQTT-3.1.2-4]
     if (s && (op.cleanStart || !s.persistent)) {
       endSession(state, s, index);
       s = undefined;

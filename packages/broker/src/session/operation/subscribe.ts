@@ -28,10 +28,11 @@ export const subscribe: Kind<Subscribe> = {
       const old = s.subscriptions.get(request.filter);
       const sub: Subscription = { ...request, session: s, since: old?.since ?? state.hlc };
       if (!old) state.bytes.addFilter(request.filter.length);
-      // Add before remove, so that a replaced subscription never leaves the route.
+      // [MQTT-3.8.4-3] Add before remove, so that a replaced subscription never leaves the route.
       s.subscriptions.set(request.filter, sub);
       state.addSubscription(sub);
       if (old) state.removeSubscription(old);
+      // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]
       if (request.retainHandling === 0 || (request.retainHandling === 1 && !old))
         wanting.push(request.filter);
     }
@@ -53,7 +54,7 @@ export const unsubscribe: Kind<Unsubscribe> = {
   apply(state, op) {
     const s = state.current(op.clientId, op.epoch);
     for (const filter of op.filters) {
-      const sub = s?.subscriptions?.get(filter);
+      const sub = s?.subscriptions?.get(filter); // [MQTT-3.10.4-1]
       if (!s || !sub) continue;
       s.subscriptions!.delete(filter);
       state.bytes.addFilter(-filter.length);

@@ -34,7 +34,7 @@ export const willDue: Kind<WillDue> = {
   },
 };
 
-/** The Session Expiry Interval has passed (§3.1.2.11.2). */
+/** The Session Expiry Interval has passed [MQTT-4.1.0-2]. */
 export interface Expire {
   readonly type: 'expire';
   readonly clientId: string;
