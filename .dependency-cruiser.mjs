@@ -26,6 +26,7 @@ export const CHAINS = {
     ['shard/'],
     ['session/'],
     ['node/'],
+    ['process/'],
     ['edge/', 'sim/'],
     ['main.ts'],
     ['index.ts'],
@@ -41,7 +42,7 @@ export const CHAINS = {
     ['node.ts'],
   ],
   'broker/edge': [
-    ['young-buffers.ts'],
+    ['log.ts', 'turn-end.ts', 'young-buffers.ts'],
     ['store/', 'listeners/'],
     ['membership/', 'link/'],
     ['admin/'],
@@ -57,7 +58,7 @@ export function rootOf(chain) {
 /** Folders and files whose code is pure: no clock, no random source, no I/O. */
 const CORES = [
   'packages/swim/src/(core/|runner[.]ts)',
-  'packages/broker/src/(mqtt|placement|store|shard|session|node)/',
+  'packages/broker/src/(mqtt|placement|store|shard|session|node|process)/',
 ];
 
 /** npm packages that a core may use: pure functions over bytes and plain data. */

@@ -1,4 +1,5 @@
 /** Network addresses as text: HOST:PORT, with an IPv6 host in brackets. */
+import { BrokerError } from './errors.ts';
 
 export interface Address {
   /** Name or IP address, without brackets. */
@@ -31,4 +32,25 @@ export function formatAddress(address: Address): string {
 export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
   return /^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(host);
+}
+
+/** The rule for what has no authentication, as far as `text` is an address at all. */
+export function isOffLoopback(text: string): boolean {
+  const address = parseAddress(text);
+  return !('problem' in address) && !isLoopback(address.host);
+}
+
+/**
+ * Where a listener without authentication may listen.
+ *
+ * @param key names the setting in the error
+ * @throws BROKER_ERR_ADDRESS_UNUSABLE, BROKER_ERR_ADDRESS_NOT_LOOPBACK
+ */
+export function loopbackAddress(key: string, text: string): Address {
+  const address = parseAddress(text);
+  if ('problem' in address)
+    throw new BrokerError('BROKER_ERR_ADDRESS_UNUSABLE', `${key} ${text}: ${address.problem}`);
+  if (!isLoopback(address.host))
+    throw new BrokerError('BROKER_ERR_ADDRESS_NOT_LOOPBACK', `${key} ${text}`);
+  return address;
 }

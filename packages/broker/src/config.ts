@@ -12,7 +12,7 @@
 import { type SwimConfig, SwimError, swimConfig } from '@shoal/swim';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
-import { isLoopback, parseAddress } from './address.ts';
+import { isOffLoopback, parseAddress } from './address.ts';
 import { type GivenSettings, SETTING_KEYS } from './cluster-settings.ts';
 import { type ConfigKey, configSchema, configSections } from './config-schema.ts';
 import { nearest, suggestion } from './config-suggest.ts';
@@ -255,7 +255,7 @@ class Draft {
       ['mqtt.listen', config.mqtt.listen],
       ['admin.listen', config.admin.listen],
     ] as const) {
-      if (!isLoopback(hostOf(text))) {
+      if (isOffLoopback(text)) {
         const origin = this.#origins.get(dotted) ?? 'default';
         const why = 'must be 127.0.0.1, [::1] or localhost until Shoal has authentication';
         this.#report('BROKER_ERR_ADDRESS_NOT_LOOPBACK', dotted, text, origin, why);
@@ -269,7 +269,7 @@ class Draft {
     if (cluster.keyringFile === undefined) {
       for (const dotted of ['cluster.listen', 'cluster.advertise'] as const) {
         const text = dotted === 'cluster.listen' ? cluster.listen : cluster.advertise;
-        if (text === undefined || isLoopback(hostOf(text))) continue;
+        if (text === undefined || !isOffLoopback(text)) continue;
         const origin = this.#origins.get(dotted) ?? 'default';
         const why =
           'needs a keyring: make one with `shoal keyring generate --out FILE`, give every node the same, and set cluster.keyringFile (--keyring FILE)';

@@ -48,11 +48,6 @@ export {
   isBrokerErrorCode,
   toBrokerError,
 } from './errors.ts';
-export {
-  type NodeHooks,
-  type ReadyReport,
-  type RunningNode,
-  type StartOptions,
-  startNode,
-} from './main.ts';
+export { startNode } from './main.ts';
 export type * from './ports.ts';
+export type { NodeHooks, ReadyReport, RunningNode, StartOptions } from './process/running-node.ts';

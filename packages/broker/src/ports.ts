@@ -122,6 +122,14 @@ export interface MemberInfo {
   readonly meta: MemberMeta;
 }
 
+/** A node to hold a link with. */
+export interface LinkPeer {
+  readonly name: string;
+  readonly bootEpoch: number;
+  /** Cluster address, host:port or [host]:port. */
+  readonly address: string;
+}
+
 /** What a member says of itself (at most 512 bytes encoded). */
 export interface MemberMeta {
   /** Random identity of the data folder; a wiped folder is another voter. */

@@ -7,13 +7,13 @@ import {
   FrameReader,
   LINK_VERSION,
 } from '../../src/edge/link/link-frame.ts';
-import { decodeMeta, encodeMeta } from '../../src/edge/membership/member-meta.ts';
 import {
   decodeRunRecord,
   encodeRunRecord,
   type RunRecord,
 } from '../../src/edge/store/run-record.ts';
 import { BrokerError } from '../../src/errors.ts';
+import { decodeMeta, encodeMeta } from '../../src/process/member-meta.ts';
 
 const FIXTURES = new URL('../fixtures/v1/edge.hex', import.meta.url);
 

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { type LinkPeer, PeerLinks, type PeerLinksInit } from '../../src/edge/link/peer-link.ts';
+import { PeerLinks, type PeerLinksInit } from '../../src/edge/link/peer-link.ts';
+import type { LinkPeer } from '../../src/ports.ts';
 
 /** A node: a server that hands its connections over, as SWIM does, and the links. */
 export class LinkNode {

@@ -10,12 +10,12 @@ function backendOf(core: NodeCore): Backend {
   const keyring = (): never => assert.fail('not asked for');
   const membership = {
     join: nothing,
-    leave: nothing,
+    leave: () => {},
     forceLeave: async () => false,
     reportEnd: () => {},
     keyring,
   };
-  return new Backend(core, { dataDir: '', setLeaving: () => {}, ...membership });
+  return new Backend(core, { dataDir: '', ...membership });
 }
 
 describe('readiness with two of five nodes dead', () => {

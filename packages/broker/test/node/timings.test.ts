@@ -165,8 +165,8 @@ describe('readiness', () => {
     const nothing = async () => {};
     const forceLeave = async () => false;
     const keyring = (): never => assert.fail('not asked for');
-    const membership = { join: nothing, leave: nothing, forceLeave, reportEnd: () => {}, keyring };
-    return new Backend(core, { dataDir: '', setLeaving: () => {}, ...membership });
+    const membership = { join: nothing, leave: () => {}, forceLeave, reportEnd: () => {}, keyring };
+    return new Backend(core, { dataDir: '', ...membership });
   };
 
   it('ends while publishes have waited for 5 s, and clients stay and still come', () => {

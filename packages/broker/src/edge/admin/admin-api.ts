@@ -12,7 +12,7 @@
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { formatAddress, isLoopback, parseAddress } from '../../address.ts';
+import { formatAddress, isLoopback, loopbackAddress, parseAddress } from '../../address.ts';
 import { BrokerError, toBrokerError } from '../../errors.ts';
 import type { Log } from '../../ports.ts';
 import type { AdminBackend, ErrorBody } from './admin-backend.ts';
@@ -54,13 +54,7 @@ const TIMEOUTS_CHECK_MS = 500;
  *   nothing is left behind
  */
 export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi> {
-  const wanted = parseAddress(options.listen);
-  if ('problem' in wanted) {
-    throw new BrokerError('BROKER_ERR_ADDRESS_UNUSABLE', `${options.listen}: ${wanted.problem}`);
-  }
-  if (!isLoopback(wanted.host)) {
-    throw new BrokerError('BROKER_ERR_ADDRESS_NOT_LOOPBACK', `admin.listen ${options.listen}`);
-  }
+  const wanted = loopbackAddress('admin.listen', options.listen);
   const app = await createAdminApp(options);
   new AdminConnections(app.server);
   try {

@@ -1,18 +1,13 @@
 /**
- * Removal of nodes: the one that goes drains itself, the others look on.
+ * Removal of nodes: the one that goes drains itself (process/leaving.ts), the others look on.
  *
- * ```
- *   serving ──leave──▶ leaving: placement takes its shards away ──no view needs it──▶ left, ended
- * ```
- *
- * That it leaves is part of what a member says of itself, so no node has to remember it; a node that
- * is started again meanwhile is an ordinary member again. So is a dead one that an operator removed by
- * force, should it come back: until then membership says that it has left, and the others replace it.
+ * A dead one that an operator removed by force is an ordinary member again, should it come back: until then
+ * membership says that it has left, and the others replace it.
  */
 
 import { BrokerError } from '../../errors.ts';
 import type { RemovalAnswer } from '../../node/ask/question.ts';
-import { isDrained, shardsNeeding, takeBackPromises } from '../../node/members/drained.ts';
+import { shardsNeeding } from '../../node/members/drained.ts';
 import { copiesWanted, isUsable } from '../../node/members/replication.ts';
 import type { NodeCore } from '../../node/node.ts';
 import type { MemberInfo } from '../../ports.ts';
@@ -22,10 +17,8 @@ import { ask } from './backend-ask.ts';
 import { underReplicated } from './backend-status.ts';
 
 export interface RemovalHooks {
-  /** From now on this member says that it leaves. */
-  setLeaving(): void;
-  /** Nothing needs this node any more: it leaves membership and its process ends. */
-  leave(): Promise<void>;
+  /** This node drains from now on. Once nothing needs it, it leaves membership and its process ends. */
+  leave(): void;
   /** Makes a dead member count as left on every node; false where it is not dead. */
   forceLeave(name: string): Promise<boolean>;
   bytesHeld(): Promise<number>;
@@ -43,13 +36,6 @@ interface Removal {
   endedMs: number | null;
 }
 
-const WATCH_MS = 200;
-/**
- * Looks in a row at which no view needs the node. A leader that has not heard yet that it leaves may take
- * it in once more; within a second gossip has told all that can be told.
- */
-const CLEAR_LOOKS = 5;
-
 /** For the estimate of a plan: what one learner takes in, and the hand-overs that a leader starts. */
 const TRANSFER_BYTES_PER_SECOND = 20 * 1024 * 1024;
 const HANDOVERS_PER_SECOND = 200;
@@ -64,16 +50,10 @@ export class Removals {
   readonly #followed = new Map<string, Removal>();
   #own: Promise<Removal> | null = null;
   #ownStarted: Removal | null = null;
-  #watch: NodeJS.Timeout | undefined;
-  #clearLooks = 0;
 
   constructor(core: NodeCore, hooks: RemovalHooks) {
     this.#core = core;
     this.#hooks = hooks;
-  }
-
-  close(): void {
-    clearInterval(this.#watch);
   }
 
   /** @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_UNREACHABLE */
@@ -169,24 +149,12 @@ export class Removals {
     };
     this.#ownStarted = removal;
     core.log('info', 'leaving the cluster', { shards: removal.shardsTotal });
-    this.#hooks.setLeaving();
-    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#hooks.leave();
     return removal;
   }
 
   #answer({ shardsTotal, bytesTotal, startedMs }: Removal): RemovalAnswer {
     return { shardsTotal, bytesTotal, elapsedMs: this.#core.nowMs() - startedMs };
-  }
-
-  #look(): void {
-    this.#clearLooks = isDrained(this.#core) ? this.#clearLooks + 1 : 0;
-    if (this.#clearLooks === 0) takeBackPromises(this.#core);
-    if (this.#clearLooks < CLEAR_LOOKS) return;
-    clearInterval(this.#watch);
-    this.#core.log('info', 'drained');
-    this.#hooks.leave().catch((error: unknown) => {
-      this.#core.log('error', 'leaving failed', { error: String(error) });
-    });
   }
 
   // ---- the others ------------------------------------------------------------------------------

@@ -45,10 +45,8 @@ export interface BackendHooks {
   join(address: string): Promise<void>;
   /** The keyrings of all members. */
   keyring(): SwimHandle['keyring'];
-  /** From now on this member says that it leaves. */
-  setLeaving(): void;
-  /** Nothing needs this node any more: it leaves membership and its process ends. */
-  leave(): Promise<void>;
+  /** This node drains from now on. Once nothing needs it, it leaves membership and its process ends. */
+  leave(): void;
   /** Makes a dead member count as left on every node; false where it is not dead. */
   forceLeave(name: string): Promise<boolean>;
   /** Says that the process of a member has ended. */
@@ -71,7 +69,6 @@ export class Backend implements AdminBackend {
     this.#hooks = hooks;
     const bytesHeld = () => folderBytes(hooks.dataDir);
     this.#removals = new Removals(core, {
-      setLeaving: () => hooks.setLeaving(),
       leave: () => hooks.leave(),
       forceLeave: (name) => hooks.forceLeave(name),
       bytesHeld,
@@ -83,10 +80,9 @@ export class Backend implements AdminBackend {
     };
   }
 
-  /** Ends what is under way; answers nothing to other nodes any more. */
+  /** Answers nothing to other nodes any more. */
   close(): void {
     this.#core.asking.host = null;
-    this.#removals.close();
   }
 
   health(): HealthReport {

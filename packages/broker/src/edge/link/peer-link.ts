@@ -1,18 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { parseAddress } from '../../address.ts';
 import { FRAME_BYTES_MAX } from '../../node/link/lanes.ts';
-import type { Log } from '../../ports.ts';
+import type { LinkPeer, Log } from '../../ports.ts';
 import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts';
 import { type Hello, LINK_VERSION } from './link-frame.ts';
 import type { LinkSecurity, SecuredCallback } from './link-security.ts';
-
-/** A node to hold a link with. */
-export interface LinkPeer {
-  readonly name: string;
-  readonly bootEpoch: number;
-  /** Cluster address, host:port or [host]:port. */
-  readonly address: string;
-}
 
 /** Who we are, and whom to tell. Callbacks come from the event loop, never from within a call. */
 export interface PeerLinksInit {

@@ -1,4 +1,8 @@
+import type { SwimHandle } from '@shoal/swim';
+import type { Config } from '../../config.ts';
+import type { NodeCore } from '../../node/node.ts';
 import type { Log } from '../../ports.ts';
+import { whyUnreachable } from './reach.ts';
 
 /** Between two lines about what the node waits for. */
 const TELL_EVERY_MS = 10_000;
@@ -62,4 +66,18 @@ export class JoinWatch {
   close(): void {
     clearInterval(this.#timer);
   }
+}
+
+/** Watches a node that has not joined yet, until the function returned is called. */
+export function watchJoin(
+  { join: addresses, discovery }: Config['cluster'],
+  core: Pick<NodeCore, 'shardCount'>,
+  membership: () => Pick<SwimHandle, 'join'> | null,
+  log: Log,
+): () => void {
+  const hasJoined = () => core.shardCount > 0;
+  if (hasJoined()) return () => {};
+  const join = async (address: string) => await membership()?.join(address);
+  const watch = new JoinWatch({ addresses, discovery, hasJoined, join, whyUnreachable, log });
+  return () => watch.close();
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { encodeMeta } from '../../process/member-meta.ts';
 import { agentOptions } from './member-hosts.ts';
-import { encodeMeta } from './member-meta.ts';
 
 describe('hosts of members', () => {
   it('are those that the nodes say; a member without one is its own', () => {

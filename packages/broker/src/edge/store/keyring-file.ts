@@ -12,7 +12,9 @@ import { access, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { generateKey, keyId } from '@shoal/swim';
 import { z } from 'zod';
+import type { Config } from '../../config.ts';
 import { BrokerError } from '../../errors.ts';
+import type { Log } from '../../ports.ts';
 
 /** Keys of 32 bytes, 1 to 16, the one to seal with first. */
 export type KeyringKeys = readonly Uint8Array[];
@@ -65,6 +67,19 @@ export async function loadKeyring(
   const first = await readKeyring(file);
   await keepKeyring(dataDir, first);
   return first;
+}
+
+/** The ring that a node starts with, said in its log: clear text between nodes must not go unnoticed. */
+export async function openKeyring(
+  { data, cluster }: Pick<Config, 'data' | 'cluster'>,
+  log: Log,
+): Promise<KeyringKeys | undefined> {
+  const keys = await loadKeyring(data.dir, cluster.keyringFile);
+  if (keys === undefined) return undefined;
+  const { encryption } = cluster;
+  const ids = keys.map((key) => keyIdOf(key));
+  log(encryption === 'required' ? 'info' : 'warn', 'keyring', { keys: ids, encryption });
+  return keys;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What a member says of itself, as the bytes that membership carries. */
-import type { MemberMeta } from '../../ports.ts';
+import type { HostOf } from '@shoal/swim';
+import type { MemberMeta } from '../ports.ts';
 
 export function encodeMeta(meta: MemberMeta): Uint8Array {
   const { storeId, zone, host, weight, mqtt, admin, leaving } = meta;
@@ -20,3 +21,6 @@ export function decodeMeta(bytes: Uint8Array): MemberMeta | null {
     return null;
   }
 }
+
+/** Which members share a host: by `node.host` of each. A member that is not one of ours is a host of its own. */
+export const hostOf: HostOf = ({ name, meta }) => decodeMeta(meta)?.host ?? name;

@@ -1,4 +1,4 @@
-import type { Log } from '../../ports.ts';
+import type { Log } from '../ports.ts';
 
 /** Says when a write to the disk hangs, and when the disk writes again. */
 export class DiskWatch {

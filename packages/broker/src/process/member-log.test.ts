@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { MemberInfo } from '../../ports.ts';
+import type { MemberInfo } from '../ports.ts';
 import { MemberLog } from './member-log.ts';
 
 function member(name: string, change: Partial<MemberInfo> = {}): MemberInfo {

@@ -1,4 +1,4 @@
-import type { Log, LogLevel, MemberInfo } from '../../ports.ts';
+import type { Log, LogLevel, MemberInfo } from '../ports.ts';
 
 /** What is logged of a member: what it was said to be when it was last looked at. */
 interface Seen {

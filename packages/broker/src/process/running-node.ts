@@ -1,0 +1,30 @@
+/** What a process shows of a node that it runs. */
+import type { BrokerError } from '../errors.ts';
+
+/** What a node tells once it serves. */
+export interface ReadyReport {
+  readonly node: string;
+  readonly pid: number;
+  readonly mqtt: string;
+  readonly cluster: string;
+  readonly admin: string;
+}
+
+export interface NodeHooks {
+  /** An error after which the process must end. */
+  onFatal(error: BrokerError): void;
+  /** The node was removed from its cluster and has closed: the process may end, with success. */
+  onLeft?(): void;
+}
+
+/** What one start is told, and no other. */
+export interface StartOptions {
+  /** Go on with what is left of the shards of which this node has the only copy. */
+  readonly acceptLoss?: boolean;
+}
+
+export interface RunningNode {
+  readonly ready: Promise<ReadyReport>;
+  /** Drains and closes; resolves when nothing is left open. */
+  stop(): Promise<void>;
+}
