@@ -1,14 +1,12 @@
-import { isDrained, takeBackPromises } from '../node/members/drained.ts';
 import { loadIdentity } from '../node/members/identity.ts';
 import { NodeCore } from '../node/node.ts';
+import { lookDrained } from '../process/leaving.ts';
 import type { CoreFactory } from './core-port.ts';
 
 /** The core with what the admin API judges a removal by. */
 class SimNodeCore extends NodeCore {
   get drained(): boolean {
-    const drained = isDrained(this);
-    if (!drained) takeBackPromises(this);
-    return drained;
+    return lookDrained(this);
   }
 }
 

@@ -215,7 +215,6 @@ export class SimCluster {
           : this.names()
               .filter((other) => other !== name)
               .map(addressOf),
-        founder: first,
         shardCount: this.#options.shards,
         replicas: machine.own.replicas ?? this.#options.replicas,
         durability: machine.own.durability ?? this.#options.durability,

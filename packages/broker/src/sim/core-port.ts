@@ -1,30 +1,20 @@
 import type { ClusterSettings, GivenSettings } from '../cluster-settings.ts';
-import type {
-  ClientHandler,
-  ClientSocket,
-  MemberInfo,
-  MemberMeta,
-  NodeEnv,
-  Store,
-} from '../ports.ts';
+import type { ClientHandler, ClientSocket, MemberMeta, NodeEnv, Store } from '../ports.ts';
+import type { ProcessNode } from '../process/process-port.ts';
 
 /**
  * The core that the simulator runs, by shape: the broker's own `NodeCore`, or a test double with
  * planted bugs that the checkers must catch.
  */
-export interface CoreUnderTest {
+export interface CoreUnderTest extends ProcessNode {
   boot(done: () => void): void;
   readonly joining: { onClusterId(id: string): void };
-  readonly links: {
-    onMembers(members: readonly MemberInfo[]): void;
+  readonly links: ProcessNode['links'] & {
     onLinkUp(peer: string, bootEpoch: number): void;
     onLinkDown(peer: string): void;
     onFrame(peer: string, frame: Uint8Array): void;
   };
   accept(socket: ClientSocket): ClientHandler;
-  tick(): void;
-  flush(): void;
-  readonly ready: boolean;
   /** The cluster's id where the core knows it better than its identity: a founder's. */
   readonly clusterId?: string;
   inspect(): CoreInspection;

@@ -42,6 +42,10 @@ class Host implements LinkHost {
     this.log.push(`down ${peer}`);
   }
 
+  onReset(peer: string): void {
+    this.log.push(`reset ${peer}`);
+  }
+
   onFrame(peer: string, frame: Uint8Array): void {
     this.log.push(`${peer} ${frame[0]}`);
   }
@@ -95,11 +99,11 @@ describe('simulated links', () => {
     send(a, 'b', 1, 2);
     links.reset('a', 'b');
     scheduler.runUntil(1000);
-    assert.deepEqual(b.log, ['down a', 'up a']);
-    assert.deepEqual(a.log, ['down b', 'up b']);
+    assert.deepEqual(b.log, ['down a', 'reset a', 'up a']);
+    assert.deepEqual(a.log, ['down b', 'reset b', 'up b']);
     send(a, 'b', 3);
     scheduler.runUntil(1200);
-    assert.deepEqual(b.log, ['down a', 'up a', 'a 3']);
+    assert.deepEqual(b.log, ['down a', 'reset a', 'up a', 'a 3']);
   });
 
   it('hold bytes at a one-way cut and release them in order when it heals', () => {
@@ -125,11 +129,11 @@ describe('simulated links', () => {
     ]);
     send(a, 'b', 1);
     scheduler.runUntil(1500);
-    assert.deepEqual(b.log, ['down a']);
+    assert.deepEqual(b.log, ['down a', 'reset a']);
     assert.deepEqual(links.established(), []);
     network.healAll();
     scheduler.runUntil(4000);
-    assert.deepEqual(b.log, ['down a', 'up a']);
+    assert.deepEqual(b.log, ['down a', 'reset a', 'up a']);
   });
 
   it('are stalled without loss', () => {
@@ -147,10 +151,11 @@ describe('simulated links', () => {
     b.peers = new Map();
     links.peersChanged(b);
     scheduler.runUntil(1000);
+    // By its own doing, which is no reset to it.
     assert.deepEqual(b.log, ['down a']);
     b.peers = new Map([['a', 1]]);
     scheduler.runUntil(3000);
-    assert.deepEqual(a.log, ['down b', 'up b']);
+    assert.deepEqual(a.log, ['down b', 'reset b', 'up b']);
   });
 
   it('of a lost machine stay up at the other end until time tells', () => {
@@ -160,7 +165,7 @@ describe('simulated links', () => {
     scheduler.runUntil(800);
     assert.deepEqual(b.log, []);
     scheduler.runUntil(1300);
-    assert.deepEqual(b.log, ['down a']);
+    assert.deepEqual(b.log, ['down a', 'reset a']);
   });
 
   it('of a dead process go down at the other end', () => {
@@ -168,7 +173,7 @@ describe('simulated links', () => {
     a.alive = false;
     links.detach(a, false);
     scheduler.runUntil(400);
-    assert.deepEqual(b.log, ['down a']);
+    assert.deepEqual(b.log, ['down a', 'reset a']);
   });
 });
 

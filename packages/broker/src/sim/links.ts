@@ -16,6 +16,8 @@ export interface LinkHost {
   run(fn: () => void): void;
   onLinkUp(peer: string, bootEpoch: number): void;
   onLinkDown(peer: string): void;
+  /** The link that just went down ended, and not by this host's doing. */
+  onReset(peer: string): void;
   onFrame(peer: string, frame: Uint8Array): void;
 }
 
@@ -104,7 +106,7 @@ export class SimLinks {
       if (!near?.up || link.dead) continue;
       // Unlisted, or listed with a newer process than the one at the other end.
       const bootEpoch = host.peers.get(far.host.name);
-      if (bootEpoch === undefined || bootEpoch > far.host.bootEpoch) this.#kill(link);
+      if (bootEpoch === undefined || bootEpoch > far.host.bootEpoch) this.#kill(link, host);
     }
     for (const name of host.peers.keys()) {
       if (host.name < name) this.#dialSoon(host, name, 0);
@@ -142,10 +144,10 @@ export class SimLinks {
   }
 
   /** Resets the link of a pair; what is in flight is lost. */
-  reset(a: string, b: string): boolean {
+  reset(a: string, b: string, by?: LinkHost): boolean {
     const link = this.#links.get(pairKey(a, b));
     if (link === undefined || link.dead) return false;
-    this.#kill(link);
+    this.#kill(link, by);
     return true;
   }
 
@@ -198,27 +200,33 @@ export class SimLinks {
     }
   }
 
-  #kill(link: Link): void {
+  /** @param by the end that drops it; to the other, or else to both, it is a reset */
+  #kill(link: Link, by?: LinkHost): void {
     if (link.dead) return;
     link.dead = true;
     const names = link.ends.map((end) => end.host.name);
     this.#transcript.note(names.join('-'), `link ${link.id} reset`);
     for (const end of link.ends) {
       this.#scheduler.after(this.#random.next() * 5, () =>
-        end.host.run(() => this.#down(end, link)),
+        end.host.run(() => {
+          if (this.#down(end, link) && end.host !== by)
+            end.host.onReset(otherOf(link, end).host.name);
+        }),
       );
     }
     const [dialler, acceptor] = link.ends;
     this.#dialSoon(dialler.host, acceptor.host.name, REDIAL_MIN_MS);
   }
 
-  #down(end: End, link: Link): void {
-    if (!end.up) return;
+  /** @returns whether it was up */
+  #down(end: End, link: Link): boolean {
+    if (!end.up) return false;
     end.up = false;
-    const other = link.ends[0] === end ? link.ends[1] : link.ends[0];
+    const other = otherOf(link, end);
     this.#upAt(end.host).delete(other.host.name);
     this.#transcript.note(end.host.name, `link ${link.id} to ${other.host.name} down`);
     end.host.onLinkDown(other.host.name);
+    return true;
   }
 
   #upAt(host: LinkHost): Map<string, { end: End; link: Link }> {
@@ -291,6 +299,10 @@ export class SimLinks {
       end.host.onLinkUp(other.host.name, other.host.bootEpoch);
     });
   }
+}
+
+function otherOf(link: Link, end: End): End {
+  return link.ends[0] === end ? link.ends[1] : link.ends[0];
 }
 
 function pairKey(a: string, b: string): string {

@@ -1,7 +1,12 @@
-import { Swim, type SwimConfig, type SwimEvent } from '@shoal/swim';
-import { type Prng, type Scheduler, SwimRunner } from '@shoal/swim/sim';
+import type { SwimConfig } from '@shoal/swim';
+import type { Prng, Scheduler } from '@shoal/swim/sim';
 import type { GivenSettings } from '../cluster-settings.ts';
-import type { ClientHandler, MemberInfo, MemberMeta, Store } from '../ports.ts';
+import { BrokerError, type BrokerErrorCode } from '../errors.ts';
+import type { ClientHandler, LinkPeer, MemberMeta, Store } from '../ports.ts';
+import { bootOrder, foundingIdentity } from '../process/founding.ts';
+import { encodeMeta } from '../process/member-meta.ts';
+import { ProcessCore, TICK_MS } from '../process/process-core.ts';
+import type { ProcessHost } from '../process/process-port.ts';
 import type {
   CoreFactory,
   CoreIdentity,
@@ -12,17 +17,16 @@ import type {
 } from './core-port.ts';
 import type { Found, SimFolder } from './folder.ts';
 import type { LinkHost, SimLinks } from './links.ts';
-import { addressOf, decodeMeta, encodeMeta, nameOf } from './member.ts';
+import { addressOf } from './member.ts';
+import { type MembershipHost, SimMembership } from './membership.ts';
 import type { SimNetwork } from './network.ts';
 import type { ClientPipe, PipeHost } from './pipe.ts';
 import type { Transcript } from './transcript.ts';
 
-const TICK_MS = 20;
-/** A write that takes longer is one of a disk that hangs: stalls of the simulator take 0.1 to 2 s. */
-const DISK_HANGS_MS = 300;
-/** A leaving node looks this often, and goes when it saw nothing this many times in a row. */
-const DRAIN_LOOK_MS = 200;
-const DRAIN_LOOKS = 5;
+/** `swim.unwellAfterMs` of simulated nodes: lower than the default, since stalls of the simulator take 0.1 to 2 s. */
+const UNWELL_AFTER_MS = 300;
+/** `timings.stopTimeoutMs` of simulated nodes. */
+const STOP_TIMEOUT_MS = 10_000;
 const FLUSH_DELAY_MAX_MS = 0.4;
 /** Wall clock at virtual time 0. */
 const WALL_START_MS = 1_767_225_600_000;
@@ -30,9 +34,8 @@ const WALL_START_MS = 1_767_225_600_000;
 /** What a process is started with. */
 export interface ProcessOptions {
   readonly name: string;
+  /** Addresses of members; a process that is told of none founds a cluster if its folder is empty. */
   readonly seeds: readonly string[];
-  /** May found a cluster if its folder is empty. */
-  readonly founder: boolean;
   readonly shardCount: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
@@ -70,7 +73,7 @@ export interface ProcessEnv {
  * Whatever reaches it goes through {@link SimProcess.run}: one turn of its event loop. A paused
  * process holds its turns and runs them late; a dead one never.
  */
-export class SimProcess implements LinkHost, PipeHost {
+export class SimProcess implements LinkHost, MembershipHost, PipeHost {
   readonly name: string;
   readonly options: ProcessOptions;
   alive = true;
@@ -80,10 +83,11 @@ export class SimProcess implements LinkHost, PipeHost {
   bootEpoch = 0;
   peers: ReadonlyMap<string, number> = new Map();
   core: CoreUnderTest | undefined;
+  /** What it does with the core and with membership: the same as a real process. */
+  policy: ProcessCore | undefined;
   /** The core has loaded its shards. */
   booted = false;
-  swim: Swim | undefined;
-  #runner: SwimRunner | undefined;
+  membership: SimMembership | undefined;
   readonly pipes = new Set<ClientPipe>();
   readonly #env: ProcessEnv;
   readonly #store: Store;
@@ -96,11 +100,6 @@ export class SimProcess implements LinkHost, PipeHost {
   #ticks = 0;
   /** Writes under way, oldest first. */
   readonly #writes = new Set<{ readonly atMs: number }>();
-  #diskHangs = false;
-  #meta: MemberMeta | undefined;
-  /** Being removed; a restart ends it. */
-  leaving = false;
-  #clearLooks = 0;
 
   constructor(env: ProcessEnv, options: ProcessOptions, folder: SimFolder) {
     this.#env = env;
@@ -115,7 +114,7 @@ export class SimProcess implements LinkHost, PipeHost {
 
   /** Opens the store, loads the identity, then the cores: the order of `main.ts`. */
   start(): void {
-    this.#say(`process starts${this.options.founder ? ', may found' : ''}`);
+    this.#say(`process starts${this.options.seeds.length === 0 ? ', may found' : ''}`);
     this.run(() =>
       this.#env.factory.loadIdentity(
         this.#store,
@@ -178,7 +177,7 @@ export class SimProcess implements LinkHost, PipeHost {
   }
 
   get clusterId(): string {
-    return this.swim?.clusterId ?? '';
+    return this.membership?.clusterId ?? '';
   }
 
   /** Undefined while paused or not yet booted. */
@@ -193,25 +192,23 @@ export class SimProcess implements LinkHost, PipeHost {
 
   /** An operator removes this node: it says so, drains, and leaves when no shard needs it. */
   leave(): void {
-    if (this.#meta === undefined || this.leaving) return;
-    this.leaving = true;
-    this.#meta = { ...this.#meta, leaving: true };
-    const meta = encodeMeta(this.#meta);
-    this.run(() => {
-      this.#stepSwim({ type: 'set-meta', meta });
-      this.#membersChanged();
-    });
+    this.run(() => this.policy?.leave());
+  }
+
+  /** Being removed; a restart ends it. */
+  get leaving(): boolean {
+    return this.policy?.meta.leaving ?? false;
   }
 
   /** Members that this process holds to be dead. */
   get faulty(): readonly string[] {
-    const members = this.swim?.members() ?? [];
+    const members = this.membership?.members() ?? [];
     return members.filter(({ state }) => state === 'faulty').map(({ name }) => name);
   }
 
   /** An operator says here that a member held to be dead never comes back, which may be a mistake. */
   forceLeave(name: string): void {
-    this.run(() => this.#stepSwim({ type: 'force-leave', name }));
+    this.run(() => this.membership?.forceLeave(name));
   }
 
   // LinkHost.
@@ -222,8 +219,11 @@ export class SimProcess implements LinkHost, PipeHost {
 
   onLinkDown(peer: string): void {
     this.core?.links.onLinkDown(peer);
-    // A reset is a hint worth a probe, never evidence.
-    this.#stepSwim({ type: 'probe-now', name: peer });
+  }
+
+  /** A reset is a hint worth a probe, never evidence. */
+  onReset(peer: string): void {
+    this.membership?.probeNow(peer);
   }
 
   onFrame(peer: string, frame: Uint8Array): void {
@@ -243,7 +243,7 @@ export class SimProcess implements LinkHost, PipeHost {
     return core.accept(pipe);
   }
 
-  #nowMs(): number {
+  nowMs(): number {
     return this.#bornMs + (this.#env.scheduler.nowMs - this.#startedMs) * this.options.clock.rate;
   }
 
@@ -251,60 +251,121 @@ export class SimProcess implements LinkHost, PipeHost {
     return Math.floor(WALL_START_MS + this.#env.scheduler.nowMs + this.options.clock.skewMs);
   }
 
-  #boot(identity: CoreIdentity): void {
-    this.bootEpoch = identity.bootEpoch;
-    this.#say(
-      `identity ${identity.storeId} boot ${identity.bootEpoch} cluster '${identity.clusterId}'`,
-    );
-    const meta: MemberMeta = {
-      storeId: identity.storeId,
-      zone: this.options.zone,
-      host: this.name,
-      weight: 1,
-      mqtt: `${this.name}:1883`,
-      admin: `${this.name}:8080`,
-      leaving: false,
-    };
-    this.#meta = meta;
+  #boot(held: CoreIdentity): void {
+    const { seeds } = this.options;
+    const { identity, founds } = foundingIdentity(held, seeds, () => this.#env.random.next());
+    const { storeId, bootEpoch, clusterId } = identity;
+    this.bootEpoch = bootEpoch;
+    this.#say(`identity ${storeId} boot ${bootEpoch} cluster '${clusterId}'`);
     const durability = identity.settings?.durability ?? this.options.durability;
     const found = this.#folder.identified(identity, durability, () => this.alive);
     if (found.damage !== null) this.#say(`its folder is damaged: ${found.damage}`);
-    this.core = this.#env.factory.create(this.#nodeEnv(found), {
+    const meta: MemberMeta = {
+      storeId,
+      zone: this.options.zone,
+      host: this.name,
+      weight: 1,
+      mqtt: '',
+      admin: `${this.name}:8080`,
+      leaving: false,
+    };
+    const core = this.#createCore(found, identity, founds, meta);
+    this.core = core;
+    const policy = {
+      name: this.name,
+      meta,
+      told: seeds,
+      unwellAfterMs: UNWELL_AFTER_MS,
+      stopTimeoutMs: STOP_TIMEOUT_MS,
+    };
+    this.policy = new ProcessCore(policy, core, this.#processHost());
+    const steps = {
+      load: (next: () => void) => {
+        core.boot(() => {
+          this.booted = true;
+          this.#say('booted');
+          next();
+        });
+        core.flush();
+      },
+      join: (next: () => void) => {
+        this.#join(core.clusterId ?? clusterId);
+        next();
+      },
+    };
+    const [first, second] = bootOrder(founds);
+    steps[first](() => steps[second](() => this.#tickLater()));
+  }
+
+  #createCore(
+    found: Found,
+    identity: CoreIdentity,
+    founds: boolean,
+    meta: MemberMeta,
+  ): CoreUnderTest {
+    const { shardCount, replicas, durability, given, replication } = this.options;
+    return this.#env.factory.create(this.#nodeEnv(found), {
       identity,
-      found: this.options.founder && identity.clusterId === '',
-      shardCount: this.options.shardCount,
-      replicas: this.options.replicas,
-      durability: this.options.durability,
-      given: this.options.given,
+      found: founds,
+      shardCount,
+      replicas,
+      durability,
+      given,
       damage: found.damage,
       lastRun: found.lastRun,
-      replication: this.options.replication,
+      replication,
       meta,
       clusterAddress: addressOf(this.name),
     });
-    const core = this.core;
-    core.boot(() => {
-      this.booted = true;
-      this.swim = new Swim({
-        config: this.options.swim,
-        name: this.name,
-        bootEpoch: identity.bootEpoch,
-        clusterId: core.clusterId ?? identity.clusterId,
-        address: addressOf(this.name),
-        meta: encodeMeta(meta),
-        random: () => this.#env.random.next(),
-      });
-      this.#runner = this.#runnerOf(this.swim);
-      this.#say('booted');
-      this.#env.links.attach(this);
-      this.#stepSwim({ type: 'start', seeds: this.options.seeds });
-      this.#membersChanged();
-      this.#tickLater();
-    });
   }
 
+  /** Takes part in membership and in links. */
+  #join(clusterId: string): void {
+    const meta = encodeMeta(this.policy!.meta);
+    const membership = new SimMembership(this.#env, this, {
+      config: this.options.swim,
+      clusterId,
+      meta,
+    });
+    this.membership = membership;
+    this.#env.links.attach(this);
+    membership.start(this.options.seeds);
+    this.policy?.onMembers();
+  }
+
+  #processHost(): ProcessHost {
+    return {
+      nowMs: () => this.nowMs(),
+      log: this.#log,
+      membership: () => this.membership ?? null,
+      setPeers: (peers) => this.#setPeers(peers),
+      diskUnderWayMs: () => {
+        const [oldest] = this.#writes;
+        return oldest === undefined ? 0 : this.nowMs() - oldest.atMs;
+      },
+      drained: () => this.core?.drained === true,
+      serve: () => {
+        this.listening = true;
+        this.#say('serves clients');
+        return `${this.name}:1883`;
+      },
+      close: () => this.#env.onLeft(this),
+      fatal: (error) => this.#env.onFatal(this, error.code, error.message),
+    };
+  }
+
+  #setPeers(peers: readonly LinkPeer[]): void {
+    this.peers = new Map(peers.map(({ name, bootEpoch }) => [name, bootEpoch]));
+    this.#env.links.peersChanged(this);
+  }
+
+  readonly #log: SimNodeEnv['log'] = (level, message, fields) => {
+    if (!this.#env.transcript.readable) return;
+    this.#say(`${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
+  };
+
   readonly #write: Store['write'] = (changes, sync, done) => {
-    const write = { atMs: this.#nowMs() };
+    const write = { atMs: this.nowMs() };
     this.#writes.add(write);
     this.#store.write(changes, sync, () => {
       this.#writes.delete(write);
@@ -312,33 +373,19 @@ export class SimProcess implements LinkHost, PipeHost {
     });
   };
 
-  /** A node whose disk hangs has no links, as in `main.ts`: the others go on without its copies. */
-  #watchDisk(): void {
-    const [oldest] = this.#writes;
-    const hangs = oldest !== undefined && this.#nowMs() - oldest.atMs > DISK_HANGS_MS;
-    if (hangs === this.#diskHangs) return;
-    this.#diskHangs = hangs;
-    this.#say(hangs ? 'its disk hangs' : 'its disk writes again');
-    this.#stepSwim({ type: 'set-unwell', unwell: hangs });
-    this.#membersChanged();
-  }
-
   #nodeEnv(found: Found): SimNodeEnv {
     return {
       ...found.env,
-      nowMs: () => this.#nowMs(),
+      nowMs: () => this.nowMs(),
       wallMs: () => this.#wallMs(),
       random: () => this.#env.random.next(),
       store: { ...this.#store, write: this.#write },
       sendFrame: (peer, frame) => this.#env.links.send(this, peer, frame),
       scheduleFlush: () => this.#flushSoon(),
-      log: (level, message, fields) => {
-        if (!this.#env.transcript.readable) return;
-        this.#say(
-          `${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`,
-        );
-      },
-      fatal: (code, message) => this.#env.onFatal(this, code, message),
+      resetLink: (peer) => this.#env.links.reset(this.name, peer, this),
+      log: this.#log,
+      fatal: (code, message) =>
+        this.policy!.fatal(new BrokerError(code as BrokerErrorCode, message)),
       trace: (phase, fields) => {
         if (this.alive) this.#env.onPhase(this.name, phase, fields);
       },
@@ -366,109 +413,14 @@ export class SimProcess implements LinkHost, PipeHost {
   }
 
   #tick(): void {
-    this.core?.tick();
-    this.#watchDisk();
+    this.policy?.tick();
     this.#ticks++;
-    if (!this.listening && this.core?.ready === true) {
-      this.listening = true;
-      this.#say('serves clients');
-    }
-    if (this.leaving && this.#ticks % (DRAIN_LOOK_MS / TICK_MS) === 0) this.#lookDrained();
     if (this.#ticks % (1000 / TICK_MS) !== 0) return;
-    const nowMs = this.#nowMs();
+    const nowMs = this.nowMs();
     for (const pipe of this.pipes) {
       if (pipe.serverOpen) pipe.second(nowMs);
       else this.pipes.delete(pipe);
     }
-  }
-
-  #lookDrained(): void {
-    this.#clearLooks = this.core?.drained === true ? this.#clearLooks + 1 : 0;
-    if (this.#clearLooks === DRAIN_LOOKS) this.#stepSwim({ type: 'leave' });
-  }
-
-  #stepSwim(event: SwimEvent): void {
-    this.#runner?.step(event);
-  }
-
-  /** Membership in turns of this process, over the simulated network. */
-  #runnerOf(swim: Swim): SwimRunner {
-    const { scheduler, transcript } = this.#env;
-    return new SwimRunner({
-      swim,
-      transport: {
-        send: (to, bytes) => this.#sendDatagram(to, bytes),
-        request: (to, bytes, timeoutMs, done) => this.#request(to, bytes, timeoutMs, done),
-      },
-      streamTimeoutMs: this.options.swim.streamTimeoutMs,
-      host: {
-        nowMs: () => this.#nowMs(),
-        take: (event) => this.#stepSwim(event),
-        setTimer: (token, afterMs) =>
-          scheduler.after(afterMs, () => this.run(() => this.#stepSwim({ type: 'timer', token }))),
-        onMembers: () => this.#membersChanged(),
-        onView: () => this.#membersChanged(),
-        onClusterId: (clusterId) => {
-          transcript.note(this.name, `learned cluster ${clusterId}`);
-          this.core?.joining.onClusterId(clusterId);
-        },
-        onBootEpoch: (bootEpoch) => this.core?.lineage?.outlive(bootEpoch, () => {}),
-        onLeft: () => this.#env.onLeft(this),
-      },
-    });
-  }
-
-  #sendDatagram(to: string, bytes: Uint8Array): void {
-    const from = addressOf(this.name);
-    this.#env.network.datagram(this.name, nameOf(to), bytes, (arrived) => {
-      const process = this.#env.processAt(to);
-      process?.run(() => process.#stepSwim({ type: 'packet', from, bytes: arrived }));
-    });
-  }
-
-  #request(
-    to: string,
-    bytes: Uint8Array,
-    timeoutMs: number,
-    done: (answer: Uint8Array | null) => void,
-  ): void {
-    const from = addressOf(this.name);
-    this.#env.network.request(
-      this.name,
-      nameOf(to),
-      timeoutMs,
-      (respond) => {
-        const process = this.#env.processAt(to);
-        if (process?.swim === undefined) return false;
-        const reply = (answer: Uint8Array | null): void => {
-          if (answer !== null) respond(answer);
-        };
-        process.run(() => process.#runner?.request(from, bytes, reply));
-        return true;
-      },
-      (answer) => this.run(() => done(answer)),
-    );
-  }
-
-  #membersChanged(): void {
-    if (this.swim === undefined || !this.booted) return;
-    const members: MemberInfo[] = [];
-    const peers = new Map<string, number>();
-    const view = new Set(this.swim.view().names);
-    for (const member of this.swim.members()) {
-      const meta = decodeMeta(member.meta);
-      if (meta === undefined) continue;
-      const { name, bootEpoch, state, unwell, address } = member;
-      const inView = view.has(name);
-      members.push({ name, bootEpoch, state, inView, unwell, address, meta });
-      if (name !== this.name && state !== 'left') peers.set(name, bootEpoch);
-    }
-    if (this.#env.transcript.readable) {
-      this.#say(`members ${members.map((m) => `${m.name}:${m.state}`).join(' ')}`);
-    }
-    this.peers = this.#diskHangs ? new Map() : peers;
-    this.core?.links.onMembers(members);
-    this.#env.links.peersChanged(this);
   }
 
   #say(what: string): void {

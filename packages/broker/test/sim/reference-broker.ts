@@ -56,6 +56,15 @@ class ReferenceCore implements CoreUnderTest {
   }
 
   readonly joining = { onClusterId: () => {} };
+  // It ends in order at once: nothing here waits or is led.
+  readonly unanswered = 0;
+  readonly canHandOver = false;
+  readonly peers = { sayStopped: () => {} };
+  disconnectAll(): void {}
+  handOverAll(): void {}
+  hasStopped(): boolean {
+    return false;
+  }
   readonly links = {
     onMembers: () => {},
     onLinkUp: () => {},
