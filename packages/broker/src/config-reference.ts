@@ -1,6 +1,6 @@
 /** docs/CONFIGURATION.md and `shoal config reference`, printed from the schema. */
 
-import { type ConfigKey, configSections } from './config-schema.ts';
+import { type ConfigKey, configSections, LISTENER_EXAMPLE } from './config-schema.ts';
 
 const INTRODUCTION = `# Configuration
 
@@ -8,7 +8,7 @@ Printed by \`shoal config reference\`; do not edit.
 
 A value comes from, weakest first: the default, the file (\`--config FILE\`, YAML, sections nested), the
 environment, and flags (\`--set key=value\` reaches every key). Lists are separated by commas in the
-environment and in \`--set\`. A key, a type or a combination that is wrong stops the start, with everything
+environment and in \`--set\`; in a file, a list of one may be written as its element. A key, a type or a combination that is wrong stops the start, with everything
 that is wrong named at once; nothing is ignored. \`shoal config check\` does the same without starting,
 \`shoal config show\` prints each value and where it came from.
 
@@ -18,6 +18,9 @@ node:
   zone: east
 data:
   dir: /var/lib/shoal
+mqtt:
+  listeners:
+    - ${LISTENER_EXAMPLE}
 cluster:
   listen: 10.0.0.1:7700
   join: ["10.0.0.2:7700", "10.0.0.3:7700"]
@@ -44,6 +47,7 @@ export function configReference(): string {
 function typeText(key: ConfigKey): string {
   if (key.choices !== undefined) return key.choices.map((choice) => `\`${choice}\``).join(', ');
   if (key.key === 'cluster.discovery') return 'list of texts';
+  if (key.type === 'mappings') return 'list of mappings';
   if (key.type === 'list') return 'list of HOST:PORT';
   if (/\.(listen|advertise)$/.test(key.key)) return 'HOST:PORT';
   if (key.type === 'string') return 'text';
@@ -53,7 +57,8 @@ function typeText(key: ConfigKey): string {
 
 function defaultText(key: ConfigKey): string {
   if (key.default === undefined) return key.required ? '**required**' : (key.defaultText ?? '');
-  if (Array.isArray(key.default)) return 'none';
+  if (Array.isArray(key.default))
+    return key.default.map((item) => `\`${item}\``).join(', ') || 'none';
   return `\`${String(key.default)}\``;
 }
 

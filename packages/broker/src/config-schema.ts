@@ -114,16 +114,37 @@ const data = section('Where and how this node stores.', {
   }),
 });
 
+/** Ways by which clients may come. */
+const TRANSPORTS = ['tcp'] as const;
+/** Listeners of a node for MQTT clients; a configuration with more is refused. */
+const LISTENERS_MAX = 16;
+
+/** One entry of `mqtt.listeners`. */
+const listener = () =>
+  z.strictObject({
+    name: label(),
+    transport: z.enum(TRANSPORTS).default('tcp'),
+    address: listenAddress(),
+  });
+
+/** How an entry of `mqtt.listeners` is written: for errors and the reference. */
+export const LISTENER_EXAMPLE = '{ name: local, transport: tcp, address: "127.0.0.1:1883" }';
+
 const mqtt = section('MQTT for clients.', {
-  listen: key(listenAddress().default('127.0.0.1:1883'), {
+  listeners: key(z.array(listener()).min(1).max(LISTENERS_MAX).optional(), {
     description:
-      'Address for MQTT clients. Loopback only: MQTT has no authentication yet. Port 0 takes a free one.',
+      'Where clients connect. Each listener has a `name` of its own, a `transport` (`tcp`) and an `address` (HOST:PORT; port 0 takes a free one). Loopback only: MQTT has no authentication yet. In the environment and in `--set`, the whole list as YAML in one line.',
+    'x-default': 'those of `mqtt.listen`',
+  }),
+  listen: key(z.array(listenAddress()).max(LISTENERS_MAX).default(['127.0.0.1:1883']), {
+    description:
+      'Short form: an address for each listener of transport `tcp`. The default is for a node without `mqtt.listeners`. Loopback only; port 0 takes a free one.',
     'x-flag': '--mqtt-listen',
   }),
   advertise: key(peerAddress().optional(), {
     description: 'Address that clients are referred to (Server Reference).',
     'x-flag': '--mqtt-advertise',
-    'x-default': 'the address listened on',
+    'x-default': 'the address of the first listener',
   }),
 });
 
@@ -395,7 +416,8 @@ export interface ConfigKey {
   readonly key: string;
   /** `SHOAL_CLUSTER_REPLICAS`. */
   readonly variable: string;
-  readonly type: 'string' | 'integer' | 'number' | 'list';
+  /** `mappings` is a list of mappings. */
+  readonly type: 'string' | 'integer' | 'number' | 'list' | 'mappings';
   readonly required: boolean;
   readonly description: string;
   readonly flag?: string | undefined;
@@ -422,6 +444,7 @@ interface JsonSchemaNode {
   readonly enum?: readonly string[];
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, JsonSchemaNode>>;
+  readonly items?: JsonSchemaNode;
   readonly 'x-flag'?: string;
   readonly 'x-default'?: string;
 }
@@ -456,7 +479,7 @@ function describeKey(
   return {
     key: `${sectionName}.${leaf}`,
     variable: variableOf(`${sectionName}.${leaf}`),
-    type: schema.type === 'array' ? 'list' : (schema.type as 'string' | 'integer' | 'number'),
+    type: typeOf(schema),
     required,
     description: schema.description ?? '',
     flag: schema['x-flag'],
@@ -466,6 +489,11 @@ function describeKey(
     maximum: schema.maximum,
     choices: schema.enum,
   };
+}
+
+function typeOf({ type, items }: JsonSchemaNode): ConfigKey['type'] {
+  if (type !== 'array') return type as 'string' | 'integer' | 'number';
+  return items?.type === 'object' ? 'mappings' : 'list';
 }
 
 /** `limits.maxPacketBytes` → `SHOAL_LIMITS_MAX_PACKET_BYTES`. */

@@ -73,7 +73,7 @@ describe('resolveConfig', () => {
     for (const { keys } of configSections()) {
       for (const { key, variable, type, choices } of keys) {
         assert.match(variable, /^SHOAL_[A-Z]+(_[A-Z]+)+$/);
-        if (type !== 'integer' && type !== 'list') continue;
+        if (type !== 'integer' && type !== 'list' && type !== 'mappings') continue;
         const { problems } = problemsOf({ env: { [variable]: 'no:t:right' } });
         assert.deepEqual([problems[0]?.key.replace('[0]', ''), choices], [key, undefined]);
       }
@@ -111,7 +111,92 @@ describe('resolveConfig', () => {
 
   it('takes an empty file and an empty section as nothing', () => {
     assert.equal(resolve({ file: '' }).node.zone, 'default');
-    assert.equal(resolve({ file: 'mqtt:\n' }).mqtt.listen, '127.0.0.1:1883');
+    assert.equal(resolve({ file: 'mqtt:\n' }).mqtt.listeners[0]?.address, '127.0.0.1:1883');
+  });
+});
+
+describe('listeners', () => {
+  const listenersOf = (input: Partial<ConfigInput>) =>
+    resolve(input).mqtt.listeners.map(({ name, transport, address }) => [name, transport, address]);
+  const problemsWith = (listeners: string) =>
+    problemsOf({ file: `mqtt:\n  listeners: ${listeners}\n`, fileName: 'f' });
+
+  it('are one on 127.0.0.1:1883 by default', () => {
+    assert.deepEqual(listenersOf({}), [['tcp-1', 'tcp', '127.0.0.1:1883']]);
+  });
+
+  it('have a short form: one address or several', () => {
+    const two = [
+      ['tcp-1', 'tcp', '127.0.0.1:1'],
+      ['tcp-2', 'tcp', '[::1]:2'],
+    ];
+    const addresses = ['127.0.0.1:1', '[::1]:2'];
+    assert.deepEqual(listenersOf({ flags: { 'mqtt.listen': addresses } }), two);
+    assert.deepEqual(listenersOf({ env: { SHOAL_MQTT_LISTEN: addresses.join(',') } }), two);
+    assert.deepEqual(listenersOf({ file: 'mqtt: {listen: "127.0.0.1:1"}' }), two.slice(0, 1));
+  });
+
+  it('have a long form, in a file or as one line of YAML, which replaces the default', () => {
+    const line =
+      '[{name: a, transport: tcp, address: "127.0.0.1:1"}, {name: b, address: "[::1]:2"}]';
+    const both = [
+      ['a', 'tcp', '127.0.0.1:1'],
+      ['b', 'tcp', '[::1]:2'],
+    ];
+    assert.deepEqual(listenersOf({ file: `mqtt:\n  listeners: ${line}\n` }), both);
+    assert.deepEqual(listenersOf({ env: { SHOAL_MQTT_LISTENERS: line } }), both);
+    const flags = { 'mqtt.listeners': line, 'mqtt.listen': '127.0.0.1:3' };
+    assert.deepEqual(listenersOf({ flags }), [...both, ['tcp-1', 'tcp', '127.0.0.1:3']]);
+  });
+
+  for (const [entry, key, code, told] of [
+    ['[{name: a}]', '[0].address', 'MISSING', /name: local, transport: tcp/],
+    ['[{name: a, address: "1883"}]', '[0].address', 'VALUE', /port is missing/],
+    ['[{name: a b, address: "127.0.0.1:1"}]', '[0].name', 'VALUE', /letters/],
+    ['[{name: a, address: "127.0.0.1:1", transport: quic}]', '[0].transport', 'VALUE', /`tcp`/],
+    ['[{name: a, address: "127.0.0.1:1", port: 1}]', '[0].port', 'UNKNOWN_KEY', /no such field/],
+    ['["127.0.0.1:1"]', '[0]', 'TYPE', /a mapping, as in/],
+    ['"127.0.0.1:1"', '', 'TYPE', /a list/],
+    ['[]', '', 'VALUE', /at least 1 elements/],
+  ] as const) {
+    it(`refuse ${entry} by its field, with what to write`, () => {
+      const { problems } = problemsWith(entry);
+      const named = problems.map((problem) => [problem.code, problem.key, problem.origin]);
+      assert.deepEqual(named, [[`BROKER_ERR_CONFIG_${code}`, `mqtt.listeners${key}`, 'file f']]);
+      assert.match(problems[0]!.text, told);
+    });
+  }
+
+  it('have names of their own', () => {
+    const { problems } = problemsWith(
+      '[{name: a, address: "127.0.0.1:1"}, {name: a, address: "127.0.0.1:2"}]',
+    );
+    assert.deepEqual(
+      problems.map(({ code, key, value }) => [code, key, value]),
+      [['BROKER_ERR_CONFIG_CONFLICT', 'mqtt.listeners[1].name', 'a']],
+    );
+    assert.match(
+      problems[0]!.text,
+      /mqtt\.listeners\[0\] too: give each listener a name of its own/,
+    );
+  });
+
+  it('have addresses of their own, on loopback', () => {
+    const { problems } = problemsWith(
+      '[{name: a, address: "127.0.0.1:7700"}, {name: b, address: "10.0.0.1:2"}]',
+    );
+    assert.deepEqual(problems.map(({ code, key }) => [code, key]).sort(), [
+      ['BROKER_ERR_ADDRESS_NOT_LOOPBACK', 'mqtt.listeners[1].address'],
+      ['BROKER_ERR_CONFIG_CONFLICT', 'cluster.listen'],
+    ]);
+  });
+
+  it('are at least one', () => {
+    const { problems } = problemsOf({ file: 'mqtt: {listen: []}' });
+    assert.deepEqual(
+      problems.map(({ code, key }) => [code, key]),
+      [['BROKER_ERR_CONFIG_CONFLICT', 'mqtt.listen']],
+    );
   });
 });
 

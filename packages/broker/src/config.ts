@@ -14,7 +14,14 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { isOffLoopback, parseAddress } from './address.ts';
 import { type GivenSettings, SETTING_KEYS } from './cluster-settings.ts';
-import { type ConfigKey, configSchema, configSections } from './config-schema.ts';
+import {
+  type ListenerConfig,
+  LOOPBACK_RULE,
+  listenerProblems,
+  type PlacedListener,
+  placeListeners,
+} from './config-listeners.ts';
+import { type ConfigKey, configSchema, configSections, LISTENER_EXAMPLE } from './config-schema.ts';
 import { nearest, suggestion } from './config-suggest.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
 
@@ -28,7 +35,11 @@ type Parsed = z.output<typeof configSchema>;
 
 /** The whole configuration: complete, checked, frozen. */
 export type Config = DeepReadonly<
-  Omit<Parsed, 'node'> & { node: Omit<Parsed['node'], 'host'> & { host: string } }
+  Omit<Parsed, 'node' | 'mqtt'> & {
+    node: Omit<Parsed['node'], 'host'> & { host: string };
+    /** `listeners` has those of the short form too, at least one. */
+    mqtt: Omit<Parsed['mqtt'], 'listeners'> & { listeners: ListenerConfig[] };
+  }
 >;
 
 /** A value of a flag: text is read by the key's type, as from the environment. */
@@ -93,12 +104,15 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
   const result = configSchema.safeParse(draft.tree);
   const parsed = result.success ? result.data : undefined;
   if (!result.success) draft.addIssues(result.error.issues);
+  const placed = parsed ? draft.placeListeners(parsed.mqtt) : [];
+  const listeners = placed.map(({ name, transport, address }) => ({ name, transport, address }));
   const config = parsed && {
     ...parsed,
+    mqtt: { ...parsed.mqtt, listeners },
     limits: draft.limitsOf(parsed.limits),
     node: { ...parsed.node, host: parsed.node.host ?? parsed.node.name },
   };
-  if (config !== undefined) draft.checkTogether(config);
+  if (config !== undefined) draft.checkTogether(config, placed);
   const [first, ...rest] = draft.problems;
   if (first !== undefined) throw new ConfigError([first, ...rest]);
   if (config === undefined) throw new BrokerError('BROKER_ERR_INTERNAL', 'configuration');
@@ -198,6 +212,7 @@ class Draft {
   #read(key: ConfigKey, text: string): unknown {
     if (key.type === 'list') return text === '' ? [] : text.split(',').map((item) => item.trim());
     if (key.type === 'string') return text;
+    if (key.type === 'mappings') return readYaml(text);
     return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
   }
 
@@ -208,7 +223,8 @@ class Draft {
       this.#unknownKey(dotted, value, origin);
       return;
     }
-    section[dotted.slice(dot + 1)] = value;
+    const isList = this.#keys.get(dotted)?.type === 'list';
+    section[dotted.slice(dot + 1)] = isList && typeof value === 'string' ? [value] : value;
     this.#origins.set(dotted, origin);
   }
 
@@ -223,99 +239,135 @@ class Draft {
 
   addIssues(issues: readonly z.core.$ZodIssue[]): void {
     for (const issue of issues) {
-      const [section, leaf, index] = issue.path;
+      const [section, leaf, ...within] = issue.path;
       const dotted = `${String(section)}.${String(leaf)}`;
-      const shown = index === undefined ? dotted : `${dotted}[${String(index)}]`;
+      const shown = `${dotted}${within.map(shownStep).join('')}`;
+      const origin = this.#origins.get(dotted) ?? 'default';
       let value: unknown = this.tree;
       for (const step of issue.path) value = (value as Record<PropertyKey, unknown>)?.[step];
-      const key = this.#keys.get(dotted);
-      if (value === undefined && key !== undefined) {
-        const text = `must be set: ${key.flag ?? `--set ${dotted}=…`}, ${key.variable}, or in the file`;
-        this.#report('BROKER_ERR_CONFIG_MISSING', shown, undefined, 'default', text);
+      if (issue.code === 'unrecognized_keys') {
+        for (const name of issue.keys)
+          this.#report(
+            'BROKER_ERR_CONFIG_UNKNOWN_KEY',
+            `${shown}.${name}`,
+            (value as Record<string, unknown>)[name],
+            origin,
+            `there is no such field: write it as in \`${LISTENER_EXAMPLE}\``,
+          );
         continue;
       }
-      const origin = this.#origins.get(dotted) ?? 'default';
+      if (value === undefined) {
+        this.#missing(dotted, shown, origin);
+        continue;
+      }
       const code =
         issue.code === 'invalid_type' ? 'BROKER_ERR_CONFIG_TYPE' : 'BROKER_ERR_CONFIG_VALUE';
       this.#report(code, shown, value, origin, describeIssue(issue));
     }
   }
 
+  #missing(dotted: string, shown: string, origin: string): void {
+    const key = this.#keys.get(dotted);
+    if (key === undefined || shown !== dotted) {
+      const text = `must be set, as in \`${LISTENER_EXAMPLE}\``;
+      this.#report('BROKER_ERR_CONFIG_MISSING', shown, undefined, origin, text);
+      return;
+    }
+    const text = `must be set: ${key.flag ?? `--set ${dotted}=…`}, ${key.variable}, or in the file`;
+    this.#report('BROKER_ERR_CONFIG_MISSING', shown, undefined, 'default', text);
+  }
+
+  /** The listeners of both forms, each with the key that gave its address. */
+  placeListeners(mqtt: Parsed['mqtt']): readonly PlacedListener[] {
+    return placeListeners(mqtt, (key) => this.#origins.has(key));
+  }
+
   /** Rules that need more than one key, and the loopback rule, whose code is its own. */
-  checkTogether(config: Config): void {
-    const conflict = (dotted: string, value: unknown, text: string) =>
-      this.#report(
-        'BROKER_ERR_CONFIG_CONFLICT',
-        dotted,
-        value,
-        this.#origins.get(dotted) ?? 'default',
-        text,
-      );
-    for (const [dotted, text] of [
-      ['mqtt.listen', config.mqtt.listen],
-      ['admin.listen', config.admin.listen],
-    ] as const) {
-      if (isOffLoopback(text)) {
-        const origin = this.#origins.get(dotted) ?? 'default';
-        const why = 'must be 127.0.0.1, [::1] or localhost until Shoal has authentication';
-        this.#report('BROKER_ERR_ADDRESS_NOT_LOOPBACK', dotted, text, origin, why);
-      }
+  checkTogether(config: Config, listeners: readonly PlacedListener[]): void {
+    for (const { code, key, value, text } of listenerProblems(listeners))
+      this.#report(code, key, value, this.#originOf(key), text);
+    const { listen } = config.admin;
+    if (isOffLoopback(listen)) {
+      const code = 'BROKER_ERR_ADDRESS_NOT_LOOPBACK';
+      this.#report(code, 'admin.listen', listen, this.#originOf('admin.listen'), LOOPBACK_RULE);
     }
-    const { cluster, timings } = config;
+    this.#checkCluster(config.cluster);
+    this.#checkPorts(config, listeners);
+    this.#checkTimes(config);
+  }
+
+  #checkCluster(cluster: Config['cluster']): void {
     const clusterHost = hostOf(cluster.listen);
-    if ((clusterHost === '0.0.0.0' || clusterHost === '::') && cluster.advertise === undefined) {
-      conflict('cluster.listen', cluster.listen, 'a wildcard address needs cluster.advertise');
-    }
+    if ((clusterHost === '0.0.0.0' || clusterHost === '::') && cluster.advertise === undefined)
+      this.#conflict(
+        'cluster.listen',
+        cluster.listen,
+        'a wildcard address needs cluster.advertise',
+      );
     if (cluster.keyringFile === undefined) {
       for (const dotted of ['cluster.listen', 'cluster.advertise'] as const) {
         const text = dotted === 'cluster.listen' ? cluster.listen : cluster.advertise;
         if (text === undefined || !isOffLoopback(text)) continue;
-        const origin = this.#origins.get(dotted) ?? 'default';
         const why =
           'needs a keyring: make one with `shoal keyring generate --out FILE`, give every node the same, and set cluster.keyringFile (--keyring FILE)';
-        this.#report('BROKER_ERR_CLUSTER_KEY_REQUIRED', dotted, text, origin, why);
+        const code = 'BROKER_ERR_CLUSTER_KEY_REQUIRED';
+        this.#report(code, dotted, text, this.#originOf(dotted), why);
         break;
       }
     }
     if (cluster.encryption !== 'required' && cluster.keyringFile === undefined) {
-      conflict('cluster.encryption', cluster.encryption, 'is for a node with cluster.keyringFile');
+      const why = 'is for a node with cluster.keyringFile';
+      this.#conflict('cluster.encryption', cluster.encryption, why);
     }
     const clusterPort = cluster.listen.slice(cluster.listen.lastIndexOf(':') + 1);
     for (const way of cluster.discovery) {
       const port = /^multicast:.*:(\d+)(@|$)/.exec(way)?.[1];
-      if (port === clusterPort) {
-        const why = `needs a port of its own, not that of cluster.listen (${cluster.listen})`;
-        conflict('cluster.discovery', way, why);
-      }
+      if (port !== clusterPort) continue;
+      const why = `needs a port of its own, not that of cluster.listen (${cluster.listen})`;
+      this.#conflict('cluster.discovery', way, why);
     }
+  }
+
+  /** Each port is for one purpose. */
+  #checkPorts({ cluster, admin }: Config, listeners: readonly PlacedListener[]): void {
     const taken = new Map<string, string>();
-    for (const dotted of ['mqtt.listen', 'cluster.listen', 'admin.listen'] as const) {
-      const address =
-        config[dotted.slice(0, dotted.indexOf('.')) as 'mqtt' | 'cluster' | 'admin'].listen;
+    for (const { key, address } of [
+      ...listeners,
+      { key: 'cluster.listen', address: cluster.listen },
+      { key: 'admin.listen', address: admin.listen },
+    ]) {
       const other = taken.get(address);
-      if (other !== undefined) conflict(dotted, address, `is the address of ${other} too`);
-      if (!address.endsWith(':0')) taken.set(address, dotted);
+      if (other !== undefined) this.#conflict(key, address, `is the address of ${other} too`);
+      if (!address.endsWith(':0')) taken.set(address, key);
     }
+  }
+
+  #checkTimes({ swim, timings }: Config): void {
     try {
-      swimSettings(config.swim);
+      swimSettings(swim);
     } catch (error) {
       if (!(error instanceof SwimError)) throw error;
-      conflict('swim', config.swim, error.message);
+      this.#conflict('swim', swim, error.message);
     }
-    if (config.swim.deadAfterMs !== 0 && config.swim.deadAfterMs <= config.swim.unwellAfterMs) {
-      conflict(
-        'swim.deadAfterMs',
-        config.swim.deadAfterMs,
-        `must be more than swim.unwellAfterMs (${config.swim.unwellAfterMs}), or 0`,
-      );
+    const { deadAfterMs, unwellAfterMs } = swim;
+    if (deadAfterMs !== 0 && deadAfterMs <= unwellAfterMs) {
+      const why = `must be more than swim.unwellAfterMs (${unwellAfterMs}), or 0`;
+      this.#conflict('swim.deadAfterMs', deadAfterMs, why);
     }
-    if (timings.silenceMs < 3 * timings.heartbeatMs) {
-      conflict(
-        'timings.silenceMs',
-        timings.silenceMs,
-        `must be at least three times timings.heartbeatMs (${timings.heartbeatMs}): two lost turns are no silence`,
-      );
+    const { silenceMs, heartbeatMs } = timings;
+    if (silenceMs < 3 * heartbeatMs) {
+      const why = `must be at least three times timings.heartbeatMs (${heartbeatMs}): two lost turns are no silence`;
+      this.#conflict('timings.silenceMs', silenceMs, why);
     }
+  }
+
+  #conflict(key: string, value: unknown, text: string): void {
+    this.#report('BROKER_ERR_CONFIG_CONFLICT', key, value, this.#originOf(key), text);
+  }
+
+  /** Where a key's value came from, also of an element of a list. */
+  #originOf(key: string): string {
+    return this.#origins.get(key.replace(/\[.*$/, '')) ?? 'default';
   }
 
   /** Largest packets fit into the queue of a client that reads as they do by default, unless told otherwise. */
@@ -352,6 +404,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
         int: 'a whole number',
         number: 'a number',
         array: 'a list',
+        object: `a mapping, as in \`${LISTENER_EXAMPLE}\``,
       };
       return `must be ${names[issue.expected] ?? (issue.expected === 'string' ? 'text (in quotes, where YAML reads something else)' : issue.expected)}`;
     }
@@ -369,6 +422,20 @@ function describeIssue(issue: z.core.$ZodIssue): string {
 function unitOf(origin: string): string {
   if (origin === 'string') return ' characters long';
   return origin === 'array' ? ' elements long' : '';
+}
+
+/** A step of a path below a key: an element of a list, or a field of one. */
+function shownStep(step: PropertyKey): string {
+  return typeof step === 'number' ? `[${step}]` : `.${String(step)}`;
+}
+
+/** Text that is no YAML stays text, which the schema refuses. */
+function readYaml(text: string): unknown {
+  try {
+    return parseYaml(text);
+  } catch {
+    return text;
+  }
 }
 
 function hostOf(address: string): string {

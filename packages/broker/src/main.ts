@@ -13,8 +13,7 @@ import type { Config } from './config.ts';
 import { serveAdmin } from './edge/admin/serve-admin.ts';
 import { openLinks } from './edge/link/open-links.ts';
 import type { PeerLinks } from './edge/link/peer-link.ts';
-import { openListener } from './edge/listeners/open-listener.ts';
-import type { TcpListener } from './edge/listeners/tcp.ts';
+import { type Listeners, openListeners } from './edge/listeners/listeners.ts';
 import { openLog } from './edge/log.ts';
 import { watchJoin } from './edge/membership/join-watch.ts';
 import {
@@ -70,10 +69,10 @@ class NodeProcess implements RunningNode {
   readonly #closers: (() => Promise<void> | void)[] = [];
   readonly #turnEnd = new TurnEnd(() => {
     this.#wired?.core.flush();
-    this.#listener?.flush();
+    this.#listeners?.flush();
   });
   #wired: { readonly core: NodeCore; readonly process: ProcessCore } | null = null;
-  #listener: TcpListener | null = null;
+  #listeners: Listeners | null = null;
   #links: PeerLinks | null = null;
   #membership: SwimHandle | null = null;
   #closed = false;
@@ -98,8 +97,8 @@ class NodeProcess implements RunningNode {
     const onReset = (peer: string) => membership()?.probeNow(peer);
     const linked = openLinks({ config, core, ...opened, keyring, onReset, log });
     this.#links = linked.links;
-    this.#listener = await openListener({ config, core, log });
-    this.#closers.unshift(() => this.#listener?.close());
+    this.#listeners = await openListeners(config, core, log);
+    this.#closers.unshift(() => this.#listeners?.close());
     const admin = await serveAdmin({ config, core, process, membership, log });
     this.#closers.unshift(() => admin.close());
     process.setMeta({ admin: admin.address });
@@ -164,14 +163,15 @@ class NodeProcess implements RunningNode {
 
   /** Clients may come. @returns where to */
   #serve(): string {
-    const listener = this.#listener!;
+    const listeners = this.#listeners!;
     const { node, mqtt } = this.#config;
-    const { address } = listener;
-    listener.open();
+    listeners.open();
+    const { reports } = listeners;
     const { admin } = this.#wired!.process.meta;
     const cluster = this.#membership!.address;
-    this.#readiness.resolve({ node: node.name, pid: process.pid, mqtt: address, cluster, admin });
-    return mqtt.advertise ?? address;
+    const addresses = { mqtt: reports[0].address, listeners: reports, cluster, admin };
+    this.#readiness.resolve({ node: node.name, pid: process.pid, ...addresses });
+    return mqtt.advertise ?? reports[0].address;
   }
 
   /** Before there is a process core, only the store can fail. */

@@ -25,8 +25,11 @@ export const configFlags = {
     helpValue: 'DIR',
   }),
   'mqtt-listen': Flags.string({
-    description: 'Address for MQTT clients; loopback only. Port 0 takes a free one.',
+    description:
+      'Address for MQTT clients; may repeat. Loopback only. Port 0 takes a free one. See mqtt.listeners in the reference for the long form.',
     helpValue: 'HOST:PORT',
+    multiple: true,
+    multipleNonGreedy: true,
   }),
   'mqtt-advertise': Flags.string({
     description: 'Address that MQTT clients are referred to.',

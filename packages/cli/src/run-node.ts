@@ -1,19 +1,10 @@
 /** One node for the life of the process: start, the `ready` line, signals, fatal errors. */
 
-import type { BrokerError, Config, GivenSettings, StartOptions } from '@shoal/broker';
+import type { BrokerError, Config, GivenSettings, ReadyReport, StartOptions } from '@shoal/broker';
 import { reportError } from './error-report.ts';
 
 /** Exit codes by the shell's convention: 128 + the signal's number. */
 const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
-
-/** What a node tells once it serves clients: addresses as bound. */
-export interface ReadyReport {
-  readonly node: string;
-  readonly pid: number;
-  readonly mqtt: string;
-  readonly cluster: string;
-  readonly admin: string;
-}
 
 /** The broker's `startNode`, as far as this file uses it; a test gives another. */
 export type StartNode = (

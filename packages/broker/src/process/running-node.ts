@@ -5,7 +5,14 @@ import type { BrokerError } from '../errors.ts';
 export interface ReadyReport {
   readonly node: string;
   readonly pid: number;
+  /** Address of the first listener for clients. */
   readonly mqtt: string;
+  /** All of them, as bound. */
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly transport: string;
+    readonly address: string;
+  }[];
   readonly cluster: string;
   readonly admin: string;
 }

@@ -7,7 +7,7 @@ export default class Start extends BaseCommand {
   static override summary = 'Run a node in the foreground.';
   static override description = `Prints one line to stdout once it serves clients:
 
-  ready {"node":…,"pid":…,"mqtt":…,"cluster":…,"admin":…}
+  ready {"node":…,"pid":…,"mqtt":…,"listeners":[…],"cluster":…,"admin":…}
 
 The node logs JSON lines to stderr. SIGTERM or SIGINT hands its shards over, drains and exits with 0. A second signal exits at once (143, 130) and loses no acknowledged message.
 

@@ -4,7 +4,8 @@ import { BrokerError } from '@shoal/broker';
 import { runNode, type StartNode } from '../../src/run-node.ts';
 
 const behaviour = process.argv[2];
-const report = { node: 'a', pid: process.pid, mqtt: 'm', cluster: 'c', admin: 'a' };
+const addresses = { mqtt: 'm', listeners: [], cluster: 'c', admin: 'a' };
+const report = { node: 'a', pid: process.pid, ...addresses };
 const never = new Promise<never>(() => {});
 
 const startNode: StartNode = async (_config, hooks) => {

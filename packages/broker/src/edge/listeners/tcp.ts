@@ -1,28 +1,21 @@
 import { createServer, type Server, Socket } from 'node:net';
 import { formatAddress } from '../../address.ts';
 import { BrokerError } from '../../errors.ts';
-import type { ClientHandler, ClientSocket, Log } from '../../ports.ts';
+import type { Listener, ListenerOptions } from './listener.ts';
 import { CLOSE_SECONDS_MAX, TcpConnection, TurnFlush } from './tcp-connection.ts';
 
-export interface TcpListenerOptions {
+export interface TcpListenerOptions extends ListenerOptions {
+  /** Named in errors. */
+  readonly name?: string;
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
-  /** A client connected. Called once per connection; what it returns hears of it from then on. */
-  readonly onConnection: (socket: ClientSocket) => ClientHandler;
-  /** Beyond it a new connection is closed at once. */
-  readonly maxConnections: number;
-  readonly log: Log;
   /** Clock for `onSecond`, monotonic; default performance.now(). */
   readonly nowMs?: () => number;
   /** Patience with a peer that does not close its side; default 5. */
   readonly closeSecondsMax?: number;
-  /** Told of every change of the bytes that the kernel has not taken yet, of all connections. */
-  readonly onPending?: (changeBytes: number) => void;
   /** Several processes share the port. */
   readonly reusePort?: boolean;
-  /** False: the port is taken, and who comes is turned away until {@link TcpListener.open}. */
-  readonly isOpen?: boolean;
   /** False: 'data' events instead of one read buffer, as if Node.js did not offer it. */
   readonly sharedReadBuffer?: boolean;
 }
@@ -78,7 +71,7 @@ function onErrorEvent(): void {}
  * handle is asked for raw connections, which become net.Sockets with `onread`. That step uses
  * `_handle.onconnection`, which Node.js does not document: where it is missing, 'data' events it is.
  */
-export class TcpListener {
+export class TcpListener implements Listener {
   readonly #options: TcpListenerOptions;
   readonly #server: Server;
   readonly #turn: TurnFlush;
@@ -125,12 +118,13 @@ export class TcpListener {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_SECONDS * 1000,
     });
-    const { host, port } = options;
+    const { name, host, port } = options;
+    const shown = `${name === undefined ? '' : `listener ${name}: `}${formatAddress({ host, port })}`;
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
         const code =
           cause.code === 'EADDRINUSE' ? 'BROKER_ERR_ADDRESS_IN_USE' : 'BROKER_ERR_ADDRESS_UNUSABLE';
-        reject(new BrokerError(code, formatAddress({ host, port }), { cause }));
+        reject(new BrokerError(code, shown, { cause }));
       });
       server.listen({ host, port, backlog: 4096, reusePort: options.reusePort ?? false }, () => {
         server.removeAllListeners('error');
@@ -139,7 +133,6 @@ export class TcpListener {
     });
   }
 
-  /** Connections held, those that are closing included. */
   get count(): number {
     return this.#connections;
   }
@@ -149,12 +142,10 @@ export class TcpListener {
     return this.#refused;
   }
 
-  /** Sends what was written, now instead of at the end of the turn. Not for use within a handler. */
   flush(): void {
     this.#turn.flush();
   }
 
-  /** From now on clients are welcome. */
   open(): void {
     this.#isOpen = true;
   }
@@ -164,7 +155,6 @@ export class TcpListener {
     if (this.#server.listening) this.#server.close();
   }
 
-  /** Stops accepting, closes every connection after what it was sent, and waits for their end. */
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers<void>();
@@ -205,7 +195,9 @@ export class TcpListener {
       socket.destroy();
       return;
     }
-    if (this.#connections >= this.#options.maxConnections || this.#closed !== undefined) {
+    const { maxConnections, othersCount } = this.#options;
+    const held = this.#connections + (othersCount?.() ?? 0);
+    if (held >= maxConnections || this.#closed !== undefined) {
       this.#refused++;
       if (this.#refused === 1)
         this.#options.log('warn', 'connection limit reached: refusing connections');

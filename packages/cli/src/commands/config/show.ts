@@ -27,9 +27,16 @@ export default class ConfigShow extends BaseCommand {
     const { formatTable } = await import('../../format.ts');
     const rows = Object.entries(shown).map(([key, { value, origin }]) => [
       key,
-      value === null ? '-' : Array.isArray(value) ? value.join(', ') || '-' : String(value),
+      shownValue(value),
       origin,
     ]);
     this.log(await formatTable(['KEY', 'VALUE', 'FROM'], rows));
   }
+}
+
+function shownValue(value: unknown): string {
+  if (value === null) return '-';
+  if (Array.isArray(value)) return value.map(shownValue).join(', ') || '-';
+  if (typeof value === 'object') return Object.values(value).map(String).join(' ');
+  return String(value);
 }

@@ -1,0 +1,36 @@
+import type { ClientHandler, ClientSocket, Log } from '../../ports.ts';
+
+/**
+ * Accepts clients by one transport. test/contract/listener.ts is the suite that every listener passes.
+ *
+ * ```
+ *   started: the address is taken, clients are turned away ──open──▶ accepts ──close──▶ closed
+ * ```
+ */
+export interface Listener {
+  /** Where clients connect, as bound. */
+  readonly address: string;
+  /** Connections held, those that are closing included. */
+  readonly count: number;
+  /** From now on clients are welcome. */
+  open(): void;
+  /** Sends what was written, now instead of at the end of the turn. Not for use within a handler. */
+  flush(): void;
+  /** Stops accepting, closes every connection after what it was sent, and waits for their end. */
+  close(): Promise<void>;
+}
+
+/** What a listener of any transport is given. */
+export interface ListenerOptions {
+  /** A client connected. Called once per connection; what it returns hears of it from then on. */
+  readonly onConnection: (socket: ClientSocket) => ClientHandler;
+  /** Beyond it a new connection is closed at once. */
+  readonly maxConnections: number;
+  /** Connections that count towards `maxConnections` and are not this listener's; default none. */
+  readonly othersCount?: () => number;
+  readonly log: Log;
+  /** Told of every change of the bytes that the kernel has not taken yet, of all connections. */
+  readonly onPending?: (changeBytes: number) => void;
+  /** False: the address is taken, and who comes is turned away until {@link Listener.open}. */
+  readonly isOpen?: boolean;
+}
