@@ -63,7 +63,9 @@ function floorPlants(key: string, chain: readonly (readonly string[])[]): Plant[
 
 const CORE_FOLDERS = [
   'swim/src/core',
-  ...['mqtt', 'placement', 'store', 'shard', 'session', 'node', 'process'].map((name) => `broker/src/${name}`),
+  ...['mqtt', 'placement', 'store', 'shard', 'session', 'node', 'process'].map(
+    (name) => `broker/src/${name}`,
+  ),
 ];
 
 const plants: Plant[] = [
