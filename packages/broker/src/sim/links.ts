@@ -256,12 +256,13 @@ export class SimLinks {
     const other = this.#hosts.get(peer);
     const reachable =
       other?.alive === true && !other.paused && !this.#network.severed(host.name, peer);
-    // Whoever is dialled answers members only: a dialler it has not heard of tries again.
+    // A node answers members only: a dialler it has not heard of tries again. Neither takes an earlier life.
     const welcome =
       reachable &&
       host.clusterId !== '' &&
       other.clusterId === host.clusterId &&
-      other.peers.has(host.name);
+      isNewest(host, other) &&
+      isNewest(other, host);
     if (!welcome) {
       const nextMs = reachable ? backoffMs * 2 : Math.max(backoffMs * 2, DIAL_TIMEOUT_MS / 4);
       this.#dialSoon(host, peer, Math.min(REDIAL_MAX_MS, Math.max(REDIAL_MIN_MS, nextMs)));
@@ -299,6 +300,11 @@ export class SimLinks {
       end.host.onLinkUp(other.host.name, other.host.bootEpoch);
     });
   }
+}
+
+/** `peer` is the process that `host` lists, or a later one of its name. */
+function isNewest(host: LinkHost, peer: LinkHost): boolean {
+  return peer.bootEpoch >= (host.peers.get(peer.name) ?? Number.POSITIVE_INFINITY);
 }
 
 function otherOf(link: Link, end: End): End {
