@@ -1,5 +1,23 @@
 /** The listeners of a configuration: the long form and the short one as one list. */
+import { z } from 'zod';
 import { isOffLoopback } from './address.ts';
+import { label, listenAddress } from './config-types.ts';
+
+/** Ways by which clients may come. */
+const TRANSPORTS = ['tcp'] as const;
+/** Listeners of a node for MQTT clients; a configuration with more is refused. */
+export const LISTENERS_MAX = 16;
+
+/** One entry of `mqtt.listeners`. */
+export const listener = () =>
+  z.strictObject({
+    name: label(),
+    transport: z.enum(TRANSPORTS).default('tcp'),
+    address: listenAddress(),
+  });
+
+/** How an entry of `mqtt.listeners` is written: for errors and the reference. */
+export const LISTENER_EXAMPLE = '{ name: local, transport: tcp, address: "127.0.0.1:1883" }';
 
 /** Where clients connect. */
 export interface ListenerConfig {

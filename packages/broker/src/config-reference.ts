@@ -1,6 +1,7 @@
 /** docs/CONFIGURATION.md and `shoal config reference`, printed from the schema. */
 
-import { type ConfigKey, configSections, LISTENER_EXAMPLE } from './config-schema.ts';
+import { LISTENER_EXAMPLE } from './config-listeners.ts';
+import { type ConfigKey, configSections } from './config-schema.ts';
 
 const INTRODUCTION = `# Configuration
 

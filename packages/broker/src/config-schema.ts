@@ -7,9 +7,10 @@
  */
 
 import assert from 'node:assert/strict';
-import { parseDiscovery, SWIM_SETTINGS, SwimError } from '@shoal/swim';
+import { SWIM_SETTINGS } from '@shoal/swim';
 import { z } from 'zod';
-import { parseAddress } from './address.ts';
+import { LISTENERS_MAX, listener } from './config-listeners.ts';
+import { discoveryType, label, listenAddress, peerAddress } from './config-types.ts';
 
 /** What the reference shows of a key beside its type. `x-flag` is the flag of `shoal start`. */
 interface KeyMeta {
@@ -31,52 +32,6 @@ const PACKET_BYTES_SET_MAX = 16_777_216;
 
 const section = <T extends z.ZodRawShape>(description: string, shape: T) =>
   z.strictObject(shape).meta({ description });
-
-const addressType = (portMin: 0 | 1, allowAnyHost: boolean) =>
-  z
-    .string()
-    .max(300)
-    .superRefine((text, context) => {
-      const address = parseAddress(text);
-      const problem =
-        'problem' in address
-          ? address.problem
-          : address.port < portMin
-            ? 'port 0 is only for listening'
-            : !allowAnyHost && (address.host === '0.0.0.0' || address.host === '::')
-              ? 'nobody can connect to a wildcard address'
-              : undefined;
-      if (problem !== undefined) {
-        context.addIssue({ code: 'custom', message: `must be HOST:PORT: ${problem}` });
-      }
-    });
-
-/** A way to find members, as `parseDiscovery` reads it; its error says how to write it. */
-const discoveryType = () =>
-  z
-    .string()
-    .max(600)
-    .superRefine((text, context) => {
-      try {
-        parseDiscovery(text);
-      } catch (error) {
-        if (!(error instanceof SwimError)) throw error;
-        context.addIssue({ code: 'custom', message: error.detail.replace(`"${text}": `, '') });
-      }
-    });
-
-/** An address to listen on: port 0 takes a free one, a wildcard host takes every interface. */
-const listenAddress = () => addressType(0, true);
-/** An address to connect to. */
-const peerAddress = () => addressType(1, false);
-
-const label = () =>
-  z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-      'must be 1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit',
-    );
 
 const powerOfTwo = (from: number, to: number) =>
   integer(from, to).refine((n) => Number.isInteger(Math.log2(n)), 'must be a power of two');
@@ -113,22 +68,6 @@ const data = section('Where and how this node stores.', {
     'x-flag': '--durability',
   }),
 });
-
-/** Ways by which clients may come. */
-const TRANSPORTS = ['tcp'] as const;
-/** Listeners of a node for MQTT clients; a configuration with more is refused. */
-const LISTENERS_MAX = 16;
-
-/** One entry of `mqtt.listeners`. */
-const listener = () =>
-  z.strictObject({
-    name: label(),
-    transport: z.enum(TRANSPORTS).default('tcp'),
-    address: listenAddress(),
-  });
-
-/** How an entry of `mqtt.listeners` is written: for errors and the reference. */
-export const LISTENER_EXAMPLE = '{ name: local, transport: tcp, address: "127.0.0.1:1883" }';
 
 const mqtt = section('MQTT for clients.', {
   listeners: key(z.array(listener()).min(1).max(LISTENERS_MAX).optional(), {

@@ -15,13 +15,14 @@ import type { z } from 'zod';
 import { isOffLoopback, parseAddress } from './address.ts';
 import { type GivenSettings, SETTING_KEYS } from './cluster-settings.ts';
 import {
+  LISTENER_EXAMPLE,
   type ListenerConfig,
   LOOPBACK_RULE,
   listenerProblems,
   type PlacedListener,
   placeListeners,
 } from './config-listeners.ts';
-import { type ConfigKey, configSchema, configSections, LISTENER_EXAMPLE } from './config-schema.ts';
+import { type ConfigKey, configSchema, configSections } from './config-schema.ts';
 import { nearest, suggestion } from './config-suggest.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
 

@@ -23,7 +23,7 @@ import type { SimNetwork } from './network.ts';
 import type { ClientPipe, PipeHost } from './pipe.ts';
 import type { Transcript } from './transcript.ts';
 
-/** `swim.unwellAfterMs` of simulated nodes: lower than the default, since stalls of the simulator take 0.1 to 2 s. */
+/** `swim.unwellAfterMs` of simulated nodes; below the default, since stalls of the simulator take 0.1 to 2 s. */
 const UNWELL_AFTER_MS = 300;
 /** `timings.stopTimeoutMs` of simulated nodes. */
 const STOP_TIMEOUT_MS = 10_000;

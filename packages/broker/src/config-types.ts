@@ -1,0 +1,50 @@
+/** Types of values that several keys of the configuration have. */
+import { parseDiscovery, SwimError } from '@shoal/swim';
+import { z } from 'zod';
+import { parseAddress } from './address.ts';
+
+const addressType = (portMin: 0 | 1, allowAnyHost: boolean) =>
+  z
+    .string()
+    .max(300)
+    .superRefine((text, context) => {
+      const address = parseAddress(text);
+      const problem =
+        'problem' in address
+          ? address.problem
+          : address.port < portMin
+            ? 'port 0 is only for listening'
+            : !allowAnyHost && (address.host === '0.0.0.0' || address.host === '::')
+              ? 'nobody can connect to a wildcard address'
+              : undefined;
+      if (problem !== undefined) {
+        context.addIssue({ code: 'custom', message: `must be HOST:PORT: ${problem}` });
+      }
+    });
+
+/** A way to find members, as `parseDiscovery` reads it; its error says how to write it. */
+export const discoveryType = () =>
+  z
+    .string()
+    .max(600)
+    .superRefine((text, context) => {
+      try {
+        parseDiscovery(text);
+      } catch (error) {
+        if (!(error instanceof SwimError)) throw error;
+        context.addIssue({ code: 'custom', message: error.detail.replace(`"${text}": `, '') });
+      }
+    });
+
+/** An address to listen on: port 0 takes a free one, a wildcard host takes every interface. */
+export const listenAddress = () => addressType(0, true);
+/** An address to connect to. */
+export const peerAddress = () => addressType(1, false);
+
+export const label = () =>
+  z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      'must be 1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit',
+    );
