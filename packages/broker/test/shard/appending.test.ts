@@ -37,6 +37,17 @@ describe('the steady path, step by step', () => {
     );
   });
 
+  it('awaits a copy that has not acknowledged what it was sent', () => {
+    const copies = sent();
+    const n1 = copies.at(N1);
+    const { number } = n1.copy.view;
+    assert.equal(n1.copy.awaits(N2), true);
+    n1.copy.onMessage(N2, { type: 'appended', number, index: 4 });
+    assert.equal(n1.copy.awaits(N2), false);
+    assert.equal(n1.copy.awaits(N3), true);
+    assert.equal(copies.at(N3).copy.awaits(N1), false);
+  });
+
   it('waits for room on the way to a copy, and goes on when there is', () => {
     const copies = led();
     const n1 = copies.at(N1);

@@ -106,6 +106,8 @@ export class Machine {
   /** Copies that were told to be too slow. */
   readonly slow: CopyId[] = [];
   readonly traces: [string, Record<string, unknown> | undefined][] = [];
+  /** Of each time that it began to lead, whether it did before. */
+  readonly established: boolean[] = [];
   /** How often the copy has asked for the end of the turn. */
   dirtied = 0;
   /** Counts the processes. */
@@ -234,7 +236,10 @@ export class Machine {
       removable: () => (copies.settled ? 'yes' : 'no'),
       mayHandover: () => copies.settled,
       onElection: () => {},
-      onEstablished: () => copies.announce(this.id),
+      onEstablished: (_shard, again) => {
+        this.established.push(again);
+        copies.announce(this.id);
+      },
       onDeposed: () => {},
       onCommitted: () => {},
       trace: (phase, fields) => this.traces.push([phase, fields]),

@@ -84,7 +84,10 @@ describe('a copy', () => {
     copy.accept([]);
     assert.equal(has(hardKey(0)), undefined);
     copy.accept([entryOf(1, OLD)]);
-    assert.ok(has(hardKey(0)));
+    const record = has(hardKey(0));
+    assert.ok(record);
+    copy.accept([entryOf(2, OLD)]);
+    assert.equal(has(hardKey(0)), record, 'and not again');
   });
 
   it('applies an entry once, however often it comes', () => {
@@ -193,6 +196,14 @@ describe('a copy', () => {
       assert.equal(hard().valid, true);
       assert.deepEqual([copy.log.end, copy.commit, copy.durable], [4, 3, 0]);
       assert.equal(decodeCheckpoint(has(checkpointKey(0))!).commit, 3);
+    });
+
+    it('is rebuilt when what it was given is cut', () => {
+      const { copy } = active(3);
+      copy.discard();
+      copy.restore(6, 3, []);
+      copy.truncate(5);
+      assert.equal(copy.loading, true);
     });
 
     it('has what it was given when that is durable, and does not vouch for its old view', () => {

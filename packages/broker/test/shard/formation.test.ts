@@ -174,6 +174,19 @@ describe('forming a view, step by step', () => {
     });
   });
 
+  it('goes back to the view before when damaged copies alone recorded the newest', () => {
+    const copies = begun(undefined, 3, [...IDS, N4]);
+    const n1 = copies.at(N1);
+    const number = stands(copies);
+    const newest = viewOf(numberOf(6, N2), [N2], 3);
+    const moving = { ...newest, voters: [N1, N2, N4], oldVoters: IDS };
+    n1.copy.onMessage(N2, { ...promise(number, moving, 3), valid: false });
+    n1.copy.onMessage(N3, promise(number, VIEW, 3));
+    pass(copies, n1, 600);
+    const next = said(n1, 'install', N3)[0]?.view;
+    assert.deepEqual([next?.voters, next?.oldVoters], [IDS, []]);
+  });
+
   describe('is asked to lead', () => {
     it('and stands in the name of the leader that hands over', () => {
       const copies = led();

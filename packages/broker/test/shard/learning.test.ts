@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { entryKey } from '../../src/shard/keys.ts';
 import { entryOf, type Machine, N1, N2, N3, numberOf, viewOf } from './copies.ts';
 import { begun, OLD, said } from './steps.ts';
 
@@ -70,6 +71,17 @@ describe('a learner, step by step', () => {
     assert.equal(n3.copy.promised.counter, 9);
   });
 
+  it('does not say what it has once it has promised a higher number', () => {
+    const n3 = learner();
+    n3.copy.onMessage(N2, { ...part, terms: TERMS, state, entries: [], last: false });
+    n3.turn();
+    n3.copy.onMessage(N2, { type: 'probe', number: LATER });
+    const number = numberOf(9, N1);
+    n3.copy.onMessage(N1, { type: 'prepare', number, handoverOf: LATER });
+    n3.settle();
+    assert.equal(said(n3, 'status').length, 0);
+  });
+
   describe('takes a snapshot', () => {
     const first = { ...part, terms: TERMS, state, entries: [], last: false };
 
@@ -83,6 +95,7 @@ describe('a learner, step by step', () => {
       n3.turn();
       assert.equal(n3.copy.valid, true);
       assert.deepEqual([n3.copy.log.end, n3.copy.commit], [5, 5]);
+      assert.ok(entries[4] && Buffer.from(entries[4]).equals(n3.read(entryKey(0, 5))!));
       assert.deepEqual(
         said(n3, 'snapshotted').map(({ seq }) => seq),
         [0, 1],

@@ -155,6 +155,7 @@ describe('a hand-over', () => {
     const n1 = copies.at(N1);
     pass(copies, n1, 1000);
     assert.equal(n1.copy.canPropose, true);
+    assert.deepEqual(n1.established.slice(-1), [true]);
     assert.equal(said(n1, 'prepare').length, 0);
   });
 
@@ -176,6 +177,20 @@ describe('a hand-over', () => {
     const promised = numberOf(number.counter + 1, N2);
     n1.copy.onMessage(N3, { type: 'refused', number, promised });
     assert.equal(said(n1, 'prepare').length, 0);
+  });
+
+  it('is not undone at once by a heir that would rather have the old leader', () => {
+    const copies = led();
+    copies.targets = [N2, N1, N3];
+    copies.settled = true;
+    assert.ok(copies.run(3000, () => copies.leader?.id === N2));
+    copies.targets = [N1, N2, N3];
+    assert.equal(
+      copies.run(4000, () => copies.leader?.id === N1),
+      false,
+    );
+    assert.ok(copies.run(3000, () => copies.leader?.id === N1));
+    assert.equal(copies.at(N1).copy.yielded, false);
   });
 
   it('goes to any other copy that is heard when the process stops', () => {

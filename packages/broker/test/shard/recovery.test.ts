@@ -107,6 +107,22 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
     assert.equal(n3.copy.valid, true);
   });
 
+  it('answers nothing before it is read', () => {
+    const copies = new Copies();
+    copies.begin(viewOf(OLD, [N1, N2, N3], 0), 5);
+    const n3 = copies.at(N3);
+    n3.start().load(() => {});
+    n3.copy.onMessage(N2, { type: 'probe', number: numberOf(9, N2) });
+    n3.copy.onMessage(N2, { type: 'prepare', number: numberOf(9, N2), handoverOf: OLD });
+    n3.turn();
+    assert.equal(n3.sent.length, 0);
+    n3.copy.onMessage(N2, { type: 'probe', number: numberOf(9, N2) });
+    assert.deepEqual(
+      n3.sent.map(({ m }) => m.type),
+      ['status'],
+    );
+  });
+
   it('may have entries without a promise: it was given them as a learner', () => {
     const copies = new Copies();
     for (const machine of copies.machines.values()) machine.start();

@@ -168,6 +168,19 @@ describe('a voter', () => {
     assert.equal(said(n2, 'recorded', N3).length, 1);
   });
 
+  it('gives its log to a candidate that it promised, and to no other', () => {
+    const copies = led();
+    copies.kill(N1);
+    const n2 = copies.at(N2);
+    n2.copy.onMessage(N3, { type: 'fetch', number: NEXT, prev: 1 });
+    assert.equal(said(n2, 'refused', N3).length, 1);
+    n2.copy.onMessage(N3, prepare);
+    n2.copy.onMessage(N3, { type: 'fetch', number: NEXT, prev: 1 });
+    n2.settle();
+    const [fetched] = said(n2, 'fetched', N3);
+    assert.deepEqual([fetched?.prev, fetched?.entries.length, fetched?.end], [1, 2, 3]);
+  });
+
   it('says whether it leads or forms a view when it is asked', () => {
     const copies = led();
     const n1 = copies.at(N1);
