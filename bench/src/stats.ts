@@ -109,20 +109,3 @@ export function slope(
   }
   return n < 2 || variance === 0 ? null : covariance / variance;
 }
-
-/**
- * Small seeded generator (mulberry32): the order of brokers and the payload bytes come from it, so
- * that a run can be repeated.
- *
- * @param seed any integer
- * @returns uniform numbers in [0, 1)
- */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

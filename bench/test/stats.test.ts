@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { LatencyHistogram, median, seededRandom, slope, spread } from '../src/stats.ts';
+import { LatencyHistogram, median, slope, spread } from '../src/stats.ts';
 
 describe('LatencyHistogram', () => {
   it('reports the nearest-rank percentile of small values exactly', () => {
@@ -92,17 +92,5 @@ describe('slope', () => {
       ]),
       null,
     );
-  });
-});
-
-describe('seededRandom', () => {
-  it('repeats with its seed and differs without', () => {
-    const draw = (seed: number) => {
-      const random = seededRandom(seed);
-      return Array.from({ length: 5 }, () => random());
-    };
-    assert.deepEqual(draw(42), draw(42));
-    assert.notDeepEqual(draw(42), draw(43));
-    assert.ok(draw(7).every((value) => value >= 0 && value < 1));
   });
 });

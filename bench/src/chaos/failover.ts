@@ -13,12 +13,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { Random } from '../random.ts';
 import { Checker, type Verdict } from './checker.ts';
 import { ChaosClient } from './client.ts';
 import { LocalCluster } from './cluster.ts';
 import { type Distribution, distribution, histogram } from './figures.ts';
 import { History } from './history.ts';
-import { Random } from './random.ts';
 import type { Target } from './wire.ts';
 
 export interface FailoverOptions {

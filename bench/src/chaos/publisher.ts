@@ -1,6 +1,6 @@
+import type { Random } from '../random.ts';
 import { ChaosClient } from './client.ts';
 import type { History, MessageId } from './history.ts';
-import type { Random } from './random.ts';
 import { type LeaveHow, Roamer } from './roamer.ts';
 import type { Target } from './wire.ts';
 

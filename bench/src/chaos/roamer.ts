@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Random } from '../random.ts';
 import type { ChaosClient } from './client.ts';
-import type { Random } from './random.ts';
 import type { Target } from './wire.ts';
 
 export interface RoamerOptions {

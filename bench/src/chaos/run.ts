@@ -1,9 +1,9 @@
+import { Random } from '../random.ts';
 import type { BrokerUnderTest } from './broker-under-test.ts';
 import { Checker, type Verdict } from './checker.ts';
 import { type Distribution, distribution } from './figures.ts';
 import { History, type StampedEvent } from './history.ts';
 import { type KillFigures, KillWatch } from './kill-watch.ts';
-import { Random } from './random.ts';
 import { playRound, type RoundFigures, type Scenario } from './scenarios.ts';
 import { Workload } from './workload.ts';
 

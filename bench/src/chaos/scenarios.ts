@@ -1,9 +1,9 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import type { Random } from '../random.ts';
 import { type BrokerUnderTest, DAMAGES, isDamageable, isElastic } from './broker-under-test.ts';
 import type { Checker } from './checker.ts';
 import type { History } from './history.ts';
 import type { KillFigures, KillWatch } from './kill-watch.ts';
-import type { Random } from './random.ts';
 import type { Workload } from './workload.ts';
 
 export const SCENARIOS = ['kill-any', 'kill-all', 'add-remove', 'pause-any', 'damage-any'] as const;

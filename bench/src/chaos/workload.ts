@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Random } from '../random.ts';
 import type { Checker } from './checker.ts';
 import type { History } from './history.ts';
 import { Publisher } from './publisher.ts';
-import type { Random } from './random.ts';
 import { Subscriber, type SubscriberOptions } from './subscriber.ts';
 import type { Target } from './wire.ts';
 

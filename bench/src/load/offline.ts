@@ -2,7 +2,8 @@
  * Messages of QoS 1 for sessions whose clients are away, then the clients' return: what it costs to
  * queue and to drain.
  */
-import { LatencyHistogram, seededRandom } from '../stats.ts';
+import { Random } from '../random.ts';
+import { LatencyHistogram } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { Measurement, OfflineTask } from './result.ts';
@@ -41,8 +42,8 @@ class Offline implements ConnectionListener, LoadCounters {
 
   async enqueue(): Promise<Measurement> {
     const { sessions, messages, inFlight, payloadBytes, seed, brokerPid } = this.#task;
-    const random = seededRandom(seed);
-    const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random() * 256));
+    const random = new Random(String(seed));
+    const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random.int(0, 255)));
     const each = Math.floor(messages / sessions);
     const publishers = await openMany(sessions, CONNECT_CONCURRENCY, (index) =>
       this.#connect(`bench-pub-${index}`, true, index),

@@ -6,7 +6,8 @@
  * slows the load down: this measures throughput and CPU. Fixed rate: publishes leave when they are
  * due, whatever comes back: this measures latency.
  */
-import { LatencyHistogram, seededRandom } from '../stats.ts';
+import { Random } from '../random.ts';
+import { LatencyHistogram } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { Measurement, TrafficTask, TrafficWindow } from './result.ts';
@@ -55,8 +56,8 @@ export class Traffic implements ConnectionListener, LoadCounters {
   /** Connects everybody and subscribes. */
   async open(): Promise<void> {
     const { host, port, groups, subscribers, qos, payloadBytes, seed } = this.#task;
-    const random = seededRandom(seed);
-    const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random() * 256));
+    const random = new Random(String(seed));
+    const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random.int(0, 255)));
     const address = (index: number) => `127.1.${1 + Math.floor(index / 5_000)}.1`;
     const subscribing = await openMany(groups * subscribers, CONNECT_CONCURRENCY, async (index) => {
       const group = Math.floor(index / subscribers);
