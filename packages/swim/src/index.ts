@@ -19,7 +19,7 @@ export {
 } from './config.ts';
 export type { SwimCounters } from './core/counters.ts';
 export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
-export type { SwimEffect, SwimEvent, TimerTask } from './core/event.ts';
+export type { Refusal, SwimEffect, SwimEvent, TimerTask } from './core/event.ts';
 export type { UserEvent } from './core/event-codec.ts';
 export { type MemberState, SWIM_MAGIC, type VersionRange } from './core/message.ts';
 export type { SwimOptions } from './core/options.ts';

@@ -1,5 +1,5 @@
 import type { ViewChange } from './core/cut-detector.ts';
-import type { SwimEffect, SwimEvent, TimerTask } from './core/event.ts';
+import type { Refusal, SwimEffect, SwimEvent, TimerTask } from './core/event.ts';
 import type { UserEvent } from './core/event-codec.ts';
 import { assertNever } from './core/message.ts';
 import type { Swim } from './core/swim.ts';
@@ -31,6 +31,8 @@ export interface RunnerHost {
   onMembers(): void;
   /** Another stable view. */
   onView(change: ViewChange): void;
+  /** A hint that the process of a present member has ended. */
+  onRefused?(refusal: Refusal): void;
   onEvent?(event: UserEvent): void;
   onClusterId(clusterId: string): void;
   /** This boot epoch is wanted: the event of the same type, once it is kept. */
@@ -115,6 +117,9 @@ export class SwimRunner {
         return;
       case 'view-changed':
         host.onView(effect);
+        return;
+      case 'refused':
+        host.onRefused?.(effect);
         return;
       case 'user-event':
         host.onEvent?.(effect.event);

@@ -54,6 +54,19 @@ export type SwimEvent =
   /** Tells all members that this one leaves for good; answered by `left`. */
   | { readonly type: 'leave' };
 
+/**
+ * The host of a present member says that no process listens at the member's address: most likely that process has
+ * ended. A hint and no verdict: a member that restarts, or is behind a firewall that rejects streams, is refused,
+ * too.
+ */
+export interface Refusal {
+  readonly name: string;
+  /** Of the life that was refused: a later one is another process. */
+  readonly bootEpoch: number;
+  /** Whether this process was refused itself; otherwise other members say that they were. */
+  readonly isFirstHand: boolean;
+}
+
 /** What the core wants done, in this order. */
 export type SwimEffect =
   | {
@@ -89,6 +102,11 @@ export type SwimEffect =
   | { readonly type: 'members-changed' }
   /** Another stable view: `view()` has it whole; at most once per step. */
   | ({ readonly type: 'view-changed' } & ViewChange)
+  /**
+   * A hint for the owner; the state of the member has not changed for it. Comes with each probe that is
+   * refused, and once when others suspect a member of having ended.
+   */
+  | ({ readonly type: 'refused' } & Refusal)
   /** A user event, for the first and only time. */
   | { readonly type: 'user-event'; readonly event: UserEvent }
   /** The cluster's id was learned; it stays. */

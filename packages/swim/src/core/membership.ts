@@ -330,7 +330,10 @@ export class Membership {
       asked: isAsked,
       token,
     });
-    if (record.refused) this.#lookAround();
+    if (record.refused) {
+      this.#lookAround();
+      this.#hintOf(record, accuser);
+    }
     if (!context.switches.verifiesSuspicions) return;
     // Some look for themselves at once instead of at their next turn: about as many as are needed
     // to confirm, whatever the size. A suspect that lives hears the accusation from them, too.
@@ -386,6 +389,13 @@ export class Membership {
     this.#rearm(record.name, suspicion, Math.max(0, leftMs));
     context.cut.observe(record, refused, nowMs);
     this.#outbox.disseminate(refused, accuser);
+    this.#hintOf(refused, accuser);
+  }
+
+  /** Others were refused: the owner hears so at once. What this process found itself, the prober has told. */
+  #hintOf({ name, bootEpoch }: Statement, accuser: string): void {
+    if (accuser === this.#context.self.name) return;
+    this.#context.emit({ type: 'refused', name, bootEpoch, isFirstHand: false });
   }
 
   /** How long this member may be suspect. */

@@ -384,6 +384,10 @@ export class Prober {
     const context = this.#context;
     const record = context.members.get(probe.name);
     if (record === undefined || record.bootEpoch !== probe.bootEpoch) return;
+    if (isPresent(record)) {
+      const { name, bootEpoch } = record;
+      context.emit({ type: 'refused', name, bootEpoch, isFirstHand: true });
+    }
     const witnesses = context.members.pickPeers(WITNESSES_ASKED, probe.name);
     const isFirst = probe.witnessesWanted === undefined;
     probe.witnessesWanted = Math.min(WITNESSES_WANTED, witnesses.length);

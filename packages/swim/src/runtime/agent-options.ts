@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { completeConfig, type SwimConfig, type SwimConfigInput } from '../config.ts';
 import { isWellFormed } from '../core/bytes.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
+import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { Discovery } from '../discovery/discovery.ts';
@@ -68,6 +69,12 @@ export interface SwimAgentOptions extends MemberCallbacks {
   onMembers?(members: readonly SwimMember[]): void;
   /** After the start and after every change of the stable view; after `onMembers`. */
   onView?(view: StableView, change: ViewChange): void;
+  /**
+   * The host of a present member refuses connections: most likely its process has ended. A hint, to count as
+   * silence and never as a death: the member may be about to restart. What membership believes comes by
+   * `onMembers`, after the shortest suspicion. May come again while it is refused.
+   */
+  onRefused?(refusal: Refusal): void;
   /** What a member tells all, the own events included; each comes once. */
   onEvent?(event: UserEvent): void;
   /** What counts as one host where the stable view is formed; default: each member is one. */
@@ -143,6 +150,7 @@ const FUNCTIONS = [
   'onLeave',
   'onMembers',
   'onNotice',
+  'onRefused',
   'onUpdate',
   'onView',
   'hostOf',

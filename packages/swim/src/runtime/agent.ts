@@ -350,6 +350,8 @@ export class SwimAgent implements SwimHandle {
         this.#memberEvents.take(this.#swim.members());
       },
       onView: (change) => this.#tell(() => options.onView?.(this.#swim.view(), change)),
+      onRefused: ({ name, bootEpoch, isFirstHand }) =>
+        this.#tell(() => options.onRefused?.({ name, bootEpoch, isFirstHand })),
       onEvent: (event) => this.#tell(() => options.onEvent?.(event)),
       onClusterId: (clusterId) => {
         this.#transport.setClusterId(clusterId);

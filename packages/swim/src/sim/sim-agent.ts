@@ -1,6 +1,6 @@
 import type { SwimConfig } from '../config.ts';
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
-import type { SwimEffect, SwimEvent, TimerTask } from '../core/event.ts';
+import type { Refusal, SwimEffect, SwimEvent, TimerTask } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimOptions } from '../core/options.ts';
 import type { SwimMember } from '../core/statement.ts';
@@ -22,6 +22,8 @@ export interface SimAgentCallbacks {
   onMembers?(members: readonly SwimMember[]): void;
   /** Another stable view; `view()` has it whole. */
   onView?(change: ViewChange): void;
+  /** A hint that the process of a present member has ended. */
+  onRefused?(refusal: Refusal): void;
   onEvent?(event: UserEvent): void;
   onClusterId?(clusterId: string): void;
   onLeft?(): void;
@@ -214,6 +216,7 @@ export class SimAgent {
       setTimer: (token, afterMs, task) => this.#arm(token, afterMs + this.#timerLateMs(), task),
       onMembers: () => callbacks.onMembers?.(this.swim.members()),
       onView: (change) => callbacks.onView?.(change),
+      onRefused: (refusal) => callbacks.onRefused?.(refusal),
       onEvent: (event) => callbacks.onEvent?.(event),
       onClusterId: (clusterId) => callbacks.onClusterId?.(clusterId),
       onBootEpoch: (bootEpoch) => this.#dispatch({ type: 'boot-epoch', bootEpoch }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type SwimConfigInput, swimConfig } from '../config.ts';
 import type { ViewChange } from '../core/cut-detector.ts';
+import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { MemberState, VersionRange } from '../core/message.ts';
 import type { SwimMember } from '../core/statement.ts';
@@ -30,6 +31,8 @@ export class TestCluster {
   readonly left = new Set<string>();
   /** Changes of the stable view of each member, oldest first. */
   readonly views = new Map<string, ViewChange[]>();
+  /** Hears each refusal that an owner is told of; replace it at will. */
+  onRefused: (observer: string, refusal: Refusal) => void = () => {};
   /** User events that each member got, oldest first. */
   readonly events = new Map<string, UserEvent[]>();
   readonly #prng: Prng;
@@ -70,6 +73,7 @@ export class TestCluster {
         onMembers: (members) => {
           for (const member of members) this.seen.add(`${name} ${member.name} ${member.state}`);
         },
+        onRefused: (refusal) => this.onRefused(name, refusal),
         onEvent: (event) => events.push(event),
         onView: (change) => changes.push(change),
         onNotice: (code, at) => this.notices.add(`${name} ${bootEpoch} ${code} ${at}`),

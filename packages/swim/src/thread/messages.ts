@@ -1,4 +1,5 @@
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
+import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { SwimError, type SwimErrorCode } from '../errors.ts';
@@ -27,6 +28,7 @@ export type Callback =
   | 'onKeyring'
   | 'onForeignStream'
   | 'onNotice'
+  | 'onRefused'
   | 'log';
 
 /** Options of an agent that cannot be given to another thread, made there. */
@@ -129,6 +131,7 @@ export interface Outcome {
 export interface Report {
   readonly members?: MembersDelta;
   readonly view?: ViewChange;
+  readonly refusals: readonly Refusal[];
   readonly events: readonly UserEvent[];
   readonly clusterId?: string;
   readonly outcomes: readonly Outcome[];

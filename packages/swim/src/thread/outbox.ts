@@ -1,4 +1,5 @@
 import type { StableView } from '../core/cut-detector.ts';
+import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { SwimErrorCode } from '../errors.ts';
@@ -8,7 +9,7 @@ import { EMPTY_VIEW, NOBODY, type Outcome, type Report } from './messages.ts';
 
 /** User events that wait for a busy main loop. */
 const EVENTS_MAX = 1_024;
-/** Notices, and lines of the log, that wait for a busy main loop. */
+/** Hints, notices, and lines of the log, that wait for a busy main loop. */
 const LINES_MAX = 256;
 
 /** Where the outbox looks when something has changed. */
@@ -31,6 +32,7 @@ export class Outbox {
   #toldView = EMPTY_VIEW;
   #changed = false;
   #clusterId: string | undefined;
+  #refusals: Refusal[] = [];
   #events: UserEvent[] = [];
   #eventsLost = 0;
   #outcomes: Outcome[] = [];
@@ -60,6 +62,12 @@ export class Outbox {
 
   learned(clusterId: string): void {
     this.#clusterId = clusterId;
+    this.#flushLater();
+  }
+
+  /** One that does not fit is given up: it comes again, or the member is faulty soon. */
+  refused(refusal: Refusal): void {
+    if (this.#refusals.length < LINES_MAX) this.#refusals.push(refusal);
     this.#flushLater();
   }
 
@@ -108,6 +116,7 @@ export class Outbox {
     if (lost > 0)
       this.#logs.push(['warn', 'The main loop was too busy for user events.', { lost }]);
     const clusterId = this.#clusterId;
+    const refusals = this.#refusals;
     const events = this.#events;
     const outcomes = this.#outcomes;
     const notices = this.#notices;
@@ -117,6 +126,7 @@ export class Outbox {
     this.#toldView = nowView;
     this.#changed = false;
     this.#clusterId = undefined;
+    this.#refusals = [];
     this.#events = [];
     this.#eventsLost = 0;
     this.#outcomes = [];
@@ -126,6 +136,7 @@ export class Outbox {
       ...(members === undefined ? {} : { members }),
       ...(view === undefined ? {} : { view }),
       ...(clusterId === undefined ? {} : { clusterId }),
+      refusals,
       events,
       outcomes,
       notices,

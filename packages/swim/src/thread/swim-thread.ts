@@ -334,6 +334,7 @@ export class SwimThread implements SwimHandle {
     }
     if (view !== undefined) tell(() => options.onView?.(presentView, view));
     for (const event of report.events) tell(() => options.onEvent?.(event));
+    for (const refusal of report.refusals) tell(() => options.onRefused?.(refusal));
     for (const { code, address } of report.notices) tell(() => options.onNotice?.(code, address));
     this.#callbacks.run();
   }
@@ -451,6 +452,7 @@ function workerInit(options: SwimThreadOptions, memory: SharedArrayBuffer): Work
     onClusterId,
     onForeignStream,
     onNotice,
+    onRefused,
     onFailure,
     log,
     ...plain

@@ -136,6 +136,7 @@ class AgentWorker {
       ...(this.#init.relayed ? { transport: relayed } : {}),
       onMembers: () => this.#outbox.membersChanged(),
       onView: () => this.#outbox.membersChanged(),
+      onRefused: (refusal) => this.#outbox.refused(refusal),
       onEvent: (event) => this.#outbox.event(event),
       onKeyring: (keys) => this.#store({ type: 'keyring', keys }),
       onBootEpoch: (bootEpoch) => this.#store({ type: 'boot-epoch', bootEpoch }),

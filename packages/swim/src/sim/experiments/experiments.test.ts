@@ -6,6 +6,7 @@ import { growth } from './growth.ts';
 import { load } from './load.ts';
 import { preset } from './preset.ts';
 import { rapid } from './rapid.ts';
+import { refusal } from './refusal.ts';
 import { formatReport, type Report, type Scenario } from './report.ts';
 import { split } from './split.ts';
 import { chartSvg } from './svg.ts';
@@ -32,6 +33,10 @@ describe('experiments', function () {
 
   it('preset: a killed process is known to all in 1.5 s at the median, up to 32 members; no false positive under loss', async () => {
     assertBars(await run(preset, { repeats: 25 }));
+  });
+
+  it('refusal: owners hear of a killed process at once after a hint, and of no pause', async () => {
+    assertBars(await run(refusal, { repeats: 10 }));
   });
 
   it('detection: sooner than memberlist by 30 %, with no more datagrams', async () => {

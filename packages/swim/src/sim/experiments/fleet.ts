@@ -53,6 +53,8 @@ export class Fleet {
   readonly size: number;
   /** Hears each change; replace it at will. */
   onState: OnState = () => {};
+  /** Hears each refusal that a member's owner is told of; replace it at will. */
+  onRefused: (observer: number, member: number) => void = () => {};
   /** Hears each change of a stable view; replace it at will. */
   onView: OnView = () => {};
   readonly #options: FleetOptions;
@@ -112,6 +114,7 @@ export class Fleet {
       callbacks: {
         onView: ({ added, removed }) =>
           this.onView(number, this.#numbersOf(added), this.#numbersOf(removed)),
+        onRefused: (refusal) => this.onRefused(number, this.#numbers.get(refusal.name) ?? -1),
       },
       ...(options.readMs === undefined ? {} : { readMs: options.readMs }),
       swim: {

@@ -6,6 +6,7 @@ import { lifeguard } from './lifeguard.ts';
 import { load } from './load.ts';
 import { preset } from './preset.ts';
 import { rapid } from './rapid.ts';
+import { refusal } from './refusal.ts';
 import type { Scenario } from './report.ts';
 import { split } from './split.ts';
 
@@ -13,6 +14,7 @@ import { split } from './split.ts';
 export const SCENARIOS: readonly Scenario[] = [
   preset,
   detection,
+  refusal,
   growth,
   lifeguard,
   load,
