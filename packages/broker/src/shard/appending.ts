@@ -189,7 +189,12 @@ export class Appending {
   /** The link to a peer is new: what was in flight on the old one is sent again. */
   onLinkUp(id: CopyId): void {
     const { host, role, shard, view } = this.#copy;
-    if (role !== 'leader' || !view.active.includes(id)) return;
+    if (role !== 'leader') return;
+    // A voter may have recorded another leader's view meanwhile. It refuses this one before it answers a
+    // heartbeat on this link, so that no lease counts on it; any other says once more that it has the record.
+    if (view.voters.includes(id) || view.oldVoters.includes(id))
+      host.send(id, shard, { type: 'record', view });
+    if (!view.active.includes(id)) return;
     this.#sent.set(id, Math.max(this.#match.get(id) ?? 0, view.startIndex));
     host.dirty(shard);
   }

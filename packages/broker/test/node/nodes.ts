@@ -17,6 +17,7 @@ export interface Settings {
   readonly timings?: Partial<Config['timings']>;
   readonly durability?: 'disk' | 'memory';
   readonly given?: GivenSettings;
+  readonly shardCount?: number;
 }
 
 interface TestNode {
@@ -137,14 +138,21 @@ export class TestNodes {
     this.#work.push(() => this.kill(name));
   }
 
-  /** Tells every node of all members, `states` other than alive among them. */
-  membersAre(states: Readonly<Record<string, MemberInfo['state']>>): void {
+  /**
+   * Tells nodes of all members, `states` other than alive among them.
+   *
+   * @param told by default all
+   */
+  membersAre(
+    states: Readonly<Record<string, MemberInfo['state']>>,
+    told: readonly string[] = [...this.#nodes.keys()],
+  ): void {
     const members = [...this.#nodes.values()].map(({ info }) => ({
       ...info,
       state: states[info.name] ?? info.state,
     }));
     for (const [name, { core }] of this.#nodes)
-      if (!this.#hung.has(name)) core.links.onMembers(members);
+      if (told.includes(name) && !this.#hung.has(name)) core.links.onMembers(members);
     this.settle();
   }
 
