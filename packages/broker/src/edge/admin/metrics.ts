@@ -5,7 +5,7 @@
  * it. prom-client is loaded at the first scrape: a node that is never scraped does not pay for it.
  */
 
-import type { Registry } from 'prom-client';
+import type { Metric, Registry } from 'prom-client';
 import { type Counters, LatencyHistogram, type PerQos } from '../../counters.ts';
 import type { MetricDefinition, Sample } from './metric-definition.ts';
 import { EVENT_LOOP_METRICS, type EventLoopLag, EventLoopWatch } from './metrics-event-loop.ts';
@@ -300,18 +300,40 @@ export class BrokerMetrics implements MetricsSource {
     const registry = new Registry();
     registry.setDefaultLabels({ node: this.#node });
     const add = <Source>(
-      { name, help, type, read }: MetricDefinition<Source>,
+      { name, help, type, labels, read }: MetricDefinition<Source>,
       source: () => Source | undefined,
     ): void => {
-      // The kinds of prom-client hold numbers of their own; ours are read, so only `get` is ours.
-      const Kind = type === 'counter' ? Counter : Gauge;
-      const metric = new Kind({ name, help, registers: [registry] });
-      const get = async () => {
+      const samples = () => {
         const now = source();
-        const values = now === undefined ? [] : read(now);
-        return { name, help, type, aggregator: 'sum', values };
+        return now === undefined ? [] : read(now);
       };
-      Object.assign(metric, { get });
+      if (type === 'histogram') {
+        // prom-client's counts observations; this one is counted already, so only `get` is needed of it.
+        const get = async () => ({ name, help, type, aggregator: 'sum', values: samples() });
+        registry.registerMetric({ name, help, get } as unknown as Metric);
+        return;
+      }
+      const metric = { name, help, labelNames: labels, registers: [registry] };
+      if (type === 'gauge') {
+        new Gauge({
+          ...metric,
+          collect() {
+            this.reset();
+            if (labels.length === 0) this.remove();
+            for (const sample of samples()) this.set(sample.labels, sample.value);
+          },
+        });
+        return;
+      }
+      new Counter({
+        ...metric,
+        collect() {
+          // What has no label starts at 0 again, and there may be nothing to tell.
+          this.reset();
+          if (labels.length === 0) this.remove();
+          for (const sample of samples()) this.inc(sample.labels, sample.value);
+        },
+      });
     };
     for (const definition of METRICS) add(definition, () => this.#current);
     for (const definition of SWIM_METRICS) add(definition, this.#swim);
