@@ -3,7 +3,8 @@
  *
  * A core (placement, shard, session, mqtt, node) never touches a clock, a socket, a disk or a random
  * source. It is given these interfaces. `edge/` implements them with Node.js, `sim/` with virtual
- * time and one seed. One contract suite runs on every implementation of {@link Store}.
+ * time and one seed. A contract suite (test/contract) runs on every implementation of {@link Store},
+ * {@link ClientSocket} and links between nodes.
  *
  * Calls into a core never overlap: an implementation calls back from its own event loop, never from
  * within the call that asked.

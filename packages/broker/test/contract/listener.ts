@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import type { Listener, ListenerOptions } from '../../src/edge/listeners/listener.ts';
+import { BrokerError } from '../../src/errors.ts';
+import type { ClientHandler, ClientSocket } from '../../src/ports.ts';
+import { type ClientEnd, describeClientSocketContract } from './client-socket.ts';
+
+/** One transport under test. */
+export interface Transport {
+  /** @param address where an earlier listener was bound; absent for a free one */
+  start(options: ListenerOptions, address?: string): Promise<Listener>;
+  /** A client that has tried to connect: it may be turned away. */
+  connect(address: string): Promise<ClientEnd>;
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await turn();
+}
+
+const deaf: ClientHandler = {
+  onData: () => {},
+  onClosed: () => {},
+  onSecond: () => {},
+  onDrain: () => {},
+};
+
+/** What a {@link Listener} promises, whatever its transport; its sockets pass the suite of client sockets. */
+export function describeListenerContract(name: string, transport: Transport): void {
+  const base = { onConnection: () => deaf, maxConnections: 100, log: () => {} };
+
+  describe(`Listener contract: ${name}`, () => {
+    const started: Listener[] = [];
+    const clients: ClientEnd[] = [];
+    const start = async (options: Partial<ListenerOptions> = {}, address?: string) => {
+      const listener = await transport.start({ ...base, ...options }, address);
+      started.push(listener);
+      return listener;
+    };
+    const connect = async ({ address }: Listener) => {
+      const client = await transport.connect(address);
+      clients.push(client);
+      return client;
+    };
+
+    afterEach(async () => {
+      for (const client of clients.splice(0)) client.leave();
+      await Promise.all(started.splice(0).map((listener) => listener.close()));
+    });
+
+    it('turns clients away until it is opened', async () => {
+      let accepted = 0;
+      const onConnection = () => {
+        accepted++;
+        return deaf;
+      };
+      const listener = await start({ isOpen: false, onConnection });
+      const early = await connect(listener);
+      await until(() => early.isOver);
+      assert.equal(accepted, 0);
+      listener.open();
+      await connect(listener);
+      await until(() => accepted === 1);
+      assert.equal(listener.count, 1);
+    });
+
+    it('turns away whom it has no room for, those of other listeners counted', async () => {
+      let others = 1;
+      const listener = await start({ maxConnections: 2, othersCount: () => others });
+      const first = await connect(listener);
+      await until(() => listener.count === 1);
+      const surplus = await connect(listener);
+      await until(() => surplus.isOver);
+      assert.equal(first.isOver, false);
+      others = 0;
+      await connect(listener);
+      await until(() => listener.count === 2);
+    });
+
+    it('forgets connections that are over', async () => {
+      const listener = await start();
+      const client = await connect(listener);
+      await until(() => listener.count === 1);
+      client.leave();
+      await until(() => listener.count === 0);
+    });
+
+    it('names an address in use', async () => {
+      const { address } = await start();
+      await assert.rejects(
+        start({}, address),
+        (error) => error instanceof BrokerError && error.code === 'BROKER_ERR_ADDRESS_IN_USE',
+      );
+    });
+
+    it('gives its address back when it is closed', async () => {
+      const { address } = await start();
+      await started.pop()!.close();
+      assert.equal((await start({}, address)).address, address);
+    });
+
+    it('closes every connection after what it was sent, and waits for their end', async () => {
+      const sockets: ClientSocket[] = [];
+      let closed = 0;
+      const listener = await start({
+        onConnection: (socket) => {
+          sockets.push(socket);
+          return { ...deaf, onClosed: () => closed++ };
+        },
+      });
+      const [one, two] = [await connect(listener), await connect(listener)];
+      await until(() => sockets.length === 2);
+      for (const socket of sockets) socket.write(Buffer.from('last'));
+      await listener.close();
+      assert.deepEqual([closed, listener.count], [2, 0]);
+      await until(() => one.isOver && two.isOver);
+      assert.deepEqual([one.received.toString(), two.received.toString()], ['last', 'last']);
+    });
+
+    it('calls onSecond', async () => {
+      let seconds = 0;
+      const listener = await start({
+        onConnection: () => ({ ...deaf, onSecond: () => seconds++ }),
+      });
+      await connect(listener);
+      await until(() => seconds > 0);
+    });
+
+    it('flushes at once what was written', async () => {
+      let socket: ClientSocket | undefined;
+      const listener = await start({
+        onConnection: (accepted) => {
+          socket = accepted;
+          return deaf;
+        },
+      });
+      const client = await connect(listener);
+      await until(() => socket !== undefined);
+      socket!.write(Buffer.from('now'));
+      listener.flush();
+      assert.equal(socket!.pendingBytes, 0);
+      await until(() => client.received.toString() === 'now');
+    });
+
+    it('tells of all that its sockets have not taken, which ends with the connection', async () => {
+      let pending = 0;
+      let socket: ClientSocket | undefined;
+      const listener = await start({
+        onPending: (changeBytes) => {
+          pending += changeBytes;
+        },
+        onConnection: (accepted) => {
+          socket = accepted;
+          return deaf;
+        },
+      });
+      const client = await connect(listener);
+      await until(() => socket !== undefined);
+      client.stopReading();
+      while (pending < 1_000_000) {
+        socket!.write(Buffer.alloc(500_000));
+        await turn();
+      }
+      client.leave();
+      await until(() => listener.count === 0);
+      assert.equal(pending, 0);
+    });
+  });
+
+  describeClientSocketContract(name, async (handler) => {
+    const accepted = Promise.withResolvers<ClientSocket>();
+    const listener = await transport.start({
+      ...base,
+      onConnection: (socket) => {
+        accepted.resolve(socket);
+        return handler;
+      },
+    });
+    const client = await transport.connect(listener.address);
+    const socket = await accepted.promise;
+    return {
+      socket,
+      client,
+      turn: async (fn) => {
+        fn();
+        await turn();
+      },
+      until,
+      dispose: async () => {
+        client.leave();
+        await listener.close();
+      },
+    };
+  });
+}
