@@ -15,6 +15,7 @@ describe('stages of npm test', () => {
       'packages/broker/test/house/code.test.ts': 'unit',
       'packages/broker/test/property/codec.test.ts': 'property',
       'packages/broker/test/sim/regressions.test.ts': 'simulation',
+      'packages/swim/src/sim/experiments/experiments.test.ts': 'simulation',
       'packages/swim/test/integration/agent.test.ts': 'integration',
       'packages/swim/test/thread/swim-thread.test.ts': 'integration',
       'packages/cli/test/commands/config.test.ts': 'integration',

@@ -95,7 +95,7 @@ export function stages(options: StageOptions): readonly Stage[] {
     {
       name: 'simulation',
       limitSeconds: 400,
-      tests: /(^|\/)test\/sim\//,
+      tests: /(^|\/)test\/sim\/|^packages\/swim\/src\/sim\/experiments\//,
       checks: [
         {
           title: `simulator, ${options.simSeeds} fresh seeds from ${options.simSeed}`,
