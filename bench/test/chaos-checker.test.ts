@@ -165,7 +165,7 @@ describe('chaos checker', () => {
   it('minds the order only of messages that were sent while the session was subscribed', () => {
     const [a, b] = [m(0, 1), m(1, 1)];
     const resent = { ...sent(a), dup: true } as HistoryEvent;
-    // The first copy of `a` was sent before SUBACK and went to nobody; the second one was for us.
+    // The first copy of `a` was sent before SUBACK and matched no subscription; the second one was for us.
     assert.equal(check([sent(a), ...script(sent(b), got(b), resent, got(a))]).ok, true);
     const late = script(sent(a), sent(b), got(b), resent, got(a));
     assert.deepEqual(kinds(check(late)), ['order']);

@@ -47,7 +47,7 @@ describe('CPU time from /proc', () => {
     assert.equal(parseSchedstat(''), 0);
   });
 
-  it('finds children and grandchildren, and nobody else', () => {
+  it('finds children and grandchildren, and no other process', () => {
     addProcess(10, stat(10, 'root', 1, 0, 0), []);
     addProcess(11, stat(11, 'child', 10, 0, 0), []);
     addProcess(12, stat(12, 'grandchild', 11, 0, 0), []);

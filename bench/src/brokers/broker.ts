@@ -177,7 +177,7 @@ async function reachable(child: ChildProcess, port: number): Promise<void> {
   const giveUpMs = performance.now() + START_TIMEOUT_MS;
   while (!(await tryConnect(port))) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error('ended');
-    if (performance.now() > giveUpMs) throw new Error(`nobody listens on ${port}`);
+    if (performance.now() > giveUpMs) throw new Error(`no process listens on ${port}`);
     await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
   }
 }

@@ -315,7 +315,7 @@ export class ChaosClient {
   #onSuback(wire: Wire, packetId: number, granted: number): void {
     const waiter = wire.waiters.get(packetId);
     if (!waiter) {
-      this.#violation(wire, `SUBACK ${packetId} that nobody waits for`);
+      this.#violation(wire, `SUBACK ${packetId} that no request waits for`);
       return;
     }
     wire.waiters.delete(packetId);
@@ -327,7 +327,7 @@ export class ChaosClient {
   #onUnsuback(wire: Wire, packetId: number): void {
     const waiter = wire.waiters.get(packetId);
     if (!waiter) {
-      this.#violation(wire, `UNSUBACK ${packetId} that nobody waits for`);
+      this.#violation(wire, `UNSUBACK ${packetId} that no request waits for`);
       return;
     }
     wire.waiters.delete(packetId);

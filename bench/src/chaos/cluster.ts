@@ -161,7 +161,7 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
   startArgs(name: string): string[] {
     const node = this.#node(name);
     const listen = (port: number): string => `127.0.0.1:${port}`;
-    // A founder has nobody to join; from then on every start names all others.
+    // A founder joins no other node; from then on every start names all others.
     const founding = !node.started && this.#nodes.size === 1;
     const others = founding ? [] : this.names.filter((other) => other !== name);
     return [
@@ -210,7 +210,7 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
 
   async remove(name: string): Promise<void> {
     const helper = this.names.find((other) => other !== name && this.isUp(other));
-    if (!helper) throw new Error(`nobody is left to remove ${name}`);
+    if (!helper) throw new Error(`no node is left to remove ${name}`);
     const command = ['node', 'remove', name, '--wait'];
     let output = await this.cli(command, helper, 180_000);
     // Refused while copies are still being made, as after a join: an operator would wait, too.

@@ -14,7 +14,7 @@ export interface MessageId {
 }
 
 /**
- * How a connection ended: by us with DISCONNECT, by us without, by us leaving it open to nobody, by
+ * How a connection ended: by us with DISCONNECT, by us without, by us leaving it open without a peer, by
  * the server with DISCONNECT, or it broke.
  */
 export type DisconnectHow = 'graceful' | 'abrupt' | 'abandoned' | 'server' | 'lost';

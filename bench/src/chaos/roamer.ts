@@ -12,7 +12,7 @@ export interface RoamerOptions {
   readonly onConnected?: (present: boolean) => void | Promise<void>;
 }
 
-/** With DISCONNECT, by closing, by a TCP reset, or leaving the connection open to nobody. */
+/** With DISCONNECT, by closing, by a TCP reset, or leaving the connection open without a peer. */
 export type LeaveHow = 'graceful' | 'abrupt' | 'reset' | 'abandon';
 
 /**

@@ -1,4 +1,4 @@
-/** A bit of a store's log turns over while nobody looks. */
+/** A bit of a store's log turns over at rest. */
 import fs from 'node:fs';
 import path from 'node:path';
 

@@ -61,7 +61,7 @@ export class Wire {
     this.socket = net.connect({ host, port, noDelay: true });
     const parser = mqttPacket.parser({ protocolVersion: options.version });
     parser.on('error', (error) => events.onUnreadable(error.message));
-    // Bytes that arrive after we have left belong to nobody.
+    // Bytes that arrive after we have left are dropped.
     parser.on('packet', (packet) => {
       if (this.ended === undefined) events.onPacket(packet);
     });
@@ -103,7 +103,7 @@ export class Wire {
     }, keepAliveMs / 2);
   }
 
-  /** Sends nothing more of itself, and answers whoever waits that no answer will come. */
+  /** Sends nothing more of itself, and tells all waiting callers that no answer will come. */
   silence(): void {
     clearTimeout(this.#ackTimer);
     clearInterval(this.#pingTimer);

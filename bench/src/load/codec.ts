@@ -21,7 +21,7 @@ export const PacketType = {
 
 export type Qos = 0 | 1 | 2;
 
-/** Keep-alive of every connection, in seconds: longer than any measurement, so nobody pings. */
+/** Keep-alive of every connection, in seconds: longer than any measurement, so no client pings. */
 const KEEP_ALIVE_S = 600;
 
 /** Called once for each complete packet; the bytes are valid during the call only. */

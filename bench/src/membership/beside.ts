@@ -4,7 +4,7 @@
  *
  *   npm run bench:beside -- --members 30 --lossy-s 150 --json beside.json
  *
- * Of each: what a member costs at rest, the longest pause that nobody calls a death, the false deaths beside a
+ * Of each: what a member costs at rest, the longest pause that no member calls a death, the false deaths beside a
  * member that loses 80 % of its packets, and how soon all know of one that is killed, or whose cable is out.
  * Each member has a machine of its own, a network namespace, which needs root and nftables; without
  * that all are on loopback, datagrams alone get lost, and no cable is taken out. memberlist is that of
@@ -54,7 +54,7 @@ async function measure(
     tell(`formed; idle for ${IDLE_MS / 1000} s`);
     await delay(3_000);
     const idle = await cluster.idle(IDLE_MS);
-    // The founder is left alone; nobody is in two of these.
+    // The founder is left alone; no member is in two of these.
     const names = cluster.names.slice(1);
     const take = (count: number): string[] => names.splice(0, count);
     const deaths = await Promise.all(
@@ -63,7 +63,7 @@ async function measure(
         return { durationMs, ...(await cluster.pause(name, durationMs)) };
       }),
     );
-    // The longest of those up to which nobody erred.
+    // The longest of those up to which no member erred.
     const wrong = deaths.findIndex(({ faulty }) => faulty > 0);
     const toleratedMs = PAUSES_MS[(wrong < 0 ? PAUSES_MS.length : wrong) - 1] ?? 0;
     const said = deaths.map(({ durationMs, faulty }) => `${durationMs / 1_000} s: ${faulty}`);
@@ -170,7 +170,7 @@ async function main(): Promise<void> {
   if (chosen.length === 0)
     throw new RangeError(`--only: ${all.map(({ name }) => name).join(' | ')}`);
   const missing = Machines.missing() ?? Machines.noFilter();
-  if (missing !== undefined) say(`all are on loopback and nobody is cut off: ${missing}`);
+  if (missing !== undefined) say(`all are on loopback and none is cut off: ${missing}`);
   const results: Result[] = [];
   for (const program of chosen) {
     const machines = missing === undefined ? new Machines(members) : undefined;

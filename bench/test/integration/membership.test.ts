@@ -6,7 +6,7 @@ import { ProcessCluster } from '../../src/membership/processes.ts';
 describe('members in processes of their own', function () {
   this.timeout(60_000);
 
-  it('know of a killed one, take a paused one back, and call nobody else faulty', async () => {
+  it('know of a killed one, take a paused one back, and call no other faulty', async () => {
     const cluster = new ProcessCluster();
     const { observations } = cluster;
     try {

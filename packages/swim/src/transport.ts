@@ -28,7 +28,7 @@ export interface TransportOptions extends TransportHandlers {
 }
 
 /**
- * Why a request got no answer, as far as a transport can tell: `refused` by the host, where nobody listens;
+ * Why a request got no answer, as far as a transport can tell: `refused` by the host, where no process listens;
  * `closed` without an answer by somebody who does.
  */
 export type NoAnswer = 'refused' | 'closed';
@@ -53,7 +53,7 @@ export interface Transport {
   /** At most {@link PACKET_BYTES_MAX} bytes; more are given up. Never throws. */
   send(to: string, bytes: Uint8Array): void;
   /**
-   * One request. `done` runs exactly once: with the answer, or with null when nobody is there, the
+   * One request. `done` runs exactly once: with the answer, or with null when no process is there, the
    * other end gave none, one of the two is longer than streamBytesMax, timeoutMs have passed
    * (finding and connecting included), or this transport was closed. Never throws.
    */

@@ -180,7 +180,7 @@ export class Burster {
       this.#end(burst);
       this.#judgeLater(() => {
         if (!says || !accepted || history.unrest(connection.sentAtMs, this.#nowMs)) return;
-        // Nobody told the client, but its session was opened and its bytes were there: they count.
+        // The client was not told, but its session was opened and its bytes were there: they count.
         for (const message of messages) history.messageAcked(message);
       });
     });

@@ -124,7 +124,7 @@ export class Publisher extends Actor {
     const { paddingMax } = this.env.workload;
     return outbox.publish({
       topic: this.random.pick(retain ? this.#retainedTopics : this.#topics),
-      // What a retained QoS 0 write may be in the end nobody can say.
+      // What a retained QoS 0 write may be in the end is open.
       qos: retain ? Math.max(1, qos) : qos,
       retain,
       deletion: retain && this.random.chance(0.15),

@@ -22,7 +22,7 @@ export class Herald extends Actor {
     return undefined;
   }
 
-  /** Somebody has just been told that it is subscribed to this topic. */
+  /** A client has just been told that it is subscribed to this topic. */
   tell(topic: string, qos: number): void {
     this.client.outbox.publish({ topic, qos, retain: false, deletion: false, padding: 0 });
   }

@@ -87,7 +87,7 @@ export class Willer extends Actor {
 }
 
 /**
- * One of two devices with the same Client Identifier: connects now and then, whoever holds it.
+ * One of two devices with the same Client Identifier: connects now and then, also while the other is connected.
  * Sessions end with their connections; only who is connected matters.
  */
 export class Twin extends Actor {
@@ -108,7 +108,7 @@ export class Twin extends Actor {
     this.client.subscribe([{ filter: `t/${this.name}`, qos: 1 }]);
   }
 
-  /** Whoever lost comes back after a while, so that the two do not chase each other. */
+  /** The one that lost comes back after a while, so that the two do not chase each other. */
   protected override onClosed(): void {
     if (this.phase === 'drill') this.reconnectAfter(this.around(1500));
   }

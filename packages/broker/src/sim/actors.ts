@@ -15,7 +15,7 @@ export interface ActorEnv {
 /** A life in phases: `setup` until all have their session, then `drill`, then `settle`. */
 export type ActorPhase = 'setup' | 'drill' | 'settle';
 
-/** After the heal nobody doubts any more who is there, so that rules for calm hold. */
+/** After the heal all nodes agree on who is there, so that rules for calm hold. */
 export const CALM_AFTER_MS = 4200;
 
 /** Waits at least this before dialling again. */

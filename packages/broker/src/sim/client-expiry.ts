@@ -9,7 +9,7 @@ const EXPIRY_SLACK_MS = 50;
  * Whether the broker may have let the client's session expire.
  *
  * The broker begins to count when the client leaves, or when it believes that the client's gateway is
- * dead: in unrest nobody can say when that was.
+ * dead: in unrest it is unknown when that was.
  */
 export class ClientExpiry {
   /** What the last CONNECT asked for. */
@@ -48,7 +48,7 @@ export class ClientExpiry {
   /** @param connected whether CONNACK had come */
   onLeft(connected: boolean): void {
     if (connected) this.#leftAtMs ??= this.#client.nowMs;
-    // Nobody knows whether the CONNECT without an answer has changed it.
+    // It is unknown whether the CONNECT without an answer has changed it.
     else this.#inForceSeconds = Math.min(this.#inForceSeconds, this.wishedSeconds);
   }
 }

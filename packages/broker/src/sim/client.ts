@@ -186,7 +186,7 @@ export class SimClient implements ClientCore {
     if (this.connected) {
       this.say(`DISCONNECT ${reason}`);
       this.#pipe.send(encodeDisconnect(this.options.version, reason));
-      // Where nobody holds the other end, nobody hears it.
+      // Where no process holds the other end, it is lost.
       if (connection.serverOpen()) connection.disconnectAtMs = this.nowMs;
       connection.disconnectReason = reason;
     }

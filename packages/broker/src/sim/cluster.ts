@@ -46,7 +46,7 @@ interface Machine {
   folder: SimFolder;
   readonly clock: { skewMs: number; rate: number };
   process: SimProcess | undefined;
-  /** Its first folder is lost: it joins, whoever founded the cluster. */
+  /** Its first folder is lost: it joins, also if it founded the cluster. */
   replaced: boolean;
   /** Started with what differs from the cluster's settings, now or from its next start on. */
   own: OwnSettings;
@@ -240,7 +240,7 @@ export class SimCluster {
   }
 
   /**
-   * An operator removes a node: by force whoever is held to be dead, else the one named.
+   * An operator removes a node: by force the one that is held to be dead, else the one named.
    *
    * @returns what was done, '' if that would leave too few, as the admin API says too
    */

@@ -30,7 +30,7 @@ export interface CoreUnderTest extends ProcessNode {
 /** What a core says of itself, for checkers. */
 export interface CoreInspection {
   readonly shards: readonly ShardInspection[];
-  /** Times that a copy stood for leader; absent where nobody does. */
+  /** Times that a copy stood for leader; absent where no copy does. */
   readonly elections?: number;
 }
 

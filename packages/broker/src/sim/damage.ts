@@ -87,7 +87,7 @@ export class Damage {
   /**
    * Every shard of which `name` counts as an active copy is led under a view that is no older than what
    * `name` has recorded, and has another active copy. (A newer view that it has not recorded does not
-   * have it as an active copy.) And no view that anybody has recorded needs its vote.
+   * have it as an active copy.) And no recorded view needs its vote.
    */
   #othersHold(name: string): boolean {
     if (this.#host.names().length < 3) return false;
@@ -108,7 +108,7 @@ export class Damage {
     if (!all.every((copy) => votersStay(copy, name) || this.#isWithdrawn(copy, name))) return false;
     // Where two vote, the vote of any machine may be needed by a view that is just forming.
     if (all.some(({ voters = [] }) => voters.length === 2)) return false;
-    // Where one votes, a view that this machine forms may have left it, and be nobody else's to take back.
+    // Where one votes, a view that this machine forms may have left it, and no other machine can take it back.
     if (own.some(({ voters = [], role }) => voters.length === 1 && role !== 'follower'))
       return false;
     return own.every((copy) => {

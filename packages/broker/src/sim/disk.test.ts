@@ -50,7 +50,7 @@ describe('simulated disk', () => {
     assert.ok(kept.size > 3, 'different prefixes survive');
   });
 
-  it('keeps what the kernel accepted when only the process dies, and answers nobody', () => {
+  it('keeps what the kernel accepted when only the process dies, and answers no caller', () => {
     const { scheduler, disk: d } = disk();
     let answers = 0;
     d.open((answer) => answer()).write([{ key: key(1), value: key(1) }], true, () => answers++);

@@ -27,7 +27,7 @@ const CACHED_READS = 0.5;
  * One machine's disk: outlives the processes that use it.
  *
  * A process reaches it through {@link SimDisk.open}, which hands answers to that process alone; the
- * disk goes on syncing while its process is paused, and answers to a dead one reach nobody.
+ * disk goes on syncing while its process is paused, and answers to a dead one are lost.
  */
 export class SimDisk {
   /** Until this virtual time no sync finishes. */

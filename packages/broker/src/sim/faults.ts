@@ -45,7 +45,7 @@ const FIRST_FAULTS = [
 const LATER_FAULTS = [
   // A node, or a pair of them, is cut off and its links are reset at once: both sides know.
   'cutReset',
-  // A pause, stall or cut that ends close to the time at which somebody gives up.
+  // A pause, stall or cut that ends close to the time at which a node gives up.
   'edge',
   // Several nodes die at once and come back each at its time.
   'killSome',

@@ -185,7 +185,7 @@ export class History {
     else this.#disturbances.push({ fromMs: this.nowMs, toMs: untilMs });
   }
 
-  /** Faults of the network hold for the whole run: nobody knows when a gateway is thought dead. */
+  /** Faults of the network hold for the whole run: it is unknown when a gateway is thought dead. */
   unrestAlways = false;
 
   /** A fault strikes a node or link and holds until `untilMs`. */
@@ -194,7 +194,7 @@ export class History {
     this.disturb(untilMs);
   }
 
-  /** True if somebody may have been thought dead at some time in [fromMs, toMs]. */
+  /** True if a node may have been thought dead at some time in [fromMs, toMs]. */
   unrest(fromMs: number, toMs: number): boolean {
     if (this.unrestAlways) return true;
     return this.#strikes.some((s) => s.fromMs <= toMs && s.toMs + UNREST_AFTER_MS >= fromMs);

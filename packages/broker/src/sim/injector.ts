@@ -38,7 +38,7 @@ export interface Victims {
 /** What faults wait for: rare phases more often, or few faults would ever meet them. */
 const RARE: readonly PhaseName[] = ['truncate', 'expire', 'tick', 'snapshot'];
 const ARMED_PHASES: readonly PhaseName[] = [...PHASES, ...RARE, ...RARE, ...RARE];
-/** Added where somebody publishes at the moment of a SUBACK. */
+/** Added where a client publishes at the moment of a SUBACK. */
 const SUBSCRIBING: readonly PhaseName[] = ['sub', 'sub', 'sub', 'sub', 'sub', 'sub'];
 
 /** Around these something gives up: silence, the route lease, and what waits for it. */
@@ -220,7 +220,7 @@ export class Injector {
     const downMs = this.#durationMs(50, 3000);
     this.#victims.struck(fault, what, this.#scheduler.nowMs + downMs + 2000);
     this.#later(downMs, () => this.#victims.restart(victim!));
-    // Nobody may remember for it what it had: the others die, too, and it is back before some of them.
+    // No other node may remember for it what it had: the others die, too, and it is back before some of them.
     if (this.#random.chance(0.5)) {
       const others = this.#victims.names().filter((name) => name !== victim);
       for (const name of others) {
@@ -237,7 +237,7 @@ export class Injector {
     return [node, ...this.#random.shuffle(others).slice(0, this.#random.pick([1, 1, 2]))];
   }
 
-  /** Something ends when somebody is about to give up. */
+  /** A fault ends when a node is about to give up. */
   #edge(node: string): void {
     const forMs = this.#random.pick(EDGES_MS) - 100 + this.#random.next() * 300;
     const untilMs = this.#scheduler.nowMs + forMs;

@@ -166,7 +166,7 @@ export class ClientPipe implements ClientSocket {
     if (this.serverOpen) this.#handler?.onSecond(nowMs);
   }
 
-  /** The process died. Usually the kernel tells the client; a lost machine tells nobody. */
+  /** The process died. Usually the kernel tells the client; a lost machine does not. */
   processDied(silent: boolean): void {
     if (!this.serverOpen) return;
     this.serverOpen = false;
@@ -230,7 +230,7 @@ export class ClientPipe implements ClientSocket {
       const start = this.#random.int(0, 3);
       STATIC_BUFFER.set(chunk, start);
       this.#handler.onData(STATIC_BUFFER, start, start + chunk.length);
-      // Whoever kept a view of the static buffer now reads rubbish.
+      // A view of the static buffer that was kept now reads rubbish.
       STATIC_BUFFER.fill(0xee, start, start + chunk.length);
     }
   }

@@ -165,7 +165,7 @@ export class SimProcess implements LinkHost, MembershipHost, PipeHost {
     for (const fn of held) this.run(fn);
   }
 
-  /** kill -9. `silent`: the machine is gone too, so that nobody is told. */
+  /** kill -9. `silent`: the machine is gone too, so that no peer is told. */
   kill(silent: boolean): void {
     if (!this.alive) return;
     this.alive = false;

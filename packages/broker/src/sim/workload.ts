@@ -15,14 +15,14 @@ import type { Transcript } from './transcript.ts';
 import type { ProtocolVersion } from './wire.ts';
 
 /** A host that is not there: connections to it are refused. */
-const NOBODY: PipeHost = {
+const NO_PROCESS: PipeHost = {
   name: 'nobody',
   alive: false,
   listening: false,
   run: () => {},
   markDirty: () => {},
   accept: () => {
-    throw new Error('nobody accepts');
+    throw new Error('no process accepts');
   },
 };
 
@@ -79,7 +79,7 @@ export class Workload {
           scheduler: this.#scheduler,
           random: random.fork(remote),
           transcript: this.#transcript,
-          host: this.#cluster.process(node) ?? NOBODY,
+          host: this.#cluster.process(node) ?? NO_PROCESS,
           client,
           remote,
         }),

@@ -53,7 +53,7 @@ describe('connections of the admin API', function () {
     ['have sent half of their headers', HALF_HEADERS],
     ['have sent half of a body', HALF_BODY],
   ]) {
-    it(`that ${what} keep nobody out, however many`, async () => {
+    it(`that ${what} keep no other out, however many`, async () => {
       const oldest = await open(text!);
       const closed = once(oldest, 'close');
       for (let i = 0; i < ADMIN_CONNECTIONS_MAX + 40; i++) await open(text!);

@@ -26,7 +26,7 @@ export interface LinksUnderTest {
   dispose(): Promise<void>;
 }
 
-/** What links between nodes promise, whoever implements them. */
+/** What links between nodes promise, in every implementation. */
 export function describeLinksContract(name: string, open: () => Promise<LinksUnderTest>): void {
   describe(`Links contract: ${name}`, () => {
     let under: LinksUnderTest;
@@ -82,7 +82,7 @@ export function describeLinksContract(name: string, open: () => Promise<LinksUnd
 
     it('drop what is sent to a node without a link', async () => {
       await listBoth();
-      a.send('c', Buffer.from('to nobody'));
+      a.send('c', Buffer.from('to no node'));
       a.send('b', Buffer.from('to b'));
       await saw(b, 'frame a to b');
       assert.deepEqual([a.events, b.events], [['up b 7'], ['up a 1', 'frame a to b']]);

@@ -18,7 +18,7 @@ interface Scan {
   readonly more: boolean;
 }
 
-/** What every {@link Store} promises, whoever implements it. */
+/** What every {@link Store} promises, in every implementation. */
 export function describeStoreContract(name: string, open: () => Promise<StoreUnderTest>): void {
   describe(`Store contract: ${name}`, () => {
     let store: Store;

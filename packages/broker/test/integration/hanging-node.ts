@@ -17,7 +17,7 @@ await running.ready;
 /** The threads that write to the disk. */
 const THREADS = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
 
-/** Every such thread waits for somebody who writes to its pipe: so does all that is to be written. */
+/** Every such thread waits for a writer of its pipe: so does all that is to be written. */
 function hangDisk(): void {
   for (let thread = 0; thread < THREADS; thread++) {
     const pipe = join(String(flags['data.dir']), `pipe-${thread}`);

@@ -236,7 +236,7 @@ describe('PeerLinks', () => {
     });
   });
 
-  it('calls nobody back after close', async () => {
+  it('calls no handler after close', async () => {
     const [a, b] = await pair();
     a.links.close();
     a.links.setPeers([b.listed]);

@@ -103,7 +103,7 @@ describe('forming views: planned changes', () => {
     assert.ok(shard.run(3000, () => shard.leader === a));
   });
 
-  it('asks again whoever refused or was not ready, instead of going on without', () => {
+  it('asks those again that refused or were not ready, instead of going on without', () => {
     const { shard, c } = threeCopies();
     let dropped = 0;
     shard.drop = (_from, to, m) => to === C && m.type === 'prepare' && dropped++ === 0;

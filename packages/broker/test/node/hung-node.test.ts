@@ -48,7 +48,7 @@ describe('a node that hangs and keeps its connections', () => {
     assert.ok(subscriber.packets.some(({ cmd }) => cmd === 'suback'));
   });
 
-  it('holds up nobody once membership calls it faulty, though its link is up', () => {
+  it('holds up no publisher once membership calls it faulty, though its link is up', () => {
     const { nodes, publisher } = setUp();
     nodes.hang('n2');
     publisher.publish('g/x', { qos: 1, id: 1 });
@@ -138,7 +138,7 @@ describe('a node that hangs and keeps its connections', () => {
     assert.equal(acks(publisher), 1);
   });
 
-  it('was cut off, and lets nobody go on who missed something', () => {
+  it('was cut off, and lets no node go on that missed something', () => {
     const { nodes, publisher, subscriber, n2 } = setUp();
     const idle = nodes.connect(n2, { clientId: 'i' }).subscribe(['idle']);
     nodes.advance(100);
@@ -152,7 +152,7 @@ describe('a node that hangs and keeps its connections', () => {
     nodes.link('n3', 'n2');
     nodes.advance(100);
     assert.ok(subscriber.closed);
-    // Nobody knew any more what is wanted there: it may have missed something, too.
+    // The other nodes had forgotten what is wanted there: it may have missed something, too.
     assert.ok(idle.closed);
   });
 });

@@ -219,7 +219,7 @@ describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
       assert.deepEqual(folder.run(400).lives?.runs, [100, 200, 300, 400]);
     });
 
-    it('the record beside the store tells, before anybody is asked', () => {
+    it('the record beside the store tells, before any node is asked', () => {
       const { folder, identity } = restored();
       const { lineage, fatal } = nodeOf(folder, identity);
       assert.equal(lineage.onLastRun(200), false, 'the store was last of run 100');

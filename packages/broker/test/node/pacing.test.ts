@@ -1,4 +1,4 @@
-/** Packets that cost far more than their bytes: a client that sends many stops nobody. */
+/** Packets that cost far more than their bytes: a client that sends many stops no other. */
 import assert from 'node:assert/strict';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import { ALIAS_CHARACTERS_MAX, NODE_ALIAS_CHARACTERS_MAX } from '../../src/node/client/aliases.ts';

@@ -244,7 +244,7 @@ describe('a socket that is not read', () => {
     assert.equal(socket.paused, true);
     socket.drain();
     assert.equal(socket.paused, false);
-    // A kernel that takes all at once stops nobody for longer than the turn.
+    // A kernel that takes all at once stops no other connection for longer than the turn.
     socket.handler.onData(pings, 0, pings.length);
     assert.equal(socket.paused, true);
     nodes.settle();

@@ -207,11 +207,11 @@ describe('the log to keep (models/view-formation.pml)', () => {
     assert.deepEqual(choose({ [N1]: promise(low, 9), [N3]: promise(low, 8) }), [N1, 5]);
   });
 
-  it('is of nobody who did not record that view itself, however long', () => {
+  it('is of no copy that did not record that view itself, however long', () => {
     assert.deepEqual(choose({ [N1]: promise(high, 10), [N2]: promise(low, 99) }), [N1, 6]);
   });
 
-  it('is of nobody who is not active in it', () => {
+  it('is of no copy that is not active in it', () => {
     assert.equal(choose({ [N3]: promise(high, 99), [N2]: promise(low, 50) }), null);
   });
 
@@ -224,7 +224,7 @@ describe('the log to keep (models/view-formation.pml)', () => {
     assert.deepEqual(choose(promises), [N3, 5]);
   });
 
-  it('is of nobody if the rest is no quorum, though a member never recorded the highest view', () => {
+  it('is of no copy if the rest is no quorum, though a member never recorded the highest view', () => {
     const promises = {
       [N3]: promise(low, 50),
       [N1]: promise(viewOf(numberOf(6), [N1, N2, N3], 50), 50, false),
@@ -232,7 +232,7 @@ describe('the log to keep (models/view-formation.pml)', () => {
     assert.equal(choose(promises), null);
   });
 
-  it('is of nobody if a whole copy may still have it', () => {
+  it('is of no copy if a whole copy may still have it', () => {
     const promises = { [N3]: promise(low, 50), [N1]: promise(high, 50, false) };
     assert.equal(choose(promises), null);
   });

@@ -122,7 +122,7 @@ describe('Events', () => {
     );
   });
 
-  it('refuses a sequence number that nobody can have reached, so that no forgery silences', () => {
+  it('refuses a sequence number that no origin can have reached, so that no forgery silences', () => {
     const mine = events();
     assert.equal(hear(mine, event(1)), 'new');
     assert.equal(hear(mine, event(Number.MAX_SAFE_INTEGER)), 'refused');

@@ -38,7 +38,7 @@ interface Origin {
  * User events: what any member tells all of them, spread beside the updates.
  *
  * Each is gossiped as often as an update, and kept for `eventKeepMs`, to come along when two members
- * exchange everything: so whoever is present gets it in the end, though gossip missed it. Nobody gets
+ * exchange everything: so each present member gets it in the end, though gossip missed it. No member gets
  * one twice: sequence numbers seen are remembered for as long as an event can be under way, and what
  * is older than that is refused. Nor does a joiner get what is older than its membership.
  *

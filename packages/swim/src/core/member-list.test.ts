@@ -110,7 +110,7 @@ describe('MemberList', () => {
     assert.ok(rounds.some((round) => round.join() !== rounds[0]?.join()));
   });
 
-  it('probes neither itself nor the dead, and ends when nobody is left', () => {
+  it('probes neither itself nor the dead, and ends when no peer is left', () => {
     const list = listOf(record('a', 'faulty'), record('b', 'left'), record('c', 'suspect'));
     for (let n = 0; n < 5; n++) assert.equal(list.nextTarget()?.name, 'c');
     assert.equal(listOf().nextTarget(), undefined);

@@ -14,7 +14,7 @@ export interface Suspicion {
   readonly sinceMs: number;
   bounds: SuspicionBounds;
   readonly accusers: Set<string>;
-  /** Another member's timeout ran out: the shortest applies, whoever confirms. */
+  /** Another member's timeout ran out: the shortest applies, without further confirmations. */
   settled: boolean;
   /** What that other member says, to be believed when the time is up. */
   verdict: Update | undefined;

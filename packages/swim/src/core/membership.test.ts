@@ -21,7 +21,7 @@ describe('Swim: what is believed of whom', () => {
     assert.equal(bench.swim.counters.refutes, 3);
   });
 
-  it('passes a suspicion on as that of a member that looked, whoever asks', () => {
+  it('passes a suspicion on as that of a member that looked, whichever member asks', () => {
     const bench = CoreBench.started();
     bench.meet('a', 'b', 'c', 'x');
     bench.hear('b', { type: 'gossip' }, [about('x', { state: 'suspect', accuser: 'a' })]);
@@ -44,7 +44,7 @@ describe('Swim: what is believed of whom', () => {
     assert.deepEqual([...new Set(said.map(({ accuser }) => accuser))], ['a']);
   });
 
-  it('takes the verdict of another as nobody else’s accusation', () => {
+  it('takes the verdict of another member as no accusation of a third', () => {
     const bench = CoreBench.started();
     bench.meet('a', 'b', 'c', 'x');
     bench.forget();
@@ -130,7 +130,7 @@ describe('Swim: what is believed of whom', () => {
     assert.equal(bench.state('a'), 'alive/1');
   });
 
-  it('tells a suspect once more before its time is up, and whoever tells an outdated one is told', () => {
+  it('tells a suspect once more before its time is up, and a member that tells an outdated one is told', () => {
     const bench = CoreBench.started({ protocolPeriodMs: 60_000, probeTimeoutMs: 500 });
     bench.meet('a', 'b', 'c', 'd');
     bench.hear('b', { type: 'gossip' }, [about('a', { state: 'faulty' })]);
@@ -187,7 +187,7 @@ describe('Swim: what is believed of whom', () => {
     assert.deepEqual(bench.swim.counters.declaredFaulty, 1);
   });
 
-  it('makes a faulty member count as left on the word of an operator, and nobody else', () => {
+  it('makes a faulty member count as left on the word of an operator only', () => {
     const bench = CoreBench.started();
     bench.meet('a', 'b');
     const forceLeave = (name: string) => bench.step({ type: 'force-leave', name });

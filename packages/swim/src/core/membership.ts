@@ -187,7 +187,7 @@ export class Membership {
    *
    * At the highest there is nothing more to say, and whatever others hold of this life stays: only a
    * new boot epoch is believed then, so the operator is told. It takes 136 years at one a second; or
-   * a forgery by somebody who has the key.
+   * a forgery by a holder of the key.
    */
   renew(change: Partial<Statement>): boolean {
     const { self, members, nowMs } = this.#context;
@@ -260,7 +260,7 @@ export class Membership {
     }
     if (phase !== 'running') return false;
     if (update.bootEpoch < self.bootEpoch) {
-      // A record of our former life: whoever sent it has not heard of this one.
+      // A record of our former life: its sender has not heard of this one.
       this.#outbox.disseminate(self);
       return true;
     }
@@ -343,7 +343,7 @@ export class Membership {
   }
 
   /**
-   * Somebody else's verdict counts as every confirmation, and no more: the member has the shortest
+   * Another member's verdict counts as every confirmation, and no more: the member has the shortest
    * timeout, from when this process first heard, to refute.
    *
    * After a split each side calls all of the other faulty; taken at its word, it would have this

@@ -61,10 +61,10 @@ export class Outbox {
   }
 
   /**
-   * Answers a datagram, without making us anybody's tool: the address it seems to come from may be
+   * Answers a datagram, without becoming an amplifier: the address it seems to come from may be
    * forged.
    *
-   * A member is answered at its own address, wherever the datagram came from. Anybody else gets no
+   * A member is answered at its own address, wherever the datagram came from. A stranger gets no
    * gossip, and at most {@link STRANGER_BYTES} more than it sent.
    */
   answer(origin: Origin, body: Body, first: readonly string[] = []): void {

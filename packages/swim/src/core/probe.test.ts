@@ -135,7 +135,7 @@ describe('Swim: probes', () => {
     }
   });
 
-  it('accuses nobody after a stall, but asks again', () => {
+  it('accuses no member after a stall, but asks again', () => {
     const bench = CoreBench.started();
     bench.meet('a');
     bench.step({ type: 'probe-now', name: 'a' });

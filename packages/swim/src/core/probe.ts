@@ -235,7 +235,7 @@ export class Prober {
   }
 
   /**
-   * The target's host refused a connection: nobody listens there. Somebody else's firewall may say the
+   * The target's host refused a connection: no process listens there. A firewall between may say the
    * same, so others are asked to look, and what answers them, or us, in time ends it all.
    */
   onRefused(seq: number, target: string): void {
@@ -264,7 +264,7 @@ export class Prober {
     if (probe?.name === target && probe.nacks < probe.helpers) probe.nacks++;
   }
 
-  /** The target's address answered, and is another member's now: nobody else can say so. */
+  /** The target's address answered, and is another member's now: only that address can say so. */
   onNotMe(seq: number, target: string, from: string): void {
     const probe = this.#probes.get(seq);
     if (probe?.name !== target) return;

@@ -10,7 +10,7 @@ const options = {
 };
 
 describe('suspicion', () => {
-  it('takes the shortest time at once where nobody else could confirm', () => {
+  it('takes the shortest time at once where no other member could confirm', () => {
     const bounds = suspicionBounds({ ...options, protocolPeriodMs: 800 / Math.log10(32) }, 2);
     assert.deepEqual(bounds, { minMs: 2400, maxMs: 2400, confirmations: 0 });
     assert.equal(suspicionTimeoutMs(bounds, 0), 2400);

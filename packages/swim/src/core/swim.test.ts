@@ -13,7 +13,7 @@ describe('Swim', () => {
     assert.deepEqual([answer.body.seq, answer.body.target], [7, 'me']);
   });
 
-  it('answers for nobody else: a ping for another name hears who is here', () => {
+  it('answers for no other name: the ping hears which member is here', () => {
     const bench = CoreBench.started();
     bench.meet('a');
     bench.hear('a', ping('ghost'));

@@ -50,7 +50,7 @@ describe('seeds', () => {
     assert.deepEqual(asks(many.slice(250, 260), 2), many.slice(256, 260));
   });
 
-  it('that lead nowhere are told while nobody else is known: not at once, and more and more seldom', () => {
+  it('that lead nowhere are told while no other member is known: not at once, and more and more seldom', () => {
     const cluster = new TestCluster('nowhere', {}, { syncIntervalMs: 60_000 });
     const joiner = cluster.add('n1', { seeds: ['gone:1'] });
     const said = () => [...cluster.notices].filter((line) => line.includes('gone:1'));

@@ -109,7 +109,7 @@ export class Sync {
     this.trySeeds(SEEDS_AT_ONCE);
   }
 
-  /** Replaces the seeds; those that are new and nobody's address here are asked, a few at once. */
+  /** Replaces the seeds; those that are new and no member's address here are asked, a few at once. */
   setSeeds(seeds: readonly string[]): void {
     for (const seed of this.#seeds.replace(seeds)) this.#open(seed, { kind: 'seed' });
   }
@@ -130,7 +130,7 @@ export class Sync {
     if (stranger !== undefined) this.#open(stranger, { kind: 'seed' });
   }
 
-  /** Somebody unknown, reborn or back from the dead talks to us: exchange, once a second at most. */
+  /** A member that is unknown, reborn or back from the dead talks to us: exchange, once a second at most. */
   repair(address: string): void {
     if (this.#context.nowMs - this.#lastRepairMs < REPAIR_INTERVAL_MS) return;
     this.#lastRepairMs = this.#context.nowMs;
@@ -192,7 +192,7 @@ export class Sync {
     this.#context.emit({ type: 'stream-reply', streamId, bytes: answer });
   }
 
-  /** @param refused by the host: nobody listens there */
+  /** @param refused by the host: no process listens there */
   onResponse(requestId: number, bytes: Uint8Array | null, refused = false): void {
     const pending = this.#pending.get(requestId);
     if (pending === undefined) return;

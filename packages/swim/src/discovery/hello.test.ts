@@ -33,7 +33,7 @@ describe('Hello', () => {
     assert.deepEqual(found(at('a:1', 'one'), at('b:1', '')), ['b:1']);
   });
 
-  it('finds nobody of another cluster, and none of two that wait', () => {
+  it('finds no member of another cluster, and none of two that wait', () => {
     assert.deepEqual(found(at('a:1', 'one'), at('b:1', 'two')), []);
     assert.deepEqual(found(at('a:1', ''), at('b:1', '')), []);
   });

@@ -24,8 +24,8 @@ export interface MulticastSeedsOptions {
  * Asks a UDP multicast group who is there, and answers others that ask, as long as it is open.
  *
  * Of more than eight members, eight answer a question on average. Stays within one network segment
- * (TTL 1). Without a key anybody there can ask and answer, and a
- * joiner joins whoever answers first: give each cluster a group or a port of its own.
+ * (TTL 1). Without a key any host there can ask and answer, and a
+ * joiner joins the first that answers: give each cluster a group or a port of its own.
  */
 export function multicastSeeds(options: MulticastSeedsOptions): Discovery {
   const at = options.iface === undefined ? '' : `@${options.iface}`;

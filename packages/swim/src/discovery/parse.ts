@@ -82,7 +82,7 @@ function parseRange(text: string, kind: 'range' | 'range+tcp', rest: string): Di
   return rangeSeeds({ from, to, port, via, describes: text });
 }
 
-/** First and last host of a block; its network and broadcast addresses are nobody's. */
+/** First and last host of a block; its network and broadcast addresses are no host's. */
 function ofBlock(text: string, range: string): [from: string, to: string] {
   const [ip = '', bits = ''] = range.split('/');
   if (!isIPv4(ip)) fail(text, `"${ip}" is not an IPv4 address`, FORMS.range);

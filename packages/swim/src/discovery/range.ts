@@ -18,7 +18,7 @@ export interface RangeSeedsOptions {
   readonly from: string;
   /** Last one, at most 4,096 addresses on. */
   readonly to: string;
-  /** The cluster port of whoever may be there, 1 to 65535. */
+  /** The cluster port of the members that may be there, 1 to 65535. */
   readonly port: number;
   readonly via: 'udp' | 'tcp';
   /** What it was made from, for the log; default the first and the last address. */

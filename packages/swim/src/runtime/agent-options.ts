@@ -51,7 +51,7 @@ export interface SwimAgentOptions extends MemberCallbacks {
   readonly keyring?: readonly Uint8Array[];
   /** What to do with messages in clear where there is a keyring; default `required`. */
   readonly encryption?: Encryption;
-  /** Runs in clear on any address: for networks that nobody else can reach. */
+  /** Runs in clear on any address: for networks that only members can reach. */
   readonly insecure?: boolean;
   /**
    * The keyring changed: keep it for the next start, the primary first. Used once this resolves; if

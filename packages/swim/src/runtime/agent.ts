@@ -2,6 +2,7 @@ import { formatAddress, isWildcard, parseAddress } from '../address.ts';
 import type { SwimConfig } from '../config.ts';
 import type { HostOf, StableView } from '../core/cut-detector.ts';
 import type { SwimEvent } from '../core/event.ts';
+import { isPresent } from '../core/member-list.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Swim } from '../core/swim.ts';
 import { deferred } from '../deferred.ts';
@@ -277,7 +278,7 @@ export class SwimAgent implements SwimHandle {
     this.#timers.hold();
   }
 
-  /** Ends {@link suspend}: takes it as a stall, accuses nobody for it, and refutes. */
+  /** Ends {@link suspend}: takes it as a stall, accuses no member for it, and refutes. */
   resume(): void {
     if (!this.#suspended || this.#stopped) return;
     this.#suspended = false;
@@ -363,7 +364,7 @@ export class SwimAgent implements SwimHandle {
     };
   }
 
-  /** Until it is kept nobody hears this member: it tries again, since disks get well. */
+  /** Until it is kept this member stays silent; it tries again, since disks get well. */
   #tryRise(bootEpoch: number): void {
     this.#rising = undefined;
     this.#rise(bootEpoch).catch((error: unknown) => {
@@ -385,12 +386,11 @@ export class SwimAgent implements SwimHandle {
 
   #presentPeers(): readonly SwimMember[] {
     return this.members().filter(
-      ({ name, state }) =>
-        name !== this.#options.name && (state === 'alive' || state === 'suspect'),
+      (member) => member.name !== this.#options.name && isPresent(member),
     );
   }
 
-  /** Alone, and somebody listens who says nothing: most likely we lack the key. */
+  /** Alone, and a listener closes without an answer: most likely we lack the key. */
   #onSilence(to: string): void {
     if (this.#stopped || this.#options.keyring === undefined) return;
     if (this.#presentPeers().length === 0) this.#transport.refused('SWIM_ERR_KEY_REFUSED', to, '');
@@ -424,10 +424,6 @@ function guarded(hostOf: HostOf): HostOf {
 /** What a seal takes of a datagram is not the core's to fill. */
 function withRoomForSeals(config: SwimConfig): SwimConfig {
   return { ...config, datagramBytesMax: config.datagramBytesMax - SEAL_BYTES };
-}
-
-function isPresent({ state }: SwimMember): boolean {
-  return state === 'alive' || state === 'suspect';
 }
 
 /** host:port for the peers: the bound one, unless another was asked for. */

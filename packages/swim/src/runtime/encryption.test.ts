@@ -138,7 +138,7 @@ describe('SwimAgent with a keyring', function () {
     running.clear();
   });
 
-  it('reads nothing that was for another member, whoever copies it', async () => {
+  it('reads nothing that was for another member, though it is copied', async () => {
     let copying = false;
     let [to, other] = ['', ''];
     const transport: TransportOpener = async (options) => {
@@ -227,7 +227,7 @@ describe('SwimAgent with a keyring', function () {
     socket.close();
   });
 
-  it('rotates the key while it runs: nobody is suspected', async () => {
+  it('rotates the key while it runs: no member is suspected', async () => {
     const kept: string[] = [];
     const onKeyring = (keys: readonly Uint8Array[]): void => {
       kept.push(keys.map((key) => keyId(key)).join(' '));
@@ -338,7 +338,7 @@ describe('SwimAgent with a keyring', function () {
     for (const node of nodes.values()) assert.deepEqual(node.notices, []);
   });
 
-  it('leaves loopback with a key only, or where told that nobody else is there', async () => {
+  it('leaves loopback with a key only, or where told that only members are there', async () => {
     const clear = { keyring: undefined as never };
     const required = { code: 'SWIM_ERR_KEY_REQUIRED' };
     await assert.rejects(Node.start('a', { ...clear, listen: '0.0.0.0:0' }), required);

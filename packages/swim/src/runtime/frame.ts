@@ -56,7 +56,7 @@ export class ByteBudget {
  * Reads the one frame of a stream. Calls `done` once: with the message, or with null if the stream
  * ended, failed, was not SWIM's or broke its limits.
  *
- * Nothing is set aside for what is only announced: memory follows the bytes that came.
+ * Nothing is set aside for an announced length: memory follows the bytes that came.
  */
 export function readFrame(
   socket: Socket,

@@ -67,6 +67,6 @@ export interface SwimHandle {
   forceLeave(name: string): Promise<boolean>;
   /** Tells everybody that this member leaves; resolves when told. Call {@link stop} after it. */
   leave(): Promise<void>;
-  /** Closes the sockets without a word to anybody; peers will find this member faulty. */
+  /** Closes the sockets without telling the peers, who will find this member faulty. */
   stop(): Promise<void>;
 }

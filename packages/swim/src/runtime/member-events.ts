@@ -1,3 +1,4 @@
+import { isPresent } from '../core/member-list.ts';
 import type { SwimMember } from '../core/statement.ts';
 
 /** What is told of single members, beside the whole list; the own one included. */
@@ -22,7 +23,7 @@ export class MemberEvents {
     this.#tell = tell;
   }
 
-  /** Whether nobody wants to hear of single members. */
+  /** Whether the owner has no callback for single members. */
   get #isIdle(): boolean {
     const { onJoin, onLeave, onUpdate } = this.#callbacks;
     return onJoin === undefined && onLeave === undefined && onUpdate === undefined;
@@ -57,8 +58,4 @@ export class MemberEvents {
     if (was !== undefined && left !== undefined) this.#tell(() => callbacks.onLeave?.(left));
     if (is !== undefined) this.#tell(() => callbacks.onJoin?.(is));
   }
-}
-
-function isPresent({ state }: SwimMember): boolean {
-  return state === 'alive' || state === 'suspect';
 }

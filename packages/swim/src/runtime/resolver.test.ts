@@ -24,7 +24,7 @@ describe('Resolver', () => {
     assert.equal(await resolver.resolve('n1', 5_001), '10.0.0.2');
   });
 
-  it('keeps to the known address while nobody answers, and looks again every five seconds', async () => {
+  it('keeps to the known address while no server answers, and looks again every five seconds', async () => {
     const asked: Deferred<string>[] = [];
     const resolver = new Resolver(4, () => {
       const answer = deferred<string>();

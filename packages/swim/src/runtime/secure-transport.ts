@@ -118,7 +118,7 @@ export class SecureTransport implements Transport {
     if (this.#sealer !== undefined) this.#sealer.keyring = keyring;
   }
 
-  /** @param isOwn whether `to` is what the receiver says that its address is: then nobody else opens it */
+  /** @param isOwn whether `to` is what the receiver says that its address is: then no other member opens it */
   send(to: string, message: Uint8Array, isOwn = false): void {
     this.#inner.send(to, this.#sealPacket(message, isOwn ? to : undefined));
   }
@@ -207,7 +207,7 @@ export class SecureTransport implements Transport {
     return undefined;
   }
 
-  /** Without a keyring: a sealed message shows that somebody has one. */
+  /** Without a keyring: a sealed message shows that its sender has one. */
   #passClear(from: string, bytes: Uint8Array): Uint8Array | undefined {
     if (bytes[0] !== SEALED_MAGIC) return bytes;
     this.refused('SWIM_ERR_KEY_UNKNOWN', from, 'This member has no keyring at all.');

@@ -70,7 +70,7 @@ export class TcpTransport {
     this.#server = server;
   }
 
-  /** Only requests of its own: somebody else listens. */
+  /** Only requests of its own: another part of this process listens. */
   static client(options: TcpClientOptions): TcpTransport {
     return new TcpTransport(options, new Set(), 0);
   }
@@ -179,7 +179,7 @@ interface Intake {
 function accept(socket: Socket, options: TcpOptions, intake: Intake): void {
   const { handlers, streamBytesMax, streamTimeoutMs, requestHead } = options;
   const { sockets, incoming, budget } = intake;
-  // The oldest has had its time: those who open and say nothing keep nobody out who speaks at once.
+  // The oldest has had its time: connections that stay silent keep none out that speaks at once.
   const [oldest] = incoming;
   if (oldest !== undefined && incoming.size >= (options.socketsMax ?? SOCKETS_MAX)) {
     incoming.delete(oldest);

@@ -69,7 +69,7 @@ describe('Sealer', () => {
     assert.equal(seen.size, 60);
   });
 
-  it('opens what is for one receiver at that receiver only, whoever passes it on', () => {
+  it('opens what is for one receiver at that receiver only, though others pass it on', () => {
     const from = sealer();
     const [to, other] = [sealer(), sealer()];
     to.address = '10.0.0.1:7946';
@@ -79,7 +79,7 @@ describe('Sealer', () => {
       assert.equal(sealed[1], 2);
       assert.equal(outcome(other, kind, sealed), 'sealForged');
       assert.equal(outcome(sealer(), kind, sealed), 'sealForged');
-      // Nor does it become one for anybody.
+      // Nor does it become one for all.
       const loose = Uint8Array.from(sealed);
       loose[1] = 1;
       assert.equal(outcome(other, kind, loose), 'sealForged');
@@ -212,7 +212,7 @@ describe('Sealer', () => {
     for (const bytes of sealed) assert.equal(outcome(to, 'datagram', bytes), 'hello');
     assert.equal(to.senderCount, 2);
     assert.equal(outcome(to, 'datagram', sealed[2] as Uint8Array), 'sealReplayed');
-    // Floods displace nobody.
+    // Floods displace no sender.
     const noise = Buffer.from(sealed[2] as Uint8Array);
     for (let n = 0; n < 10; n++) {
       noise.writeUInt32BE(n, 14);

@@ -105,7 +105,7 @@ describe('simulated cluster', function () {
   });
 
   for (const fallbackProbe of [true, false]) {
-    it(`calls nobody faulty at 5 % loss (streams ${fallbackProbe ? 'help' : 'do not help'})`, () => {
+    it(`calls no member faulty at 5 % loss (streams ${fallbackProbe ? 'help' : 'do not help'})`, () => {
       const faults = {
         dropRate: 0.05,
         duplicateRate: 0.02,
@@ -165,7 +165,7 @@ describe('simulated cluster', function () {
       cluster.until('heals', 5_000, () => cluster.whole());
       cluster.run(20_000);
       assert.ok(cluster.whole(), cluster.describe());
-      // The word of the other side makes nobody faulty who was not.
+      // The word of the other side makes no member faulty that was not.
       const sides = cluster
         .seenNot('alive')
         .filter((line) => line.endsWith(' faulty'))
@@ -201,7 +201,7 @@ describe('simulated cluster', function () {
     assert.ok(cluster.allSee('left', ['n4']), cluster.describe());
   });
 
-  it('forgets the dead alike after their time, and nobody brings them back', () => {
+  it('forgets the dead alike after their time, and no member brings them back', () => {
     const cluster = new TestCluster('forget', {}, { ...DEFAULTS, forgetAfterMs: 120_000 });
     cluster.addMany(6);
     cluster.until('forms', 5_000, () => cluster.whole());
@@ -219,7 +219,7 @@ describe('simulated cluster', function () {
     for (const agent of cluster.agents.values()) assert.equal(agent.members().length, 4);
   });
 
-  it('takes a rebirth under a newer boot epoch at once, without anybody being faulty', () => {
+  it('takes a rebirth under a newer boot epoch at once, without any member being faulty', () => {
     const cluster = new TestCluster('rebirth');
     cluster.addMany(6);
     cluster.until('forms', 5_000, () => cluster.whole());
@@ -237,7 +237,7 @@ describe('simulated cluster', function () {
     assert.deepEqual(cluster.seenNot('alive'), []);
   });
 
-  it('takes a rebirth even if nobody was told: probes of the old life reach the new one', () => {
+  it('takes a rebirth even if no member was told: probes of the old life reach the new one', () => {
     const cluster = new TestCluster('rebirth, no seeds');
     cluster.addMany(4);
     cluster.until('forms', 5_000, () => cluster.whole());
@@ -301,7 +301,7 @@ describe('simulated cluster', function () {
     for (const agent of cluster.agents.values()) assert.equal(find(agent, 'n3')?.bootEpoch, 9);
   });
 
-  it('keeps a process out that has the name of a living member, whoever it asks', () => {
+  it('keeps a process out that has the name of a live member, whichever member it asks', () => {
     const cluster = new TestCluster('namesake');
     cluster.addMany(4);
     cluster.until('forms', 5_000, () => cluster.whole());
@@ -324,7 +324,7 @@ describe('simulated cluster', function () {
     );
   });
 
-  it('a stalled member accuses nobody when it wakes, and lives on if it wakes in time', () => {
+  it('a stalled member accuses no other when it wakes, and lives on if it wakes in time', () => {
     const cluster = new TestCluster('stall', {}, { ...DEFAULTS, fallbackProbe: false });
     cluster.addMany(5);
     cluster.until('forms', 5_000, () => cluster.whole());

@@ -111,7 +111,7 @@ describe('identity in a simulated cluster', function () {
     for (const agent of cluster.agents.values()) assert.equal(find(agent, 'n3')?.bootEpoch, 2);
   });
 
-  it('what has a later life is answered by nothing: it sees nobody alive', () => {
+  it('what has a later life is answered by nothing: it sees no other member alive', () => {
     const cluster = formed('zombie', 4);
     const zombie = cluster.agent('n3');
     cluster.network.isolate(zombie.address);
@@ -175,7 +175,7 @@ describe('identity in a simulated cluster', function () {
     }
   });
 
-  it('a ghost after a restart: what its former life said is believed by nobody', () => {
+  it('a ghost after a restart: what its former life said is not believed', () => {
     const cluster = formed('ghost', 5);
     cluster.kill('n3');
     cluster.add('n3', { bootEpoch: 2, clusterId: 'c' });

@@ -123,7 +123,7 @@ export class Network {
     this.#datagramsPass = pass;
   }
 
-  /** Whether a firewall in front of this address rejects streams to it: as if nobody listened. */
+  /** Whether a firewall in front of this address rejects streams to it: as if no process listened. */
   rejectStreams(address: string, rejects: boolean): void {
     if (rejects) this.#rejecting.add(address);
     else this.#rejecting.delete(address);

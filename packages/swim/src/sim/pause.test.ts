@@ -32,7 +32,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
     }
   });
 
-  it('a process that is paused for 5 s is called faulty by nobody, and stays in all views', () => {
+  it('a process that is paused for 5 s is not called faulty, and stays in all views', () => {
     for (const size of [2, 3, 8, 30]) {
       for (let run = 0; run < 4; run++) {
         const cluster = formed(`pause ${size} ${run}`, size);
@@ -86,7 +86,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
     cluster.until('finds', 2_000, () => cluster.allSee('faulty', ['n1']));
   });
 
-  it('a firewall that rejects streams to a member makes nobody call it faulty, at 10 % loss either', () => {
+  it('a firewall that rejects streams to a member does not make it faulty, at 10 % loss either', () => {
     for (const lossRate of [0, 0.1]) {
       const cluster = formed(`firewall ${lossRate}`, 12, lossRate);
       cluster.network.rejectStreams(addressOf('n1'), true);
@@ -96,7 +96,7 @@ describe('a pause is not a death: the default preset in simulation', function ()
     }
   });
 
-  it('a member restarted on its port again and again is found again and again, and nobody else is', () => {
+  it('a member restarted on its port again and again is found again and again, and no other is', () => {
     const cluster = formed('restarts', 8);
     for (let life = 2; life < 8; life++) {
       cluster.kill('n1');

@@ -14,7 +14,7 @@ describe('presets', function () {
   this.timeout(30_000);
 
   for (const preset of Object.keys(SWIM_PRESETS) as SwimPreset[]) {
-    it(`${preset}: ten members call nobody faulty in ten minutes, and know of a crash in time`, () => {
+    it(`${preset}: ten members call none faulty in ten minutes, and know of a crash in time`, () => {
       const { faults, knownMs } = PROMISES[preset];
       const cluster = new TestCluster(`preset ${preset}`, faults, SWIM_PRESETS[preset]);
       cluster.addMany(10);

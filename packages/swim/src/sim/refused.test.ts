@@ -54,7 +54,7 @@ describe('owners hear that a process was refused', () => {
     assert.deepEqual(faulty(cluster), []);
   });
 
-  it('of a former life only, when the process restarts: the new one is refused by nobody', () => {
+  it('of a former life only, when the process restarts: no refusal is told of the new one', () => {
     const { cluster, refusals } = formed('restart', 3);
     cluster.kill('n1');
     cluster.agent('n0').probeNow('n1');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { swimConfig } from '../config.ts';
 import { Fleet } from './experiments/fleet.ts';
 
-/** Ten members that know each other; whoever is called faulty is counted. */
+/** Ten members that know each other; verdicts of faulty are counted. */
 function fleetOf(seed: string, timerLateMaxMs?: ReadonlyMap<number, number>) {
   const late = timerLateMaxMs === undefined ? {} : { timerLateMaxMs };
   const fleet = new Fleet({ size: 10, seed, config: swimConfig(), ...late });
@@ -16,7 +16,7 @@ function fleetOf(seed: string, timerLateMaxMs?: ReadonlyMap<number, number>) {
 describe('faults of a process', function () {
   this.timeout(20_000);
 
-  it('late timers: it notices its stalls, accuses nobody and is not accused', () => {
+  it('late timers: it notices its stalls, accuses no member and is not accused', () => {
     const { fleet, faulty } = fleetOf(
       'late',
       new Map([
@@ -30,7 +30,7 @@ describe('faults of a process', function () {
     assert.equal(fleet.agent(1).swim.counters.stalls, 0);
   });
 
-  it('a clock that leaps forward: one stall, and nobody is accused', () => {
+  it('a clock that leaps forward: one stall, and no member is accused', () => {
     const { fleet, faulty } = fleetOf('leap');
     fleet.run(5_000);
     fleet.crash(9);

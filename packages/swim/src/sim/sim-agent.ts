@@ -97,7 +97,7 @@ export class SimAgent {
     this.#dispatch({ type: 'start', seeds });
   }
 
-  /** Ends like a killed process: no word to anybody. */
+  /** Ends like a killed process: without telling the peers. */
   stop(): void {
     if (!this.#running) return;
     this.#running = false;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isPresent } from '../core/member-list.ts';
 import type { SwimMember } from '../core/statement.ts';
 import { Prng } from './prng.ts';
 import { addressOf, TestCluster } from './test-cluster.ts';
@@ -81,7 +82,7 @@ function swarm(seed: string): void {
   for (const each of paused) cluster.agent(each).resume();
   cluster.network.heal();
   cluster.network.faults = { ...cluster.network.faults, dropRate: 0.01, reorderMs: 20 };
-  // Somebody must know the cluster's id for the rest to learn it.
+  // One member must know the cluster's id for the rest to learn it.
   if (!cluster.agents.has('n0') && !gone.has('n0')) {
     cluster.add('n0', { bootEpoch: (bootEpochs.get('n0') ?? 0) + 1, clusterId: 'c' });
   }
@@ -98,7 +99,7 @@ function swarm(seed: string): void {
 
 function presentOf(members: readonly SwimMember[]): string {
   return members
-    .filter((member) => member.state === 'alive' || member.state === 'suspect')
+    .filter(isPresent)
     .map(({ name, bootEpoch }) => `${name} ${bootEpoch}`)
     .join();
 }

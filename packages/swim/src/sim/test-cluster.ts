@@ -128,7 +128,7 @@ export class TestCluster {
     return agent;
   }
 
-  /** What was seen of anybody in another state than this one. */
+  /** Every member that was seen in another state than this one. */
   seenNot(state: MemberState): string[] {
     return [...this.seen].filter((line) => !line.endsWith(` ${state}`));
   }

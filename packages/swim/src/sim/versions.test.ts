@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { addressOf, find, TestCluster } from './test-cluster.ts';
 
 describe('protocol versions in a simulated cluster', () => {
-  it('are upgraded member by member, with nobody suspected', () => {
+  it('are upgraded member by member, and none is suspected', () => {
     const cluster = new TestCluster('upgrade');
     for (let n = 0; n < 5; n++) cluster.add(`n${n}`, { versions: { min: 1, max: 1 } });
     cluster.until('forms', 5_000, () => cluster.whole());

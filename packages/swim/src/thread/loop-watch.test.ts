@@ -26,7 +26,7 @@ describe('LoopWatch', () => {
     assert.equal(looks(watch, 0, Array(1_000).fill(0)).at(-1), 'unwell');
   });
 
-  it('blames nobody for a pause of the whole process', () => {
+  it('takes a pause of the whole process for no fault of the loop', () => {
     const watch = new LoopWatch(options, 0, 0);
     assert.equal(watch.look(0, 60_000), 'well');
     assert.equal(watch.silentMs, 200);

@@ -158,7 +158,7 @@ export function swimError({ code, detail }: PlainError): SwimError {
 }
 
 /** A list of members before the first report. */
-export const NOBODY: readonly SwimMember[] = Object.freeze([]);
+export const NO_MEMBERS: readonly SwimMember[] = Object.freeze([]);
 
 /** A stable view before the first report. */
 export const EMPTY_VIEW: StableView = Object.freeze({ number: 0, names: Object.freeze([]) });

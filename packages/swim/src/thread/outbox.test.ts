@@ -33,7 +33,7 @@ describe('Outbox', () => {
     );
     outbox.membersChanged();
     await Promise.resolve();
-    assert.equal(reports.length, 0, 'nobody is ready yet');
+    assert.equal(reports.length, 0, 'the main loop is not ready yet');
     outbox.taken();
     assert.deepEqual(reports[0]?.members?.changed, members);
     for (let n = 1; n <= 1_000; n++) {

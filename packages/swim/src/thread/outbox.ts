@@ -5,7 +5,7 @@ import type { SwimMember } from '../core/statement.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import { diffMembers, diffViews } from './members-delta.ts';
-import { EMPTY_VIEW, NOBODY, type Outcome, type Report } from './messages.ts';
+import { EMPTY_VIEW, NO_MEMBERS, type Outcome, type Report } from './messages.ts';
 
 /** User events that wait for a busy main loop. */
 const EVENTS_MAX = 1_024;
@@ -28,7 +28,7 @@ export interface OutboxSource {
 export class Outbox {
   readonly #source: OutboxSource;
   readonly #post: (report: Report) => void;
-  #told: readonly SwimMember[] = NOBODY;
+  #told: readonly SwimMember[] = NO_MEMBERS;
   #toldView = EMPTY_VIEW;
   #changed = false;
   #clusterId: string | undefined;
@@ -39,7 +39,7 @@ export class Outbox {
   #notices: { code: SwimErrorCode; address: string }[] = [];
   #logs: Parameters<SwimLog>[] = [];
   #left = false;
-  /** A report is under way, or nobody is ready to take one yet. */
+  /** A report is under way, or the main loop is not ready to take one yet. */
   #waiting = true;
   #due = false;
 

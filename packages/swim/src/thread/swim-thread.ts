@@ -28,7 +28,7 @@ import {
   EMPTY_VIEW,
   type Kept,
   type KeyringCall,
-  NOBODY,
+  NO_MEMBERS,
   type Outcome,
   type PlainOptions,
   type Report,
@@ -127,7 +127,7 @@ export class SwimThread implements SwimHandle {
   #opening: Deferred<void> | undefined;
   #listener: TcpTransport | undefined;
   #counterNames: CounterNames = [];
-  #present: readonly SwimMember[] = NOBODY;
+  #present: readonly SwimMember[] = NO_MEMBERS;
   #presentView = EMPTY_VIEW;
   #ownAddress = '';
   #learnedClusterId: string;
@@ -414,7 +414,7 @@ export class SwimThread implements SwimHandle {
     this.#stopped = true;
     clearInterval(this.#beating);
     this.#opening?.reject(reason);
-    // It has nobody to wait for it once it was resolved.
+    // Once it was resolved, no caller waits for it.
     this.#opening?.promise.catch(() => {});
     for (const call of this.#calls.values()) call.reject(reason);
     this.#calls.clear();

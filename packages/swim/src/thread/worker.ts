@@ -21,7 +21,7 @@ import {
   EMPTY_VIEW,
   type Kept,
   type KeyringCall,
-  NOBODY,
+  NO_MEMBERS,
   plainError,
   type ToMain,
   type ToWorker,
@@ -56,7 +56,7 @@ class AgentWorker {
     this.#watch = new LoopWatch(init.watch, this.#status.beats, systemClock());
     this.#outbox = new Outbox(
       {
-        members: () => this.#agent?.members() ?? NOBODY,
+        members: () => this.#agent?.members() ?? NO_MEMBERS,
         view: () => this.#agent?.view() ?? EMPTY_VIEW,
       },
       (report) => this.#post({ type: 'report', report }),

@@ -58,7 +58,7 @@ function describeHandle(title: string, begin: Start): void {
       await assert.rejects(wrong, { code: 'SWIM_ERR_DISCOVERY' });
     });
 
-    it('leaves loopback with a key only, whoever takes other connections', async () => {
+    it('leaves loopback with a key only, also where other connections are taken', async () => {
       const onForeignStream = (socket: Socket): void => void socket.destroy();
       const wide = { name: 'a', listen: '0.0.0.0:0', advertise: '192.0.2.1:1' };
       for (const options of [wide, { ...wide, onForeignStream }]) {
@@ -162,7 +162,7 @@ function describeHandle(title: string, begin: Start): void {
       });
     });
 
-    it('pulls in a waiting joiner, and refuses another cluster, nobody, and itself', async () => {
+    it('pulls in a waiting joiner, and refuses another cluster, a closed address, and itself', async () => {
       const a = await watch({ name: 'a', clusterId: 'one' });
       const waiting = await watch({ name: 'w' });
       const noticed = Promise.withResolvers<SwimErrorCode>();
@@ -229,7 +229,7 @@ function describeHandle(title: string, begin: Start): void {
       socket.destroy();
     });
 
-    it('changes the keyring of all, once each has kept it, and hears nobody without a key', async () => {
+    it('changes the keyring of all, once each has kept it, and hears no member without a key', async () => {
       const [old, next] = [generateKey(), generateKey()];
       const kept: string[][] = [];
       // Each member has time to keep its ring, also on a busy machine.
@@ -454,7 +454,7 @@ function describeHandle(title: string, begin: Start): void {
   });
 }
 
-/** From now on what nobody catches is collected; ends, and gives the messages. */
+/** From now on uncaught errors are collected; ends, and gives the messages. */
 function collectUncaught(): () => string[] {
   const before = process.listeners('uncaughtException');
   process.removeAllListeners('uncaughtException');

@@ -33,7 +33,7 @@ const textOf = (bytes: Uint8Array | null | undefined): string | null =>
 const STREAM_BYTES_MAX = 100_000;
 /** Long enough never to be reached where an answer comes. */
 const PATIENT_MS = 60_000;
-/** For requests that nobody answers. */
+/** For requests without an answer. */
 const BRIEF_MS = 30;
 
 /**
@@ -145,7 +145,7 @@ export function describeTransportContract(kind: string, makeLab: () => Transport
       assert.equal(textOf(b.packets[0]?.bytes), 'short');
     });
 
-    it('lets packets to nobody vanish', async () => {
+    it('lets packets to a closed address vanish', async () => {
       const [a, gone] = [await open(), await open()];
       await gone.transport.close();
       a.transport.send(gone.transport.address, bytesOf('anybody?'));
@@ -194,7 +194,7 @@ export function describeTransportContract(kind: string, makeLab: () => Transport
       );
     });
 
-    it('fails a request to nobody, and one that is refused', async () => {
+    it('fails a request to a closed address, and one that is refused', async () => {
       const a = await open();
       const gone = await open();
       await gone.transport.close();
@@ -241,7 +241,7 @@ export function describeTransportContract(kind: string, makeLab: () => Transport
       await fence();
     });
 
-    it('calls nobody within send, request and reply', async () => {
+    it('calls no handler within send, request and reply', async () => {
       const a = await open();
       let within = 0;
       let calls = 0;

@@ -28,7 +28,7 @@ export class FuzzTarget {
   readonly name: string;
   readonly swim: Swim;
   readonly config: SwimConfig = CONFIG;
-  /** Requests of the core that nobody has answered. */
+  /** Requests of the core without an answer. */
   readonly openRequests: number[] = [];
   readonly scheduler = new Scheduler();
   /** Packets and answers that the sealed transport has let out. */

@@ -106,7 +106,7 @@ describe('discovery on real sockets', function () {
       assert.deepEqual(await ask({ name: '_swim._udp.test', type: 'SRV' }), ['[2001:db8::2]:2']);
     });
 
-    it('says when a name is not there, or nobody answers', async () => {
+    it('says when a name is not there, or no server answers', async () => {
       await assert.rejects(ask({ name: 'nowhere.test', port: 7 }), { code: 'ENOTFOUND' });
       dns.silent.add('swim.test');
       await assert.rejects(ask({ name: 'swim.test', port: 7 }), { code: 'ETIMEOUT' });
@@ -195,7 +195,7 @@ describe('discovery on real sockets', function () {
         [await asks('one'), await asks('two'), await asks('four'), await asks('')],
         [1, 1, 0, 2],
       );
-      // Who has another key is heard by nobody, and hears nobody.
+      // A member with another key is not heard, and hears no other.
       const sealed: HelloWrap = {
         wrap: (bytes) => bytes.map((byte) => byte ^ 0x55),
         unwrap: (_from, bytes) => bytes.map((byte) => byte ^ 0x55),
@@ -276,7 +276,7 @@ describe('discovery on real sockets', function () {
     const keyring = [generateKey()];
 
     for (const kind of ['multicast', 'range', 'range+tcp']) {
-      it(`lets who has the key join by ${kind}, and nobody else`, async () => {
+      it(`lets a member with the key join by ${kind}, and no other`, async () => {
         const own = `multicast:${group()}@127.0.0.1`;
         const a = await start('a', {
           clusterId: 'one',

@@ -70,7 +70,7 @@ describe('discovery between machines', function () {
     await third.stop();
     await first.sees({ n1: addressOf(1), n2: addressOf(2) });
     machines?.addAddress(3, '10.77.0.33');
-    // It knows its cluster, as from its disk, and nobody's address.
+    // It knows its cluster, as from its disk, and no address.
     const listen = `10.77.0.33:${PORT}`;
     const moved = start(3, { clusterId: 'one', bootEpoch: 2, listen, discovery });
     const after = { ...all, n3: listen };

@@ -59,7 +59,7 @@ describe('what hosts say of members', function () {
   const condemned = async (name: string): Promise<void> => {
     await Promise.all(others().map(async (agent) => await agent.condemns(name)));
   };
-  /** Forms the cluster; what was said of anybody while it did is none of the test's business. */
+  /** Forms the cluster; verdicts of that time are not judged. */
   const form = async (plan: Partial<AgentPlan> = {}): Promise<void> => {
     for (const n of [2, 3, 4]) start(n);
     start(1, plan);
@@ -80,7 +80,7 @@ describe('what hosts say of members', function () {
     ['a reset', 'reject with tcp reset'],
     ['an ICMP message', 'reject'],
   ] as const) {
-    itBetween(`a firewall that rejects streams by ${how}: nobody is called faulty`, async () => {
+    itBetween(`a firewall that rejects streams by ${how}: no member is called faulty`, async () => {
       await form();
       // A fifth of the datagrams gets lost besides, so that pings often go without an answer.
       const lossy = `udp dport ${PORT} numgen random mod 5 == 0 drop`;

@@ -48,7 +48,7 @@ const shuffled = (updates: readonly Update[]): fc.Arbitrary<readonly Update[][]>
       return messages;
     });
 
-/** What stands of each member in the end: nobody refutes, so a suspect becomes faulty. */
+/** What stands of each member in the end: no member refutes, so a suspect becomes faulty. */
 function expected(updates: readonly Update[]): string[] {
   const highest = new Map<string, Update>();
   for (const each of updates) {

@@ -106,7 +106,7 @@ describe('SwimThread', function () {
     await a.sees({ c: 'alive' });
     await a.until(isUnwell('c', false));
     const answer = await child.ask({ type: 'counters' }, 'counters');
-    // It accused nobody of a silence that was its own.
+    // It accused no member of a silence that was its own.
     assert.equal(answer.type === 'counters' && answer.counters.declaredFaulty, 0);
     assert.equal(answer.type === 'counters' && answer.counters.probesFailed, 0);
   });
@@ -207,7 +207,7 @@ describe('a process that stalls', function () {
     ['it is halted, in the main loop', false],
     ['it is halted, with a thread', true],
   ] as const) {
-    it(`accuses nobody when ${how}, while datagrams wait unread`, async () => {
+    it(`accuses no member when ${how}, while datagrams wait unread`, async () => {
       const a = await Watched.start(SwimAgent.start, { name: 'a', clusterId: 'one' });
       const seeds = [a.agent.address];
       const b = await Watched.start(SwimAgent.start, { name: 'b', seeds });

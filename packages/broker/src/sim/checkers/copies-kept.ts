@@ -14,7 +14,7 @@ interface Established {
  * Invariant 15: a planned change never has fewer active copies than min(old R, new R), but for copies
  * that do not answer.
  *
- * Judged at every view that is established. While no fault is under way nobody is silent, so that no
+ * Judged at every view that is established. While no fault is under way no node is silent, so that no
  * excuse of a planned change counts then, and no view may have fewer copies than the one before.
  */
 export class CopiesKept extends Checker {
@@ -48,7 +48,7 @@ export class CopiesKept extends Checker {
     );
     // An election follows from a fault: who can be reached then decides.
     if (disturbed && fields['planned'] !== true) return;
-    // Slow links may draw a first election out beyond that; its candidate waits for nobody for ever.
+    // Slow links may draw a first election out beyond that; its candidate waits for no node for ever.
     const excused = disturbed || fields['planned'] !== true ? names(fields['unheard']) : [];
     const wanted = Math.min(this.#replicas, Number(fields['wanted'] ?? this.#replicas));
     const least =

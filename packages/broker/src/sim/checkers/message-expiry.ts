@@ -8,8 +8,8 @@ const SLACK_MS = 400;
  * What waits is not given to a client once its Message Expiry Interval has passed [MQTT-3.3.2-5], and
  * what was never sent before is not marked as sent again [MQTT-3.3.1-1].
  *
- * Judged where nobody may have been thought dead: a gateway that hangs reads late what a client sent in
- * time, and after a failover nobody knows what was sent.
+ * Judged where no client may have been thought dead: a gateway that hangs reads late what a client sent in
+ * time, and after a failover it is unknown what was sent.
  */
 export class MessageExpiry extends Checker {
   readonly invariant = '1b expired is not sent';

@@ -7,7 +7,7 @@ import { Checker, type World } from './checker.ts';
  * little a link carries.
  */
 export class NoElection extends Checker {
-  readonly invariant = '13 load elects nobody';
+  readonly invariant = '13 load causes no election';
   readonly #calm: boolean;
   #failed = false;
   readonly #founding = new Map<string, number>();
@@ -22,7 +22,7 @@ export class NoElection extends Checker {
     if (!this.#calm || this.#failed) return;
     for (const { node, inspection } of world.inspections()) {
       const { elections = 0 } = inspection;
-      // A founder stands once for every shard, before anybody publishes.
+      // A founder stands once for every shard, before any client publishes.
       if (this.history.messages.length === 0) this.#founding.set(node, elections);
       const more = elections - (this.#founding.get(node) ?? 0);
       if (more === 0) continue;

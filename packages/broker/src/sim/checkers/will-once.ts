@@ -60,7 +60,7 @@ export class WillOnce extends Checker {
       if (will === undefined || disconnectAtMs === undefined) continue;
       if (connection.disconnectReason !== 0) continue;
       const untilMs = disconnectAtMs + DISCONNECT_SETTLES_MS;
-      // Judged in calm, and where no fault struck for so long that nobody may have been thought dead.
+      // Judged in calm, and where no fault struck for so long that no client may have been thought dead.
       const calm = !this.history.disturbed(disconnectAtMs - 1000, untilMs);
       if (!calm && this.history.unrest(disconnectAtMs - 1000, untilMs)) continue;
       const fired = this.history.sessions.find((s) => s.receipts.has(will.id));

@@ -67,7 +67,7 @@ export function runCrashes(options: {
       if ([...alive].every((each) => crash.known.has(each))) crash.fullMs = nowMs - crash.atMs;
     }
   };
-  // Some periods to be in step with nobody.
+  // Some periods, so that it is in step with no other member.
   fleet.run(variant.config.protocolPeriodMs * (3 + prng.next()));
   for (const victim of victims) {
     alive.delete(victim);

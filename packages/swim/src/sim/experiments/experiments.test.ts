@@ -43,7 +43,7 @@ describe('experiments', function () {
     assertBars(await run(detection, { repeats: 4 }));
   });
 
-  it('lifeguard: members that block accuse nobody, where those of SWIM do', async () => {
+  it('lifeguard: members that block accuse no other, where those of SWIM do', async () => {
     const anomaly = {
       concurrent: 8,
       durationMs: 16_384,
@@ -86,7 +86,7 @@ describe('experiments', function () {
     assertBars(await run(bootstrap, { nodes: 400 }));
   });
 
-  it('split: one view soon after the healing; a full outage revives nobody', async () => {
+  it('split: one view soon after the healing; a full outage revives no member that was gone', async () => {
     assertBars(await run(split, { nodes: 20 }));
   });
 

@@ -43,7 +43,7 @@ export type OnView = (
 export type OnState = (observer: number, member: number, state: MemberState, nowMs: number) => void;
 
 /**
- * A cluster for experiments: members are numbers, all alike, and every change of state in anybody's
+ * A cluster for experiments: members are numbers, all alike, and every change of state in a member's
  * eyes is reported.
  */
 export class Fleet {

@@ -1,3 +1,4 @@
+import { isPresent } from '../../core/member-list.ts';
 import type { MemberState } from '../../core/message.ts';
 
 /** Who holds whom to be present: a square of bits, n ≤ 10,000. */
@@ -15,7 +16,7 @@ export class Presence {
 
   /** Takes in a change of state. */
   note(observer: number, member: number, state: MemberState): void {
-    this.set(observer, member, state === 'alive' || state === 'suspect');
+    this.set(observer, member, isPresent({ state }));
   }
 
   set(observer: number, member: number, present: boolean): void {

@@ -72,7 +72,7 @@ export const preset: Scenario = {
           rows,
         },
         {
-          title: `${quietMs / 60_000} minutes of 5 % loss, nobody crashes`,
+          title: `${quietMs / 60_000} minutes of 5 % loss, no crash`,
           columns: ['members', 'suspected', 'false positives', 'sent/s', 'bytes/s'],
           rows: hours,
         },

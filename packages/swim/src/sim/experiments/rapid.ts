@@ -1,3 +1,4 @@
+import { isPresent } from '../../core/member-list.ts';
 import { addressOf, Fleet } from './fleet.ts';
 import { Presence } from './presence.ts';
 import {
@@ -231,7 +232,7 @@ function run(options: {
   const list = new Watch(`${variant.name}, list`, everybody, failed.length);
   const view = new Watch(VIEW, everybody, failed.length);
   fleet.onState = (observer, member, state) => {
-    const isIn = state === 'alive' || state === 'suspect';
+    const isIn = isPresent({ state });
     list.change(observer, isIn ? [member] : [], isIn ? [] : [member]);
   };
   fleet.onView = (observer, added, removed) => view.change(observer, added, removed);

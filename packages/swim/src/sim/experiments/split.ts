@@ -1,3 +1,4 @@
+import { isPresent } from '../../core/member-list.ts';
 import { addressOf, Fleet } from './fleet.ts';
 import { Presence } from './presence.ts';
 import { type Report, type Scenario, type ScenarioOptions, seconds, TraceHash } from './report.ts';
@@ -125,7 +126,7 @@ function fullOutage(size: number, seed: string, hash: TraceHash) {
   for (const number of rest) presence.reset(number);
   fleet.onState = (observer, member, state) => {
     presence.note(observer, member, state);
-    if (gone.has(member) && (state === 'alive' || state === 'suspect')) revived++;
+    if (gone.has(member) && isPresent({ state })) revived++;
   };
   const startMs = fleet.nowMs;
   const order = fleet.prng.fork('restart').shuffle([...rest]);
