@@ -64,69 +64,98 @@ export function readFrame(
   limits: FrameLimits,
   done: (message: Uint8Array | null) => void,
 ): void {
-  const { bytesMax, budget } = limits;
-  const chunks: Buffer[] = [];
-  let received = 0;
-  let wanted = PREFIX_BYTES;
-  let hasLength = false;
-  let isAdmitted = limits.head === undefined;
-  let isFinished = false;
-  const finish = (message: Uint8Array | null): void => {
-    if (isFinished) return;
-    isFinished = true;
-    socket.off('data', onData);
-    socket.off('close', onClose);
-    budget?.give(received);
-    done(message);
-  };
-  const onClose = (): void => finish(null);
-  const onAdmission = (admitted: boolean): void => {
-    isAdmitted = admitted;
-    if (!admitted) finish(null);
-  };
-  const finishIfWhole = (): void => {
-    if (hasLength && isAdmitted && received >= wanted) {
-      finish(Buffer.concat(chunks).subarray(PREFIX_BYTES, wanted));
-    }
-  };
-  const onData = (chunk: Buffer): void => {
-    if (budget?.take(chunk.length) === false) {
-      finish(null);
+  new FrameReader(socket, limits, done).start(head);
+}
+
+class FrameReader {
+  readonly #socket: Socket;
+  readonly #limits: FrameLimits;
+  readonly #done: (message: Uint8Array | null) => void;
+  readonly #chunks: Buffer[] = [];
+  #received = 0;
+  /** Bytes of the frame; of its prefix while the length is not known. */
+  #wanted = PREFIX_BYTES;
+  #hasLength = false;
+  #isAdmitted: boolean;
+  #isFinished = false;
+
+  constructor(socket: Socket, limits: FrameLimits, done: (message: Uint8Array | null) => void) {
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#done = done;
+    this.#isAdmitted = limits.head === undefined;
+  }
+
+  start(head: Buffer | undefined): void {
+    this.#socket.on('data', this.#onData);
+    this.#socket.on('close', this.#onClose);
+    if (head !== undefined) this.#onData(head);
+  }
+
+  readonly #onClose = (): void => this.#finish(null);
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#limits.budget?.take(chunk.length) === false) {
+      this.#finish(null);
       return;
     }
-    chunks.push(chunk);
-    received += chunk.length;
-    if (!hasLength && received >= PREFIX_BYTES) {
-      const prefix = Buffer.concat(chunks, PREFIX_BYTES);
-      const length = prefix.readUInt32BE(1);
-      if (prefix[0] !== SWIM_MAGIC || length > bytesMax) {
-        finish(null);
-        return;
-      }
-      hasLength = true;
-      wanted = PREFIX_BYTES + length;
+    this.#chunks.push(chunk);
+    this.#received += chunk.length;
+    if (!this.#hasLength && this.#received >= PREFIX_BYTES && !this.#readPrefix()) {
+      this.#finish(null);
+      return;
     }
-    if (hasLength && !isAdmitted && limits.head !== undefined) {
-      const judged = Math.min(wanted, PREFIX_BYTES + limits.head.bytes);
-      if (received >= judged) {
-        const admission = limits.head.admit(Buffer.concat(chunks, judged).subarray(PREFIX_BYTES));
-        if (typeof admission === 'boolean') onAdmission(admission);
-        else waitFor(admission);
-      }
-    }
-    finishIfWhole();
+    if (this.#hasLength && !this.#isAdmitted) this.#judgeHead();
+    this.#finishIfWhole();
   };
+
+  /** @returns false for what is not SWIM's, or too long */
+  #readPrefix(): boolean {
+    const prefix = Buffer.concat(this.#chunks, PREFIX_BYTES);
+    const length = prefix.readUInt32BE(1);
+    if (prefix[0] !== SWIM_MAGIC || length > this.#limits.bytesMax) return false;
+    this.#hasLength = true;
+    this.#wanted = PREFIX_BYTES + length;
+    return true;
+  }
+
+  #judgeHead(): void {
+    const { head } = this.#limits;
+    if (head === undefined) return;
+    const judged = Math.min(this.#wanted, PREFIX_BYTES + head.bytes);
+    if (this.#received < judged) return;
+    const admission = head.admit(Buffer.concat(this.#chunks, judged).subarray(PREFIX_BYTES));
+    if (typeof admission === 'boolean') this.#onAdmission(admission);
+    else this.#waitFor(admission);
+  }
+
   /** Nothing comes meanwhile: the head is judged once. */
-  const waitFor = (admission: Promise<boolean>): void => {
-    socket.pause();
+  #waitFor(admission: Promise<boolean>): void {
+    this.#socket.pause();
     void admission.then((admitted) => {
-      if (isFinished) return;
-      onAdmission(admitted);
-      socket.resume();
-      finishIfWhole();
+      if (this.#isFinished) return;
+      this.#onAdmission(admitted);
+      this.#socket.resume();
+      this.#finishIfWhole();
     });
-  };
-  socket.on('data', onData);
-  socket.on('close', onClose);
-  if (head !== undefined) onData(head);
+  }
+
+  #onAdmission(admitted: boolean): void {
+    this.#isAdmitted = admitted;
+    if (!admitted) this.#finish(null);
+  }
+
+  #finishIfWhole(): void {
+    if (!this.#hasLength || !this.#isAdmitted || this.#received < this.#wanted) return;
+    this.#finish(Buffer.concat(this.#chunks).subarray(PREFIX_BYTES, this.#wanted));
+  }
+
+  #finish(message: Uint8Array | null): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('close', this.#onClose);
+    this.#limits.budget?.give(this.#received);
+    this.#done(message);
+  }
 }
