@@ -60,6 +60,13 @@ export function placeListeners(
   return [...long, ...short];
 }
 
+/** The addresses that `mqtt.listen` adds: none where its default is not used. */
+export function shortForm(listeners: readonly PlacedListener[]): string[] {
+  return listeners
+    .filter(({ key }) => key.startsWith('mqtt.listen['))
+    .map(({ address }) => address);
+}
+
 export interface ListenerProblem {
   readonly code: 'BROKER_ERR_CONFIG_CONFLICT' | 'BROKER_ERR_ADDRESS_NOT_LOOPBACK';
   readonly key: string;

@@ -191,6 +191,12 @@ describe('listeners', () => {
     ]);
   });
 
+  it('show no default that is not used', () => {
+    const flags = { 'mqtt.listeners': '[{name: a, address: "127.0.0.1:1"}]' };
+    assert.deepEqual(resolve({ flags }).mqtt.listen, []);
+    assert.deepEqual(resolve().mqtt.listen, ['127.0.0.1:1883']);
+  });
+
   it('are at least one', () => {
     const { problems } = problemsOf({ file: 'mqtt: {listen: []}' });
     assert.deepEqual(

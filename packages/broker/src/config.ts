@@ -21,6 +21,7 @@ import {
   listenerProblems,
   type PlacedListener,
   placeListeners,
+  shortForm,
 } from './config-listeners.ts';
 import { type ConfigKey, configSchema, configSections } from './config-schema.ts';
 import { nearest, suggestion } from './config-suggest.ts';
@@ -109,7 +110,7 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
   const listeners = placed.map(({ name, transport, address }) => ({ name, transport, address }));
   const config = parsed && {
     ...parsed,
-    mqtt: { ...parsed.mqtt, listeners },
+    mqtt: { ...parsed.mqtt, listen: shortForm(placed), listeners },
     limits: draft.limitsOf(parsed.limits),
     node: { ...parsed.node, host: parsed.node.host ?? parsed.node.name },
   };
