@@ -8,11 +8,9 @@
  * the signal to the first of the queued messages. Then everything queued has to arrive, once and in
  * order, and the node is restarted.
  */
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import os from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { circumstances, integer, runProgram, writeJson } from '../program.ts';
 import { Random } from '../random.ts';
 import { Checker, type Verdict } from './checker.ts';
 import { ChaosClient } from './client.ts';
@@ -20,6 +18,17 @@ import { LocalCluster } from './cluster.ts';
 import { type Distribution, distribution, histogram } from './figures.ts';
 import { History } from './history.ts';
 import type { Target } from './wire.ts';
+
+const USAGE = `npm run failover -- [options]
+  --runs N        kills, 1 to 10,000                                     (50)
+  --nodes N       nodes, 3 to 9                                          (3)
+  --messages N    messages queued in each run, 2 to 100,000              (100)
+  --seed X        draws the choices of the run                           (random)
+  --json FILE     writes the report
+  --keep          leave data and logs behind
+  --help          this
+
+Exit code: 0 nothing was violated, 1 something was, 2 wrong usage.`;
 
 export interface FailoverOptions {
   readonly cluster: LocalCluster;
@@ -202,25 +211,6 @@ async function within<T>(wanted: Promise<T>, otherwise: string): Promise<T> {
   }
 }
 
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
-}
-
-const USAGE = `npm run failover -- [options]
-  --runs N        kills, 1 to 10,000                                     (50)
-  --nodes N       nodes, 3 to 9                                          (3)
-  --messages N    messages queued in each run, 2 to 100,000              (100)
-  --seed X        draws the choices of the run                           (random)
-  --json FILE     writes the report
-  --keep          leave data and logs behind
-  --help          this
-
-Exit code: 0 nothing was violated, 1 something was, 2 wrong usage.`;
-
 interface Arguments {
   readonly runs: number;
   readonly nodes: number;
@@ -230,7 +220,7 @@ interface Arguments {
   readonly keep: boolean;
 }
 
-function readArguments(): Arguments {
+function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
       runs: { type: 'string', default: '50' },
@@ -242,10 +232,7 @@ function readArguments(): Arguments {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    process.exit(0);
-  }
+  if (values.help) return undefined;
   return {
     runs: integer('runs', values.runs, 1, 10_000),
     nodes: integer('nodes', values.nodes, 3, 9),
@@ -254,12 +241,6 @@ function readArguments(): Arguments {
     json: values.json,
     keep: values.keep,
   };
-}
-
-function integer(name: string, text: string, lo: number, hi: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= lo && value <= hi) return value;
-  throw new RangeError(`--${name}: '${text}' is not ${lo}..${hi}`);
 }
 
 async function main(args: Arguments): Promise<void> {
@@ -288,25 +269,11 @@ async function main(args: Arguments): Promise<void> {
     console.log(`CONNACK, ms: ${JSON.stringify(report.connackMs)}`);
     console.log(`violations: ${JSON.stringify(report.verdict.counts)}`);
     console.log(report.verdict.ok ? 'PASSED' : 'FAILED');
-    const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
-    const json = { at: new Date().toISOString(), commit: commit(), machine, args, report };
-    if (args.json) fs.writeFileSync(args.json, `${JSON.stringify(json, null, 2)}\n`);
+    if (args.json) writeJson(args.json, { ...circumstances(), args, report });
     process.exitCode = report.verdict.ok ? 0 : 1;
   } finally {
     await cluster.stop();
   }
 }
 
-if (import.meta.main) {
-  let args: Arguments;
-  try {
-    args = readArguments();
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    process.exit(2);
-  }
-  main(args).catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  });
-}
+if (import.meta.main) await runProgram(USAGE, readArguments, main);

@@ -7,10 +7,9 @@
  *
  * Exit code 0 if nothing was violated, 1 if something was, 2 for wrong usage.
  */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { circumstances, integer, runProgram, writeJson } from '../program.ts';
 import type { BrokerUnderTest } from './broker-under-test.ts';
 import type { Checker } from './checker.ts';
 import { LocalCluster } from './cluster.ts';
@@ -52,7 +51,7 @@ interface Arguments {
   readonly keep: boolean;
 }
 
-function readArguments(): Arguments {
+function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '200' },
@@ -72,34 +71,25 @@ function readArguments(): Arguments {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    process.exit(0);
-  }
+  if (values.help) return undefined;
   const scenario = SCENARIOS.find((name) => name === values.scenario);
   if (!scenario) throw new Error(`--scenario must be one of ${SCENARIOS.join(', ')}`);
   return {
-    rounds: positive('rounds', values.rounds),
+    rounds: integer('rounds', values.rounds, 1),
     scenario,
     brokerName: values.broker,
-    nodes: positive('nodes', values.nodes),
-    publishers: positive('publishers', values.publishers),
-    subscribers: positive('subscribers', values.subscribers),
-    rate: positive('rate', values.rate),
+    nodes: integer('nodes', values.nodes, 1),
+    publishers: integer('publishers', values.publishers, 1),
+    subscribers: integer('subscribers', values.subscribers, 1),
+    rate: integer('rate', values.rate, 1),
     seed: values.seed,
-    calmMsMax: positive('calm', values.calm),
+    calmMsMax: integer('calm', values.calm, 1),
     startArgs: values['start-arg'],
     json: values.json,
     historyFile: values.history,
     failFast: !values['keep-going'],
     keep: values.keep,
   };
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} must be 1 or more`);
-  return value;
 }
 
 function createBroker(args: Arguments): Promise<BrokerUnderTest> {
@@ -178,16 +168,7 @@ function printReport(report: RunReport): void {
   console.log(report.ok ? 'PASSED' : 'FAILED');
 }
 
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
-}
-
-async function main(): Promise<void> {
-  const args = readArguments();
+async function main(args: Arguments): Promise<void> {
   console.log(`seed ${args.seed}: ${args.scenario}, ${args.rounds} rounds, ${args.brokerName}`);
   const broker = await createBroker(args);
   let keep = args.keep;
@@ -205,9 +186,7 @@ async function main(): Promise<void> {
       ...(events ? { onEvent: (event) => void events.write(`${JSON.stringify(event)}\n`) } : {}),
     });
     printReport(report);
-    const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
-    const json = { at: new Date().toISOString(), commit: commit(), machine, args, report };
-    if (args.json) fs.writeFileSync(args.json, `${JSON.stringify(json, null, 2)}\n`);
+    if (args.json) writeJson(args.json, { ...circumstances(), args, report });
     process.exitCode = report.ok ? 0 : 1;
     keep ||= !report.ok;
   } catch (error) {
@@ -220,7 +199,4 @@ async function main(): Promise<void> {
   }
 }
 
-main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = process.exitCode || 2;
-});
+await runProgram(USAGE, readArguments, main);

@@ -19,6 +19,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Machines } from '../../../packages/swim/test/integration/namespaces.ts';
+import { circumstances, integer, runProgram, writeJson } from '../program.ts';
 import { formatTable } from '../table.ts';
 import { BARS_COLUMNS, bars, COLUMNS, type Result, row } from './beside-report.ts';
 import { type Program, RealCluster } from './real-cluster.ts';
@@ -33,7 +34,7 @@ const KNOWN_MS_MAX = 60_000;
 const EQUAL = { periodMs: 250, timeoutMs: 100, mult: 4, maxMult: 6 };
 
 const USAGE = `npm run bench:beside -- [options]
-  --members N     of each cluster, at least 16     (30)
+  --members N     of each cluster, at least 18     (30)
   --lossy-s N     seconds beside the lossy member  (150)
   --only NAME     this program alone, such as 'ours, default'; the rest of FILE stays
   --json FILE     writes the report
@@ -148,7 +149,14 @@ function programs(): Program[] {
   return all;
 }
 
-async function main(): Promise<void> {
+interface Arguments {
+  readonly members: number;
+  readonly lossyS: number;
+  readonly only: string | undefined;
+  readonly json: string | undefined;
+}
+
+function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
       members: { type: 'string', default: '30' },
@@ -158,13 +166,16 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
-  const { only, json } = values;
-  const [members, lossyS] = [Number(values.members), Number(values['lossy-s'])];
-  if (!(members >= 18 && members <= 200 && lossyS >= 1)) throw new RangeError(USAGE);
+  if (values.help) return undefined;
+  return {
+    members: integer('members', values.members, 18, 200),
+    lossyS: integer('lossy-s', values['lossy-s'], 1),
+    only: values.only,
+    json: values.json,
+  };
+}
+
+async function main({ members, lossyS, only, json }: Arguments): Promise<void> {
   const all = programs();
   const chosen = all.filter(({ name }) => only === undefined || name === only);
   if (chosen.length === 0)
@@ -191,8 +202,6 @@ async function main(): Promise<void> {
   for (const [what, wanted, measured, ok] of met) say(`${ok}: ${what}, ${wanted}: ${measured}`);
   if (met.some((cells) => cells.at(-1) !== 'yes')) process.exitCode = 1;
   if (json === undefined) return;
-  const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   const command = `npm run bench:beside -- --members ${members} --lossy-s ${lossyS}`;
   const where = missing === undefined ? 'each on a machine of its own' : 'on loopback';
   const tables = [
@@ -203,9 +212,7 @@ async function main(): Promise<void> {
       rows: bars(found.find(({ program }) => program === all[0]?.name)),
     },
   ];
-  const at = new Date().toISOString();
-  const report = { at, commit, command, machine, equal: EQUAL, tables, results: found };
-  fs.writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  writeJson(json, { ...circumstances(), command, equal: EQUAL, tables, results: found });
 }
 
 function before(file: string): readonly Result[] {
@@ -213,7 +220,4 @@ function before(file: string): readonly Result[] {
   return (JSON.parse(fs.readFileSync(file, 'utf8')) as { results: Result[] }).results;
 }
 
-main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-});
+await runProgram(USAGE, readArguments, main);

@@ -8,11 +8,10 @@
  *
  * Exit code 0 if no living member was called faulty, 1 if one was, 2 for wrong usage.
  */
-import fs from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { SWIM_PRESETS, type SwimPreset } from '@shoal/swim';
 import { distribution } from '../chaos/figures.ts';
+import { circumstances, integer, runProgram, writeJson } from '../program.ts';
 import { formatTable } from '../table.ts';
 import type { Figures } from './observations.ts';
 import { type Plan, predict, roles, SETTLE_MS } from './prediction.ts';
@@ -119,7 +118,12 @@ function report(real: Figures, predicted: readonly Figures[]): string {
   return formatTable(rows, 3);
 }
 
-function readArguments(): { readonly plan: Plan; readonly json: string | undefined } {
+interface Arguments {
+  readonly plan: Plan;
+  readonly json: string | undefined;
+}
+
+function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
       agents: { type: 'string', default: '50' },
@@ -129,10 +133,7 @@ function readArguments(): { readonly plan: Plan; readonly json: string | undefin
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    process.exit(0);
-  }
+  if (values.help) return undefined;
   if (!Object.hasOwn(SWIM_PRESETS, values.preset)) {
     throw new RangeError(`--preset: '${values.preset}' is none of ${PRESETS.join(', ')}`);
   }
@@ -142,13 +143,7 @@ function readArguments(): { readonly plan: Plan; readonly json: string | undefin
   return { plan: { agents, kills, pausesMs: PAUSES_MS, preset }, json: values.json };
 }
 
-function integer(name: string, text: string, lo: number, hi: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= lo && value <= hi) return value;
-  throw new RangeError(`--${name}: '${text}' is not ${lo}..${hi}`);
-}
-
-async function main({ plan, json: file }: ReturnType<typeof readArguments>): Promise<void> {
+async function main({ plan, json: file }: Arguments): Promise<void> {
   const predicted = Array.from({ length: PREDICTIONS }, (_, seed) => predict(plan, seed));
   const { figures, idle } = await measure(plan);
   console.log(report(figures, predicted));
@@ -157,21 +152,9 @@ async function main({ plan, json: file }: ReturnType<typeof readArguments>): Pro
       `${idle.packetsOut.toFixed(2)} datagrams and ${Math.round(idle.bytesOut)} bytes sent`,
   );
   if (file !== undefined) {
-    const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
-    const json = { at: new Date().toISOString(), machine, args: plan, figures, predicted, idle };
-    fs.writeFileSync(file, `${JSON.stringify(json, null, 2)}\n`);
+    writeJson(file, { ...circumstances(), args: plan, figures, predicted, idle });
   }
   process.exitCode = figures.falsePositives === 0 ? 0 : 1;
 }
 
-let settings: ReturnType<typeof readArguments>;
-try {
-  settings = readArguments();
-} catch (error) {
-  console.error(`${(error as Error).message}\n\n${USAGE}`);
-  process.exit(2);
-}
-main(settings).catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-});
+await runProgram(USAGE, readArguments, main);

@@ -18,6 +18,8 @@ describe('command lines of the measurements', function () {
   for (const [file, wrong, reason] of [
     ['membership/main.ts', ['--agents', '3'], /--agents: '3' is not 12\.\.500[\s\S]*--kills N/],
     ['membership/main.ts', ['--preset', 'moon'], /--preset: 'moon' is none of lan, wan/],
+    ['membership/beside.ts', ['--members', '3'], /--members: '3' is not 18\.\.200/],
+    ['chaos/main.ts', ['--rounds', '0'], /--rounds: '0' is not 1\.\./],
     ['chaos/failover.ts', ['--runs', 'x'], /--runs: 'x' is not 1\.\.10000[\s\S]*--nodes N/],
   ] as const) {
     it(`${file} tells its options, and refuses ${wrong.join(' ')} by name`, () => {
