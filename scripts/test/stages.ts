@@ -115,7 +115,7 @@ export function stages(options: StageOptions): readonly Stage[] {
     { name: 'models', limitSeconds: 180, tests: /^models\/|models\.test\.ts$/ },
     {
       name: 'integration',
-      limitSeconds: 300,
+      limitSeconds: 480,
       tests: new RegExp(INTEGRATION.map(({ source }) => source).join('|')),
     },
     { name: 'end to end', limitSeconds: 420, tests: /(^|\/)test\/e2e\// },
