@@ -1,3 +1,5 @@
+import { FNV_BASIS, fnv1a, fnvStep } from '@shoal/swim/sim';
+
 /**
  * What happened, in order: as a hash always, as readable lines when asked.
  *
@@ -11,7 +13,7 @@ export class Transcript {
   /** Bound of `lines`; the oldest fall away. */
   readonly linesMax: number;
   readonly #nowMs: () => number;
-  #hash = 0x811c9dc5;
+  #hash = FNV_BASIS;
   #count = 0;
 
   constructor(o: { nowMs: () => number; readable: boolean; linesMax?: number }) {
@@ -38,13 +40,9 @@ export class Transcript {
    */
   note(actor: string, what: string, bytes?: Uint8Array): void {
     this.#count++;
-    let hash = this.#hash;
-    hash = Math.imul(hash ^ ((this.#nowMs() * 1000) | 0), 0x01000193);
-    for (let i = 0; i < actor.length; i++) hash = Math.imul(hash ^ actor.charCodeAt(i), 0x01000193);
-    for (let i = 0; i < what.length; i++) hash = Math.imul(hash ^ what.charCodeAt(i), 0x01000193);
-    if (bytes !== undefined) {
-      for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-    }
+    let hash = fnvStep(this.#hash, (this.#nowMs() * 1000) | 0);
+    hash = fnv1a(what, fnv1a(actor, hash));
+    for (const byte of bytes ?? []) hash = fnvStep(hash, byte);
     this.#hash = hash;
     if (this.readable) this.say(actor, bytes === undefined ? what : `${what} [${bytes.length} B]`);
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { FNV_BASIS, fnv1a, fnvStep } from '../core/fnv.ts';
 export {
   type RunnerHost,
   type RunnerTransport,

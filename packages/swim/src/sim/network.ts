@@ -44,7 +44,7 @@ export const NO_FAULTS: Readonly<NetworkFaults> = {
  * drop, duplicate, reorder, delay, loss into or out of one address, one-way cut, isolation, split.
  *
  * Cuts act when a datagram is sent and again when it arrives, and on each leg of a stream. Datagrams to
- * nobody vanish; streams to nobody fail after one round trip (refused).
+ * a closed address vanish; streams to one fail after one round trip (refused).
  *
  * A stream is TCP: handshake, request and answer are each one leg that is sent again when lost, after
  * 1 s (handshake) or 200 ms (data), doubling, until it arrives or the stream's time is up. Of a long
