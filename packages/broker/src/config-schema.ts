@@ -249,7 +249,7 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
   }),
   silenceMs: key(integer(100, 60_000).default(500), {
     description:
-      'Silence after which a view drops a copy or replaces its leader; at least 3 heartbeats. A node publishes by its routes for at most twice as long without a grant. Applies when the node founds a cluster; a joiner takes the cluster’s value.',
+      'Silence after which a view drops a copy or replaces its leader; at least 3 heartbeats. A node publishes by its routes for at most four times as long without a grant of a member that is alive. Applies when the node founds a cluster; a joiner takes the cluster’s value.',
   }),
   electionStaggerMs: key(integer(10, 10_000).default(200), {
     description: 'Pause between the candidacies of one voter and the next in preference order.',

@@ -130,7 +130,7 @@ class NodeProcess implements RunningNode {
       store: folder.store,
       marks,
       sendFrame: (peer, frame) => this.#links?.send(peer, frame),
-      resetLink: (peer) => this.#links?.reset(peer),
+      resetLink: (peer, why) => this.#links?.reset(peer, why),
       scheduleFlush: () => this.#turnEnd.ask(),
       log: this.#log,
       fatal: (code, message) => this.#fatal(new BrokerError(code as BrokerErrorCode, message)),

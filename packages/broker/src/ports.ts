@@ -170,7 +170,7 @@ export interface NodeEnv {
    */
   sendFrame(peer: string, frame: Uint8Array): void;
   /** What came on the link cannot be read: both ends are to start anew. */
-  resetLink?(peer: string): void;
+  resetLink?(peer: string, why: string): void;
   /** Asks for `NodeCore.flush()` at the end of the turn; many calls, one flush. */
   scheduleFlush(): void;
   readonly log: Log;

@@ -76,7 +76,8 @@ export class NodeCore extends Rooms {
     this.shards.tick(nowMs);
     if (nowMs - this.#refreshedMs >= LEASE_REFRESH_MS) {
       this.#refreshedMs = nowMs;
-      this.leases.refresh(nowMs, this.shards.led);
+      this.leases.tick(nowMs);
+      this.grants.refresh(nowMs);
       if (!this.#ready && this.joining.loaded && this.routable) {
         this.#ready = true;
         this.log('info', 'ready', { shards: this.shardCount });
@@ -87,6 +88,7 @@ export class NodeCore extends Rooms {
       this.queries.tick();
       this.asking.tick(nowMs);
     }
+    this.links.relays.tick(nowMs);
     this.draining.tick(nowMs);
     this.clients.tick(nowMs);
   }
@@ -121,7 +123,7 @@ export class NodeCore extends Rooms {
 
   /** Publishes of QoS 1 and 2 may be routed now. */
   get routable(): boolean {
-    return this.leases.routable(this.env.nowMs());
+    return this.grants.routable(this.env.nowMs());
   }
 
   inspect(): NodeInspection {

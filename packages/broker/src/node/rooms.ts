@@ -29,6 +29,7 @@ import { Joining, type JoiningOptions } from './members/joining.ts';
 import { Lineage } from './members/lineage.ts';
 import { Marks } from './members/marks.ts';
 import { Membership } from './members/membership.ts';
+import { Grants } from './route/grants.ts';
 import { Leases } from './route/leases.ts';
 import { Live } from './route/live.ts';
 import { RetainedAnswers } from './route/retained-answers.ts';
@@ -86,6 +87,7 @@ export abstract class Rooms {
   readonly membership: Membership;
   readonly batch: Batch;
   readonly leases: Leases;
+  readonly grants: Grants;
   /** Absent where nothing is kept beside the store. */
   readonly marks: Marks | undefined;
   readonly shards: Shards;
@@ -124,7 +126,8 @@ export abstract class Rooms {
       onUnsynced: () => env.unsynced?.(),
       schedule,
     });
-    this.leases = new Leases(this.peers, this.views, self, cluster);
+    this.leases = new Leases(this.peers, self, cluster, () => this.shards.led);
+    this.grants = this.#createGrants();
     this.work = new Work(schedule);
     this.marks = env.marks && new Marks(env.marks);
     this.shards = this.#createShards(self);
@@ -152,7 +155,7 @@ export abstract class Rooms {
       sendFrame: (peer, frame) => {
         counters.linkFramesSent++;
         counters.linkBytesSent += frame.length;
-        env.sendFrame(peer, frame);
+        if (!this.links.relays.send(peer, frame)) env.sendFrame(peer, frame);
       },
       schedule: () => env.scheduleFlush(),
       get busy() {
@@ -202,6 +205,7 @@ export abstract class Rooms {
       work: this.work,
       routes: this.routes,
       leases: this.leases,
+      grants: this.grants,
       peers: this.peers,
       get announcing() {
         return node.announcing;
@@ -220,6 +224,19 @@ export abstract class Rooms {
     };
   }
 
+  #createGrants(): Grants {
+    const { peers, views, routes, bootedMs, joining } = this;
+    return new Grants({
+      peers,
+      views,
+      get complete() {
+        return views.complete && routes.shardsKnown === joining.shardCount;
+      },
+      cluster: joining.cluster,
+      bootedMs,
+    });
+  }
+
   #createRouter(): Router {
     const node = this;
     return new Router({
@@ -233,7 +250,7 @@ export abstract class Rooms {
       clock: this.clock,
       routes: this.routes,
       live: this.live,
-      leases: this.leases,
+      grants: this.grants,
       views: this.views,
       peers: this.peers,
       leaders: this.shards.leaders,
@@ -274,7 +291,7 @@ export abstract class Rooms {
 
   #sessionPort(): SessionPort {
     const node = this;
-    const { env, leases } = this;
+    const { env, grants } = this;
     return {
       name: this.name,
       bootEpoch: this.bootEpoch,
@@ -296,7 +313,7 @@ export abstract class Rooms {
       views: this.views,
       queries: this.queries,
       draining: this.draining,
-      liveBarrier: (done) => leases.barrier(env.nowMs(), Number.NEGATIVE_INFINITY, done),
+      liveBarrier: (done) => grants.barrier(env.nowMs(), done),
       remoteOf: (name, connection, done) =>
         this.asking.ask(name, { type: 'remote', connection }, done),
     };
@@ -348,6 +365,7 @@ export abstract class Rooms {
       membership: this.membership,
       routes: this.routes,
       leases: this.leases,
+      grants: this.grants,
       shards: this.shards,
       router: this.router,
       live: this.live,

@@ -20,6 +20,7 @@ import { printWith } from './link/views.ts';
 import { Complaints, type LoadProblem, LoadReport } from './members/load-report.ts';
 import type { Marks } from './members/marks.ts';
 import type { Membership } from './members/membership.ts';
+import { Rounds } from './rounds.ts';
 
 export interface ShardsOptions {
   readonly self: CopyId;
@@ -63,8 +64,8 @@ const TRANSFERS_MAX = 8;
  * is read from disk when it is sent.
  */
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
-/** Each tick looks at one slice of the shards, and at all that are forming a view. */
-const SLICES = 5;
+/** How long moves of copies and leaders may follow a change of who is a member, or of a link. */
+const AFTER_MEMBERS_MS = 10_000;
 /** Messages by which copies agree on a view: small, and waited for. */
 const VOTES: ReadonlySet<ShardMessage['type']> = new Set([
   'prepare',
@@ -98,7 +99,9 @@ export class Shards implements ReplicaHost {
   readonly led = new Set<Replica>();
   #ledPrint = 0;
   #dirty = new Set<Replica>();
-  #slice = 0;
+  readonly #rounds = new Rounds<Replica>();
+  /** Peers that were heard in the tick before. */
+  #heard = new Set<string>();
   #handovers = 0;
   #handoversSinceMs = 0;
   /** Shards led here that bring up learners, as of this tick. */
@@ -183,16 +186,42 @@ export class Shards implements ReplicaHost {
     const { copies } = this;
     this.#complaints.flush(this.#node.env.log);
     this.marks?.flush(nowMs);
-    const slice = this.#slice++ % SLICES;
-    this.#moving = 0;
-    for (const copy of this.led) if (copy.learnerCount > 0) this.#moving++;
-    this.#count();
-    for (let i = 0; i < copies.length; i++) {
-      const copy = copies[i]!;
-      if (i % SLICES === slice || copy.forming) copy.tick(nowMs);
+    const rounds = this.#rounds;
+    if (rounds.counts || this.#moving > 0) {
+      this.#moving = 0;
+      for (const copy of this.led) if (copy.learnerCount > 0) this.#moving++;
     }
+    if (rounds.counts || this.#transfers.size > 0) this.#count();
+    if (this.#hears(nowMs)) rounds.tick(copies, nowMs, (copy) => copy.tick(nowMs));
+    else this.onSilent(nowMs);
     for (const copy of this.led)
-      if (copy.shard % SLICES === slice) this.leaders[copy.shard]!.tick(nowMs);
+      if (rounds.isTurnOf(copy.shard)) this.leaders[copy.shard]!.tick(nowMs);
+    rounds.next();
+  }
+
+  /** @returns false if some peer that was heard is heard no more */
+  #hears(nowMs: number): boolean {
+    let all = true;
+    for (const { id, name } of this.#node.peers.byName.values()) {
+      if (this.heard(id)) {
+        if (this.#heard.has(name)) continue;
+        this.#heard.add(name);
+        this.#rounds.stirAll(nowMs + AFTER_MEMBERS_MS);
+      } else if (this.#heard.delete(name)) all = false;
+    }
+    return all;
+  }
+
+  /** Membership has changed, and with it what placement wants. */
+  onMembers(): void {
+    this.#rounds.stirAll(this.nowMs() + AFTER_MEMBERS_MS);
+  }
+
+  onMessage(shard: number, from: CopyId, message: ShardMessage): void {
+    const copy = this.copies[shard];
+    if (!copy) return;
+    this.#rounds.stir(copy);
+    copy.onMessage(from, message);
   }
 
   /**
@@ -212,6 +241,12 @@ export class Shards implements ReplicaHost {
       steps.push({ shard, step, why });
     }
     return steps;
+  }
+
+  /** A node is not heard any more: its copies are left out, and its shards led by others, at once. */
+  onSilent(nowMs: number): void {
+    this.#rounds.stirAll(nowMs + AFTER_MEMBERS_MS);
+    for (const copy of this.copies) copy.tick(nowMs);
   }
 
   /** The process ends: no copy says anything any more. */
@@ -241,6 +276,7 @@ export class Shards implements ReplicaHost {
   send(to: CopyId, shard: number, message: ShardMessage): void {
     const peer = this.#node.peers.get(nameOf(to));
     if (peer?.id !== to) return;
+    this.#rounds.stir(this.copies[shard]!);
     const w = this.#node.peers.to(peer.name, this.#laneOf(to, shard, message));
     if (w) LinkMessage.Shard.write(w, shard, message);
   }
@@ -292,14 +328,17 @@ export class Shards implements ReplicaHost {
   }
 
   dirty(shard: number): void {
-    this.#dirty.add(this.copies[shard]!);
+    const copy = this.copies[shard]!;
+    this.#dirty.add(copy);
+    this.#rounds.stir(copy);
     this.#node.env.scheduleFlush();
   }
 
   heard(id: CopyId): boolean {
     if (id === this.self) return true;
     const peer = this.#node.peers.get(nameOf(id));
-    return peer?.id === id && this.nowMs() - peer.heardMs < this.timings.silenceMs;
+    if (peer?.id !== id || peer.refused) return false;
+    return this.nowMs() - peer.heardMs < this.timings.silenceMs;
   }
 
   ended(number: ViewNumber): boolean {

@@ -181,7 +181,7 @@ export class Burster {
       this.#judgeLater(() => {
         if (!says || !accepted || history.unrest(connection.sentAtMs, this.#nowMs)) return;
         // The client was not told, but its session was opened and its bytes were there: they count.
-        for (const message of messages) history.messageAcked(message);
+        for (const message of messages) history.messageAcked(message, burst.connection.node);
       });
     });
   }
@@ -227,7 +227,7 @@ export class Burster {
       }
       burst.waiting.delete(packet.packetId);
       if (packet.reasonCode >= 0x80) message.refused = true;
-      else history.messageAcked(message);
+      else history.messageAcked(message, burst.connection.node);
     }
   }
 

@@ -125,7 +125,7 @@ export class ClientOutbox {
     if (type === 'pubrec' && connection !== undefined) {
       this.#client.env.history.answered(connection, 'pubrec', outgoing.sentAtMs);
     }
-    this.#client.env.history.messageAcked(message);
+    this.#client.env.history.messageAcked(message, connection?.node ?? '');
     if (type === 'puback') {
       this.#finish(outgoing);
       return;

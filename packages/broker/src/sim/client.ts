@@ -223,6 +223,7 @@ export class SimClient implements ClientCore {
         identifier,
         sentAtMs: this.nowMs,
         ackedAtMs: undefined,
+        ackedBy: '',
         endSentAtMs: undefined,
         endAckedAtMs: undefined,
       };
@@ -430,6 +431,7 @@ export class SimClient implements ClientCore {
     request.subscriptions.forEach((subscription, i) => {
       if ((packet.reasonCodes[i] ?? 0x80) >= 0x80) return;
       subscription.ackedAtMs = this.nowMs;
+      subscription.ackedBy = this.connection!.node;
       this.env.history.subscribed(this.session!, subscription, this.connection!);
     });
     this.#events.onSubscribed?.(request.subscriptions.map((s) => s.filter));

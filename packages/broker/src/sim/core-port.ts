@@ -12,6 +12,7 @@ export interface CoreUnderTest extends ProcessNode {
   readonly links: ProcessNode['links'] & {
     onLinkUp(peer: string, bootEpoch: number): void;
     onLinkDown(peer: string): void;
+    onNoListener(peer: string, bootEpoch: number): void;
     onFrame(peer: string, frame: Uint8Array): void;
   };
   accept(socket: ClientSocket): ClientHandler;

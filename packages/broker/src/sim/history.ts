@@ -1,3 +1,5 @@
+import type { Sides } from './sides.ts';
+
 /** Something published, by a client or as a Will. */
 export interface Message {
   readonly id: number;
@@ -25,6 +27,8 @@ export interface Message {
   sends: number;
   /** PUBACK or PUBREC with success arrived. */
   ackedAtMs: number | undefined;
+  /** The node that said so, '' while none has or where nobody is told. */
+  ackedBy: string;
   /** The broker reported a reason code ≥ 0x80. */
   refused: boolean;
   /** The exchange is over for the publisher, or its session was given up. */
@@ -40,6 +44,8 @@ export interface Subscription {
   readonly sentAtMs: number;
   /** First SUBACK with success. */
   ackedAtMs: number | undefined;
+  /** The node that sent it. */
+  ackedBy: string;
   /** UNSUBSCRIBE left, or the session was given up: nothing is owed from here. */
   endSentAtMs: number | undefined;
   /** UNSUBACK arrived: nothing may be added from here. */
@@ -163,11 +169,18 @@ export class History {
   readonly checkers: readonly HistoryObserver[];
   /** Deliveries to applications. */
   deliveries = 0;
+  /** Who could reach whom. */
+  readonly sides: Pick<Sides, 'exempt'>;
   readonly #strikes: { fromMs: number; toMs: number }[] = [];
   readonly #disturbances: { fromMs: number; toMs: number }[] = [];
   readonly #clock: () => number;
 
-  constructor(o: { nowMs: () => number; checkers: readonly HistoryObserver[] }) {
+  constructor(o: {
+    nowMs: () => number;
+    checkers: readonly HistoryObserver[];
+    sides: Pick<Sides, 'exempt'>;
+  }) {
+    this.sides = o.sides;
     this.#clock = o.nowMs;
     this.checkers = o.checkers;
     for (const checker of o.checkers) checker.attach(this);
@@ -217,7 +230,10 @@ export class History {
   }
 
   newMessage(
-    fields: Omit<Message, 'id' | 'lastSentAtMs' | 'sends' | 'ackedAtMs' | 'refused' | 'settled'>,
+    fields: Omit<
+      Message,
+      'id' | 'lastSentAtMs' | 'sends' | 'ackedAtMs' | 'ackedBy' | 'refused' | 'settled'
+    >,
   ): Message {
     const message: Message = {
       ...fields,
@@ -225,6 +241,7 @@ export class History {
       lastSentAtMs: fields.sentAtMs,
       sends: 0,
       ackedAtMs: undefined,
+      ackedBy: '',
       refused: false,
       settled: false,
     };
@@ -262,7 +279,9 @@ export class History {
     for (const checker of this.checkers) checker.onSent?.(message);
   }
 
-  messageAcked(message: Message): void {
+  /** @param node that said so */
+  messageAcked(message: Message, node: string): void {
+    if (message.ackedAtMs === undefined) message.ackedBy = node;
     message.ackedAtMs ??= this.nowMs;
     for (const checker of this.checkers) checker.onAcked?.(message);
   }

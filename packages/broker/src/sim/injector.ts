@@ -41,7 +41,7 @@ const ARMED_PHASES: readonly PhaseName[] = [...PHASES, ...RARE, ...RARE, ...RARE
 /** Added where a client publishes at the moment of a SUBACK. */
 const SUBSCRIBING: readonly PhaseName[] = ['sub', 'sub', 'sub', 'sub', 'sub', 'sub'];
 
-/** Around these something gives up: silence, the route lease, and what waits for it. */
+/** Around these something gives up: silence, route grants, and what waits for it. */
 const EDGES_MS = [500, 500, 1000, 1100];
 
 /** How often, and how soon again, damage is tried that would have taken the last copy. */

@@ -38,6 +38,8 @@ class Host implements LinkHost {
     this.log.push(`up ${peer}`);
   }
 
+  onNoListener(): void {}
+
   onLinkDown(peer: string): void {
     this.log.push(`down ${peer}`);
   }

@@ -18,6 +18,8 @@ export interface LinkHost {
   onLinkDown(peer: string): void;
   /** The link that just went down ended, and not by this host's doing. */
   onReset(peer: string): void;
+  /** A connection to the peer, which had a link, was refused. */
+  onNoListener(peer: string, bootEpoch: number): void;
   onFrame(peer: string, frame: Uint8Array): void;
 }
 
@@ -218,6 +220,15 @@ export class SimLinks {
     this.#dialSoon(dialler.host, acceptor.host.name, REDIAL_MIN_MS);
   }
 
+  /** The kernel of a process that is gone refuses what was linked to it and knocks. */
+  #knock(end: End, other: LinkHost): void {
+    this.#scheduler.after(this.#network.delayMs() * 2, () => {
+      const gone = !other.alive && this.#hosts.get(other.name) === undefined;
+      if (!gone || this.#network.severed(end.host.name, other.name)) return;
+      end.host.run(() => end.host.onNoListener(other.name, other.bootEpoch));
+    });
+  }
+
   /** @returns whether it was up */
   #down(end: End, link: Link): boolean {
     if (!end.up) return false;
@@ -226,6 +237,7 @@ export class SimLinks {
     this.#upAt(end.host).delete(other.host.name);
     this.#transcript.note(end.host.name, `link ${link.id} to ${other.host.name} down`);
     end.host.onLinkDown(other.host.name);
+    this.#knock(end, other.host);
     return true;
   }
 

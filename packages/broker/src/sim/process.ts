@@ -226,6 +226,10 @@ export class SimProcess implements LinkHost, MembershipHost, PipeHost {
     this.membership?.probeNow(peer);
   }
 
+  onNoListener(peer: string, bootEpoch: number): void {
+    this.core?.links.onNoListener(peer, bootEpoch);
+  }
+
   onFrame(peer: string, frame: Uint8Array): void {
     this.core?.links.onFrame(peer, frame);
   }

@@ -25,6 +25,7 @@ import { History, type Violation } from './history.ts';
 import { Injector, type Victims } from './injector.ts';
 import type { SimOptions } from './options.ts';
 import { RetainedReader } from './retained-reader.ts';
+import { Sides } from './sides.ts';
 import { Transcript } from './transcript.ts';
 import { Workload } from './workload.ts';
 
@@ -73,6 +74,7 @@ export class Simulation {
   readonly #retained = new RetainedReads();
   readonly #random: Prng;
   readonly #world: World;
+  readonly #sides: Sides;
   #healedAtMs = Number.POSITIVE_INFINITY;
   #faults = 0;
 
@@ -103,7 +105,12 @@ export class Simulation {
       new CopiesKept(o.options.replicas),
       new ViewsSettle(() => Math.min(o.options.replicas, this.cluster.names().length)),
     ];
-    this.history = new History({ nowMs, checkers: this.#checkers });
+    this.#sides = new Sides({
+      names: () => this.cluster.names(),
+      passes: (name) => this.cluster.process(name)?.paused === false,
+      severed: (a, b) => this.cluster.network.severed(a, b),
+    });
+    this.history = new History({ nowMs, checkers: this.#checkers, sides: this.#sides });
     this.cluster = new SimCluster({
       scheduler: this.scheduler,
       random: this.#random.fork('cluster'),
@@ -292,6 +299,7 @@ export class Simulation {
       }
       const untilMs = this.scheduler.nowMs + STEP_MS;
       this.scheduler.runUntil(untilMs);
+      this.#sides.look(this.scheduler.nowMs);
       for (const checker of this.#checkers) checker.onInterval?.(this.#world);
     }
   }

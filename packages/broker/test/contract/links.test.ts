@@ -17,7 +17,7 @@ describeLinksContract('sockets', async () => {
       events,
       setPeers: (peers) => links.setPeers(peers),
       send: (peer, frame) => links.send(peer, frame),
-      reset: (peer) => links.reset(peer),
+      reset: (peer) => links.reset(peer, 'the contract asks for it'),
     };
     return { node, api };
   };
@@ -92,6 +92,8 @@ class SimEnd implements LinkHost, LinksEnd {
   run(fn: () => void): void {
     fn();
   }
+
+  onNoListener(): void {}
 
   onLinkUp(peer: string, bootEpoch: number): void {
     this.events.push(`up ${peer} ${bootEpoch}`);

@@ -34,6 +34,7 @@ export class LinkNode {
         note(`frame ${peer} ${frame.length <= 20 ? Buffer.from(frame).toString() : frame.length}`);
       },
       onReset: (peer) => note(`reset ${peer}`),
+      onNoListener: (peer, epoch) => note(`gone ${peer} ${epoch}`),
       log: (_, message, fields) => {
         this.logs.push(`${message} ${JSON.stringify(fields)}`);
         this.#emitter.emit('event');

@@ -73,9 +73,23 @@ describe('PeerLinks', () => {
     for (const socket of b.sockets) socket.resetAndDestroy();
     await Promise.all([a.saw('up b 7', 2), b.saw('up a 1', 2)]);
     assert.deepEqual(a.events, ['up b 7', 'down b', 'reset b', 'up b 7']);
+    // It was asked whether a listens, which it does.
     assert.deepEqual(b.events.toSorted(), ['down a', 'reset a', 'up a 1', 'up a 1']);
     a.links.send('b', Buffer.from('again'));
     await b.saw('frame a again');
+  });
+
+  it('says on both sides when nothing listens at the peer any more', async () => {
+    const [a, b] = await pair();
+    await b.stop();
+    await a.saw('gone b 7');
+    const [c, d] = [await node('c', 3), await node('d', 4)];
+    for (const at of [c, d]) at.links.setPeers([c.listed, d.listed]);
+    await d.saw('up c 3');
+    await c.stop();
+    await d.saw('gone c 3');
+    assert.deepEqual(d.events, ['up c 3', 'down c', 'reset c', 'gone c 3']);
+    assert.equal(a.events.filter((event) => event.startsWith('gone')).length, 1);
   });
 
   it('drops the link of a peer that is no longer listed, and calls back only later', async () => {
@@ -215,7 +229,8 @@ describe('PeerLinks', () => {
       await ended(await dial(b, Buffer.of(LINK_MAGIC, 0x7f, 0, 0, 0)));
       assert.deepEqual(b.events, []);
       await ended(await dial(b, hello(), Buffer.of(0xff, 0xff, 0xff, 0xff)));
-      assert.deepEqual(b.events, ['up a 1', 'down a', 'reset a']);
+      // Nothing listens where a is said to be.
+      assert.deepEqual(b.events.slice(0, 3), ['up a 1', 'down a', 'reset a']);
     });
 
     it('resets the link of a peer that takes nothing, and keeps its memory bounded', async () => {

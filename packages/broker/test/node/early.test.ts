@@ -146,7 +146,7 @@ describe('node: bytes behind CONNECT', () => {
     const here = (id: string) => node.views.leader(shardOf(id, node.shardCount)) === 'n1';
     const clientId = ids.find(here)!;
     nodes.cut('n1', 'n2');
-    nodes.advance(1500);
+    nodes.advance(2500);
     assert.equal(node.routable, false);
     const all = bytes(5, connect(5, { clientId }), publish('t/a', 'one'), DISCONNECT);
     nodes.accept(node, 5).arrive(all).end();

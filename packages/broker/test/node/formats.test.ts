@@ -275,7 +275,7 @@ const one =
 /** One of each kind: a kind that is missing here does not compile. */
 const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Heartbeat: one(M.Heartbeat)(18.5),
-  HeartbeatAck: one(M.HeartbeatAck)({ sentMs: 18.5, grants: true, print: 0xfedcba98, after: 19 }),
+  HeartbeatAck: one(M.HeartbeatAck)({ sentMs: 18.5, grants: true, after: 19 }),
   Hello: one(M.Hello)(settings),
   Shard: {
     value: { shard: 20, message: { type: 'probe', number } },
@@ -331,6 +331,12 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Runs: one(M.Runs)([41, EPOCH]),
   RunMissing: one(M.RunMissing)(42),
   LaterRun: one(M.LaterRun)(EPOCH),
+  Relay: {
+    value: { type: 'frame', name: 'n3', final: true, frame: Uint8Array.of(2, 5, 6) },
+    write: (w) => {
+      M.Relay.write(w, { type: 'frame', name: 'n3', final: true, frame: Uint8Array.of(2, 5, 6) });
+    },
+  },
 };
 
 /** The forms that a kind has beside the one above. */

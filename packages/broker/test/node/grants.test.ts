@@ -4,7 +4,6 @@ import { Peer, Peers } from '../../src/node/link/peers.ts';
 import type { MemberInfo } from '../../src/ports.ts';
 
 const NOW_MS = 10_000;
-const PRINT = 7;
 
 function linked(): { peers: Peers; peer: Peer } {
   const host = {
@@ -23,36 +22,41 @@ function linked(): { peers: Peers; peer: Peer } {
 }
 
 /** An answer to the heartbeat of now: a grant that follows so many announcements. */
-function granted(peers: Peers, peer: Peer, after: number, print = PRINT): void {
-  peers.onHeartbeatAck(peer, { sentMs: NOW_MS, grants: true, print, after }, () => PRINT);
+function granted(peers: Peers, peer: Peer, after: number): void {
+  peers.onHeartbeatAck(peer, { sentMs: NOW_MS, grants: true, after });
 }
 
 /** An announcement of the peer has come and been read. */
 function announced(peers: Peers, peer: Peer): void {
   peer.in.read(Uint8Array.of(Lane.Announce));
-  peers.onAnnounced(peer, () => PRINT);
+  peers.onAnnounced(peer);
 }
 
-describe('a grant of the route lease', () => {
+describe('a route grant', () => {
   it('counts at once when nothing was announced before it', () => {
     const { peers, peer } = linked();
     granted(peers, peer, 0);
-    assert.ok(peer.leaseUntilMs > NOW_MS);
+    assert.ok(peer.grantUntilMs > NOW_MS);
   });
 
   it('overtakes announcements on its lane, and counts when they have been read', () => {
     const { peers, peer } = linked();
     granted(peers, peer, 2);
     announced(peers, peer);
-    assert.equal(peer.leaseUntilMs, Number.NEGATIVE_INFINITY);
+    assert.equal(peer.grantUntilMs, Number.NEGATIVE_INFINITY);
     announced(peers, peer);
-    assert.ok(peer.leaseUntilMs > NOW_MS);
+    assert.ok(peer.grantUntilMs > NOW_MS);
   });
 
-  it('is for the shards that the peer is believed to lead, or for nothing', () => {
+  it('runs on when the link is gone, and not when the process is another one', () => {
     const { peers, peer } = linked();
-    granted(peers, peer, 0, PRINT + 1);
-    assert.equal(peer.leaseUntilMs, Number.NEGATIVE_INFINITY);
+    granted(peers, peer, 0);
+    peer.lost();
+    peer.linked(1, NOW_MS);
+    assert.ok(peer.grantUntilMs > NOW_MS);
+    peer.lost();
+    peer.linked(2, NOW_MS);
+    assert.equal(peer.grantUntilMs, Number.NEGATIVE_INFINITY);
   });
 
   it('is over with the link, as long as it had not counted', () => {
@@ -62,6 +66,6 @@ describe('a grant of the route lease', () => {
     peer.linked(1, NOW_MS);
     peer.synced = true;
     announced(peers, peer);
-    assert.equal(peer.leaseUntilMs, Number.NEGATIVE_INFINITY);
+    assert.equal(peer.grantUntilMs, Number.NEGATIVE_INFINITY);
   });
 });

@@ -37,10 +37,12 @@ describe('a node that hangs and keeps its connections', () => {
     assert.equal(acks(publisher), 1);
   });
 
-  it('holds up no SUBSCRIBE once its leases have lapsed', () => {
+  it('holds up no SUBSCRIBE once its grants have run out and nobody reaches it', () => {
     const { nodes, n1 } = setUp();
     nodes.hang('n2');
-    nodes.advance(2500);
+    nodes.advance(1000);
+    nodes.membersAre({ n2: 'suspect' });
+    nodes.advance(1500);
     const subscriber = nodes.connect(n1, { clientId: 'new' });
     nodes.advance(1000);
     subscriber.subscribe(['g/x']);
@@ -131,8 +133,11 @@ describe('a node that hangs and keeps its connections', () => {
     nodes.latencyMs = 60;
     publisher.publish('g/x', { qos: 1, id: 1 });
     nodes.hang('n1');
-    nodes.advance(5000);
+    nodes.advance(1000);
+    nodes.membersAre({ n1: 'suspect' });
+    nodes.advance(4000);
     nodes.wake('n1');
+    nodes.membersAre({});
     nodes.advance(100);
     assert.equal(subscriber.closed, false);
     assert.equal(acks(publisher), 1);

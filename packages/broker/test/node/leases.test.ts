@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import type { Peers } from '../../src/node/link/peers.ts';
-import type { Views } from '../../src/node/link/views.ts';
 import { Leases } from '../../src/node/route/leases.ts';
 import { nameOf } from '../../src/shard/view.ts';
 import { type TestCopy, TestShard } from './copies.ts';
@@ -25,15 +24,10 @@ function leasesOf(shard: TestShard, copy: TestCopy): Leases {
   const ids = [...shard.copies.keys()];
   const get = (name: string) => {
     const id = ids.find((other) => nameOf(other) === name);
-    return id && { id, ackedMs: shard.nowMs };
+    return id && { id, up: true, ackedMs: shard.nowMs };
   };
   const cluster = { silenceMs: 500, replicas: 2, minCopies: 1 };
-  return new Leases(
-    { get, byName: new Map() } as unknown as Peers,
-    { leaders: [] } as unknown as Views,
-    copy.id,
-    cluster as never,
-  );
+  return new Leases({ get } as unknown as Peers, copy.id, cluster as never, () => []);
 }
 
 describe('leader leases', () => {

@@ -46,6 +46,8 @@ export class TestNodes {
   /** What the nodes logged as errors. */
   readonly errors: string[] = [];
   readonly #nodes = new Map<string, TestNode>();
+  #mute = '';
+  readonly #killed = new Map<string, MemberInfo>();
   readonly #work: (() => void)[] = [];
   #underWay: { readonly dueMs: number; readonly bytes: number; readonly arrive: () => void }[] = [];
   /** Nodes whose process hangs, with what their connections keep for them. */
@@ -77,6 +79,7 @@ export class TestNodes {
           random,
           store,
           sendFrame: (peer, frame) => {
+            if (this.#mute === `${name}>${peer}`) return;
             const bytes = Uint8Array.from(frame);
             this.longestFrame = Math.max(this.longestFrame, bytes.length);
             const arrive = () => {
@@ -139,7 +142,7 @@ export class TestNodes {
   }
 
   /**
-   * Tells nodes of all members, `states` other than alive among them.
+   * Tells nodes of all members, `states` other than alive among them, which name killed ones too.
    *
    * @param told by default all
    */
@@ -147,10 +150,9 @@ export class TestNodes {
     states: Readonly<Record<string, MemberInfo['state']>>,
     told: readonly string[] = [...this.#nodes.keys()],
   ): void {
-    const members = [...this.#nodes.values()].map(({ info }) => ({
-      ...info,
-      state: states[info.name] ?? info.state,
-    }));
+    const known = [...this.#nodes.values()].map(({ info }) => info);
+    for (const info of this.#killed.values()) if (info.name in states) known.push(info);
+    const members = known.map((info) => ({ ...info, state: states[info.name] ?? info.state }));
     for (const [name, { core }] of this.#nodes)
       if (told.includes(name) && !this.#hung.has(name)) core.links.onMembers(members);
     this.settle();
@@ -162,6 +164,11 @@ export class TestNodes {
 
   cut(a: string, b: string): void {
     this.#both(a, b, (core, peer) => core.links.onLinkDown(peer.name));
+  }
+
+  /** What one sends to the other on their connection is lost from now on. */
+  mute(from: string, to: string): void {
+    this.#mute = `${from}>${to}`;
   }
 
   /** The process is stopped and keeps its connections. */
@@ -180,6 +187,7 @@ export class TestNodes {
   /** The process ends, and membership is slow to say so. */
   kill(name: string): void {
     for (const other of this.#nodes.keys()) if (other !== name) this.cut(name, other);
+    this.#killed.set(name, this.#nodes.get(name)!.info);
     this.#nodes.delete(name);
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NodeCore } from '../../src/node/node.ts';
-import { TestNodes } from './nodes.ts';
+import { nameOf } from '../../src/shard/view.ts';
+import { type Settings, TestNodes } from './nodes.ts';
 
 const SHARD = 3;
 
@@ -11,16 +12,87 @@ function viewOfAnother(core: NodeCore) {
   return { ...rest, number: later, routeVersion: 'of n9' };
 }
 
+function three(settings: Settings = { replicas: 3 }) {
+  const nodes = new TestNodes();
+  const [n1, n2] = ['n1', 'n2', 'n3'].map((name) => nodes.add(name, settings)) as [
+    NodeCore,
+    NodeCore,
+  ];
+  nodes.advance(10_000);
+  return { nodes, n1, n2 };
+}
+
+/** Of three nodes n3 has no link, though membership reaches it. */
+function isolate(nodes: TestNodes): void {
+  nodes.cut('n1', 'n3');
+  nodes.cut('n2', 'n3');
+}
+
 describe('routing', () => {
-  it('stops where a shard that was led here may have a leader that is not known here', () => {
+  it('goes on while leaders are elected, and while membership finds out who is gone', () => {
+    const { nodes, n1 } = three();
+    nodes.kill('n3');
+    const elections = nodes.elections;
+    let held = 0;
+    nodes.onAdvance = () => {
+      if (!n1.routable) held++;
+    };
+    nodes.advance(1800);
+    nodes.membersAre({ n3: 'suspect' });
+    nodes.advance(3000);
+    assert.equal(held, 0);
+    assert.ok(nodes.elections > elections);
+  });
+
+  it('stops without the grant of a member that others reach', () => {
+    const { nodes, n1 } = three();
+    isolate(nodes);
+    nodes.advance(1800);
+    assert.equal(n1.routable, true);
+    nodes.advance(400);
+    assert.equal(n1.routable, false);
+    for (const name of ['n1', 'n2']) nodes.link(name, 'n3');
+    nodes.advance(200);
+    assert.equal(n1.routable, true);
+  });
+
+  it('goes on when a node is gone that had gone on without this one, if its shards have other leaders', () => {
+    const { nodes, n1 } = three();
+    isolate(nodes);
+    nodes.advance(2200);
+    assert.equal(n1.routable, false);
+    assert.ok([...n1.views].every(({ number }) => nameOf(number.leader) !== 'n3'));
+    nodes.kill('n3');
+    nodes.membersAre({ n3: 'suspect' });
+    nodes.advance(20);
+    assert.equal(n1.routable, true);
+  });
+
+  it('waits for such leaders otherwise, and not for ever', () => {
+    const { nodes, n1 } = three({ replicas: 1 });
+    isolate(nodes);
+    nodes.advance(2200);
+    nodes.kill('n3');
+    nodes.membersAre({ n3: 'suspect' });
+    nodes.advance(2500);
+    assert.equal(n1.routable, false);
+    nodes.advance(1000);
+    assert.equal(n1.routable, true);
+    assert.ok([...n1.views].some(({ number }) => nameOf(number.leader) === 'n3'));
+  });
+
+  it('asks nothing of a member that is new and was never linked', () => {
+    const { nodes, n1 } = three();
+    nodes.add('n4');
+    nodes.advance(60);
+    assert.equal(n1.routable, true);
+  });
+
+  it('goes on when a shard that was led here has no leader', () => {
     const nodes = new TestNodes();
     const core = nodes.add('n1');
-    assert.equal(core.routable, true);
     core.shards.onDeposed(SHARD);
     nodes.advance(1000);
-    assert.equal(core.routable, false);
-    core.shards.onEstablished(SHARD, false);
-    nodes.advance(100);
     assert.equal(core.routable, true);
   });
 
@@ -51,5 +123,31 @@ describe('routing', () => {
     nodes.cut('n1', 'n2');
     nodes.link('n1', 'n2');
     assert.ok(heard.includes(SHARD + 1) && !heard.includes(SHARD), `${heard}`);
+  });
+});
+
+describe('a SUBACK', () => {
+  it('of a node that woke up waits for all that may have gone on without it', () => {
+    const { nodes, n1 } = three();
+    const before = nodes.elections;
+    nodes.hang('n1');
+    nodes.advance(1000);
+    nodes.membersAre({ n1: 'suspect' });
+    nodes.advance(3000);
+    assert.ok(nodes.elections > before);
+    nodes.cut('n1', 'n2');
+    nodes.cut('n2', 'n3');
+    nodes.wake('n1');
+    nodes.membersAre({});
+    nodes.advance(40);
+    let done = false;
+    n1.grants.barrier(nodes.nowMs, () => {
+      done = true;
+    });
+    nodes.advance(1000);
+    assert.equal(done, false);
+    nodes.link('n1', 'n2');
+    nodes.advance(200);
+    assert.equal(done, true);
   });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import type { NodeCore } from '../../src/node/node.ts';
+import { shardOf } from '../../src/placement/hash.ts';
 import { TestNodes, type TestSocket } from './nodes.ts';
 
 const MANY = 5000;
@@ -207,5 +208,58 @@ describe('a session with many filters that its client comes back to', () => {
     assert.equal(core.counters.filterBytes, before);
     assert.deepEqual(other.routes.match('many/x/9').zeroNodes, []);
     assert.ok(watcher.take().some((p) => p.cmd === 'publish' && p.topic === 'will'));
+  });
+});
+
+describe('SUBSCRIBE of a stored session whose shard has no leader in reach', () => {
+  const CLIENT = { clientId: 'c0', ...PERSISTENT };
+
+  function cutOff() {
+    const nodes = new TestNodes();
+    const [n1, n2] = [nodes.add('n1'), nodes.add('n2')];
+    nodes.advance(3000);
+    const ids = Array.from({ length: 100 }, (_, i) => `c${i}`);
+    const led = (id: string) => n1.views.leader(shardOf(id, n1.shardCount)) === 'n2';
+    const socket = nodes.connect(n1, { ...CLIENT, clientId: ids.find(led)! });
+    nodes.advance(200);
+    socket.subscribe(['old']);
+    nodes.advance(200);
+    socket.take();
+    nodes.cut('n1', 'n2');
+    nodes.membersAre({ n2: 'suspect' });
+    return { nodes, n1, n2, socket };
+  }
+
+  const codes = (socket: TestSocket) =>
+    socket.take().flatMap((p) => (p.cmd === 'suback' ? p.granted : []));
+
+  it('is refused after 10 s with 0x80, and leaves nothing behind', () => {
+    const { nodes, n1, socket } = cutOff();
+    socket.send(subscribe(7, ['new', 'old']));
+    nodes.advance(9900);
+    assert.deepEqual(codes(socket), []);
+    nodes.advance(200);
+    assert.deepEqual(codes(socket), [0x80, 0x80]);
+    nodes.membersAre({});
+    nodes.link('n1', 'n2');
+    nodes.advance(3000);
+    assert.equal(socket.closed, false);
+    const publisher = nodes.connect(n1, { clientId: 'p' });
+    nodes.advance(200);
+    publisher.publish('new', { qos: 1, id: 1 });
+    publisher.publish('old', { qos: 1, id: 2 });
+    nodes.advance(200);
+    const got = socket.take().flatMap((p) => (p.cmd === 'publish' ? p.topic : []));
+    assert.deepEqual(got, ['old']);
+  });
+
+  it('is answered as ever when the leader comes in time', () => {
+    const { nodes, socket } = cutOff();
+    socket.send(subscribe(7, ['new']));
+    nodes.advance(5000);
+    nodes.membersAre({});
+    nodes.link('n1', 'n2');
+    nodes.advance(10_000);
+    assert.deepEqual(codes(socket), [1]);
   });
 });

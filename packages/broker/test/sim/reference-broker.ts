@@ -69,6 +69,7 @@ class ReferenceCore implements CoreUnderTest {
     onMembers: () => {},
     onLinkUp: () => {},
     onLinkDown: () => {},
+    onNoListener: () => {},
     onFrame: () => {},
   };
   flush(): void {}

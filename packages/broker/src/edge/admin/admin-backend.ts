@@ -153,6 +153,7 @@ export interface ReadinessReason {
     | 'not-joined'
     | 'loading'
     | 'publishes-wait'
+    | 'shards-wait'
     | 'leaving'
     | 'under-replicated'
     | 'sessions-at-risk';

@@ -36,7 +36,7 @@ import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
 import { Removals } from './backend-removal.ts';
 import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
 import { clusterStatus, orphans, underReplicated } from './backend-status.ts';
-import { whyWaiting } from './backend-waiting.ts';
+import { whyPaused, whyWaiting } from './backend-waiting.ts';
 
 /** What the backend needs of the process around the core. */
 export interface BackendHooks {
@@ -101,10 +101,12 @@ export class Backend implements AdminBackend {
     const leaving = self?.meta.leaving ?? false;
     if (core.shardCount === 0) say('not-joined', 'No member of a cluster has answered yet.');
     else if (!core.ready || !listens) say('loading', this.#loading());
-    const waits = core.ready && core.nowMs() - core.leases.lapsedSinceMs >= PUBLISHES_WAIT_MS;
+    const waits = core.ready && core.nowMs() - core.grants.lapsedSinceMs >= PUBLISHES_WAIT_MS;
     if (waits) say('publishes-wait', this.#waiting());
     if (leaving) say('leaving', 'The node is being removed: new clients should go elsewhere.');
     const lacking = core.shardCount === 0 ? 0 : underReplicated(core).length;
+    const paused = whyPaused(core, core.nowMs());
+    if (paused !== '') say('shards-wait', paused);
     if (lacking > 0)
       say('under-replicated', `${lacking} of ${core.shardCount} shards lack copies.`);
     const { atRisk } = core.asking.totals();
@@ -125,9 +127,9 @@ export class Backend implements AdminBackend {
   }
 
   #waiting(): string {
-    const { leases } = this.#core;
+    const { grants } = this.#core;
     const nowMs = this.#core.nowMs();
-    const seconds = Math.floor((nowMs - leases.lapsedSinceMs) / 1000);
+    const seconds = Math.floor((nowMs - grants.lapsedSinceMs) / 1000);
     const why = whyWaiting(this.#core, nowMs);
     return `QoS 1 and 2 publishes have waited for ${seconds} s: ${why}.`;
   }

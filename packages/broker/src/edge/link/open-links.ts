@@ -42,6 +42,7 @@ export function openLinks(options: OpenLinksOptions): OpenLinks {
     },
     onUp: (peer, epoch) => core.links.onLinkUp(peer, epoch),
     onDown: (peer) => core.links.onLinkDown(peer),
+    onNoListener: (peer, epoch) => core.links.onNoListener(peer, epoch),
     onFrame: (peer, frame) => core.links.onFrame(peer, frame),
     onReset,
     log,

@@ -22,6 +22,8 @@ export interface PeerLinksInit {
   readonly onFrame: (peer: string, frame: Uint8Array) => void;
   /** A link that was up ended and not by our doing: worth a probe, no evidence by itself. */
   readonly onReset: (peer: string) => void;
+  /** After that, the peer's host refused a connection: nothing listens there. */
+  readonly onNoListener?: (peer: string, bootEpoch: number) => void;
   readonly log: Log;
   /** Uniform in [0, 1), for the jitter of redials. */
   readonly random?: () => number;
@@ -33,6 +35,8 @@ const REDIAL_MIN_MS = 50;
 const REDIAL_MAX_MS = 1000;
 /** Accepted connections that have not said HELLO; beyond it the oldest is closed. */
 const HANDSHAKES_MAX = 256;
+/** After the end of a link it is asked so often whether the peer still listens, with these pauses. */
+const KNOCKS_MS = [10, 30, 100, 300];
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A connection that is up. */
@@ -316,9 +320,33 @@ export class PeerLinks {
 
   /** The link of `peer` ended by itself. */
   #ended(peer: Peer, reason: string): void {
+    const bootEpoch = peer.link?.bootEpoch;
     this.#drop(peer, reason);
     this.#redialLater(peer);
     this.#init.onReset(peer.listed.name);
+    if (bootEpoch !== undefined) this.#knock(peer, bootEpoch, 0);
+  }
+
+  /**
+   * Asks the host of a peer whose link has ended whether anything still listens there. A process that dies
+   * may close its links before its listener: asked again a few times.
+   */
+  #knock(peer: Peer, bootEpoch: number, at: number): void {
+    const target = parseAddress(peer.listed.address);
+    if ('problem' in target || target.port === 0) return;
+    const current = () => !this.#closed && this.#peers.get(peer.listed.name) === peer && !peer.link;
+    const socket = connect(target);
+    const again = setTimeout(() => {
+      socket.destroy();
+      if (at + 1 < KNOCKS_MS.length && current()) this.#knock(peer, bootEpoch, at + 1);
+    }, KNOCKS_MS[at]);
+    again.unref();
+    socket.on('connect', () => socket.destroy());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNREFUSED') return;
+      clearTimeout(again);
+      if (current()) this.#init.onNoListener?.(peer.listed.name, bootEpoch);
+    });
   }
 
   /** Drops from within an event. */
@@ -326,11 +354,11 @@ export class PeerLinks {
     if (this.#detach(peer, reason)) this.#init.onDown(peer.listed.name);
   }
 
-  /** Ends the link to a peer whose bytes make no sense; it is dialled anew. */
-  reset(name: string): void {
+  /** Ends the link to a peer; it is dialled anew. */
+  reset(name: string, reason: string): void {
     const peer = this.#peers.get(name);
     if (this.#closed || peer === undefined) return;
-    this.#dropLater(peer, 'the peer sent an unreadable frame');
+    this.#dropLater(peer, reason);
     this.#redialLater(peer);
   }
 

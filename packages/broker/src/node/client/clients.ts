@@ -9,6 +9,7 @@ import { misses } from '../route/live.ts';
 import { Line } from '../work.ts';
 import { ClientLog, type LoggedClient } from './client-log.ts';
 import { Connection } from './connection.ts';
+import { Overdue } from './overdue.ts';
 import type { Client, ClientsOfNode } from './parts.ts';
 import { watchSlow } from './sending.ts';
 import type { SessionPort } from './session-port.ts';
@@ -22,6 +23,7 @@ export class Clients implements ClientsOfNode {
   readonly sessions: Sessions;
   readonly log: ClientLog;
   readonly line: Line;
+  readonly overdue = new Overdue();
   readonly crowded = new Set<Client>();
   readonly slow = new Set<Client>();
   /** By number; numbers start anew with every process. */
@@ -112,6 +114,7 @@ export class Clients implements ClientsOfNode {
 
   tick(nowMs: number): void {
     this.log.tick(nowMs);
+    this.overdue.tick(nowMs);
     const { slowReaderMs } = this.port.timings;
     for (const c of this.slow) watchSlow(c, nowMs - this.#watchedMs, slowReaderMs);
     this.#watchedMs = nowMs;

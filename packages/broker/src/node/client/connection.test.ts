@@ -6,6 +6,7 @@ import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { type Opened, Status } from '../link/request.ts';
 import { Line, Work } from '../work.ts';
 import { Connection } from './connection.ts';
+import { Overdue } from './overdue.ts';
 import type { ClientsOfNode } from './parts.ts';
 
 const NAMES: Readonly<Record<number, string>> = {
@@ -40,6 +41,7 @@ function setUp() {
     port,
     log: { ...log, disconnected: ignore },
     line: new Line(work),
+    overdue: new Overdue(),
     crowded: new Set(),
     slow: new Set(),
     opened: () => out.push('opened'),

@@ -11,6 +11,7 @@ import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
 import type { ClientLog, LoggedClient } from './client-log.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { Overdue } from './overdue.ts';
 import type { SessionPort } from './session-port.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -101,6 +102,8 @@ export interface ClientsOfNode {
   readonly log: ClientLog;
   /** For packets with many filters. */
   readonly line: Line;
+  /** Requests that are refused when no leader has answered for long. */
+  readonly overdue: Overdue;
   /** Connections that are not read because too much of all clients' is under way. */
   readonly crowded: Set<Client>;
   /** Connections that publishers wait for. */

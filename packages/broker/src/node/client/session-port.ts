@@ -46,7 +46,7 @@ export interface SessionPort {
 export interface ClientRouter {
   publishZero(message: Message): void;
   publish(message: Message, rx2: Rx2Id | null, publisher: Publisher): void;
-  /** Runs `run` under the route lease, in the order of the calls. */
+  /** Runs `run` under the route grants, in the order of the calls. */
   whenRoutable(run: () => void): void;
   channel(shard: number): { send(request: Request, done: (reply: Reply) => void): void };
 }

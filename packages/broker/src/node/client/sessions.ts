@@ -9,12 +9,11 @@ import type { Operation } from '../../session/operation.ts';
 import type { AckItem, AckKind } from '../../session/recipient.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import { type Opened, type Reply, type Request, Status } from '../link/request.ts';
+import { ANSWER_TIMEOUT_MS } from './overdue.ts';
 import type { SessionPort } from './session-port.ts';
 
 /** Pause before a leader that put an OPEN off is asked again. */
 const PUT_OFF_MS = 40;
-/** A CONNECT whose shard has no leader for this long is refused. */
-const OPEN_TIMEOUT_MS = 10_000;
 
 export interface OpenRequest {
   readonly clientId: string;
@@ -111,7 +110,7 @@ export class Sessions {
   open(connection: number, request: OpenRequest, done: OpenDone): void {
     const nowMs = this.#port.env.nowMs();
     this.#opening.set(connection, {
-      deadlineMs: nowMs + OPEN_TIMEOUT_MS,
+      deadlineMs: nowMs + ANSWER_TIMEOUT_MS,
       insistsMs: nowMs + this.#port.timings.willNodeGraceMs,
       again: null,
       done,
@@ -191,7 +190,7 @@ export class Sessions {
     wanted: () => boolean,
     done: (status: number) => void,
   ): void {
-    // Stamped under the route lease: the stamp is logged, and decides for whom the message is.
+    // Stamped under the route grants: the stamp is logged, and decides for whom the message is.
     this.#port.router.whenRoutable(() => {
       if (!wanted()) return done(Status.NoSession);
       const stamped = { ...message, hlc: this.#port.clock.next() };

@@ -3,6 +3,7 @@ import type { ProtocolVersion, Subscribe, Unsubscribe } from '../../mqtt/packet.
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import { Line, Work } from '../work.ts';
+import { Overdue } from './overdue.ts';
 import type { Client, RetainedToClient } from './parts.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
@@ -49,6 +50,7 @@ function setUp(how: { persistent?: boolean; limits?: Partial<typeof ROOM> } = {}
     answerBytes: 0,
     out: null,
     port: {
+      env: { nowMs: () => 0 },
       counters: { filterBytes: 0, publishBytes: 0 },
       limits: { ...ROOM, ...how.limits },
       live: { batch: (run: () => void) => run() },
@@ -57,6 +59,7 @@ function setUp(how: { persistent?: boolean; limits?: Partial<typeof ROOM> } = {}
     },
     clients: {
       line: new Line(work),
+      overdue: new Overdue(),
       crowded: new Set(),
       sessions: { subscribe: ask, unsubscribe: ask },
     },

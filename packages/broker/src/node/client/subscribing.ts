@@ -87,6 +87,8 @@ class Subscribing {
   readonly #packet: Subscribe;
   readonly #codes: number[] = [];
   readonly #granted: SubscriptionRequest[] = [];
+  /** Filters that the client was not subscribed to before. */
+  readonly #fresh: string[] = [];
   readonly #wantsRetained: SubscriptionRequest[] = [];
   #retained: RetainedToClient | null = null;
 
@@ -109,6 +111,7 @@ class Subscribing {
       this.#wantsRetained.push(s);
     }
     this.#granted.push(s);
+    if (fresh) this.#fresh.push(s.filter);
     c.setLive(s);
   }
 
@@ -120,20 +123,44 @@ class Subscribing {
     const bytes = bytesOf(granted.map((s) => s.filter));
     begin(c, bytes);
     let left = c.persistent ? 2 : 1;
+    const refuse = () => {
+      left = 0;
+      finish(c, bytes);
+      if (c.isOpen) this.#refuse();
+    };
     const one = () => {
-      if (--left > 0) return;
+      if (--left !== 0) return;
+      c.clients.overdue.settled(refuse);
       finish(c, bytes);
       if (!c.isOpen) return;
       this.#acknowledge();
       if (c.persistent) this.#retained?.leaderReads();
       else this.#retained?.read(this.#wantsRetained);
     };
-    if (c.persistent)
+    if (c.persistent) {
+      c.clients.overdue.add(refuse, c.port.env.nowMs());
       c.clients.sessions.subscribe(c.clientId, c.epoch, granted, (ok) => {
         if (!ok) c.fenced();
         one();
       });
+    }
     c.port.liveBarrier(one);
+  }
+
+  /**
+   * No leader of the session's shard has answered. The request stays on its way there, so what undoes it
+   * goes behind it.
+   */
+  #refuse(): void {
+    const c = this.#c;
+    const codes = this.#codes;
+    for (let i = 0; i < codes.length; i++)
+      if (codes[i]! < ReasonCode.UnspecifiedError) codes[i] = ReasonCode.UnspecifiedError;
+    for (const filter of this.#fresh) c.dropLive(filter);
+    if (this.#fresh.length > 0)
+      c.clients.sessions.unsubscribe(c.clientId, c.epoch, this.#fresh, () => {});
+    this.#acknowledge();
+    this.#retained?.read([]);
   }
 
   #acknowledge(): void {

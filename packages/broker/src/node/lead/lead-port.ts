@@ -23,6 +23,7 @@ export interface LeadPort {
   readonly work: { start(task: Task): void };
   readonly routes: ShardRoutes;
   readonly leases: LeaderLeases;
+  readonly grants: RouteBarrier;
   readonly announcing: RouteAnnouncing;
   readonly router: {
     /** Sends a message to all that match. */
@@ -54,12 +55,11 @@ export interface LeaderLeases {
    * @returns false if too much waits for that: it is to be asked again
    */
   confirm(replica: Replica, nowMs: number, done: () => void): boolean;
-  /**
-   * Runs `done` when every node routes by what was announced so far, or may not route at all.
-   *
-   * @param sinceMs when this node began to lead what was announced: earlier leaders granted leases too
-   */
-  barrier(nowMs: number, sinceMs: number, done: () => void): void;
+}
+
+export interface RouteBarrier {
+  /** Runs `done` when every node routes by what was announced so far, or may not route at all. */
+  barrier(nowMs: number, done: () => void): void;
 }
 
 export interface RouteAnnouncing {

@@ -69,8 +69,8 @@ function setUp() {
         if (lease.room) confirming.push(done);
         return lease.room;
       },
-      barrier: (_nowMs: number, _sinceMs: number, done: () => void) => done(),
     },
+    grants: { barrier: (_nowMs: number, done: () => void) => done() },
     announcing: { announceShardRoutes: ignore },
     router: { publish: ignore },
     peers: { full: () => false },

@@ -144,8 +144,10 @@ export class Retaining {
 
   #afterBarrier(s: Session, done: () => void): void {
     this.#barriers.set(s, (this.#barriers.get(s) ?? 0) + 1);
-    const { node, replica } = this.#leader;
-    node.leases.barrier(node.env.nowMs(), replica.establishedAtMs, () => {
+    const { node, since } = this.#leader;
+    node.grants.barrier(node.env.nowMs(), () => {
+      // What nodes acknowledged is not what they know of the shard if it has another leader by now.
+      if (!this.#leader.serving || this.#leader.since !== since) return;
       const left = (this.#barriers.get(s) ?? 1) - 1;
       if (left > 0) this.#barriers.set(s, left);
       else this.#barriers.delete(s);

@@ -24,7 +24,6 @@ function setUp(shardCount = 2) {
   for (const peer of peers) peer.linked(1, 0);
   const views = new Views();
   views.resize(shardCount);
-  const stale = new Set<number>();
   const versions = new Map<number, string>();
   const filters = new Map<number, string[]>();
   const router = {
@@ -38,7 +37,7 @@ function setUp(shardCount = 2) {
     router,
     clients: { onLeader: () => {} },
     peers: { byName: new Map(peers.map((p) => [p.name, p])), to: () => out, later: () => {} },
-    leases: { stale, markStale: (shard: number) => stale.add(shard) },
+    leases: { onLed: () => {} },
     shards: { copies: [0, 1].map(() => ({ onViewKnown: () => {} })) },
     onSettings: () => {
       Object.assign(port, { shardCount: 2 });
@@ -61,7 +60,7 @@ function setUp(shardCount = 2) {
     },
   };
   const announcing = new Announcing(port as unknown as LinkPort);
-  return { announcing, n2: peers[0], n3: peers[1], views, stale, filters, told, out };
+  return { announcing, n2: peers[0], n3: peers[1], views, filters, told, out };
 }
 
 function view(leader: CopyId, counter: number, routeVersion = '0', shard = 0): ShardView {
@@ -103,17 +102,17 @@ describe('announcements of other nodes', () => {
   });
 
   it('after one that was missed are not taken: the whole is asked for, and nothing routed', () => {
-    const { announcing, n2, filters, stale, out } = setUp();
+    const { announcing, n2, filters, out } = setUp();
     announcing.onViews(n2, [view(n2.id, 1)]);
     announcing.onShardRoutes(n2, change('1', '2', 'b'));
     assert.equal(filters.get(0), undefined);
-    assert.deepEqual([...stale], [0]);
     assert.deepEqual(written(out), ['need 0']);
+    assert.equal(n2.needs, 1);
     announcing.onShardRoutes(n2, whole('2', true, 'a'));
-    assert.deepEqual([...stale], [0], 'the first of two pages is not the whole');
+    assert.equal(n2.needs, 1, 'the first of two pages is not the whole');
     announcing.onShardRoutes(n2, whole('2', false, 'b'));
     assert.deepEqual(filters.get(0), ['a', 'b']);
-    assert.deepEqual([...stale], []);
+    assert.equal(n2.needs, 0);
   });
 
   it('of routes by a leader that was replaced do not count', () => {
@@ -143,13 +142,12 @@ describe('announcements of other nodes', () => {
   });
 
   it('of a known view ask anew for routes that never came over the last link', () => {
-    const { announcing, n2, stale, out } = setUp();
+    const { announcing, n2, out } = setUp();
     announcing.onViews(n2, [view(n2.id, 1, '1')]);
     n2.lost();
     n2.linked(1, 0);
     announcing.onViews(n2, [view(n2.id, 1, '1')]);
     assert.deepEqual(written(out), ['need 0', 'need 0']);
-    assert.deepEqual([...stale], [0]);
     assert.equal(n2.needs, 1);
   });
 
@@ -189,22 +187,5 @@ describe('a barrier of another node', () => {
     assert.deepEqual(written(out), []);
     announcing.onShardRoutes(n2, whole('1', false, 'b'));
     assert.deepEqual(written(out), ['barrier 5']);
-  });
-});
-
-describe('a copy that leads no more', () => {
-  it('makes its routes stale while no other leader is known', () => {
-    const { announcing, views, stale } = setUp();
-    views.update(view('n1#s', 1));
-    announcing.onDeposed(0);
-    assert.deepEqual([...stale], [0]);
-  });
-
-  it('leaves the routes of a successor that is known as they are', () => {
-    const { announcing, n2, views, stale } = setUp();
-    views.update(view('n1#s', 1));
-    announcing.onViews(n2, [view(n2.id, 2)]);
-    announcing.onDeposed(0);
-    assert.deepEqual([...stale], []);
   });
 });

@@ -74,14 +74,10 @@ export class Announcing {
 
   // ---- views -----------------------------------------------------------------------------------
 
-  /**
-   * A copy of ours leads no more. Its successor may have announced itself on a link that is down, and
-   * may take subscriptions: until it is known, nothing is routed.
-   */
+  /** A copy of ours leads no more. */
   onDeposed(shard: number): void {
-    const { name, views, leases, router } = this.#port;
-    if (views.leader(shard) === name) leases.markStale(shard);
-    router.onLeader(shard);
+    this.#port.leases.onLed();
+    this.#port.router.onLeader(shard);
   }
 
   /** A copy of ours leads. @param again it did before, and the view alone is new */
@@ -94,8 +90,7 @@ export class Announcing {
     const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
     counters.viewsEstablished++;
     views.update(view);
-    leases.stale.delete(shard);
-    leases.onLed(copy);
+    leases.onLed();
     for (const name of peers.byName.keys()) {
       const w = peers.to(name, Lane.Announce);
       if (w) LinkMessage.Views.write(w, [view]);
@@ -108,7 +103,7 @@ export class Announcing {
   }
 
   #onView(peer: Peer, view: ShardView): void {
-    const { shardCount, shards, views, routes, leases } = this.#port;
+    const { shardCount, shards, views, routes } = this.#port;
     // Whose routes are asked for must be able to give them: that is the leader alone.
     if (view.number.leader !== peer.id) return;
     if (shardCount === 0 && this.#earlyViews.length < EARLY_VIEWS_MAX)
@@ -120,7 +115,7 @@ export class Announcing {
     const current = views.get(view.shard)?.number;
     if (current && sameNumber(current, view.number)) {
       if (view.routeVersion !== routes.shardVersion(view.shard)) this.#need(peer, view.shard);
-      else leases.stale.delete(view.shard);
+      else routes.setShardVersion(view.shard, view.routeVersion);
     }
     if (before === undefined) return;
     if (before?.number.leader === view.number.leader && before.since === view.since) return;
@@ -149,7 +144,7 @@ export class Announcing {
   }
 
   onShardRoutes(peer: Peer, { shard, whole, more, from, to, changes }: ShardRoutes): void {
-    const { views, routes, leases } = this.#port;
+    const { views, routes } = this.#port;
     if (whole) {
       const filters = changes.map(([filter]) => filter);
       return this.#onWholeRoutes(peer, shard, to, filters, more);
@@ -160,7 +155,6 @@ export class Announcing {
     if (routes.shardVersion(shard) !== from) return this.#need(peer, shard);
     for (const [filter, added] of changes) routes.changeShard(shard, filter, added);
     routes.setShardVersion(shard, to);
-    leases.stale.delete(shard);
   }
 
   #onWholeRoutes(
@@ -170,7 +164,7 @@ export class Announcing {
     page: readonly string[],
     more: boolean,
   ): void {
-    const { views, routes, leases } = this.#port;
+    const { views, routes } = this.#port;
     const filters = peer.routePages.get(shard) ?? [];
     for (const filter of page) filters.push(filter);
     if (more) {
@@ -178,17 +172,13 @@ export class Announcing {
       return;
     }
     peer.routePages.delete(shard);
-    if (views.leader(shard) === peer.name) {
-      routes.setShard(shard, version, filters);
-      leases.stale.delete(shard);
-    }
+    if (views.leader(shard) === peer.name) routes.setShard(shard, version, filters);
     peer.needs--;
     if (peer.needs <= 0) this.#ackDue(peer);
   }
 
   /** Asks for the whole of a shard's routes. */
   #need(peer: Peer, shard: number): void {
-    this.#port.leases.markStale(shard);
     const w = this.#port.peers.to(peer.name, Lane.Announce);
     if (!w) return;
     peer.needs++;

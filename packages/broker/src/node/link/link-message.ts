@@ -34,6 +34,7 @@ import {
 } from './delivery-codec.ts';
 import { type FilterChange, readChange, writeChange } from './filter-change.ts';
 import type { MissedMessages } from './missed-messages.ts';
+import { type Relayed, readRelayed, writeRelayed } from './relayed.ts';
 import {
   type Reply,
   type Request,
@@ -89,15 +90,18 @@ export const LinkMessage = {
       w.u8(Wire.HeartbeatAck);
       w.f64(m.sentMs);
       w.bool(m.grants);
-      w.u32(m.print);
       w.varint(m.after);
     },
     read: (r: Reader): HeartbeatAck => ({
       sentMs: r.f64(),
       grants: r.bool(),
-      print: r.u32(),
       after: r.varint(),
     }),
+  },
+
+  Relay: {
+    write: (w: Writer, m: Relayed): void => writeRelayed(w, m),
+    read: readRelayed,
   },
 
   /** Null from a joiner, which knows no cluster yet. */
@@ -413,8 +417,6 @@ export const LinkMessage = {
 export interface HeartbeatAck {
   readonly sentMs: number;
   readonly grants: boolean;
-  /** Of the shards that the sender leads. */
-  readonly print: number;
   /** Announcements that come before the grant counts. */
   readonly after: number;
 }

@@ -4,7 +4,9 @@ import type { ClusterSettings } from '../../cluster-settings.ts';
 import type { Counters } from '../../counters.ts';
 import type { MemberInfo, NodeEnv } from '../../ports.ts';
 import type { Message } from '../../session/message.ts';
+import type { ShardMessage } from '../../shard/message.ts';
 import type { Replica } from '../../shard/replica.ts';
+import type { CopyId } from '../../shard/view.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
 import type { FilterChange } from './filter-change.ts';
 import type { RetainedQuery } from './link-message.ts';
@@ -28,7 +30,8 @@ export interface LinkPort {
     update(members: readonly MemberInfo[], shardCount: number, nowMs: number): void;
   };
   readonly routes: AnnouncedRoutes;
-  readonly leases: LinkedLeases;
+  readonly leases: { onLed(): void };
+  readonly grants: LinkedGrants;
   readonly shards: LinkedShards;
   readonly router: LinkedRouter;
   readonly live: { deliver(message: Message): unknown };
@@ -56,14 +59,12 @@ export interface AnnouncedRoutes {
   setShardVersion(shard: number, version: string): void;
 }
 
-export interface LinkedLeases {
-  /** Shards whose routes are known to differ from what is here. */
-  readonly stale: Set<number>;
-  markStale(shard: number): void;
-  onLed(replica: Replica): void;
+export interface LinkedGrants {
   /** Whether a heartbeat of this peer is answered with a grant. */
   grants(peer: Peer, nowMs: number): boolean;
-  onBarrierAck(peer: Peer, token: number): void;
+  refresh(nowMs: number): void;
+  onLinkUp(peer: Peer): void;
+  onBarrierAck(peer: Peer, token: number, nowMs: number): void;
 }
 
 export interface LinkedShards {
@@ -72,8 +73,11 @@ export interface LinkedShards {
   readonly leaders: readonly LinkedLeader[];
   /** Those led here. */
   readonly led: ReadonlySet<Replica>;
-  /** Print of the shards led here; see `printWith`. */
-  readonly ledPrint: number;
+  /** Who is a member has changed. */
+  onMembers(): void;
+  onMessage(shard: number, from: CopyId, message: ShardMessage): void;
+  /** A node is not heard any more: what follows from that is looked at now. */
+  onSilent(nowMs: number): void;
 }
 
 export interface LinkedLeader {

@@ -12,6 +12,7 @@ import type { Announcing } from './announcing.ts';
 import { LinkMessage } from './link-message.ts';
 import type { LinkPort } from './link-port.ts';
 import { Peer } from './peers.ts';
+import { Relays } from './relays.ts';
 import { Wire } from './wire.ts';
 
 /**
@@ -36,19 +37,31 @@ export class Links {
   /** Links whose process membership does not know yet, with what came on them, by name. */
   readonly #early = new Map<string, EarlyLink>();
 
+  /** Links by way of other nodes. */
+  readonly relays: Relays;
   /** Rises with every lane that drains. */
   #turn = 0;
 
   constructor(port: LinkPort, announcing: Announcing) {
     this.#port = port;
     this.#announcing = announcing;
+    const { env, name, peers } = port;
+    this.relays = new Relays({
+      name,
+      peers,
+      nowMs: () => env.nowMs(),
+      onUp: (peer, bootEpoch) => this.#up(peer, bootEpoch),
+      onDown: (peer) => this.#down(peer),
+      onFrame: (peer, frame) => this.onFrame(peer, frame),
+      reset: (peer, why) => env.resetLink?.(peer, why),
+    });
   }
 
   // ---- up and down -----------------------------------------------------------------------------
 
   /** Membership knows more: of links' other ends too. */
   onMembers(members: readonly MemberInfo[]): void {
-    const { name: self, env, membership, peers, shardCount, counters } = this.#port;
+    const { name: self, env, grants, membership, peers, shardCount, shards, counters } = this.#port;
     membership.update(members, shardCount, env.nowMs());
     for (const m of members) if (m.name !== self) this.#onMember(m);
     for (const [name, { bootEpoch, frames }] of [...this.#early]) {
@@ -57,6 +70,8 @@ export class Links {
       this.onLinkUp(name, bootEpoch);
       for (const frame of frames) this.onFrame(name, frame);
     }
+    grants.refresh(env.nowMs());
+    shards.onMembers();
     const counts = counters.members;
     counts.alive = counts.suspect = counts.faulty = counts.stopped = 0;
     counters.membersUnwell = 0;
@@ -78,8 +93,10 @@ export class Links {
       if (peer.up && m.bootEpoch > peer.bootEpoch) this.#lost(peer);
       peer.member = m;
       peer.id = copyId(m.name, m.meta.storeId);
-      if (m.bootEpoch > before.bootEpoch) router.onPeerGone(m.name);
-      else if (isLost(m)) router.onPeerLost(m.name);
+      if (m.bootEpoch > before.bootEpoch) {
+        if (m.bootEpoch > peer.bootEpoch) peer.replaced();
+        router.onPeerGone(m.name);
+      } else if (isLost(m)) router.onPeerLost(m.name);
     }
     if (isLost(m) && !peer?.up) this.#forgetRoutes(m.name);
   }
@@ -94,7 +111,12 @@ export class Links {
    * words are those of.
    */
   onLinkUp(name: string, bootEpoch: number): void {
-    const { env, peers, router, shards, lineage, clients } = this.#port;
+    this.relays.onConnected(name);
+    this.#up(name, bootEpoch);
+  }
+
+  #up(name: string, bootEpoch: number): void {
+    const { env, grants, peers, router, shards, lineage, clients } = this.#port;
     const peer = peers.get(name);
     if (peer?.member.bootEpoch !== bootEpoch) {
       this.#early.set(name, { bootEpoch, frames: [] });
@@ -104,6 +126,7 @@ export class Links {
     peer.linked(bootEpoch, env.nowMs());
     lineage.hello(peer);
     this.#announcing.hello(peer);
+    grants.onLinkUp(peer);
     for (const copy of shards.copies) copy.onLinkUp(peer.id);
     router.onLinkUp(peer);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkUp(name);
@@ -111,6 +134,11 @@ export class Links {
   }
 
   onLinkDown(name: string): void {
+    this.relays.onDisconnected(name);
+    if (!this.relays.has(name)) this.#down(name);
+  }
+
+  #down(name: string): void {
     this.#early.delete(name);
     const peer = this.#port.peers.get(name);
     if (peer?.up) this.#lost(peer);
@@ -125,6 +153,20 @@ export class Links {
     queries.onLinkDown(name);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
     if (isLost(peer.member)) this.#forgetRoutes(name);
+  }
+
+  /**
+   * The host of this process answers, and nothing listens there any more: the process is gone, or about to
+   * be. Others need not wait for silence to go on without it; a wrong guess costs a change of view.
+   */
+  onNoListener(name: string, bootEpoch: number): void {
+    const { env, peers, router, shards } = this.#port;
+    const peer = peers.get(name);
+    if (!peer || peer.up || peer.bootEpoch !== bootEpoch || peer.refused) return;
+    peer.refused = true;
+    env.log('info', 'node refuses connections: its process has ended', { peer: name });
+    router.onPeerLost(name);
+    shards.onSilent(env.nowMs());
   }
 
   /** What a full lane made wait goes on: each kind, and each shard of it, in turn first. */
@@ -152,7 +194,7 @@ export class Links {
     const early = this.#early.get(name);
     if (early) {
       if (early.frames.length < EARLY_FRAMES_MAX) early.frames.push(frame);
-      else port.env.resetLink?.(name);
+      else port.env.resetLink?.(name, 'its process is not known as a member');
       return;
     }
     const peer = port.peers.get(name);
@@ -168,19 +210,19 @@ export class Links {
       if (!(e instanceof BytesError)) throw e;
       port.env.log('error', 'frame refused', { peer: name, why: e.message });
       // What followed in the frame is lost, as is everything on a link that goes down.
-      port.env.resetLink?.(name);
+      port.env.resetLink?.(name, 'the peer sent an unreadable frame');
     }
   }
 
   #onUnit(peer: Peer, unit: Uint8Array): void {
-    const { clock, peers, views } = this.#port;
+    const { clock, peers } = this.#port;
     const r = new Reader(unit, 1);
     const hlc = r.f64();
     // Every node would follow it: beyond this the clock could count no more.
     if (!Number.isSafeInteger(hlc) || hlc < 0) throw new BytesError(`clock ${hlc}`);
     clock.observe(hlc);
     while (!r.done) this.#onMessage(peer, r);
-    if (peer.in.read(unit)) peers.onAnnounced(peer, () => views.printLedBy(peer.name));
+    if (peer.in.read(unit)) peers.onAnnounced(peer);
   }
 
   /** What comes often. */
@@ -190,7 +232,7 @@ export class Links {
     switch (kind) {
       case Wire.Shard: {
         const { shard, message } = LinkMessage.Shard.read(r);
-        if (peer.trusted) port.shards.copies[shard]?.onMessage(peer.id, message);
+        if (peer.trusted) port.shards.onMessage(shard, peer.id, message);
         return;
       }
       case Wire.Request:
@@ -221,17 +263,15 @@ export class Links {
 
   #onControl(peer: Peer, kind: number, r: Reader): void {
     const announcing = this.#announcing;
-    const { env, peers, leases, lineage, shards, views, connections, queries, asking } = this.#port;
+    const { env, peers, grants, lineage, connections, queries, asking } = this.#port;
     switch (kind) {
       case Wire.Heartbeat: {
         const nowMs = env.nowMs();
         const sentMs = LinkMessage.Heartbeat.read(r);
-        return peers.onHeartbeat(peer, sentMs, nowMs, leases.grants(peer, nowMs), shards.ledPrint);
+        return peers.onHeartbeat(peer, sentMs, nowMs, grants.grants(peer, nowMs));
       }
       case Wire.HeartbeatAck:
-        return peers.onHeartbeatAck(peer, LinkMessage.HeartbeatAck.read(r), () =>
-          views.printLedBy(peer.name),
-        );
+        return peers.onHeartbeatAck(peer, LinkMessage.HeartbeatAck.read(r));
       case Wire.Credit:
         return peers.onCredit(peer, LinkMessage.Credit.read(r));
       case Wire.Hello:
@@ -252,7 +292,7 @@ export class Links {
       case Wire.Barrier:
         return announcing.onBarrier(peer, LinkMessage.Barrier.read(r));
       case Wire.BarrierAck:
-        return leases.onBarrierAck(peer, LinkMessage.BarrierAck.read(r));
+        return grants.onBarrierAck(peer, LinkMessage.BarrierAck.read(r), env.nowMs());
       case Wire.Pubrel: {
         const { to, position } = LinkMessage.Pubrel.read(r);
         return connections.pubrelHere(to, position);
@@ -287,6 +327,8 @@ export class Links {
         const { clientId, token } = LinkMessage.RetainedTaken.read(r);
         return this.#port.onRetainedTaken(clientId, token);
       }
+      case Wire.Relay:
+        return this.relays.onRelayed(peer, LinkMessage.Relay.read(r));
       case Wire.Ask: {
         const { id, value } = LinkMessage.Ask.read(r);
         return asking.onAsk(peer, id, value);

@@ -1,10 +1,10 @@
 /**
- * The other nodes: links, heartbeats, leases. Silence and heartbeats are per pair of nodes, never per
+ * The other nodes: links, heartbeats, grants. Silence and heartbeats are per pair of nodes, never per
  * shard.
  *
  * A heartbeat carries its send time; the answer brings it back. So a sender knows of each peer a time
  * at which the peer had certainly heard it (for its leader lease), and, if the answer grants it, a time
- * until which the peer lets no SUBACK pass that this node has not been told of (for its route lease).
+ * until which the peer lets no SUBACK pass that this node has not been told of (its route grant).
  * Heartbeats overtake announcements, so a grant counts only once as many of those have been read as
  * its giver had made.
  */
@@ -15,11 +15,11 @@ import { Inbox, Lane, Outbox, type Produce } from './lanes.ts';
 import { type HeartbeatAck, LinkMessage } from './link-message.ts';
 
 /**
- * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a
- * cluster must say the same, since a new leader waits for what earlier ones granted.
+ * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a cluster
+ * must say the same. Long enough for membership to find out first that a node is not reached any more.
  */
-export function routeLeaseMs(silenceMs: number): number {
-  return 2 * silenceMs;
+export function grantMs(silenceMs: number): number {
+  return 4 * silenceMs;
 }
 
 /** Read whenever they are needed: a joiner learns them. */
@@ -31,7 +31,6 @@ export interface PeersTimings {
 /** A grant that came before the announcements that its giver had made. */
 interface EarlyGrant {
   readonly sentMs: number;
-  readonly print: number;
   /** Units of announcements before it. */
   readonly after: number;
 }
@@ -49,11 +48,21 @@ export class Peer {
   /** Boot epoch on the link; that of the last link while down. */
   bootEpoch = 0;
   heardMs = Number.NEGATIVE_INFINITY;
+  /** Its host is there and refuses connections to it: counts as silence until there is a link again. */
+  refused = false;
   /** Send time of our latest heartbeat that the peer has answered. */
   ackedMs = Number.NEGATIVE_INFINITY;
   /** We may route by what the peer told us until then. */
-  leaseUntilMs = Number.NEGATIVE_INFINITY;
-  /** When we last granted the peer a lease. */
+  grantUntilMs = Number.NEGATIVE_INFINITY;
+  /** The process of the peer has granted that once. */
+  granting = false;
+  /** Which process has granted it. */
+  grantEpoch = 0;
+  /** Its grant has run out although it may be acknowledging subscriptions. */
+  lapsed = false;
+  /** A process of this peer that ended after that, and until when its successors are waited for. */
+  gone: { readonly bootEpoch: number; readonly untilMs: number } | null = null;
+  /** When we last granted the peer that it may route by what we told it. */
   grantedMs = Number.NEGATIVE_INFINITY;
   /** The peer's folder has had all the runs that were seen of it: what its copies say counts. */
   trusted = false;
@@ -80,13 +89,20 @@ export class Peer {
   /** A new link to the process with this boot epoch. */
   linked(bootEpoch: number, nowMs: number): void {
     this.up = true;
+    this.refused = false;
+    if (bootEpoch !== this.bootEpoch) this.replaced();
     this.bootEpoch = bootEpoch;
     this.heardMs = nowMs;
     this.trusted = false;
     this.synced = false;
     this.needs = 0;
-    this.leaseUntilMs = Number.NEGATIVE_INFINITY;
     this.#clear();
+  }
+
+  /** Its process is another one, which knows nothing of earlier grants. */
+  replaced(): void {
+    this.granting = false;
+    this.grantUntilMs = Number.NEGATIVE_INFINITY;
   }
 
   /** The link is gone, with what was under way. */
@@ -241,37 +257,32 @@ export class Peers {
     }
   }
 
-  /** @param print of the shards that this node leads: the grant is for them */
-  onHeartbeat(peer: Peer, sentMs: number, nowMs: number, grants: boolean, print: number): void {
+  onHeartbeat(peer: Peer, sentMs: number, nowMs: number, grants: boolean): void {
     const w = this.to(peer.name, Lane.Urgent);
     if (!w) return;
     if (grants) peer.grantedMs = nowMs;
-    LinkMessage.HeartbeatAck.write(w, { sentMs, grants, print, after: peer.out.announced });
+    LinkMessage.HeartbeatAck.write(w, { sentMs, grants, after: peer.out.announced });
   }
 
-  /** @param print see {@link onAnnounced} */
-  onHeartbeatAck(peer: Peer, m: HeartbeatAck, print: () => number): void {
-    const { sentMs, grants, after } = m;
+  onHeartbeatAck(peer: Peer, { sentMs, grants, after }: HeartbeatAck): void {
     if (sentMs > peer.ackedMs) peer.ackedMs = sentMs;
     if (!grants || peer.earlyGrants.length >= EARLY_GRANTS_MAX) return;
-    peer.earlyGrants.push({ sentMs, print: m.print, after });
-    this.onAnnounced(peer, print);
+    peer.earlyGrants.push({ sentMs, after });
+    this.onAnnounced(peer);
   }
 
-  /**
-   * Grants count once what was announced before them has been read.
-   *
-   * @param print of the shards that this node believes the peer to lead: if the peer has lost one of
-   *   them, its grant says nothing of what the next leader has announced meanwhile
-   */
-  onAnnounced(peer: Peer, print: () => number): void {
+  /** Grants count once what was announced before them has been read. */
+  onAnnounced(peer: Peer): void {
     const { earlyGrants } = peer;
     let due = 0;
     while (due < earlyGrants.length && earlyGrants[due]!.after <= peer.in.announced) {
-      const grant = earlyGrants[due++]!;
-      if (grant.print !== print() || !peer.synced || peer.needs !== 0) continue;
-      const untilMs = grant.sentMs + routeLeaseMs(this.#timings.silenceMs);
-      peer.leaseUntilMs = Math.max(peer.leaseUntilMs, untilMs);
+      const { sentMs } = earlyGrants[due++]!;
+      if (!peer.synced || peer.needs !== 0) continue;
+      const untilMs = sentMs + grantMs(this.#timings.silenceMs);
+      peer.granting = true;
+      peer.grantEpoch = peer.bootEpoch;
+      peer.lapsed = false;
+      peer.grantUntilMs = Math.max(peer.grantUntilMs, untilMs);
     }
     if (due > 0) earlyGrants.splice(0, due);
   }

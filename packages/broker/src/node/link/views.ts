@@ -113,6 +113,14 @@ export class Views {
     return this.#leads.keys();
   }
 
+  /** Whether the process is known to lead a shard. */
+  leads(name: string, bootEpoch: number): boolean {
+    if (!this.#leads.has(name)) return false;
+    return this.#views.some(
+      (v) => v?.number.bootEpoch === bootEpoch && nameOf(v.number.leader) === name,
+    );
+  }
+
   /** Every shard has a leader that is known. */
   get complete(): boolean {
     return this.#views.length > 0 && this.#known === this.#views.length;

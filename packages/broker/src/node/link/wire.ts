@@ -35,4 +35,5 @@ export const Wire = {
   Runs: 33,
   RunMissing: 34,
   LaterRun: 35,
+  Relay: 36,
 } as const;

@@ -8,7 +8,6 @@ import type { MissedMessages } from '../link/missed-messages.ts';
 import type { Peers } from '../link/peers.ts';
 import type { Reply, Request } from '../link/request.ts';
 import type { Views } from '../link/views.ts';
-import type { Leases } from './leases.ts';
 import type { Live } from './live.ts';
 import type { Routes } from './routes.ts';
 
@@ -21,7 +20,7 @@ export interface RoutePort {
   readonly clock: { next(): number };
   readonly routes: Routes;
   readonly live: Live;
-  readonly leases: Leases;
+  readonly grants: { routable(nowMs: number): boolean };
   readonly views: Views;
   readonly peers: Pick<Peers, 'get' | 'to' | 'later' | 'full' | 'crowded' | 'moves'>;
   /** What leads each shard here, by shard; whether it does says {@link LeaderHere.serving}. */

@@ -52,7 +52,7 @@ function setUp() {
         return null;
       },
     },
-    leases: { routable: () => flags.routable },
+    grants: { routable: () => flags.routable },
     views: { leader: (shard: number) => leaderOf[shard] },
     peers: {
       get: () => n2,

@@ -1,6 +1,6 @@
 /**
  * A message's way from its ingress to everybody who wants it, and requests to shards' leaders. QoS 0 goes
- * out at once and is forgotten. QoS 1 and 2 wait for the route lease, go to the leaders of the matching
+ * out at once and is forgotten. QoS 1 and 2 wait for the route grants, go to the leaders of the matching
  * shards and to the nodes with matching live sessions, and count as published when all have answered.
  */
 import type { Reader } from '../../bytes.ts';
@@ -42,7 +42,7 @@ export class Router {
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
   readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
-  /** Wait for the route lease. Bounded by what connections may have under way. */
+  /** Wait for route grants. Bounded by what connections may have under way. */
   readonly #held: (() => void)[] = [];
   #retainZeroBytes = 0;
   #toldHeldMs = 0;
@@ -97,20 +97,20 @@ export class Router {
     });
   }
 
-  /** Runs `run` under the route lease, in the order of the calls. */
+  /** Runs `run` under the route grants, in the order of the calls. */
   whenRoutable(run: () => void): void {
     if (this.#routable && this.#held.length === 0) run();
     else this.#held.push(run);
   }
 
-  /** The lease may hold again. */
+  /** The grants may hold again. */
   release(): void {
     if (this.#held.length === 0 || !this.#routable) return;
     for (const run of this.#held.splice(0)) run();
   }
 
   get #routable(): boolean {
-    return this.#port.leases.routable(this.#port.env.nowMs());
+    return this.#port.grants.routable(this.#port.env.nowMs());
   }
 
   #route(message: Message, rx2: Rx2Id | null, publisher: Publisher): void {
@@ -299,7 +299,7 @@ export class Router {
 
   /** Membership gave the process up. It may only hang, or be cut off, and come back. */
   onPeerLost(peer: string): void {
-    this.#live.get(peer)?.giveUp(this.#port.peers.to(peer));
+    this.#liveChannel(peer).giveUp(this.#port.peers.to(peer));
   }
 
   /** What the node's live sessions want is forgotten. */

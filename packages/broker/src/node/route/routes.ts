@@ -129,6 +129,11 @@ export class Routes {
     return this.#shardVersions.get(shard) ?? '0';
   }
 
+  /** Shards whose routes have come once, if only to say that there are none. */
+  get shardsKnown(): number {
+    return this.#shardVersions.size;
+  }
+
   setShardVersion(shard: number, version: string): void {
     this.#shardVersions.set(shard, version);
   }

@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict';
+import { Reader, Writer } from '../../bytes.ts';
+import type { MemberInfo } from '../../ports.ts';
+import { LinkMessage } from '../link/link-message.ts';
+import { grantMs, Peer } from '../link/peers.ts';
+import { Wire } from '../link/wire.ts';
+import { Grants } from './grants.ts';
+
+const SILENCE_MS = 500;
+const NOW_MS = 100_000;
+/** After this long no grant of now holds, however fast the clock of its holder is. */
+const LAPSED_MS = NOW_MS + grantMs(SILENCE_MS) * 1.1 + 1;
+
+function member(name: string): MemberInfo {
+  const meta = {
+    storeId: name,
+    zone: '',
+    host: '',
+    weight: 1,
+    mqtt: '',
+    admin: '',
+    leaving: false,
+  };
+  return { name, bootEpoch: 1, state: 'alive', unwell: false, address: `${name}:1`, meta };
+}
+
+/** Node n1 with links to n2 and n3, which have granted for long. */
+function setUp(bootedMs = 0) {
+  const frames = new Writer();
+  const [n2, n3] = [new Peer(member('n2')), new Peer(member('n3'))];
+  const byName = new Map([n2, n3].map((peer) => [peer.name, peer]));
+  const views = { complete: true, leaders: new Map<string, number>() };
+  for (const peer of byName.values()) {
+    peer.linked(1, NOW_MS);
+    peer.granting = true;
+    peer.grantEpoch = 1;
+    peer.grantUntilMs = NOW_MS + 1500;
+  }
+  const grants = new Grants({
+    peers: {
+      byName,
+      get: (name) => byName.get(name),
+      to: (name) => (byName.get(name)?.up ? frames : null),
+    },
+    get complete() {
+      return views.complete;
+    },
+    views: {
+      leads: (name, bootEpoch) => views.leaders.get(name) === bootEpoch,
+    },
+    cluster: { silenceMs: SILENCE_MS },
+    bootedMs,
+  });
+  /** Looks again and again, as a node does, up to a time. */
+  let lookedMs = NOW_MS;
+  const until = (endMs: number) => {
+    for (; lookedMs < endMs; lookedMs += 100) grants.refresh(lookedMs);
+    grants.refresh(endMs);
+  };
+  grants.refresh(NOW_MS);
+  return { grants, n2, n3, frames, views, until };
+}
+
+const changed = (peer: Peer, change: Partial<MemberInfo>) =>
+  Object.assign(peer, { member: { ...peer.member, ...change } });
+
+/** Tokens of the barriers written. */
+function barriers(frames: Writer): number[] {
+  const r = new Reader(frames.take());
+  const tokens: number[] = [];
+  while (!r.done) {
+    assert.equal(r.u8(), Wire.Barrier);
+    tokens.push(LinkMessage.Barrier.read(r));
+  }
+  return tokens;
+}
+
+describe('what route grants allow', () => {
+  it('lasts as long as the shortest of those of members that are alive', () => {
+    const { grants, n2, until } = setUp();
+    n2.grantUntilMs = NOW_MS + 300;
+    until(NOW_MS + 200);
+    assert.ok(grants.routable(NOW_MS + 299));
+    assert.ok(!grants.routable(NOW_MS + 300));
+    assert.deepEqual(grants.lacking(NOW_MS + 299), []);
+    assert.deepEqual(grants.lacking(NOW_MS + 300), ['n2']);
+  });
+
+  for (const [why, change] of [
+    ['is suspected', { state: 'suspect' }],
+    ['has a disk that hangs', { unwell: true }],
+  ] as const)
+    it(`needs none of a member that ${why}`, () => {
+      const { grants, n2, until } = setUp();
+      changed(n2, change);
+      n2.grantUntilMs = NOW_MS;
+      until(NOW_MS + 100);
+      assert.ok(grants.routable(NOW_MS + 100));
+    });
+
+  it('needs none of a process that has said that it stops, or that was replaced', () => {
+    const { grants, n2, n3, until } = setUp();
+    n2.stoppedEpoch = 1;
+    n2.grantUntilMs = NOW_MS;
+    changed(n3, { bootEpoch: 2 });
+    n3.replaced();
+    until(NOW_MS + 100);
+    assert.ok(grants.routable(NOW_MS + 100));
+  });
+
+  it('needs one of a process that has granted none and leads a shard', () => {
+    const { grants, n3, views, until } = setUp();
+    n3.replaced();
+    views.leaders.set('n3', 1);
+    until(NOW_MS + 100);
+    assert.ok(!grants.routable(NOW_MS + 100));
+    assert.equal(grants.lapsedSinceMs, NOW_MS);
+  });
+
+  it('is nothing while routes of a member that leads are on their way', () => {
+    const { grants, n2, until } = setUp();
+    n2.needs = 1;
+    until(NOW_MS + 100);
+    assert.deepEqual(grants.lacking(NOW_MS + 100), ['n2']);
+    assert.ok(!grants.routable(NOW_MS + 100));
+  });
+
+  it('is nothing before every shard has had a leader that is known', () => {
+    const { grants, views, until } = setUp();
+    views.complete = false;
+    until(NOW_MS + 100);
+    assert.ok(!grants.routable(NOW_MS + 100));
+  });
+
+  it('is nothing for a node that starts before it has had a link to each member, for 3 s', () => {
+    const { grants, n3, views, until } = setUp(NOW_MS);
+    // Nothing was routed yet.
+    const fresh = new Grants({
+      peers: { byName: new Map([['n3', n3]]), get: () => n3, to: () => null },
+      views: { leads: () => false },
+      complete: true,
+      cluster: { silenceMs: SILENCE_MS },
+      bootedMs: NOW_MS,
+    });
+    n3.replaced();
+    fresh.refresh(NOW_MS + 2900);
+    assert.ok(!fresh.routable(NOW_MS + 2900));
+    fresh.refresh(NOW_MS + 3000);
+    assert.ok(fresh.routable(NOW_MS + 3000));
+    // One that has routed asks nothing of a member that is new.
+    until(NOW_MS + 100);
+    assert.ok(views.complete && grants.routable(NOW_MS + 100));
+  });
+
+  it('waits for the successors of a member that was gone on without, for 3 s', () => {
+    const { grants, n2, n3, views, until } = setUp();
+    n3.grantUntilMs = Number.POSITIVE_INFINITY;
+    views.leaders.set('n2', 1);
+    until(NOW_MS + 1600);
+    assert.ok(!grants.routable(NOW_MS + 1600));
+    changed(n2, { state: 'suspect' });
+    until(NOW_MS + 1700);
+    assert.ok(!grants.routable(NOW_MS + 1700));
+    views.leaders.clear();
+    until(NOW_MS + 1800);
+    assert.ok(grants.routable(NOW_MS + 1800));
+    views.leaders.set('n2', 1);
+    until(NOW_MS + 4800);
+    assert.ok(grants.routable(NOW_MS + 4800));
+  });
+
+  it('begins anew when the event loop stood still', () => {
+    const { grants, n2 } = setUp();
+    assert.ok(!grants.routable(NOW_MS + SILENCE_MS + 1));
+    grants.refresh(NOW_MS + SILENCE_MS + 1);
+    assert.ok(!grants.routable(NOW_MS + SILENCE_MS + 1));
+    assert.equal(n2.grantUntilMs, Number.NEGATIVE_INFINITY);
+  });
+});
+
+describe('a route barrier', () => {
+  it('ends when every peer has acknowledged it, and not at a word for another one', () => {
+    const { grants, n2, n3, frames } = setUp();
+    let ended = 0;
+    grants.barrier(NOW_MS, () => ended++);
+    const [token = 0] = barriers(frames);
+    grants.onBarrierAck(n2, token, NOW_MS);
+    grants.onBarrierAck(n3, token + 1, NOW_MS);
+    grants.onBarrierAck(n2, token, NOW_MS);
+    assert.equal(ended, 0);
+    grants.onBarrierAck(n3, token, NOW_MS);
+    grants.onBarrierAck(n3, token, NOW_MS);
+    assert.equal(ended, 1);
+  });
+
+  it('waits for a peer without a link until what it was granted has lapsed on any clock', () => {
+    const { grants, n2, n3, frames, until } = setUp();
+    let ended = false;
+    n3.lost();
+    changed(n3, { state: 'suspect' });
+    n3.grantedMs = NOW_MS;
+    n2.grantUntilMs = Number.POSITIVE_INFINITY;
+    grants.barrier(NOW_MS, () => {
+      ended = true;
+    });
+    grants.onBarrierAck(n2, barriers(frames)[0]!, NOW_MS);
+    until(NOW_MS + grantMs(SILENCE_MS));
+    assert.ok(!ended);
+    until(LAPSED_MS);
+    assert.ok(ended);
+  });
+
+  it('waits for what an earlier process of this node may have granted', () => {
+    const { grants, n2, n3, frames, until } = setUp(NOW_MS);
+    let ended = false;
+    n3.lost();
+    changed(n3, { state: 'suspect' });
+    n2.grantUntilMs = Number.POSITIVE_INFINITY;
+    grants.barrier(NOW_MS, () => {
+      ended = true;
+    });
+    grants.onBarrierAck(n2, barriers(frames)[0]!, NOW_MS);
+    assert.ok(!ended);
+    until(LAPSED_MS);
+    assert.ok(ended);
+  });
+
+  it('is asked anew of a peer with a new link', () => {
+    const { grants, n2, n3, frames } = setUp();
+    let ended = false;
+    n3.lost();
+    n3.grantedMs = NOW_MS;
+    grants.barrier(NOW_MS, () => {
+      ended = true;
+    });
+    const [token = 0] = barriers(frames);
+    grants.onBarrierAck(n2, token, NOW_MS);
+    n3.linked(1, NOW_MS);
+    grants.onLinkUp(n3);
+    assert.deepEqual(barriers(frames), [token]);
+    grants.onBarrierAck(n3, token, NOW_MS);
+    assert.ok(ended);
+  });
+
+  it('does not end at a node that may not route itself', () => {
+    const { grants, n2, n3, frames, until } = setUp();
+    let ended = false;
+    n2.grantUntilMs = n3.grantUntilMs = NOW_MS + 100;
+    until(NOW_MS + 200);
+    grants.barrier(NOW_MS + 200, () => {
+      ended = true;
+    });
+    const [token = 0] = barriers(frames);
+    for (const peer of [n2, n3]) grants.onBarrierAck(peer, token, NOW_MS + 200);
+    assert.ok(!ended);
+    n2.grantUntilMs = n3.grantUntilMs = NOW_MS + 2000;
+    until(NOW_MS + 300);
+    assert.ok(ended);
+  });
+
+  it('gives no grants to a peer that leaves it unanswered', () => {
+    const { grants, n2, n3, frames } = setUp();
+    grants.barrier(NOW_MS, () => {});
+    grants.onBarrierAck(n2, barriers(frames)[0]!, NOW_MS);
+    const lateMs = NOW_MS + 0.8 * SILENCE_MS + 1;
+    assert.ok(grants.grants(n3, lateMs - 2));
+    assert.ok(!grants.grants(n3, lateMs));
+    assert.ok(grants.grants(n2, lateMs));
+  });
+});
