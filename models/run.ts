@@ -90,24 +90,24 @@ export const MODEL_RUNS: readonly ModelRun[] = [
     reverse: true,
   })),
   ...controls('voter-change', ['WITHDRAW_NEVER', 'WITHDRAW_ANY', 'WITHDRAW_UNORDERED'], ['PAIR']),
-  { model: 'route-grants', defines: [], expected: 'clean' },
-  ...short('route-grants', [
+  { model: 'node-grants', defines: [], expected: 'clean' },
+  ...short('node-grants', [
     'KEEP_GRANT',
-    'NO_WAIT',
     'EARLY_SUBACK',
+    'SKIP_DOWN',
     'FAST_CLOCK',
     'OVERTAKES',
-    'STILL_GRANTS',
-    'NO_TABLE',
+    'DEPOSED_ANSWERS',
+    'ROUTES_LACKING',
+    'SUSPECT_LACKING',
+    'RELINK_FORGETS',
+    'NO_SUCCESSOR',
+    'LATE_SUCCESSOR',
+    'KNOWN_ONLY',
+    'WOKEN_ROUTES',
+    'WOKEN_ANSWERS',
+    'DEPOSED_GRANTS',
   ]),
-  ...short('route-grants', ['GRANT_ONLY', 'FROM_RECEIPT', 'NO_LEASE']).map((run) => ({
-    ...run,
-    reverse: true,
-  })),
-  { model: 'voter-grants', defines: [], expected: 'clean' },
-  ...short('voter-grants', ['ONE_VOTER', 'NO_REMAINDER', 'FAST_CLOCK']),
-  { model: 'split-routes', defines: [], expected: 'clean' },
-  ...short('split-routes', ['NO_QUESTION', 'OLD_ANSWER', 'FIRST_ANSWER']),
 ];
 
 /** Name of a tool that is missing; undefined if all are there. */
