@@ -18,6 +18,7 @@ export {
   resolveConfigWithOrigins,
   swimSettings,
 } from './config.ts';
+export type { ListenerConfig } from './config-listeners.ts';
 export { configReference } from './config-reference.ts';
 export {
   type ConfigKey,

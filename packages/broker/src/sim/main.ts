@@ -197,6 +197,7 @@ function runThreads(settings: Settings, report: Report): Promise<void> {
       };
       worker.on('message', (result: SimResult) => {
         report.add(result);
+        if (result.violations.length > 0 && settings.keepGoing) console.error(describe(result));
         if (Date.now() - lastSaidMs > PROGRESS_EVERY_MS) {
           lastSaidMs = Date.now();
           console.error(report.line());

@@ -180,6 +180,19 @@ describe('the order of requests to a leader', () => {
   });
 });
 
+describe('an OPEN that is asked again', () => {
+  it('is answered with the session of its own connection, or as taken over', () => {
+    const { ask, commit } = setUp();
+    ask(OPEN);
+    ask(OPEN, { prev: 0, sequence: 1 });
+    ask({ ...OPEN, gateway: 'n3', hlc: 2, connection: 7 }, { node: 'n3' });
+    // The entry of n2 is committed with that of n3, which has the session by then.
+    assert.deepEqual(commit(), ['n2 1: TakenOver', 'n2 1: TakenOver', 'n3 1: Ok']);
+    ask({ ...OPEN, gateway: 'n3', hlc: 2, connection: 7 }, { node: 'n3', prev: 0, sequence: 1 });
+    assert.deepEqual(commit(), ['n3 1: Ok']);
+  });
+});
+
 describe('answers of a leader', () => {
   it('leave when their entry is committed', () => {
     const { ask, answers, open, commit } = setUp();

@@ -112,10 +112,14 @@ export class Opening {
       s.gatewayEpoch === q.gatewayEpoch &&
       s.connection === q.connection;
     if (same) {
+      const { epoch, present } = s;
       this.#leader.afterCommit(() => {
-        respond({ status: Status.Ok, opened: opened(s) });
+        // Another connection may have the session by then: its epoch is not this one's to know.
+        const now = this.#leader.live(q.clientId, epoch);
+        if (!now) return respond(takenOver(present));
+        respond({ status: Status.Ok, opened: opened(now) });
         // What was sent before the gateway knew of the session is lost there.
-        delivering.attach(s);
+        delivering.attach(now);
       });
     } else if (s && q.hlc < s.openedHlc) this.#overtaken(q, s, respond);
     // Logged and over since, or put off and never logged: nobody knows, so it is not logged now.
