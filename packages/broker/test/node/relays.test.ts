@@ -89,7 +89,7 @@ describe('two members that only others reach', () => {
     const [n1] = cores;
     const { linkResets } = n1.counters;
     nodes.mute('n2', 'n1');
-    nodes.advance(4000);
+    nodes.advance(7000);
     assert.ok(n1.counters.linkResets > linkResets);
     assert.ok(up(n1, 'n2'));
     assert.ok(n1.routable);

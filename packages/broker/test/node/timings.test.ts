@@ -195,7 +195,7 @@ describe('readiness', () => {
       [],
     );
     nodes.link('n1', 'n2');
-    nodes.advance(1000);
+    nodes.advance(4000);
     assert.deepEqual(backend.readiness(), { ready: true, reasons: [] });
     assert.equal(comes.closed, false);
     backend.close();

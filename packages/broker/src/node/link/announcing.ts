@@ -25,6 +25,8 @@ const bytesOfView = ({ active, voters, oldVoters }: ShardView) =>
 
 export class Announcing {
   readonly #port: LinkPort;
+  /** Shards that this process has led. */
+  readonly #ledOnce = new Set<number>();
   /** Views announced to a joiner before it knew how many shards there are. */
   #earlyViews: { peer: Peer; view: ShardView }[] = [];
   /** Barriers to acknowledge once the routes that we lack are here. */
@@ -49,9 +51,10 @@ export class Announcing {
       if (view && shards.leaders[shard]!.serving)
         led.push({ ...view, routeVersion: routes.shardVersion(shard) });
     }
+    const hasLedMore = this.#ledOnce.size > led.length;
     const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
       LinkMessage.Views.write(o, page);
-      if (last) LinkMessage.Synced.write(o);
+      if (last) LinkMessage.Synced.write(o, hasLedMore);
     });
     peers.later(peer.name, Lane.Announce, viewPages);
   }
@@ -89,6 +92,7 @@ export class Announcing {
     const routeVersion = routes.shardVersion(shard);
     const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
     counters.viewsEstablished++;
+    this.#ledOnce.add(shard);
     views.update(view);
     leases.onLed();
     for (const name of peers.byName.keys()) {

@@ -43,7 +43,7 @@ import {
   writeReply,
   writeRequest,
 } from './request.ts';
-import type { Page, PageStatus, RetainedQuestion } from './retained-page.ts';
+import type { Page, PageStatus, RetainedQuery } from './retained-page.ts';
 import { readShardView, type ShardView, writeShardView } from './views.ts';
 import { Wire } from './wire.ts';
 
@@ -235,8 +235,14 @@ export const LinkMessage = {
 
   NeedShardRoutes: numberOf(Wire.NeedShardRoutes),
 
-  /** All views of the sender have been told. */
-  Synced: nothing(Wire.Synced),
+  /** All views of the sender have been told; whether it has led more in this process. */
+  Synced: {
+    write(w: Writer, hasLedMore: boolean): void {
+      w.u8(Wire.Synced);
+      w.bool(hasLedMore);
+    },
+    read: (r: Reader): boolean => r.bool(),
+  },
 
   /** Its token. */
   Barrier: numberOf(Wire.Barrier),
@@ -446,12 +452,6 @@ interface Kick {
   readonly yields: boolean;
   /** The connection that takes the session over; without a name if there is none. */
   readonly by: Taker;
-}
-
-export interface RetainedQuery {
-  readonly id: number;
-  readonly pageBytes: number;
-  readonly question: RetainedQuestion | null;
 }
 
 function writeNumber(w: Writer, { shard, sequence, prev }: RequestNumber): void {

@@ -9,9 +9,8 @@ import type { Replica } from '../../shard/replica.ts';
 import type { CopyId } from '../../shard/view.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
 import type { FilterChange } from './filter-change.ts';
-import type { RetainedQuery } from './link-message.ts';
 import type { Peer, Peers } from './peers.ts';
-import type { Page } from './retained-page.ts';
+import type { Page, RetainedQuery } from './retained-page.ts';
 import type { Views } from './views.ts';
 
 export interface LinkPort {
@@ -64,6 +63,8 @@ export interface LinkedGrants {
   grants(peer: Peer, nowMs: number): boolean;
   refresh(nowMs: number): void;
   onLinkUp(peer: Peer): void;
+  /** @param hasLedMore the peer has led shards that it leads no more */
+  onSynced(peer: Peer, hasLedMore: boolean, nowMs: number): void;
   onBarrierAck(peer: Peer, token: number, nowMs: number): void;
 }
 

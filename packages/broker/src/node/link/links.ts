@@ -102,6 +102,9 @@ export class Links {
   }
 
   #forgetRoutes(name: string): void {
+    const peer = this.#port.peers.get(name);
+    // Its grant was for what is forgotten now.
+    if (peer) peer.grantUntilMs = Number.NEGATIVE_INFINITY;
     this.#port.routes.clearNode(name);
     this.#port.router.onRoutesForgotten(name);
   }
@@ -287,8 +290,7 @@ export class Links {
       case Wire.NeedShardRoutes:
         return announcing.onNeed(peer, LinkMessage.NeedShardRoutes.read(r));
       case Wire.Synced:
-        peer.synced = true;
-        return;
+        return grants.onSynced(peer, LinkMessage.Synced.read(r), env.nowMs());
       case Wire.Barrier:
         return announcing.onBarrier(peer, LinkMessage.Barrier.read(r));
       case Wire.BarrierAck:

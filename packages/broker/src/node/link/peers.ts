@@ -60,8 +60,13 @@ export class Peer {
   grantEpoch = 0;
   /** Its grant has run out although it may be acknowledging subscriptions. */
   lapsed = false;
-  /** A process of this peer that ended after that, and until when its successors are waited for. */
+  /**
+   * Until when those are waited for that may lead shards after it, since it had gone on without this node.
+   * A new grant of the same process ends that; with epoch 0 nothing does.
+   */
   gone: { readonly bootEpoch: number; readonly untilMs: number } | null = null;
+  /** Routes of it were asked for on an earlier link and had not come. */
+  #lacking = false;
   /** When we last granted the peer that it may route by what we told it. */
   grantedMs = Number.NEGATIVE_INFINITY;
   /** The peer's folder has had all the runs that were seen of it: what its copies say counts. */
@@ -95,12 +100,27 @@ export class Peer {
     this.heardMs = nowMs;
     this.trusted = false;
     this.synced = false;
+    this.#lacking = this.lacksRoutes;
     this.needs = 0;
     this.#clear();
   }
 
+  /** Routes that it announced, or led by, are on their way. */
+  get lacksRoutes(): boolean {
+    return this.needs !== 0 || this.#lacking;
+  }
+
+  /** It has told all that it leads: what is lacking has been asked for on this link. */
+  onSynced(): void {
+    this.synced = true;
+    this.#lacking = false;
+  }
+
   /** Its process is another one, which knows nothing of earlier grants. */
   replaced(): void {
+    if (this.lacksRoutes) this.lapsed = true;
+    this.needs = 0;
+    this.#lacking = false;
     this.granting = false;
     this.grantUntilMs = Number.NEGATIVE_INFINITY;
   }
@@ -282,6 +302,7 @@ export class Peers {
       peer.granting = true;
       peer.grantEpoch = peer.bootEpoch;
       peer.lapsed = false;
+      if (peer.gone?.bootEpoch === peer.bootEpoch) peer.gone = null;
       peer.grantUntilMs = Math.max(peer.grantUntilMs, untilMs);
     }
     if (due > 0) earlyGrants.splice(0, due);

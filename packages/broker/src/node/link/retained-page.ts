@@ -18,3 +18,10 @@ export interface RetainedQuestion {
   /** Topics above this one only. */
   readonly after: string;
 }
+
+/** What one node asks another of retained messages; without a question, the next page. */
+export interface RetainedQuery {
+  readonly id: number;
+  readonly pageBytes: number;
+  readonly question: RetainedQuestion | null;
+}

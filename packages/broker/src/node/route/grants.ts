@@ -95,9 +95,9 @@ export class Grants {
   /** Until when publishes may be routed, for all that the peer may have acknowledged. */
   #routableUntil(peer: Peer, nowMs: number): number {
     if (this.#awaits(peer, nowMs)) return Number.NEGATIVE_INFINITY;
-    if (!this.#needs(peer, nowMs)) return Number.POSITIVE_INFINITY;
     // Routes of a shard that it leads now are on their way: an earlier leader may have acknowledged one.
-    return peer.needs === 0 ? peer.grantUntilMs : Number.NEGATIVE_INFINITY;
+    if (peer.lacksRoutes && (peer.up || isAlive(peer))) return Number.NEGATIVE_INFINITY;
+    return this.#needs(peer, nowMs) ? peer.grantUntilMs : Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -112,17 +112,17 @@ export class Grants {
   }
 
   /**
-   * A process that is gone had gone on without this node, which held no grant of it any more: what it has
-   * acknowledged comes from the next leaders of its shards, if there are any.
+   * The peer had gone on without this node, which held no grant of it any more: what it has acknowledged
+   * comes from the next leaders of its shards, whichever those were, if there are any.
    */
-  #awaits({ name, gone }: Peer, nowMs: number): boolean {
-    return gone !== null && nowMs < gone.untilMs && this.#port.views.leads(name, gone.bootEpoch);
+  #awaits({ gone }: Peer, nowMs: number): boolean {
+    return gone !== null && nowMs < gone.untilMs;
   }
 
   /** Notes whose grants have run out while they may be acknowledging, and which of those are gone. */
   #note(peer: Peer, nowMs: number): void {
-    if (peer.granting && isAlive(peer)) {
-      if (peer.grantUntilMs <= nowMs || peer.needs !== 0) peer.lapsed = true;
+    if ((peer.granting && isAlive(peer)) || (peer.up && peer.lacksRoutes)) {
+      if (peer.grantUntilMs <= nowMs || peer.lacksRoutes) peer.lapsed = true;
     } else if (peer.lapsed) {
       peer.lapsed = false;
       peer.gone = { bootEpoch: peer.grantEpoch, untilMs: nowMs + SUCCESSORS_MS };
@@ -153,8 +153,10 @@ export class Grants {
    */
   #wake(nowMs: number): void {
     this.#wokeMs = nowMs;
-    for (const peer of this.#port.peers.byName.values())
+    for (const peer of this.#port.peers.byName.values()) {
       peer.grantUntilMs = Number.NEGATIVE_INFINITY;
+      if (peer.granting) peer.lapsed = true;
+    }
     for (const barrier of this.#barriers.values())
       for (const name of barrier.waiting.keys()) barrier.waiting.set(name, nowMs + this.#lapsesMs);
   }
@@ -197,6 +199,16 @@ export class Grants {
       const w = this.#port.peers.to(peer.name, Lane.Announce);
       if (w) LinkMessage.Barrier.write(w, token);
     }
+  }
+
+  /**
+   * The peer has told all that it leads by a new link, and says whether it has led more. If its grant had run
+   * out before, it may have acknowledged what its successors have not told here.
+   */
+  onSynced(peer: Peer, hasLedMore: boolean, nowMs: number): void {
+    if (hasLedMore && peer.granting && peer.grantUntilMs <= nowMs)
+      peer.gone = { bootEpoch: 0, untilMs: nowMs + SUCCESSORS_MS };
+    peer.onSynced();
   }
 
   onBarrierAck(peer: Peer, token: number, nowMs: number): void {

@@ -3,8 +3,8 @@
  * the questions and pages between nodes.
  */
 import type { Writer } from '../../bytes.ts';
-import { LinkMessage, type RetainedQuery } from '../link/link-message.ts';
-import type { Page, RetainedQuestion } from '../link/retained-page.ts';
+import { LinkMessage } from '../link/link-message.ts';
+import type { Page, RetainedQuery, RetainedQuestion } from '../link/retained-page.ts';
 import type { Views } from '../link/views.ts';
 import type { RetainedAnswers } from './retained-answers.ts';
 import { Reading, type ReadingHost } from './retained-reading.ts';

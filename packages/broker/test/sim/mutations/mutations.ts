@@ -92,21 +92,22 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/lead/retaining.ts',
     from: '      if (!this.#leader.serving || this.#leader.since !== since) return;',
     to: '',
-    focus: focus('--replicas=2 --nodes=3 --fault=oneWayCut --fault=diskStall --behaviour=race'),
+    instead: 'models/node-grants.pml, control DEPOSED_ANSWERS, and regression seed 82000066',
   },
   {
     name: 'routes that are on their way hold up nothing',
     file: 'node/route/grants.ts',
-    from: 'return peer.needs === 0 ? peer.grantUntilMs : Number.NEGATIVE_INFINITY;',
-    to: 'return peer.grantUntilMs;',
-    focus: focus('--replicas=2 --nodes=4 --fault=cutReset --fault=linkReset --behaviour=race'),
+    from: 'if (peer.lacksRoutes && (peer.up || isAlive(peer))) return Number.NEGATIVE_INFINITY;',
+    to: '',
+    instead:
+      'models/node-grants.pml, controls ROUTES_LACKING and SUSPECT_LACKING; src/node/route/grants.test.ts',
   },
   {
     name: 'a node that was gone on without is forgotten when it dies',
     file: 'node/route/grants.ts',
     from: 'if (this.#awaits(peer, nowMs)) return Number.NEGATIVE_INFINITY;',
     to: '',
-    instead: 'test/node/routing.test.ts',
+    instead: 'models/node-grants.pml, control NO_SUCCESSOR; test/node/routing.test.ts',
   },
   {
     name: 'publishes held for route grants are overtaken',
