@@ -1,22 +1,20 @@
 /** Whether a start founds a cluster, and in which order it boots. */
-import { type Identity, randomId } from '../node/members/identity.ts';
-
-const CLUSTER_ID_CHARACTERS = 16;
+import type { Identity } from '../node/members/identity.ts';
 
 /**
- * The identity that this start goes on with. A folder of no cluster, told of no member, founds one, under a new
- * cluster id.
+ * The identity that this start goes on with. A folder of no cluster, told of no member, founds one. Its cluster
+ * id follows from the folder's store id, which is on disk before any packet: members may join before the folder
+ * says that it is of a cluster, and a founder that loses power in between must found the same one again.
  *
  * @param told addresses of members, and ways to find them
  * @returns `founds`: the core is to write the first view of every shard
  */
-export function foundingIdentity<I extends Pick<Identity, 'clusterId' | 'shardCount'>>(
+export function foundingIdentity<I extends Pick<Identity, 'clusterId' | 'shardCount' | 'storeId'>>(
   identity: I,
   told: readonly string[],
-  random: () => number,
 ): { readonly identity: I; readonly founds: boolean } {
   if (identity.clusterId !== '' || told.length > 0) return { identity, founds: false };
-  const clusterId = randomId(random, CLUSTER_ID_CHARACTERS);
+  const clusterId = `c${identity.storeId}`;
   return { identity: { ...identity, clusterId }, founds: identity.shardCount === 0 };
 }
 

@@ -257,7 +257,7 @@ export class SimProcess implements LinkHost, MembershipHost, PipeHost {
 
   #boot(held: CoreIdentity): void {
     const { seeds } = this.options;
-    const { identity, founds } = foundingIdentity(held, seeds, () => this.#env.random.next());
+    const { identity, founds } = foundingIdentity(held, seeds);
     const { storeId, bootEpoch, clusterId } = identity;
     this.bootEpoch = bootEpoch;
     this.#say(`identity ${storeId} boot ${bootEpoch} cluster '${clusterId}'`);

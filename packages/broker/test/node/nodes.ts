@@ -186,8 +186,10 @@ export class TestNodes {
 
   /** The process ends, and membership is slow to say so. */
   kill(name: string): void {
+    const node = this.#nodes.get(name);
+    if (!node) return;
     for (const other of this.#nodes.keys()) if (other !== name) this.cut(name, other);
-    this.#killed.set(name, this.#nodes.get(name)!.info);
+    this.#killed.set(name, node.info);
     this.#nodes.delete(name);
   }
 

@@ -32,7 +32,7 @@ export async function openFolder(
   });
   try {
     const held = await identityOf(folder.store, config.node.name);
-    const { identity, founds } = foundingIdentity(held, toldOf(config), Math.random);
+    const { identity, founds } = foundingIdentity(held, toldOf(config));
     return { folder, identity, founds, marks: await folder.identified(identity) };
   } catch (error) {
     await folder.close();
