@@ -86,6 +86,8 @@ describe('a leader lease', () => {
     assert.equal(leases.confirmed(NOW_MS + 19, null), false);
     assert.equal(leases.confirmed(NOW_MS + 20, null), true);
     assert.equal(leases.confirmed(NOW_MS + 20, [replica]), true);
+    const elsewhere = { ...replica, role: 'follower' } as unknown as Replica;
+    assert.equal(leases.confirmed(NOW_MS + 20, [elsewhere]), true, 'its reader is told so');
     n2.lost();
     leases.onLed();
     assert.equal(leases.confirmed(NOW_MS + 21, null), false);

@@ -66,7 +66,9 @@ export class Leases {
 
   /** Whether these shards are led here under a lease; with null, all that are led here. */
   confirmed(nowMs: number, copies: Iterable<Replica> | null): boolean {
-    if (!copies) return this.ownUntil(nowMs) > nowMs;
+    // Among those listed may be some that are led elsewhere by now: their reader is told so.
+    if (this.ownUntil(nowMs) > nowMs) return true;
+    if (!copies) return false;
     for (const copy of copies)
       if (copy.role !== 'leader' || this.leaderUntil(copy) <= nowMs) return false;
     return true;

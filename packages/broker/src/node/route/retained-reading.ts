@@ -189,11 +189,11 @@ export class Reading {
     );
     s.asked = true;
     s.askedMs = this.#host.nowMs();
-    if (s.node !== '' && this.#host.ask(s.node, s.id, question, pageBytes)) {
-      s.known = true;
-      return;
-    }
+    // This node itself may answer within the call.
+    s.known = true;
+    if (s.node !== '' && this.#host.ask(s.node, s.id, question, pageBytes)) return;
     s.asked = false;
+    s.known = false;
     this.#host.troubled(this);
   }
 
