@@ -321,6 +321,8 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Credit: one(M.Credit)(65_536),
   Subscriptions: one(M.Subscriptions)({ shard: 36, sequence: 37, page }),
   LiveHeld: one(M.LiveHeld)(38),
+  LiveAsk: one(M.LiveAsk)(43),
+  LiveAwaited: one(M.LiveAwaited)(44),
   Stopped: { value: undefined, write: M.Stopped.write },
   RetainedEnd: one(M.RetainedEnd)(39),
   RetainedZero: { value: { to, batch }, write: (w) => M.RetainedZero.write(w, to, batch) },

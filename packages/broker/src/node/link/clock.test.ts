@@ -112,4 +112,15 @@ describe('hybrid clock', () => {
       }),
     );
   });
+
+  it('tells the age of a stamp by the fastest node heard', () => {
+    const source = new Source();
+    const clock = new HybridClock(source);
+    const stamp = clock.next();
+    source.now += 700;
+    assert.equal(clock.ageMs(stamp), 700);
+    clock.observe(stamp + 1000 * STEPS);
+    assert.equal(clock.ageMs(stamp), 1000);
+    assert.equal(clock.ageMs(stamp + 1001 * STEPS), -1);
+  });
 });

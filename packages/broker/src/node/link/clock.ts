@@ -34,6 +34,12 @@ export class HybridClock {
     return Math.max(0, Math.floor(this.#base / HLC_PER_MS + elapsedMs - this.#source.wallMs()));
   }
 
+  /** How long ago this stamp was given, as far as this clock knows; below 0 if it is ahead of it. */
+  ageMs(hlc: number): number {
+    const elapsed = (this.#source.nowMs() - this.#atMs) * HLC_PER_MS;
+    return (Math.max(this.#last, this.#base + elapsed) - hlc) / HLC_PER_MS;
+  }
+
   /** A stamp greater than every one given or heard before. */
   next(): number {
     const elapsed = Math.floor((this.#source.nowMs() - this.#atMs) * HLC_PER_MS);

@@ -265,6 +265,8 @@ export const LinkMessage = {
   /** The sequence. */
   LiveAck: numberOf(Wire.LiveAck),
   LiveHeld: numberOf(Wire.LiveHeld),
+  LiveAsk: numberOf(Wire.LiveAsk),
+  LiveAwaited: numberOf(Wire.LiveAwaited),
 
   LiveGap: {
     write(w: Writer, sequence: number, missed: MissedMessages): void {

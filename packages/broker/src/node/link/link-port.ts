@@ -101,6 +101,8 @@ export interface LinkedRouter {
   onPeerGone(peer: string): void;
   /** Membership gave the process up. */
   onPeerLost(peer: string): void;
+  /** Nothing had been read of the node for long. */
+  onSilence(peer: string): void;
   onRoutesForgotten(peer: string): void;
   onRoutesKnown(peer: string): void;
   onRequest(peer: Peer, r: Reader): void;
@@ -110,6 +112,8 @@ export interface LinkedRouter {
   onLivePublish(peer: Peer, r: Reader): void;
   onLiveAck(peer: Peer, r: Reader): void;
   onLiveHeld(peer: Peer, r: Reader): void;
+  onLiveAsk(peer: Peer, r: Reader): void;
+  onLiveAwaited(peer: Peer, r: Reader): void;
   onLiveGap(peer: Peer, r: Reader): void;
 }
 

@@ -11,7 +11,7 @@ import { copyId } from '../../shard/view.ts';
 import type { Announcing } from './announcing.ts';
 import { LinkMessage } from './link-message.ts';
 import type { LinkPort } from './link-port.ts';
-import { Peer } from './peers.ts';
+import { LONG_SILENCE_MS, Peer } from './peers.ts';
 import { Relays } from './relays.ts';
 import { Wire } from './wire.ts';
 
@@ -202,7 +202,9 @@ export class Links {
     }
     const peer = port.peers.get(name);
     if (!peer?.up) return;
-    peer.heardMs = port.env.nowMs();
+    const nowMs = port.env.nowMs();
+    if (nowMs - peer.heardMs >= LONG_SILENCE_MS) port.router.onSilence(name);
+    peer.heardMs = nowMs;
     port.counters.linkFramesReceived++;
     port.counters.linkBytesReceived += frame.length;
     try {
@@ -254,6 +256,10 @@ export class Links {
         return port.connections.deliverHere(LinkMessage.Deliver.read(r));
       case Wire.LiveHeld:
         return port.router.onLiveHeld(peer, r);
+      case Wire.LiveAsk:
+        return port.router.onLiveAsk(peer, r);
+      case Wire.LiveAwaited:
+        return port.router.onLiveAwaited(peer, r);
       case Wire.LiveGap:
         return port.router.onLiveGap(peer, r);
       case Wire.QosZero:

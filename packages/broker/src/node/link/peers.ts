@@ -28,6 +28,12 @@ export interface PeersTimings {
   readonly silenceMs: number;
 }
 
+/**
+ * A link on which nothing came for so long has been silent: its other end may have given this one up, or be
+ * about to.
+ */
+export const LONG_SILENCE_MS = 1000;
+
 /** A grant that came before the announcements that its giver had made. */
 interface EarlyGrant {
   readonly sentMs: number;

@@ -36,4 +36,6 @@ export const Wire = {
   RunMissing: 34,
   LaterRun: 35,
   Relay: 36,
+  LiveAsk: 37,
+  LiveAwaited: 38,
 } as const;

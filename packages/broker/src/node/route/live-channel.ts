@@ -118,6 +118,12 @@ export class LiveChannel {
     if (pending && !(pending instanceof Gap)) pending.publisher.slowed();
   }
 
+  /** The node has the message, or more, and asks before it delivers. @returns whether it is still awaited */
+  onAsk(): boolean {
+    this.#silentMs = 0;
+    return this.#gap === null;
+  }
+
   /**
    * @param heardMs when anything came from the node last: one that was silent before is not given 1.5 s more
    * @param moves the node takes what it is sent, and the messages may be among what still waits here

@@ -17,7 +17,7 @@ export interface RoutePort {
   readonly shardCount: number;
   readonly counters: Pick<Counters, 'messagesDropped'>;
   readonly env: Pick<NodeEnv, 'nowMs' | 'log'>;
-  readonly clock: { next(): number };
+  readonly clock: { next(): number; ageMs(hlc: number): number };
   readonly routes: Routes;
   readonly live: Live;
   readonly grants: { routable(nowMs: number): boolean };

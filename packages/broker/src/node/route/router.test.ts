@@ -44,8 +44,9 @@ function setUp() {
     shardCount: 2,
     counters: { messagesDropped: 0 },
     env: { nowMs: () => 0, log: () => {} },
-    clock: { next: () => STAMP },
+    clock: { next: () => STAMP, ageMs: (hlc: number) => (STAMP - hlc) * 4 },
     routes: { match: () => matched },
+    endMissed: () => told.push('ended'),
     live: {
       deliver(message: Message) {
         told.push(`live ${message.hlc}`);
@@ -256,5 +257,77 @@ describe('a request of another node', () => {
     const r = new Reader(out.take());
     assert.equal(r.u8(), Wire.Reply);
     assert.equal(LinkMessage.Reply.read(r).reply.status, Status.NotLeader);
+  });
+});
+
+describe('a live message that was under way for long', () => {
+  /** What n2 says to n1, whose answers are in `out`. */
+  const setUpLive = () => {
+    const parts = setUp();
+    const { router, n2 } = parts;
+    const peer = n2 as unknown as Peer;
+    const said = (write: (w: Writer) => void) => {
+      const w = new Writer();
+      write(w);
+      return new Reader(w.take(), 1);
+    };
+    const live = (sequence: number, hlc: number) =>
+      router.onLivePublish(
+        peer,
+        said((w) =>
+          LinkMessage.LivePublish.write(w, { sequence, rx2: null, message: { ...MESSAGE, hlc } }),
+        ),
+      );
+    const answers = () => {
+      const r = new Reader(parts.out.take());
+      const kinds: [kind: number, sequence: number][] = [];
+      while (!r.done) kinds.push([r.u8(), r.varint()]);
+      return kinds;
+    };
+    return { ...parts, peer, said, live, answers };
+  };
+
+  it('is delivered, with what followed it, once its sender says that it waits for it', () => {
+    const { router, told, peer, said, live, answers } = setUpLive();
+    live(1, 1);
+    live(2, STAMP);
+    assert.deepEqual([told, answers()], [[], [[Wire.LiveAsk, 1]]]);
+    const awaited = said((w) => LinkMessage.LiveAwaited.write(w, 1));
+    router.onLiveAwaited(peer, awaited);
+    assert.deepEqual(told, ['live 1', `live ${STAMP}`]);
+    assert.deepEqual(answers(), [
+      [Wire.LiveAck, 1],
+      [Wire.LiveAck, 2],
+    ]);
+  });
+
+  it('never follows what its publisher has published since: given up, it is dropped', () => {
+    const { router, told, peer, said, live, answers } = setUpLive();
+    live(1, 1);
+    answers();
+    const missed = { everything: false, topics: ['t'], hlc: 1 };
+    router.onLiveGap(
+      peer,
+      said((w) => LinkMessage.LiveGap.write(w, 2, missed)),
+    );
+    router.onLiveAwaited(
+      peer,
+      said((w) => LinkMessage.LiveAwaited.write(w, 1)),
+    );
+    assert.deepEqual([told, answers()], [['ended'], [[Wire.LiveAck, 2]]]);
+  });
+
+  it('is not called awaited by a sender that has given this node up', () => {
+    const { router, publish, matched, peer, said, answers, out } = setUpLive();
+    matched.nodes = ['n2'];
+    publish();
+    const ask = () => said((w) => LinkMessage.LiveAsk.write(w, 1));
+    out.reset();
+    router.onLiveAsk(peer, ask());
+    assert.deepEqual(answers(), [[Wire.LiveAwaited, 1]]);
+    router.onPeerLost('n2');
+    out.reset();
+    router.onLiveAsk(peer, ask());
+    assert.equal(out.length, 0);
   });
 });

@@ -15,7 +15,7 @@ import {
 import type { Origin } from '../../session/operation.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import { Lane, pages } from '../link/lanes.ts';
-import { LinkMessage, type RequestNumber } from '../link/link-message.ts';
+import { LinkMessage, type LivePublish, type RequestNumber } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
 import {
   type Opened,
@@ -27,6 +27,7 @@ import {
 import { ShardChannel, type Transmit } from './channel.ts';
 import type { LiveConnection, Publisher } from './ends.ts';
 import { LiveChannel } from './live-channel.ts';
+import { LiveDoubts } from './live-doubts.ts';
 import { LiveReceived, whenAllHaveRoom } from './live-received.ts';
 import type { RoutePort } from './route-port.ts';
 
@@ -41,6 +42,10 @@ export class Router {
   readonly #channels = new Map<number, ShardChannel>();
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
+  readonly #doubts = new LiveDoubts((peer, sequence) => {
+    const w = this.#port.peers.to(peer);
+    if (w) LinkMessage.LiveAsk.write(w, sequence);
+  });
   readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
   /** Wait for route grants. Bounded by what connections may have under way. */
   readonly #held: (() => void)[] = [];
@@ -288,6 +293,7 @@ export class Router {
   }
 
   onLinkDown(peer: string): void {
+    this.#doubts.drop(peer);
     for (const channel of this.#channels.values())
       if (this.#port.views.leader(channel.shard) === peer) channel.close();
   }
@@ -300,6 +306,11 @@ export class Router {
   /** Membership gave the process up. It may only hang, or be cut off, and come back. */
   onPeerLost(peer: string): void {
     this.#liveChannel(peer).giveUp(this.#port.peers.to(peer));
+  }
+
+  /** Nothing had been read of the node for long. */
+  onSilence(peer: string): void {
+    this.#doubts.onSilence(peer);
   }
 
   /** What the node's live sessions want is forgotten. */
@@ -387,6 +398,13 @@ export class Router {
 
   onLivePublish(peer: Peer, r: Reader): void {
     const live = LinkMessage.LivePublish.read(r);
+    const { clock, env } = this.#port;
+    const ageMs = clock.ageMs(live.message.hlc);
+    if (this.#doubts.take(peer.name, live, env.nowMs(), ageMs)) return;
+    this.#takeLive(peer, live);
+  }
+
+  #takeLive(peer: Peer, live: LivePublish): void {
     const taken = this.received.take(peer.name, peer.bootEpoch, live, this.#deliverLive);
     if (!taken.waits) return this.#ackLive(peer, taken.sequence);
     this.#tellHeld(peer.name, taken.sequence);
@@ -413,6 +431,21 @@ export class Router {
     this.#live.get(peer.name)?.onHeld(LinkMessage.LiveHeld.read(r));
   }
 
+  /** The answer follows everything that was said before: a LiveGap, if the message was given up. */
+  onLiveAsk(peer: Peer, r: Reader): void {
+    const sequence = LinkMessage.LiveAsk.read(r);
+    if (!this.#live.get(peer.name)?.onAsk()) return;
+    const w = this.#port.peers.to(peer.name);
+    if (w) LinkMessage.LiveAwaited.write(w, sequence);
+  }
+
+  onLiveAwaited(peer: Peer, r: Reader): void {
+    const sequence = LinkMessage.LiveAwaited.read(r);
+    const nowMs = this.#port.env.nowMs();
+    for (const live of this.#doubts.onAwaited(peer.name, sequence, nowMs))
+      this.#takeLive(peer, live);
+  }
+
   onLiveAck(peer: Peer, r: Reader): void {
     const sequence = LinkMessage.LiveAck.read(r);
     const channel = this.#live.get(peer.name);
@@ -425,6 +458,7 @@ export class Router {
 
   onLiveGap(peer: Peer, r: Reader): void {
     const { sequence, missed } = LinkMessage.LiveGap.read(r);
+    this.#doubts.drop(peer.name);
     this.received.takeGap(peer.name, peer.bootEpoch, sequence, () =>
       this.#port.endMissed(missed, peer.name),
     );
