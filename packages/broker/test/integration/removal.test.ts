@@ -10,12 +10,16 @@ import { TestClient, TestCluster } from './cluster.ts';
 
 const SHARDS = 16;
 
-/** Until the node sees so many live members, and that many copies of every shard as are wanted. */
+/**
+ * Until the node sees so many live members, each with copies, and every shard with as many as are
+ * wanted: two nodes alone can have given every shard its two copies before the third one came.
+ */
 function untilWhole(cluster: TestCluster, name: string, nodes: number): Promise<ClusterStatus> {
   return cluster.until<ClusterStatus>(name, '/api/v1/cluster', ({ members, underReplicated }) => {
     const held = members.reduce((sum, { shardsHeld }) => sum + shardsHeld, 0);
-    const alive = members.filter(({ state, mqtt }) => state === 'alive' && mqtt !== '').length;
-    return alive === nodes && underReplicated.count === 0 && held === SHARDS * 2;
+    const alive = members.filter(({ state, mqtt }) => state === 'alive' && mqtt !== '');
+    const placed = alive.length === nodes && alive.every(({ shardsHeld }) => shardsHeld > 0);
+    return placed && underReplicated.count === 0 && held === SHARDS * 2;
   });
 }
 
