@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { FNV_BASIS, fnv1a, fnvStep } from '@shoal/swim/sim';
 
 /**
@@ -42,7 +43,7 @@ export class Transcript {
     this.#count++;
     let hash = fnvStep(this.#hash, (this.#nowMs() * 1000) | 0);
     hash = fnv1a(what, fnv1a(actor, hash));
-    for (const byte of bytes ?? []) hash = fnvStep(hash, byte);
+    if (bytes) hash = fnvStep(hash, crc32(bytes));
     this.#hash = hash;
     if (this.readable) this.say(actor, bytes === undefined ? what : `${what} [${bytes.length} B]`);
   }
