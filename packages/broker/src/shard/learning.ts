@@ -20,15 +20,22 @@ const WIPE_BYTES = 256 * 1024;
 
 type Part = ShardMessage & { type: 'snapshot' };
 
+/** What learning asks of the other parts of a replica. */
+export interface LearningParts {
+  readonly postponed: { keep(from: CopyId, message: ShardMessage): void };
+}
+
 export class Learning {
   readonly #copy: Copy;
+  readonly #parts: LearningParts;
   /** The snapshot under way; while there is one the copy is not valid. */
   #receiving: Receiving | null = null;
   /** What this copy last said that it has of an interrupted snapshot. */
   #partial: Partial | null = null;
 
-  constructor(copy: Copy) {
+  constructor(copy: Copy, parts: LearningParts) {
     this.#copy = copy;
+    this.#parts = parts;
   }
 
   /** A snapshot is under way. */
@@ -83,7 +90,7 @@ export class Learning {
     if (!this.#mayLearn(from, m.number) || !copy.valid) return;
     if (m.prev > copy.log.end || m.prev < copy.checkpointIndex || !copy.mayCut(m.prev)) return;
     copy.truncate(m.prev);
-    if (copy.loading) return;
+    if (copy.loading) return this.#parts.postponed.keep(from, m);
     this.#learnsFrom(m.number);
     copy.accept(m.entries);
     copy.learnCommit(m.commit);

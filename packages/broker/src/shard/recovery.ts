@@ -44,6 +44,7 @@ interface Flaw {
 export interface RecoveryParts {
   /** This copy is not whole. */
   readonly trust: { short(why: string): void };
+  readonly postponed: { onRebuilt(): void };
 }
 
 type Done = (corruption: Corruption | null) => void;
@@ -96,6 +97,8 @@ export class Recovery {
     const end = (corruption: Corruption | null) => {
       copy.ready();
       done(corruption);
+      // Without its only copy's log the node does not start.
+      if (!alone || corruption === null) this.#parts.postponed.onRebuilt();
     };
     if (!copy.valid && !alone) return end(null);
     const why =
@@ -125,7 +128,7 @@ export class Recovery {
 
   /**
    * Rebuilds the machine after entries that it had applied were discarded. Until it is done the copy
-   * answers nothing that changes its log; then it tells its leader where it stands.
+   * answers nothing; then it tells its leader where it stands, and takes what was asked of it meanwhile.
    */
   reload(): void {
     const copy = this.#copy;
@@ -133,11 +136,12 @@ export class Recovery {
     host.store.getMany([checkpointKey(shard)], ([checkpoint]) => {
       this.#rebuild(checkpoint, (flaw) => {
         copy.ready();
-        if (flaw) return this.#parts.trust.short(flaw.why);
         const { durable: index, self, view } = copy;
         const { number } = view;
-        if (number.leader !== self)
+        if (flaw) this.#parts.trust.short(flaw.why);
+        else if (number.leader !== self)
           host.send(number.leader, shard, { type: 'appended', number, index });
+        this.#parts.postponed.onRebuilt();
       });
     });
   }

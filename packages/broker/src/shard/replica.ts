@@ -16,6 +16,7 @@ import type { ReplicaHost, ShardMachine } from './host.ts';
 import { Learning } from './learning.ts';
 import { Maintenance, type MaintenanceParts } from './maintenance.ts';
 import type { ShardMessage } from './message.ts';
+import { Postponed } from './postponed.ts';
 import { type Corruption, Recovery, type RecoveryParts } from './recovery.ts';
 import { Transfer, type TransferParts } from './transfer.ts';
 import { Trust, type TrustParts } from './trust.ts';
@@ -44,6 +45,7 @@ class Parts
   readonly maintenance: Maintenance;
   readonly recovery: Recovery;
   readonly trust: Trust;
+  readonly postponed = new Postponed((from, m) => this.take(from, m));
 
   constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
     const copy = new Copy(shard, host, machine, this);
@@ -52,11 +54,63 @@ class Parts
     this.voting = new Voting(copy, this);
     this.formation = new Formation(copy, this);
     this.transfer = new Transfer(copy, this);
-    this.learning = new Learning(copy);
+    this.learning = new Learning(copy, this);
     this.handingOver = new HandingOver(copy, this);
     this.maintenance = new Maintenance(copy, this);
     this.recovery = new Recovery(copy, this);
     this.trust = new Trust(copy, this);
+  }
+
+  take(from: CopyId, m: ShardMessage): void {
+    if (this.copy.loading) return this.postponed.keep(from, m);
+    switch (m.type) {
+      case 'append':
+        return this.appending.onAppend(from, m);
+      case 'appended':
+        return this.appending.onAppended(from, m);
+      case 'prepare':
+        return this.voting.onPrepare(from, m);
+      case 'promise':
+        return this.formation.onPromise(from, m);
+      case 'fetch':
+        return this.voting.onFetch(from, m);
+      case 'fetched':
+        return this.formation.onFetched(m);
+      case 'install':
+        return this.voting.onInstall(from, m);
+      case 'installed':
+        return this.formation.onInstalled(from, m.number);
+      case 'record':
+        return this.voting.onRecord(from, m.view);
+      case 'recorded':
+        return this.formation.onRecorded(from, m.number);
+      case 'refused':
+        return this.formation.onRefused(m);
+      case 'handover':
+        return this.formation.onHandover(m.number);
+      case 'leading':
+        return this.voting.onLeading(from, m.number);
+      case 'not-leading':
+        return this.voting.onNotLeading(m.number);
+      case 'probe':
+        return this.learning.onProbe(from, m.number);
+      case 'status':
+        return this.transfer.onStatus(from, m);
+      case 'learn':
+        return this.learning.onLearn(from, m);
+      case 'learned':
+        return this.transfer.onLearned(from, m);
+      case 'snapshot':
+        return this.learning.onSnapshot(from, m);
+      case 'snapshotted':
+        return this.transfer.onSnapshotted(from, m);
+      case 'broken':
+        return this.trust.onBroken(from, m);
+      case 'short':
+        return this.trust.onShort(m);
+      default:
+        assertNever(m);
+    }
   }
 }
 
@@ -266,56 +320,6 @@ export class Replica {
   // ---- messages --------------------------------------------------------------------------------
 
   onMessage(from: CopyId, m: ShardMessage): void {
-    // While the machine is rebuilt the log is too: what was asked is asked again.
-    if (this.#copy.loading) return;
-    const parts = this.#parts;
-    switch (m.type) {
-      case 'append':
-        return this.#appending.onAppend(from, m);
-      case 'appended':
-        return this.#appending.onAppended(from, m);
-      case 'prepare':
-        return parts.voting.onPrepare(from, m);
-      case 'promise':
-        return parts.formation.onPromise(from, m);
-      case 'fetch':
-        return parts.voting.onFetch(from, m);
-      case 'fetched':
-        return parts.formation.onFetched(m);
-      case 'install':
-        return parts.voting.onInstall(from, m);
-      case 'installed':
-        return parts.formation.onInstalled(from, m.number);
-      case 'record':
-        return parts.voting.onRecord(from, m.view);
-      case 'recorded':
-        return parts.formation.onRecorded(from, m.number);
-      case 'refused':
-        return parts.formation.onRefused(m);
-      case 'handover':
-        return parts.formation.onHandover(m.number);
-      case 'leading':
-        return parts.voting.onLeading(from, m.number);
-      case 'not-leading':
-        return parts.voting.onNotLeading(m.number);
-      case 'probe':
-        return parts.learning.onProbe(from, m.number);
-      case 'status':
-        return parts.transfer.onStatus(from, m);
-      case 'learn':
-        return parts.learning.onLearn(from, m);
-      case 'learned':
-        return parts.transfer.onLearned(from, m);
-      case 'snapshot':
-        return parts.learning.onSnapshot(from, m);
-      case 'snapshotted':
-        return parts.transfer.onSnapshotted(from, m);
-      case 'broken':
-        return parts.trust.onBroken(from, m);
-      case 'short':
-        return parts.trust.onShort(m);
-      default:
-        assertNever(m);
-    }
+    this.#parts.take(from, m);
   }
 }

@@ -18,6 +18,17 @@ function learner(): Machine {
   return n3;
 }
 
+/** One that has applied an entry 4 of view 5, which was never committed. */
+function diverged(): Machine {
+  const n3 = begun().at(N3);
+  const entries = [entryOf(4, OLD)];
+  n3.copy.onMessage(N1, { type: 'append', number: OLD, prev: 3, commit: 3, entries });
+  n3.copy.onMessage(N2, { type: 'record', view: viewOf(LATER, [N1, N2], 3) });
+  n3.turn();
+  n3.sent.length = 0;
+  return n3;
+}
+
 const learn = { type: 'learn', number: LATER, prev: 3, commit: 3 } as const;
 const part = { type: 'snapshot', number: LATER, seq: 0, index: 5, commit: 5, from: 0 } as const;
 const empty = new Uint8Array(0);
@@ -41,6 +52,30 @@ describe('a learner, step by step', () => {
     n3.turn();
     assert.equal(n3.copy.log.end, 3);
     assert.equal(said(n3, 'learned').length, 0);
+  });
+
+  it('takes what its machine has to be rebuilt for when that is done', () => {
+    const n3 = diverged();
+    n3.copy.onMessage(N2, { ...learn, entries: [entryOf(4, LATER)] });
+    const rebuilt = n3.copy.loading;
+    n3.turn();
+    assert.deepEqual([rebuilt, n3.copy.loading], [true, false]);
+    assert.deepEqual(said(n3, 'learned', N2), [{ type: 'learned', number: LATER, index: 4 }]);
+    assert.deepEqual(n3.copy.log.terms, TERMS);
+  });
+
+  it('answers what was asked while its machine was rebuilt, in order, and the last of each kind', () => {
+    const n3 = diverged();
+    n3.copy.onMessage(N2, { ...learn, entries: [entryOf(4, LATER)] });
+    const later = numberOf(9, N1);
+    n3.copy.onMessage(N2, { type: 'probe', number: LATER });
+    n3.copy.onMessage(N1, { type: 'record', view: viewOf(later, [N1, N2], 4) });
+    n3.copy.onMessage(N1, { type: 'probe', number: later });
+    assert.equal(n3.sent.length, 0);
+    n3.turn();
+    assert.equal(said(n3, 'recorded', N1).length, 1);
+    assert.equal(said(n3, 'status', N1).length, 1);
+    assert.equal(said(n3, 'status', N2).length, 0);
   });
 
   it('drops no entry that it knows to be committed', () => {
