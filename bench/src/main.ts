@@ -87,7 +87,7 @@ async function runLoad(task: LoadTask, core: number | null): Promise<LoadReport>
       ? fork(join(here, 'load-worker.ts'))
       : fork(join(here, 'load-worker.ts'), {
           execPath: 'taskset',
-          execArgv: ['-c', String(core), process.execPath, '--no-warnings'],
+          execArgv: ['-c', String(core), process.execPath, ...process.execArgv, '--no-warnings'],
         });
   const forget = killAtExit(worker);
   const timer = setTimeout(() => worker.kill('SIGKILL'), STEP_TIMEOUT_MS);

@@ -1,7 +1,7 @@
 /** What is measured, in which order. Pure. */
+import { Prng } from '@shoal/swim/sim';
 import type { BrokerName } from './brokers/broker.ts';
 import type { LoadTask, TrafficWindow } from './load/result.ts';
-import { Random } from './random.ts';
 
 export const SCENARIO_NAMES = [
   'pair-qos0',
@@ -127,7 +127,7 @@ export function interleave(
   brokers: readonly BrokerName[],
   seed: number,
 ): Step[] {
-  const first = new Random(String(seed)).int(0, brokers.length - 1);
+  const first = new Prng(seed).int(0, brokers.length - 1);
   const steps: Step[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const scenario of scenarios) {

@@ -10,8 +10,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { Prng } from '@shoal/swim/sim';
 import { circumstances, integer, runProgram, writeJson } from '../program.ts';
-import { Random } from '../random.ts';
 import { Checker, type Verdict } from './checker.ts';
 import { ChaosClient } from './client.ts';
 import { LocalCluster } from './cluster.ts';
@@ -67,7 +67,7 @@ export async function measureFailover(options: FailoverOptions): Promise<Failove
     nowMs: () => performance.now(),
     listeners: [(event) => checker.observe(event)],
   });
-  const random = new Random(options.seed);
+  const random = new Prng(options.seed);
   const runs: FailoverRun[] = [];
   for (let run = 1; run <= options.runs; run++) {
     const figures = await failOver(options, history, random, `failover-${options.seed}-${run}`);
@@ -86,7 +86,7 @@ export async function measureFailover(options: FailoverOptions): Promise<Failove
 async function failOver(
   { cluster, messages }: FailoverOptions,
   history: History,
-  random: Random,
+  random: Prng,
   id: string,
 ): Promise<FailoverRun> {
   const common = { history, random: () => random.next() };

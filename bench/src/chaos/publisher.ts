@@ -1,4 +1,4 @@
-import type { Random } from '../random.ts';
+import type { Prng } from '@shoal/swim/sim';
 import { ChaosClient } from './client.ts';
 import type { History, MessageId } from './history.ts';
 import { type LeaveHow, Roamer } from './roamer.ts';
@@ -8,7 +8,7 @@ export interface PublisherOptions {
   readonly clientId: string;
   readonly version: 4 | 5;
   readonly history: History;
-  readonly random: Random;
+  readonly random: Prng;
   readonly targets: () => readonly Target[];
   readonly topics: readonly string[];
   /** Messages a second, QoS 1 and 2 mixed, in bursts of 1 to 20. */

@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '../random.ts';
+import type { Prng } from '@shoal/swim/sim';
 import type { ChaosClient } from './client.ts';
 import type { Target } from './wire.ts';
 
 export interface RoamerOptions {
   readonly client: ChaosClient;
-  readonly random: Random;
+  readonly random: Prng;
   /** Nodes that may be tried, dead ones among them: a client does not know which are. */
   readonly targets: () => readonly Target[];
   /** Runs after each CONNACK; `present` is its session present. */

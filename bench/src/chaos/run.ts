@@ -1,4 +1,4 @@
-import { Random } from '../random.ts';
+import { Prng } from '@shoal/swim/sim';
 import type { BrokerUnderTest } from './broker-under-test.ts';
 import { Checker, type Verdict } from './checker.ts';
 import { type Distribution, distribution } from './figures.ts';
@@ -68,7 +68,7 @@ export async function runChaos(options: RunOptions): Promise<RunReport> {
     ...(options.onEvent ? [options.onEvent] : []),
   ];
   const history = new History({ nowMs: () => performance.now(), listeners });
-  const random = new Random(options.seed);
+  const random = new Prng(options.seed);
   const { broker, publishers, subscribers, rate, drainIdleMs = 30_000 } = options;
   const targets = () => broker.names.map((name) => broker.target(name));
   const load = { publishers, subscribers, rate, label: `chaos-${options.seed}` };

@@ -1,5 +1,5 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import type { Random } from '../random.ts';
+import type { Prng } from '@shoal/swim/sim';
 import { type BrokerUnderTest, DAMAGES, isDamageable, isElastic } from './broker-under-test.ts';
 import type { Checker } from './checker.ts';
 import type { History } from './history.ts';
@@ -15,7 +15,7 @@ export interface ScenarioContext {
   readonly history: History;
   readonly checker: Checker;
   readonly watch: KillWatch;
-  readonly random: Random;
+  readonly random: Prng;
   /** How long the broker may take to be whole again; beyond it the round counts as failed. */
   readonly wholeTimeoutMs: number;
   /** Upper bound of the load between two kills and of a node's absence; short runs want less. */

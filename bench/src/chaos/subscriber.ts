@@ -1,4 +1,4 @@
-import type { Random } from '../random.ts';
+import type { Prng } from '@shoal/swim/sim';
 import { ChaosClient } from './client.ts';
 import type { History } from './history.ts';
 import { type LeaveHow, Roamer } from './roamer.ts';
@@ -17,7 +17,7 @@ export interface SubscriberOptions {
   readonly receiveMaximum?: number;
   readonly ackDelayMsMax: number;
   readonly history: History;
-  readonly random: Random;
+  readonly random: Prng;
   readonly targets: () => readonly Target[];
   readonly wanted: readonly Wanted[];
   /** A subscription that comes and goes while the rest stays. */

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '../random.ts';
+import type { Prng } from '@shoal/swim/sim';
 import type { Checker } from './checker.ts';
 import type { History } from './history.ts';
 import { Publisher } from './publisher.ts';
@@ -9,7 +9,7 @@ import type { Target } from './wire.ts';
 export interface WorkloadOptions {
   readonly history: History;
   readonly checker: Checker;
-  readonly random: Random;
+  readonly random: Prng;
   readonly targets: () => readonly Target[];
   readonly publishers: number;
   readonly subscribers: number;

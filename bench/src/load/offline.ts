@@ -2,7 +2,7 @@
  * Messages of QoS 1 for sessions whose clients are away, then the clients' return: what it costs to
  * queue and to drain.
  */
-import { Random } from '../random.ts';
+import { Prng } from '@shoal/swim/sim';
 import { LatencyHistogram } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
@@ -42,7 +42,7 @@ class Offline implements ConnectionListener, LoadCounters {
 
   async enqueue(): Promise<Measurement> {
     const { sessions, messages, inFlight, payloadBytes, seed, brokerPid } = this.#task;
-    const random = new Random(String(seed));
+    const random = new Prng(seed);
     const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random.int(0, 255)));
     const each = Math.floor(messages / sessions);
     const publishers = await openMany(sessions, CONNECT_CONCURRENCY, (index) =>

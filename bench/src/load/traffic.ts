@@ -6,7 +6,7 @@
  * slows the load down: this measures throughput and CPU. Fixed rate: publishes leave when they are
  * due, whatever comes back: this measures latency.
  */
-import { Random } from '../random.ts';
+import { Prng } from '@shoal/swim/sim';
 import { LatencyHistogram } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
@@ -56,7 +56,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
   /** Connects everybody and subscribes. */
   async open(): Promise<void> {
     const { host, port, groups, subscribers, qos, payloadBytes, seed } = this.#task;
-    const random = new Random(String(seed));
+    const random = new Prng(seed);
     const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random.int(0, 255)));
     const address = (index: number) => `127.1.${1 + Math.floor(index / 5_000)}.1`;
     const subscribing = await openMany(groups * subscribers, CONNECT_CONCURRENCY, async (index) => {

@@ -266,7 +266,7 @@ export class Network {
     if (logNormal !== undefined) {
       return logNormal.medianMs * Math.exp(logNormal.sigma * normal(this.#prng));
     }
-    return delayMinMs + this.#prng.next() * (delayMaxMs - delayMinMs);
+    return this.#prng.between(delayMinMs, delayMaxMs);
   }
 }
 

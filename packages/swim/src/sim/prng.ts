@@ -1,5 +1,6 @@
 /**
- * The simulator's only source of chance: sfc32, seeded from a number or a text.
+ * Seeded chance for simulators and benchmarks, and their only source of it: sfc32, seeded from a number or
+ * a text.
  *
  * One seed draws a whole history, so that a failure is reproduced by its seed alone. It is not
  * fit for cryptography.
@@ -47,6 +48,11 @@ export class Prng {
   int(lo: number, hiInclusive: number): number {
     if (hiInclusive < lo) throw new RangeError(`no integer in ${lo}..${hiInclusive}`);
     return lo + Math.floor(this.next() * (hiInclusive - lo + 1));
+  }
+
+  /** A number in [lo, hi). */
+  between(lo: number, hi: number): number {
+    return lo + this.next() * (hi - lo);
   }
 
   /** True with the given probability; always draws once, so that p does not shift the stream. */

@@ -98,6 +98,14 @@ describe('Prng', () => {
     assert.ok(hits > 4_600 && hits < 5_400, `${hits}`);
   });
 
+  it('draws between two numbers, the lower one included', () => {
+    const prng = new Prng(5);
+    const drawn = Array.from({ length: 1_000 }, () => prng.between(-2, 3));
+    assert.ok(drawn.every((value) => value >= -2 && value < 3));
+    assert.ok(Math.min(...drawn) < -1.9 && Math.max(...drawn) > 2.9);
+    assert.equal(new Prng(5).between(4, 4), 4);
+  });
+
   it('shuffles without losing an element', () => {
     const arr = Array.from({ length: 50 }, (_, n) => n);
     const shuffled = new Prng(9).shuffle([...arr]);
