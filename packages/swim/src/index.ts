@@ -45,7 +45,6 @@ export { type ForeignStreams, socketTransport } from './runtime/bind.ts';
 export type { KeyringOperations, SwimAgentCounters, SwimHandle } from './runtime/handle.ts';
 export type { KeyringControl, KeyringResult } from './runtime/keyring-control.ts';
 export type { MemberCallbacks } from './runtime/member-events.ts';
-export { MemoryHub } from './runtime/memory.ts';
 export type { Encryption } from './runtime/secure-transport.ts';
 export { generateKey, type KeyInfo, Keyring, keyId, type RingKey } from './security/keyring.ts';
 export {
@@ -55,6 +54,7 @@ export {
   Sealer,
   type SealKind,
 } from './security/sealer.ts';
+export { MemoryHub } from './sim/memory.ts';
 export type { ThreadSetup } from './thread/messages.ts';
 export { SwimThread, type SwimThreadOptions } from './thread/swim-thread.ts';
 export {

@@ -31,6 +31,10 @@ export interface Cut {
  *
  * Cuts are counted per direction, so that overlapping faults heal independently. What travels when a
  * cut begins is held (streams) or lost (datagrams), as it would be.
+ *
+ * This is not the `Network` of `@shoal/swim/sim`. Here cuts and delays hold for membership and for the links
+ * between nodes alike; there each packet of UDP and TCP is modelled, for experiments with membership alone. The
+ * two draw differently, and a recorded seed must replay.
  */
 export class SimNetwork {
   /** While false the standing faults rest: delays stay small and nothing is lost. */

@@ -126,6 +126,30 @@ describe('Network', () => {
     assert.equal(arrived('a'), 1_000);
   });
 
+  it('gives up what comes while too much is under way', () => {
+    const scheduler = new Scheduler();
+    const network = new Network({ scheduler, prng: new Prng('network'), underWayMax: 2 });
+    const got: number[] = [];
+    network.attach('b', {
+      onPacket: (_from, bytes) => got.push(bytes[0] ?? -1),
+      onRequest: (_from, bytes, reply) => reply(bytes),
+    });
+    const answers: (Uint8Array | null)[] = [];
+    const ask = (): void =>
+      network.request('a', 'b', Uint8Array.of(9), 100, (answer) => answers.push(answer));
+    assert.ok(network.send('a', 'b', Uint8Array.of(1)));
+    ask();
+    assert.ok(!network.send('a', 'b', Uint8Array.of(2)));
+    ask();
+    assert.deepEqual(answers, []);
+    scheduler.runUntil(50);
+    assert.deepEqual([got, answers], [[1], [null, Uint8Array.of(9)]]);
+    ask();
+    assert.ok(network.send('a', 'b', Uint8Array.of(3)));
+    scheduler.runUntil(100);
+    assert.deepEqual([got, answers.length], [[1, 3], 3]);
+  });
+
   it('draws log-normal delays with the median asked for', () => {
     const { network, scheduler } = setup({ logNormal: { medianMs: 5, sigma: 0.5 } });
     const times: number[] = [];

@@ -1,6 +1,6 @@
 import type { RequestDone, Transport, TransportHandlers, TransportOptions } from '../transport.ts';
 import type { Prng } from './prng.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { TimeSource } from './scheduler.ts';
 import { SimTransport } from './sim-transport.ts';
 
 /** Linux: a lost SYN is sent again after 1 s, data after at least 200 ms. */
@@ -40,7 +40,7 @@ export const NO_FAULTS: Readonly<NetworkFaults> = {
 };
 
 /**
- * Datagrams and request–response streams between addresses, in virtual time, with faults by name:
+ * Datagrams and request–response streams between addresses, in virtual or in real time, with faults by name:
  * drop, duplicate, reorder, delay, loss into or out of one address, one-way cut, isolation, split.
  *
  * Cuts act when a datagram is sent and again when it arrives, and on each leg of a stream. Datagrams to
@@ -63,7 +63,7 @@ export class Network {
     streams: 0,
     streamBytes: 0,
   };
-  readonly #scheduler: Scheduler;
+  readonly #scheduler: TimeSource;
   readonly #prng: Prng;
   readonly #ports = new Map<string, TransportHandlers>();
   readonly #cuts = new Set<string>();
@@ -73,15 +73,24 @@ export class Network {
   #groupOf = new Map<string, number>();
   #datagramsPass = true;
   readonly #rejecting = new Set<string>();
+  readonly #underWayMax: number;
+  #underWay = 0;
 
   constructor(options: {
-    readonly scheduler: Scheduler;
+    readonly scheduler: TimeSource;
     readonly prng: Prng;
     readonly faults?: Partial<NetworkFaults>;
+    /** Datagrams and streams under way at once; what comes then fails as if lost. No bound by default. */
+    readonly underWayMax?: number;
   }) {
     this.#scheduler = options.scheduler;
     this.#prng = options.prng;
     this.faults = { ...NO_FAULTS, ...options.faults };
+    this.#underWayMax = options.underWayMax ?? Number.POSITIVE_INFINITY;
+  }
+
+  isTaken(address: string): boolean {
+    return this.#ports.has(address);
   }
 
   /** Opens a transport at `listen`, which is taken as it is. @throws Error if it is in use */
@@ -155,7 +164,9 @@ export class Network {
     return this.#cuts.size === 0 || !this.#cuts.has(`${from} ${to}`);
   }
 
-  send(from: string, to: string, bytes: Uint8Array): void {
+  /** @returns false if too much is under way */
+  send(from: string, to: string, bytes: Uint8Array): boolean {
+    if (this.#underWay >= this.#underWayMax) return false;
     const { faults, counters } = this;
     const prng = this.#prng;
     counters.sent++;
@@ -171,28 +182,35 @@ export class Network {
     }
     if (!this.#datagramsPass || !this.reachable(from, to)) {
       counters.cut++;
-      return;
+      return true;
     }
     if (drop) {
       counters.dropped++;
-      return;
+      return true;
     }
     this.#deliver(from, to, bytes.slice(), delayMs);
     if (duplicate) {
       counters.duplicated++;
       this.#deliver(from, to, bytes.slice(), delayMs + this.#delayMs());
     }
+    return true;
   }
 
   /** One stream: request there, answer back. `done` runs exactly once, with null on failure. */
   request(from: string, to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {
+    if (this.#underWay >= this.#underWayMax) {
+      this.#scheduler.after(0, () => done(null));
+      return;
+    }
     const copy = bytes.slice();
     this.counters.streams++;
+    this.#underWay++;
     let open = true;
     const isOpen = (): boolean => open;
     const finish: RequestDone = (answer, why) => {
       if (!open) return;
       open = false;
+      this.#underWay--;
       this.#scheduler.cancel(timer);
       done(answer, why);
     };
@@ -245,7 +263,9 @@ export class Network {
   }
 
   #deliver(from: string, to: string, bytes: Uint8Array, delayMs: number): void {
+    this.#underWay++;
     this.#scheduler.after(delayMs, () => {
+      this.#underWay--;
       const port = this.#ports.get(to);
       if (port === undefined || !this.reachable(from, to)) return;
       this.counters.delivered++;

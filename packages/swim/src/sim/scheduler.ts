@@ -1,10 +1,23 @@
+/** A call that is to run. */
+export interface Call {
+  /** Undefined once it ran or was cancelled. */
+  fn: (() => void) | undefined;
+}
+
+/** Time, and calls at later times: virtual by a {@link Scheduler}, or real. */
+export interface TimeSource {
+  readonly nowMs: number;
+  /** Runs fn delayMs from now, never within this call; of two at one time, the one asked for first. */
+  after(delayMs: number, fn: () => void): Call;
+  /** Withdraws a call; one that ran or was cancelled already is left alone. */
+  cancel(call: Call): void;
+}
+
 /** A scheduled call; give it to {@link Scheduler.cancel}. */
-export interface Handle {
+export interface Handle extends Call {
   readonly timeMs: number;
   /** Position among all calls ever scheduled; breaks ties of time. */
   readonly order: number;
-  /** Undefined once it ran or was cancelled. */
-  fn: (() => void) | undefined;
 }
 
 /**
@@ -15,7 +28,7 @@ export interface Handle {
  * than half of the heap is such (then they are swept out), so memory stays proportional to
  * {@link Scheduler.pending}.
  */
-export class Scheduler {
+export class Scheduler implements TimeSource {
   #heap: Handle[] = [];
   #cancelled = 0;
   #order = 0;
@@ -51,9 +64,9 @@ export class Scheduler {
   }
 
   /** Withdraws a call; one that ran or was cancelled already is left alone. */
-  cancel(handle: Handle): void {
-    if (handle.fn === undefined) return;
-    handle.fn = undefined;
+  cancel(call: Call): void {
+    if (call.fn === undefined) return;
+    call.fn = undefined;
     this.#cancelled++;
     if (this.#cancelled > 64 && this.#cancelled * 2 > this.#heap.length) this.#sweep();
   }

@@ -5,14 +5,15 @@ import {
   type TransportHandlers,
   type TransportOptions,
 } from '../transport.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { TimeSource } from './scheduler.ts';
 
 /** What carries the bytes between addresses. */
 interface Carrier {
   /** @throws Error if the address is in use */
   attach(address: string, port: TransportHandlers): void;
   detach(address: string): void;
-  send(from: string, to: string, bytes: Uint8Array): void;
+  /** @returns false if it was given up before it left */
+  send(from: string, to: string, bytes: Uint8Array): boolean;
   request(from: string, to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void;
 }
 
@@ -22,12 +23,12 @@ export class SimTransport implements Transport {
   failed = 0;
   readonly #options: TransportOptions;
   readonly #network: Carrier;
-  readonly #scheduler: Scheduler;
+  readonly #scheduler: TimeSource;
   /** How to end each request of ours that is under way. */
   readonly #pending = new Set<() => void>();
   #closed = false;
 
-  constructor(network: Carrier, scheduler: Scheduler, options: TransportOptions) {
+  constructor(network: Carrier, scheduler: TimeSource, options: TransportOptions) {
     this.address = options.listen;
     this.#options = options;
     this.#network = network;
@@ -40,8 +41,8 @@ export class SimTransport implements Transport {
 
   send(to: string, bytes: Uint8Array): void {
     if (this.#closed) return;
-    if (bytes.length > PACKET_BYTES_MAX) this.failed++;
-    else this.#network.send(this.address, to, bytes);
+    const fits = bytes.length <= PACKET_BYTES_MAX;
+    if (!fits || !this.#network.send(this.address, to, bytes)) this.failed++;
   }
 
   request(to: string, bytes: Uint8Array, timeoutMs: number, done: RequestDone): void {

@@ -7,8 +7,8 @@ import type { SwimMember } from '../../src/core/statement.ts';
 import type { SwimErrorCode } from '../../src/errors.ts';
 import { SwimAgent } from '../../src/runtime/agent.ts';
 import type { SwimAgentOptions } from '../../src/runtime/agent-options.ts';
-import { MemoryHub } from '../../src/runtime/memory.ts';
 import { generateKey, keyId } from '../../src/security/keyring.ts';
+import { MemoryHub } from '../../src/sim/memory.ts';
 import { SwimThread } from '../../src/thread/swim-thread.ts';
 import { type Start, stopAll, Watched } from '../watched.ts';
 

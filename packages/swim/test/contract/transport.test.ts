@@ -1,9 +1,9 @@
 import { networkInterfaces } from 'node:os';
 import { socketTransport } from '../../src/runtime/bind.ts';
-import { MemoryHub } from '../../src/runtime/memory.ts';
 import { SecureTransport } from '../../src/runtime/secure-transport.ts';
 import { listenForThread, relayedTransport, type StreamHandlers } from '../../src/runtime/split.ts';
 import { Keyring } from '../../src/security/keyring.ts';
+import { MemoryHub } from '../../src/sim/memory.ts';
 import { Network } from '../../src/sim/network.ts';
 import { Prng } from '../../src/sim/prng.ts';
 import { Scheduler } from '../../src/sim/scheduler.ts';
