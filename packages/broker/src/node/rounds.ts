@@ -10,9 +10,9 @@ export interface LookedAt {
   readonly forming: boolean;
 }
 
-/** A copy with something under way is looked at in each fifth tick. */
-const OFTEN = 5;
-/** Any copy in each of so many ticks; a multiple of {@link OFTEN}. */
+/** A copy with something under way is looked at in each tick of so many. */
+export const TURNS = 5;
+/** Any copy in each of so many ticks; a multiple of {@link TURNS}. */
 const SELDOM = 25;
 /** A copy counts as busy for one to two of these after it said or heard something. */
 const BUSY_MS = 1000;
@@ -36,24 +36,24 @@ export class Rounds<Copy extends LookedAt> {
 
   /** In this tick all that is counted over all copies is counted anew. */
   get counts(): boolean {
-    return this.#round % OFTEN === 0;
+    return this.turn === 0;
   }
 
-  /** Whether a shard is among those that are looked at often, in this tick. */
-  isTurnOf(shard: number): boolean {
-    return shard % OFTEN === this.#round % OFTEN;
+  /** Shards whose number is this modulo {@link TURNS} are looked at in this tick, if they are often. */
+  get turn(): number {
+    return this.#round % TURNS;
   }
 
   /** One tick. @param copies by shard */
   tick(copies: readonly Copy[], nowMs: number, look: (copy: Copy) => void): void {
-    const every = nowMs < this.#allUntilMs ? OFTEN : SELDOM;
+    const every = nowMs < this.#allUntilMs ? TURNS : SELDOM;
     for (let shard = this.#round % every; shard < copies.length; shard += every)
       look(copies[shard]!);
     for (const set of [this.#busy, this.#before])
       for (const copy of set) {
         if (copy.shard % every === this.#round % every) continue;
         if (set === this.#before && this.#busy.has(copy)) continue;
-        if (copy.forming || this.isTurnOf(copy.shard)) look(copy);
+        if (copy.forming || copy.shard % TURNS === this.turn) look(copy);
       }
     if (nowMs - this.#turnedMs < BUSY_MS) return;
     this.#turnedMs = nowMs;

@@ -20,7 +20,7 @@ import { printWith } from './link/views.ts';
 import { Complaints, type LoadProblem, LoadReport } from './members/load-report.ts';
 import type { Marks } from './members/marks.ts';
 import type { Membership } from './members/membership.ts';
-import { Rounds } from './rounds.ts';
+import { Rounds, TURNS } from './rounds.ts';
 
 export interface ShardsOptions {
   readonly self: CopyId;
@@ -97,6 +97,8 @@ export class Shards implements ReplicaHost {
   readonly topics = new TopicIndex();
   /** Shards led here. */
   readonly led = new Set<Replica>();
+  /** What leads them, by the tick in which it is looked at. */
+  readonly #ledByTurn = Array.from({ length: TURNS }, () => new Set<ShardLeader>());
   #ledPrint = 0;
   #dirty = new Set<Replica>();
   readonly #rounds = new Rounds<Replica>();
@@ -194,8 +196,7 @@ export class Shards implements ReplicaHost {
     if (rounds.counts || this.#transfers.size > 0) this.#count();
     if (this.#hears(nowMs)) rounds.tick(copies, nowMs, (copy) => copy.tick(nowMs));
     else this.onSilent(nowMs);
-    for (const copy of this.led)
-      if (rounds.isTurnOf(copy.shard)) this.leaders[copy.shard]!.tick(nowMs);
+    for (const leader of this.#ledByTurn[rounds.turn]!) leader.tick(nowMs);
     rounds.next();
   }
 
@@ -394,14 +395,18 @@ export class Shards implements ReplicaHost {
   onEstablished(shard: number, again: boolean): void {
     const copy = this.copies[shard]!;
     if (!this.led.has(copy)) this.#ledPrint = printWith(this.#ledPrint, shard);
+    const leader = this.leaders[shard]!;
     this.led.add(copy);
-    this.leaders[shard]!.onEstablished(again);
+    this.#ledByTurn[shard % TURNS]!.add(leader);
+    leader.onEstablished(again);
     this.#node.onEstablished(shard, again);
   }
 
   onDeposed(shard: number): void {
+    const leader = this.leaders[shard]!;
     if (this.led.delete(this.copies[shard]!)) this.#ledPrint = printWith(this.#ledPrint, shard);
-    this.leaders[shard]!.onDeposed();
+    this.#ledByTurn[shard % TURNS]!.delete(leader);
+    leader.onDeposed();
     this.#node.onDeposed(shard);
   }
 
