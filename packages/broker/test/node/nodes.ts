@@ -20,6 +20,17 @@ export interface Settings {
   readonly shardCount?: number;
 }
 
+/** Sees what goes on between nodes, and between them and clients. */
+export interface NodesWatcher {
+  /** A frame arrives, or is lost with its link. */
+  onFrame(from: string, to: string, frame: Uint8Array, lost: boolean): void;
+  onLink(a: string, b: string, up: boolean): void;
+  /** A client sends a packet, or gets one. */
+  onPacket(client: TestSocket, packet: Packet, sent: boolean): void;
+  /** Something happened at some node. */
+  onStep(): void;
+}
+
 interface TestNode {
   readonly core: NodeCore;
   readonly info: MemberInfo;
@@ -41,6 +52,7 @@ export class TestNodes {
   readonly #stores = new Map<string, MemoryStore>();
   /** Called after every step of {@link advance}. */
   onAdvance: () => void = () => {};
+  watcher: NodesWatcher | null = null;
   /** Bytes of the longest frame that any node sent. */
   longestFrame = 0;
   /** What the nodes logged as errors. */
@@ -85,7 +97,7 @@ export class TestNodes {
             const arrive = () => {
               const held = this.#hung.get(peer);
               if (held) held.push(arrive);
-              else this.#nodes.get(peer)?.core.links.onFrame(name, bytes);
+              else this.#arrive(name, peer, bytes);
             };
             if (this.latencyMs === 0) this.#work.push(arrive);
             else
@@ -135,6 +147,17 @@ export class TestNodes {
     return core;
   }
 
+  #arrive(from: string, to: string, bytes: Uint8Array): void {
+    const core = this.#nodes.get(to)?.core;
+    this.watcher?.onFrame(from, to, bytes, core?.peers.get(from)?.up !== true);
+    core?.links.onFrame(from, bytes);
+  }
+
+  /** The nodes whose processes run. */
+  get running(): NodeCore[] {
+    return [...this.#nodes.values()].map(({ core }) => core);
+  }
+
   #fatal(name: string, code: string, message: string): void {
     assert.ok(this.mayEnd, `${code} ${message}`);
     this.ended.set(name, `${code} ${message}`);
@@ -159,10 +182,12 @@ export class TestNodes {
   }
 
   link(a: string, b: string): void {
+    this.watcher?.onLink(a, b, true);
     this.#both(a, b, (core, peer) => core.links.onLinkUp(peer.name, peer.bootEpoch));
   }
 
   cut(a: string, b: string): void {
+    this.watcher?.onLink(a, b, false);
     this.#both(a, b, (core, peer) => core.links.onLinkDown(peer.name));
   }
 
@@ -207,6 +232,7 @@ export class TestNodes {
       this.#underWay = this.#underWay.filter(({ dueMs }) => dueMs > this.nowMs);
       for (const { arrive } of due) arrive();
       for (const [name, { core }] of this.#nodes) if (!this.#hung.has(name)) core.tick();
+      this.watcher?.onStep();
       this.settle();
       this.onAdvance();
     }
@@ -229,13 +255,11 @@ export class TestNodes {
 
   /** A connection whose client has sent nothing yet. */
   accept(node: NodeCore, version: 4 | 5 = 5, remote = 'test:1'): TestSocket {
-    return new TestSocket(
-      node,
-      version,
-      () => this.settle(),
-      (run) => this.#work.push(run),
-      remote,
-    );
+    return new TestSocket(node, version, remote, {
+      settle: () => this.settle(),
+      defer: (run) => this.#work.push(run),
+      onPacket: (client, packet, sent) => this.watcher?.onPacket(client, packet, sent),
+    });
   }
 
   /** Bytes of all frames that have been sent and have not arrived. */
@@ -250,7 +274,10 @@ export class TestNodes {
 
   /** Lets everything happen that takes no time. */
   settle(): void {
-    for (let work = this.#work.shift(); work; work = this.#work.shift()) work();
+    for (let work = this.#work.shift(); work; work = this.#work.shift()) {
+      work();
+      this.watcher?.onStep();
+    }
   }
 
   /** Park and Miller's generator. */
@@ -260,9 +287,18 @@ export class TestNodes {
   }
 }
 
+interface SocketHost {
+  settle(): void;
+  defer(run: () => void): void;
+  onPacket: NodesWatcher['onPacket'];
+}
+
 /** A client's connection: what it was sent, and whether it is closed or not read. */
 export class TestSocket implements ClientSocket {
+  readonly node: NodeCore;
   readonly version: 4 | 5;
+  /** As the CONNECT has it. */
+  clientId = '';
   readonly remote: string;
   readonly handler: ClientHandler;
   readonly packets: Packet[] = [];
@@ -270,22 +306,18 @@ export class TestSocket implements ClientSocket {
   closed = false;
   paused = false;
   readonly #parser;
-  readonly #settle: () => void;
-  readonly #defer: (run: () => void) => void;
+  readonly #host: SocketHost;
 
-  constructor(
-    node: NodeCore,
-    version: 4 | 5,
-    settle: () => void,
-    defer: (run: () => void) => void,
-    remote: string,
-  ) {
+  constructor(node: NodeCore, version: 4 | 5, remote: string, host: SocketHost) {
+    this.node = node;
     this.version = version;
     this.remote = remote;
-    this.#settle = settle;
-    this.#defer = defer;
+    this.#host = host;
     this.#parser = mqttPacket.parser({ protocolVersion: version });
-    this.#parser.on('packet', (packet) => this.packets.push(packet));
+    this.#parser.on('packet', (packet) => {
+      host.onPacket(this, packet, false);
+      this.packets.push(packet);
+    });
     this.handler = node.accept(this);
   }
 
@@ -306,7 +338,7 @@ export class TestSocket implements ClientSocket {
   }
 
   awaitDrain(): void {
-    this.#defer(() => {
+    this.#host.defer(() => {
       if (this.pendingBytes === 0) this.handler.onDrain();
     });
   }
@@ -315,18 +347,20 @@ export class TestSocket implements ClientSocket {
   drain(): void {
     this.pendingBytes = 0;
     this.handler.onDrain();
-    this.#settle();
+    this.#host.settle();
   }
 
   /** Sends a packet and lets everything happen that takes no time. */
   send(packet: Packet): this {
     this.arrivePacket(packet);
-    this.#settle();
+    this.#host.settle();
     return this;
   }
 
   /** A packet comes in a read of its own; nothing that it sets off happens yet. */
   arrivePacket(packet: Packet): this {
+    if (packet.cmd === 'connect') this.clientId = packet.clientId;
+    this.#host.onPacket(this, packet, true);
     return this.arrive(mqttPacket.generate(packet, { protocolVersion: this.version }));
   }
 

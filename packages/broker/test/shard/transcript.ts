@@ -13,12 +13,14 @@ import { decodeEntry } from '../../src/shard/log.ts';
 import type { ShardMessage } from '../../src/shard/message.ts';
 import type { Replica } from '../../src/shard/replica.ts';
 import { type CopyId, nameOf, type View, type ViewNumber } from '../../src/shard/view.ts';
+import { Timeline } from '../golden.ts';
 import type { Copies, Machine, Watcher } from './copies.ts';
 
 /** Entries of one message that are named each. */
 const NAMED_MAX = 3;
 
-const number = ({ counter, leader }: ViewNumber) => `${counter}@${nameOf(leader)}`;
+export const numberText = ({ counter, leader }: ViewNumber) => `${counter}@${nameOf(leader)}`;
+const number = numberText;
 const names = (ids: readonly CopyId[]) => ids.map(nameOf).join(' ');
 
 function view({ number: n, active, voters, oldVoters }: View): string {
@@ -27,16 +29,20 @@ function view({ number: n, active, voters, oldVoters }: View): string {
   return `${number(n)} of ${names(active)}, voters ${names(voters)}${old}`;
 }
 
-function entries(list: readonly Uint8Array[]): string {
+type OperationText = (operation: Uint8Array) => string;
+
+function entriesText(list: readonly Uint8Array[], operationText: OperationText): string {
   if (list.length === 0) return 'nothing';
   const named = list.map((bytes) => {
     const { index, operation } = decodeEntry(bytes);
-    return `${index} "${Buffer.from(operation)}"`;
+    return `${index} ${operationText(operation)}`;
   });
   return named.length <= NAMED_MAX ? named.join(', ') : `${named[0]} … ${named.at(-1)}`;
 }
 
-function text(m: ShardMessage): string {
+/** @param operationText what an entry carries, in words */
+export function messageText(m: ShardMessage, operationText: OperationText): string {
+  const entries = (list: readonly Uint8Array[]) => entriesText(list, operationText);
   switch (m.type) {
     case 'prepare': {
       const handedOver = m.handoverOf.counter > 0 ? `, ${number(m.handoverOf)} is handed over` : '';
@@ -86,6 +92,9 @@ function text(m: ShardMessage): string {
   }
 }
 
+/** These logs carry plain text. */
+const quoted: OperationText = (operation) => `"${Buffer.from(operation)}"`;
+
 /** What is told of a copy when it changes. */
 function stateOf(copy: Replica): Record<string, string> {
   return {
@@ -102,26 +111,23 @@ function stateOf(copy: Replica): Record<string, string> {
 
 export class Transcript implements Watcher {
   readonly #copies: Copies;
-  readonly #lines: string[] = [];
+  readonly #timeline: Timeline;
   readonly #states = new Map<CopyId, Record<string, string>>();
-  readonly #beganMs: number;
-  #saidMs = -1;
 
   constructor(copies: Copies) {
     this.#copies = copies;
-    this.#beganMs = copies.nowMs;
+    this.#timeline = new Timeline(() => copies.nowMs, 8);
     copies.watcher = this;
     this.all();
   }
 
   get text(): string {
-    return `${this.#lines.map((line) => line.trimEnd()).join('\n')}\n`;
+    return this.#timeline.text;
   }
 
   /** What happens from outside. */
   step(what: string): void {
-    this.#lines.push('', `# ${what}`);
-    this.#saidMs = -1;
+    this.#timeline.step(what);
   }
 
   /** How each copy that runs stands. */
@@ -131,12 +137,15 @@ export class Transcript implements Watcher {
       const state = stateOf(copy);
       this.#states.set(id, state);
       const { role, view: recorded, log, committed } = state;
-      this.#say(nameOf(id), `${role} of ${recorded}; log ${log}, committed ${committed}`);
+      this.#timeline.say(nameOf(id), `${role} of ${recorded}; log ${log}, committed ${committed}`);
     }
   }
 
   onMessage(from: CopyId, to: CopyId, m: ShardMessage, lost: boolean): void {
-    this.#say(`${nameOf(from)} → ${nameOf(to)}`, `${text(m)}${lost ? ' (lost)' : ''}`);
+    this.#timeline.say(
+      `${nameOf(from)} → ${nameOf(to)}`,
+      `${messageText(m, quoted)}${lost ? ' (lost)' : ''}`,
+    );
   }
 
   onStep({ copy, id }: Machine): void {
@@ -145,13 +154,6 @@ export class Transcript implements Watcher {
     this.#states.set(id, now);
     const changes = Object.entries(now).filter(([what, value]) => before[what] !== value);
     if (changes.length === 0) return;
-    this.#say(nameOf(id), changes.map(([what, value]) => `${what} ${value}`).join('; '));
-  }
-
-  #say(who: string, what: string): void {
-    const ms = this.#copies.nowMs - this.#beganMs;
-    const time = ms === this.#saidMs ? '' : `${ms} ms`;
-    this.#saidMs = ms;
-    this.#lines.push(`${time.padStart(8)}  ${who.padEnd(8)} ${what}`);
+    this.#timeline.say(nameOf(id), changes.map(([what, value]) => `${what} ${value}`).join('; '));
   }
 }

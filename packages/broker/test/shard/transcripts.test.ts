@@ -1,17 +1,13 @@
-/**
- * Golden texts: what copies of a shard do in the cases that matter, in `transcripts/`, to be read. They run
- * on hosts without a network. A text that is new, or changed on purpose, is written by
- *
- *     SHOAL_WRITE_FIXTURES=1 npx mocha --node-option conditions=shoal-source FILE
- */
+/** Golden texts of what copies of a shard do; the copies are on hosts without a network. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { CopyId } from '../../src/shard/view.ts';
+import { itTells } from '../golden.ts';
 import { Copies, IDS, N1, N2, N3, numberOf, viewOf } from './copies.ts';
 import { Transcript } from './transcript.ts';
 
-const FOLDER = new URL('transcripts/', import.meta.url);
 const OLD = numberOf(5);
+/** Until what is said last has been heard. */
+const SETTLE_MS = 60;
 const N4: CopyId = 'n4#s';
 
 interface Scene {
@@ -19,8 +15,10 @@ interface Scene {
   readonly told: Transcript;
   /** Runs until this is true, or fails. */
   until(condition: () => boolean): void;
-  /** The leader appends this, and it commits, or is to be lost. */
-  propose(by: CopyId, text: string): void;
+  /** The leader appends these, and they commit, or are to be lost. */
+  propose(by: CopyId, ...texts: string[]): void;
+  /** Until all three are active again and have the same: the end of the text. */
+  whole(): Transcript;
 }
 
 /** n1 leads n2 and n3, all with three entries. */
@@ -39,12 +37,35 @@ function scene(ids: readonly CopyId[] = IDS, limits?: Copies['limits']): Scene {
     copies,
     told,
     until,
-    propose: (by, text) => copies.propose(copies.at(by), text),
+    propose: (by, ...texts) => {
+      for (const text of texts) copies.propose(copies.at(by), text);
+    },
+    whole: () => {
+      until(() => copies.leader?.copy.view.active.length === 3);
+      copies.run(SETTLE_MS);
+      const [list, ...others] = IDS.map((id) => copies.at(id).state.list);
+      for (const other of others) assert.deepEqual(other, list);
+      told.all();
+      return told;
+    },
   };
 }
 
-/** Until what is said last has been heard. */
-const SETTLE_MS = 60;
+/** n3 is down, and comes back once the others have committed these. */
+function catchUp(limits: Copies['limits'] | undefined, texts: readonly string[], how: string[]) {
+  const { copies, told, until, propose, whole } = scene(IDS, limits);
+  const [down, back] = how as [string, string];
+  told.step(down);
+  copies.kill(N3);
+  until(() => copies.leader?.copy.view.active.length === 2);
+  propose(N1, ...texts);
+  until(() => copies.leader?.copy.commit === 3 + texts.length);
+  // The whole log is still there where it is sent, or is not.
+  assert.equal(copies.at(N1).copy.log.tailStart > 3, limits !== undefined);
+  told.step(back);
+  copies.restart(N3);
+  return whole();
+}
 
 const cases: Record<string, () => Transcript> = {
   election: () => {
@@ -57,7 +78,7 @@ const cases: Record<string, () => Transcript> = {
   },
 
   'truncation of a returning copy': () => {
-    const { copies, told, until, propose } = scene();
+    const { copies, told, until, propose, whole } = scene();
     told.step('n1 appends what reaches no other copy, and ends');
     copies.loses = (from) => from === N1;
     propose(N1, 'lost');
@@ -71,45 +92,28 @@ const cases: Record<string, () => Transcript> = {
     until(() => copies.leader?.copy.commit === 4);
     told.step('n1 comes back: its entry 4 is of a view that did not commit it');
     copies.restart(N1);
-    until(() => copies.leader?.copy.view.active.length === 3);
-    copies.run(SETTLE_MS);
-    assert.deepEqual(copies.at(N1).state.list, copies.at(N2).state.list);
-    told.all();
-    return told;
+    return whole();
   },
 
-  'catch-up by the tail': () => {
-    const { copies, told, until, propose } = scene();
-    told.step('n3 ends; the others go on without it');
-    copies.kill(N3);
-    until(() => copies.leader?.copy.view.active.length === 2);
-    for (const text of ['a', 'b', 'c', 'd']) propose(N1, text);
-    until(() => copies.leader?.copy.commit === 7);
-    told.step('n3 comes back: the entries that it lacks follow its own');
-    copies.restart(N3);
-    until(() => copies.leader?.copy.view.active.length === 3);
-    copies.run(SETTLE_MS);
-    assert.deepEqual(copies.at(N3).state.list, copies.at(N1).state.list);
-    told.all();
-    return told;
-  },
+  'catch-up by the tail': () =>
+    catchUp(
+      undefined,
+      ['a', 'b', 'c', 'd'],
+      [
+        'n3 ends; the others go on without it',
+        'n3 comes back: the entries that it lacks follow its own',
+      ],
+    ),
 
-  'catch-up by a snapshot': () => {
-    const { copies, told, until, propose } = scene(IDS, { checkpointEvery: 4, tailKeep: 0 });
-    told.step('n3 ends; the others go on without it, and write a checkpoint');
-    copies.kill(N3);
-    until(() => copies.leader?.copy.view.active.length === 2);
-    for (const text of ['a', 'b', 'c', 'd', 'e', 'f']) propose(N1, text);
-    until(() => copies.leader?.copy.commit === 9);
-    assert.ok(copies.at(N1).copy.log.tailStart > 3);
-    told.step('n3 comes back: the log is not complete any more where its own ends');
-    copies.restart(N3);
-    until(() => copies.leader?.copy.view.active.length === 3);
-    copies.run(SETTLE_MS);
-    assert.deepEqual(copies.at(N3).state.list, copies.at(N1).state.list);
-    told.all();
-    return told;
-  },
+  'catch-up by a snapshot': () =>
+    catchUp(
+      { checkpointEvery: 4, tailKeep: 0 },
+      ['a', 'b', 'c', 'd', 'e', 'f'],
+      [
+        'n3 ends; the others go on without it, and write a checkpoint',
+        'n3 comes back: the log is not complete any more where its own ends',
+      ],
+    ),
 
   'joint voters': () => {
     const { copies, told, until } = scene([...IDS, N4]);
@@ -143,7 +147,7 @@ const cases: Record<string, () => Transcript> = {
   },
 
   'a fenced leader that wakes': () => {
-    const { copies, told, until, propose } = scene();
+    const { copies, told, until, propose, whole } = scene();
     told.step('the process of n1 stands still: n2 leads without it');
     copies.at(N1).paused = true;
     until(() => copies.at(N2).copy.role === 'leader');
@@ -155,10 +159,9 @@ const cases: Record<string, () => Transcript> = {
     until(() => copies.at(N1).copy.role === 'follower');
     assert.equal(copies.at(N1).copy.commit, 3);
     told.step('n1 is brought up as a learner of the new view');
-    until(() => copies.at(N2).copy.view.active.length === 3 && copies.leader !== undefined);
-    copies.run(SETTLE_MS);
+    until(() => copies.leader?.id === N2);
+    whole();
     assert.deepEqual(copies.at(N1).state.list, ['e1', 'e2', 'e3', 'kept']);
-    told.all();
     return told;
   },
 
@@ -179,18 +182,6 @@ const cases: Record<string, () => Transcript> = {
   },
 };
 
-const fileOf = (name: string) => new URL(`${name.replaceAll(' ', '-')}.txt`, FOLDER);
-
 describe('transcripts of a shard', () => {
-  it('has a text for each case, and no other', () => {
-    const files = Object.keys(cases).map((name) => fileOf(name).pathname.split('/').at(-1));
-    if (process.env['SHOAL_WRITE_FIXTURES'] === '1')
-      for (const [name, run] of Object.entries(cases)) writeFileSync(fileOf(name), run().text);
-    assert.deepEqual(readdirSync(FOLDER).toSorted(), files.toSorted());
-  });
-
-  for (const [name, run] of Object.entries(cases))
-    it(name, () => {
-      assert.equal(run().text, readFileSync(fileOf(name), 'utf8'));
-    });
+  itTells(new URL('transcripts/', import.meta.url), cases);
 });
