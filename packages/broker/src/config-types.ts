@@ -1,20 +1,19 @@
 /** Types of values that several keys of the configuration have. */
-import { parseDiscovery, SwimError } from '@shoal/swim';
+import { isWildcard, parseDiscovery, readAddress, SwimError } from '@shoal/swim';
 import { z } from 'zod';
-import { parseAddress } from './address.ts';
 
 const addressType = (portMin: 0 | 1, allowAnyHost: boolean) =>
   z
     .string()
     .max(300)
     .superRefine((text, context) => {
-      const address = parseAddress(text);
+      const address = readAddress(text);
       const problem =
         'problem' in address
           ? address.problem
           : address.port < portMin
             ? 'port 0 is only for listening'
-            : !allowAnyHost && (address.host === '0.0.0.0' || address.host === '::')
+            : !allowAnyHost && isWildcard(address.host)
               ? 'nobody can connect to a wildcard address'
               : undefined;
       if (problem !== undefined) {

@@ -9,10 +9,10 @@
  * const config = resolveConfig({ env: process.env, flags: { 'node.name': 'a', 'data.dir': '/var/lib/shoal' } });
  */
 
-import { type SwimConfig, SwimError, swimConfig } from '@shoal/swim';
+import { isWildcard, readAddress, type SwimConfig, SwimError, swimConfig } from '@shoal/swim';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
-import { isOffLoopback, parseAddress } from './address.ts';
+import { isOffLoopback } from './address.ts';
 import { type GivenSettings, SETTING_KEYS } from './cluster-settings.ts';
 import {
   LISTENER_EXAMPLE,
@@ -299,8 +299,7 @@ class Draft {
   }
 
   #checkCluster(cluster: Config['cluster']): void {
-    const clusterHost = hostOf(cluster.listen);
-    if ((clusterHost === '0.0.0.0' || clusterHost === '::') && cluster.advertise === undefined)
+    if (isWildcard(hostOf(cluster.listen)) && cluster.advertise === undefined)
       this.#conflict(
         'cluster.listen',
         cluster.listen,
@@ -441,7 +440,7 @@ function readYaml(text: string): unknown {
 }
 
 function hostOf(address: string): string {
-  const parsed = parseAddress(address);
+  const parsed = readAddress(address);
   return 'host' in parsed ? parsed.host : '';
 }
 

@@ -4,7 +4,15 @@
  *
  * @module
  */
-export { formatAddress, type HostPort, parseAddress } from './address.ts';
+export {
+  type AddressProblem,
+  formatAddress,
+  type HostPort,
+  isLoopback,
+  isWildcard,
+  parseAddress,
+  readAddress,
+} from './address.ts';
 export {
   type FlagSetting,
   type NumberSetting,

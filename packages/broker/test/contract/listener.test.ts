@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { parseAddress } from '@shoal/swim';
 import { Prng, Scheduler } from '@shoal/swim/sim';
-import { parseAddress } from '../../src/address.ts';
 import { TcpListener } from '../../src/edge/listeners/tcp.ts';
 import type { ClientHandler } from '../../src/ports.ts';
 import { ClientPipe, type PipeHost } from '../../src/sim/pipe.ts';
 import { Transcript } from '../../src/sim/transcript.ts';
 import { type ClientEnd, describeClientSocketContract } from './client-socket.ts';
 import { describeListenerContract } from './listener.ts';
-
-function target(address: string): { host: string; port: number } {
-  const parsed = parseAddress(address);
-  assert.ok('port' in parsed);
-  return parsed;
-}
 
 /** A client over any stream of Node.js. */
 class StreamClient implements ClientEnd {
@@ -57,9 +51,9 @@ class StreamClient implements ClientEnd {
 for (const sharedReadBuffer of [true, false]) {
   describeListenerContract(sharedReadBuffer ? 'tcp' : "tcp by 'data' events", {
     start: (options, address = '127.0.0.1:0') =>
-      TcpListener.start({ ...options, ...target(address), sharedReadBuffer }),
+      TcpListener.start({ ...options, ...parseAddress(address), sharedReadBuffer }),
     connect: async (address) => {
-      const socket = connect(target(address));
+      const socket = connect(parseAddress(address));
       const client = new StreamClient(socket);
       await once(socket, 'connect');
       return client;

@@ -11,8 +11,9 @@
  * await api.close();
  */
 
+import { formatAddress, isLoopback, readAddress } from '@shoal/swim';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { formatAddress, isLoopback, loopbackAddress, parseAddress } from '../../address.ts';
+import { loopbackAddress } from '../../address.ts';
 import { BrokerError, toBrokerError } from '../../errors.ts';
 import type { Log } from '../../ports.ts';
 import type { AdminBackend, ErrorBody } from './admin-backend.ts';
@@ -71,7 +72,7 @@ export async function startAdminApi(options: AdminApiOptions): Promise<AdminApi>
   const bound = app.server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : wanted.port;
   return {
-    address: formatAddress({ host: wanted.host, port }),
+    address: formatAddress(wanted.host, port),
     close: () => app.close(),
   };
 }
@@ -139,7 +140,7 @@ function addNodeRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: n
     '/api/v1/nodes',
     { schema: { body: object({ address: { type: 'string', maxLength: 300 } }, ['address']) } },
     async ({ body }, reply) => {
-      const parsed = parseAddress(body.address);
+      const parsed = readAddress(body.address);
       const problem = 'problem' in parsed ? parsed.problem : parsed.port === 0 ? 'port 0' : '';
       if (problem !== '') {
         throw new BrokerError(
@@ -274,7 +275,7 @@ function refuseForeign(request: FastifyRequest): void {
 
 /** Host name of a Host header, whose port may be missing. */
 function hostName(header: string): string {
-  const parsed = parseAddress(/:\d+$/.test(header) ? header : `${header}:0`);
+  const parsed = readAddress(/:\d+$/.test(header) ? header : `${header}:0`);
   return 'host' in parsed ? parsed.host : '';
 }
 

@@ -10,8 +10,7 @@ import { readFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SwimError, type SwimHandle } from '@shoal/swim';
-import { formatAddress, parseAddress } from '../../address.ts';
+import { formatAddress, readAddress, SwimError, type SwimHandle } from '@shoal/swim';
 import type { Counters } from '../../counters.ts';
 import { BrokerError, type BrokerErrorCode } from '../../errors.ts';
 import type { NodeCore } from '../../node/node.ts';
@@ -287,11 +286,11 @@ function joinError(error: unknown, address: string): BrokerError {
 
 /** The address as members give theirs: with a number for the host. */
 async function resolveAddress(address: string): Promise<string> {
-  const parsed = parseAddress(address);
+  const parsed = readAddress(address);
   if ('problem' in parsed) return address;
   try {
     const { address: host } = await lookup(parsed.host);
-    return formatAddress({ host, port: parsed.port });
+    return formatAddress(host, parsed.port);
   } catch {
     return address;
   }

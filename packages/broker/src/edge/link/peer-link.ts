@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { parseAddress } from '../../address.ts';
+import { readAddress } from '@shoal/swim';
 import { FRAME_BYTES_MAX } from '../../node/link/lanes.ts';
 import type { LinkPeer, Log } from '../../ports.ts';
 import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts';
@@ -215,7 +215,7 @@ export class PeerLinks {
     const { name, address } = peer.listed;
     // One of each pair dials; the other waits.
     if (name < this.#init.name) return;
-    const target = parseAddress(address);
+    const target = readAddress(address);
     if ('problem' in target || target.port === 0 || this.#init.clusterId() === '') {
       this.#redialLater(peer);
       return;
@@ -332,7 +332,7 @@ export class PeerLinks {
    * may close its links before its listener: asked again a few times.
    */
   #knock(peer: Peer, bootEpoch: number, at: number): void {
-    const target = parseAddress(peer.listed.address);
+    const target = readAddress(peer.listed.address);
     if ('problem' in target || target.port === 0) return;
     const current = () => !this.#closed && this.#peers.get(peer.listed.name) === peer && !peer.link;
     const socket = connect(target);

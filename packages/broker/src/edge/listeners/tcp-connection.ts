@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { formatAddress } from '../../address.ts';
+import { formatAddress } from '@shoal/swim';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
 import { YoungBuffers } from '../young-buffers.ts';
 
@@ -129,7 +129,7 @@ export class TcpConnection implements ClientSocket {
     if (this.#remoteAddress === undefined) {
       const { remoteAddress: host, remotePort: port } = this.#socket;
       if (host === undefined || port === undefined) return 'unknown';
-      this.#remoteAddress = formatAddress({ host: host.replace(/^::ffff:(?=\d+\.)/, ''), port });
+      this.#remoteAddress = formatAddress(host.replace(/^::ffff:(?=\d+\.)/, ''), port);
     }
     return this.#remoteAddress;
   }

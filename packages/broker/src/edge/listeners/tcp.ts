@@ -1,5 +1,5 @@
 import { createServer, type Server, Socket } from 'node:net';
-import { formatAddress } from '../../address.ts';
+import { formatAddress } from '@shoal/swim';
 import { BrokerError } from '../../errors.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
 import { CLOSE_SECONDS_MAX, TcpConnection, TurnFlush } from './tcp-connection.ts';
@@ -95,7 +95,7 @@ export class TcpListener implements Listener {
     this.#turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX, options.onPending);
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : options.port;
-    this.address = formatAddress({ host: options.host, port });
+    this.address = formatAddress(options.host, port);
     server.on('error', (error) => this.#onAcceptError(error));
     if (options.sharedReadBuffer === false || !this.#adoptHandles()) {
       server.on('connection', (socket) => {
@@ -119,7 +119,7 @@ export class TcpListener implements Listener {
       keepAliveInitialDelay: KEEP_ALIVE_SECONDS * 1000,
     });
     const { name, host, port } = options;
-    const shown = `${name === undefined ? '' : `listener ${name}: `}${formatAddress({ host, port })}`;
+    const shown = `${name === undefined ? '' : `listener ${name}: `}${formatAddress(host, port)}`;
     return new Promise((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
         const code =

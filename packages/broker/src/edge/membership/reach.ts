@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { parseAddress } from '../../address.ts';
+import { readAddress } from '@shoal/swim';
 
 const PATIENCE_MS = 2000;
 
@@ -13,7 +13,7 @@ const WHYS: Readonly<Record<string, string>> = {
 
 /** Why a connection to HOST:PORT fails; '' where one succeeds. */
 export function whyUnreachable(address: string): Promise<string> {
-  const to = parseAddress(address);
+  const to = readAddress(address);
   if ('problem' in to) return Promise.resolve(to.problem);
   return new Promise((resolve) => {
     const socket = connect({ host: to.host, port: to.port, timeout: PATIENCE_MS });
