@@ -66,8 +66,8 @@ async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise
       profileDir,
     );
     try {
-      const target = { host: broker.host, port: broker.port, brokerPid: broker.pid };
-      const task = taskOf(step.scenario, options.sizes, target, options.seed);
+      const loaded = { host: broker.host, port: broker.port, brokerPid: broker.pid };
+      const task = taskOf(step.scenario, options.sizes, loaded, options.seed);
       const answer = await runLoad(task, pin ? LOAD_CORE : null);
       if (answer.type === 'failed') return { ...step, error: answer.message };
       if (answer.type === 'idle') return { ...step, idle: answer.steps };

@@ -1,7 +1,7 @@
 /** What is measured, in which order. Pure. */
 import { Prng } from '@shoal/swim/sim';
 import type { BrokerName } from './brokers/broker.ts';
-import type { LoadTask, TrafficWindow } from './load/result.ts';
+import type { LoadedBroker, LoadTask, TrafficWindow } from './load/result.ts';
 
 export const SCENARIO_NAMES = [
   'pair-qos0',
@@ -52,20 +52,13 @@ export const QUICK: Sizes = {
   settleMaxSeconds: 15,
 };
 
-/** The broker as the load generator has to know it. */
-export interface Target {
-  readonly host: string;
-  readonly port: number;
-  readonly brokerPid: number;
-}
-
 export function taskOf(
   scenario: ScenarioName,
   sizes: Sizes,
-  target: Target,
+  broker: LoadedBroker,
   seed: number,
 ): LoadTask {
-  const common = { ...target, payloadBytes: sizes.payloadBytes, seed };
+  const common = { ...broker, payloadBytes: sizes.payloadBytes, seed };
   const traffic = { ...common, kind: 'traffic', warmUpSeconds: sizes.warmUpSeconds } as const;
   const pair = { ...traffic, groups: sizes.pairs, subscribers: 1 };
   switch (scenario) {

@@ -3,7 +3,7 @@ import mqttPacket, { type Packet } from 'mqtt-packet';
 import type { BrokerUnderTest } from '../src/chaos/broker-under-test.ts';
 import { filterMatches } from '../src/chaos/history.ts';
 import { freePort } from '../src/chaos/ports.ts';
-import type { Target } from '../src/chaos/wire.ts';
+import type { Endpoint } from '../src/chaos/wire.ts';
 
 /** What the toy does wrong, now and then. */
 export type Bug =
@@ -60,7 +60,7 @@ export class ToyBroker implements BrokerUnderTest {
     return broker;
   }
 
-  target(): Target {
+  endpoint(): Endpoint {
     return { node: 'toy', host: '127.0.0.1', port: this.#port };
   }
 

@@ -55,7 +55,7 @@ class Client {
   }
 
   static async connect(cluster: LocalCluster, node: string, clientId: string): Promise<Client> {
-    const client = new Client(cluster.target(node).port);
+    const client = new Client(cluster.endpoint(node).port);
     const answered = client.answer('connack');
     const base = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5 } as const;
     client.send({ ...base, clientId, clean: true, keepalive: 0 });

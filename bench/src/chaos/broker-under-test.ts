@@ -1,4 +1,4 @@
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 /**
  * An MQTT broker of one or more node processes that the harness starts and kills, and knows nothing
@@ -8,7 +8,7 @@ export interface BrokerUnderTest {
   /** Nodes that belong to it now, running or not, in the order in which they joined. */
   readonly names: readonly string[];
   /** Where clients reach a node; stays the same over restarts. */
-  target(name: string): Target;
+  endpoint(name: string): Endpoint;
   isUp(name: string): boolean;
   /** Starts or restarts a node on its own data; resolves once it serves clients. */
   start(name: string): Promise<void>;

@@ -1,7 +1,7 @@
 import type { MessageId } from './history.ts';
 
-/** A message of ours that the server has not yet taken over whole. */
-export interface Outgoing {
+/** A PUBLISH of ours that is not acknowledged to its end: by PUBACK, or by PUBCOMP. */
+export interface OpenPublish {
   readonly packetId: number;
   readonly message: MessageId;
   readonly payload: string;
@@ -19,9 +19,9 @@ export interface Outgoing {
  */
 export class ClientState {
   /** PUBLISHes without PUBACK or PUBREC, in the order in which they were sent. */
-  readonly publishing = new Map<number, Outgoing>();
+  readonly publishing = new Map<number, OpenPublish>();
   /** QoS 2 messages with PUBREC and without PUBCOMP, in the order of their PUBRECs. */
-  readonly releasing = new Map<number, Outgoing>();
+  readonly releasing = new Map<number, OpenPublish>();
   /** Packet identifiers of received QoS 2 messages without PUBREL. */
   readonly incoming = new Set<number>();
   #lastId = 0;
@@ -32,10 +32,10 @@ export class ClientState {
   }
 
   /** Stores a message and gives it a free packet identifier [MQTT-2.2.1-3]. */
-  begin(message: MessageId, payload: string): Outgoing {
-    const outgoing = { packetId: this.freeId(), message, payload };
-    this.publishing.set(outgoing.packetId, outgoing);
-    return outgoing;
+  begin(message: MessageId, payload: string): OpenPublish {
+    const publish = { packetId: this.freeId(), message, payload };
+    this.publishing.set(publish.packetId, publish);
+    return publish;
   }
 
   /** A packet identifier that nothing of ours uses; SUBSCRIBE takes one too. */
@@ -50,12 +50,12 @@ export class ClientState {
   }
 
   /** PUBREC: the PUBLISH must not be sent again, PUBREL must [MQTT-4.3.3-4]. */
-  recorded(packetId: number): Outgoing | undefined {
-    const outgoing = this.publishing.get(packetId);
-    if (!outgoing) return undefined;
+  recorded(packetId: number): OpenPublish | undefined {
+    const publish = this.publishing.get(packetId);
+    if (!publish) return undefined;
     this.publishing.delete(packetId);
-    this.releasing.set(packetId, outgoing);
-    return outgoing;
+    this.releasing.set(packetId, publish);
+    return publish;
   }
 
   /** A received QoS 2 PUBLISH: true if it is a new message, false if its id is held already. */
@@ -66,7 +66,7 @@ export class ClientState {
   }
 
   /** The server has no session: all state goes [MQTT-3.2.2-5]. Returns what was never acknowledged. */
-  discard(): Outgoing[] {
+  discard(): OpenPublish[] {
     const forgotten = [...this.publishing.values()];
     this.publishing.clear();
     this.releasing.clear();

@@ -1,5 +1,5 @@
 import type { IConnackPacket, Packet } from 'mqtt-packet';
-import { ClientState, type Outgoing } from './client-state.ts';
+import { ClientState, type OpenPublish } from './client-state.ts';
 import {
   type DisconnectHow,
   decodeMessage,
@@ -7,7 +7,7 @@ import {
   type History,
   type MessageId,
 } from './history.ts';
-import { type Target, Wire } from './wire.ts';
+import { type Endpoint, Wire } from './wire.ts';
 
 export interface ClientOptions {
   readonly clientId: string;
@@ -62,7 +62,7 @@ export class ChaosClient {
 
   /** The node at the other end, or undefined. */
   get node(): string | undefined {
-    return this.#wire?.target.node;
+    return this.#wire?.endpoint.node;
   }
 
   /** PUBLISHes sent and not acknowledged (PUBACK, PUBREC). */
@@ -77,14 +77,14 @@ export class ChaosClient {
   }
 
   /** One attempt. Resolves to CONNACK's session present, or to undefined if there was no acceptance. */
-  connect(target: Target, cleanStart = false): Promise<boolean | undefined> {
+  connect(endpoint: Endpoint, cleanStart = false): Promise<boolean | undefined> {
     if (this.#wire) throw new Error(`${this.clientId} is connected already`);
     const { promise, resolve } = Promise.withResolvers<boolean | undefined>();
     const { version, random, ackDelayMsMax = 0, connectTimeoutMs = 10_000 } = this.#options;
     const keepAliveMs = this.#keepAliveSeconds * 1_000;
     const ackDelayMs = (): number => ackDelayMsMax * random();
     const wire = new Wire(
-      { target, version, keepAliveMs, ackDelayMs },
+      { endpoint, version, keepAliveMs, ackDelayMs },
       {
         onOpen: () => this.#sendConnect(wire, cleanStart),
         onPacket: (packet) => {
@@ -163,7 +163,7 @@ export class ChaosClient {
   #sendConnect(wire: Wire, clean: boolean): void {
     const { clientId, version, sessionExpiryInterval, receiveMaximum } = this.#options;
     const keepalive = this.#keepAliveSeconds;
-    const { node } = wire.target;
+    const { node } = wire.endpoint;
     this.#history.append({ type: 'connect-sent', client: clientId, node, cleanStart: clean });
     const properties = {
       sessionExpiryInterval: sessionExpiryInterval ?? 86_400,
@@ -217,7 +217,7 @@ export class ChaosClient {
   /** [MQTT-4.4.0-1]: on a resumed session all unacknowledged PUBLISH and PUBREL, in their order. */
   #resend(): void {
     for (const packetId of this.state.releasing.keys()) this.#sendPubrel(packetId, 0);
-    for (const outgoing of this.state.publishing.values()) this.#sendPublish(outgoing, true);
+    for (const publish of this.state.publishing.values()) this.#sendPublish(publish, true);
   }
 
   #onPacket(wire: Wire, packet: Packet): void {
@@ -282,14 +282,14 @@ export class ChaosClient {
 
   #onAcknowledged(cmd: 'puback' | 'pubrec', packetId: number, reasonCode: number): void {
     const { state, clientId: client } = this;
-    const outgoing = state.publishing.get(packetId);
+    const publish = state.publishing.get(packetId);
     const wanted = cmd === 'puback' ? 1 : 2;
-    if (!outgoing || outgoing.message.qos !== wanted) {
+    if (!publish || publish.message.qos !== wanted) {
       // A PUBREC repeated for a message that we are releasing asks for the PUBREL again.
       if (cmd === 'pubrec') this.#sendPubrel(packetId, state.releasing.has(packetId) ? 0 : 0x92);
       return;
     }
-    const { message } = outgoing;
+    const { message } = publish;
     if (reasonCode >= 0x80) {
       state.publishing.delete(packetId);
       this.#history.append({ type: 'publish-refused', client, message, reasonCode });
@@ -305,10 +305,10 @@ export class ChaosClient {
   }
 
   #onComplete(packetId: number): void {
-    const outgoing = this.state.releasing.get(packetId);
-    if (!outgoing) return;
+    const publish = this.state.releasing.get(packetId);
+    if (!publish) return;
     this.state.releasing.delete(packetId);
-    const { message } = outgoing;
+    const { message } = publish;
     this.#history.append({ type: 'publish-completed', client: this.clientId, message });
   }
 
@@ -344,7 +344,7 @@ export class ChaosClient {
     return promise;
   }
 
-  #sendPublish({ packetId, message, payload }: Outgoing, dup: boolean): void {
+  #sendPublish({ packetId, message, payload }: OpenPublish, dup: boolean): void {
     const { clientId: client } = this;
     this.#history.append({ type: 'publish-sent', client, message, packetId, dup });
     const { topic, qos } = message;
@@ -361,7 +361,7 @@ export class ChaosClient {
   }
 
   #violation(wire: Wire, what: string): void {
-    const { node } = wire.target;
+    const { node } = wire.endpoint;
     this.#history.append({ type: 'protocol-violation', client: this.clientId, node, what });
     // What else the same bytes hold is of no interest any more.
     wire.ended ??= 'abrupt';
@@ -379,7 +379,7 @@ export class ChaosClient {
   }
 
   #who(): { client: string; node: string } {
-    return { client: this.clientId, node: this.#wire?.target.node ?? '' };
+    return { client: this.clientId, node: this.#wire?.endpoint.node ?? '' };
   }
 
   get #keepAliveSeconds(): number {

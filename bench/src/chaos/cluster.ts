@@ -7,7 +7,7 @@ import type { DamageableBroker, ElasticBroker, FolderDamage } from './broker-und
 import { type Exit, ManagedProcess, type Output, run } from './managed-process.ts';
 import { freePort } from './ports.ts';
 import { flipBit } from './rot.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 export const SHOAL_BIN: string = fileURLToPath(
   new URL('../../../packages/cli/bin/shoal', import.meta.url),
@@ -96,7 +96,7 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
     return [...this.#nodes.keys()];
   }
 
-  target(name: string): Target {
+  endpoint(name: string): Endpoint {
     return { node: name, host: '127.0.0.1', port: this.#node(name).mqttPort };
   }
 

@@ -17,7 +17,7 @@ import { ChaosClient } from './client.ts';
 import { LocalCluster } from './cluster.ts';
 import { type Distribution, distribution, histogram } from './figures.ts';
 import { History } from './history.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 const USAGE = `npm run failover -- [options]
   --runs N        kills, 1 to 10,000                                     (50)
@@ -94,10 +94,10 @@ async function failOver(
   const reader = new ChaosClient({ ...common, clientId: id, version, connectTimeoutMs: 2_000 });
   const writer = new ChaosClient({ ...common, clientId: `${id}-writer`, version: 5 });
   const topic = `failover/${id}`;
-  await connected(reader, cluster.target(random.pick(cluster.names)));
+  await connected(reader, cluster.endpoint(random.pick(cluster.names)));
   await reader.subscribe(topic, 2);
   await reader.disconnect('graceful');
-  await connected(writer, cluster.target(random.pick(cluster.names)));
+  await connected(writer, cluster.endpoint(random.pick(cluster.names)));
   await queueMessages(writer, topic, messages);
   await writer.disconnect('graceful');
 
@@ -133,9 +133,9 @@ async function failOver(
 }
 
 /** One attempt that has to succeed: the cluster is whole. */
-async function connected(client: ChaosClient, target: Target): Promise<void> {
-  if ((await client.connect(target)) === undefined) {
-    throw new Error(`${client.clientId} could not connect to ${target.node}`);
+async function connected(client: ChaosClient, endpoint: Endpoint): Promise<void> {
+  if ((await client.connect(endpoint)) === undefined) {
+    throw new Error(`${client.clientId} could not connect to ${endpoint.node}`);
   }
 }
 
@@ -172,7 +172,7 @@ async function resume(
 ): Promise<string> {
   for (let attempt = 0; performance.now() - sinceMs < GIVE_UP_MS; attempt++) {
     const node = nodes[attempt % nodes.length] as string;
-    if ((await reader.connect(cluster.target(node))) !== undefined) return node;
+    if ((await reader.connect(cluster.endpoint(node))) !== undefined) return node;
     await pause(20);
   }
   throw new Error(`${reader.clientId} could not resume within ${GIVE_UP_MS} ms`);

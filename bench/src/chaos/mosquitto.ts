@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { BrokerUnderTest } from './broker-under-test.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { freePort } from './ports.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 /** Where Debian puts it. */
 export const MOSQUITTO: string =
@@ -45,7 +45,7 @@ export class MosquittoBroker implements BrokerUnderTest {
     return broker;
   }
 
-  target(): Target {
+  endpoint(): Endpoint {
     return { node: 'mosquitto', host: '127.0.0.1', port: this.#port };
   }
 

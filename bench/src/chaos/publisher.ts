@@ -2,14 +2,14 @@ import type { Prng } from '@shoal/swim/sim';
 import { ChaosClient } from './client.ts';
 import type { History, MessageId } from './history.ts';
 import { type LeaveHow, Roamer } from './roamer.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 export interface PublisherOptions {
   readonly clientId: string;
   readonly version: 4 | 5;
   readonly history: History;
   readonly random: Prng;
-  readonly targets: () => readonly Target[];
+  readonly endpoints: () => readonly Endpoint[];
   readonly topics: readonly string[];
   /** Messages a second, QoS 1 and 2 mixed, in bursts of 1 to 20. */
   readonly rate: number;
@@ -52,7 +52,7 @@ export class Publisher {
     this.roamer = new Roamer({
       client: this.client,
       random,
-      targets: options.targets,
+      endpoints: options.endpoints,
       onConnected: () => {
         this.#lastProgressMs = performance.now();
       },

@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Prng } from '@shoal/swim/sim';
 import type { ChaosClient } from './client.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 export interface RoamerOptions {
   readonly client: ChaosClient;
   readonly random: Prng;
   /** Nodes that may be tried, dead ones among them: a client does not know which are. */
-  readonly targets: () => readonly Target[];
+  readonly endpoints: () => readonly Endpoint[];
   /** Runs after each CONNACK; `present` is its session present. */
   readonly onConnected?: (present: boolean) => void | Promise<void>;
 }
@@ -68,16 +68,16 @@ export class Roamer {
     while (this.#wanted) {
       const awayMs = this.#awayUntilMs - performance.now();
       if (awayMs > 0) await this.#pause(awayMs);
-      const target = this.#pick();
+      const endpoint = this.#pick();
       if (!this.#wanted) break;
-      if (!target) {
+      if (!endpoint) {
         await this.#pause(50);
         continue;
       }
-      this.#lastNode = target.node;
+      this.#lastNode = endpoint.node;
       const { promise: over, resolve } = Promise.withResolvers<void>();
       client.onDisconnected = () => resolve();
-      const present = await client.connect(target);
+      const present = await client.connect(endpoint);
       if (present === undefined) {
         await this.#pause(random.between(10, 100));
         continue;
@@ -89,9 +89,9 @@ export class Roamer {
   }
 
   /** Any node but the one last tried, if there is a choice. */
-  #pick(): Target | undefined {
-    const all = this.#options.targets();
-    const others = all.filter((target) => target.node !== this.#lastNode);
+  #pick(): Endpoint | undefined {
+    const all = this.#options.endpoints();
+    const others = all.filter((endpoint) => endpoint.node !== this.#lastNode);
     const from = others.length > 0 ? others : all;
     return from.length > 0 ? this.#options.random.pick(from) : undefined;
   }

@@ -70,9 +70,9 @@ export async function runChaos(options: RunOptions): Promise<RunReport> {
   const history = new History({ nowMs: () => performance.now(), listeners });
   const random = new Prng(options.seed);
   const { broker, publishers, subscribers, rate, drainIdleMs = 30_000 } = options;
-  const targets = () => broker.names.map((name) => broker.target(name));
+  const endpoints = () => broker.names.map((name) => broker.endpoint(name));
   const load = { publishers, subscribers, rate, label: `chaos-${options.seed}` };
-  const workload = new Workload({ history, checker, random, targets, ...load });
+  const workload = new Workload({ history, checker, random, endpoints, ...load });
   const rounds: RoundFigures[] = [];
   try {
     await workload.start();

@@ -170,11 +170,11 @@ async function killNow(
   const common = { type: 'killed', signal: 'SIGKILL', inFlight, inFlightThere } as const;
   for (const node of names) history.append({ ...common, node });
   const open = clients.flatMap(({ state }) =>
-    [...state.publishing.values()].map((outgoing) => ({ state, outgoing })),
+    [...state.publishing.values()].map((publish) => ({ state, publish })),
   );
   await Promise.all(ends);
   const cutOff = open.filter(
-    ({ state, outgoing }) => state.publishing.get(outgoing.packetId) === outgoing,
+    ({ state, publish }) => state.publishing.get(publish.packetId) === publish,
   ).length;
   return { inFlight, inFlightThere, cutOff };
 }

@@ -2,7 +2,7 @@ import type { Prng } from '@shoal/swim/sim';
 import { ChaosClient } from './client.ts';
 import type { History } from './history.ts';
 import { type LeaveHow, Roamer } from './roamer.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 const HOW_TO_LEAVE: readonly LeaveHow[] = ['graceful', 'graceful', 'abrupt', 'reset', 'abandon'];
 
@@ -18,7 +18,7 @@ export interface SubscriberOptions {
   readonly ackDelayMsMax: number;
   readonly history: History;
   readonly random: Prng;
-  readonly targets: () => readonly Target[];
+  readonly endpoints: () => readonly Endpoint[];
   readonly wanted: readonly Wanted[];
   /** A subscription that comes and goes while the rest stays. */
   readonly changing?: Wanted;
@@ -54,7 +54,7 @@ export class Subscriber {
     this.roamer = new Roamer({
       client: this.client,
       random,
-      targets: options.targets,
+      endpoints: options.endpoints,
       onConnected: (present) => this.#onConnected(present),
     });
   }

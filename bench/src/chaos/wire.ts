@@ -3,14 +3,14 @@ import mqttPacket, { type Packet } from 'mqtt-packet';
 import type { DisconnectHow } from './history.ts';
 
 /** Where to connect: a node's name, for the history, and its MQTT address. */
-export interface Target {
+export interface Endpoint {
   readonly node: string;
   readonly host: string;
   readonly port: number;
 }
 
 export interface WireOptions {
-  readonly target: Target;
+  readonly endpoint: Endpoint;
   readonly version: 4 | 5;
   readonly keepAliveMs: number;
   /** Delay of the next acknowledgements, drawn anew each time. */
@@ -32,7 +32,7 @@ type Waiter = { readonly filter: string; readonly done: (reasonCode: number | un
 
 /** One network connection, with all that the next one starts without. */
 export class Wire {
-  readonly target: Target;
+  readonly endpoint: Endpoint;
   readonly socket: net.Socket;
   /** CONNACK with reason code 0 has come. */
   accepted = false;
@@ -56,8 +56,8 @@ export class Wire {
   constructor(options: WireOptions, events: WireEvents) {
     this.#options = options;
     this.#events = events;
-    this.target = options.target;
-    const { host, port } = options.target;
+    this.endpoint = options.endpoint;
+    const { host, port } = options.endpoint;
     this.socket = net.connect({ host, port, noDelay: true });
     const parser = mqttPacket.parser({ protocolVersion: options.version });
     parser.on('error', (error) => events.onUnreadable(error.message));

@@ -4,13 +4,13 @@ import type { Checker } from './checker.ts';
 import type { History } from './history.ts';
 import { Publisher } from './publisher.ts';
 import { Subscriber, type SubscriberOptions } from './subscriber.ts';
-import type { Target } from './wire.ts';
+import type { Endpoint } from './wire.ts';
 
 export interface WorkloadOptions {
   readonly history: History;
   readonly checker: Checker;
   readonly random: Prng;
-  readonly targets: () => readonly Target[];
+  readonly endpoints: () => readonly Endpoint[];
   readonly publishers: number;
   readonly subscribers: number;
   /** Messages a second, all publishers together. */
@@ -31,7 +31,7 @@ export class Workload {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    const { history, random, targets, label = 'chaos' } = options;
+    const { history, random, endpoints, label = 'chaos' } = options;
     const topics = Array.from({ length: TOPICS }, (_, i) => `chaos/t/${i}`);
     this.publishers = Array.from(
       { length: options.publishers },
@@ -41,7 +41,7 @@ export class Workload {
           version: i % 2 === 0 ? 5 : 4,
           history,
           random: random.fork(`pub-${i}`),
-          targets,
+          endpoints,
           topics: [...topics, CHANGING],
           rate: options.rate / options.publishers,
         }),
@@ -54,7 +54,7 @@ export class Workload {
           clientId: `${label}-sub-${i}`,
           history,
           random: random.fork(`sub-${i}`),
-          targets,
+          endpoints,
         }),
     );
   }

@@ -1,11 +1,15 @@
 /** What is asked of the load generator's process, and what it answers: plain data, sent over IPC. */
 import type { Qos } from './codec.ts';
 
-interface CommonTask {
+/** The broker as the load generator has to know it. */
+export interface LoadedBroker {
   readonly host: string;
   readonly port: number;
   /** The broker's process: its whole tree's CPU time is read around each measured window. */
   readonly brokerPid: number;
+}
+
+interface CommonTask extends LoadedBroker {
   readonly payloadBytes: number;
   readonly seed: number;
 }

@@ -53,7 +53,7 @@ describe('bad input at start', function () {
   for (const listener of ['mqtt-listen', 'cluster-listen', 'admin-listen']) {
     it(`refuses an address in use: --${listener}`, async () => {
       const address = {
-        'mqtt-listen': `${HOST}:${cluster.target('n1').port}`,
+        'mqtt-listen': `${HOST}:${cluster.endpoint('n1').port}`,
         'cluster-listen': cluster.clusterAddress('n1'),
         'admin-listen': new URL(cluster.adminUrl('n1')).host,
       }[listener] as string;
@@ -143,7 +143,7 @@ describe('signals', function () {
     it(`${signal} drains and exits 0`, async () => {
       const cluster = await LocalCluster.create({ nodes: 1 });
       try {
-        const bye = await RawClient.connect(cluster.target('n1').port, 'drained');
+        const bye = await RawClient.connect(cluster.endpoint('n1').port, 'drained');
         const exit = await cluster.end('n1', signal);
         assert.deepEqual(exit, { code: 0, signal: null });
         await bye.closed;
@@ -161,7 +161,7 @@ describe('bad input from a client', function () {
 
   before(async () => {
     cluster = await LocalCluster.create({ nodes: 1 });
-    bystander = await RawClient.connect(cluster.target('n1').port, 'bystander');
+    bystander = await RawClient.connect(cluster.endpoint('n1').port, 'bystander');
   });
   after(async () => {
     bystander?.socket.destroy();
@@ -184,7 +184,7 @@ describe('bad input from a client', function () {
   ];
   for (const [what, reasonCode, bytes] of malformed) {
     it(`closes only that connection, with 0x${reasonCode.toString(16)}: ${what}`, async () => {
-      const client = await RawClient.connect(cluster.target('n1').port, 'malformed');
+      const client = await RawClient.connect(cluster.endpoint('n1').port, 'malformed');
       client.socket.write(Buffer.from(bytes));
       const goodbye = await client.next('disconnect');
       assert.equal(goodbye.reasonCode, reasonCode, `0x${goodbye.reasonCode?.toString(16)}`);
@@ -193,7 +193,7 @@ describe('bad input from a client', function () {
   }
 
   it('closes with 0x95 a packet above the Maximum Packet Size', async () => {
-    const client = await RawClient.connect(cluster.target('n1').port, 'large');
+    const client = await RawClient.connect(cluster.endpoint('n1').port, 'large');
     // A PUBLISH whose header announces the largest Remaining Length there is.
     client.socket.write(Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x74, 0]));
     const goodbye = await client.next('disconnect');
@@ -202,7 +202,7 @@ describe('bad input from a client', function () {
   });
 
   it('closes without a word what does not begin with CONNECT [MQTT-3.1.0-1]', async () => {
-    const client = await RawClient.open(cluster.target('n1').port);
+    const client = await RawClient.open(cluster.endpoint('n1').port);
     client.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await client.closed;
     assert.deepEqual(client.packets, []);

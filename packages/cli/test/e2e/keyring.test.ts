@@ -47,7 +47,7 @@ describe('a cluster with a keyring', function () {
   it('rotates its key while it serves, and keeps every node’s ring on disk', async () => {
     const first = (JSON.parse(fs.readFileSync(file, 'utf8')) as Ring).primary;
     assert.deepEqual(await keyring('n2', 'list'), [{ id: first, primaryOn: 3, heldBy: 3 }]);
-    const { host, port } = cluster.target('n1');
+    const { host, port } = cluster.endpoint('n1');
     const client = mqtt.connect(`mqtt://${host}:${port}`, { clientId: 'sam', reconnectPeriod: 0 });
     await client.subscribeAsync('rotation/#', { qos: 1 });
 

@@ -27,7 +27,7 @@ describe('a node that was killed is removed by force', function () {
   }
 
   function connect(node: string, clientId: string): mqtt.MqttClient {
-    const { host, port } = cluster.target(node);
+    const { host, port } = cluster.endpoint(node);
     return mqtt.connect(`mqtt://${host}:${port}`, {
       clientId,
       clean: false,

@@ -24,7 +24,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
     assert.ok(await cluster.whole(60_000), await cluster.describe());
   });
 
-  const port = (node: string): number => cluster.target(node).port;
+  const port = (node: string): number => cluster.endpoint(node).port;
 
   /** The node that leads the session (the worst one to lose), and the two others. */
   async function roles(clientId: string): Promise<{ own: string; other: string; third: string }> {

@@ -12,11 +12,11 @@ import {
   META_BYTES_MAX,
   type Message,
   NAME_BYTES_MAX,
+  type ProbeTarget,
   REFUSAL_REASONS,
   SWIM_MAGIC,
   SWIM_VERSIONS,
   stateRank,
-  type Target,
   type Update,
   type VersionRange,
 } from './message.ts';
@@ -220,7 +220,7 @@ function writeBody(writer: ByteWriter, body: Body): void {
   }
 }
 
-function writeTarget(writer: ByteWriter, target: Target): void {
+function writeTarget(writer: ByteWriter, target: ProbeTarget): void {
   writer.text(target.target);
   writer.u53(target.targetBootEpoch);
   writer.u32(target.targetIncarnation);
@@ -288,7 +288,7 @@ function readSums(reader: ByteReader): number[] {
   return Array.from({ length: FAN_OUT }, () => reader.u32());
 }
 
-function readTarget(reader: ByteReader): Target {
+function readTarget(reader: ByteReader): ProbeTarget {
   return {
     target: reader.text(1, NAME_BYTES_MAX),
     targetBootEpoch: reader.u53(),

@@ -57,7 +57,7 @@ export interface Header {
 }
 
 /** The probed member and what the prober believes of it, so that it can correct a stale belief. */
-export interface Target {
+export interface ProbeTarget {
   readonly target: string;
   readonly targetBootEpoch: number;
   readonly targetIncarnation: number;
@@ -69,16 +69,20 @@ export interface Digest {
 }
 
 export type Body =
-  | ({ readonly type: 'ping'; readonly seq: number } & Digest & Target)
+  | ({ readonly type: 'ping'; readonly seq: number } & Digest & ProbeTarget)
   /** `remainingMs` is the time the prober still waits; the helper nacks at 80 % of it. */
-  | ({ readonly type: 'ping-req'; readonly seq: number; readonly remainingMs: number } & Target)
+  | ({
+      readonly type: 'ping-req';
+      readonly seq: number;
+      readonly remainingMs: number;
+    } & ProbeTarget)
   | ({ readonly type: 'ack'; readonly seq: number; readonly target: string } & Digest)
   /** From a helper: I am well, and heard nothing from the target. */
   | { readonly type: 'nack'; readonly seq: number; readonly target: string }
   /** The target's address is mine now, and I am another member: the target is a ghost. */
   | { readonly type: 'not-me'; readonly seq: number; readonly target: string }
   /** The target's host refused me a connection: does it refuse you one, too? */
-  | ({ readonly type: 'look'; readonly seq: number } & Target)
+  | ({ readonly type: 'look'; readonly seq: number } & ProbeTarget)
   /** From one that looked: it does, and the target does not answer. */
   | { readonly type: 'refused'; readonly seq: number; readonly target: string }
   /** Updates only. */

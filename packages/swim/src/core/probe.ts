@@ -1,7 +1,7 @@
 import type { Context } from './context.ts';
 import { isPresent } from './member-list.ts';
 import type { Membership } from './membership.ts';
-import type { Body, Target } from './message.ts';
+import type { Body, ProbeTarget } from './message.ts';
 import type { Notices } from './notices.ts';
 import type { Origin, Outbox } from './outbox.ts';
 import type { Parts } from './parts.ts';
@@ -281,7 +281,7 @@ export class Prober {
   /** ping-req: probes the target for the origin, and says in time if it stays silent. */
   onPingReq(
     origin: Origin,
-    request: { readonly seq: number; readonly remainingMs: number } & Target,
+    request: { readonly seq: number; readonly remainingMs: number } & ProbeTarget,
   ): void {
     const context = this.#context;
     const record = context.members.get(request.target);
@@ -314,7 +314,7 @@ export class Prober {
   }
 
   /** look: connects to the target for the origin; answered only if that is refused, or by an ack. */
-  onLook(origin: Origin, request: { readonly seq: number } & Target): void {
+  onLook(origin: Origin, request: { readonly seq: number } & ProbeTarget): void {
     const context = this.#context;
     const { target, targetBootEpoch } = request;
     const record = context.members.get(target);
@@ -477,7 +477,7 @@ function isSameAddress(address: string, from: string): boolean {
   return !isNumeric && portOf(address) === portOf(from);
 }
 
-function targetOf(record: Statement): Target {
+function targetOf(record: Statement): ProbeTarget {
   return {
     target: record.name,
     targetBootEpoch: record.bootEpoch,

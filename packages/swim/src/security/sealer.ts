@@ -83,8 +83,8 @@ interface Sender {
   readonly window: ReplayWindow;
 }
 
-/** What the own messages of one kind are sealed with. */
-interface Outgoing {
+/** The key that seals the own messages of one kind. */
+interface SendingKey {
   readonly salt: Buffer;
   counter: number;
   ringKeyId: number;
@@ -120,7 +120,7 @@ export class Sealer {
   readonly #wallMs: () => number;
   #lastSealMs: number;
   readonly #senders: LRUCache<string, Sender>;
-  #outgoing: Readonly<Record<SealKind, Outgoing>>;
+  #sendingKeys: Readonly<Record<SealKind, SendingKey>>;
   readonly #associated = Buffer.alloc(HEADER_BYTES + 1 + BINDING_BYTES + RECIPIENT_BYTES_MAX);
   readonly #nonce = Buffer.alloc(NONCE_BYTES);
 
@@ -141,7 +141,7 @@ export class Sealer {
     this.#origin = options.origin ?? '';
     this.#wallMs = options.wallMs ?? Date.now;
     this.#lastSealMs = this.#wallMs();
-    this.#outgoing = this.#freshOutgoing();
+    this.#sendingKeys = this.#freshKeys();
   }
 
   /** Follows the core when it learns its cluster. */
@@ -163,20 +163,20 @@ export class Sealer {
   seal(kind: SealKind, message: Uint8Array, request?: Uint8Array, recipient?: string): Uint8Array {
     const { primary } = this.keyring;
     this.#noticeLeap();
-    const out = this.#outgoing[kind];
-    if (out.ringKeyId !== primary.id) {
-      out.ringKeyId = primary.id;
-      out.key = derive(primary.bytes, out.salt);
+    const sending = this.#sendingKeys[kind];
+    if (sending.ringKeyId !== primary.id) {
+      sending.ringKeyId = primary.id;
+      sending.key = derive(primary.bytes, sending.salt);
     }
-    out.counter++;
+    sending.counter++;
     const sealed = Buffer.allocUnsafe(SEAL_BYTES + message.length);
     sealed[MAGIC_AT] = SEALED_MAGIC;
     sealed[VERSION_AT] = recipient === undefined ? SEALED_VERSION : SEALED_VERSION_BOUND;
     this.#clusterTag.copy(sealed, CLUSTER_AT);
     sealed.writeUInt32BE(primary.id, KEY_AT);
-    out.salt.copy(sealed, SALT_AT);
-    sealed.writeUIntBE(out.counter, COUNTER_AT, COUNTER_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', out.key, this.#nonceOf(sealed), GCM);
+    sending.salt.copy(sealed, SALT_AT);
+    sealed.writeUIntBE(sending.counter, COUNTER_AT, COUNTER_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', sending.key, this.#nonceOf(sealed), GCM);
     cipher.setAAD(this.#associate(kind, sealed, request, recipient));
     const ciphertext = cipher.update(message);
     cipher.final();
@@ -298,16 +298,16 @@ export class Sealer {
   /** A clock that leaps may be that of a machine that was copied: the copy goes on from the same counters. */
   #noticeLeap(): void {
     const nowMs = this.#wallMs();
-    if (Math.abs(nowMs - this.#lastSealMs) > LEAP_MS) this.#outgoing = this.#freshOutgoing();
+    if (Math.abs(nowMs - this.#lastSealMs) > LEAP_MS) this.#sendingKeys = this.#freshKeys();
     this.#lastSealMs = nowMs;
   }
 
-  #freshOutgoing(): Readonly<Record<SealKind, Outgoing>> {
+  #freshKeys(): Readonly<Record<SealKind, SendingKey>> {
     const { primary } = this.keyring;
-    const fresh = (kind: SealKind): Outgoing => {
+    const fresh = (kind: SealKind): SendingKey => {
       const time = `${this.#wallMs()} ${process.hrtime.bigint()} ${process.pid}`;
       const hash = createHash('sha256').update(SALT_LABEL).update(randomBytes(SALT_BYTES));
-      return outgoing(primary, hash.update(`${kind} ${time} ${this.#origin}`).digest());
+      return sendingKey(primary, hash.update(`${kind} ${time} ${this.#origin}`).digest());
     };
     return {
       datagram: fresh('datagram'),
@@ -319,7 +319,7 @@ export class Sealer {
   }
 }
 
-function outgoing(primary: RingKey, random: Buffer): Outgoing {
+function sendingKey(primary: RingKey, random: Buffer): SendingKey {
   const salt = random.subarray(0, SALT_BYTES);
   return { salt, counter: 0, ringKeyId: primary.id, key: derive(primary.bytes, salt) };
 }

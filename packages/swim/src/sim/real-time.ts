@@ -1,4 +1,4 @@
-import type { Call, TimeSource } from './scheduler.ts';
+import type { PlannedCall, TimeSource } from './scheduler.ts';
 
 /** Real time, as a simulated network takes it. */
 export class RealTime implements TimeSource {
@@ -6,18 +6,18 @@ export class RealTime implements TimeSource {
     return performance.now();
   }
 
-  after(delayMs: number, fn: () => void): Call {
+  after(delayMs: number, fn: () => void): PlannedCall {
     return new RealCall(delayMs, fn);
   }
 
-  cancel(call: Call): void {
+  cancel(call: PlannedCall): void {
     call.fn = undefined;
     if (call instanceof RealCall) call.free();
   }
 }
 
 /** Immediates keep their order, which timers of no delay do not promise. */
-class RealCall implements Call {
+class RealCall implements PlannedCall {
   fn: (() => void) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
 

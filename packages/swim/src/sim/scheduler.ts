@@ -1,5 +1,5 @@
 /** A call that is to run. */
-export interface Call {
+export interface PlannedCall {
   /** Undefined once it ran or was cancelled. */
   fn: (() => void) | undefined;
 }
@@ -8,13 +8,13 @@ export interface Call {
 export interface TimeSource {
   readonly nowMs: number;
   /** Runs fn delayMs from now, never within this call; of two at one time, the one asked for first. */
-  after(delayMs: number, fn: () => void): Call;
+  after(delayMs: number, fn: () => void): PlannedCall;
   /** Withdraws a call; one that ran or was cancelled already is left alone. */
-  cancel(call: Call): void;
+  cancel(call: PlannedCall): void;
 }
 
 /** A scheduled call; give it to {@link Scheduler.cancel}. */
-export interface Handle extends Call {
+export interface Handle extends PlannedCall {
   readonly timeMs: number;
   /** Position among all calls ever scheduled; breaks ties of time. */
   readonly order: number;
@@ -64,7 +64,7 @@ export class Scheduler implements TimeSource {
   }
 
   /** Withdraws a call; one that ran or was cancelled already is left alone. */
-  cancel(call: Call): void {
+  cancel(call: PlannedCall): void {
     if (call.fn === undefined) return;
     call.fn = undefined;
     this.#cancelled++;

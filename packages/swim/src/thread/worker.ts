@@ -27,13 +27,13 @@ import {
   type ToWorker,
   type WorkerInit,
 } from './messages.ts';
-import { Outbox } from './outbox.ts';
+import { Reporter } from './reporter.ts';
 import { type CounterNames, SharedStatus } from './shared-status.ts';
 
 class AgentWorker {
   readonly #port: MessagePort;
   readonly #init: WorkerInit;
-  readonly #outbox: Outbox;
+  readonly #reporter: Reporter;
   readonly #status: SharedStatus;
   readonly #watch: LoopWatch;
   #agent: SwimAgent | undefined;
@@ -54,7 +54,7 @@ class AgentWorker {
     this.#init = init;
     this.#status = new SharedStatus(init.memory);
     this.#watch = new LoopWatch(init.watch, this.#status.beats, systemClock());
-    this.#outbox = new Outbox(
+    this.#reporter = new Reporter(
       {
         members: () => this.#agent?.members() ?? NO_MEMBERS,
         view: () => this.#agent?.view() ?? EMPTY_VIEW,
@@ -72,7 +72,7 @@ class AgentWorker {
         );
         return;
       case 'taken':
-        this.#outbox.taken();
+        this.#reporter.taken();
         return;
       case 'join':
         this.#answer(message.id, async (agent) => {
@@ -134,15 +134,15 @@ class AgentWorker {
       ...(await this.#setUp()),
       listen,
       ...(this.#init.relayed ? { transport: relayed } : {}),
-      onMembers: () => this.#outbox.membersChanged(),
-      onView: () => this.#outbox.membersChanged(),
-      onRefused: (refusal) => this.#outbox.refused(refusal),
-      onEvent: (event) => this.#outbox.event(event),
+      onMembers: () => this.#reporter.membersChanged(),
+      onView: () => this.#reporter.membersChanged(),
+      onRefused: (refusal) => this.#reporter.refused(refusal),
+      onEvent: (event) => this.#reporter.event(event),
       onKeyring: (keys) => this.#store({ type: 'keyring', keys }),
       onBootEpoch: (bootEpoch) => this.#store({ type: 'boot-epoch', bootEpoch }),
-      onClusterId: (clusterId) => this.#outbox.learned(clusterId),
-      onNotice: (code, address) => this.#outbox.notice(code, address),
-      log: (level, message, fields) => this.#outbox.log(level, message, fields),
+      onClusterId: (clusterId) => this.#reporter.learned(clusterId),
+      onNotice: (code, address) => this.#reporter.notice(code, address),
+      log: (level, message, fields) => this.#reporter.log(level, message, fields),
     });
     if (this.#stopping) {
       await agent.stop();
@@ -154,8 +154,8 @@ class AgentWorker {
     this.#post({ type: 'started', address, clusterId, counterNames: this.#counterNames });
     this.#look();
     this.#looking = setInterval(() => this.#look(), LOOK_MS);
-    this.#outbox.membersChanged();
-    this.#outbox.taken();
+    this.#reporter.membersChanged();
+    this.#reporter.taken();
   }
 
   /** What the owner's own module makes in this thread. */
@@ -181,7 +181,7 @@ class AgentWorker {
     if (before === 'dead') agent.resume();
     if (this.#loop === 'well') {
       const message = 'The main loop turns again; peers were told that this member is unwell.';
-      this.#outbox.log('warn', message, { silentMs, suspended: before === 'dead' });
+      this.#reporter.log('warn', message, { silentMs, suspended: before === 'dead' });
     }
     this.#tellHealth();
   }
@@ -195,14 +195,14 @@ class AgentWorker {
     const outcome =
       agent === undefined ? Promise.reject(new SwimError('SWIM_ERR_STOPPED')) : call(agent);
     outcome.then(
-      (value) => this.#outbox.answer({ id, value, error: undefined }),
-      (error: unknown) => this.#outbox.answer({ id, value: false, error: plainError(error) }),
+      (value) => this.#reporter.answer({ id, value, error: undefined }),
+      (error: unknown) => this.#reporter.answer({ id, value: false, error: plainError(error) }),
     );
   }
 
   async #leave(): Promise<void> {
     await this.#agent?.leave();
-    this.#outbox.departed();
+    this.#reporter.departed();
   }
 
   #request(id: number, from: string, bytes: Uint8Array): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { UserEvent } from '../core/event-codec.ts';
 import type { SwimMember } from '../core/statement.ts';
 import type { Report } from './messages.ts';
-import { Outbox } from './outbox.ts';
+import { Reporter } from './reporter.ts';
 
 const member = (name: string, incarnation = 0): SwimMember => ({
   name,
@@ -23,34 +23,34 @@ const event = (sequence: number): UserEvent => ({
   ageMs: 0,
 });
 
-describe('Outbox', () => {
+describe('Reporter', () => {
   it('has one report under way, and makes one of what gathers meanwhile', async () => {
     const reports: Report[] = [];
     let members = [member('a')];
     let view = { number: 1, names: ['a'] };
-    const outbox = new Outbox({ members: () => members, view: () => view }, (report) =>
+    const reporter = new Reporter({ members: () => members, view: () => view }, (report) =>
       reports.push(report),
     );
-    outbox.membersChanged();
+    reporter.membersChanged();
     await Promise.resolve();
     assert.equal(reports.length, 0, 'the main loop is not ready yet');
-    outbox.taken();
+    reporter.taken();
     assert.deepEqual(reports[0]?.members?.changed, members);
     for (let n = 1; n <= 1_000; n++) {
       members = [member('a', n), member('b', n)];
       view = { number: n, names: n % 2 === 0 ? ['a', 'b'] : ['a', 'c'] };
-      outbox.membersChanged();
-      outbox.notice('SWIM_ERR_OTHER_CLUSTER', `host:${n}`);
-      for (let more = 0; more < 2; more++) outbox.event(event(n));
-      outbox.log('info', `line ${n}`);
+      reporter.membersChanged();
+      reporter.notice('SWIM_ERR_OTHER_CLUSTER', `host:${n}`);
+      for (let more = 0; more < 2; more++) reporter.event(event(n));
+      reporter.log('info', `line ${n}`);
       await Promise.resolve();
     }
-    outbox.answer({ id: 1, value: true, error: undefined });
-    outbox.learned('one');
-    outbox.departed();
+    reporter.answer({ id: 1, value: true, error: undefined });
+    reporter.learned('one');
+    reporter.departed();
     await Promise.resolve();
     assert.equal(reports.length, 1);
-    outbox.taken();
+    reporter.taken();
     assert.equal(reports.length, 2);
     const last = reports[1] as Report;
     assert.deepEqual(last.members?.changed, members);
@@ -62,7 +62,7 @@ describe('Outbox', () => {
     assert.equal(last.outcomes.length, 1);
     assert.equal(last.clusterId, 'one');
     assert.equal(last.left, true);
-    outbox.taken();
+    reporter.taken();
     assert.equal(reports.length, 2, 'nothing new');
   });
 });

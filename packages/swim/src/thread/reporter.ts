@@ -12,8 +12,8 @@ const EVENTS_MAX = 1_024;
 /** Hints, notices, and lines of the log, that wait for a busy main loop. */
 const LINES_MAX = 256;
 
-/** Where the outbox looks when something has changed. */
-export interface OutboxSource {
+/** Where the reporter looks when something has changed. */
+export interface ReporterSource {
   members(): readonly SwimMember[];
   view(): StableView;
 }
@@ -25,8 +25,8 @@ export interface OutboxSource {
  * {@link EVENTS_MAX} and lines of the log beyond {@link LINES_MAX} are given up, so that what waits is
  * bounded by the members and by the calls that the main loop itself made.
  */
-export class Outbox {
-  readonly #source: OutboxSource;
+export class Reporter {
+  readonly #source: ReporterSource;
   readonly #post: (report: Report) => void;
   #told: readonly SwimMember[] = NO_MEMBERS;
   #toldView = EMPTY_VIEW;
@@ -43,7 +43,7 @@ export class Outbox {
   #waiting = true;
   #due = false;
 
-  constructor(source: OutboxSource, post: (report: Report) => void) {
+  constructor(source: ReporterSource, post: (report: Report) => void) {
     this.#source = source;
     this.#post = post;
   }
