@@ -13,6 +13,7 @@ import { Coverage } from './coverage.ts';
 import { FAULTS } from './faults.ts';
 import { drawOptions, type SimOverrides } from './options.ts';
 import { runSimulation, type SimResult } from './simulation.ts';
+import { SPLIT_SHAPES } from './split.ts';
 
 const HELP = `npm run sim -- [options]
   --seed S        seed, or the first of many; default: drawn from the clock
@@ -24,6 +25,7 @@ const HELP = `npm run sim -- [options]
   --chaos MS      virtual time in which faults strike; default: drawn
   --fault NAME    exactly these faults (may be repeated; 'none' for none); default: drawn
   --behaviour NAME  exactly these behaviours of clients (may be repeated; 'none' for none)
+  --split SHAPE   how the cluster is cut after the faults, or 'none'; default: drawn
   --transcript    print what happened, readably
   --coverage      print faults × phases even for one seed
   --threads N     worker threads; default: one per core
@@ -65,6 +67,7 @@ function parse(): Settings | string {
       replicas: { type: 'string' },
       chaos: { type: 'string' },
       durability: { type: 'string', multiple: true },
+      split: { type: 'string' },
       fault: { type: 'string', multiple: true },
       behaviour: { type: 'string', multiple: true },
       transcript: { type: 'boolean' },
@@ -84,6 +87,11 @@ function parse(): Settings | string {
   };
   const faults = named('fault', FAULTS, values.fault);
   const behaviours = named('behaviour', BEHAVIOURS, values.behaviour);
+  const split = named(
+    'split',
+    SPLIT_SHAPES,
+    values.split === undefined ? undefined : [values.split],
+  );
   const seeds = number('seeds', values.seeds, 1, 10_000_000) ?? 1;
   return {
     seed: number('seed', values.seed, 0, 2 ** 48) ?? Date.now() % 1_000_000_000,
@@ -100,6 +108,7 @@ function parse(): Settings | string {
       chaosMs: number('chaos', values.chaos, 100, 600_000),
       faults,
       behaviours,
+      split: split === undefined ? undefined : (split[0] ?? null),
     },
   };
 }

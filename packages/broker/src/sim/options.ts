@@ -4,6 +4,7 @@ import type { ReplicationOptions } from './core-port.ts';
 import type { DiskOptions } from './disk.ts';
 import { drawFaults, type FaultName } from './faults.ts';
 import type { NetworkOptions } from './network.ts';
+import { drawSplit, type SplitShape } from './split.ts';
 
 /** How many actors of each kind a run has. */
 export interface WorkloadOptions {
@@ -48,6 +49,8 @@ export interface SimOptions {
   readonly faults: readonly FaultName[];
   /** Faults may strike from the first moment, while the cluster forms. */
   readonly chaosFromBirth: boolean;
+  /** How the cluster is cut after the faults, when all is in order again; null for not. */
+  readonly split: SplitShape | null;
   readonly network: NetworkOptions;
   readonly disk: DiskOptions;
   /** The machine whose disk is slow, from 1, and what its syncs take at most; 0 for none. */
@@ -64,6 +67,7 @@ export interface SimOverrides {
   readonly chaosMs?: number | undefined;
   /** Exactly these faults. */
   readonly faults?: readonly FaultName[] | undefined;
+  readonly split?: SplitShape | null | undefined;
   /** Exactly these behaviours of clients. */
   readonly behaviours?: readonly BehaviourName[] | undefined;
 }
@@ -92,6 +96,7 @@ export function drawOptions(seed: string | number, overrides: SimOverrides = {})
     faultEveryMs: random.pick([150, 300, 600, 1500]),
     faults,
     chaosFromBirth: random.chance(0.1),
+    split: overrides.split === undefined ? drawSplit(seed) : overrides.split,
     network: {
       datagramDrop: has('datagramDrop') ? random.pick([0.01, 0.05, 0.2]) : 0,
       datagramDuplicate: has('datagramDuplicate') ? random.pick([0.02, 0.2]) : 0,

@@ -34,7 +34,7 @@ export class Sides {
   look(nowMs: number): void {
     const names = this.#wires.names();
     for (const a of names) {
-      const reached = this.#reachedFrom(a, names);
+      const reached = this.sideOf(a);
       for (const b of names) {
         if (a >= b || reached.has(b)) continue;
         const list = this.#apart.get(`${a}|${b}`) ?? [];
@@ -47,7 +47,9 @@ export class Sides {
     this.#lookedMs = nowMs;
   }
 
-  #reachedFrom(from: string, names: readonly string[]): ReadonlySet<string> {
+  /** The node, and all that it reaches directly or by way of others, as it is now. */
+  sideOf(from: string): ReadonlySet<string> {
+    const names = this.#wires.names();
     const reached = new Set([from]);
     const next = [from];
     for (let at = next.pop(); at !== undefined; at = next.pop()) {

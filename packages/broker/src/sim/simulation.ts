@@ -15,6 +15,7 @@ import { PacketIdentifiers } from './checkers/packet-identifier.ts';
 import { ReplicaHash } from './checkers/replica-hash.ts';
 import { RetainedReads } from './checkers/retained.ts';
 import { SubscriptionIdentifiers } from './checkers/subscription-identifiers.ts';
+import { Unconcerned } from './checkers/unconcerned.ts';
 import { ViewsSettle } from './checkers/views-settle.ts';
 import { WillOnce } from './checkers/will-once.ts';
 import { SimCluster } from './cluster.ts';
@@ -26,6 +27,7 @@ import { Injector, type Victims } from './injector.ts';
 import type { SimOptions } from './options.ts';
 import { RetainedReader } from './retained-reader.ts';
 import { Sides } from './sides.ts';
+import { cutsOf } from './split.ts';
 import { Transcript } from './transcript.ts';
 import { Workload } from './workload.ts';
 
@@ -53,6 +55,9 @@ const FORM_MAX_MS = 30_000;
 const SETTLE_MAX_MS = 60_000;
 /** What arrives twice arrives within this of what arrives once. */
 const AFTERMATH_MS = 1500;
+/** Between the repair and a split, and how long that holds. */
+const BEFORE_SPLIT_MS = 3000;
+const SPLIT_MS = 10_000;
 const STEP_MS = 100;
 
 /**
@@ -76,6 +81,7 @@ export class Simulation {
   readonly #world: World;
   readonly #sides: Sides;
   #healedAtMs = Number.POSITIVE_INFINITY;
+  #splitSinceMs = Number.POSITIVE_INFINITY;
   #faults = 0;
   /** Was not satisfied when it was asked last. */
   #awaited: Checker | undefined;
@@ -103,8 +109,11 @@ export class Simulation {
         clocksDiffer: o.options.faults.some((f) => f === 'clockStep' || f === 'clockSkew'),
       }),
       new SubscriptionIdentifiers(),
-      new NoElection(o.options.faults.every((fault) => HARMLESS_FAULTS.has(fault))),
+      new NoElection(
+        o.options.split === null && o.options.faults.every((f) => HARMLESS_FAULTS.has(f)),
+      ),
       new CopiesKept(o.options.replicas),
+      new Unconcerned(o.options.shards),
       new ViewsSettle(() => Math.min(o.options.replicas, this.cluster.names().length)),
     ];
     this.#sides = new Sides({
@@ -145,13 +154,22 @@ export class Simulation {
       get healedAtMs() {
         return sim.#healedAtMs;
       },
+      get splitSinceMs() {
+        return sim.splitSinceMs;
+      },
+      sideOf: (node) => this.#sides.sideOf(node),
       inspections: () => this.cluster.inspections(),
     };
   }
 
+  /** Since when a split holds and nothing else is wrong; Infinity while there is none. */
+  get splitSinceMs(): number {
+    return this.#splitSinceMs;
+  }
+
   run(): SimResult {
     try {
-      if (this.#form() && this.#drill()) this.#settle();
+      if (this.#form() && this.#drill() && this.#split()) this.#settle();
     } catch (error) {
       this.history.fail('simulator', error instanceof Error ? (error.stack ?? '') : String(error));
     }
@@ -222,6 +240,37 @@ export class Simulation {
     return this.#until(
       () => this.scheduler.nowMs >= endMs,
       this.options.chaosMs * 2,
+      () => '',
+    );
+  }
+
+  /** All is in order again, but for a cut: what can be served in spite of it is to be served. */
+  #split(): boolean {
+    const { split } = this.options;
+    if (split === null) return true;
+    this.#injector.stop();
+    this.cluster.repair();
+    const serves = () => this.cluster.allServe;
+    if (!this.#until(serves, SETTLE_MAX_MS, () => this.cluster.notServing() ?? '')) return false;
+    if (!this.#for(BEFORE_SPLIT_MS)) return false;
+    const cuts = cutsOf(split, this.cluster.names(), new Prng(`${this.options.seed}/split`));
+    const what = cuts.map(({ from, to }) => `${from}>${to}`).join(' ');
+    this.transcript.note('sim', `SPLIT ${split} ${what}`);
+    this.history.strike(this.scheduler.nowMs + SPLIT_MS);
+    this.#splitSinceMs = this.scheduler.nowMs;
+    this.cluster.network.cut(cuts);
+    const held = this.#for(SPLIT_MS);
+    this.#splitSinceMs = Number.POSITIVE_INFINITY;
+    this.cluster.network.heal(cuts);
+    return held;
+  }
+
+  /** So much time goes by. */
+  #for(ms: number): boolean {
+    const endMs = this.scheduler.nowMs + ms;
+    return this.#until(
+      () => this.scheduler.nowMs >= endMs,
+      ms * 2,
       () => '',
     );
   }

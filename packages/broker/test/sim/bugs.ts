@@ -27,6 +27,7 @@ export const BUGS = [
   'identifier missing',
   'early bytes dropped',
   'election without a fault',
+  'waits while split',
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

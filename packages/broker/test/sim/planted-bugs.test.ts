@@ -34,6 +34,7 @@ const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
   'identifier missing': /^1c /,
   'early bytes dropped': /^1d /,
   'election without a fault': /^13 /,
+  'waits while split': /^17 /,
 };
 
 const SEEDS = 40;
@@ -45,6 +46,7 @@ function run(seed: number, bug?: Bug) {
     factory: referenceFactory(reference),
   });
   reference.clock = () => sim.scheduler.nowMs;
+  reference.isSplit = () => sim.splitSinceMs <= sim.scheduler.nowMs;
   return sim.run();
 }
 

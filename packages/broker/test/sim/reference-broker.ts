@@ -388,6 +388,7 @@ class RefConnection implements ClientHandler, RefPeer {
       this.#stuckIds.add(messageId);
     }
     if (this.#stuckIds.has(messageId) && cluster.bug === 'puback missing') return;
+    if (cluster.bug === 'waits while split' && cluster.isSplit()) return;
     if (packet.qos === 1) this.#write({ cmd: 'puback', messageId, reasonCode: 0 });
     if (packet.qos === 2) this.#write({ cmd: 'pubrec', messageId, reasonCode: 0 });
   }

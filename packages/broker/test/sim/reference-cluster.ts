@@ -58,6 +58,8 @@ export class ReferenceCluster {
   readonly bug: Bug | undefined;
   /** Virtual time; set by the test. */
   clock: () => number = () => 0;
+  /** A split holds; set by the test. */
+  isSplit: () => boolean = () => false;
   #wills: PendingWill[] = [];
   #counter = 0;
   /** Views that a bug has reported. */

@@ -14,6 +14,10 @@ export interface World {
   readonly nowMs: number;
   /** When the last fault ended; Infinity while faults go on. */
   readonly healedAtMs: number;
+  /** Since when a split holds and nothing else is wrong; Infinity while there is none. */
+  readonly splitSinceMs: number;
+  /** The node, and all that it reaches directly or by way of others. */
+  sideOf(node: string): ReadonlySet<string>;
   /** Nodes that run, with what their cores say; undefined if paused or not yet booted. */
   inspections(): readonly { readonly node: string; readonly inspection: CoreInspection }[];
 }
