@@ -76,6 +76,17 @@ describe('two members that only others reach', () => {
     assert.ok(up(n1, other));
   });
 
+  it('have one though membership suspects the other of them again and again', () => {
+    const { nodes, cores } = four();
+    const [n1, n2] = cores;
+    nodes.cut('n1', 'n2');
+    for (let i = 0; i < 10; i++) {
+      nodes.membersAre({ n2: i % 2 === 0 ? 'suspect' : 'alive' });
+      nodes.advance(150);
+    }
+    assert.ok(up(n1, 'n2') && up(n2, 'n1'));
+  });
+
   it('have none where nobody reaches both', () => {
     const { nodes, cores } = four();
     const [n1, n2] = cores;

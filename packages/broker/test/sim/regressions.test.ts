@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { brokerCore } from '../../src/sim/broker-core.ts';
 import { drawOptions } from '../../src/sim/options.ts';
 import { runSimulation } from '../../src/sim/simulation.ts';
+import { SPLIT_SHAPES } from '../../src/sim/split.ts';
 
 const lines = readFileSync(join(import.meta.dirname, 'regressions.txt'), 'utf8').split('\n');
 
@@ -26,10 +27,12 @@ describe('simulator: the broker itself', function () {
   });
 
   for (const line of lines) {
-    const [seed = '', ...why] = line.split('#');
-    if (!/^\d+\s*$/.test(seed)) continue;
-    it(`seed ${seed.trim()}: ${why.join('#').trim()}`, () => {
-      const options = drawOptions(Number(seed));
+    const [run = '', ...why] = line.split('#');
+    const [, seed, shape] = /^(\d+)(?: --split ([a-z-]+))?\s*$/.exec(run) ?? [];
+    if (seed === undefined) continue;
+    it(`seed ${run.trim()}: ${why.join('#').trim()}`, () => {
+      const split = SPLIT_SHAPES.find((known) => known === shape);
+      const options = drawOptions(Number(seed), { split });
       assert.deepEqual(runSimulation({ options, factory: brokerCore }).violations, []);
     });
   }

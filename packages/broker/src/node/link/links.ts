@@ -50,6 +50,7 @@ export class Links {
       name,
       peers,
       nowMs: () => env.nowMs(),
+      log: env.log,
       onUp: (peer, bootEpoch) => this.#up(peer, bootEpoch),
       onDown: (peer) => this.#down(peer),
       onFrame: (peer, frame) => this.onFrame(peer, frame),

@@ -11,13 +11,13 @@
  * The link ends with either half of its way, after silence, or when a connection comes up.
  */
 import type { Writer } from '../../bytes.ts';
-import type { MemberInfo } from '../../ports.ts';
+import type { MemberInfo, NodeEnv } from '../../ports.ts';
 import { Lane } from './lanes.ts';
 import { LinkMessage } from './link-message.ts';
 import type { Peer } from './peers.ts';
 import type { Relayed } from './relayed.ts';
 
-/** How long two members have no link before they ask for one by way of another. */
+/** How long two members have no link before they ask for one by way of another, unless theirs was given up. */
 const RELAY_AFTER_MS = 1000;
 /** Between two requests for such a link, each to another node. */
 const ASK_EVERY_MS = 300;
@@ -32,6 +32,7 @@ export interface RelaysPort {
     to(name: string, lane: Lane): Writer | null;
   };
   nowMs(): number;
+  log: NodeEnv['log'];
   onUp(name: string, bootEpoch: number): void;
   onDown(name: string): void;
   onFrame(name: string, frame: Uint8Array): void;
@@ -71,17 +72,22 @@ export class Relays {
   tick(nowMs: number): void {
     for (const peer of this.#port.peers.byName.values()) {
       const { name, member, up, heardMs } = peer;
-      if (up && member.state === 'alive' && nowMs - heardMs > SILENT_MS) this.#giveUp(name);
-      else if (up || member.state !== 'alive') this.#lacking.delete(name);
+      const { state } = member;
+      // A member that some nodes do not reach is suspected again and again, and heard of in between.
+      const isPresent = state === 'alive' || state === 'suspect';
+      if (up && state === 'alive' && nowMs - heardMs > SILENT_MS) this.#giveUp(name, nowMs);
+      else if (up || !isPresent) this.#lacking.delete(name);
       else if (this.#port.name < name) this.#ask(member, nowMs);
     }
     for (const name of this.#lacking.keys())
       if (!this.#port.peers.get(name)) this.#lacking.delete(name);
   }
 
-  #giveUp(name: string): void {
-    if (this.#links.has(name)) this.#end(name, true);
-    else this.#port.reset(name, 'nothing comes by it, though others reach the peer');
+  #giveUp(name: string, nowMs: number): void {
+    if (this.#links.has(name)) return this.#end(name, true);
+    this.#port.reset(name, 'nothing comes by it, though others reach the peer');
+    // It has been waited for long enough: another way is asked for at once.
+    this.#lacking.set(name, { sinceMs: nowMs - RELAY_AFTER_MS, askedMs: 0, turn: 0 });
   }
 
   #ask({ name, bootEpoch }: MemberInfo, nowMs: number): void {
@@ -128,6 +134,7 @@ export class Relays {
     const link = this.#links.get(name);
     if (!link) return;
     this.#links.delete(name);
+    this.#port.log('info', 'link by way of another node has ended', { peer: name, via: link.via });
     if (told) this.#write(link.via, Lane.Urgent, { type: 'down', name, final: false });
     this.#port.onDown(name);
   }
@@ -201,6 +208,7 @@ export class Relays {
   #up(via: string, name: string, bootEpoch: number): void {
     this.#lacking.delete(name);
     this.#links.set(name, { via, bootEpoch });
+    this.#port.log('info', 'linked by way of another node', { peer: name, via });
     this.#port.onUp(name, bootEpoch);
   }
 }
