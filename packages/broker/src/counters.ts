@@ -65,6 +65,12 @@ export interface Counters {
   willsFired: number;
   /** Gauge: Topic Filters that this node routes by. */
   routes: number;
+  /** Gauge: 1 while all QoS 1 and 2 publishes of this node wait for a route grant. */
+  publishesPaused: number;
+  /** For how long they have waited, all in all. */
+  publishesPausedMs: number;
+  /** Gauge: age of the oldest route grant of those that publishes need. */
+  grantAgeMs: number;
 
   /** Elections that this node began. */
   elections: number;
@@ -78,6 +84,8 @@ export interface Counters {
   shardsHeld: number;
   /** Gauge: shards that this node leads with fewer copies than wanted. */
   underReplicated: number;
+  /** Gauge: shards of the cluster that no leader in reach of this node serves. */
+  shardsUnled: number;
   /** Gauge: persistent sessions in shards with one copy left though more are wanted. */
   sessionsAtRisk: number;
   entriesCommitted: number;
@@ -137,12 +145,16 @@ export function createCounters(): Counters {
     retainedRefused: 0,
     willsFired: 0,
     routes: 0,
+    publishesPaused: 0,
+    publishesPausedMs: 0,
+    grantAgeMs: 0,
     elections: 0,
     viewsEstablished: 0,
     copiesTooSlow: 0,
     shardsLed: 0,
     shardsHeld: 0,
     underReplicated: 0,
+    shardsUnled: 0,
     sessionsAtRisk: 0,
     entriesCommitted: 0,
     commitLatency: new LatencyHistogram(),

@@ -87,6 +87,7 @@ export class NodeCore extends Rooms {
       this.router.tick(nowMs);
       this.queries.tick();
       this.asking.tick(nowMs);
+      this.unled.tick(nowMs);
     }
     this.links.relays.tick(nowMs);
     this.draining.tick(nowMs);

@@ -12,6 +12,7 @@ import type { MemberMeta, NodeEnv } from '../ports.ts';
 import type { ReplicaLimits } from '../shard/host.ts';
 import { type CopyId, copyId } from '../shard/view.ts';
 import { Asking } from './ask/asking.ts';
+import { UnledShards } from './ask/unled.ts';
 import { Batch } from './batch.ts';
 import { Clients } from './client/clients.ts';
 import { Connections } from './client/connections.ts';
@@ -98,6 +99,7 @@ export abstract class Rooms {
   readonly clients: Clients;
   readonly connections: Connections;
   readonly asking: Asking;
+  readonly unled: UnledShards;
   readonly lineage: Lineage;
   readonly announcing: Announcing;
   readonly links: Links;
@@ -138,6 +140,7 @@ export abstract class Rooms {
     this.clients = new Clients(this.#sessionPort());
     this.connections = this.#createConnections();
     this.asking = new Asking(this);
+    this.unled = new UnledShards(this);
     this.lineage = this.#createLineage();
     const linkPort = this.#linkPort();
     this.announcing = new Announcing(linkPort);

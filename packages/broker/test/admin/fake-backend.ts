@@ -5,6 +5,7 @@ import type {
   ClusterStatus,
   KeyringStatus,
   MemberStatus,
+  Paused,
   ReadinessReport,
   RemovalPlan,
   RemovalProgress,
@@ -23,6 +24,8 @@ export class FakeBackend implements AdminBackend {
   /** Answers of `clusterStatus` that fail before it works again. */
   failures: unknown[] = [];
   encrypted = true;
+  paused: readonly Paused[] = [];
+  silent: ClusterStatus['silent'] = [];
   /** A member that does not answer about its keyring. */
   deaf = '';
   #movedBytes = -1;
@@ -41,6 +44,8 @@ export class FakeBackend implements AdminBackend {
     return {
       clusterId: 'c0ffee',
       node: 'n1',
+      paused: this.paused,
+      silent: this.silent,
       replicas: 3,
       shards: 1024,
       durability: 'disk',

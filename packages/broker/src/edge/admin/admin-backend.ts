@@ -165,6 +165,10 @@ export interface ClusterStatus {
   readonly clusterId: string;
   /** The node that answered. */
   readonly node: string;
+  /** What waits now, as each node says of itself; publishes before shards. Empty while all is well. */
+  readonly paused: readonly Paused[];
+  /** Members that did not answer within 3 s, by name: what waits there is not known. */
+  readonly silent: readonly { readonly name: string; readonly state: MemberStatus['state'] }[];
   /** Copies wanted of each shard (R). */
   readonly replicas: number;
   readonly shards: number;
@@ -190,6 +194,36 @@ export interface ClusterStatus {
     /** Persistent sessions with one copy left though more are wanted, or none within reach. */
     readonly atRisk: number;
   };
+}
+
+/** Something that waits at a node for longer than a second. */
+export interface Paused {
+  /** The node that says so: its clients are those that wait. */
+  readonly node: string;
+  /**
+   * `publishes`: all publishes of QoS 1 and 2, whatever their topic, and SUBSCRIBEs, for the route grant of a
+   * member. `shards`: sessions of some shards, and publishes of QoS 1 and 2 that match them, for a leader.
+   */
+  readonly what: 'publishes' | 'shards';
+  /** When it began, by that node's clock: ISO 8601, in UTC. For shards, when the first of them had none. */
+  readonly since: string;
+  readonly forMs: number;
+  /** How many shards wait; 0 for publishes. */
+  readonly shards: number;
+  /** Whom the node waits for and does not hear; empty where it waits for something else. */
+  readonly missing: readonly MissingNode[];
+  /** What waits and why: a sentence for people. */
+  readonly message: string;
+  /** What to do about it: sentences for people. */
+  readonly remedy: string;
+}
+
+export interface MissingNode {
+  readonly name: string;
+  /** `unknown`: that node has not seen it since it was started. */
+  readonly state: MemberStatus['state'] | 'unknown';
+  /** It answers, and with another data folder than the shards know: what it held is missed. */
+  readonly otherFolder: boolean;
 }
 
 export interface MemberStatus {

@@ -1,17 +1,21 @@
 /** The state of the whole cluster, from membership, the views and what every leader counts. */
 
+import type { PausedAnswer } from '../../node/ask/question.ts';
 import { isPresent } from '../../node/members/membership.ts';
 import { copiesWanted, isSettled, presentCopies } from '../../node/members/replication.ts';
 import type { NodeCore } from '../../node/node.ts';
 import { nameOf } from '../../shard/view.ts';
-import type { ClusterStatus, MemberStatus, UnderReplicatedShard } from './admin-backend.ts';
+import type { ClusterStatus, MemberStatus, Paused, UnderReplicatedShard } from './admin-backend.ts';
 import { ask, reachableLeader, reachableNames, stateOf } from './backend-ask.ts';
 
 const EXAMPLES_MAX = 100;
 
 export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
   const names = reachableNames(core);
-  const answers = await Promise.all(names.map((name) => ask(core, name, { type: 'totals' })));
+  const [answers, waits] = await Promise.all([
+    Promise.all(names.map((name) => ask(core, name, { type: 'totals' }))),
+    Promise.all(names.map((name) => ask(core, name, { type: 'paused' }))),
+  ]);
   const sessions = orphans(core);
   for (const answer of answers) {
     if (!answer) continue;
@@ -23,6 +27,8 @@ export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
   return {
     clusterId: core.clusterId,
     node: core.name,
+    paused: paused(names, waits),
+    silent: silent(core, new Set(names.filter((_, i) => waits[i] !== undefined))),
     replicas: core.cluster.replicas,
     shards: core.shardCount,
     durability: core.cluster.durability,
@@ -36,6 +42,20 @@ export async function clusterStatus(core: NodeCore): Promise<ClusterStatus> {
     underReplicated: { count: lacking.length, shards: lacking.slice(0, EXAMPLES_MAX) },
     sessions,
   };
+}
+
+/** What each node says of itself: publishes, which wait for all topics, before shards; by name. */
+function paused(names: readonly string[], waits: readonly (readonly PausedAnswer[] | undefined)[]) {
+  const all = names.flatMap((node, i) => (waits[i] ?? []).map((answer) => ({ node, ...answer })));
+  const key = ({ what, node }: Paused) => `${what} ${node}`;
+  return all.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+function silent(core: NodeCore, answered: ReadonlySet<string>): ClusterStatus['silent'] {
+  return [...core.membership.members]
+    .map(({ name }) => ({ name, state: stateOf(core, name) }))
+    .filter(({ name, state }) => state !== 'left' && !answered.has(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**

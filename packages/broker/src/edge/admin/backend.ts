@@ -35,7 +35,7 @@ import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
 import { Removals } from './backend-removal.ts';
 import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
 import { clusterStatus, orphans, underReplicated } from './backend-status.ts';
-import { whyPaused, whyWaiting } from './backend-waiting.ts';
+import { pausedHere, whyPaused, whyWaiting } from './backend-waiting.ts';
 
 /** What the backend needs of the process around the core. */
 export interface BackendHooks {
@@ -76,6 +76,7 @@ export class Backend implements AdminBackend {
       bytesHeld: (done) => void bytesHeld().then(done),
       leave: (done) => this.#removals.leave(done),
       removal: () => this.#removals.own(),
+      paused: () => pausedHere(core),
     };
   }
 
@@ -153,6 +154,11 @@ export class Backend implements AdminBackend {
         ? 0
         : underReplicated(core).filter(({ leader }) => leader === core.name).length;
     counters.ready = this.readiness().ready ? 1 : 0;
+    const nowMs = core.nowMs();
+    counters.publishesPaused = core.ready && !core.routable ? 1 : 0;
+    counters.publishesPausedMs = core.grants.lapsedMs;
+    counters.grantAgeMs = core.grants.oldestMs(nowMs);
+    counters.shardsUnled = core.unled.now(nowMs)?.shards ?? 0;
     return counters;
   }
 

@@ -197,6 +197,21 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
   counter('shoal_wills_fired_total', 'Will Messages published.', (c) => c.willsFired),
   gauge('shoal_routes', 'Topic Filters that this node routes by.', (c) => c.routes),
+  gauge(
+    'shoal_publishes_paused',
+    '1 while all QoS 1 and 2 publishes of this node wait for a member: for its route grant, or for routes that it has announced. If it stays, `shoal cluster status` names the member: check the network between the two, and restart a node that hangs.',
+    (c) => c.publishesPaused,
+  ),
+  counter(
+    'shoal_publishes_paused_seconds_total',
+    'Seconds in which all QoS 1 and 2 publishes of this node waited for a member. If it grows again and again, look for a member that stalls and for a network that drops packets.',
+    (c) => c.publishesPausedMs / 1000,
+  ),
+  gauge(
+    'shoal_route_grant_age_seconds',
+    'Age of the oldest route grant that this node needs: 0.1 where all is well; from 4 × `timings.silenceMs` (2) on, publishes are paused. If it stays above 1, check the network to the other nodes, and their load.',
+    (c) => c.grantAgeMs / 1000,
+  ),
 
   gauge('shoal_shards_led', 'Shards that this node leads.', (c) => c.shardsLed),
   gauge('shoal_shards_held', 'Shards that this node holds a copy of.', (c) => c.shardsHeld),
@@ -204,6 +219,11 @@ export const METRICS: readonly MetricDefinition[] = [
     'shoal_shards_under_replicated',
     'Shards that this node leads with fewer copies than wanted.',
     (c) => c.underReplicated,
+  ),
+  gauge(
+    'shoal_shards_unled',
+    'Shards of the whole cluster that have had no leader in reach of this node for a second: their sessions wait. Each node counts all of them, so take the maximum. Start the nodes that `shoal cluster status` names.',
+    (c) => c.shardsUnled,
   ),
   counter('shoal_elections_total', 'Elections that this node began.', (c) => c.elections),
   counter(

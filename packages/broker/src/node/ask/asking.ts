@@ -20,6 +20,7 @@ import {
   type CopyAnswer,
   type ExplainAnswer,
   type ListedSession,
+  type PausedAnswer,
   type Question,
   type RemovalAnswer,
   readQuestion,
@@ -33,6 +34,7 @@ export interface AskedHost {
   bytesHeld(done: (bytes: number) => void): void;
   leave(done: (answer: RemovalAnswer | 'last') => void): void;
   removal(): RemovalAnswer | null;
+  paused(): readonly PausedAnswer[];
 }
 
 const TIMEOUT_MS = 3000;
@@ -119,6 +121,8 @@ export class Asking {
         return this.host ? this.host.leave(done) : done(undefined);
       case 'removal':
         return done(this.host?.removal());
+      case 'paused':
+        return done(this.host?.paused());
       default:
         assertNever(q);
     }

@@ -1,6 +1,7 @@
 /** What nodes ask each other on behalf of operators, and the answers. */
 import { BytesError } from '../../bytes.ts';
 import type { SettingDrift } from '../../cluster-settings.ts';
+import type { MemberInfo } from '../../ports.ts';
 
 export type Question =
   /** Sessions led there, in code unit order of their Client Identifiers. */
@@ -16,7 +17,9 @@ export type Question =
   /** Drain and leave the cluster; again while it drains: where it stands. */
   | { readonly type: 'leave' }
   /** The removal under way, null for none. */
-  | { readonly type: 'removal' };
+  | { readonly type: 'removal' }
+  /** What waits there now. */
+  | { readonly type: 'paused' };
 
 /**
  * A question as it came from another node.
@@ -44,6 +47,7 @@ export function readQuestion(value: unknown): Question | null {
     case 'bytes':
     case 'leave':
     case 'removal':
+    case 'paused':
       return { type };
     default:
       return null;
@@ -66,6 +70,7 @@ export interface Answers {
   readonly bytes: number;
   readonly leave: RemovalAnswer | 'last';
   readonly removal: RemovalAnswer | null;
+  readonly paused: readonly PausedAnswer[];
 }
 
 export interface SessionsAnswer {
@@ -133,4 +138,19 @@ export interface RemovalAnswer {
   readonly shardsTotal: number;
   readonly bytesTotal: number;
   readonly elapsedMs: number;
+}
+
+/** Something that waits at a node, as that node tells people of it. */
+export interface PausedAnswer {
+  readonly what: 'publishes' | 'shards';
+  readonly since: string;
+  readonly forMs: number;
+  readonly shards: number;
+  readonly missing: readonly {
+    readonly name: string;
+    readonly state: MemberInfo['state'] | 'stopped' | 'unknown';
+    readonly otherFolder: boolean;
+  }[];
+  readonly message: string;
+  readonly remedy: string;
 }

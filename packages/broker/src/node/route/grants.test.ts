@@ -83,7 +83,7 @@ describe('what route grants allow', () => {
     assert.ok(grants.routable(NOW_MS + 299));
     assert.ok(!grants.routable(NOW_MS + 300));
     assert.deepEqual(grants.lacking(NOW_MS + 299), []);
-    assert.deepEqual(grants.lacking(NOW_MS + 300), ['n2']);
+    assert.deepEqual(grants.lacking(NOW_MS + 300), [{ name: 'n2', what: 'grant' }]);
   });
 
   for (const [why, change] of [
@@ -121,7 +121,7 @@ describe('what route grants allow', () => {
     const { grants, n2, until } = setUp();
     n2.needs = 1;
     until(NOW_MS + 100);
-    assert.deepEqual(grants.lacking(NOW_MS + 100), ['n2']);
+    assert.deepEqual(grants.lacking(NOW_MS + 100), [{ name: 'n2', what: 'routes' }]);
     assert.ok(!grants.routable(NOW_MS + 100));
   });
 
@@ -216,6 +216,36 @@ describe('what route grants allow', () => {
     assert.ok(!grants.routable(wokeMs + 100));
     for (let ms = wokeMs + 200; ms <= wokeMs + 3000; ms += 100) grants.refresh(ms);
     assert.ok(grants.routable(wokeMs + 3000));
+  });
+
+  it('says for which of that it waits, and for how long it has, all in all', () => {
+    const { grants, n2, n3, until } = setUp();
+    n3.grantUntilMs = Number.POSITIVE_INFINITY;
+    until(NOW_MS + 1400);
+    assert.deepEqual([grants.lapsedMs, grants.oldestMs(NOW_MS + 1400)], [0, 1900]);
+    until(NOW_MS + 2500);
+    assert.deepEqual(grants.lacking(NOW_MS + 2500), [{ name: 'n2', what: 'grant' }]);
+    assert.deepEqual([grants.lapsedMs, grants.oldestMs(NOW_MS + 2500)], [1000, 3000]);
+    changed(n2, { state: 'suspect' });
+    until(NOW_MS + 2600);
+    assert.deepEqual(grants.lacking(NOW_MS + 2600), [{ name: 'n2', what: 'successors' }]);
+    assert.equal(grants.oldestMs(NOW_MS + 2600), 0, 'its grant is not needed any more');
+    until(NOW_MS + 7000);
+    assert.deepEqual(grants.lacking(NOW_MS + 7000), []);
+    assert.equal(grants.lapsedMs, 4000, '1 s for the grant, 3 s for successors');
+  });
+
+  it('counts no wait of a node that has routed nothing yet', () => {
+    const { n3 } = setUp();
+    const fresh = new Grants({
+      peers: { byName: new Map([['n3', n3]]), get: () => n3, to: () => null },
+      views: { leads: () => false },
+      complete: false,
+      cluster: { silenceMs: SILENCE_MS },
+      bootedMs: NOW_MS,
+    });
+    for (const afterMs of [100, 200, 300]) fresh.refresh(NOW_MS + afterMs);
+    assert.equal(fresh.lapsedMs, 0);
   });
 
   it('begins anew when the event loop stood still', () => {

@@ -32,6 +32,15 @@ interface Barrier {
   readonly done: () => void;
 }
 
+/**
+ * What of a member is lacking: its grant, routes that it has announced, or the next leaders of its shards, since
+ * it had gone on without this node.
+ */
+export interface Lacking {
+  readonly name: string;
+  readonly what: 'grant' | 'routes' | 'successors';
+}
+
 export interface GrantsPort {
   readonly peers: Pick<Peers, 'get' | 'to' | 'byName'>;
   readonly views: Pick<Views, 'leads'>;
@@ -53,6 +62,8 @@ export class Grants {
   readonly #barriers = new Map<number, Barrier>();
   #untilMs = Number.NEGATIVE_INFINITY;
   #lapsedSinceMs = Number.POSITIVE_INFINITY;
+  /** How long publishes have waited, all in all, up to the last look. */
+  #lapsedMs = 0;
   /** Publishes have been routed: the routes of every shard and of every member have come once. */
   #whole = false;
   /** When this process last went on after its event loop had stood still. */
@@ -84,20 +95,47 @@ export class Grants {
     return this.#lapsedSinceMs;
   }
 
+  /** How long publishes have had to wait since they were first routed, all in all. */
+  get lapsedMs(): number {
+    return this.#lapsedMs;
+  }
+
   /** Members without whose word nothing is routed now. */
-  lacking(nowMs: number): string[] {
-    const names: string[] = [];
-    for (const peer of this.#port.peers.byName.values())
-      if (this.#routableUntil(peer, nowMs) <= nowMs) names.push(peer.name);
-    return names;
+  lacking(nowMs: number): Lacking[] {
+    const lacking: Lacking[] = [];
+    for (const peer of this.#port.peers.byName.values()) {
+      if (this.#routableUntil(peer, nowMs) > nowMs) continue;
+      const routes = this.#lacksRoutes(peer) ? 'routes' : 'grant';
+      lacking.push({
+        name: peer.name,
+        what: this.#awaits(peer, nowMs) ? 'successors' : routes,
+      });
+    }
+    return lacking;
+  }
+
+  /** Age of the oldest grant of those that are needed; of one that is void, as long as publishes have waited. */
+  oldestMs(nowMs: number): number {
+    const waitedMs = Math.max(0, nowMs - this.#lapsedSinceMs);
+    let oldestMs = 0;
+    for (const peer of this.#port.peers.byName.values()) {
+      if (!this.#needs(peer, nowMs)) continue;
+      const sentMs = peer.grantUntilMs - grantMs(this.#port.cluster.silenceMs);
+      const isVoid = sentMs === Number.NEGATIVE_INFINITY;
+      oldestMs = Math.max(oldestMs, isVoid ? waitedMs : nowMs - sentMs);
+    }
+    return oldestMs;
   }
 
   /** Until when publishes may be routed, for all that the peer may have acknowledged. */
   #routableUntil(peer: Peer, nowMs: number): number {
-    if (this.#awaits(peer, nowMs)) return Number.NEGATIVE_INFINITY;
-    // Routes of a shard that it leads now are on their way: an earlier leader may have acknowledged one.
-    if (peer.lacksRoutes && (peer.up || isAlive(peer))) return Number.NEGATIVE_INFINITY;
+    if (this.#awaits(peer, nowMs) || this.#lacksRoutes(peer)) return Number.NEGATIVE_INFINITY;
     return this.#needs(peer, nowMs) ? peer.grantUntilMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** Routes of a shard that it leads now are on their way: an earlier leader may have acknowledged one. */
+  #lacksRoutes(peer: Peer): boolean {
+    return peer.lacksRoutes && (peer.up || isAlive(peer));
   }
 
   /**
@@ -132,6 +170,8 @@ export class Grants {
   /** Reckons anew what may be routed: again and again, and when membership has changed. */
   refresh(nowMs: number): void {
     if (this.#stoodStill(nowMs)) this.#wake(nowMs);
+    if (this.#whole && this.#lapsedSinceMs <= nowMs)
+      this.#lapsedMs += nowMs - Math.max(this.#lookedMs, this.#lapsedSinceMs);
     this.#lookedMs = nowMs;
     let untilMs = this.#port.complete ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
     for (const peer of this.#port.peers.byName.values()) {
