@@ -42,6 +42,53 @@ describe('shoal, against a node', function () {
     );
   });
 
+  it('cluster status: first what is paused, since when, why and what to do, once for nodes that say the same', async () => {
+    assert.match((await run('cluster', 'status')).stdout, /^Cluster c0ffee/);
+    const shards = {
+      what: 'shards',
+      since: '2026-11-30T03:12:07.250Z',
+      forMs: 252_000,
+      shards: 820,
+      missing: [{ name: 'n4', state: 'faulty', otherFolder: false }],
+      message: 'Sessions of 820 shards wait.',
+      remedy: 'Start n4 again.',
+    } as const;
+    const publishes = {
+      ...shards,
+      what: 'publishes',
+      shards: 0,
+      message: 'No word from n5.',
+    } as const;
+    backend.paused = [
+      { node: 'n1', ...publishes },
+      { node: 'n1', ...shards },
+      { node: 'n2', ...shards, forMs: 251_000 },
+    ];
+    backend.silent = [
+      { name: 'n3', state: 'faulty' },
+      { name: 'n4', state: 'faulty' },
+      { name: 'n5', state: 'alive' },
+      { name: 'n6', state: 'stopped' },
+    ];
+    const { stdout } = await run('cluster', 'status');
+    assert.deepEqual(stdout.split('\n').slice(0, 12), [
+      'PAUSED at n1 for 4 min 12 s: No word from n5.',
+      '  To do: Start n4 again.',
+      '  Since 2026-11-30 03:12:07 UTC.',
+      'PAUSED at n1, n2 for 4 min 12 s: Sessions of 820 shards wait.',
+      '  To do: Start n4 again.',
+      '  Since 2026-11-30 03:12:07 UTC.',
+      'n3 (faulty) does not answer: what waits there is not known.',
+      '  To do: Start it again, or restart it if it hangs; if its machine is gone for good: shoal node remove n3 --force.',
+      'n5 (alive) does not answer: what waits there is not known.',
+      '  To do: Check its host and the network to it; restart it if it hangs.',
+      '',
+      'Cluster c0ffee: 1,024 shards, 3 copies of each, durability disk, consistent.',
+    ]);
+    const { paused, silent } = await json('cluster', 'status');
+    assert.deepEqual([paused, silent], [backend.paused, backend.silent]);
+  });
+
   it('cluster status --json: what the API answers', async () => {
     const plain = JSON.parse(JSON.stringify(await backend.clusterStatus()));
     assert.deepEqual(await json('cluster', 'status'), plain);

@@ -2,9 +2,9 @@ import type { ClusterStatus, MemberStatus } from '@shoal/broker';
 import { AdminCommand } from '../../base-command.ts';
 
 export default class ClusterStatusCommand extends AdminCommand {
-  static override summary = 'Show members, shards and what is at risk.';
+  static override summary = 'Show what is paused, members, shards and what is at risk.';
   static override description =
-    `Shows members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.
+    `Says first what waits, at which nodes, why, and what to do about it; nothing of that while all is well. Then shows members with their state as the asked node sees them, the shards that each leads and holds, shards with fewer copies than wanted, and persistent sessions with a single copy left.
 
 States: alive, suspect (a probe failed; the member may object), faulty (found dead), stopped (told to stop), left (removed). Beside the state: out of view (found dead and back several times; it gets copies once it has been quiet for a minute or longer), unwell (its main loop or disk hangs), leaving (it drains).`;
   static override examples = [
@@ -25,6 +25,9 @@ States: alive, suspect (a probe failed; the member may object), faulty (found de
 
   async #print(status: ClusterStatus): Promise<void> {
     const { count, formatTable } = await import('../../format.ts');
+    const { pausedReport } = await import('../../paused-report.ts');
+    const waits = pausedReport(status);
+    if (waits.length > 0) this.log(`${waits.join('\n')}\n`);
     const { replicas, shards, durability, consistency } = status;
     this.log(
       `Cluster ${status.clusterId}: ${count(shards, 'shard')}, ${replicas} copies of each, durability ${durability}, ${consistency}.\n`,
