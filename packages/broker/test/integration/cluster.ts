@@ -139,6 +139,20 @@ export class TestClient extends EventEmitter<{ packet: [Packet]; closed: [] }> {
     assert.equal(suback.cmd, 'suback');
   }
 
+  /** With QoS 1, until it is acknowledged. */
+  async publish(topic: string): Promise<void> {
+    const puback = await this.#request({
+      cmd: 'publish',
+      messageId: 2,
+      topic,
+      payload: '',
+      qos: 1,
+      dup: false,
+      retain: false,
+    });
+    assert.equal(puback.cmd, 'puback');
+  }
+
   async #request(packet: Packet): Promise<Packet> {
     const answered = once(this, 'packet');
     const protocolVersion = this.#protocolVersion;
