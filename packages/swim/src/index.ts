@@ -29,9 +29,13 @@ export type { SwimCounters } from './core/counters.ts';
 export type { HostOf, StableView, ViewChange } from './core/cut-detector.ts';
 export type { Refusal, SwimEffect, SwimEvent, TimerTask } from './core/event.ts';
 export type { UserEvent } from './core/event-codec.ts';
-export { type MemberState, SWIM_MAGIC, type VersionRange } from './core/message.ts';
+export {
+  type MemberState,
+  SWIM_MAGIC,
+  type SwimMember,
+  type VersionRange,
+} from './core/message.ts';
 export type { SwimOptions } from './core/options.ts';
-export type { SwimMember } from './core/statement.ts';
 export { Swim } from './core/swim.ts';
 export type {
   Discovery,

@@ -1,6 +1,5 @@
 import { swimConfig } from '../src/config.ts';
-import type { MemberState } from '../src/core/message.ts';
-import type { SwimMember } from '../src/core/statement.ts';
+import type { MemberState, SwimMember } from '../src/core/message.ts';
 import type { SwimAgentOptions } from '../src/runtime/agent-options.ts';
 import type { SwimHandle } from '../src/runtime/handle.ts';
 

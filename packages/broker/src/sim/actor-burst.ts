@@ -1,6 +1,6 @@
 import { type ActorEnv, type ActorPhase, CALM_AFTER_MS } from './actors.ts';
 import { payloadOf } from './client-port.ts';
-import type { Connection, Message } from './history.ts';
+import { type Connection, type Message, openedConnection } from './history.ts';
 import type { ClientPipe } from './pipe.ts';
 import {
   encodeConnect,
@@ -272,7 +272,7 @@ export class Burster {
   }
 
   #connection(pipe: ClientPipe, id: number, node: string, will: Message | undefined): Connection {
-    return {
+    const opened = {
       id,
       client: this.name,
       node,
@@ -281,15 +281,7 @@ export class Burster {
       sentAtMs: this.#nowMs,
       will,
       willDelayMs: 0,
-      connackAtMs: undefined,
-      session: undefined,
-      disconnectAtMs: undefined,
-      disconnectReason: 0,
-      goneAtMs: undefined,
-      told: false,
-      stalledUntilMs: 0,
-      serverOpen: () => pipe.serverOpen,
-      clientOpen: () => pipe.clientOpen,
     };
+    return openedConnection(opened, pipe);
   }
 }

@@ -3,7 +3,13 @@ import { ClientExpiry, DAY_SECONDS } from './client-expiry.ts';
 import { ClientInbox } from './client-inbox.ts';
 import { ClientOutbox } from './client-outbox.ts';
 import { type ClientCore, type ClientEnv, type ClientOptions, payloadOf } from './client-port.ts';
-import type { Connection, Message, Session, Subscription } from './history.ts';
+import {
+  type Connection,
+  type Message,
+  openedConnection,
+  type Session,
+  type Subscription,
+} from './history.ts';
 import type { ClientPipe } from './pipe.ts';
 import {
   encodeConnect,
@@ -137,7 +143,7 @@ export class SimClient implements ClientCore {
     this.#requests = [];
     const expiry = o.expirySeconds ?? this.options.sessionExpirySeconds ?? DAY_SECONDS;
     this.#expiry.wishedSeconds = this.options.persistent ? expiry : 0;
-    this.connection = {
+    const opened = {
       id,
       client: this.name,
       node,
@@ -146,16 +152,8 @@ export class SimClient implements ClientCore {
       sentAtMs: this.nowMs,
       will,
       willDelayMs: (o.will?.delaySeconds ?? 0) * 1000,
-      connackAtMs: undefined,
-      session: undefined,
-      disconnectAtMs: undefined,
-      disconnectReason: 0,
-      goneAtMs: undefined,
-      told: false,
-      stalledUntilMs: 0,
-      serverOpen: () => pipe.serverOpen,
-      clientOpen: () => pipe.clientOpen,
     };
+    this.connection = openedConnection(opened, pipe);
     this.env.history.connectionOpened(this.connection);
     this.say(
       `CONNECT to ${node} as #${id}${cleanStart ? ' clean' : ''}${will ? ` will #${will.id}` : ''}`,

@@ -113,6 +113,28 @@ export interface Connection {
   clientOpen(): boolean;
 }
 
+/** A connection whose CONNECT has just left. */
+export function openedConnection(
+  o: Pick<
+    Connection,
+    'id' | 'client' | 'node' | 'cleanStart' | 'persistent' | 'sentAtMs' | 'will' | 'willDelayMs'
+  >,
+  pipe: { readonly serverOpen: boolean; readonly clientOpen: boolean },
+): Connection {
+  return {
+    ...o,
+    connackAtMs: undefined,
+    session: undefined,
+    disconnectAtMs: undefined,
+    disconnectReason: 0,
+    goneAtMs: undefined,
+    told: false,
+    stalledUntilMs: 0,
+    serverOpen: () => pipe.serverOpen,
+    clientOpen: () => pipe.clientOpen,
+  };
+}
+
 /** One PUBLISH given to the application. */
 export interface Delivery {
   readonly connection: Connection;

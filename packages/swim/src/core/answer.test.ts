@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { swimConfig } from '../config.ts';
+import { about } from '../sim/core-bench.ts';
 import { Prng } from '../sim/prng.ts';
 import { decodeMessage, encodeMessage, encodeUpdate } from './codec.ts';
 import type { SwimEffect } from './event.ts';
-import type { Body, Update } from './message.ts';
+import type { Body } from './message.ts';
 import { Swim } from './swim.ts';
 
 type Sent = Extract<SwimEffect, { type: 'send' }>;
@@ -22,26 +23,12 @@ function talkative(): Swim {
     random: () => prng.next(),
   });
   swim.step({ type: 'start', seeds: [] }, 0);
-  const updates = Array.from({ length: 50 }, (_, n) => encodeUpdate(about(`m${n}`)));
+  const meta = new Uint8Array(100);
+  const updates = Array.from({ length: 50 }, (_, n) => encodeUpdate(about(`m${n}`, { meta })));
   const header = { version: 1, clusterId: 'c', name: 'm0', bootEpoch: 1 };
   const bytes = encodeMessage(header, { type: 'gossip' }, updates);
   swim.step({ type: 'packet', from: 'm0:1', bytes }, 0);
   return swim;
-}
-
-function about(name: string): Update {
-  return {
-    name,
-    bootEpoch: 1,
-    incarnation: 0,
-    state: 'alive',
-    address: `${name}:1`,
-    meta: new Uint8Array(100),
-    ageS: 0,
-    accuser: '',
-    unwell: false,
-    versions: { min: 1, max: 1 },
-  };
 }
 
 /** What a datagram makes a core send, and how long it was itself. */

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type SwimConfigInput, swimConfig } from '../config.ts';
 import { CutDetector, type ViewChange } from './cut-detector.ts';
-import type { MemberState } from './message.ts';
-import type { SwimMember } from './statement.ts';
+import type { MemberState, SwimMember } from './message.ts';
 
 type Doubt = {
   accusers: Set<string>;

@@ -1,6 +1,6 @@
 import type { SwimConfig } from '../config.ts';
 import { isPresent, type Suspicion } from './member-list.ts';
-import type { SwimMember } from './statement.ts';
+import type { SwimMember } from './message.ts';
 
 /** Protocol periods without another failure after which several are one change. */
 const SETTLE_PERIODS = 4;

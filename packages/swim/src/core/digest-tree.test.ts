@@ -1,28 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { swimConfig } from '../config.ts';
+import { about } from '../sim/core-bench.ts';
 import { Prng } from '../sim/prng.ts';
 import { encodeMessage, encodeUpdate } from './codec.ts';
-import { type MemberState, SWIM_VERSIONS, type Update } from './message.ts';
+import type { MemberState, Update } from './message.ts';
 import { Swim } from './swim.ts';
 
 const HEADER = { version: 1, clusterId: 'c', bootEpoch: 1 };
-
-function about(name: string, changes: Partial<Update> = {}): Update {
-  return {
-    name,
-    bootEpoch: 1,
-    incarnation: 0,
-    state: 'alive',
-    address: `${name}:1`,
-    meta: new Uint8Array(20),
-    unwell: false,
-    versions: SWIM_VERSIONS,
-    ageS: 0,
-    accuser: '',
-    ...changes,
-  };
-}
 
 /** A member of a cluster that has heard all this. */
 function member(name: string, heard: readonly Update[]): Swim {

@@ -1,6 +1,6 @@
 import type { Random } from '../ports.ts';
-import { type MemberState, stateRank, type Update } from './message.ts';
-import { type Statement, StatementTable, type SwimMember } from './statement.ts';
+import { type MemberState, type SwimMember, stateRank, type Update } from './message.ts';
+import { type Statement, StatementTable } from './statement.ts';
 import type { SuspicionBounds } from './suspicion.ts';
 
 /** Random draws for each peer wanted, before all are walked through. */

@@ -13,21 +13,29 @@ export function stateRank(state: MemberState): number {
   return MEMBER_STATES.indexOf(state);
 }
 
+/** A member as the public door shows it. */
+export interface SwimMember {
+  readonly name: string;
+  /** Fresh at every start of the process; a higher one replaces whatever is known. */
+  readonly bootEpoch: number;
+  /** Raised by the member itself, to refute and to change its metadata. */
+  readonly incarnation: number;
+  readonly state: MemberState;
+  /** host:port of its cluster address. */
+  readonly address: string;
+  /** At most 512 bytes, opaque here. */
+  readonly meta: Uint8Array;
+  /** Says of itself that it runs but does not do its work. */
+  readonly unwell: boolean;
+}
+
 /**
  * What one member says of another, whole.
  *
  * Address and metadata come along in every state: they belong to the incarnation, so a member that takes
  * over an incarnation must take over its metadata too.
  */
-export interface Update {
-  readonly name: string;
-  readonly bootEpoch: number;
-  readonly incarnation: number;
-  readonly state: MemberState;
-  readonly address: string;
-  readonly meta: Uint8Array;
-  /** Said by the member itself: it runs, but does not do its work. */
-  readonly unwell: boolean;
+export interface Update extends SwimMember {
   /** Of a suspect or a faulty member: its host told several members that no process listens at its address. */
   readonly refused?: boolean;
   /** Versions of this protocol that the member speaks, from..to. */

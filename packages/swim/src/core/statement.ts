@@ -1,21 +1,5 @@
 import { fnv1a, fnvStep } from './fnv.ts';
-import type { MemberState, Update, VersionRange } from './message.ts';
-
-/** A member as the public door shows it. */
-export interface SwimMember {
-  readonly name: string;
-  /** Fresh at every start of the process; a higher one replaces whatever is known. */
-  readonly bootEpoch: number;
-  /** Raised by the member itself, to refute and to change its metadata. */
-  readonly incarnation: number;
-  readonly state: MemberState;
-  /** host:port of its cluster address. */
-  readonly address: string;
-  /** At most 512 bytes, opaque here. */
-  readonly meta: Uint8Array;
-  /** Says of itself that it runs but does not do its work. */
-  readonly unwell: boolean;
-}
+import type { SwimMember, Update, VersionRange } from './message.ts';
 
 /** What is believed of a member. Never changed, so that many tables can hold the same one. */
 export interface Statement extends SwimMember {

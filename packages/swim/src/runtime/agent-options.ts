@@ -4,7 +4,7 @@ import { isWellFormed } from '../core/bytes.ts';
 import type { HostOf, StableView, ViewChange } from '../core/cut-detector.ts';
 import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';

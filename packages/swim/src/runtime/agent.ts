@@ -3,7 +3,7 @@ import type { SwimConfig } from '../config.ts';
 import type { HostOf, StableView } from '../core/cut-detector.ts';
 import type { SwimEvent } from '../core/event.ts';
 import { isPresent } from '../core/member-list.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import { Swim } from '../core/swim.ts';
 import { deferred } from '../deferred.ts';
 import type { Discovery } from '../discovery/discovery.ts';

@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
 import { connect } from 'node:net';
 import { swimConfig } from '../config.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import { Keyring, keyId } from '../security/keyring.ts';
 import { Sealer } from '../security/sealer.ts';
 import type { TransportOpener } from '../transport.ts';

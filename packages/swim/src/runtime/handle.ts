@@ -1,6 +1,6 @@
 import type { SwimCounters } from '../core/counters.ts';
 import type { StableView } from '../core/cut-detector.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import type { SealCounters } from '../security/sealer.ts';
 import type { KeyringControl } from './keyring-control.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import { MemberEvents } from './member-events.ts';
 
 function member(name: string, changes: Partial<SwimMember> = {}): SwimMember {

@@ -1,5 +1,5 @@
 import { isPresent } from '../core/member-list.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 
 /** What is told of single members, beside the whole list; the own one included. */
 export interface MemberCallbacks {

@@ -3,6 +3,17 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type Deferred, deferred } from '../deferred.ts';
 import { Resolver } from './resolver.ts';
 
+/** A resolver whose lookups end when a test settles them. */
+function heldBack(): { resolver: Resolver; asked: Deferred<string>[] } {
+  const asked: Deferred<string>[] = [];
+  const resolver = new Resolver(4, () => {
+    const answer = deferred<string>();
+    asked.push(answer);
+    return answer.promise;
+  });
+  return { resolver, asked };
+}
+
 describe('Resolver', () => {
   it('takes addresses as they are, and remembers a name for five seconds', async () => {
     const resolver = new Resolver(4);
@@ -25,12 +36,7 @@ describe('Resolver', () => {
   });
 
   it('keeps to the known address while no server answers, and looks again every five seconds', async () => {
-    const asked: Deferred<string>[] = [];
-    const resolver = new Resolver(4, () => {
-      const answer = deferred<string>();
-      asked.push(answer);
-      return answer.promise;
-    });
+    const { resolver, asked } = heldBack();
     const first = resolver.resolve('n1', 0);
     asked[0]?.resolve('10.0.0.1');
     assert.equal(await first, '10.0.0.1');
@@ -49,12 +55,7 @@ describe('Resolver', () => {
   });
 
   it('asks for a name once, however many wait, and again after it failed', async () => {
-    const asked: Deferred<string>[] = [];
-    const resolver = new Resolver(4, () => {
-      const answer = deferred<string>();
-      asked.push(answer);
-      return answer.promise;
-    });
+    const { resolver, asked } = heldBack();
     const first = resolver.resolve('n1', 0);
     const second = resolver.resolve('n1', 1);
     assert.equal(asked.length, 1);

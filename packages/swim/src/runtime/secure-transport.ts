@@ -3,7 +3,13 @@ import type { HelloWrap } from '../discovery/discovery.ts';
 import { HELLO_MAGIC } from '../discovery/hello.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import { formatKeyId, type Keyring } from '../security/keyring.ts';
-import { SEAL_BYTES, SEALED_MAGIC, type SealCounters, Sealer } from '../security/sealer.ts';
+import {
+  NO_MESSAGE_REFUSED,
+  SEAL_BYTES,
+  SEALED_MAGIC,
+  type SealCounters,
+  Sealer,
+} from '../security/sealer.ts';
 import type { RequestDone, Transport, TransportOpener, TransportOptions } from '../transport.ts';
 import { KEYRING_MAGIC } from './keyring-message.ts';
 import { systemClock } from './system.ts';
@@ -100,7 +106,7 @@ export class SecureTransport implements Transport {
   }
 
   get counters(): Readonly<SealCounters> {
-    return this.#sealer?.counters ?? NONE;
+    return this.#sealer?.counters ?? NO_MESSAGE_REFUSED;
   }
 
   /** What this member tells others that its address is. */
@@ -257,14 +263,6 @@ export class SecureTransport implements Transport {
 function isClear(bytes: Uint8Array): boolean {
   return bytes[0] === SWIM_MAGIC || (bytes[0] === HELLO_MAGIC && bytes[1] !== SEALED_MAGIC);
 }
-const NONE: SealCounters = Object.freeze({
-  clearRefused: 0,
-  sealMalformed: 0,
-  sealKeyUnknown: 0,
-  sealOtherCluster: 0,
-  sealForged: 0,
-  sealReplayed: 0,
-});
 /** Before it is bound. */
 const UNBOUND: Transport = {
   address: '',

@@ -70,6 +70,16 @@ export interface SealCounters {
   sealReplayed: number;
 }
 
+/** All at zero. */
+export const NO_MESSAGE_REFUSED: Readonly<SealCounters> = Object.freeze({
+  clearRefused: 0,
+  sealMalformed: 0,
+  sealKeyUnknown: 0,
+  sealOtherCluster: 0,
+  sealForged: 0,
+  sealReplayed: 0,
+});
+
 /** A message that was opened. */
 export interface Opened {
   readonly bytes: Uint8Array;
@@ -104,14 +114,7 @@ interface SendingKey {
  * a slow one out of the receivers' windows. Responses need no window: each fits one request.
  */
 export class Sealer {
-  readonly counters: SealCounters = {
-    clearRefused: 0,
-    sealMalformed: 0,
-    sealKeyUnknown: 0,
-    sealOtherCluster: 0,
-    sealForged: 0,
-    sealReplayed: 0,
-  };
+  readonly counters: SealCounters = { ...NO_MESSAGE_REFUSED };
   keyring: Keyring;
   /** What this member says that its address is: messages for another one do not open. */
   address = '';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { isPresent } from '../core/member-list.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import { Prng } from './prng.ts';
 import { addressOf, TestCluster } from './test-cluster.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import { applyDelta, diffMembers } from './members-delta.ts';
 
 const member = (name: string, change: Partial<SwimMember> = {}): SwimMember => ({

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 
 /** What changed between two lists of members. */
 export interface MembersDelta {

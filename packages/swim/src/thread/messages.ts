@@ -1,7 +1,7 @@
 import type { StableView, ViewChange } from '../core/cut-detector.ts';
 import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import { SwimError, type SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import type { SwimAgentOptions } from '../runtime/agent-options.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { UserEvent } from '../core/event-codec.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import type { Report } from './messages.ts';
 import { Reporter } from './reporter.ts';
 

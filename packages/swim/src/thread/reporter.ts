@@ -1,7 +1,7 @@
 import type { StableView } from '../core/cut-detector.ts';
 import type { Refusal } from '../core/event.ts';
 import type { UserEvent } from '../core/event-codec.ts';
-import type { SwimMember } from '../core/statement.ts';
+import type { SwimMember } from '../core/message.ts';
 import type { SwimErrorCode } from '../errors.ts';
 import type { SwimLog } from '../ports.ts';
 import { diffMembers, diffViews } from './members-delta.ts';

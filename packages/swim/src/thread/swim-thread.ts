@@ -3,8 +3,7 @@ import { parseAddress } from '../address.ts';
 import type { StableView } from '../core/cut-detector.ts';
 import { isEventSized } from '../core/event-codec.ts';
 import { checkMeta, checkUnwell } from '../core/identity.ts';
-import { assertNever } from '../core/message.ts';
-import type { SwimMember } from '../core/statement.ts';
+import { assertNever, type SwimMember } from '../core/message.ts';
 import { type Deferred, deferred } from '../deferred.ts';
 import { SwimError } from '../errors.ts';
 import {

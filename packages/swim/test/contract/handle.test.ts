@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { swimConfig } from '../../src/config.ts';
 import type { UserEvent } from '../../src/core/event-codec.ts';
-import type { SwimMember } from '../../src/core/statement.ts';
+import type { SwimMember } from '../../src/core/message.ts';
 import type { SwimErrorCode } from '../../src/errors.ts';
 import { SwimAgent } from '../../src/runtime/agent.ts';
 import type { SwimAgentOptions } from '../../src/runtime/agent-options.ts';

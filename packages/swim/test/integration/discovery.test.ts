@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { swimConfig } from '../../src/config.ts';
-import type { SwimMember } from '../../src/core/statement.ts';
+import type { SwimMember } from '../../src/core/message.ts';
 import type { Discovery, DiscoveryHost, HelloWrap } from '../../src/discovery/discovery.ts';
 import { dnsSeeds } from '../../src/discovery/dns.ts';
 import { Hello } from '../../src/discovery/hello.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { swimConfig } from '../../src/config.ts';
-import type { SwimMember } from '../../src/core/statement.ts';
+import type { SwimMember } from '../../src/core/message.ts';
 import { SwimAgent } from '../../src/runtime/agent.ts';
 import type { SwimAgentOptions } from '../../src/runtime/agent-options.ts';
 import { SwimThread } from '../../src/thread/swim-thread.ts';
@@ -10,6 +10,14 @@ import { stopAll, Watched } from '../watched.ts';
 import type { ChildPlan, FromChild, ToChild } from './child.ts';
 import type { SetupData } from './setup.ts';
 
+const FOUNDER = {
+  config: swimConfig({}, 'test'),
+  name: 'a',
+  bootEpoch: 1,
+  clusterId: 'one',
+  listen: '127.0.0.1:0',
+  meta: new Uint8Array(),
+};
 const PROGRAM = new URL('./child.ts', import.meta.url);
 const children = new Set<Child>();
 
@@ -134,12 +142,7 @@ describe('SwimThread', function () {
     const program = new URL('./crashing.ts', import.meta.url);
     const thread = await SwimThread.start(
       {
-        config: swimConfig({}, 'test'),
-        name: 'a',
-        bootEpoch: 1,
-        clusterId: 'one',
-        listen: '127.0.0.1:0',
-        meta: new Uint8Array(),
+        ...FOUNDER,
         onFailure: failed.resolve,
       },
       program,
@@ -176,12 +179,7 @@ describe('SwimThread', function () {
   it('refuses times that do not fit', async () => {
     const start = (unwellAfterMs: number, deadAfterMs: number) =>
       SwimThread.start({
-        config: swimConfig({}, 'test'),
-        name: 'a',
-        bootEpoch: 1,
-        clusterId: 'one',
-        listen: '127.0.0.1:0',
-        meta: new Uint8Array(),
+        ...FOUNDER,
         unwellAfterMs,
         deadAfterMs,
         onFailure: () => {},
