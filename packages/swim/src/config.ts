@@ -60,7 +60,7 @@ export const SWIM_SETTINGS = {
   reconnectIntervalMs: real(50, 600_000, 1_000),
   /**
    * Time between two rounds of discovery; while no peer is known reconnectIntervalMs, if that is
-   * shorter. With more than eight members an eighth of their number times as long.
+   * shorter. With n members, n > 8, it is n / 8 times as long.
    */
   discoveryIntervalMs: real(50, 3_600_000, 30_000),
   /** How long faulty and departed members are remembered. */

@@ -6,7 +6,7 @@ import type { Swim } from './core/swim.ts';
 import type { SwimErrorCode } from './errors.ts';
 import type { NoAnswer, RequestDone } from './transport.ts';
 
-/** As a transport has it; `isOwn`: `to` is what the receiver says that its address is. */
+/** What a runner needs of a transport. `isOwn`: the receiver itself gives `to` as its address. */
 export interface RunnerTransport {
   send(to: string, bytes: Uint8Array, isOwn: boolean): void;
   request(
@@ -35,7 +35,7 @@ export interface RunnerHost {
   onRefused?(refusal: Refusal): void;
   onEvent?(event: UserEvent): void;
   onClusterId(clusterId: string): void;
-  /** This boot epoch is wanted: the event of the same type, once it is kept. */
+  /** The core wants this boot epoch: give it the event of the same type once the epoch is kept. */
   onBootEpoch(bootEpoch: number): void;
   /** The departure has been spread. */
   onLeft(): void;

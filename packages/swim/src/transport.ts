@@ -28,8 +28,8 @@ export interface TransportOptions extends TransportHandlers {
 }
 
 /**
- * Why a request got no answer, as far as a transport can tell: `refused` by the host, where no process listens;
- * `closed` without an answer by somebody who does.
+ * Why a request got no answer, as far as a transport can tell: `refused` by the host, where no process
+ * listens; `closed` without an answer by a process that does.
  */
 export type NoAnswer = 'refused' | 'closed';
 

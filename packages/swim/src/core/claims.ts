@@ -5,12 +5,12 @@ import type { Notices } from './notices.ts';
 import type { Parts } from './parts.ts';
 import type { Statement } from './statement.ts';
 
-/** How long a process that wanted the name of a member counts as waiting for it. */
+/** How long a claim to the name of a member counts. */
 const CLAIM_KEEP_MS = 30_000;
-/** The member is probed for it at most so often. */
+/** Shortest time between two probes of a member because of claims to its name. */
 const CLAIM_PROBE_MS = 1_000;
 
-/** What is said of processes that want the name of a present member, by name. */
+/** Statements of processes that claim the name of a present member, by name. */
 export class Claims {
   readonly #context: Context;
   readonly #notices: Notices;
@@ -27,10 +27,11 @@ export class Claims {
   }
 
   /**
-   * Another process has the name of a present member: another address is another process. It gets the
-   * name when the first is found dead, and not by a pause of it: the first is asked, and stays.
+   * Another process claims the name of a present member; another address is another process. It gets the
+   * name once the member is found dead. Until then the member is probed; a pause does not cost it the
+   * name.
    *
-   * @returns whether the first is to be asked now
+   * @returns whether to probe the member now
    */
   hear(record: Statement, update: Update): boolean {
     const { nowMs, counters } = this.#context;

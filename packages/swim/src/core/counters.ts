@@ -8,7 +8,7 @@ export interface SwimCounters {
   malformed: number;
   otherVersion: number;
   otherCluster: number;
-  /** Answers about a member that came from elsewhere than where it was asked. */
+  /** Answers about a member from another address than the one asked. */
   strangersRefused: number;
   /** Packets of a process whose name has a newer boot epoch. */
   staleSender: number;
@@ -21,7 +21,7 @@ export interface SwimCounters {
   refusals: number;
   /** Processes that wanted the name of a present member. */
   namesClaimed: number;
-  /** Times when this process took the boot epoch after one that the cluster knew. */
+  /** Times that this process raised its boot epoch above one that the cluster knew. */
   epochsRaised: number;
   /** Members this process itself declared faulty. */
   declaredFaulty: number;
@@ -30,7 +30,7 @@ export interface SwimCounters {
   syncs: number;
   /** Attempts to join through a seed that failed. */
   seedsFailed: number;
-  /** Members that answered over a stream what they did not answer by datagrams. */
+  /** Times that a member answered over a stream, and not by datagrams. */
   streamAcks: number;
   /** Newcomers turned away, and records left out of a sync, for want of room. */
   membersRefused: number;

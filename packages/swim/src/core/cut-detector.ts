@@ -100,7 +100,7 @@ export class CutDetector {
   readonly #held = new Set<Entry>();
   /** Alive, but unstable. */
   readonly #waiting = new Set<Entry>();
-  /** Names whose place may have changed since the last view, and whether they are in that. */
+  /** Names whose place may have changed since the last view, and whether they are in that view. */
   readonly #staged = new Map<string, boolean>();
   #number = 0;
   #names: readonly string[] | undefined;
@@ -173,7 +173,7 @@ export class CutDetector {
     if (before?.state !== 'faulty' && this.#held.has(entry)) this.#lastHeldMs = nowMs;
     if (after === undefined || this.#isOrdinary(entry)) this.#entries.delete(name);
     else this.#entries.set(name, entry);
-    // What was counted meanwhile did not know the entry.
+    // A count made meanwhile missed the entry.
     if (!isCounted) this.#hostCount = undefined;
   }
 
@@ -263,7 +263,7 @@ export class CutDetector {
     return this.#isMass && !wasMass;
   }
 
-  /** When those held are to be let go, as things are; Infinity if none is held. */
+  /** When the held members may leave the view, as things are; Infinity if none is held. */
   #releaseMs(nowMs: number): number {
     if (this.#held.size === 0) this.#heldSinceMs = undefined;
     else this.#heldSinceMs ??= nowMs;
@@ -276,7 +276,8 @@ export class CutDetector {
     // since get the time to be.
     const areMany = this.#held.size > 1;
     for (const { name } of this.#suspects) {
-      // One that is silent may be so for long: those that fail together are at an end together.
+      // A suspect that is merely silent may stay so for long. Suspicions of members that fail together
+      // end together.
       const endMs = this.#known.suspicionOf(name)?.endMs ?? nowMs;
       if (endMs - nowMs > HOLD_AHEAD_PERIODS * protocolPeriodMs) continue;
       if (this.#isAccused(name, areMany ? 1 : cutLow)) return this.#heldSinceMs + cutHoldMaxMs;
@@ -326,7 +327,7 @@ export class CutDetector {
     if (this.#isOrdinary(entry)) this.#entries.delete(entry.name);
   }
 
-  /** Says no more than the member list does. */
+  /** Whether the entry says no more than the member list does. */
   #isOrdinary({ member, inView, trouble, flaps }: Entry): boolean {
     if (member === undefined || flaps.length > 0) return false;
     if (member.state === 'suspect') return false;
@@ -343,7 +344,7 @@ export class CutDetector {
     return this.#isByHost() ? (this.#hostOf as HostOf)(member) : member.name;
   }
 
-  /** Where all share one host, it says nothing: members count. */
+  /** Where all share one host, count members instead. */
   #isByHost(): boolean {
     return this.#hostOf !== undefined && this.#countHosts() > 1;
   }

@@ -8,11 +8,11 @@ const REMEMBERED_FRACTION = 0.9;
 
 /**
  * A hash tree over what is known of members, 64 × 64 leaves by the hash of the name: two members find
- * what they hold differently in bytes proportional to that, not to the size of the cluster.
+ * their differences in bytes proportional to these, not to the size of the cluster.
  *
- * Made when it is wanted: members change more often than they are compared. Alive and suspect count as
- * one, since suspicions end by themselves; the dead who are soon forgotten do not count, since that
- * happens at different times.
+ * Built on demand, since members change more often than they are compared. Alive and suspect count as
+ * one, since suspicions end by themselves. Dead members that are soon forgotten do not count, since each
+ * member forgets at its own time.
  */
 export class DigestTree {
   readonly #leaves = new Uint32Array(FAN_OUT * FAN_OUT);

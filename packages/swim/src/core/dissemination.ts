@@ -5,7 +5,7 @@ interface Waiting {
   readonly name: string;
   readonly update: Uint8Array;
   row: number;
-  /** Leaves when it was sent so often, if the limit is not lower. */
+  /** Sends after which it leaves, if the limit is not lower. */
   readonly leaveAt: number;
   before: Waiting | undefined;
   after: Waiting | undefined;

@@ -7,8 +7,8 @@ export type SwimEvent =
   /** Begins probing, and joining through `seeds` (host:port, the own address ignored). */
   | { readonly type: 'start'; readonly seeds: readonly string[] }
   /**
-   * Replaces the seeds (the own address ignored, at most 256 kept). Some of those new are asked at
-   * once, but for members present; the others in turn.
+   * Replaces the seeds (the own address ignored, at most 256 kept). Asks a few of the new ones at once,
+   * unless they are present members; the others in turn.
    */
   | { readonly type: 'seeds'; readonly seeds: readonly string[] }
   /** A datagram came in. The bytes are copied where kept. */
@@ -16,8 +16,8 @@ export type SwimEvent =
   /** The time of a `timer` effect has come. */
   | { readonly type: 'timer'; readonly token: number }
   /**
-   * This process could not look for a while, longer than `stallThresholdMs`. To be said before the
-   * timers that came due meanwhile.
+   * This process stalled for longer than `stallThresholdMs`. Give this event before the timers that came
+   * due meanwhile.
    */
   | { readonly type: 'stalled' }
   /** A peer opened a stream and sent its request; answered by `stream-reply`. */
@@ -73,7 +73,7 @@ export type SwimEffect =
       readonly type: 'send';
       readonly to: string;
       readonly bytes: Uint8Array;
-      /** `to` is what the receiver says that its address is, and not only where it was seen. */
+      /** Whether the receiver itself gives `to` as its address, and was not only seen there. */
       readonly isOwn: boolean;
     }
   | {
@@ -90,7 +90,7 @@ export type SwimEffect =
       readonly streamId: number;
       readonly bytes: Uint8Array | null;
     }
-  /** Wanted once: `timer` with this token. A timer no longer wanted is ignored when it comes. */
+  /** Asks for the event `timer` once, with this token. The core ignores one that it no longer wants. */
   | {
       readonly type: 'timer';
       readonly token: number;
@@ -103,8 +103,8 @@ export type SwimEffect =
   /** Another stable view: `view()` has it whole; at most once per step. */
   | ({ readonly type: 'view-changed' } & ViewChange)
   /**
-   * A hint for the owner; the state of the member has not changed for it. Comes with each probe that is
-   * refused, and once when others suspect a member of having ended.
+   * A hint for the owner; it changes no state of the member. Comes with each probe that is refused, and
+   * once when others suspect a member of having ended.
    */
   | ({ readonly type: 'refused' } & Refusal)
   /** A user event, for the first and only time. */
@@ -112,8 +112,8 @@ export type SwimEffect =
   /** The cluster's id was learned; it stays. */
   | { readonly type: 'cluster-id'; readonly clusterId: string }
   /**
-   * The cluster knows a later life of this member: this boot epoch is after it. To be kept for the next
-   * start, and then given back by the event of the same type.
+   * The cluster knows a later life of this member; this boot epoch is above it. Keep it for the next
+   * start, then give it back by the event of the same type.
    */
   | { readonly type: 'boot-epoch'; readonly bootEpoch: number }
   | {

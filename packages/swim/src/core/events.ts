@@ -3,7 +3,7 @@ import { EVENT_PREFIX_BYTES } from './codec.ts';
 import { Dissemination } from './dissemination.ts';
 import { decodeEvent, encodeEvent, setEventAge, type UserEvent } from './event-codec.ts';
 
-/** Of the room of datagrams: what events get while they wait. */
+/** Share of each datagram for events that wait. */
 const SHARE = 0.25;
 /** Sequence numbers remembered per member; older ones count as seen. */
 const WINDOW = 1_024;
@@ -37,10 +37,10 @@ interface Origin {
 /**
  * User events: what any member tells all of them, spread beside the updates.
  *
- * Each is gossiped as often as an update, and kept for `eventKeepMs`, to come along when two members
- * exchange everything: so each present member gets it in the end, though gossip missed it. No member gets
- * one twice: sequence numbers seen are remembered for as long as an event can be under way, and what
- * is older than that is refused. Nor does a joiner get what is older than its membership.
+ * Each is gossiped as often as an update, and kept for `eventKeepMs`. It comes along when two members
+ * exchange everything, so each present member gets it in the end, even if gossip missed it. No member
+ * gets one twice: sequence numbers are remembered for as long as an event can be under way, and older
+ * events are refused. A joiner gets none that is older than its membership.
  *
  *     datagram:  │ updates │ events │     events wait: their share is a quarter at least, saved up
  *                                         for the next one if it is larger; updates wait: no more
@@ -50,7 +50,7 @@ interface Origin {
  * one window of numbers per member, `membersMax` of them.
  */
 export class Events {
-  /** Of the own events; numbers go on. */
+  /** Boot epoch of the own events; a new one does not restart their numbers. */
   bootEpoch: number;
   /** Events given up for want of room. */
   dropped = 0;
@@ -108,8 +108,8 @@ export class Events {
   /**
    * Takes in a record.
    *
-   * What is refused now (its origin is unknown, says too much, or too much else is known) is not
-   * remembered: it may come again.
+   * A refused record (its origin is unknown or says too much, or there is no room) is not remembered: it
+   * may come again.
    *
    * @param sinceMs when this member joined; nothing older is taken
    * @param isCurrent whether this is a member, and this its boot epoch
@@ -127,12 +127,12 @@ export class Events {
     const bornMs = nowMs - event.ageMs;
     if (bornMs < sinceMs || event.ageMs >= this.#settings.eventKeepMs) return 'refused';
     const life = `${event.bootEpoch} ${event.origin}`;
-    // The last words of a former life still count, if something was heard of it.
+    // Late events of a former life count, if that life is known.
     if (!this.#origins.has(life) && !isCurrent(event.origin, event.bootEpoch)) return 'refused';
     const origin = this.#originOf(life, nowMs);
     if (origin === undefined) return 'refused';
     if (isSeen(origin, event.sequence)) return 'seen';
-    // No member says so much so soon: a forged number would silence it.
+    // No member broadcasts so fast: a forged number would silence it.
     if (origin.highest > 0 && event.sequence > origin.highest + this.#leapMax()) return 'refused';
     if (!this.#allow(origin, nowMs)) return 'refused';
     markSeen(origin, event.sequence);
@@ -213,7 +213,7 @@ export class Events {
     if (known !== undefined && nowMs - known.lastMs <= idleMs) return known;
     this.#origins.delete(key);
     if (this.#origins.size >= this.#settings.membersMax) {
-      // Whatever these said is refused for its age by now.
+      // Events of these are refused for their age by now.
       for (const [other, { lastMs }] of this.#origins) {
         if (nowMs - lastMs > idleMs) this.#origins.delete(other);
       }

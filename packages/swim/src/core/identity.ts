@@ -16,7 +16,7 @@ export interface Identity {
 }
 
 /**
- * Refuses at the start what no message could carry or no peer would take.
+ * Refuses at the start values that no message can carry or no peer takes.
  *
  * @throws SwimError SWIM_ERR_CONFIG naming the field and its range
  */
@@ -34,8 +34,8 @@ export function checkIdentity({ name, bootEpoch, clusterId }: Identity): void {
 }
 
 /**
- * Refuses settings that are not whole: a missing number would be a timer of NaN. Ranges are not checked:
- * what wraps the core may take its own part of a datagram.
+ * Refuses settings that are not whole: a missing number would be a timer of NaN. Does not check ranges:
+ * a wrapper of the core may keep a part of each datagram.
  *
  * @throws SwimError SWIM_ERR_CONFIG naming the setting
  */

@@ -20,7 +20,7 @@ export interface Suspicion {
   verdict: Update | undefined;
   /** When the time is up, as things are; a little before, the suspect is asked once more. */
   endMs: number;
-  /** That was done, or need not be: enough others confirm. */
+  /** The suspect was asked, or need not be: enough others confirm. */
   asked: boolean;
   token: number;
 }
@@ -51,8 +51,8 @@ export function isPresent(member: { readonly state: MemberState }): boolean {
 }
 
 /**
- * Dead in the eyes of others: it may come back. Those that an operator removed too, or two halves of a
- * split that removed each other would never meet again.
+ * Dead by the word of others: it may come back. So may members that an operator removed: two halves of a
+ * split that removed each other must find each other again.
  */
 function isLost({ state, removedBy }: Statement): boolean {
   return state === 'faulty' || removedBy !== '';
@@ -61,8 +61,8 @@ function isLost({ state, removedBy }: Statement): boolean {
 /**
  * Every member known, this one included; draws probe targets and helpers.
  *
- * Compact, so that one process can simulate thousands: statements by number in one array, the round
- * as numbers; what only suspects and the dead have is kept apart.
+ * Compact, so that one process can simulate thousands: statements by number in one array, the round as
+ * numbers; the data of suspects and dead members apart.
  */
 export class MemberList {
   readonly #table: StatementTable;
@@ -112,7 +112,7 @@ export class MemberList {
     for (const name of this.#deadSinceMs.keys()) yield this.get(name) as Statement;
   }
 
-  /** Makes this what is believed of its member, new or not. @param sinceMs when it became so */
+  /** Sets the statement of a member, known or new. @param sinceMs since when it holds */
   put(statement: Statement, sinceMs: number): void {
     const id = this.#table.claim(statement.name);
     const old = this.#slots[id];
@@ -128,7 +128,7 @@ export class MemberList {
     this.#view = undefined;
   }
 
-  /** What an update says, as the one object for it. */
+  /** The one object for what an update says. */
   intern(update: Omit<Update, 'ageS' | 'accuser'>, removedBy: string): Statement {
     return this.#table.intern(update, removedBy);
   }
@@ -278,7 +278,7 @@ export class MemberList {
       take(this.#slots[this.#order[Math.floor(this.#random() * this.#ordered)] as number]);
     }
     if (picked.length === wanted) return picked;
-    // Few of those known are there: all in turn, from anywhere.
+    // Few of the known members are present: look at all in turn, from a random one on.
     const start = Math.floor(this.#random() * this.#ordered);
     for (let step = 0; step < this.#ordered && picked.length < wanted; step++) {
       take(this.#slots[this.#order[(start + step) % this.#ordered] as number]);
@@ -286,7 +286,7 @@ export class MemberList {
     return picked;
   }
 
-  /** As `pickPeers`, drawn from the present and these others alike. */
+  /** Like `pickPeers`, but draws from these other members, too. */
   pickPeersOr(count: number, others: readonly Statement[]): Statement[] {
     const picked = this.pickPeers(count);
     const share = others.length / Math.max(1, others.length + this.peerCount());
@@ -304,7 +304,7 @@ export class MemberList {
     );
   }
 
-  /** The dead member that has been so for longest: the first to forget. */
+  /** The member that has been dead for longest: the first to forget. */
   oldestDead(): Statement | undefined {
     let oldest: string | undefined;
     let oldestMs = Number.POSITIVE_INFINITY;

@@ -20,7 +20,7 @@ import type { Timers } from './timers.ts';
 const RISES_MAX = 3;
 
 /**
- * What is believed of whom: applies statements in the order of precedence, suspects, refutes.
+ * Beliefs about members: applies statements in the order of precedence, suspects, refutes.
  *
  *             suspicion                 timeout              operator
  *     alive ─────────────▶ suspect ─────────────▶ faulty ────────▶ left: or said by the member itself
@@ -43,7 +43,7 @@ export class Membership {
 
   /**
    * @param hooks.verify probes a member at once, by this process's own means
-   * @param hooks.lookAround probes a few others: what fails together is to be found together
+   * @param hooks.lookAround probes a few others, so that members that fail together are found together
    * @param hooks.onState hears every change of a member's state
    */
   constructor(
@@ -79,7 +79,7 @@ export class Membership {
    *
    * @param from name of the member that made or passed it on
    * @param isNews false if a member not known here is known to most others
-   * @returns whether the member had to be refuted to: the sender should hear it at once
+   * @returns whether this member refutes the statement: the sender should hear that at once
    */
   apply(update: Update, from: string, isNews = true): boolean {
     const { members } = this.#context;
@@ -129,7 +129,7 @@ export class Membership {
     }
   }
 
-  /** The owner of this process saw that one end. */
+  /** The owner of this process saw the process of that member end. */
   hearEnd(record: Statement): void {
     if (!isPresent(record)) return;
     this.#adopt({ ...asUpdate(record), state: 'faulty', refused: true });
@@ -185,9 +185,8 @@ export class Membership {
   /**
    * Says something new of this member itself; with a higher incarnation, so that it is believed.
    *
-   * At the highest there is nothing more to say, and whatever others hold of this life stays: only a
-   * new boot epoch is believed then, so the operator is told. It takes 136 years at one a second; or
-   * a forgery by a holder of the key.
+   * At the highest incarnation this life can refute no more: others believe only a new boot epoch, so
+   * the operator is told. That takes 136 years at one a second, or a forgery by a holder of the key.
    */
   renew(change: Partial<Statement>): boolean {
     const { self, members, nowMs } = this.#context;
@@ -217,11 +216,10 @@ export class Membership {
   }
 
   /**
-   * The cluster knows a later life of this name. At our own address it can only have been ours: the
-   * clock or the disk went back. So it was, too, if it is dead. We take the epoch after it, once that is
-   * kept.
+   * The cluster knows a later life of this name. If that life has our address, or is dead, it was ours:
+   * the clock or the disk went back. We take the epoch after it, once that is kept.
    *
-   * A few times at most: two that say the same address of themselves would go on for ever.
+   * A few times at most: two processes that give the same address would go on for ever.
    */
   #outlive(update: Update): void {
     const context = this.#context;
@@ -264,7 +262,7 @@ export class Membership {
       this.#outbox.disseminate(self);
       return true;
     }
-    // Refuted already, and the sender has not heard: it says so itself, and does not only pass it on.
+    // A sender that accuses us itself has not heard our refutation; one that passes it on may have.
     const isAsked = update.state === 'suspect' && update.accuser === from;
     if (update.incarnation < self.incarnation) {
       return isAsked && this.#context.switches.asksOnceMore;
@@ -353,7 +351,7 @@ export class Membership {
     const context = this.#context;
     const isOpen = context.members.suspicionOf(record.name) !== undefined;
     if (!isOpen || update.incarnation > record.incarnation) {
-      // No accusation of its own: the member that passes it on may not have looked.
+      // Not an accusation by the sender: it passes the verdict on and may not have probed.
       this.#adopt({ ...update, state: 'suspect', ageS: 0, accuser: '' });
     }
     const current = context.members.get(record.name);
@@ -365,7 +363,7 @@ export class Membership {
       this.#adopt(update);
       return;
     }
-    // That an operator removed it says more than that it is dead.
+    // A removal by an operator outweighs a death.
     if (suspicion.verdict?.state !== 'left') suspicion.verdict = update;
     if (suspicion.settled) return;
     suspicion.settled = true;
@@ -392,7 +390,7 @@ export class Membership {
     this.#hintOf(refused, accuser);
   }
 
-  /** Others were refused: the owner hears so at once. What this process found itself, the prober has told. */
+  /** Others were refused: tells the owner at once. The prober tells what this process found itself. */
   #hintOf({ name, bootEpoch }: Statement, accuser: string): void {
     if (accuser === this.#context.self.name) return;
     this.#context.emit({ type: 'refused', name, bootEpoch, isFirstHand: false });
@@ -428,7 +426,7 @@ export class Membership {
     if (accuser === '' || suspicion.accusers.has(accuser)) return;
     if (suspicion.accusers.size > suspicion.bounds.confirmations) return;
     suspicion.accusers.add(accuser);
-    // So many cannot all have missed that it lives: there is nothing left to ask.
+    // So many cannot all have missed a sign of life: the suspect is not asked once more.
     if (suspicion.accusers.size > suspicion.bounds.confirmations) suspicion.asked = true;
     const context = this.#context;
     const confirmed = Math.max(0, suspicion.accusers.size - 1);
@@ -454,9 +452,10 @@ export class Membership {
   }
 
   /**
-   * Tells the suspect before its time is up: of many refutations, gossip may have lost this one here.
+   * Asks the suspect before its time is up: gossip may have failed to bring its refutation here.
    *
-   * Every message to a suspect begins with what is said of it, and is answered by what is true.
+   * Every message to a suspect begins with the suspicion, and a suspect that lives answers with a
+   * refutation.
    */
   #ask(record: Statement, suspicion: Suspicion, afterMs: number): void {
     this.#outbox.send(record.address, { type: 'gossip' }, record);
@@ -473,7 +472,7 @@ export class Membership {
   }
 }
 
-/** Said by others than the member itself: it may live, and is to be asked first. */
+/** Whether it is a verdict of others: the member may live, and is asked first. */
 function isJudged({ state, accuser }: Update): boolean {
   return state === 'faulty' || (state === 'left' && accuser !== '');
 }

@@ -71,7 +71,7 @@ export interface ProbeTarget {
   readonly targetIncarnation: number;
 }
 
-/** A hash of the members that the sender holds to be present: gossip may miss one, this tells. */
+/** A hash of the members that the sender holds present; it shows what gossip missed. */
 export interface Digest {
   readonly digest: number;
 }

@@ -13,18 +13,18 @@ import { type Body, commonVersion, type Header, type VersionRange } from './mess
 import type { Statement } from './statement.ts';
 import type { Timers } from './timers.ts';
 
-/** An answer to one that is no member is at most this much longer than what it sent. */
+/** An answer to a stranger is at most this much longer than its datagram. */
 const STRANGER_BYTES = 256;
-/** Of a stream's bytes, what user events may take. */
+/** Share of a stream's bytes for user events. */
 const EVENTS_STREAM_SHARE = 0.25;
 /** Gathers the updates of one moment into one round. */
 const GOSSIP_DELAY_MS = 10;
-/** Time to tell everything once, beyond which exchanges help out. See ADR 0015. */
+/** If gossip needs longer to tell everything once, exchanges help out. See ADR 0015. */
 const BEHIND_MS = 250;
-/** Sends of what most others know. */
+/** Sends of an update that most others know. */
 const OLD_NEWS_SENDS = 2;
 
-/** Who is to be answered: who a datagram says that it is from, and where it seems to come from. */
+/** Receiver of an answer: the sender that a datagram names, and the address that it seems to come from. */
 export interface Origin {
   readonly name: string;
   readonly bootEpoch: number;
@@ -34,8 +34,8 @@ export interface Origin {
 }
 
 /**
- * What leaves this member: it fills datagrams and streams with what is to be told, and decides how often that
- * is told, and how little is said to a stranger.
+ * Sends for this member: fills datagrams and streams with updates and events, decides how often each is
+ * told, and bounds what a stranger gets.
  */
 export class Outbox {
   readonly #context: Context;
@@ -48,11 +48,11 @@ export class Outbox {
   }
 
   /**
-   * Sends a datagram, filled with what is to be told.
+   * Sends a datagram, filled with updates and events.
    *
-   * First the records named in `first`, then those of the queue. A receiver that is not alive in
-   * our eyes always hears that first, so that it can refute (Lifeguard's buddy system). User events
-   * have their share, and what updates leave.
+   * First the records named in `first`, then those of the queue. A receiver that we do not hold alive
+   * always hears that first, so that it can refute (Lifeguard's buddy system). User events get their
+   * share, and the room that updates leave.
    */
   send(to: string, body: Body, receiver: Statement | undefined, first: readonly string[] = []) {
     const { datagramBytesMax } = this.#context.config;
@@ -102,7 +102,7 @@ export class Outbox {
     const updates: Uint8Array[] = [];
     for (const name of names) {
       const record = members.get(name);
-      // A suspect is told whom it should answer: us.
+      // Names us as accuser to a suspect, so that it answers us.
       const accuser = name === receiver?.name ? self.name : undefined;
       const update = record === undefined ? undefined : this.#encode(record, accuser);
       if (update === undefined || update.length > left) continue;
@@ -116,7 +116,7 @@ export class Outbox {
         left -= update.length;
         updates.push(update);
       }
-      // No comparison of hashes finds who has missed one: they are told more often.
+      // The digest does not cover events, so it does not show a missed one: they are sent more often.
       events = stored.take(left, limit + config.retransmitMult, nowMs);
     }
     const bytes = message.done(updates, events);
@@ -168,7 +168,7 @@ export class Outbox {
   }
 
   /**
-   * Has a member's present record spread, in the name of `accuser` if it is a suspicion.
+   * Spreads a member's present record, in the name of `accuser` if it is a suspicion.
    *
    * @param isNews false if most others know it: then it is told a few times only
    */
@@ -195,7 +195,7 @@ export class Outbox {
     if (isMore && members.peerCount() > 0) this.armGossip(gossipIntervalMs);
   }
 
-  /** Whether so much is to be told, with so many updates more, that gossip takes long to tell it once. */
+  /** Whether gossip needs long to tell everything once, with so many more updates. */
   isBehind(more = 0): boolean {
     const { config, queue, self } = this.#context;
     const { gossipFanout, gossipIntervalMs, datagramBytesMax } = config;
@@ -210,7 +210,7 @@ export class Outbox {
     return retransmitLimit(config.retransmitMult, members.presentCount());
   }
 
-  /** Has the next round of gossip come soon: there is something to tell. */
+  /** Makes the next round of gossip come soon. */
   armGossip(afterMs = GOSSIP_DELAY_MS): void {
     const { phase, config } = this.#context;
     if (this.#gossipArmed || phase === 'idle') return;
@@ -226,7 +226,7 @@ export class Outbox {
     return accusers.values().next().value ?? '';
   }
 
-  /** @param version that of the request which is answered; of what the receiver speaks otherwise */
+  /** @param version that of the request; without one, a version that the receiver speaks */
   #header(receiver: VersionRange | undefined, version?: number): Header {
     const { versions, clusterId, self } = this.#context;
     const common = receiver === undefined ? undefined : commonVersion(versions, receiver);

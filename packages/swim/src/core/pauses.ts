@@ -14,8 +14,8 @@ interface Pause {
 /**
  * Remembers for how long members were silent before they went on.
  *
- * What has paused pauses again: a virtual machine that is moved, a host that is overloaded. Such a member
- * gets half as long again as its longest pause of late. One entry for each member at most.
+ * A member that has paused may pause again: its virtual machine is moved, its host is overloaded. It may
+ * be silent for half as long again as its longest recent pause. One entry for each member at most.
  */
 export class Pauses {
   readonly #longest = new Map<string, Pause>();

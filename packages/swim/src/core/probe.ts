@@ -12,7 +12,7 @@ import type { Timers } from './timers.ts';
 const DRAIN_MS = 5;
 /** Verdicts put off for one probe; then it ends without one. */
 const REARMS_MAX = 3;
-/** Answers over streams only, of one member or of all, after which datagrams are said to be lost. */
+/** Answers over streams only, by one member or by all, after which lost datagrams are reported. */
 const LOST_OF_ONE = 3;
 const LOST_IN_A_ROW = 5;
 /** Members counted for that. */
@@ -47,7 +47,7 @@ interface Probe {
   readonly kind: ProbeKind;
   readonly timeoutMs: number;
   readonly deadlineMs: number;
-  /** Stalls noticed when the present phase began: another one since voids what was (not) heard. */
+  /** Stalls counted when the present phase began: a later stall voids the silence since. */
   stalls: number;
   helpers: number;
   nacks: number;
@@ -65,7 +65,7 @@ interface Help {
   readonly origin: Origin;
   readonly originSeq: number;
   readonly target: string;
-  /** Asked whether its host refuses connections: whether it does, and whether it had time to answer. */
+  /** Of a look: whether the host refused, and whether the target had time to answer. */
   readonly look: { refused: boolean; waited: boolean } | undefined;
   token: number;
 }
@@ -137,7 +137,7 @@ export class Prober {
     for (const probe of this.#probes.values()) if (probe.name === record.name) return;
     const { config, health, nowMs, counters, self } = this.#context;
     if (record.address === self.address) {
-      // We are here, and not that member.
+      // This address is ours, so that member is gone.
       this.#membership.declareFaulty(record);
       return;
     }
@@ -162,7 +162,7 @@ export class Prober {
     };
     this.#probes.set(seq, probe);
     this.#ping(record, seq);
-    // Who hints has seen something: the host may know at once.
+    // A hint has a cause: the host may confirm it at once.
     if (kind === 'hint' && this.#context.switches.believesRefusals)
       this.#stream(record, seq, probe);
   }
@@ -213,7 +213,7 @@ export class Prober {
     this.#acked(seq, target);
   }
 
-  /** Ends the probe that asked, or passes the answer on to whom we help. */
+  /** Ends our probe, or passes the answer on to the member that we help. */
   onAck(seq: number, target: string): void {
     this.#streamOnly.delete(target);
     this.#streamOnlyInARow = 0;
@@ -235,8 +235,8 @@ export class Prober {
   }
 
   /**
-   * The target's host refused a connection: no process listens there. A firewall between may say the
-   * same, so others are asked to look, and what answers them, or us, in time ends it all.
+   * The target's host refused a connection: no process listens there. A firewall may refuse, too, so
+   * others are asked to look. An answer in time, to them or to us, ends the probe.
    */
   onRefused(seq: number, target: string): void {
     if (!this.#context.switches.believesRefusals) return;
@@ -299,7 +299,7 @@ export class Prober {
       return;
     }
     if (record.bootEpoch > request.targetBootEpoch) {
-      // An answer of its present life is none of that life: the prober hears of the present one.
+      // The present life cannot answer for a former one: the prober hears of the present one.
       const body = { type: 'nack', seq: help.originSeq, target: help.target } as const;
       this.#outbox.answer(origin, body, [help.target]);
       return;
@@ -403,7 +403,7 @@ export class Prober {
 
   #refusedVerdict(seq: number, probe: Probe): void {
     const context = this.#context;
-    // What would end the probe may lie unread.
+    // An answer may lie unread.
     if (this.#timers.isStalling()) return;
     const record = context.members.get(probe.name);
     this.#end(seq, probe);
@@ -428,7 +428,7 @@ export class Prober {
       return;
     }
     probe.stalls = context.counters.stalls;
-    // Asked anew: what was sent before the stall may have been answered into a full buffer.
+    // Ask again: answers to the first ping may have met a full buffer.
     this.#ping(record, seq);
     const next = phase === 'direct' ? 'direct' : 'verdict';
     probe.token = this.#timers.arm({ kind: 'probe', seq, phase: next }, probe.timeoutMs);

@@ -4,9 +4,9 @@ import type { Notices } from './notices.ts';
 import type { Parts } from './parts.ts';
 
 export const SEEDS_AT_ONCE = 8;
-/** Seeds that are kept; the first ones are. */
+/** Seeds that are kept, the first ones of the list. */
 const SEEDS_MAX = 256;
-/** Failures of a seed this long after the start say more than that it is a little later. */
+/** A seed that fails this long after the start is not just a little late. */
 const SEED_PATIENCE_MS = 2_000;
 /** Between the first two notices of one seed; doubles. */
 const SEED_NOTICE_MS = 10_000;
@@ -33,7 +33,7 @@ export class Seeds {
     this.#addresses = this.#usable(seeds);
   }
 
-  /** Replaces the seeds. @returns the new ones that are no member's address, a few */
+  /** Replaces the seeds. @returns a few of the new ones that are no member's address */
   replace(seeds: readonly string[]): string[] {
     const { members } = this.#context;
     const asked = new Set(this.#addresses);
@@ -51,7 +51,7 @@ export class Seeds {
     }
   }
 
-  /** One that is no peer's address, at random. */
+  /** A random seed that is no peer's address. */
   stranger(): string | undefined {
     const { members, random } = this.#context;
     const strangers = this.#addresses.filter((seed) => !members.hasPeerAt(seed));

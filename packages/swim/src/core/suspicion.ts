@@ -11,7 +11,7 @@ export interface SuspicionBounds {
  *
  * The shortest grows with log10 n, as the spread of a refutation does (SWIM §4.2), but is the same for
  * all up to 32: there it is the pause of a process that must be outlasted, which does not depend on n.
- * Where too few others are there to confirm, waiting for them makes no sense: it is the shortest at once.
+ * If too few others can confirm, the shortest applies at once.
  */
 export function suspicionBounds(
   options: {
@@ -47,7 +47,7 @@ export function suspicionTimeoutMs(bounds: SuspicionBounds, confirmed: number): 
 /**
  * Bounds for a member that is silent: it may be paused, and its host with it.
  *
- * @param silenceMs the shortest; what a lone accuser waits in addition is that of other suspicions
+ * @param silenceMs the shortest; a lone accuser waits longer than it by as much as in other suspicions
  */
 export function silenceBounds(bounds: SuspicionBounds, silenceMs: number): SuspicionBounds {
   if (silenceMs <= bounds.minMs) return bounds;

@@ -18,20 +18,20 @@ export interface SwimSwitches {
   readonly asksOnceMore: boolean;
   /** About as many members as can confirm a suspicion probe at once when they hear of it. */
   readonly verifiesSuspicions: boolean;
-  /** Pings and acks compare a hash of the members; who differs exchanges everything. */
+  /** Pings and acks compare a hash of the members; two that differ exchange everything. */
   readonly comparesDigests: boolean;
   /** Lost members are asked now and then whether they are back. */
   readonly probesLost: boolean;
   /**
-   * What others know is told less: by a newcomer what it was told when it joined (itself it tells), by one
-   * with more to tell than gossip carries what an exchange brought.
+   * Updates that others know are told less: those that a newcomer learned when it joined (its own
+   * aside), and, while there is more to tell than gossip carries, those that an exchange brought.
    */
   readonly tellsOldNewsLess: boolean;
   /** A member whose host refuses connections to several is suspected for the shortest time only. */
   readonly believesRefusals: boolean;
   /** Up to so many members suspicions last alike. */
   readonly suspicionMembersMin: number;
-  /** How long the dead still get gossip; 0: they are told by what answers them. */
+  /** How long dead members still get gossip; with 0 only answers tell them. */
   readonly gossipToDeadMs: number;
 }
 

@@ -26,7 +26,7 @@ const REFUSALS = {
 } as const satisfies Record<RefusalReason, SwimErrorCode>;
 /** Streams of this process under way at once. */
 export const STREAMS_MAX = 64;
-/** Up to here the whole state is hardly more than a digest. */
+/** Up to so many members the whole state is hardly larger than a digest. */
 const WHOLE_MEMBERS_MAX = 8;
 const REPAIR_INTERVAL_MS = 1_000;
 /** Bounds what comparing costs in large clusters: some 80 bytes a millisecond each way. */
@@ -45,7 +45,7 @@ interface Pending {
   readonly step: Step;
 }
 
-/** What of the state is sent: all of it; first a digest, to find what differs; what differs. */
+/** The part of the state to send: all of it; a digest, to find the differences; the differences. */
 type Step =
   | { readonly kind: 'whole' }
   | { readonly kind: 'digest' }
@@ -168,7 +168,7 @@ export class Sync {
     }
   }
 
-  /** The answer to a caller while this member is not in. */
+  /** The answer to a caller when this member does not run or has left. */
   refuseJoin(callerId: number | undefined): void {
     this.#joined(callerId, 'SWIM_ERR_STOPPED');
   }
@@ -262,7 +262,7 @@ export class Sync {
         header.version,
       );
     }
-    // Merged first, so that the answer has what is refuted.
+    // Merged first, so that the answer contains our refutations.
     this.#merge(message);
     if (body.type === 'digest') {
       const branches = new DigestTree(context).differingBranches(body.branches);
@@ -328,7 +328,7 @@ export class Sync {
     return usurped ? 'SWIM_ERR_NAME_CONFLICT' : undefined;
   }
 
-  /** Tells a peer of another version ours, in the only bytes that it may understand. */
+  /** Tells our versions to a peer of another one, in the only bytes that it may understand. */
   #refuseUndecoded(failure: DecodeFailure): Uint8Array | null {
     const context = this.#context;
     if (failure === 'malformed') {
@@ -340,9 +340,10 @@ export class Sync {
   }
 
   /**
-   * Whether a member that seems to live elsewhere has the joiner's name, whatever their boot epochs. Taken
-   * at its word, a process that was named by mistake would end the one that lives. The member is asked: if
-   * it is gone, as after a move to another address, the joiner, who asks again, gets in once that is found.
+   * Whether a member that seems to live at another address has the joiner's name, whatever their boot
+   * epochs. If the joiner were believed, a process named by mistake would end the living one. So the
+   * member is probed. If it is gone, as after a move to another address, the joiner asks again and gets
+   * in once that is found.
    */
   #isTaken({ header, updates }: Message): boolean {
     const { members, self } = this.#context;
@@ -370,8 +371,8 @@ export class Sync {
   /**
    * Takes in what an exchange brought.
    *
-   * Where there is more to tell than gossip carries, all exchange with each other: it is news to few. And
-   * others told a newcomer what they knew before.
+   * While there is more to tell than gossip carries, all members exchange with each other, so it is news
+   * to few. And what a newcomer is told, the others knew before.
    */
   #merge({ header, updates, events }: Message): void {
     const context = this.#context;
@@ -379,7 +380,7 @@ export class Sync {
     const isKnown = this.#outbox.isBehind(isNewcomer ? updates.length : 0);
     const isNews = !isKnown || !context.switches.tellsOldNewsLess;
     for (const update of updates) {
-      // A whole state may be old: even memberlist suspects the dead of it only.
+      // A whole state may be old: its dead members are only suspected, as in memberlist.
       const isDoubted = update.state === 'faulty' && !context.switches.ownVerdicts;
       const taken = isDoubted
         ? { ...update, state: 'suspect' as const, accuser: header.name }

@@ -2,7 +2,7 @@ import type { Context } from './context.ts';
 import type { TimerTask } from './event.ts';
 
 /**
- * The timers that are wanted, and what their lateness says: whether this process could look.
+ * The armed timers. A late one shows that this process stalled.
  *
  * A timer is an effect out and an event in, with a token of its own. One that is disarmed is forgotten,
  * and its event is ignored when it comes.
@@ -54,10 +54,10 @@ export class Timers {
     return { task: timer.task, late };
   }
 
-  /** This process could not look for a while: it doubts itself, and verdicts under way are put off. */
+  /** This process stalled: it doubts itself, and verdicts under way are put off. */
   noteStall(): void {
     const { config, counters, health, nowMs } = this.#context;
-    // What comes late together is one stall.
+    // Timers that come late together are one stall.
     if (nowMs - this.#lastStallMs > config.stallThresholdMs) {
       counters.stalls++;
       health.adjust(1);
@@ -65,7 +65,7 @@ export class Timers {
     this.#lastStallMs = nowMs;
   }
 
-  /** Whether this process stalls now, or did so lately: what waits for it may still be on its way in. */
+  /** Whether this process stalls now or did so lately: datagrams for it may still lie unread. */
   isStalling(): boolean {
     const { config, switches, nowMs } = this.#context;
     if (nowMs - this.#lastStallMs < config.probeTimeoutMs) return true;

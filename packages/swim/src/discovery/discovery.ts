@@ -12,10 +12,10 @@ export interface Discovery {
 /** An open {@link Discovery}. */
 export interface Finder {
   /**
-   * One round: `found` is called for every seed, host:port, as soon as it is known. Resolves when
-   * everybody was asked and had time to answer, or at once when `signal` aborts.
+   * One round: `found` is called for every seed, host:port, as soon as it is known. Resolves when all
+   * were asked and had time to answer, or at once when `signal` aborts.
    *
-   * @throws what kept it from asking; what was found before that still counts
+   * @throws the error that kept it from asking; seeds found before it still count
    */
   search(found: (seed: string) => void, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -39,7 +39,7 @@ export interface DiscoveryHost {
 export interface HelloWrap {
   /** Adds the same number of bytes to each. */
   wrap(hello: Uint8Array): Uint8Array;
-  /** Undefined for what is not sealed with a key of ours. `from` is host:port, for the log. */
+  /** Undefined if the bytes are not sealed with a key of ours. `from` is host:port, for the log. */
   unwrap(from: string, bytes: Uint8Array): Uint8Array | undefined;
 }
 

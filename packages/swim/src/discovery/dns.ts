@@ -22,9 +22,8 @@ export interface DnsSeedsOptions {
 /**
  * Seeds from DNS: every address of a name, or every service of one.
  *
- * Asks anew at each round, DNS itself and not `/etc/hosts`, so a change is followed as soon as the
- * server tells of it. Of services that cannot be looked up the others still count; at most 64 are
- * taken, by priority.
+ * Each round asks the DNS servers, not `/etc/hosts`, so it follows a change as soon as the server has
+ * it. A service that cannot be looked up hides none of the others. At most 64 are taken, by priority.
  */
 export function dnsSeeds(options: DnsSeedsOptions): Discovery {
   const { name, port, type, servers = [] } = options;
@@ -93,7 +92,7 @@ async function findAddresses(
   await oneOf(asked);
 }
 
-/** Waits for all; fails if all failed, with what says most. */
+/** Waits for all. If all failed, fails with the error that says most. */
 async function oneOf(asked: readonly Promise<void>[]): Promise<void> {
   const failures: NodeJS.ErrnoException[] = [];
   for (const result of await Promise.allSettled(asked)) {

@@ -22,12 +22,12 @@ const ANSWERS_PER_SECOND_MAX = 64;
  *
  *   0x44  version  kind:1  cluster:8  nonce:8  address (one byte of length before it)  zeros
  *
- * `cluster` is the beginning of a hash of the cluster's id; zeros say that there is none yet. A
- * question is filled with zeros to HELLO_BYTES and an answer is never longer, so that an asker who
- * gives another's address cannot have it flooded with more than he sends himself.
+ * `cluster` is the beginning of a hash of the cluster's id; zeros say that there is none yet. A question
+ * is filled with zeros to HELLO_BYTES and an answer is never longer: an asker that forges its address
+ * floods the victim with no more than it sends itself.
  */
 
-/** Who asks "who is there?" with packets, and answers it. */
+/** Asks by packets who is there, and answers others that ask. */
 export class Hello {
   readonly #address: Uint8Array;
   readonly #clusterId: () => string;
@@ -58,7 +58,7 @@ export class Hello {
   }
 
   /**
-   * A question to send to whomever; `found` is called for every answer to it until `end`.
+   * Makes a question. `found` is called for every answer to it, until `end`.
    *
    * @throws Error if 64 are open
    */
@@ -73,11 +73,11 @@ export class Hello {
   }
 
   /**
-   * Takes what came in: an answer to an open question of ours is handed over; of a question the
-   * answer is returned, undefined where there is none to give.
+   * Takes a message in. Hands over an answer to an open question of ours. Returns the answer to a
+   * question of another node, undefined if there is none to give.
    *
-   * Nodes without a cluster do not answer each other, nor nodes of different clusters, nor anybody
-   * more than 64 times a second.
+   * Nodes without a cluster do not answer each other, nor do nodes of different clusters. A node answers
+   * at most 64 times a second.
    */
   take(bytes: Uint8Array): Uint8Array | undefined {
     if (bytes.length < PREFIX_BYTES || bytes[0] !== HELLO_MAGIC || bytes[1] !== VERSION) {

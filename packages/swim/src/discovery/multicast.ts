@@ -67,7 +67,7 @@ class MulticastFinder implements Finder {
     const group = createSocket({ type: 'udp4', reuseAddr: true });
     const own = createSocket('udp4');
     try {
-      // Bound to the group's address, a socket hears nothing that was sent to the port otherwise.
+      // A socket bound to the group's address hears nothing else that is sent to the port.
       const address = process.platform === 'win32' ? '0.0.0.0' : options.group;
       group.bind({ port: options.port, address });
       own.bind({ port: 0, address: iface ?? '0.0.0.0' });
@@ -88,7 +88,7 @@ class MulticastFinder implements Finder {
     const { group, port } = this.#options;
     const question = this.#host.hello.ask(found);
     try {
-      // Twice, since packets get lost; who answers twice is found once.
+      // Twice, since packets get lost; a member that answers twice is found once.
       for (let n = 0; n < 2 && !signal.aborted; n++) {
         await this.#send(question.bytes, group, port);
         await wait(ANSWER_MS / 2, undefined, { signal }).catch(() => {});
@@ -105,7 +105,7 @@ class MulticastFinder implements Finder {
     await Promise.all(closed);
   }
 
-  /** In a large cluster a few answer each question: everybody would be a flood. */
+  /** In a large cluster a few members answer each question: the answers of all would be a flood. */
   #isChosen(): boolean {
     return Math.random() * this.#host.presentCount() < ANSWERERS;
   }
@@ -115,7 +115,7 @@ class MulticastFinder implements Finder {
     if (plain === undefined || !Hello.is(plain)) return;
     const answer = this.#host.hello.take(plain);
     if (answer === undefined) return;
-    // Best effort, as any packet: who got no answer asks again.
+    // Best effort, like any packet: an asker without an answer asks again.
     this.#send(answer, ip, port).catch(() => {});
   }
 

@@ -82,11 +82,11 @@ class RangeFinder implements Finder {
         if (answer !== null) hello.take(answer);
       }
     };
-    // One supply for all: a generator gives each address to one of them.
+    // All workers share one generator, which gives each address once.
     await Promise.all(Array.from({ length: STREAMS_AT_ONCE }, worker));
   }
 
-  /** Every address but our own, from a place of chance on: many askers do not meet at the first. */
+  /** Every address but our own, from a random one on, so that askers do not all begin with the same. */
   *#addresses(): Generator<string, undefined> {
     const { from, to, port } = this.#options;
     const first = numberOf(from);

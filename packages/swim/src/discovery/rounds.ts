@@ -85,7 +85,7 @@ export class DiscoveryRounds {
     const { signal } = this.#ending;
     const before = this.#found[index] ?? new Set();
     const now = new Set<string>();
-    // While it lasts what was found before counts too: a round over a range takes its time.
+    // During a round earlier finds count, too: a round over a range takes long.
     const both = new Set(before);
     this.#found[index] = both;
     await finder.search((seed) => {
@@ -109,7 +109,7 @@ export class DiscoveryRounds {
     this.#options.onSeeds(all);
   }
 
-  /** What peers and servers say is checked; an address of the other family leads nowhere. */
+  /** Checks a seed that a peer or server names; one of the other IP family leads nowhere. */
   #isUsable(seed: string): boolean {
     if (seed === this.#options.host.address) return false;
     try {

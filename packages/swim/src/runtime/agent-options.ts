@@ -70,9 +70,9 @@ export interface SwimAgentOptions extends MemberCallbacks {
   /** After the start and after every change of the stable view; after `onMembers`. */
   onView?(view: StableView, change: ViewChange): void;
   /**
-   * The host of a present member refuses connections: most likely its process has ended. A hint, to count as
-   * silence and never as a death: the member may be about to restart. What membership believes comes by
-   * `onMembers`, after the shortest suspicion. May come again while it is refused.
+   * The host of a present member refuses connections: most likely its process has ended. A hint: count
+   * it as silence, never as a death, since the member may be about to restart. The verdict comes by
+   * `onMembers`, after the shortest suspicion. May come again while connections are refused.
    */
   onRefused?(refusal: Refusal): void;
   /** What a member tells all, the own events included; each comes once. */
@@ -104,7 +104,7 @@ export type CompleteOptions<Options extends Given> = Options & {
 type Given = Partial<SwimAgentOptions> & Pick<SwimAgentOptions, 'name' | 'listen'>;
 
 /**
- * Refuses what is of a wrong type, as callers without a type checker give it, and fills in defaults.
+ * Refuses values of a wrong type, which callers without a type checker may give, and fills in defaults.
  *
  * @throws SwimError SWIM_ERR_CONFIG, SWIM_ERR_KEY_INVALID
  */
@@ -117,7 +117,7 @@ export function completeOptions<Options extends Given>(options: Options): Comple
   const { advertise = '', seeds = [], discovery = [], discoveries = [], keyring = [] } = options;
   need('advertise', 'a text', isText(advertise));
   need('stateFile', 'a text', stateFile === undefined || isText(stateFile));
-  // Before it is kept in a file.
+  // Checked before a state file keeps it.
   const isEpoch = Number.isSafeInteger(bootEpoch) && (bootEpoch as number) >= 0;
   const isLeftOut = bootEpoch === undefined && stateFile !== undefined;
   need('bootEpoch', 'a safe integer of 0 or more', isEpoch || isLeftOut);

@@ -323,14 +323,14 @@ export class SwimAgent implements SwimHandle {
     this.#runner.request(from, bytes, reply);
   }
 
-  /** Performs all that a step wants before its owner hears of any: a callback may do anything. */
+  /** Performs all effects of a step before it calls the owner, whose callbacks may do anything. */
   #dispatch(event: SwimEvent): void {
     if (this.#stopped) return;
     this.#runner.step(event);
     this.#callbacks.run();
   }
 
-  /** Has the owner told when the effects of this step are done. */
+  /** Calls the owner once the effects of this step are done. */
   #tell(call: () => void): void {
     this.#callbacks.add(() => {
       if (!this.#stopped) call();
@@ -364,7 +364,7 @@ export class SwimAgent implements SwimHandle {
     };
   }
 
-  /** Until it is kept this member stays silent; it tries again, since disks get well. */
+  /** This member stays silent until the epoch is kept, and tries again: disks recover. */
   #tryRise(bootEpoch: number): void {
     this.#rising = undefined;
     this.#rise(bootEpoch).catch((error: unknown) => {
@@ -397,7 +397,7 @@ export class SwimAgent implements SwimHandle {
   }
 }
 
-/** Tells the operator of what the remedy is in the table for. */
+/** Tells the operator of a problem, with the remedy of the table of errors. */
 function notify(
   options: SwimAgentOptions,
   code: SwimErrorCode,
@@ -410,18 +410,21 @@ function notify(
   options.onNotice?.(code, address);
 }
 
-/** Kept already, where there is a file for it. */
+/** The boot epoch of this start; where there is a state file, it is kept already. */
 async function bootEpochOf({ bootEpoch, stateFile }: SwimAgentOptions): Promise<number> {
   if (stateFile === undefined) return bootEpoch ?? Number.NaN;
   return await new StateFile(stateFile).next(bootEpoch);
 }
 
-/** One that throws in the midst of a step would leave it half done: its member then is its own host. */
+/**
+ * An exception in the middle of a step would leave it half done; a member whose host cannot be told is
+ * its own.
+ */
 function guarded(hostOf: HostOf): HostOf {
   return (member) => surface(() => hostOf(member)) ?? member.name;
 }
 
-/** What a seal takes of a datagram is not the core's to fill. */
+/** The core leaves room for a seal in each datagram. */
 function withRoomForSeals(config: SwimConfig): SwimConfig {
   return { ...config, datagramBytesMax: config.datagramBytesMax - SEAL_BYTES };
 }

@@ -53,7 +53,7 @@ export class DrainingTimers {
   }
 
   set(token: number, afterMs: number): void {
-    // What became due during the step that sets it is less than 0, at which Node.js would warn.
+    // A timer that became due during its own step has a negative delay, of which Node.js would warn.
     const timer = setTimeout(
       () => {
         this.#timers.delete(timer);

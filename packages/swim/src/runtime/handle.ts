@@ -38,11 +38,11 @@ export interface SwimHandle {
   join(address: string): Promise<void>;
   /** Changes what we say of ourselves. @throws SwimError SWIM_ERR_META_TOO_LARGE */
   setMeta(meta: Uint8Array): void;
-  /** Says to everybody whether this member can do its work: it stays alive, and is shown unwell. */
+  /** Tells all members whether this one can do its work: it stays alive, and is shown unwell. */
   setUnwell(unwell: boolean): void;
   /**
-   * Tells every member, this one included; resolves when it is on its way. Who is away for longer than
-   * `eventKeepMs` misses it, and who joins later does not get it.
+   * Tells every member, this one included; resolves when it is on its way. A member that is away for
+   * longer than `eventKeepMs` misses it; one that joins later does not get it.
    *
    * @param name 1 to 64 bytes
    * @param payload at most 512 bytes
@@ -59,13 +59,13 @@ export interface SwimHandle {
    */
   reportEnd(name: string, bootEpoch?: number): void;
   /**
-   * An operator knows that a faulty member never comes back: it counts as left, for everybody, and is
-   * remembered as such. One that lives after all refutes it, and a new boot epoch is a new member.
+   * An operator knows that a faulty member never comes back: it counts as left on every member, and is
+   * remembered as such. A member that lives after all refutes it, and a new boot epoch is a new member.
    *
    * @returns whether the member counts as left now; false if it is unknown or not faulty
    */
   forceLeave(name: string): Promise<boolean>;
-  /** Tells everybody that this member leaves; resolves when told. Call {@link stop} after it. */
+  /** Tells all members that this one leaves; resolves when they are told. Call {@link stop} after it. */
   leave(): Promise<void>;
   /** Closes the sockets without telling the peers, who will find this member faulty. */
   stop(): Promise<void>;

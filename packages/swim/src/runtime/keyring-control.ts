@@ -52,7 +52,7 @@ export interface KeyringControlOptions {
 export class KeyringControl {
   readonly #options: KeyringControlOptions;
   #keyring: Keyring | undefined;
-  /** Of this process: a recorded request is nothing to its successor, whose window is empty. */
+  /** Names this process in requests. Its successor has an empty replay window, and refuses them. */
   readonly #instance = randomBytes(16).toString('hex');
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;

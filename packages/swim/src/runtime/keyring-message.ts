@@ -97,5 +97,5 @@ function isKeyInfo(value: unknown): value is KeyInfo {
 
 /** Base64, of 32 bytes or what a sender takes for a key. */
 const KEY = /^(?=.{0,64}$)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-/** Characters of what names the process that a request about keys is for. */
+/** Characters of the name of the process that a request about keys is for. */
 const INSTANCE_LENGTH_MAX = 64;

@@ -5,12 +5,12 @@ const NAMES_MAX = 1_024;
 const NAME_TTL_MS = 5_000;
 
 /**
- * Host names to IP addresses of one family, remembered for five seconds and asked for anew behind the
- * first message after them.
+ * Looks host names up, for IP addresses of one family. Remembers an address for five seconds; the first
+ * message after them starts another lookup.
  *
- * That message and those during the look go to the address known; so a name server that is slow or gone
- * holds nothing up, and members that know each other stay members. A name whose address changed is
- * followed with the first message after that look. What was never found is waited for.
+ * That message, and those during the lookup, go to the known address: a slow or absent name server
+ * delays nothing and separates no members. The first message after the lookup goes to the new address.
+ * Messages to a name without a known address wait for it.
  *
  * Without this every datagram to a name would ask the system's thread pool. At most
  * {@link NAMES_MAX} names are kept; a name is asked for once at a time, however many wait for it, and one

@@ -24,7 +24,7 @@ const REFUSED_INTERVAL_MS = 10_000;
  */
 export type Encryption = 'required' | 'accept-clear' | 'send-clear';
 
-/** What is told of what was refused: at most one of a code in ten seconds. */
+/** Hears of refused messages: at most once in ten seconds for each code. */
 export type OnRefused = (code: SwimErrorCode, from: string, detail: string) => void;
 
 export interface SecureOptions {
@@ -43,16 +43,15 @@ export interface SecureOptions {
 /**
  * A transport whose packets and requests are sealed on their way out and opened on their way in.
  *
- * Without a keyring they pass as they are. With one, who has no key gets no answer of any kind:
- * neither a packet nor a byte on a stream, which is closed after the first bytes show no key of
- * ours.
+ * Without a keyring they pass as they are. With one, a stranger without a key gets no answer of any
+ * kind: no packet, and no byte on a stream, which is closed once its first bytes show no key of ours.
  */
 export class SecureTransport implements Transport {
   readonly #options: SecureOptions;
   readonly #sealer: Sealer | undefined;
   readonly #refusedMs = new Map<SwimErrorCode, number>();
   #inner: Transport = UNBOUND;
-  /** For discovery over sockets of its own: what is no hello is refused. */
+  /** For discovery over its own sockets: refuses everything but hellos. */
   readonly helloWrap: HelloWrap = {
     wrap: (hello) => this.#sealPacket(hello),
     unwrap: (from, bytes) => (bytes[0] === HELLO_MAGIC ? this.#openPacket(from, bytes) : undefined),
@@ -109,7 +108,7 @@ export class SecureTransport implements Transport {
     return this.#sealer?.counters ?? NO_MESSAGE_REFUSED;
   }
 
-  /** What this member tells others that its address is. */
+  /** The address that this member tells others. */
   setAddress(address: string): void {
     if (this.#sealer !== undefined) this.#sealer.address = address;
   }
@@ -124,7 +123,9 @@ export class SecureTransport implements Transport {
     if (this.#sealer !== undefined) this.#sealer.keyring = keyring;
   }
 
-  /** @param isOwn whether `to` is what the receiver says that its address is: then no other member opens it */
+  /**
+   * @param isOwn whether the receiver itself gives `to` as its address: then no other member can open it
+   */
   send(to: string, message: Uint8Array, isOwn = false): void {
     this.#inner.send(to, this.#sealPacket(message, isOwn ? to : undefined));
   }

@@ -179,7 +179,7 @@ interface Intake {
 function accept(socket: Socket, options: TcpOptions, intake: Intake): void {
   const { handlers, streamBytesMax, streamTimeoutMs, requestHead } = options;
   const { sockets, incoming, budget } = intake;
-  // The oldest has had its time: connections that stay silent keep none out that speaks at once.
+  // The oldest has had its time: silent connections never keep out one that speaks at once.
   const [oldest] = incoming;
   if (oldest !== undefined && incoming.size >= (options.socketsMax ?? SOCKETS_MAX)) {
     incoming.delete(oldest);

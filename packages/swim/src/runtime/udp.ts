@@ -49,7 +49,7 @@ export class UdpTransport {
     return transport;
   }
 
-  /** Best effort: what cannot be sent is counted and forgotten, as what is lost on the way. */
+  /** Best effort: a packet that cannot be sent is counted and forgotten, like one lost on the way. */
   send(to: string, bytes: Uint8Array): void {
     if (this.#closed) return;
     if (bytes.length > PACKET_BYTES_MAX) {
@@ -76,11 +76,14 @@ export class UdpTransport {
   }
 }
 
-/** The system gives what it may; a member that pauses loses what finds no room. */
+/**
+ * Asks for a larger buffer, of which the system gives what it may. A member that pauses loses the
+ * datagrams that find no room.
+ */
 function askForBuffer(socket: SocketAsPromised): void {
   try {
     socket.socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
   } catch {
-    // Some refuse what is above their limit instead of cutting it: theirs stays.
+    // Some systems refuse a size above their limit instead of lowering it: their own size stays.
   }
 }

@@ -9,16 +9,16 @@ import { ReplayWindow } from './replay-window.ts';
  *   0x45  version:1  clusterTag:8  keyId:4  salt:16  counter:6  ciphertext  tag:16
  *   └──────────────────── associated data ────────────────────┘
  *
- * AES-256-GCM. Associated data goes on, unsent, with one byte for the kind of message, in a response
- * with salt and counter of the request that it answers, and in version 2 with the address that the
- * receiver says of itself: a message of one kind is nothing as another, an answer fits one question, and
- * what is for one member is nothing to another. Version 1 is for those whose own address is not known:
- * seeds, and strangers who ask. The cluster's id is in it by the tag.
+ * AES-256-GCM. The associated data goes on, unsent: one byte for the kind of message, in a response salt
+ * and counter of its request, and in version 2 the receiver's own address. So no message opens as
+ * another kind, a response fits one request, and a message for one member does not open at another.
+ * Version 1 is for receivers whose own address is unknown: seeds, and strangers that ask. The cluster's
+ * id is in it by clusterTag.
  *
  * The key of a message is HMAC-SHA256(key of the ring, label | salt); salts are made by the sender, so
- * members never share a key, and the nonce can be the counter. They come of the system's randomness,
- * the time and the process, and anew when the clock has leapt: two copies of one virtual machine have
- * the same randomness, and counters that go on from the same.
+ * members never share a key, and the nonce can be the counter. Salts come from the system's randomness,
+ * the time and the process. A leap of the clock renews them: two copies of one virtual machine share
+ * their randomness and their counters.
  */
 const MAGIC_AT = 0;
 const VERSION_AT = 1;
@@ -32,19 +32,19 @@ const SALT_BYTES = 16;
 const COUNTER_BYTES = 6;
 const NONCE_BYTES = 12;
 const BINDING_BYTES = SALT_BYTES + COUNTER_BYTES;
-/** Of an address, in bytes. */
+/** Bytes of the receiver's address. */
 const RECIPIENT_BYTES_MAX = 255;
 
 /** First byte of a sealed message: 'E'. */
 export const SEALED_MAGIC = 0x45;
 export const SEALED_VERSION = 1;
-/** The version of what only the receiver with the address meant can open. */
+/** The version of messages that open only at the receiver's own address. */
 export const SEALED_VERSION_BOUND = 2;
 /** What sealing adds to a message. */
 export const SEAL_BYTES = HEADER_BYTES + TAG_BYTES;
 const GCM = { authTagLength: TAG_BYTES };
 const SALT_LABEL = 'shoal swim salt v1';
-/** Between two messages of a process that tells others that it lives. */
+/** A longer time between two messages is a leap of the clock: a member speaks more often. */
 const LEAP_MS = 10_000;
 const KEY_LABEL = 'shoal swim message key v1';
 const CLUSTER_LABEL = 'shoal swim cluster v1';
@@ -298,7 +298,7 @@ export class Sealer {
     return associated.subarray(0, length);
   }
 
-  /** A clock that leaps may be that of a machine that was copied: the copy goes on from the same counters. */
+  /** The clock may leap because this is a copy of a machine, which goes on from the same counters. */
   #noticeLeap(): void {
     const nowMs = this.#wallMs();
     if (Math.abs(nowMs - this.#lastSealMs) > LEAP_MS) this.#sendingKeys = this.#freshKeys();

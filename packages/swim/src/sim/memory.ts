@@ -19,7 +19,7 @@ const PORTS = 65_535;
  * const b = await SwimAgent.start({ ...options, listen: 'b:1', transport: hub.open, seeds: ['a:1'] });
  * ```
  *
- * It is the simulated {@link Network} in real time, without faults and delays. Packets arrive in the order
+ * It is the simulated network in real time, without faults and delays. Packets arrive in the order
  * sent, in a later turn of the event loop. At most 65,536 packets and requests are under way; what comes
  * then fails as if lost.
  */

@@ -151,7 +151,7 @@ export class SwimThread implements SwimHandle {
       this.#fail(`It ended with ${code}.`);
       this.#exited.resolve();
     });
-    // The worker itself keeps the process, as the agent's sockets would.
+    // The worker itself keeps the process alive, as the agent's sockets would.
     this.#beating = setInterval(() => this.#status.beat(), BEAT_MS).unref();
   }
 
@@ -408,7 +408,7 @@ export class SwimThread implements SwimHandle {
     if (this.#started) surface(() => this.#options.onFailure(error));
   }
 
-  /** Nothing is called back any more, but for those who wait. */
+  /** Ends all callbacks; only calls that wait still hear of it. */
   #close(reason: SwimError): void {
     this.#stopped = true;
     clearInterval(this.#beating);
