@@ -19,6 +19,17 @@ const WOULD_BREAK_REPLICAS = 46;
 const EMPTY_FOLDER = [37, 38, 39];
 const START_AGAIN = 58;
 const MEND_TRIES = 4;
+const READY_TIMEOUT_MS = 60_000;
+
+/** A machine for each node, with an address of its own. */
+export interface NodeMachines {
+  /** Makes a machine on which connections to 127.0.0.1 at these ports here arrive. */
+  add(name: string, doors: readonly number[]): Promise<void>;
+  /** Its address for other nodes. */
+  host(name: string): string;
+  /** What runs a command on it. */
+  command(name: string): readonly string[];
+}
 
 export interface ClusterOptions {
   /** Nodes at the start, named n1, n2, …; default 3. */
@@ -27,8 +38,10 @@ export interface ClusterOptions {
   readonly startArgs?: readonly string[];
   /** CPU core for every node; default: wherever the kernel likes. */
   readonly core?: number;
-  /** How long a node may take until it serves; default 60,000. */
+  /** How long a node may take until it serves, and all at the start until they are whole; default 60,000. */
   readonly readyTimeoutMs?: number;
+  /** Default: all nodes on this machine's loopback. */
+  readonly machines?: NodeMachines;
   /** Leave data and logs behind after `stop`. */
   readonly keep?: boolean;
 }
@@ -76,18 +89,30 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
 
   /** Starts a cluster and resolves once every node serves and every copy is in place. */
   static async create(options: ClusterOptions = {}): Promise<LocalCluster> {
-    const cluster = new LocalCluster(options);
+    const cluster = LocalCluster.prepare(options);
+    await cluster.form();
+    return cluster;
+  }
+
+  /** A folder, and no node yet: for callers who may have to {@link stop} it while it forms. */
+  static prepare(options: ClusterOptions = {}): LocalCluster {
+    return new LocalCluster(options);
+  }
+
+  /** Starts the nodes; if that fails, nothing is left of them. */
+  async form(): Promise<void> {
     try {
+      await this.#makeKeyring();
       // The first founds the cluster; the others can then join at once.
-      await cluster.add();
-      const joins = Array.from({ length: (options.nodes ?? 3) - 1 }, () => cluster.add());
+      await this.add();
+      const joins = Array.from({ length: (this.#options.nodes ?? 3) - 1 }, () => this.add());
       await Promise.all(joins);
-      if (!(await cluster.whole(60_000))) {
-        throw new Error(`cluster is not whole after 60 s:\n${await cluster.describe()}`);
+      const limitMs = this.#options.readyTimeoutMs ?? READY_TIMEOUT_MS;
+      if (!(await this.whole(limitMs))) {
+        throw new Error(`cluster is not whole after ${limitMs} ms:\n${await this.describe()}`);
       }
-      return cluster;
     } catch (error) {
-      await cluster.stop();
+      await this.stop();
       throw error;
     }
   }
@@ -117,7 +142,8 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
   }
 
   clusterAddress(name: string): string {
-    return `127.0.0.1:${this.#node(name).clusterPort}`;
+    const host = this.#options.machines?.host(name) ?? '127.0.0.1';
+    return `${host}:${this.#node(name).clusterPort}`;
   }
 
   dataDir(name: string): string {
@@ -132,9 +158,11 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
     const node = this.#node(name);
     if (node.process && !node.process.exit) throw new Error(`${name} runs already`);
     const { promise, resolve, reject } = Promise.withResolvers<ReadyLine>();
+    const there = this.#options.machines?.command(name) ?? [];
+    const [command = SHOAL_BIN, ...args] = [...there, SHOAL_BIN, ...this.startArgs(name)];
     const started = await ManagedProcess.start({
-      command: SHOAL_BIN,
-      args: this.startArgs(name),
+      command,
+      args,
       logFile: this.logFile(name),
       ...(this.#options.core === undefined ? {} : { core: this.#options.core }),
       onLine: (line) => {
@@ -142,7 +170,7 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
       },
     });
     node.process = started;
-    const limitMs = this.#options.readyTimeoutMs ?? 60_000;
+    const limitMs = this.#options.readyTimeoutMs ?? READY_TIMEOUT_MS;
     const timer = setTimeout(() => reject(new Error(`not ready in ${limitMs} ms`)), limitMs);
     void started.exited.then(({ code, signal }) =>
       reject(new Error(`ended before it was ready (${signal ?? `exit code ${code}`})`)),
@@ -167,9 +195,10 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
     return [
       'start',
       ...['--node-name', name, '--data-dir', this.dataDir(name), '--host', name],
-      ...['--mqtt-listen', listen(node.mqttPort), '--cluster-listen', listen(node.clusterPort)],
-      ...['--admin-listen', listen(node.adminPort)],
-      ...others.flatMap((other) => ['--join', listen(this.#node(other).clusterPort)]),
+      ...['--mqtt-listen', listen(node.mqttPort), '--admin-listen', listen(node.adminPort)],
+      ...['--cluster-listen', this.clusterAddress(name)],
+      ...others.flatMap((other) => ['--join', this.clusterAddress(other)]),
+      ...(this.#options.machines ? ['--keyring', this.#keyring] : []),
       ...(this.#options.startArgs ?? []),
     ];
   }
@@ -202,6 +231,7 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
       ports.push(port);
     }
     const [mqttPort, clusterPort, adminPort] = ports as [number, number, number];
+    await this.#options.machines?.add(name, [mqttPort, adminPort]);
     const rest = { process: undefined, ready: undefined, started: false };
     this.#nodes.set(name, { name, mqttPort, clusterPort, adminPort, ...rest });
     await this.start(name);
@@ -300,6 +330,18 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
     const ends = [...this.#nodes.values()].map((node) => node.process?.kill('SIGKILL'));
     await Promise.all(ends);
     if (!keep) fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  get #keyring(): string {
+    return path.join(this.folder, 'keyring.json');
+  }
+
+  /** Nodes talk off loopback only under a key. */
+  async #makeKeyring(): Promise<void> {
+    if (!this.#options.machines) return;
+    const args = ['keyring', 'generate', '--out', this.#keyring];
+    const { code, stderr } = await run(SHOAL_BIN, args, { timeoutMs: 30_000 });
+    if (code !== 0) throw new Error(`no keyring: ${stderr}`);
   }
 
   #node(name: string): Node {

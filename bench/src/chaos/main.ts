@@ -5,7 +5,8 @@
  *   npm run chaos -- --rounds 200 --scenario kill-any --nodes 3 --json results.json
  *   npm run chaos -- --broker mosquitto-memory --rounds 3      (has to fail: it forgets)
  *
- * Exit code 0 if nothing was violated, 1 if something was, 2 for wrong usage.
+ * Exit code 0 if nothing was violated, 1 if something was, 2 for wrong usage. `cut` and `loss` also have
+ * limits of time, and `cut` exits with 77 where there can be no network namespaces.
  */
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -17,12 +18,21 @@ import type { Distribution } from './figures.ts';
 import { MosquittoBroker } from './mosquitto.ts';
 import { type RunReport, runChaos } from './run.ts';
 import { type RoundFigures, SCENARIOS, type Scenario } from './scenarios.ts';
+import { measureWaits } from './waits/main.ts';
+import {
+  NODES_MIN,
+  WAIT_SCENARIOS,
+  WAIT_SHAPES,
+  type WaitScenario,
+  waitScenario,
+} from './waits/shapes.ts';
 
 const USAGE = `npm run chaos -- [options]
-  --rounds N          rounds of kill and restart, or add and remove      (200)
-  --scenario NAME     ${SCENARIOS.join(' | ')}                   (kill-any)
+  --rounds N          rounds                           (200; of cut 10, of loss 50)
+  --scenario NAME     ${SCENARIOS.join(' | ')} |
+                      cut | loss: waits of single publishes              (kill-any)
   --broker NAME       shoal | mosquitto | mosquitto-memory               (shoal)
-  --nodes N           nodes at the start                                 (3)
+  --nodes N           nodes at the start                    (3; of cut and loss 5)
   --publishers P      publishers, QoS 1 and 2 mixed                      (4)
   --subscribers S     hopping subscribers with persistent sessions       (4)
   --rate R            messages a second, all publishers together         (400)
@@ -32,11 +42,16 @@ const USAGE = `npm run chaos -- [options]
   --json FILE         writes the report
   --history FILE      writes every event as a line of JSON
   --keep-going        do not stop at the first violation
-  --keep              leave data and logs behind`;
+  --keep              leave data and logs behind
+Of cut and loss, whose rounds are of each shape:
+  --shape NAME        may be repeated; cut: ${WAIT_SHAPES.cut.join(' | ')}
+                      loss: ${WAIT_SHAPES.loss.join(' | ')}                                  (all)
+  --lasts MS          how long a cut, or the loss, lasts                 (20000)
+Cuts need iproute2, nftables, and root or user namespaces: exit code 77 without.`;
 
 interface Arguments {
   readonly rounds: number;
-  readonly scenario: Scenario;
+  readonly scenario: Scenario | WaitScenario;
   readonly brokerName: string;
   readonly nodes: number;
   readonly publishers: number;
@@ -44,6 +59,8 @@ interface Arguments {
   readonly rate: number;
   readonly seed: string;
   readonly calmMsMax: number;
+  readonly shapes: readonly string[];
+  readonly lastsMs: number;
   readonly startArgs: readonly string[];
   readonly json: string | undefined;
   readonly historyFile: string | undefined;
@@ -51,18 +68,23 @@ interface Arguments {
   readonly keep: boolean;
 }
 
+const ROUNDS = { cut: '10', loss: '50', other: '200' };
+const NODES = { waits: '5', other: '3' };
+
 function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '200' },
+      rounds: { type: 'string' },
       scenario: { type: 'string', default: 'kill-any' },
       broker: { type: 'string', default: 'shoal' },
-      nodes: { type: 'string', default: '3' },
+      nodes: { type: 'string' },
       publishers: { type: 'string', default: '4' },
       subscribers: { type: 'string', default: '4' },
       rate: { type: 'string', default: '400' },
       seed: { type: 'string', default: Math.random().toString(36).slice(2, 8) },
       calm: { type: 'string', default: '2500' },
+      shape: { type: 'string', multiple: true, default: [] },
+      lasts: { type: 'string', default: '20000' },
       'start-arg': { type: 'string', multiple: true, default: [] },
       json: { type: 'string' },
       history: { type: 'string' },
@@ -72,18 +94,26 @@ function readArguments(): Arguments | undefined {
     },
   });
   if (values.help) return undefined;
-  const scenario = SCENARIOS.find((name) => name === values.scenario);
-  if (!scenario) throw new Error(`--scenario must be one of ${SCENARIOS.join(', ')}`);
+  const all = [...SCENARIOS, ...WAIT_SCENARIOS];
+  const scenario = all.find((name) => name === values.scenario);
+  if (!scenario) throw new Error(`--scenario must be one of ${all.join(', ')}`);
+  const wait = waitScenario(scenario);
+  const shapes: readonly string[] = wait ? WAIT_SHAPES[wait] : [];
+  const unknown = values.shape.find((name) => !shapes.includes(name));
+  if (unknown !== undefined) throw new Error(`--shape ${unknown}: ${scenario} has no such shape`);
+  const nodes = values.nodes ?? NODES[wait ? 'waits' : 'other'];
   return {
-    rounds: integer('rounds', values.rounds, 1),
+    rounds: integer('rounds', values.rounds ?? ROUNDS[wait ?? 'other'], 1),
     scenario,
     brokerName: values.broker,
-    nodes: integer('nodes', values.nodes, 1),
+    nodes: integer('nodes', nodes, wait ? NODES_MIN : 1),
     publishers: integer('publishers', values.publishers, 1),
     subscribers: integer('subscribers', values.subscribers, 1),
     rate: integer('rate', values.rate, 1),
     seed: values.seed,
     calmMsMax: integer('calm', values.calm, 1),
+    shapes: values.shape,
+    lastsMs: integer('lasts', values.lasts, 1),
     startArgs: values['start-arg'],
     json: values.json,
     historyFile: values.history,
@@ -169,6 +199,13 @@ function printReport(report: RunReport): void {
 }
 
 async function main(args: Arguments): Promise<void> {
+  const { scenario } = args;
+  const wait = waitScenario(scenario);
+  if (wait) return measureWaits({ ...args, scenario: wait });
+  return playChaos({ ...args, scenario: scenario as Scenario });
+}
+
+async function playChaos(args: Arguments & { readonly scenario: Scenario }): Promise<void> {
   console.log(`seed ${args.seed}: ${args.scenario}, ${args.rounds} rounds, ${args.brokerName}`);
   const broker = await createBroker(args);
   let keep = args.keep;

@@ -8,6 +8,8 @@ export interface RoamerOptions {
   readonly random: Prng;
   /** Nodes that may be tried, dead ones among them: a client does not know which are. */
   readonly endpoints: () => readonly Endpoint[];
+  /** Each connection begins a new session; default false. */
+  readonly cleanStart?: boolean;
   /** Runs after each CONNACK; `present` is its session present. */
   readonly onConnected?: (present: boolean) => void | Promise<void>;
 }
@@ -64,7 +66,7 @@ export class Roamer {
   }
 
   async #run(): Promise<void> {
-    const { client, random, onConnected } = this.#options;
+    const { client, random, onConnected, cleanStart = false } = this.#options;
     while (this.#wanted) {
       const awayMs = this.#awayUntilMs - performance.now();
       if (awayMs > 0) await this.#pause(awayMs);
@@ -77,7 +79,7 @@ export class Roamer {
       this.#lastNode = endpoint.node;
       const { promise: over, resolve } = Promise.withResolvers<void>();
       client.onDisconnected = () => resolve();
-      const present = await client.connect(endpoint);
+      const present = await client.connect(endpoint, cleanStart);
       if (present === undefined) {
         await this.#pause(random.between(10, 100));
         continue;

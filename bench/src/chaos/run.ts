@@ -141,7 +141,7 @@ function report(run: {
 }
 
 /** The last thousand events that concern the first few violations. */
-function evidence(verdict: Verdict, history: History): StampedEvent[] {
+export function evidence(verdict: Verdict, history: History): StampedEvent[] {
   const first = verdict.violations.slice(0, 5);
   const clients = new Set(first.map(({ client }) => client));
   const messages = new Set(first.map(({ message }) => message));
