@@ -117,8 +117,8 @@ export function describeShape(report: ShapeReport): string {
   const ms = (value: number | undefined): string =>
     value === undefined ? '-' : String(Math.round(value));
   const head = ['class', 'n', 'before p50', 'p99', 'longest p50', 'p99', 'max', 'others max'];
-  const more = ['held p50', 'max', 'late'];
-  const rows = report.classes.map(({ of, beforeMs, longestMs, nextMs, heldMs, late }) => [
+  const more = ['held p50', 'max', 'after p50', 'max', 'late'];
+  const rows = report.classes.map(({ of, beforeMs, longestMs, nextMs, heldMs, afterMs, late }) => [
     CLASSES[of],
     ms(longestMs?.n),
     ms(beforeMs?.p50),
@@ -129,6 +129,8 @@ export function describeShape(report: ShapeReport): string {
     ms(nextMs?.max),
     ms(heldMs?.p50),
     ms(heldMs?.max),
+    ms(afterMs?.p50),
+    ms(afterMs?.max),
     isServed(of) ? String(late) : '-',
   ]);
   const { shape, rounds, readyMs, wholeMs, lateReady, violations, counts } = report;
