@@ -11,13 +11,13 @@
  * The link ends with either half of its way, after silence, or when a connection comes up.
  */
 import type { Writer } from '../../bytes.ts';
-import type { MemberInfo, NodeEnv } from '../../ports.ts';
+import type { NodeEnv } from '../../ports.ts';
 import { Lane } from './lanes.ts';
 import { LinkMessage } from './link-message.ts';
 import type { Peer } from './peers.ts';
 import type { Relayed } from './relayed.ts';
 
-/** How long two members have no link before they ask for one by way of another, unless theirs was given up. */
+/** How long two members have no link before they ask for one by way of another. */
 const RELAY_AFTER_MS = 1000;
 /** Between two requests for such a link, each to another node. */
 const ASK_EVERY_MS = 300;
@@ -75,25 +75,26 @@ export class Relays {
       const { state } = member;
       // A member that some nodes do not reach is suspected again and again, and heard of in between.
       const isPresent = state === 'alive' || state === 'suspect';
-      if (up && state === 'alive' && nowMs - heardMs > SILENT_MS) this.#giveUp(name, nowMs);
+      if (up && state === 'alive' && nowMs - heardMs > SILENT_MS) this.#giveUp(name);
       else if (up || !isPresent) this.#lacking.delete(name);
-      else if (this.#port.name < name) this.#ask(member, nowMs);
+      else if (this.#port.name < name) this.#ask(peer, nowMs);
     }
     for (const name of this.#lacking.keys())
       if (!this.#port.peers.get(name)) this.#lacking.delete(name);
   }
 
-  #giveUp(name: string, nowMs: number): void {
-    if (this.#links.has(name)) return this.#end(name, true);
-    this.#port.reset(name, 'nothing comes by it, though others reach the peer');
-    // It has been waited for long enough: another way is asked for at once.
-    this.#lacking.set(name, { sinceMs: nowMs - RELAY_AFTER_MS, askedMs: 0, turn: 0 });
+  #giveUp(name: string): void {
+    if (this.#links.has(name)) this.#end(name, true);
+    else this.#port.reset(name, 'nothing comes by it, though others reach the peer');
   }
 
-  #ask({ name, bootEpoch }: MemberInfo, nowMs: number): void {
+  #ask({ name, member: { bootEpoch }, heardMs }: Peer, nowMs: number): void {
     const lack = this.#lacking.get(name) ?? { sinceMs: nowMs, askedMs: 0, turn: 0 };
     this.#lacking.set(name, lack);
-    if (nowMs - lack.sinceMs < RELAY_AFTER_MS || nowMs - lack.askedMs < ASK_EVERY_MS) return;
+    // A link that was silent before it ended, at either end, has been waited for already.
+    const heard = Number.isFinite(heardMs) ? heardMs : nowMs;
+    const sinceMs = Math.min(heard, lack.sinceMs);
+    if (nowMs - sinceMs < RELAY_AFTER_MS || nowMs - lack.askedMs < ASK_EVERY_MS) return;
     const others = this.#direct();
     if (others.length === 0) return;
     lack.askedMs = nowMs;
