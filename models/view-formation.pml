@@ -1,5 +1,5 @@
 /*
- * How a shard forms views and commits: DESIGN §5.
+ * How a shard forms views and commits: packages/broker/src/shard (formation.ts, voting.ts, appending.ts).
  *
  * NODES nodes, of which 0, 1 and 2 are the voters. View 1 has all three active and is recorded by them. At
  * least two are active in every view (minCopies of three copies).

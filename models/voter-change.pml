@@ -1,5 +1,5 @@
 /*
- * How a shard changes its voters: DESIGN §5, "majorities of the old and the new voters".
+ * How a shard changes its voters: by majorities of the old and the new voters (docs/adr/0008).
  *
  * As view-formation.pml, but every view names its voters, and the voters before them. A view is complete
  * once all its active members and a majority of either set have its record; a member that learns so

@@ -98,5 +98,5 @@ export function listenerProblems(listeners: readonly PlacedListener[]): Listener
   return problems;
 }
 
-/** What is told of an address off loopback. */
+/** The rule that an address off loopback breaks, for error messages. */
 export const LOOPBACK_RULE = 'must be 127.0.0.1, [::1] or localhost until Shoal has authentication';

@@ -2,7 +2,7 @@
  * What a node counts, as plain numbers.
  *
  * The cores add to these fields in place; nothing else happens on the hot path. `edge/admin/metrics.ts`
- * reads them when somebody scrapes. Counters only rise while a process lives; gauges are values of
+ * reads them at each scrape. Counters only rise while a process lives; gauges are values of
  * now and are marked so.
  */
 
@@ -22,7 +22,7 @@ export interface Counters {
   clientBytes: number;
   /** Connections ended because they did not read while publishers waited for them. */
   slowReaders: number;
-  /** PUBLISH packets answered with an error: nobody may queue it, or its topic is too deep. */
+  /** PUBLISH packets answered with an error: every matching queue is full, or the topic is too deep. */
   publishesRefused: number;
   mqttBytesReceived: number;
   mqttBytesSent: number;

@@ -53,7 +53,7 @@ export interface Store {
 
 /**
  * A small file beside the store, written in place and now and then synced: what it says must not be lost
- * together with the store. An error is told once and ends the writing: what it says then only trails.
+ * together with the store. An error is reported once and ends the writing: from then on the file is out of date.
  */
 export interface MarkFile {
   /** What it held when it was opened. */
@@ -86,7 +86,7 @@ export interface ClientSocket {
  * The receiving half: what the listener calls for one accepted connection.
  *
  * `onData`'s buffer is the listener's one static read buffer: valid during the call only, so
- * whatever outlives the call is copied once by the receiver.
+ * the receiver copies what must outlive the call.
  */
 export interface ClientHandler {
   onData(buffer: Uint8Array, start: number, end: number): void;
@@ -160,7 +160,7 @@ export interface NodeEnv {
   readonly marks?: MarkFile;
   /** What is acknowledged from now on is not synced (`memory`): a loss of power takes it. */
   unsynced?(): void;
-  /** The cluster that this node has joined acknowledges so, whatever the node was configured to. */
+  /** The durability of the cluster that this node has joined; it replaces the configured one. */
   adopted?(durability: 'disk' | 'memory'): void;
   /** What `NodeOptions.damage` named is on record in the store. */
   damageNoted?(): void;

@@ -1,7 +1,7 @@
 /**
  * What all commands share: flags, and how an error becomes text on stderr and an exit code.
  *
- * A command module imports oclif and this file only; whatever it needs to do its work is imported
+ * A command module imports oclif and this file only; what it needs to do its work is imported
  * when it runs, because oclif loads every command to print a list of them.
  */
 
@@ -36,7 +36,7 @@ export abstract class AdminCommand extends BaseCommand {
     }),
   };
 
-  /** Runs `use` with a client of the admin API at `admin`, and closes it whatever happens. */
+  /** Runs `use` with a client of the admin API at `admin`, and closes it in any case. */
   protected async withClient<T>(
     admin: string,
     use: (client: AdminClient) => Promise<T>,

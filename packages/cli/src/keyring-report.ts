@@ -32,7 +32,7 @@ export function summarize(status: KeyringStatus): KeyringReport {
 }
 
 /**
- * The id of a key as somebody types it, in lower case.
+ * The id of a key as an operator types it, in lower case.
  *
  * @throws BROKER_ERR_REQUEST_INVALID if it is none
  */

@@ -15,7 +15,7 @@ export type StartNode = (
 ) => Promise<{ readonly ready: Promise<ReadyReport>; stop(): Promise<void> }>;
 
 /**
- * Runs a node until it is told to stop, is removed from its cluster, or fails.
+ * Runs a node until it gets a signal, is removed from its cluster, or fails.
  *
  * The first SIGTERM or SIGINT stops it in order, also while it starts; a second one ends the process
  * on the spot.

@@ -36,7 +36,7 @@ export { encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback } from '.
  * in SUBACK or UNSUBACK (0x8F).
  *
  * @param version of the connection; ignored for CONNECT, which brings its own
- * @throws MalformedPacket, and nothing else whatever the bytes: 0x81, 0x82, 0x84 (protocol name or
+ * @throws MalformedPacket, and nothing else for any bytes: 0x81, 0x82, 0x84 (protocol name or
  *   level), 0x85 (Client Identifier empty where it may not be), 0x90 (Will or Response Topic)
  */
 export function decodeControl(frame: Uint8Array, version: ProtocolVersion): ControlPacket {

@@ -2,8 +2,8 @@
  * A set of topics in code unit order that can be searched by Topic Filters: where retained messages are.
  *
  * Sorted runs of at most {@link RUN_MAX}: 8 to 16 bytes a topic beside its string, a binary search to
- * find, add and delete. A search can stop anywhere and go on from a topic later, whatever was added or
- * deleted meanwhile.
+ * find, add and delete. A search can stop anywhere and go on from a topic later, even if topics
+ * were added or deleted meanwhile.
  */
 import type { FilterSet } from './filter-set.ts';
 

@@ -10,7 +10,7 @@ export interface BatchHost {
   nowMs(): number;
   /** From now on something counts as durable that a loss of power would take. */
   onUnsynced?(): void;
-  /** There is something to flush, or somebody has been told that it is durable. */
+  /** Asks for a flush: changes wait, or a write has become durable and its waiters have run. */
   schedule(): void;
 }
 

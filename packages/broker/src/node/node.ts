@@ -95,8 +95,8 @@ export class NodeCore extends Rooms {
   }
 
   /**
-   * End of a turn; asked for by `env.scheduleFlush`. What rests on this node's disk is said in a later turn,
-   * when the store has called back (`Batch.onDurable`).
+   * End of a turn; asked for by `env.scheduleFlush`. What must be durable before it is sent leaves in a later
+   * turn, when the store has called back (`Batch.onDurable`).
    */
   flush(): void {
     if (this.#flushing) return;

@@ -60,7 +60,7 @@ function timesOf(cluster: ClusterSettings, own: Timings) {
     get silenceMs() {
       return cluster.silenceMs;
     },
-    /** Two lost heartbeats are no silence, whatever this node's pause. */
+    /** At most a third of the silence, so that two lost heartbeats are no silence. */
     get heartbeatMs() {
       return Math.min(own.heartbeatMs, Math.floor(cluster.silenceMs / 3));
     },
@@ -400,7 +400,7 @@ export abstract class Rooms {
     return this.joining.cluster;
   }
 
-  /** What this member was told in words and its cluster has otherwise. */
+  /** Settings that this member was given explicitly and that differ in its cluster. */
   get drift(): readonly SettingDrift[] {
     return this.joining.drift;
   }

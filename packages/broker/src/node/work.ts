@@ -1,5 +1,5 @@
 /**
- * Long work in slices, so that nobody's request holds up a turn: heartbeats and other clients come
+ * Long work in slices, so that no request holds up a turn: heartbeats and other clients come
  * between. Tasks take turns; what a turn may spend is counted, not timed, so that a simulation repeats.
  */
 
@@ -9,7 +9,7 @@ export type Task = (units: number) => boolean;
 /** Units that all tasks spend in one turn; a unit is one or two microseconds. */
 const TURN_UNITS = 2000;
 const SLICE_UNITS = 250;
-/** What a task is reckoned to spend that is done at once. */
+/** Units that count for a task that is done at once. */
 const SMALL_UNITS = 25;
 
 /** Tasks done one after another, together as one task of the node: those of few units some in a slice. */

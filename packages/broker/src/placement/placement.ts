@@ -30,7 +30,7 @@ export interface Placement {
 /**
  * Places `shardCount` shards with `replicas` copies each on the members.
  *
- * Pure: every node with the same members computes the same table, in whatever order it learned of
+ * Pure: every node with the same members computes the same table, in any order in which it learned of
  * them. All (shard, member) pairs are taken in descending weighted rendezvous score, with these rules
  * before the score: one copy of a shard per host; zones filled evenly, so that losing one costs the
  * fewest copies; no member above its cap (see share.ts). The rules of a shard win over caps.

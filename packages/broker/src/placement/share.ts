@@ -9,7 +9,7 @@ export interface PlacementMember {
   readonly weight: number;
 }
 
-/** What a member may take above its weighted share before others are preferred: DESIGN §4. */
+/** What a member may take above its weighted share before others are preferred. */
 const CAP_FACTOR = 1.1;
 /** Caps have this many steps per doubling, so that they rarely change when members come and go. */
 const CAP_STEPS_PER_OCTAVE = 16;

@@ -4,7 +4,7 @@ import { isDrained, type LeavingNode, takeBackPromises } from '../node/members/d
 const LOOK_MS = 200;
 /**
  * Looks in a row at which no view needs the node. A leader that has not heard yet that it leaves may take
- * it in once more; within a second gossip has told all that can be told.
+ * it in once more; within a second gossip has reached every member that can be reached.
  */
 const CLEAR_LOOKS = 5;
 

@@ -1,12 +1,12 @@
 import type { Log, LogLevel, MemberInfo } from '../ports.ts';
 
-/** What is logged of a member: what it was said to be when it was last looked at. */
+/** The state of a member as it was last logged. */
 interface Seen {
   readonly bootEpoch: number;
   readonly state: MemberInfo['state'];
   readonly unwell: boolean;
   readonly inView: boolean;
-  /** It said so before it went. */
+  /** It announced its stop. */
   readonly stopped: boolean;
 }
 

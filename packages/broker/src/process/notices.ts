@@ -2,7 +2,7 @@ import type { SwimErrorCode } from '@shoal/swim';
 import { BrokerError } from '../errors.ts';
 import type { Log } from '../ports.ts';
 
-/** How long a node waits when it is told that its name is taken: longer than a failure takes to show. */
+/** How long a node waits after a notice that its name is taken: longer than failure detection takes. */
 const NAME_PATIENCE_MS = 12_000;
 
 export interface NoticesOptions {
@@ -34,7 +34,7 @@ export class Notices {
     } else if (code === 'SWIM_ERR_NAME_TAKEN') {
       this.#onNameTaken(address, nowMs);
     } else if (code === 'SWIM_ERR_INCARNATION') {
-      // Its next start is believed again, whatever is said of this one.
+      // Its next start has a higher boot epoch, so members believe that one.
       const why = 'this member cannot refute any more: its incarnation is at its maximum';
       fatal(new BrokerError('BROKER_ERR_INTERNAL', why));
     }

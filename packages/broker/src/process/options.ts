@@ -5,7 +5,7 @@ import type { Identity } from '../node/members/identity.ts';
 import type { NodeOptions } from '../node/rooms.ts';
 import type { ProcessOptions } from './process-core.ts';
 
-/** What this start is told, and what its data folder says. */
+/** The facts of this start: its options, and what the data folder says. */
 export interface StartFacts {
   readonly identity: Identity;
   readonly founds: boolean;
@@ -36,7 +36,7 @@ export function nodeOptions(config: Config, facts: StartFacts): NodeOptions {
   };
 }
 
-/** Addresses of members, and ways to find them: a node that is told of none founds a cluster. */
+/** Addresses of members, and ways to find them: a node that has none of either founds a cluster. */
 export function toldOf({ cluster }: Config): readonly string[] {
   return [...cluster.join, ...cluster.discovery];
 }

@@ -2,7 +2,7 @@
  * What a process does with a node core and with membership: still without I/O, and without timers of its own.
  *
  * ```
- *   membership ──members, view──▶ core (placement, elections) and links (whom to hold one with)
+ *   membership ──members, view──▶ core (placement, elections) and links (peers to hold one with)
  *   disk ──a write hangs──▶ membership (unwell), links (none)
  *   membership ──notices──▶ the end of a process that has another's name or cluster
  *   operator ──stop, leave──▶ clients told, leadership handed over, closed
@@ -147,7 +147,7 @@ export class ProcessCore {
     else end();
   }
 
-  /** The process closes: what membership still tells is nothing to this node. */
+  /** The process closes: further events of membership are ignored. */
   close(): void {
     this.#closed = true;
   }

@@ -24,7 +24,7 @@ export interface NodeHooks {
   onLeft?(): void;
 }
 
-/** What one start is told, and no other. */
+/** Options of one start; a later start does not have them. */
 export interface StartOptions {
   /** Go on with what is left of the shards of which this node has the only copy. */
   readonly acceptLoss?: boolean;

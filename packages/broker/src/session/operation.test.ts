@@ -135,7 +135,7 @@ function encode(operation: Operation, by: Origin | null): Uint8Array {
   return new Uint8Array(w.take());
 }
 
-describe('operations (DESIGN §6)', () => {
+describe('operations', () => {
   for (const [type, arbitrary] of Object.entries(operations) as [
     string,
     fc.Arbitrary<Operation>,

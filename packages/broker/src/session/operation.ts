@@ -68,7 +68,7 @@ function codeOf(operation: Operation): number {
   return CODES.get(operation.type)!;
 }
 
-/** Who asked: one per node and shard, in order without gaps; see node/route/channel.ts. */
+/** The request behind an operation: numbered per node and shard, without gaps; see node/route/channel.ts. */
 export interface Origin {
   readonly node: string;
   readonly bootEpoch: number;

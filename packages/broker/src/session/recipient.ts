@@ -3,7 +3,7 @@
  *
  * A Client Identifier may have 65,535 bytes: a message for a thousand such sessions, or a thousand
  * acknowledgements of one, would be a log entry of 64 MB. A long one stands there only where nothing else
- * says who is meant.
+ * identifies the session.
  */
 import { BytesError, NewerFormatError, type Reader, type Writer } from '../bytes.ts';
 

@@ -22,7 +22,7 @@ export function wantRetained(s: Session, filters: readonly string[], index: numb
   for (const filter of filters) s.retainingNext.add(filter);
 }
 
-/** The reading under way is finished, as the entry at `index` says. */
+/** The reading under way is finished by the entry at `index`. */
 export function retainedRead(s: Session, index: number): void {
   begin(s, [...(s.retainingNext ?? [])], index);
 }

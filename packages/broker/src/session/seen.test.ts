@@ -21,7 +21,7 @@ const id: fc.Arbitrary<Rx2Id> = fc
   .tuple(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 30 }), fc.nat({ max: 30 }))
   .map(([shard, low, above]) => ({ shard, low, index: low + above }));
 
-describe('SeenSet (DESIGN §7, PUBLISH QoS 2)', () => {
+describe('SeenSet (PUBLISH QoS 2)', () => {
   it('knows a message again, of its shard only', () => {
     const seen = new SeenSet();
     assert.equal(seen.has({ shard: 1, index: 5, low: 5 }), false);

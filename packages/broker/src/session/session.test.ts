@@ -54,7 +54,7 @@ function assertEqual(s: Session, model: NaiveQueue): void {
   assert.deepEqual([...s.refs()], model.refs);
 }
 
-describe('the queue of a session (DESIGN §6)', () => {
+describe('the queue of a session', () => {
   it('is a plain list, in whatever order messages come and are settled', () => {
     const step = fc.oneof(
       fc.record({ type: fc.constant('push' as const), by: fc.integer({ min: 1, max: 5 }) }),
@@ -277,7 +277,7 @@ describe('a session in a checkpoint', () => {
     assert.deepEqual([copy.persistent, copy.connected], [true, true]);
   });
 
-  it('takes no memory for what it does not have: DESIGN §6 allows 600 bytes', () => {
+  it('takes no memory for what it does not have: at most 600 bytes', () => {
     const copy = copyOf(new Session('c', 1));
     assert.deepEqual([copy.subscriptions, copy.pubrecs, copy.rx2], [null, null, null]);
     assert.deepEqual([copy.persistent, copy.connected], [false, false]);

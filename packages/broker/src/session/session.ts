@@ -268,7 +268,7 @@ export class Session {
       this.#sizes.splice(at, 0, ...new Array<number>(count).fill(0));
     }
     if (this.next > position) this.next += count;
-    // What may have been sent ends here, whatever was granted.
+    // What may have been sent ends here, even if ASSIGN granted more.
     if (this.dupBelow > position) this.dupBelow = position;
   }
 

@@ -196,7 +196,7 @@ function derived(state: ShardState): unknown {
   };
 }
 
-describe('the state of a shard through any history (DESIGN §6)', () => {
+describe('the state of a shard through any history', () => {
   it('frees exactly the entries that nothing refers to any more, each once, and knows all deadlines', () => {
     fc.assert(
       fc.property(steps, (history) => {

@@ -48,7 +48,7 @@ export class ShardState implements ShardMachine, State {
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
   readonly origins = new Map<string, Origin>();
-  /** Highest clock of an entry: a leader goes on from there, whatever its wall clock says. */
+  /** Highest clock of an entry: a leader goes on from there, even if its wall clock is behind. */
   hlc = 0;
   observer: StateObserver | null = null;
 

@@ -1,4 +1,4 @@
-/** Whom a candidate waits for, which copies its view has, and which it may do without. */
+/** Which copies a candidate waits for, which its view has, and which it may do without. */
 import type { LogReading } from './copy.ts';
 import type { ReplicaHost } from './host.ts';
 import type { Attempt, Intent } from './procedures.ts';

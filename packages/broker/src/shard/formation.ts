@@ -292,7 +292,7 @@ export class Formation {
     return true;
   }
 
-  /** One that is heard all the while is too slow: it is told, and tried again later. */
+  /** A copy that was heard all the while is too slow: that is reported, and the copy is tried again later. */
   #leaveOutAbsent(f: Attempt): void {
     const { host } = this.#copy;
     for (const id of absentOf(f))

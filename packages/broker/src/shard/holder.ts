@@ -14,13 +14,13 @@ export interface Choice {
  * The promiser with the longest log of those that are active in the highest view which any promiser
  * recorded, and recorded it themselves: only they are known to hold all that is committed.
  *
- * If none of them has a log to give (a candidate recorded its view, nobody else did, and its copy is
+ * If none of them has a log to give (a candidate recorded its view, no other voter did, and its copy is
  * damaged), those that recorded that view are left out, as if they had not answered. What is left must
  * again be a quorum: a view that had committed would be recorded by one of them. Without that, an active
  * member which did not record the view would prove that it never committed, but nothing of the view
  * before, whose record it replaced (models/view-formation.pml, FALL_BACK).
  *
- * @returns null if nobody may give its log: the election waits for more promises
+ * @returns null if no copy may give its log: the election waits for more promises
  */
 export function chooseHolder(
   promises: ReadonlyMap<CopyId, Promised>,

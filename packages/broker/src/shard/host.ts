@@ -80,7 +80,7 @@ export interface ReplicaHost {
   heard(id: CopyId): boolean;
   /** The process that led this view has ended: its node runs under a newer boot epoch. */
   ended(number: ViewNumber): boolean;
-  /** This process is younger than the silence limit: it may have forgotten whom it heard. */
+  /** This process is younger than the silence limit: it may have forgotten which peers it heard. */
   justBooted(): boolean;
   /** Members wanted for the shard, preferred leader first; empty while membership is unknown. */
   targets(shard: number): readonly CopyId[];

@@ -32,7 +32,7 @@ function logOf(views: readonly number[]): Log {
   return log;
 }
 
-describe('log entries (DESIGN §5)', () => {
+describe('log entries', () => {
   const parts = fc.record({
     index: fc.maxSafeNat(),
     counter: fc.integer({ min: 0, max: 1e6 }),

@@ -84,7 +84,7 @@ function encode(message: ShardMessage): Uint8Array {
   return new Uint8Array(w.take());
 }
 
-describe('messages between the copies of a shard (DESIGN §5)', () => {
+describe('messages between the copies of a shard', () => {
   for (const [type, arbitrary] of Object.entries(messages) as [
     string,
     fc.Arbitrary<ShardMessage>,

@@ -1,7 +1,7 @@
 /**
  * A snapshot that was interrupted goes on where it was: what a learner notes of the part that it has.
  *
- * Entries come in ascending order, and none that was let go is ever referred to again. So whatever a
+ * Entries come in ascending order, and an entry that was let go is never referred to again. So all that a
  * later snapshot refers to, up to where this one had come, is on the learner's disk already, as long as
  * both logs are the same there. The state itself is sent anew.
  */

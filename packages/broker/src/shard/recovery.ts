@@ -2,9 +2,9 @@
  * Reading a shard back from disk: at boot, and after a tail was discarded.
  *
  * A folder can come back with less than its copies acknowledged: a bit rotted in the store's log, power
- * was lost before the disk had what it was given, somebody restored an older copy. Such a copy, believed,
+ * was lost before the disk had what it was given, an operator restored an older copy. Such a copy, believed,
  * would elect itself and make the whole ones delete what only they have. So what is read is compared with
- * what was said: the copy's own record of its view, and the marks beside the store (DESIGN §5, ADR 0017).
+ * what was said: the copy's own record of its view, and the marks beside the store (ADR 0017).
  */
 import { NewerFormatError } from '../bytes.ts';
 import type { StoreRecord } from '../ports.ts';

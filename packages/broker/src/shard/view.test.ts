@@ -38,7 +38,7 @@ function of(counter: number, leader: string, bootEpoch: number): ViewNumber {
   return { counter, leader, bootEpoch };
 }
 
-describe('view numbers (DESIGN §5)', () => {
+describe('view numbers', () => {
   it('order by counter, then leader, then boot epoch', () => {
     const ascending = [
       NO_NUMBER,
@@ -85,7 +85,7 @@ describe('copies', () => {
   });
 });
 
-describe('quorums (DESIGN §5, Raft §6)', () => {
+describe('quorums (Raft §6)', () => {
   const has = (ids: string) => (id: string) => ids.includes(id);
 
   it('need more than half: half of an even number is none', () => {
@@ -131,7 +131,7 @@ describe('quorums (DESIGN §5, Raft §6)', () => {
   });
 });
 
-describe('minCopies (DESIGN §5)', () => {
+describe('minCopies', () => {
   it('is what the cluster says, and one while a single voter decides', () => {
     assert.equal(minCopies(1, 3), 1);
     assert.equal(minCopies(3, 1), 1);

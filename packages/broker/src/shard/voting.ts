@@ -1,5 +1,5 @@
 /**
- * A voter's side of forming a view: to whom it promises, and what it installs and records.
+ * A voter's side of forming a view: its promises, and what it installs and records.
  *
  * A promise, an installation and a record are said when they are durable.
  */

@@ -55,7 +55,7 @@ export class MemoryStore implements Store {
   #unsynced: UnsyncedBatch[] = [];
   #waiting: Waiting[] = [];
   #sequence = 0;
-  /** Answers of before a crash carry an older life and reach nobody. */
+  /** Answers to requests of before a crash carry an older life and are dropped. */
   #life = 0;
 
   constructor(init: MemoryStoreInit) {

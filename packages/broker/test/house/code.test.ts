@@ -10,7 +10,7 @@ const COMMENT_COLUMNS_MAX = 115;
 /** Files that are allowed to be longer, each with the reason; an entry no longer needed fails. */
 const LONGER: Readonly<Record<string, string>> = {};
 
-/** Layers without I/O: DESIGN §1's cores. */
+/** Layers without I/O: the cores. */
 const CORE =
   /^packages\/(swim\/src\/(core\/|codec\.ts)|broker\/src\/(mqtt|placement|store|shard|session|node)\/)/;
 

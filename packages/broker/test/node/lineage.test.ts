@@ -99,7 +99,7 @@ function runsOf(r: Reader): number[] {
   return r.list((i) => i.varint());
 }
 
-describe('the runs of a folder (DESIGN §5, ADR 0017)', () => {
+describe('the runs of a folder (ADR 0017)', () => {
   it('takes the epoch after a run that the cluster knows, at the next start', () => {
     const folder = new Folder();
     const { lineage, fatal, logs } = nodeOf(folder, folder.run(100));

@@ -7,7 +7,7 @@ import { ShardState } from '../../src/session/shard-state.ts';
 import type { StateObserver } from '../../src/session/state-observer.ts';
 import { Shard, WILL } from './shard.ts';
 
-describe('OPEN and CLOSE (DESIGN §6)', () => {
+describe('OPEN and CLOSE', () => {
   it('begin a session where none is: not present [MQTT-3.2.2-3]', () => {
     const shard = new Shard();
     const s = shard.open('c');
@@ -101,7 +101,7 @@ describe('OPEN and CLOSE (DESIGN §6)', () => {
   });
 });
 
-describe('session age (DESIGN §6: counted in logged ticks)', () => {
+describe('session age (counted in logged ticks)', () => {
   it('runs from CLOSE on, as the last expiry given says (§3.14.2.2.2)', () => {
     const shard = new Shard();
     const s = shard.open('c', { expirySeconds: 60 });
@@ -147,7 +147,7 @@ describe('session age (DESIGN §6: counted in logged ticks)', () => {
   });
 });
 
-describe('SUB and UNSUB (DESIGN §7, routes)', () => {
+describe('SUB and UNSUB (routes)', () => {
   /** What the leader would announce. */
   function announced(shard: Shard): string[] {
     const heard: string[] = [];
@@ -231,7 +231,7 @@ describe('SUB and UNSUB (DESIGN §7, routes)', () => {
   });
 });
 
-describe('queues, exchanges and retained messages (DESIGN §6)', () => {
+describe('queues, exchanges and retained messages', () => {
   it('keep a message until its last reference is gone: one payload, however many queues', () => {
     const shard = new Shard();
     const sessions = ['a', 'b', 'c'].map((clientId) => shard.open(clientId));

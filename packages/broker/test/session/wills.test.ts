@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Shard, WILL } from './shard.ts';
 
-describe('wills (DESIGN §7, §9.8)', () => {
+describe('wills', () => {
   it('fire when the connection ends abnormally [MQTT-3.1.2-8], once', () => {
     const shard = new Shard();
     const s = shard.open('c', { will: WILL });

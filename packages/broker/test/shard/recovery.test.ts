@@ -34,7 +34,7 @@ function read(machine: Machine, key: Uint8Array): Uint8Array {
   return value;
 }
 
-describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
+describe('a copy that comes back (ADR 0017)', () => {
   it('is believed when nothing is lost, and knows what is committed', () => {
     const machine = stopped();
     assert.equal(machine.restart(), null);
@@ -240,7 +240,7 @@ describe('a copy that comes back (DESIGN §5, ADR 0017)', () => {
   });
 });
 
-describe('a follower behind what it acknowledged (DESIGN §5)', () => {
+describe('a follower behind what it acknowledged', () => {
   /** n1 leads with n3 alone, n2 is down; n3's disk loses entries while it is down, and its marks. */
   function behind(from: number): Copies {
     const copies = new Copies();
@@ -319,7 +319,7 @@ describe('a follower behind what it acknowledged (DESIGN §5)', () => {
   });
 });
 
-describe('a copy that knows an entry to be committed (DESIGN §5, ADR 0017)', () => {
+describe('a copy that knows an entry to be committed (ADR 0017)', () => {
   /** n1 has 50 committed entries; n2 and n3 came back with 40, and formed a view without n1. */
   function contradicted(): Copies {
     const copies = new Copies();

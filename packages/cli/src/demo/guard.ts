@@ -2,7 +2,7 @@
  * Ends the demo's nodes and removes its folder if the demo itself dies, however it dies.
  *
  * A small shell of its own process group reads from a pipe that only the demo holds. When the demo
- * is gone, by whatever signal, the pipe ends and the shell cleans up.
+ * is gone, by any signal, the pipe ends and the shell cleans up.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 

@@ -22,7 +22,7 @@ export interface NodeSettings {
   readonly join: readonly string[];
 }
 
-/** Is told of every process that starts and ends. */
+/** Hears of every process that starts and ends. */
 export interface ProcessWatcher {
   started(pid: number): void;
   ended(pid: number): void;

@@ -1,4 +1,4 @@
-/** Who does what in the demo, so that the node that dies is nobody's way in. Pure. */
+/** Which node does what in the demo, so that no client is connected to the node that dies. Pure. */
 
 export interface Roles {
   /** The client subscribes here and goes away. */

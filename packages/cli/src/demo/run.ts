@@ -1,4 +1,4 @@
-/** Plays the demo once, and cleans up whatever happens. */
+/** Plays the demo once, and cleans up in any case. */
 import { constants } from 'node:os';
 import { DemoCluster } from './cluster.ts';
 import { farewell } from './farewell.ts';

@@ -19,7 +19,7 @@ const TOPIC = 'demo/orders';
 const CLIENT_IDS_MAX = 64;
 const STORY_RATE = 1_000;
 const LOAD_RATE = 200;
-/** Messages of each QoS that the load phase stops at, whatever happens. */
+/** Messages of each QoS at which the load phase stops in any case. */
 const LOAD_MESSAGES_MAX = 100_000;
 
 const SETTLE_TIMEOUT_MS = 120_000;
@@ -116,7 +116,7 @@ export class Story {
     return { subscriber, roles };
   }
 
-  /** Prefers an identifier that the first node leads; then nobody's part changes. */
+  /** Prefers an identifier that the first node leads; then no node changes its part. */
   async #chooseClientId(): Promise<{ clientId: string; leader: string }> {
     const via = this.#cluster.node(NODES[0]);
     let fallback: { clientId: string; leader: string } | null = null;

@@ -37,7 +37,7 @@ export class Subscriber {
    * Connects again with clean_session=false, trying until the broker accepts.
    *
    * @returns the CONNACK's session_present: whether the broker still knows the session
-   * @throws Error if nobody accepted it within `timeoutMs`
+   * @throws Error if the broker has not accepted it within `timeoutMs`
    */
   async comeBack(address: string, timeoutMs: number): Promise<boolean> {
     const client = mqtt.connect(`mqtt://${address}`, {

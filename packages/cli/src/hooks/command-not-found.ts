@@ -1,4 +1,4 @@
-/** An unknown command is told like any other wrong command line. */
+/** Reports an unknown command like any other wrong command line. */
 
 import type { Hook } from '@oclif/core';
 import { reportUnknownCommand } from '../error-report.ts';

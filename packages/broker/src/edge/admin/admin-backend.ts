@@ -37,10 +37,10 @@ export interface AdminBackend {
   /** @throws BROKER_ERR_REMOVAL_UNKNOWN, BROKER_ERR_NODE_UNKNOWN */
   removalProgress(name: string): Promise<RemovalProgress>;
   /**
-   * A supervisor saw a node's process end: this node calls it faulty at once, and tells all others. One that
-   * lives after all refutes it. Resolves when membership has been told.
+   * A supervisor saw a node's process end: this node calls it faulty at once and gossips that. A process that
+   * lives after all refutes it. Resolves when membership knows.
    *
-   * @param bootEpoch of the process that ended; of another life of that name nothing is said
+   * @param bootEpoch of the process that ended; a process of another boot epoch is not meant
    * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_REQUEST_INVALID of the node that is asked
    */
   reportEnd(name: string, bootEpoch: number | undefined): Promise<void>;
@@ -67,7 +67,7 @@ export interface AdminBackend {
    * @throws BROKER_ERR_KEY_IN_USE, BROKER_ERR_KEYRING_ABSENT; nothing has changed
    */
   removeKey(id: string, options: { readonly force: boolean }): Promise<KeyringStatus>;
-  /** Recovers copies of this node, or tells what that would be: acknowledged messages are lost by it. */
+  /** Recovers copies of this node, or lists what that would do: acknowledged messages are lost by it. */
   recoverShards(options: { readonly acceptLoss: boolean }): Promise<ShardRecovery>;
   /**
    * Sessions of the whole cluster, a page at a time, in an order that stays the same.

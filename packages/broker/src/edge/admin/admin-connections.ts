@@ -5,8 +5,8 @@ import type { Socket } from 'node:net';
 export const ADMIN_CONNECTIONS_MAX = 256;
 
 /**
- * Keeps the connections of an HTTP server within a bound, so that those that say nothing keep out nobody who
- * has a question. Only where every one of them is being answered is a new one closed instead.
+ * Keeps the connections of an HTTP server within a bound: a new connection takes the place of an idle one. A
+ * new one is closed only if every other one is being answered.
  */
 export class AdminConnections {
   readonly #max: number;

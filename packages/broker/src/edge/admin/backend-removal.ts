@@ -86,8 +86,8 @@ export class Removals {
   }
 
   /**
-   * Tells the node to drain, or with `force` everybody that a dead one has left; again, answers where it
-   * stands.
+   * Tells the node to drain, or with `force` tells all members that a dead node has left. A repeated call
+   * returns the present progress.
    *
    * @throws BROKER_ERR_NODE_UNKNOWN, BROKER_ERR_NODE_LAST, BROKER_ERR_NODE_WOULD_BREAK_REPLICAS,
    *   BROKER_ERR_NODE_UNREACHABLE; nothing has changed

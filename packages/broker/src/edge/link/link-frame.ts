@@ -19,7 +19,7 @@ const COPIED_BYTES_MAX = 16 * 1024;
 
 const LENGTH_BYTES = 4;
 
-/** Who a peer says it is. */
+/** The identity that a peer gives. */
 export interface Hello {
   readonly version: number;
   readonly clusterId: string;

@@ -6,7 +6,7 @@ import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts'
 import { type Hello, LINK_VERSION } from './link-frame.ts';
 import type { LinkSecurity, SecuredCallback } from './link-security.ts';
 
-/** Who we are, and whom to tell. Callbacks come from the event loop, never from within a call. */
+/** Our identity, and callbacks, which come from the event loop and never from within a call. */
 export interface PeerLinksInit {
   /** '' until founded or learned: no link comes up before. */
   readonly clusterId: () => string;

@@ -7,7 +7,7 @@ import { TcpListener } from './tcp.ts';
 
 type ListenerConfig = Config['mqtt']['listeners'][number];
 
-/** A listener as it is told to people. */
+/** A listener as reports show it. */
 export interface ListenerReport extends ListenerConfig {
   /** As bound: with the port taken where 0 was asked for. */
   readonly address: string;

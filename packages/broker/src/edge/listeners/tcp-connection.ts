@@ -32,7 +32,7 @@ export class TurnFlush {
   readonly young = new YoungBuffers();
   readonly #onPending: (changeBytes: number) => void;
 
-  /** @param onPending told of every change of what all connections' sockets have not taken yet */
+  /** @param onPending called with every change of the bytes that sockets have not taken yet */
   constructor(closeSecondsMax: number, onPending: (changeBytes: number) => void = () => {}) {
     this.closeSecondsMax = closeSecondsMax;
     this.#onPending = onPending;
@@ -292,12 +292,12 @@ export class TcpConnection implements ClientSocket {
     this.#turn.young.received(bytes);
   }
 
-  /** The peer will send nothing more: an MQTT connection is over, whatever it still wants to read. */
+  /** The peer sends nothing more: the MQTT connection is over, even if the peer still reads. */
   onEnd(): void {
     this.close(true);
   }
 
-  /** The socket is gone, for whatever reason. */
+  /** The socket is closed, in order or by an error. */
   onClose(): void {
     this.#state = State.Closed;
     this.#chunks = undefined;

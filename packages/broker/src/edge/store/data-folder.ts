@@ -1,5 +1,5 @@
 /**
- * A node's data folder: the store, and beside it what tells whether the store has all that it had.
+ * A node's data folder: the store, and beside it records that show whether the store is whole.
  *
  * ```
  *   store/   LevelDB: logs, promises, views, identity
@@ -191,7 +191,7 @@ export class DataFolder {
       write: (at, bytes, done) => {
         this.#marksWriting = this.#marksWriting
           .then(() => this.#writeMarks(handle, at, bytes))
-          // The store tells of a disk that fails; what the marks say then only trails.
+          // A disk that fails is reported by the store; marks that are behind it do no harm.
           .catch((error: unknown) => this.#complain(error))
           .then(done);
       },

@@ -123,7 +123,7 @@ function nextGood(log: Buffer, from: number): number | null {
     const type = log[at + 6]!;
     if (type >= FULL && type <= LAST && isGood(at)) return at;
   }
-  // A block begins with a fragment, whatever became of the one before.
+  // Each block begins with a fragment, even if the block before is damaged.
   for (let at = block; at + HEADER_BYTES <= log.length; at += BLOCK_BYTES)
     if (isGood(at)) return at;
   return null;

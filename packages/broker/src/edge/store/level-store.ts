@@ -35,8 +35,8 @@ const SCAN_HOP_RECORDS = 1000;
 /** Files of the store that are open, each mapped with 2 MiB, the least LevelDB takes: 128 MiB of them. */
 const STORE_FILES_MAX = 74;
 /**
- * Bytes that one batch to the disk gathers; what comes further goes into the next, so that the length of a
- * batch tells of the disk and not of the load. The writes of one turn stay together.
+ * Bytes that one batch to the disk gathers; further writes go into the next, so that the time that a batch
+ * takes shows the speed of the disk and not the load. The writes of one turn stay together.
  */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** A disk that writes this much in a millisecond does not hang: 4 MB/s. */

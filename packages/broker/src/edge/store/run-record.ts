@@ -75,7 +75,7 @@ export async function machineBoot(): Promise<string> {
   }
 }
 
-/** Why what is in the store cannot be believed, as far as the last run tells; null if it can. */
+/** Why the store is not believed after the last run; null if it is. */
 export function damageOfRun(last: RunRecord, boot: string): string | null {
   if (last.damage !== null) return last.damage;
   if (last.durability === 'memory' && !last.clean && last.machineBoot !== boot)

@@ -123,7 +123,7 @@ export interface CopyAnswer {
 }
 
 export interface TotalsAnswer {
-  /** What the node was told in words otherwise than its cluster has. */
+  /** Settings that the node was given explicitly and that differ in its cluster. */
   readonly drift: readonly SettingDrift[];
   readonly sessions: number;
   readonly persistent: number;

@@ -59,7 +59,7 @@ export class ClientLog {
   /** Its connection ended without a word. */
   lost(c: LoggedClient): void {
     this.#counters.connectionsLost++;
-    // Whoever looks whether the port is open is not worth a line.
+    // No line for a port check, which connects and sends no CONNECT.
     if (c.clientId !== '') this.#line('info', 'client gone', c, {});
   }
 

@@ -31,9 +31,9 @@ export class Clients implements ClientsOfNode {
   #next = 1;
   #watchedMs = 0;
   #saidCredentials = false;
-  /** Open connections by the shard of their Client Identifier: who is concerned by a new leader. */
+  /** Open connections by the shard of their Client Identifier: those that a new leader concerns. */
   readonly #byShard = new Map<number, Set<Client>>();
-  /** At most one for each connection: it is told to once. */
+  /** At most one for each connection, which is told to yield once. */
   readonly #yielding: {
     readonly connection: Connection;
     readonly by: Taker | null;

@@ -4,9 +4,9 @@
  * ```
  *   new ── CONNECT ──▶ opening ── OPEN committed ──▶ open ── DISCONNECT, error, kick ──▶ closed
  * ```
- * Bytes that come while the session is being opened wait in `early`; they count, in order, once OPEN is
- * committed, even if the client is gone by then, and not at all if it is refused. What only some connections
- * need is made when it is needed. What packets mean is in connect.ts, subscribing.ts, incoming.ts, sending.ts.
+ * Bytes that come while the session is being opened wait in `early`. They are read, in order, once OPEN is
+ * committed, even if the client is gone by then; if OPEN is refused they are dropped. State that few connections
+ * need is created at its first use. What packets mean is in connect.ts, subscribing.ts, incoming.ts, sending.ts.
  */
 import { decodeControl, encodeConnack, encodeDisconnect } from '../../mqtt/codec.ts';
 import { FrameReader, type FrameSink, PINGRESP } from '../../mqtt/frame.ts';
@@ -198,7 +198,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
 
   onClosed(): void {
     if (this.#state === CLOSED) return;
-    // What it sent before counts once its session is open; until then nobody knows whether it will.
+    // What it sent counts only if its session opens, which is not decided yet.
     if (this.#early) {
       this.#early.endedMs = this.port.env.nowMs();
       return;

@@ -1,4 +1,4 @@
-/** Connections of clients as the leaders of their sessions reach them, on whichever node they are. */
+/** How the leader of a session reaches the client's connection, on this node or another. */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
 import { LinkMessage } from '../link/link-message.ts';

@@ -1,6 +1,6 @@
 /** Requests of clients that are answered with an error when they have waited for too long. */
 
-/** How long a client waits for a leader of its session's shard before it is told that there is none. */
+/** How long a request waits for a leader of its shard before it is answered with an error. */
 export const ANSWER_TIMEOUT_MS = 10_000;
 
 export class Overdue {

@@ -112,7 +112,7 @@ export interface ClientsOfNode {
   opened(c: Client): void;
   /** The connection is gone. */
   gone(c: Client): void;
-  /** The server ends an open connection. @param by who has the session now, if that is why */
+  /** The server ends an open connection. @param by the connection that has the session now, if that is why */
   ending(c: LoggedClient, reasonCode: number, by: Taker | null): void;
   /** A client gives a user name or a password. */
   noteCredentials(clientId: string, remote: string): void;

@@ -78,7 +78,7 @@ function goOn(c: Client): void {
     release(c, Unread.UnderWay);
   if (c.unacknowledged > 0) return;
   release(c, Unread.Slowed);
-  // Whoever has nothing under way may always have something: others' stuck publishes stop nobody.
+  // A connection with nothing under way may always send one more: stuck publishes of others do not stop it.
   if (crowded.delete(c)) release(c, Unread.Crowded);
 }
 
@@ -117,8 +117,8 @@ export function answersTaken(c: Client): void {
 }
 
 /**
- * Whether it is for us, not for the client, that nothing comes. A client that takes none of its answers
- * is silent, too.
+ * Whether the broker, and not the client, is why nothing comes. A client that takes none of its answers
+ * counts as silent.
  */
 export function isHeldUp(c: Client): boolean {
   if (c.unread === 0) return false;

@@ -36,7 +36,7 @@ const WATCHED_STEP_MS = 100;
 
 // ---- what waits --------------------------------------------------------------------------------
 
-/** The socket takes more; otherwise its drain is told. */
+/** Whether the socket takes more. */
 function socketTakes(c: Client): boolean {
   const { counters, limits } = c.port;
   const crowded = counters.clientBytes > limits.nodeBufferBytes;
@@ -51,7 +51,7 @@ function windowTakes(c: Client, window: number): boolean {
   return false;
 }
 
-/** More waits for the client than publishers need not wait for. */
+/** So much waits for the client that publishers have to wait. */
 function aboveMark(c: Client, share: number): boolean {
   const { counters, limits } = c.port;
   const { waitingBytes, waitingCount } = c.out!;
@@ -183,7 +183,7 @@ export function sendOrWait(
   return false;
 }
 
-/** Whether a message would go out at once; otherwise an acknowledgement or the socket's drain is told. */
+/** Whether a message would go out at once. If not, an acknowledgement or the socket's drain wakes the sender. */
 export function takesNow(c: Client, qos: 0 | 1 | 2, bytes: number): boolean {
   if (!socketTakes(c) || c.socket.pendingBytes >= bytes) {
     c.socket.awaitDrain();

@@ -190,7 +190,7 @@ export class Sessions {
     wanted: () => boolean,
     done: (status: number) => void,
   ): void {
-    // Stamped under the route grants: the stamp is logged, and decides for whom the message is.
+    // Stamped under the route grants: the stamp is logged, and decides which subscriptions match.
     this.#port.router.whenRoutable(() => {
       if (!wanted()) return done(Status.NoSession);
       const stamped = { ...message, hlc: this.#port.clock.next() };

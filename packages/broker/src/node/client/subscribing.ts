@@ -3,7 +3,7 @@
  * [MQTT-3.8.4-6, 3.9.3-1, 3.11.3-1].
  *
  * A packet with many filters is taken some filters in a turn, and one such packet of a node after the
- * other: nobody else waits for it, and what its client sends behind it waits until it is taken.
+ * other: other clients do not wait for it, and what its client sends behind it waits until it is done.
  */
 import { encodeSuback, encodeUnsuback } from '../../mqtt/codec.ts';
 import type { Subscribe, Unsubscribe } from '../../mqtt/packet.ts';

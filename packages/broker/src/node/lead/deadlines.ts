@@ -2,7 +2,7 @@
  * Session expiry and delayed wills, in logged time.
  *
  * The shard's clock advances by TICK operations of its leader only: an outage or a step of the wall
- * clock expires nobody. A shard without a deadline logs nothing.
+ * clock expires no session. A shard without a deadline logs nothing.
  */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { Session } from '../../session/session.ts';
@@ -61,7 +61,7 @@ export class Deadlines {
     );
   }
 
-  /** Time since the last operation that told it; counts as told. Whole milliseconds. */
+  /** Time since the last operation that carried it; the next one carries it. Whole milliseconds. */
   takeElapsed(): number {
     const elapsed = Math.max(0, Math.floor(this.#leader.node.env.nowMs() - this.#tickedMs));
     this.#tickedMs += elapsed;
@@ -103,7 +103,7 @@ export class Deadlines {
     }
   }
 
-  /** Membership gave the gateway up. Should it be alive after all, it is told. */
+  /** Membership gave the gateway up. If the gateway is alive after all, the kick ends the connection there. */
   #close(s: Session): void {
     const { clientId, epoch } = s;
     const address = addressOf(s);

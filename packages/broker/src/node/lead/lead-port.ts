@@ -71,7 +71,7 @@ export interface RouteAnnouncing {
   ): void;
 }
 
-/** Connections of clients, on whichever node they are. */
+/** Connections of clients, on this node and others. */
 export interface RemoteConnections {
   /** @returns false if the gateway cannot be reached now */
   deliver(delivery: Delivery): boolean;

@@ -416,7 +416,7 @@ export class ShardLeader implements Lead, StateObserver {
       return respond(reply(Status.QuotaExceeded));
     }
     this.node.env.trace?.('retain');
-    // An empty payload clears the topic for good, whatever expiry it came with.
+    // An empty payload clears the topic for good: its Message Expiry Interval does not count.
     const message = payload.length > 0 ? q.message : { ...q.message, expiresAtMs: 0 };
     this.append({ ...q, message }, origin, () => respond(OK));
   }
@@ -424,7 +424,7 @@ export class ShardLeader implements Lead, StateObserver {
   #receive(origin: Origin, q: Operation & { type: 'rx2' }, respond: Respond): void {
     const s = this.live(q.clientId, q.epoch);
     if (!s) return respond(reply(Status.NoSession));
-    // The same Packet Identifier again before PUBREL is the same message, whatever DUP says.
+    // The same Packet Identifier before PUBREL is the same message, with DUP or without.
     const open = s.rx2?.get(q.packetId);
     if (open !== undefined)
       return this.owing.whenDone(open, (refused) =>

@@ -1,5 +1,5 @@
 /**
- * OPEN at the shard's leader: who has the session now, and what becomes of who had it.
+ * OPEN at the shard's leader: which connection has the session now, and what becomes of the one before.
  *
  * A connection of another node whose session has a Will may have said DISCONNECT there a moment ago,
  * and its CLOSE may be under way: the OPEN is put off, and its gateway asks again until that CLOSE is
@@ -7,7 +7,7 @@
  *
  * ```
  *   OPEN ──▶ old connection has a Will, at another node ──▶ told to yield; the gateway asks again
- *       └──▶ nobody has it, or has no Will, or asked for long enough ──▶ logged
+ *       └──▶ no old connection, or no Will, or asked for long enough ──▶ logged
  *   committed ──▶ its Will, if it fired, has arrived (death before the birth that follows) ──▶ answered
  * ```
  */
@@ -122,7 +122,7 @@ export class Opening {
         delivering.attach(now);
       });
     } else if (s && q.hlc < s.openedHlc) this.#overtaken(q, s, respond);
-    // Logged and over since, or put off and never logged: nobody knows, so it is not logged now.
+    // Logged and over since, or put off and never logged: the two look alike, so it is not logged now.
     else this.#leader.afterCommit(() => respond(reply(Status.NoSession)));
   }
 
@@ -134,7 +134,7 @@ export class Opening {
     });
   }
 
-  /** Runs `run` when everybody has the client's Will, or it takes too long. */
+  /** Runs `run` when the client's Will has arrived everywhere, or it takes too long. */
   #afterWill(clientId: string, run: () => void): void {
     const index = this.#wills.get(clientId);
     if (index === undefined) return run();

@@ -13,7 +13,7 @@ import { entryKey } from '../../shard/keys.ts';
 import { readBack } from '../../shard/log.ts';
 import type { Lead } from './parts.ts';
 
-/** @param refused nobody could take the message: every queue that it matched is full */
+/** @param refused every queue that the message matched is full */
 type Arrived = (refused: boolean) => void;
 
 interface Item extends Owed {
@@ -56,7 +56,7 @@ export class Owing {
     if (owed.will) {
       this.#leader.node.counters.willsFired++;
       this.#leader.node.env.trace?.('will');
-      // Whatever operation fired it, it goes out once that is committed.
+      // It goes out once the operation that fired it is committed.
       this.#leader.afterCommit(() => this.committed());
     }
   }

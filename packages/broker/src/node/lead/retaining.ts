@@ -180,7 +180,7 @@ export class Retaining {
     this.#wake(job);
   }
 
-  /** The session is what the log says it is: not of a state that was read anew since. */
+  /** The session is still in the shard's state, which a snapshot may have replaced since. */
   #holds(s: Session): boolean {
     return this.#leader.serving && this.#leader.state.sessions.get(s.clientId) === s;
   }

@@ -61,7 +61,7 @@ export class Announcing {
 
   /**
    * The view under which this node leads the shard. One that leads no more and stands for the next view may
-   * have heard its successor: what it says of that one's routes is wrong, and no later word mends it.
+   * have heard its successor: what it says of that one's routes is wrong, and no later message corrects it.
    */
   #ownView(shard: number): ShardView | null {
     const { name, views } = this.#port;

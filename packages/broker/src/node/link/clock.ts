@@ -12,7 +12,7 @@ export interface ClockSource {
 
 /**
  * The clock follows the wall only when the process starts, then the monotonic clock and the fastest
- * node heard: what is stamped later is greater, whatever an operator does to a machine's clock.
+ * node heard: later stamps are greater, even if an operator sets a machine's clock back.
  */
 export class HybridClock {
   readonly #source: ClockSource;

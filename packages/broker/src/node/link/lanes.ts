@@ -7,10 +7,9 @@
  *   bulk     ──▶ waiting ─┴▶ is under way                 all that carries what clients say
  * ```
  * Within a lane messages arrive in the order in which they were written. A lane may overtake those
- * below it, and what has been overtaken may not be needed by what comes first (docs/PROTOCOL.md says
- * why it is not). What the peer has taken it tells; what is under way beside urgent frames is at most
- * a window and a frame, which keeps urgent ones from waiting long, and a window follows the time that
- * the peer needs for it.
+ * below it, so no message may depend on one that it can overtake (docs/PROTOCOL.md says why none does).
+ * The peer gives credit for what it has taken. Beside urgent frames at most a window and a frame are under
+ * way, which keeps urgent ones from waiting long; the window follows the time that the peer needs for it.
  *
  * A *unit* is the clock and some messages: those that one turn wrote into a lane, cut between messages
  * when it grows. It is one frame, or several if one message alone is larger. A long list is not written
@@ -39,9 +38,9 @@ const WINDOW_BYTES_MAX = 4 * 1024 * 1024;
 const CREDIT_SLOW_MS = 100;
 /** A peer that gave credit so long ago, or less, moves. */
 const MOVES_MS = 300;
-/** Bytes taken of which the sender is told; well below the smallest window. */
+/** Credit is told to the sender in steps of so many bytes; well below the smallest window. */
 const CREDIT_STEP_BYTES = 64 * 1024;
-/** Bytes that wait for credit of one peer; beyond, whatever can wait writes no more. */
+/** Bytes that wait for credit of one peer; beyond, senders that can wait write no more. */
 const WAITING_BYTES_MAX = 2 * 1024 * 1024;
 
 /** The bits of a frame's first byte that are its lane. */
@@ -168,7 +167,7 @@ export class Outbox {
   #urgent: Uint8Array[] = [];
   readonly #announce = new Waiting(Lane.Announce);
   readonly #bulk = new Waiting(Lane.Bulk);
-  /** Whoever could wait was told to. */
+  /** A sender found the lane full and waits. */
   #wasFull = false;
   #window = WINDOW_START_BYTES;
   #sentBytes = 0;
@@ -232,7 +231,7 @@ export class Outbox {
     return this.#announce.bytes + this.#bulk.bytes + this.#writers[Lane.Bulk].length;
   }
 
-  /** So much waits that only what cannot be put off should be written; {@link drained} tells the end. */
+  /** So much waits that senders that can wait should; {@link drained} shows when they may go on. */
   get full(): boolean {
     if (this.waitingBytes < WAITING_BYTES_MAX) return false;
     this.#wasFull = true;

@@ -21,7 +21,7 @@ export interface LinkPort {
   readonly shardCount: number;
   /** The cluster's settings; null while this node has not joined one. */
   readonly settings: ClusterSettings | null;
-  /** What a peer says of the cluster. @returns whether that was news: the shards are here from now on */
+  /** A peer's settings of the cluster. @returns whether they were new here: from now on there are shards */
   onSettings(settings: ClusterSettings): boolean;
   readonly peers: Peers;
   readonly views: Views;

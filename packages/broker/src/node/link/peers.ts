@@ -4,7 +4,7 @@
  *
  * A heartbeat carries its send time; the answer brings it back. So a sender knows of each peer a time
  * at which the peer had certainly heard it (for its leader lease), and, if the answer grants it, a time
- * until which the peer lets no SUBACK pass that this node has not been told of (its route grant).
+ * until which the peer sends no SUBACK for a subscription that this node does not know (its route grant).
  * Heartbeats overtake announcements, so a grant counts only once as many of those have been read as
  * its giver had made.
  */
@@ -116,7 +116,7 @@ export class Peer {
     return this.needs !== 0 || this.#lacking;
   }
 
-  /** It has told all that it leads: what is lacking has been asked for on this link. */
+  /** It has announced all that it leads, and the routes that were lacking are asked for on this link. */
   onSynced(): void {
     this.synced = true;
     this.#lacking = false;
@@ -203,7 +203,7 @@ export class Peers {
     this.#dirty.push(peer);
   }
 
-  /** So much waits for the peer that what can wait should: `onDrained` tells when to go on. */
+  /** So much waits for the peer that senders that can wait should, until `onDrained`. */
   full(name: string): boolean {
     const peer = this.byName.get(name);
     return peer?.up === true && peer.out.full;
@@ -221,7 +221,7 @@ export class Peers {
     return peer?.up === true && peer.out.moves(this.#host.nowMs());
   }
 
-  /** Start of the end of a turn: whoever waited for room in a lane may write again. */
+  /** Start of the end of a turn: senders that waited for room in a lane may write again. */
   resume(): void {
     for (const peer of this.#dirty)
       if (peer.up && peer.out.drained()) this.#host.onDrained(peer.name);

@@ -2,13 +2,13 @@ import { BytesError, type Reader, type Writer } from '../../bytes.ts';
 import { Wire } from './wire.ts';
 
 /**
- * What two nodes say to each other by way of a third. On the way to it `name` is whom it is for, from there on
- * (`final`) who says it.
+ * What two nodes say to each other by way of a third. On the way to it `name` is the receiver, from there on
+ * (`final`) the sender.
  */
 export type Relayed = { readonly name: string; readonly final: boolean } & (
   | {
       readonly type: 'hello' | 'welcome';
-      /** On the way to the third: of the process that it is for; from there on, of the one that says it. */
+      /** On the way to the third: of the receiving process; from there on, of the sending one. */
       readonly bootEpoch: number;
     }
   | { readonly type: 'frame'; readonly frame: Uint8Array }

@@ -29,13 +29,13 @@ export interface AttachRequest {
   readonly epoch: number;
 }
 
-/** Ends a session whoever holds it (administrative). */
+/** Ends a session, even one that is connected (administrative). */
 export interface DeleteRequest {
   readonly type: 'delete';
   readonly clientId: string;
 }
 
-/** An OPEN that was put off for long enough: it is to be logged, whoever has the session. */
+/** An OPEN that was put off for long enough: it is logged even if another connection has the session. */
 export interface InsistRequest {
   readonly type: 'insist';
   readonly open: Operation & { type: 'open' };

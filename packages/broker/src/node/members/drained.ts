@@ -16,7 +16,7 @@ export function shardsNeeding(views: Views, name: string): number {
   return count;
 }
 
-/** What of a node says whether it is needed. */
+/** The parts of a node that decide whether it is still needed. */
 export interface LeavingNode {
   readonly name: string;
   readonly shardCount: number;

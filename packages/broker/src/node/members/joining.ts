@@ -18,13 +18,13 @@ import type { JoiningPort } from './members-port.ts';
 
 export interface JoiningOptions {
   readonly identity: Identity;
-  /** A fresh folder and nobody to join: found a cluster. */
+  /** A fresh folder and no member to join: found a cluster. */
   readonly found: boolean;
   /** These and the silence are used when founding. */
   readonly shardCount: number;
   readonly replicas: number;
   readonly durability: 'disk' | 'memory';
-  /** Which of them the node was told in words: a joiner is refused where the cluster has others. */
+  /** Which of them were given explicitly: a joiner is refused if the cluster has others. */
   readonly given?: GivenSettings;
   /** Why the folder cannot be believed, found before its store was opened; absent or null if it can. */
   readonly damage?: string | null;
@@ -46,7 +46,7 @@ export class Joining {
   readonly #port: JoiningPort;
   /** Settings of the cluster; until a joiner has learned them, what it would found one with. */
   readonly cluster: ClusterSettings;
-  /** What this member was told in words and its cluster has otherwise. */
+  /** Settings that this member was given explicitly and that differ in its cluster. */
   readonly drift: readonly SettingDrift[];
   identity: Identity;
   /** 0 until the shards are here. */
@@ -84,7 +84,7 @@ export class Joining {
     }
     const differences = describeDrift(this.drift);
     if (differences !== '') env.log('warn', DIFFERS, { differences });
-    // A folder from before there was a record of them says by them what it has been run with.
+    // The folder is older than the record of settings: the present ones are those that it was run with.
     if (!this.#options.identity.settings && !found)
       saveIdentity(env.store, this.identity, () => {});
     this.#create(this.identity.shardCount);
@@ -114,7 +114,7 @@ export class Joining {
   }
 
   /**
-   * What a peer says of the cluster. A joiner takes it, unless it was told otherwise: then it ends.
+   * A peer's settings of the cluster. A joiner takes them; if it was given others explicitly, it ends.
    *
    * @returns whether that was news: the shards are here from now on
    * @throws BytesError when members of one cluster disagree
@@ -148,7 +148,7 @@ export class Joining {
     saveIdentity(this.#port.env.store, this.identity, () => {});
   }
 
-  /** A restart must not set the hybrid clock back, whatever happened to the wall. */
+  /** A restart must not set the hybrid clock back, even if the wall clock went back. */
   keepClock(): void {
     const { aheadMs } = this.#port.clock;
     if (Math.abs(aheadMs - this.identity.clockAheadMs) < CLOCK_AHEAD_STEP_MS) return;

@@ -5,7 +5,7 @@
  * lived on meanwhile. So a folder keeps the epochs of its runs, a node tells them first on every link, and
  * keeps the last epoch it has seen of each other folder. A run that is missing from a folder's list was
  * lived on another copy of it, with promises, views and entries that this one has never had: it is
- * another store from now on, and its copies are learners (DESIGN §5).
+ * another store from now on, and its copies are learners.
  */
 import { KEY_RUNS } from '../../shard/keys.ts';
 import { type CopyId, nameOf } from '../../shard/view.ts';
@@ -63,7 +63,7 @@ export class Lineage {
     this.#save();
   }
 
-  /** Last epoch seen of a node, whichever folder it had. */
+  /** Last epoch seen of a node, with any data folder. */
   #latest(name: string): number {
     let latest = 0;
     for (const [id, epoch] of this.#seen) if (nameOf(id) === name) latest = Math.max(latest, epoch);

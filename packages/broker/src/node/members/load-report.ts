@@ -4,7 +4,7 @@ import type { Log } from '../../ports.ts';
 import type { Complaint } from '../../shard/host.ts';
 import type { Corruption } from '../../shard/recovery.ts';
 
-/** Shards named in a line; the number of all of them is told as well. */
+/** Shards named in one log line, beside the number of all. */
 const NAMED_MAX = 8;
 
 const TEXT: Record<Complaint, string> = {

@@ -3,7 +3,7 @@
  * that was put back, or a promise that it forgot then shows when the shard is loaded (recovery.ts).
  *
  * One slot of 32 bytes for each shard, written in place at most every {@link FLUSH_MS}, after what it
- * says is in the store: a mark only ever trails. A slot that was torn says nothing.
+ * says is in the store: a mark may be behind the store and is never ahead. A torn slot counts as none.
  *
  * ```
  *   0 format │ 1 promised │ 6 view │ 11 durable │ 17 commit │ 23 print │ 27 – │ 28 CRC32C with the shard

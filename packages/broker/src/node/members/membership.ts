@@ -1,4 +1,4 @@
-/** What membership means for shards: who is wanted where, who is gone, who may be dropped. */
+/** What membership means for shards: targets, members that are gone, copies that may be dropped. */
 
 import type { ClusterSettings } from '../../cluster-settings.ts';
 import { type Placement, place } from '../../placement/placement.ts';
@@ -27,7 +27,7 @@ export class Membership {
   readonly #replaceVoterAfterMs: number;
   #members = new Map<string, MemberInfo>();
   readonly #faultySinceMs = new Map<string, number>();
-  /** Since when this process has found nobody of a name that it was asked for. */
+  /** By name: since when this process has known no such member. */
   readonly #unknownSinceMs = new Map<string, number>();
   #targets: (readonly CopyId[])[] = [];
   #voters: (readonly CopyId[])[] = [];

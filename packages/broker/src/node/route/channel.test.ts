@@ -48,7 +48,7 @@ class Wired {
   }
 }
 
-describe('ShardChannel (DESIGN §7: link retries append once)', () => {
+describe('ShardChannel: link retries append once', () => {
   it('sends in order, each with the one sent before it, the first with none', () => {
     const wired = new Wired();
     wired.channel.open();

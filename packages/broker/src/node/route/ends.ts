@@ -2,13 +2,13 @@
 import type { Message } from '../../session/message.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 
-/** Who published a message of QoS 1 or 2, and waits. */
+/** The publisher of a message of QoS 1 or 2, which waits for its answer. */
 export interface Publisher {
   /** Asked when the message had to wait: is its publisher still there? */
   readonly wanted: boolean;
   /** A subscriber is behind: it takes a while, and more should not come meanwhile. */
   slowed(): void;
-  /** What became of it; called once, also when it is not wanted any more. */
+  /** The result as a Reason Code; called once, even if the message is no longer wanted. */
   published(reasonCode: number): void;
 }
 

@@ -2,14 +2,14 @@
  * Leader leases: what no entry of the log vouches for is answered by a leader that still is one.
  *
  * A leader knows that it is still the leader while a majority of the voters has heard a heartbeat of less
- * than 0.8 × silence ago, since they promise nobody else within the silence.
+ * than 0.8 × silence ago, since they make no promise to another candidate within the silence.
  */
 import type { ClusterSettings } from '../../cluster-settings.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { type CopyId, nameOf } from '../../shard/view.ts';
 import type { Peers } from '../link/peers.ts';
 
-/** Answers that wait for a leader lease; further requests are sent again by whoever asks. */
+/** Answers that wait for a leader lease; further requests are refused, and their nodes send them again. */
 export const CONFIRMING_MAX = 100_000;
 /** How long it holds what was reckoned over all shards. */
 const RECKON_MS = 20;
@@ -35,7 +35,7 @@ export class Leases {
     this.#cluster = cluster;
   }
 
-  /** Until when a majority of the voters, of those that recorded the view, promises nobody else. */
+  /** Until when a majority of the voters that recorded the view makes no promise to another candidate. */
   leaderUntil({ view, witnesses, yielded }: Replica): number {
     if (yielded) return Number.NEGATIVE_INFINITY;
     const until = this.#majorityHeard(view.voters, witnesses);
@@ -66,7 +66,7 @@ export class Leases {
 
   /** Whether these shards are led here under a lease; with null, all that are led here. */
   confirmed(nowMs: number, copies: Iterable<Replica> | null): boolean {
-    // Among those listed may be some that are led elsewhere by now: their reader is told so.
+    // Some of those listed may be led elsewhere by now: the answer says so.
     if (this.ownUntil(nowMs) > nowMs) return true;
     if (!copies) return false;
     for (const copy of copies)

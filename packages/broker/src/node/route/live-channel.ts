@@ -2,7 +2,7 @@
  * QoS 1 and 2 messages for live sessions on another node: in order, acknowledged, sent again on a new
  * link, done when the node's process is gone, since its live sessions went with it.
  *
- * A process that hangs keeps its connections, and nobody may wait for it for as long as it hangs:
+ * A process that hangs keeps its connections, and publishers must not wait for it until it goes on:
  * ```
  *   open ── nothing answered for 1.5 s, or membership calls it faulty ──▶ given up: no destination
  *     ▲                                                                    │ LiveGap on the link
@@ -139,7 +139,7 @@ export class LiveChannel {
     return true;
   }
 
-  /** The node is no destination until it answers; whoever waits for it waits no longer. */
+  /** The node is no destination until it answers; publishers that wait for it wait no longer. */
   giveUp(w: Writer | null): void {
     if (this.#gap) return;
     const gap = new Gap();

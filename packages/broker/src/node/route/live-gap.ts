@@ -3,7 +3,7 @@
 import type { Message } from '../../session/message.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 
-/** Topics that a node is told to have missed; beyond, it is told to have missed everything. */
+/** Topics that a LiveGap names; beyond, it says that messages of any topic were missed. */
 export const GAP_TOPICS_MAX = 1000;
 /** Characters of those topics together; beyond, the same. */
 export const GAP_CHARACTERS_MAX = 64 * 1024;
@@ -42,7 +42,7 @@ export class Gap {
     if (other.#hlc > this.#hlc) this.#hlc = other.#hlc;
   }
 
-  /** Nobody knows what the node wants: from now on it misses whatever is published. */
+  /** The node's filters are not known: from now on it misses every message that is published. */
   forget(published: number): void {
     if (this.#forgottenAt < 0) this.#forgottenAt = published;
   }

@@ -26,7 +26,7 @@ export class Live {
     this.#onChange = onChange;
   }
 
-  /** What `change` adds and removes is told as one. */
+  /** What `change` adds and removes is announced as one change. */
   batch(change: () => void): void {
     if (this.#batch) return change();
     const changes: FilterChange[] = [];

@@ -10,8 +10,8 @@ import type { RetainedAnswers } from './retained-answers.ts';
 import { Reading, type ReadingHost } from './retained-reading.ts';
 
 /**
- * Bytes of retained messages that all readings of a node hold and nobody has taken; beyond, what the
- * longest waiting one holds is dropped and read again when it is wanted.
+ * Bytes of retained messages that all readings of a node hold for their clients; beyond, the messages of
+ * the reading that has waited longest are dropped, and read again when its client takes more.
  */
 export const RETAINED_HELD_BYTES_MAX = 64 * 1024 * 1024;
 

@@ -8,8 +8,8 @@
  *   self ─page─▶ │g│       ┘
  * ```
  * Each node that leads shards is asked once, and for the next page when its last one is used up. What
- * was read is said by one topic, the cursor: whatever happens to leaders, links or memory, the reading
- * goes on from there, with other nodes if need be.
+ * was read is said by one topic, the cursor. When leaders, links or memory change, the reading goes on
+ * from there, with other nodes if need be.
  */
 import { shardOf } from '../../placement/hash.ts';
 import type { Message } from '../../session/message.ts';
@@ -271,7 +271,7 @@ export class Reading {
     return shards.every((shard) => views.leader(shard) === node);
   }
 
-  /** Tries again what was refused or had nobody to ask. @returns false if it is too early */
+  /** Tries again what was refused or found no leader. @returns false if it is too early */
   retry(): boolean {
     if (this.#ended) return true;
     if (this.#host.nowMs() < this.#retryAtMs) return false;

@@ -23,7 +23,7 @@ export interface RoutePort {
   readonly grants: { routable(nowMs: number): boolean };
   readonly views: Views;
   readonly peers: Pick<Peers, 'get' | 'to' | 'later' | 'full' | 'crowded' | 'moves'>;
-  /** What leads each shard here, by shard; whether it does says {@link LeaderHere.serving}. */
+  /** By shard, this node's part that leads it; {@link LeaderHere.serving} says whether it does now. */
   readonly leaders: readonly LeaderHere[];
   /** Ends live connections that miss something. @param from the node that did not send it */
   endMissed(missed: MissedMessages, from: string): void;

@@ -1,5 +1,5 @@
 /**
- * A message's way from its ingress to everybody who wants it, and requests to shards' leaders. QoS 0 goes
+ * A message's way from its ingress to all that want it, and requests to shards' leaders. QoS 0 goes
  * out at once and is forgotten. QoS 1 and 2 wait for the route grants, go to the leaders of the matching
  * shards and to the nodes with matching live sessions, and count as published when all have answered.
  */
@@ -421,7 +421,7 @@ export class Router {
     if (w) LinkMessage.LiveAck.write(w, sequence);
   }
 
-  /** It is here and waits for a slow client; said again and again, as a sign of life. */
+  /** The message is here and waits for a slow client; sent again and again, as a sign of life. */
   #tellHeld(peer: string, sequence: number): void {
     const w = this.#port.peers.to(peer);
     if (w) LinkMessage.LiveHeld.write(w, sequence);

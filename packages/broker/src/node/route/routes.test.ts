@@ -95,7 +95,7 @@ function applyTo(routes: Routes, model: NaiveRoutes, s: Step): void {
   }
 }
 
-describe('Routes (DESIGN §7)', () => {
+describe('Routes', () => {
   it('match as every filter tried one by one, through any changes, cached or not', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

@@ -11,7 +11,7 @@ import {
 import { retainedRead } from '../retaining-state.ts';
 import type { Kind } from './kind.ts';
 
-/** Without payload it clears the topic, and with an expiry besides it says that this is over. */
+/** An empty payload clears the topic; with an expiry besides, the message has expired. */
 export interface Retain {
   readonly type: 'retain';
   readonly rx2: Rx2Id | null;

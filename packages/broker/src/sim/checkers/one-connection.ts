@@ -1,7 +1,7 @@
 import type { Connection } from '../history.ts';
 import { Checker, type World } from './checker.ts';
 
-/** What a takeover may take on a calm network, and after a heal (DESIGN §8). */
+/** What a takeover may take on a calm network, and after a heal. */
 const TAKEOVER_MAX_MS = 5000;
 
 /**
