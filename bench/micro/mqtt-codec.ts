@@ -4,15 +4,12 @@ import mqttPacket from 'mqtt-packet';
 import { decodeControl } from '../../packages/broker/src/mqtt/codec.ts';
 import {
   decodePublishProperties,
-  encodeAck,
-  encodePublish,
   encodePublishProperties,
-  FrameReader,
-  type FrameSink,
-  PublishView,
-  parseAck,
-  parsePublish,
-} from '../../packages/broker/src/mqtt/frame.ts';
+} from '../../packages/broker/src/mqtt/codec-property.ts';
+import { parseAck } from '../../packages/broker/src/mqtt/frame-ack.ts';
+import { encodeAck, encodePublish } from '../../packages/broker/src/mqtt/frame-encode.ts';
+import { PublishFields, parsePublish } from '../../packages/broker/src/mqtt/frame-publish.ts';
+import { FrameReader, type FrameSink } from '../../packages/broker/src/mqtt/frame-reader.ts';
 import { PacketType } from '../../packages/broker/src/mqtt/packet.ts';
 
 const PACKETS = 20_000;
@@ -28,7 +25,7 @@ function filled(frame: Uint8Array): { buffer: Buffer; frames: number } {
   return { buffer: Buffer.concat(Array.from({ length: frames }, () => frame)), frames };
 }
 
-const view = new PublishView();
+const view = new PublishFields();
 let kept = 0;
 const sink: FrameSink = {
   onFrame(type, flags, buf, start, end) {

@@ -4,7 +4,7 @@ import { ReasonCode } from './reason-code.ts';
 import { TOPIC_LEVELS_MAX } from './topic.ts';
 
 /** Where the parts of a PUBLISH lie. One object serves every packet of a process. */
-export class PublishView {
+export class PublishFields {
   /** Empty only in MQTT 5, where a Topic Alias must then be among the properties. */
   topic = '';
   /** 0 for QoS 0. */
@@ -35,7 +35,7 @@ export function parsePublish(
   end: number,
   flags: number,
   version: ProtocolVersion,
-  out: PublishView,
+  out: PublishFields,
 ): number {
   if (end - start < 2) return ReasonCode.MalformedPacket;
   const topicStart = start + 2;
@@ -85,7 +85,7 @@ const topicByte = Uint8Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** Checks the Topic Name's bytes in one pass and sets `out.topic`. */
-function readTopic(buf: Uint8Array, start: number, end: number, out: PublishView): number {
+function readTopic(buf: Uint8Array, start: number, end: number, out: PublishFields): number {
   let classes = 0;
   for (let i = start; i < end; i++) classes |= topicByte[buf[i]!]!;
   if ((classes & NUL) !== 0) return ReasonCode.MalformedPacket; // [MQTT-1.5.4-2]

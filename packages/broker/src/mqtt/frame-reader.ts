@@ -1,3 +1,7 @@
+/**
+ * Frames cut out of the byte stream. PUBLISH and its acknowledgements are read (frame-publish.ts,
+ * frame-ack.ts) and written (frame-encode.ts) by hand and without allocation, everything else by codec.ts.
+ */
 import { PacketType } from './packet.ts';
 import { ReasonCode } from './reason-code.ts';
 

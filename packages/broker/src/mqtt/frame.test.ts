@@ -1,20 +1,9 @@
 import assert from 'node:assert/strict';
-import {
-  ackPacketId,
-  ackReasonCode,
-  decodePublishProperties,
-  encodeAck,
-  encodePublish,
-  encodePublishProperties,
-  FrameReader,
-  type FrameSink,
-  PINGRESP,
-  PublishView,
-  parseAck,
-  parsePublish,
-  patchDup,
-  patchPacketId,
-} from './frame.ts';
+import { decodePublishProperties, encodePublishProperties } from './codec-property.ts';
+import { ackPacketId, ackReasonCode, parseAck } from './frame-ack.ts';
+import { encodeAck, encodePublish, PINGRESP, patchDup, patchPacketId } from './frame-encode.ts';
+import { PublishFields, parsePublish } from './frame-publish.ts';
+import { FrameReader, type FrameSink } from './frame-reader.ts';
 import type { ProtocolVersion } from './packet.ts';
 import { PacketType } from './packet.ts';
 import { MalformedPacket } from './packet-error.ts';
@@ -47,9 +36,9 @@ function feed(reader: FrameReader, sink: FrameSink, hex: string): void {
   reader.feed(buf, 0, buf.length, sink);
 }
 
-function publish(body: string, flags = 0, version: ProtocolVersion = 4): [number, PublishView] {
+function publish(body: string, flags = 0, version: ProtocolVersion = 4): [number, PublishFields] {
   const buf = Buffer.from(body, 'hex');
-  const view = new PublishView();
+  const view = new PublishFields();
   return [parsePublish(buf, 0, buf.length, flags, version, view), view];
 }
 
@@ -248,7 +237,7 @@ describe('parsePublish', () => {
   it('reads topics beyond ASCII', () => {
     const topic = 'zürich/☃/😀';
     const frame = encodePublish({ ...defaults, topic });
-    const view = new PublishView();
+    const view = new PublishFields();
     assert.equal(parsePublish(frame, 2, frame.length, 0, 4, view), 0);
     assert.equal(view.topic, topic);
   });
@@ -397,7 +386,7 @@ describe('encodePublish', () => {
   it('is sized exactly for every width of Remaining Length', () => {
     for (const size of [0, 120, 130, 16_380, 16_390, 2_097_140, 2_097_160]) {
       const frame = encodePublish({ ...defaults, payload: new Uint8Array(size) });
-      const view = new PublishView();
+      const view = new PublishFields();
       const sink = collector();
       let calls = 0;
       sink.onFrame = (_type, flags, buf, start, end) => {

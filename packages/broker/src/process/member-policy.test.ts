@@ -28,7 +28,7 @@ const facts = {
     member('n4', 'left'),
     member('n5', 'alive', Uint8Array.of(1, 2)),
   ],
-  view: { number: 3, names: ['n1', 'n2'] },
+  stableView: { number: 3, names: ['n1', 'n2'] },
   diskHangs: false,
 };
 

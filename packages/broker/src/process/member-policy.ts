@@ -8,14 +8,14 @@ export interface MemberFacts {
   /** What this member says of itself now; membership may still carry what it said before. */
   readonly meta: MemberMeta;
   readonly members: readonly SwimMember[];
-  readonly view: StableView;
+  readonly stableView: StableView;
   /** A write to the disk of this node hangs. */
   readonly diskHangs: boolean;
 }
 
 /** Members as the core takes them. One whose metadata has another format is not one of ours. */
-export function membersOf({ self, meta, members, view }: MemberFacts): MemberInfo[] {
-  const names = new Set(view.names);
+export function membersOf({ self, meta, members, stableView }: MemberFacts): MemberInfo[] {
+  const names = new Set(stableView.names);
   const infos: MemberInfo[] = [];
   for (const member of members) {
     const { name, bootEpoch, state, unwell, address } = member;

@@ -80,7 +80,7 @@ class Bench {
     });
     const membership: ProcessMembership = {
       members: () => [member('n1'), member('n2')],
-      view: () => ({ number: this.viewNumber, names: ['n1', 'n2'] }),
+      stableView: () => ({ number: this.viewNumber, names: ['n1', 'n2'] }),
       setMeta: (bytes) => {
         const said = decodeMeta(bytes);
         this.calls.push(`says mqtt '${said?.mqtt}' leaving ${said?.leaving}`);
@@ -112,10 +112,10 @@ describe('the process core', () => {
     const bench = new Bench();
     bench.process.onMembers();
     assert.deepEqual(bench.take(), TOLD);
-    bench.process.onView(1);
+    bench.process.onStableView(1);
     assert.deepEqual(bench.take(), []);
     bench.viewNumber = 2;
-    bench.process.onView(2);
+    bench.process.onStableView(2);
     assert.deepEqual(bench.take(), TOLD);
   });
 

@@ -2,7 +2,7 @@
  * What a process does with a node core and with membership: still without I/O, and without timers of its own.
  *
  * ```
- *   membership ──members, view──▶ core (placement, elections) and links (peers to hold one with)
+ *   membership ──members, stable view──▶ core (placement, elections) and links (peers to hold one with)
  *   disk ──a write hangs──▶ membership (unwell), links (none)
  *   membership ──notices──▶ the end of a process that has another's name or cluster
  *   operator ──stop, leave──▶ clients told, leadership handed over, closed
@@ -47,7 +47,7 @@ export class ProcessCore {
   readonly #ending: Ending;
   #meta: MemberMeta;
   /** The stable view that the core was last told of. */
-  #viewNumber = 0;
+  #stableViewNumber = 0;
   #serving = false;
   #closed = false;
 
@@ -85,13 +85,13 @@ export class ProcessCore {
   onMembers(): void {
     const membership = this.#host.membership();
     if (membership === null || this.#closed) return;
-    const view = membership.view();
-    this.#viewNumber = view.number;
+    const stableView = membership.stableView();
+    this.#stableViewNumber = stableView.number;
     const facts = {
       self: this.#options.name,
       meta: this.#meta,
       members: membership.members(),
-      view,
+      stableView,
       diskHangs: this.#disk.hangs,
     };
     const infos = membersOf(facts);
@@ -101,8 +101,8 @@ export class ProcessCore {
   }
 
   /** The stable view has changed: mostly with the members, just before. */
-  onView(number: number): void {
-    if (number !== this.#viewNumber) this.onMembers();
+  onStableView(number: number): void {
+    if (number !== this.#stableViewNumber) this.onMembers();
   }
 
   onNotice(code: SwimErrorCode, address: string): void {

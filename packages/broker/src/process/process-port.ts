@@ -27,7 +27,7 @@ export interface ProcessNode {
 /** Membership, as the process uses it. */
 export interface ProcessMembership {
   members(): readonly SwimMember[];
-  view(): StableView;
+  stableView(): StableView;
   setMeta(meta: Uint8Array): void;
   setUnwell(unwell: boolean): void;
   /** Says to all members that this one leaves; `done` when it is said. */

@@ -74,12 +74,13 @@ export interface Sync {
   /** Since when, and at which {@link Copy.storedBytes}, the tail of the log is held for it. */
   heldSinceMs: number;
   heldAtBytes: number;
-  snapshot: Outgoing | null;
+  snapshot: SnapshotSending | null;
   /** Of an interrupted snapshot the learner has live entries up to this one. */
   upto: number;
 }
 
-export interface Outgoing {
+/** Leader's side of a snapshot. */
+export interface SnapshotSending {
   readonly index: number;
   /** Live entries up to this one are with the learner already. */
   readonly from: number;

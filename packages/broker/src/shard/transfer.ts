@@ -11,7 +11,7 @@ import { heldFrom, holdAnew, STALL_MS } from './holding.ts';
 import { entryKey } from './keys.ts';
 import { readBack } from './log.ts';
 import type { ShardMessage } from './message.ts';
-import type { Outgoing, Sync } from './procedures.ts';
+import type { SnapshotSending, Sync } from './procedures.ts';
 import { PuttingOff } from './putting-off.ts';
 import { readEntries } from './read.ts';
 import { type CopyId, sameNumber, type ViewNumber } from './view.ts';
@@ -265,7 +265,7 @@ export class Transfer {
   // ---- a snapshot ------------------------------------------------------------------------------
 
   /** @param from live entries up to this one are with the learner already */
-  #outgoing(from: number): Outgoing {
+  #beginSnapshot(from: number): SnapshotSending {
     const { log, machine } = this.#copy;
     return {
       index: log.end,
@@ -284,7 +284,7 @@ export class Transfer {
     if (!this.#moves(id, s)) return;
     const { host, shard } = this.#copy;
     if (!s.snapshot) {
-      s.snapshot = this.#outgoing(s.upto);
+      s.snapshot = this.#beginSnapshot(s.upto);
       holdAnew(this.#copy, s);
     }
     const o = s.snapshot;
@@ -298,13 +298,13 @@ export class Transfer {
     host.send(id, shard, { ...this.#head(s, o), state, entries: [], last });
   }
 
-  #head({ number }: Sync, { index, from, seq, terms }: Outgoing) {
+  #head({ number }: Sync, { index, from, seq, terms }: SnapshotSending) {
     const commit = Math.min(this.#copy.commit, index);
     return { type: 'snapshot', number, seq, index, commit, from, terms } as const;
   }
 
   /** The next live entries, from disk. */
-  #readLive(id: CopyId, s: Sync, o: Outgoing): void {
+  #readLive(id: CopyId, s: Sync, o: SnapshotSending): void {
     const { host, shard } = this.#copy;
     const head = this.#head(s, o);
     const indexes = o.live.slice(o.liveAt, o.liveAt + o.readCount);

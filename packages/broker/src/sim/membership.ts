@@ -78,7 +78,7 @@ export class SimMembership implements ProcessMembership {
     return this.#swim.members();
   }
 
-  view(): ReturnType<Swim['view']> {
+  stableView(): ReturnType<Swim['view']> {
     return this.#swim.view();
   }
 
@@ -118,7 +118,7 @@ export class SimMembership implements ProcessMembership {
           host.run(() => this.#step({ type: 'timer', token })),
         ),
       onMembers: () => host.policy?.onMembers(),
-      onView: ({ number }) => host.policy?.onView(number),
+      onView: ({ number }) => host.policy?.onStableView(number),
       onNotice: (code, address) => host.policy?.onNotice(code, address),
       onClusterId: (clusterId) => {
         this.#env.transcript.note(host.name, `learned cluster ${clusterId}`);

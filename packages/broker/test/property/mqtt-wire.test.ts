@@ -3,19 +3,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import mqttPacket from 'mqtt-packet';
 import { decodeControl } from '../../src/mqtt/codec.ts';
-import {
-  ackPacketId,
-  ackReasonCode,
-  decodePublishProperties,
-  encodeAck,
-  encodePublish,
-  encodePublishProperties,
-  FrameReader,
-  type FrameSink,
-  PublishView,
-  parseAck,
-  parsePublish,
-} from '../../src/mqtt/frame.ts';
+import { decodePublishProperties, encodePublishProperties } from '../../src/mqtt/codec-property.ts';
+import { ackPacketId, ackReasonCode, parseAck } from '../../src/mqtt/frame-ack.ts';
+import { encodeAck, encodePublish } from '../../src/mqtt/frame-encode.ts';
+import { PublishFields, parsePublish } from '../../src/mqtt/frame-publish.ts';
+import { FrameReader, type FrameSink } from '../../src/mqtt/frame-reader.ts';
 import { PacketType, type ProtocolVersion } from '../../src/mqtt/packet.ts';
 import { MalformedPacket } from '../../src/mqtt/packet-error.ts';
 import { isWellFormedFilter } from '../../src/mqtt/topic.ts';
@@ -96,7 +88,7 @@ describe('PUBLISH and mqtt-packet', () => {
         assert.equal(theirs.messageId, p.qos > 0 ? p.packetId : undefined);
 
         const again = mqttPacket.generate(theirs, { protocolVersion: p.version });
-        const view = new PublishView();
+        const view = new PublishFields();
         let frames = 0;
         new FrameReader(again.length).feed(again, 0, again.length, {
           onFrame(type, flags, buf, start, end) {
@@ -261,7 +253,7 @@ describe('control packets and mqtt-packet', () => {
 /** What a connection does with a frame; fails on anything thrown but MalformedPacket. */
 function digest(v: ProtocolVersion): FrameSink & { readonly log: string[] } {
   const log: string[] = [];
-  const view = new PublishView();
+  const view = new PublishFields();
   return {
     log,
     onFrame(type, flags, buf, start, end, frameStart) {

@@ -66,7 +66,7 @@ function agentOptionsOf(options: MembershipOptions): AgentOptions {
     discovery,
     onKeyring,
     onMembers: () => process.onMembers(),
-    onView: ({ number }) => process.onView(number),
+    onView: ({ number }) => process.onStableView(number),
     onClusterId: (id) => core.joining.onClusterId(id),
     // The process ends by it, and takes this boot epoch when it starts again.
     onBootEpoch: (epoch) => new Promise(() => core.lineage.outlive(epoch, () => {})),
@@ -103,7 +103,7 @@ const HOSTS_MODULE = new URL(
 export function processMembership(handle: SwimHandle): ProcessMembership {
   return {
     members: () => handle.members(),
-    view: () => handle.view(),
+    stableView: () => handle.view(),
     setMeta: (meta) => handle.setMeta(meta),
     setUnwell: (unwell) => handle.setUnwell(unwell),
     leave: (done) => void handle.leave().then(done, done),

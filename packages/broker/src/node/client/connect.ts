@@ -1,5 +1,5 @@
 /** What a CONNECT may ask, and what CONNACK tells. */
-import { encodePublishProperties } from '../../mqtt/frame.ts';
+import { encodePublishProperties } from '../../mqtt/codec-property.ts';
 import type { ConnackProperties, Connect } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved, isTopicName } from '../../mqtt/topic.ts';

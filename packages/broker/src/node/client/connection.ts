@@ -9,7 +9,8 @@
  * need is created at its first use. What packets mean is in connect.ts, subscribing.ts, incoming.ts, sending.ts.
  */
 import { decodeControl, encodeConnack, encodeDisconnect } from '../../mqtt/codec.ts';
-import { FrameReader, type FrameSink, PINGRESP } from '../../mqtt/frame.ts';
+import { PINGRESP } from '../../mqtt/frame-encode.ts';
+import { FrameReader, type FrameSink } from '../../mqtt/frame-reader.ts';
 import {
   type Connect,
   type Disconnect,
@@ -18,7 +19,6 @@ import {
 } from '../../mqtt/packet.ts';
 import { MalformedPacket } from '../../mqtt/packet-error.ts';
 import { connackReturnCode, ReasonCode, reasonName } from '../../mqtt/reason-code.ts';
-import { matching } from '../../mqtt/topic-tree.ts';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
 import type { Message } from '../../session/message.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
@@ -27,18 +27,22 @@ import { type Opened, Status } from '../link/request.ts';
 import type { FrameCache, LiveSubscription } from '../route/ends.ts';
 import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
-import { onAnswer } from './answering.ts';
 import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
 import { Early } from './early.ts';
-import { onPublish } from './incoming.ts';
-import type { Outgoing } from './outgoing.ts';
-import { pace } from './pacing.ts';
+import { onAnswer, onPublish } from './incoming.ts';
 import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
-import { restore } from './restoring.ts';
+import type { SendWindow } from './send-window.ts';
 import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
 import type { SessionPort } from './session-port.ts';
-import { addLive, dropAll, onSubscribe, onUnsubscribe, removeLive } from './subscribing.ts';
+import {
+  addLive,
+  dropAll,
+  onSubscribe,
+  onUnsubscribe,
+  removeLive,
+  restore,
+} from './subscribing.ts';
 
 const NEW = 0;
 const OPENING = 1;
@@ -69,7 +73,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
   /** Bytes of their filters. */
   filterBytes = 0;
   acks: AckOrder | null = null;
-  out: Outgoing | null = null;
+  out: SendWindow | null = null;
   received: Map<number, Received> | null = null;
   aliases: Aliases | null = null;
   retained: RetainedToClient | null = null;
@@ -125,11 +129,8 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.#whole = true;
     if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
     switch (type) {
-      case PacketType.Publish: {
-        const before = matching.steps;
-        onPublish(this, flags, buf, start, end);
-        return pace(this, matching.steps - before);
-      }
+      case PacketType.Publish:
+        return onPublish(this, flags, buf, start, end);
       case PacketType.Puback:
       case PacketType.Pubrec:
       case PacketType.Pubrel:
@@ -249,7 +250,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     );
   }
 
-  #onAnswered(connect: Connect, assigned: boolean, status: number, opened: Opened | null): void {
+  #onAnswered(connect: Connect, assigned: boolean, status: Status, opened: Opened | null): void {
     if (this.#state === CLOSED) {
       // Never accepted, since the server closed it: its Will is not sent.
       if (status === Status.Ok && opened) this.#sendClose(opened.epoch, false, -1);

@@ -5,7 +5,7 @@
  * A client need not wait for CONNACK [MQTT-3.1.4]. What it sends is kept as it came, so that a packet
  * may be cut anywhere, and read once OPEN is committed.
  */
-import type { FrameReader, FrameSink } from '../../mqtt/frame.ts';
+import type { FrameReader, FrameSink } from '../../mqtt/frame-reader.ts';
 import type { ClientSocket } from '../../ports.ts';
 
 /** Bytes read while the session is opened; beyond, the socket is not read until it is open. */

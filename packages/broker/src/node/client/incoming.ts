@@ -1,27 +1,30 @@
-/** PUBLISH from a client: decision 1 of its way, by QoS and kind of session; and its PUBREL. */
-import {
-  decodePublishProperties,
-  encodeAck,
-  encodePublishProperties,
-  PublishView,
-  parsePublish,
-} from '../../mqtt/frame.ts';
+/** PUBLISH from a client: decision 1 of its way, by QoS and kind of session; and acknowledgements from it. */
+import { decodePublishProperties, encodePublishProperties } from '../../mqtt/codec-property.ts';
+import { ackPacketId, ackReasonCode, parseAck } from '../../mqtt/frame-ack.ts';
+import { encodeAck } from '../../mqtt/frame-encode.ts';
+import { PublishFields, parsePublish } from '../../mqtt/frame-publish.ts';
 import { PacketType } from '../../mqtt/packet.ts';
 import { MalformedPacket } from '../../mqtt/packet-error.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved } from '../../mqtt/topic.ts';
+import { matching } from '../../mqtt/topic-tree.ts';
 import type { Message } from '../../session/message.ts';
 import { messageBytes } from '../../session/message.ts';
 import { Status } from '../link/request.ts';
 import type { Publisher } from '../route/ends.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
 import { Aliases } from './aliases.ts';
-import { APART_BYTES } from './outgoing.ts';
 import type { Client, Received } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
+import { APART_BYTES } from './send-window.ts';
+import { onPubrec, onSettled } from './sending.ts';
 
-const view = new PublishView();
+const fields = new PublishFields();
 const NO_BYTES = new Uint8Array(0);
+/** A message for which fewer levels of filters were looked at costs no unit of work. */
+const COSTLY_STEPS = 1000;
+/** Levels looked at that are one unit of work. */
+const STEPS_PER_UNIT = 16;
 
 export function onPublish(
   c: Client,
@@ -30,9 +33,15 @@ export function onPublish(
   start: number,
   end: number,
 ): void {
-  const bad = parsePublish(buf, start, end, flags, c.version, view);
+  const before = matching.steps;
+  publish(c, flags, buf, start, end);
+  pace(c, matching.steps - before);
+}
+
+function publish(c: Client, flags: number, buf: Uint8Array, start: number, end: number): void {
+  const bad = parsePublish(buf, start, end, flags, c.version, fields);
   if (bad !== 0) return c.fail(bad, 'PUBLISH');
-  const { qos, packetId } = view;
+  const { qos, packetId } = fields;
   const { port } = c;
   port.counters.publishesReceived[qos]++;
   let message: Message | null;
@@ -47,18 +56,36 @@ export function onPublish(
     return refuse(c, qos, packetId, ReasonCode.TopicNameInvalid);
   if (isReserved(message.topic)) return refuse(c, qos, packetId, ReasonCode.NotAuthorized);
   if (qos === 0) return port.router.publishZero(message);
-  if (qos === 1) return acknowledge(c, message, packetId);
-  receive(c, packetId, message);
+  if (qos === 1) return publishOne(c, packetId, message);
+  publishTwo(c, packetId, message);
+}
+
+/**
+ * A PUBLISH may cost more than its bytes: a client whose publishes have used up a turn is read on in the next
+ * one, behind others that wait so. Heartbeats and other clients come between.
+ *
+ * @param steps what matching has cost
+ */
+function pace(c: Client, steps: number): void {
+  if (steps < COSTLY_STEPS || !c.isOpen) return;
+  const { work } = c.port;
+  work.spend(Math.ceil(steps / STEPS_PER_UNIT));
+  if (!work.exhausted) return;
+  c.hold();
+  c.clients.line.add(() => {
+    c.unhold();
+    return true;
+  });
 }
 
 /** Copies what must outlive the read buffer; resolves aliases. */
 function messageOf(c: Client, buf: Uint8Array): Message | null {
   const { port } = c;
-  let { topic } = view;
+  let { topic } = fields;
   let expiresAtMs = 0;
   let properties = NO_BYTES as Uint8Array;
-  if (view.propsEnd > view.propsStart) {
-    const props = decodePublishProperties(buf, view.propsStart, view.propsEnd);
+  if (fields.propsEnd > fields.propsStart) {
+    const props = decodePublishProperties(buf, fields.propsStart, fields.propsEnd);
     const { topicAlias, messageExpiryInterval, ...own } = props;
     if (topicAlias !== undefined) {
       if (topicAlias > port.limits.topicAliases) return null;
@@ -71,7 +98,7 @@ function messageOf(c: Client, buf: Uint8Array): Message | null {
     properties = encodePublishProperties(own);
   }
   if (topic === '') return null;
-  let payload = buf.subarray(view.payloadStart, view.payloadEnd);
+  let payload = buf.subarray(fields.payloadStart, fields.payloadEnd);
   if (!c.reader.owned || payload.length < APART_BYTES) {
     const copy = Buffer.allocUnsafe(payload.length);
     copy.set(payload);
@@ -80,8 +107,8 @@ function messageOf(c: Client, buf: Uint8Array): Message | null {
   return {
     topic,
     payload,
-    qos: view.qos,
-    retain: view.retain,
+    qos: fields.qos,
+    retain: fields.retain,
     hlc: port.clock.next(),
     expiresAtMs,
     properties,
@@ -115,8 +142,8 @@ function answerInOrder(c: Client, slot: AckSlot, frame: Uint8Array): void {
   c.acks!.fill(slot, frame, (due) => answer(c, due));
 }
 
-/** QoS 1: publishes, and acknowledges in order once every copy has it. */
-function acknowledge(c: Client, message: Message, packetId: number): void {
+/** QoS 1: PUBACK, in the order of the publishes, once every copy of every target has the message. */
+function publishOne(c: Client, packetId: number, message: Message): void {
   const bytes = messageBytes(message);
   begin(c, bytes);
   c.port.router.publish(message, null, new Acknowledging(c, packetId, bytes));
@@ -157,7 +184,7 @@ class Acknowledging implements Publisher {
  * QoS 2: PUBREC once every copy of every target has the message. The same Packet Identifier before
  * PUBREL is the same message [MQTT-4.3.3-10]: answered again when the first is, not published again.
  */
-function receive(c: Client, packetId: number, message: Message): void {
+function publishTwo(c: Client, packetId: number, message: Message): void {
   c.received ??= new Map();
   const { limits } = c.port;
   const open = c.received.get(packetId);
@@ -177,7 +204,7 @@ function receive(c: Client, packetId: number, message: Message): void {
   }
   const exchange: Received = { answered: false, repeats: [answered] };
   c.received.set(packetId, exchange);
-  publishTwo(c, packetId, message, (reasonCode) => {
+  routeTwo(c, packetId, message, (reasonCode) => {
     exchange.answered = true;
     if (reasonCode >= 0x80) {
       c.port.counters.publishesRefused++;
@@ -189,7 +216,7 @@ function receive(c: Client, packetId: number, message: Message): void {
 }
 
 /** By way of RX2 in its shard for a stored session; of another one this connection keeps the state. */
-function publishTwo(
+function routeTwo(
   c: Client,
   packetId: number,
   message: Message,
@@ -212,8 +239,33 @@ function publishTwo(
   });
 }
 
+// ---- acknowledgements ------------------------------------------------------------------------
+
+/** PUBACK, PUBREC, PUBREL or PUBCOMP: carries on the exchange of its Packet Identifier. */
+export function onAnswer(
+  c: Client,
+  type: number,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const ack = parseAck(buf, start, end, c.version, type);
+  if (ack < 0) return c.fail(-ack, 'acknowledgement');
+  const packetId = ackPacketId(ack);
+  switch (type) {
+    case PacketType.Puback:
+      return onSettled(c, packetId, 1);
+    case PacketType.Pubrec:
+      return onPubrec(c, packetId, ackReasonCode(ack));
+    case PacketType.Pubcomp:
+      return onSettled(c, packetId, 2);
+    default:
+      return onPubrel(c, packetId);
+  }
+}
+
 /** PUBREL, answered by PUBCOMP [MQTT-4.3.3-11]: the Packet Identifier may be used for another message. */
-export function onPubrel(c: Client, packetId: number): void {
+function onPubrel(c: Client, packetId: number): void {
   const known = c.received?.delete(packetId) ?? false;
   if (!c.persistent) return pubcomp(c, packetId, known);
   begin(c, REQUEST_BYTES);

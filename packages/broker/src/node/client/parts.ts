@@ -1,5 +1,5 @@
 /** What the parts of a client's connection see of it, and of the node's other clients: types only. */
-import type { FrameReader } from '../../mqtt/frame.ts';
+import type { FrameReader } from '../../mqtt/frame-reader.ts';
 import type { ProtocolVersion } from '../../mqtt/packet.ts';
 import type { ClientSocket } from '../../ports.ts';
 import type { Message } from '../../session/message.ts';
@@ -10,8 +10,8 @@ import type { Line } from '../work.ts';
 import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
 import type { ClientLog, LoggedClient } from './client-log.ts';
-import type { Outgoing } from './outgoing.ts';
 import type { Overdue } from './overdue.ts';
+import type { SendWindow } from './send-window.ts';
 import type { SessionPort } from './session-port.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -38,7 +38,7 @@ export interface Client extends LiveConnection {
   readonly isOpen: boolean;
   readonly subscriptions: ReadonlyMap<string, LiveSubscription> | null;
   acks: AckOrder | null;
-  out: Outgoing | null;
+  out: SendWindow | null;
   /** QoS 2 messages received on this connection without a PUBREL yet, by Packet Identifier. */
   received: Map<number, Received> | null;
   aliases: Aliases | null;

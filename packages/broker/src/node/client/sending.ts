@@ -15,16 +15,16 @@ import type { AckKind } from '../../session/recipient.ts';
 import { packetIdOf } from '../../session/session.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
 import type { FrameCache } from '../route/ends.ts';
+import type { Client } from './parts.ts';
+import { answer, relent } from './reading.ts';
 import {
   isApart,
-  Outgoing,
   propertiesFor,
   publishBytes,
   publishFrame,
   pubrelFrame,
-} from './outgoing.ts';
-import type { Client } from './parts.ts';
-import { answer, relent } from './reading.ts';
+  SendWindow,
+} from './send-window.ts';
 
 /**
  * What every client may have waiting, in its socket and as messages, when the clients of a node have
@@ -67,7 +67,7 @@ function waits(c: Client, bytes: number): void {
 }
 
 /** Publishers may go on. */
-function makeRoom(out: Outgoing): void {
+function makeRoom(out: SendWindow): void {
   out.full = false;
   const { room } = out;
   out.room = [];
@@ -165,7 +165,7 @@ export function sendOrWait(
   retain: boolean,
   identifiers: readonly number[],
 ): boolean {
-  c.out ??= new Outgoing();
+  c.out ??= new SendWindow();
   const { out } = c;
   if (out.waitingCount === 0 && windowTakes(c, window(c))) {
     sendLive(c, message, qos, retain, identifiers);
@@ -234,7 +234,7 @@ function sendPublish(
 /** What this connection has had is not sent again. */
 export function sendQueued(c: Client, d: Delivery): void {
   if (!c.isOpen) return;
-  c.out ??= new Outgoing();
+  c.out ??= new SendWindow();
   if (d.position < c.out.nextPosition) return;
   c.out.nextPosition = d.position + 1;
   if (!d.copy) c.retained?.sawLive(d.message);
@@ -268,7 +268,7 @@ function sendAtPosition(c: Client, d: Delivery): void {
  */
 export function sendPubrel(c: Client, position: number): void {
   if (!c.isOpen) return;
-  c.out ??= new Outgoing();
+  c.out ??= new SendWindow();
   const packetId = packetIdOf(position);
   if (position < c.out.nextPosition) {
     // Ours: PUBREL goes, or went, when the commit was confirmed.

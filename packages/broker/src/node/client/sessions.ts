@@ -27,7 +27,7 @@ export interface OpenRequest {
  * What became of an OPEN: {@link Status}.Ok, TakenOver by a connection that came later, NoSession, or
  * NotLeader if it did not come about in time.
  */
-export type OpenDone = (status: number, opened: Opened | null) => void;
+export type OpenDone = (status: Status, opened: Opened | null) => void;
 
 interface Settling {
   readonly items: AckItem[];
@@ -179,7 +179,7 @@ export class Sessions {
   }
 
   /**
-   * QoS 2 of a stored session. `done` with {@link Status}.Ok, Quota or NoSession, the last also when it is
+   * QoS 2 of a stored session. `done` with {@link Status}.Ok, QuotaExceeded or NoSession, the last also when it is
    * not wanted any more.
    */
   receive(
@@ -188,7 +188,7 @@ export class Sessions {
     packetId: number,
     message: Message,
     wanted: () => boolean,
-    done: (status: number) => void,
+    done: (status: Status) => void,
   ): void {
     // Stamped under the route grants: the stamp is logged, and decides which subscriptions match.
     this.#port.router.whenRoutable(() => {
@@ -200,7 +200,7 @@ export class Sessions {
   }
 
   /** `done` with {@link Status}.Ok, NotFound or NoSession. */
-  pubrel(clientId: string, epoch: number, packetId: number, done: (status: number) => void): void {
+  pubrel(clientId: string, epoch: number, packetId: number, done: (status: Status) => void): void {
     const request = { type: 'rx2done', clientId, epoch, packetId } as const;
     this.#ask(clientId, request, ({ status }) => done(status));
   }

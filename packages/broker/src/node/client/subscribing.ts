@@ -17,9 +17,9 @@ import { expectRetained } from './retained-sending.ts';
 import type { SessionPort } from './session-port.ts';
 
 /** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
-export const FILTERS_AT_ONCE = 100;
+const FILTERS_AT_ONCE = 100;
 /** Work units of one filter, and of a packet beside its filters. */
-export const FILTER_UNITS = 3;
+const FILTER_UNITS = 3;
 const PACKET_UNITS = 20;
 
 /** Runs `one` for each of n filters, then `done`; not at all any more once the connection is over. */
@@ -219,4 +219,30 @@ export function onUnsubscribe(c: Client, packet: Unsubscribe): void {
       else if (c.isOpen) acknowledge();
     });
   });
+}
+
+/**
+ * The subscriptions of a session that its client comes back to.
+ *
+ * @returns the task that restores the rest if there are many, and then reads what the client has sent
+ */
+export function restore(
+  c: Client,
+  subscriptions: readonly SubscriptionRequest[],
+): ((units: number) => boolean) | null {
+  let at = 0;
+  const more = (n: number) =>
+    c.port.live.batch(() => {
+      for (const s of subscriptions.slice(at, at + n)) c.setLive(s);
+      at += n;
+    });
+  more(FILTERS_AT_ONCE);
+  if (at >= subscriptions.length) return null;
+  return (units) => {
+    if (!c.isOpen) return true;
+    more(Math.ceil(units / FILTER_UNITS));
+    if (at < subscriptions.length) return false;
+    c.unhold();
+    return true;
+  };
 }

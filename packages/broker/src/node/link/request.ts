@@ -70,12 +70,15 @@ export const Status = {
   PutOff: 7,
 } as const;
 
+/** What became of a request. */
+export type Status = (typeof Status)[keyof typeof Status];
+
 const STATUS_MAX = Math.max(...Object.values(Status));
 /** Bit of a reply's first byte: the answer to OPEN follows. */
 const OPENED = 128;
 
 export interface Reply {
-  readonly status: number;
+  readonly status: Status;
   /** Answer to OPEN. */
   readonly opened: Opened | null;
 }
@@ -89,7 +92,7 @@ export interface Opened {
 
 export const OK: Reply = { status: Status.Ok, opened: null };
 
-export function reply(status: number): Reply {
+export function reply(status: Status): Reply {
   return { status, opened: null };
 }
 
@@ -163,8 +166,9 @@ export function writeReply(w: Writer, p: Reply): void {
 
 export function readReply(r: Reader): Reply {
   const head = r.u8();
-  const status = head & ~OPENED;
-  if (status > STATUS_MAX) throw new BytesError(`reply of unknown status ${status}`);
+  const code = head & ~OPENED;
+  if (code > STATUS_MAX) throw new BytesError(`reply of unknown status ${code}`);
+  const status = code as Status;
   if (head < OPENED) return status === Status.Ok ? OK : reply(status);
   return {
     status,

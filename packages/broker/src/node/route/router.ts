@@ -130,7 +130,7 @@ export class Router {
     let left = 1 + destinations;
     let refused = 0;
     let notRetained = false;
-    const one = (status: number) => {
+    const one = (status: Status) => {
       if (status === Status.QuotaExceeded) refused++;
       if (--left > 0) return;
       if (notRetained) publisher.published(ReasonCode.QuotaExceeded);
@@ -140,16 +140,16 @@ export class Router {
           refused === destinations ? ReasonCode.QuotaExceeded : ReasonCode.Success,
         );
     };
-    for (const node of nodes) this.#toNode(node, message, rx2, publisher, () => one(0));
+    for (const node of nodes) this.#toNode(node, message, rx2, publisher, () => one(Status.Ok));
     if (shards.length > 0) this.#toShards(shards, message, rx2, one);
     if (message.retain) {
       left++;
       this.#retain(message, rx2, (refused) => {
         notRetained = refused;
-        one(0);
+        one(Status.Ok);
       });
     }
-    one(0);
+    one(Status.Ok);
   }
 
   #toNode(
@@ -196,7 +196,7 @@ export class Router {
     shards: readonly number[],
     message: Message,
     rx2: Rx2Id | null,
-    one: (status: number) => void,
+    one: (status: Status) => void,
   ): void {
     const request: PublishRequest = { type: 'publish', message, rx2 };
     const done = (reply: Reply) => one(reply.status);

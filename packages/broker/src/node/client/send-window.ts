@@ -4,7 +4,8 @@
  * For a session without persistence identifiers are counted here and messages wait here; for a
  * persistent one the position in its queue gives the identifier and the leader keeps the window.
  */
-import { encodeAck, encodePublish, encodePublishProperties } from '../../mqtt/frame.ts';
+import { encodePublishProperties } from '../../mqtt/codec-property.ts';
+import { encodeAck, encodePublish } from '../../mqtt/frame-encode.ts';
 import { PacketType, type ProtocolVersion } from '../../mqtt/packet.ts';
 import type { Message } from '../../session/message.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
@@ -30,7 +31,7 @@ interface InFlight {
 /** Places at the front of the waiting messages that are given back at once. */
 const SHIFTED_MAX = 1024;
 
-export class Outgoing {
+export class SendWindow {
   readonly inFlight = new Map<number, InFlight>();
   /** First queue position that has not come to this connection. */
   nextPosition = 0;
