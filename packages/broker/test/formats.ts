@@ -1,5 +1,6 @@
 /** What the tests of formats share: bytes written and read whole, and refusals by name. */
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { BytesError, NewerFormatError, Reader, Writer } from '../src/bytes.ts';
 
 export function written(write: (w: Writer) => void): Uint8Array {
@@ -41,4 +42,33 @@ export function itRefusesLater(...refusals: readonly Refusal[]): void {
       assert.throws(read, (e) => e instanceof NewerFormatError && why.test(e.message));
     });
   }
+}
+
+/**
+ * Noise, and what was written with one byte altered, is read as something or refused as malformed: never
+ * anything else.
+ *
+ * @param read reads one of `any`, and asserts what is true of every one
+ */
+export function survivesNoise<T>(
+  any: fc.Arbitrary<T>,
+  encode: (value: T) => Uint8Array,
+  read: (r: Reader) => void,
+): void {
+  const readOrRefuse = (input: Uint8Array): void => {
+    try {
+      read(new Reader(input));
+    } catch (error) {
+      if (!(error instanceof BytesError)) throw error;
+    }
+  };
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), readOrRefuse), { numRuns: 2000 });
+  fc.assert(
+    fc.property(any, fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, flips) => {
+      const altered = encode(value);
+      altered[at % altered.length]! ^= flips;
+      readOrRefuse(altered);
+    }),
+    { numRuns: 2000 },
+  );
 }

@@ -1,29 +1,7 @@
 import assert from 'node:assert/strict';
+import { member } from '../../test/samples.ts';
 import type { MemberInfo } from '../ports.ts';
 import { MemberLog } from './member-log.ts';
-
-function member(name: string, change: Partial<MemberInfo> = {}): MemberInfo {
-  const meta = {
-    storeId: name,
-    zone: '',
-    host: '',
-    weight: 1,
-    mqtt: '',
-    admin: '',
-    leaving: false,
-  };
-  const address = `${name}:7946`;
-  return {
-    name,
-    bootEpoch: 1,
-    state: 'alive',
-    inView: true,
-    unwell: false,
-    address,
-    meta,
-    ...change,
-  };
-}
 
 describe('the log of members', () => {
   it('has one line for each change of another member, and none for what stays', () => {

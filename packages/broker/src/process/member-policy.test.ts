@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict';
 import type { SwimMember } from '@shoal/swim';
+import { META } from '../../test/samples.ts';
 import { encodeMeta } from './member-meta.ts';
 import { membersOf, peersOf } from './member-policy.ts';
 
-const meta = {
-  storeId: 's',
-  zone: 'z',
-  host: 'h',
-  weight: 1,
-  mqtt: '',
-  admin: '',
-  leaving: false,
-};
+const meta = { ...META, zone: 'z', host: 'h' };
 
 function member(name: string, state: SwimMember['state'], bytes = encodeMeta(meta)): SwimMember {
   const address = `${name}:7700`;

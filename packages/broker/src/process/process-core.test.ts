@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
 import type { SwimMember } from '@shoal/swim';
+import { META } from '../../test/samples.ts';
 import { BrokerError } from '../errors.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { decodeMeta, encodeMeta } from './member-meta.ts';
 import { ProcessCore } from './process-core.ts';
 import type { ProcessHost, ProcessMembership, ProcessNode } from './process-port.ts';
 
-const meta = {
-  storeId: 's',
-  zone: 'z',
-  host: 'h',
-  weight: 1,
-  mqtt: '',
-  admin: '',
-  leaving: false,
-};
+const meta = { ...META, zone: 'z', host: 'h' };
 
 /** A process core between parts that write down what it asks of them, in order. */
 class Bench {

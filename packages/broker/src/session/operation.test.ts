@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { survivesNoise } from '../../test/formats.ts';
 import { BytesError, Reader, Writer } from '../bytes.ts';
 import type { Message, Rx2Id, Will } from './message.ts';
 import { SKIPPED_MAX } from './operation/queue.ts';
@@ -211,24 +212,10 @@ describe('operations', () => {
   });
 
   it('survive noise: read or BytesError', () => {
-    const read = (input: Uint8Array) => {
-      try {
-        assert.ok(readOperation(new Reader(input)).operation.type in operations);
-      } catch (error) {
-        if (!(error instanceof BytesError)) throw error;
-      }
-    };
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 100 }), (noise) => read(noise)),
-      { numRuns: 2000 },
-    );
-    fc.assert(
-      fc.property(anyOperation, fc.nat(), fc.integer({ min: 1, max: 255 }), (op, at, flips) => {
-        const altered = encode(op, null);
-        altered[at % altered.length]! ^= flips;
-        read(altered);
-      }),
-      { numRuns: 1000 },
+    survivesNoise(
+      anyOperation,
+      (op) => encode(op, null),
+      (r) => assert.ok(readOperation(r).operation.type in operations),
     );
   });
 });

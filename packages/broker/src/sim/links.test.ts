@@ -1,21 +1,7 @@
 import assert from 'node:assert/strict';
-import { Prng, Scheduler } from '@shoal/swim/sim';
-import { type LinkHost, SimLinks } from './links.ts';
-import { type NetworkOptions, SimNetwork } from './network.ts';
-import { Transcript } from './transcript.ts';
-
-const CALM: NetworkOptions = {
-  datagramDrop: 0,
-  datagramDuplicate: 0,
-  datagramReorder: 0,
-  datagramReorderMs: 0,
-  datagramDelayMs: 0,
-  streamFail: 0,
-  delayMinMs: 1,
-  delayMaxMs: 20,
-  linkBytesPerMs: 0,
-  linkTimeoutMs: 1000,
-};
+import { simWorld } from '../../test/sim/world.ts';
+import type { LinkHost } from './links.ts';
+import type { NetworkOptions } from './network.ts';
 
 class Host implements LinkHost {
   readonly name: string;
@@ -54,16 +40,7 @@ class Host implements LinkHost {
 }
 
 function world(options: Partial<NetworkOptions> = {}) {
-  const scheduler = new Scheduler();
-  const random = new Prng(1);
-  const transcript = new Transcript({ nowMs: () => scheduler.nowMs, readable: false });
-  const network = new SimNetwork({
-    scheduler,
-    random,
-    transcript,
-    options: { ...CALM, ...options },
-  });
-  const links = new SimLinks({ scheduler, random, network, transcript });
+  const { scheduler, network, links } = simWorld(options);
   const [a, b] = [new Host('a'), new Host('b')];
   a.peers = new Map([['b', 1]]);
   b.peers = new Map([['a', 1]]);

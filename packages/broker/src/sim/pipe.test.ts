@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { Prng, Scheduler } from '@shoal/swim/sim';
+import { connectedPipe } from '../../test/sim/world.ts';
 import type { ClientHandler } from '../ports.ts';
-import { ClientPipe, type PipeHost } from './pipe.ts';
-import { Transcript } from './transcript.ts';
 
 function setup(seed: number) {
-  const scheduler = new Scheduler();
   const received: number[] = [];
   const log: string[] = [];
   let kept: Uint8Array | undefined;
@@ -18,33 +15,11 @@ function setup(seed: number) {
     onSecond: () => {},
     onDrain: () => log.push('drain'),
   };
-  const dirty = new Set<ClientPipe>();
-  const host: PipeHost = {
-    name: 'n1',
-    alive: true,
-    listening: true,
-    run: (fn) => {
-      fn();
-      for (const pipe of dirty) pipe.endOfTurn();
-      dirty.clear();
-    },
-    markDirty: (pipe) => dirty.add(pipe),
-    accept: () => handler,
-  };
   const atClient: number[] = [];
-  const pipe = new ClientPipe({
-    scheduler,
-    random: new Prng(seed),
-    transcript: new Transcript({ nowMs: () => scheduler.nowMs, readable: false }),
-    host,
-    client: {
-      onData: (bytes) => atClient.push(...bytes),
-      onClosed: () => log.push('client closed'),
-    },
-    remote: 'c#1',
+  const { scheduler, host, pipe } = connectedPipe(seed, handler, {
+    onData: (bytes) => atClient.push(...bytes),
+    onClosed: () => log.push('client closed'),
   });
-  pipe.dial();
-  scheduler.runUntil(20);
   return { scheduler, pipe, host, received, atClient, log, kept: () => kept };
 }
 

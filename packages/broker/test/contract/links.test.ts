@@ -1,10 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { Prng, Scheduler } from '@shoal/swim/sim';
 import type { LinkPeer } from '../../src/ports.ts';
-import { type LinkHost, SimLinks } from '../../src/sim/links.ts';
-import { type NetworkOptions, SimNetwork } from '../../src/sim/network.ts';
-import { Transcript } from '../../src/sim/transcript.ts';
+import type { LinkHost, SimLinks } from '../../src/sim/links.ts';
 import { LinkNode } from '../integration/link-node.ts';
+import { simWorld, untilHolds } from '../sim/world.ts';
 import { describeLinksContract, type LinksEnd } from './links.ts';
 
 describeLinksContract('sockets', async () => {
@@ -38,21 +36,6 @@ describeLinksContract('sockets', async () => {
     },
   };
 });
-
-const CALM: NetworkOptions = {
-  datagramDrop: 0,
-  datagramDuplicate: 0,
-  datagramReorder: 0,
-  datagramReorderMs: 0,
-  datagramDelayMs: 0,
-  streamFail: 0,
-  delayMinMs: 1,
-  delayMaxMs: 20,
-  linkBytesPerMs: 0,
-  linkTimeoutMs: 1000,
-};
-/** Virtual time after which a condition never holds. */
-const PATIENCE_MS = 60_000;
 
 class SimEnd implements LinkHost, LinksEnd {
   readonly name: string;
@@ -113,11 +96,7 @@ class SimEnd implements LinkHost, LinksEnd {
 }
 
 describeLinksContract('simulated', async () => {
-  const scheduler = new Scheduler();
-  const random = new Prng(1);
-  const transcript = new Transcript({ nowMs: () => scheduler.nowMs, readable: false });
-  const network = new SimNetwork({ scheduler, random, transcript, options: CALM });
-  const links = new SimLinks({ scheduler, random, network, transcript });
+  const { scheduler, links } = simWorld();
   return {
     a: new SimEnd('a', 1, links),
     b: new SimEnd('b', 7, links),
@@ -125,13 +104,7 @@ describeLinksContract('simulated', async () => {
       links.reset('a', 'b');
     },
     refused: async () => scheduler.runUntil(scheduler.nowMs + 3000),
-    until: async (holds) => {
-      const endMs = scheduler.nowMs + PATIENCE_MS;
-      while (!holds()) {
-        if (scheduler.nowMs >= endMs) throw new Error('it never happened');
-        scheduler.runUntil(scheduler.nowMs + 1);
-      }
-    },
+    until: (holds) => untilHolds(scheduler, holds),
     dispose: async () => {},
   };
 });

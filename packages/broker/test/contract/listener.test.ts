@@ -1,12 +1,9 @@
-import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { parseAddress } from '@shoal/swim';
-import { Prng, Scheduler } from '@shoal/swim/sim';
 import { TcpListener } from '../../src/edge/listeners/tcp.ts';
 import type { ClientHandler } from '../../src/ports.ts';
-import { ClientPipe, type PipeHost } from '../../src/sim/pipe.ts';
-import { Transcript } from '../../src/sim/transcript.ts';
+import { connectedPipe, untilHolds } from '../sim/world.ts';
 import { type ClientEnd, describeClientSocketContract } from './client-socket.ts';
 import { describeListenerContract } from './listener.ts';
 
@@ -61,43 +58,18 @@ for (const sharedReadBuffer of [true, false]) {
   });
 }
 
-/** Virtual time after which a condition never holds. */
-const PATIENCE_MS = 60_000;
 /** For how long a client that stops reading does not read. */
 const STALL_MS = 500;
 
 describeClientSocketContract('simulated', async (handler: ClientHandler) => {
-  const scheduler = new Scheduler();
   const chunks: Uint8Array[] = [];
   let isOver = false;
-  const dirty = new Set<ClientPipe>();
-  const host: PipeHost = {
-    name: 'n1',
-    alive: true,
-    listening: true,
-    run: (fn) => {
-      fn();
-      for (const pipe of dirty) pipe.endOfTurn();
-      dirty.clear();
+  const { scheduler, host, pipe } = connectedPipe(1, handler, {
+    onData: (bytes) => chunks.push(bytes.slice()),
+    onClosed: () => {
+      isOver = true;
     },
-    markDirty: (pipe) => dirty.add(pipe),
-    accept: () => handler,
-  };
-  const pipe = new ClientPipe({
-    scheduler,
-    random: new Prng(1),
-    transcript: new Transcript({ nowMs: () => scheduler.nowMs, readable: false }),
-    host,
-    client: {
-      onData: (bytes) => chunks.push(bytes.slice()),
-      onClosed: () => {
-        isOver = true;
-      },
-    },
-    remote: 'c#1',
   });
-  pipe.dial();
-  scheduler.runUntil(20);
   return {
     socket: pipe,
     client: {
@@ -118,13 +90,7 @@ describeClientSocketContract('simulated', async (handler: ClientHandler) => {
       host.run(fn);
       scheduler.runUntil(scheduler.nowMs + 1);
     },
-    until: async (holds) => {
-      const endMs = scheduler.nowMs + PATIENCE_MS;
-      while (!holds()) {
-        if (scheduler.nowMs >= endMs) throw new Error('it never happened');
-        scheduler.runUntil(scheduler.nowMs + 1);
-      }
-    },
+    until: (holds) => untilHolds(scheduler, holds),
     dispose: async () => {},
   };
 });

@@ -1,4 +1,5 @@
 /** Copies of one shard without a node around them: linked by hand, in virtual time, on slow disks. */
+import assert from 'node:assert/strict';
 import type { Store } from '../../src/ports.ts';
 import type { ReplicaHost, ShardMachine } from '../../src/shard/host.ts';
 import type { ShardMessage } from '../../src/shard/message.ts';
@@ -232,4 +233,25 @@ export class TestShard {
       copy.turn();
     }
   }
+}
+
+/** Three copies that are all active, of which the first leads. */
+export function threeCopies(ids: readonly [CopyId, CopyId, CopyId]): {
+  shard: TestShard;
+  a: TestCopy;
+  b: TestCopy;
+  c: TestCopy;
+} {
+  const shard = new TestShard(3);
+  const [a, b, c] = ids.map((id) => shard.add(id));
+  shard.targets = ids;
+  shard.voters = ids;
+  const whole = () => {
+    const view = shard.leader?.replica.view;
+    return view?.active.length === 3 && view.voters.length === 3 && view.oldVoters.length === 0;
+  };
+  assert.ok(shard.run(10_000, whole));
+  assert.equal(shard.leader, a);
+  shard.established.length = 0;
+  return { shard, a: a!, b: b!, c: c! };
 }

@@ -1,26 +1,11 @@
 import assert from 'node:assert/strict';
-import { type TestCopy, TestShard } from './copies.ts';
+import { threeCopies } from './copies.ts';
 
-const [A, B, C, D] = ['a#1', 'b#1', 'c#1', 'd#1'];
-
-/** Three copies that are all active. */
-function threeCopies(): { shard: TestShard; a: TestCopy; b: TestCopy; c: TestCopy } {
-  const shard = new TestShard(3);
-  const [a, b, c] = [A, B, C].map((id) => shard.add(id));
-  shard.targets = [A, B, C];
-  shard.voters = [A, B, C];
-  const whole = () => {
-    const view = shard.leader?.replica.view;
-    return view?.active.length === 3 && view.voters.length === 3 && view.oldVoters.length === 0;
-  };
-  assert.ok(shard.run(10_000, whole));
-  shard.established.length = 0;
-  return { shard, a: a!, b: b!, c: c! };
-}
+const [A, B, C, D] = ['a#1', 'b#1', 'c#1', 'd#1'] as const;
 
 describe('forming views: planned changes', () => {
   it('keeps a copy whose disk takes 150 ms, and forms no view for its sake', () => {
-    const { shard, c } = threeCopies();
+    const { shard, c } = threeCopies([A, B, C]);
     c.syncMs = 150;
     shard.run(20_000, undefined, () => {
       if (shard.leader && shard.nowMs % 100 === 0) shard.leader.propose();
@@ -30,7 +15,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('adds a copy whose disk takes 150 ms, in one view, without dropping another before', () => {
-    const { shard } = threeCopies();
+    const { shard } = threeCopies([A, B, C]);
     shard.add(D).syncMs = 150;
     shard.targets = [A, B, D];
     shard.voters = [A, B, D];
@@ -47,7 +32,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('keeps the old copy while the new one misses its promise', () => {
-    const { shard } = threeCopies();
+    const { shard } = threeCopies([A, B, C]);
     shard.add(D);
     shard.drop = (_from, to, m) => to === D && m.type === 'prepare';
     shard.targets = [A, B, D];
@@ -62,7 +47,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('tells of a copy that is too slow and does not try it three times a second', () => {
-    const { shard } = threeCopies();
+    const { shard } = threeCopies([A, B, C]);
     shard.add(D).syncMs = 5000;
     shard.targets = [A, B, D];
     shard.run(20_000);
@@ -72,7 +57,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('drops a copy that is silent, and takes it back', () => {
-    const { shard, a, c } = threeCopies();
+    const { shard, a, c } = threeCopies([A, B, C]);
     c.down = true;
     assert.ok(shard.run(2000, () => shard.leader?.replica.view.active.length === 2));
     c.down = false;
@@ -81,7 +66,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('does not hand a shard back and forth between nodes that disagree on who is to lead', () => {
-    const { shard, a, b } = threeCopies();
+    const { shard, a, b } = threeCopies([A, B, C]);
     shard.handovers = true;
     a.targets = [B, A, C];
     b.targets = [A, B, C];
@@ -94,7 +79,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('hands a shard back at once when its node is to hold no copy any more', () => {
-    const { shard, a, b } = threeCopies();
+    const { shard, a, b } = threeCopies([A, B, C]);
     shard.handovers = true;
     a.targets = [B, A, C];
     assert.ok(shard.run(5000, () => shard.leader === b));
@@ -104,7 +89,7 @@ describe('forming views: planned changes', () => {
   });
 
   it('asks those again that refused or were not ready, instead of going on without', () => {
-    const { shard, c } = threeCopies();
+    const { shard, c } = threeCopies([A, B, C]);
     let dropped = 0;
     shard.drop = (_from, to, m) => to === C && m.type === 'prepare' && dropped++ === 0;
     shard.add(D);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { TestShard } from './copies.ts';
+import { TestShard, threeCopies } from './copies.ts';
 
-const [A, B, C] = ['a#1', 'b#1', 'c#1'];
+const [A, B, C] = ['a#1', 'b#1', 'c#1'] as const;
 const ENTRY_BYTES = 100_000;
 
 describe('an active copy that is behind', () => {
@@ -44,23 +44,14 @@ describe('an active copy that is behind', () => {
   });
 
   it('gets what it lacks of a starting log in pages, each as there is room', () => {
-    const shard = new TestShard(3);
-    const [a, b, c] = [A, B, C].map((id) => shard.add(id));
-    shard.targets = [A, B, C];
-    shard.voters = [A, B, C];
-    const whole = () => {
-      const view = shard.leader?.replica.view;
-      return view?.active.length === 3 && view.voters.length === 3 && view.oldVoters.length === 0;
-    };
-    assert.ok(shard.run(10_000, whole));
-    assert.equal(shard.leader, a);
+    const { shard, a, b, c } = threeCopies([A, B, C]);
     shard.full = (_, to) => to === B;
     for (let i = 0; i < 40; i++) {
-      a!.propose(ENTRY_BYTES);
+      a.propose(ENTRY_BYTES);
       shard.run(10);
     }
-    const { end } = a!.replica.log;
-    assert.ok(b!.replica.log.end < end - 30);
+    const { end } = a.replica.log;
+    assert.ok(b.replica.log.end < end - 30);
     const pages: number[] = [];
     let room = 0;
     shard.full = (_, to) => to === B && --room < 0;
@@ -69,11 +60,11 @@ describe('an active copy that is behind', () => {
         pages.push(message.entries.reduce((sum, { length }) => sum + length, 0));
       return false;
     };
-    a!.down = true;
-    const formed = () => c!.replica.role === 'leader' && c!.replica.isActive(B);
+    a.down = true;
+    const formed = () => c.replica.role === 'leader' && c.replica.isActive(B);
     assert.ok(shard.run(10_000, formed, () => (room = 2)));
-    assert.equal(b!.replica.log.end, c!.replica.log.end);
-    assert.ok(c!.replica.commit >= end);
+    assert.equal(b.replica.log.end, c.replica.log.end);
+    assert.ok(c.replica.commit >= end);
     assert.ok(pages.length >= 4, pages.join());
     for (const bytes of pages) assert.ok(bytes <= 1.2 * 1024 * 1024, pages.join());
   });

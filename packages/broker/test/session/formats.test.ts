@@ -19,7 +19,8 @@ import {
 import { ShardState } from '../../src/session/shard-state.ts';
 import { readSubscription } from '../../src/session/subscription.ts';
 import { itRefuses, itRefusesLater, reader, whole, written } from '../formats.ts';
-import { MESSAGE, Shard, WILL } from './shard.ts';
+import { MESSAGE } from '../samples.ts';
+import { Shard, WILL } from './shard.ts';
 
 const OPERATIONS = new URL('../fixtures/v1/operations.hex', import.meta.url);
 const STATE = new URL('../fixtures/v1/shard-state.hex', import.meta.url);

@@ -1,25 +1,16 @@
 /** A log of one shard, applied as it grows: for tests of what its entries mean. */
 
-import type { Message, Will } from '../../src/session/message.ts';
+import type { Will } from '../../src/session/message.ts';
 import { type Operation, type Origin, writeOperation } from '../../src/session/operation.ts';
 import type { AckKind } from '../../src/session/recipient.ts';
 import type { Session } from '../../src/session/session.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
 import type { SubscriptionRequest } from '../../src/session/subscription.ts';
 import { encodeEntry } from '../../src/shard/log.ts';
+import { MESSAGE } from '../samples.ts';
 
 type Of<T extends Operation['type']> = Operation & { type: T };
 
-export const MESSAGE: Message = {
-  topic: 't',
-  payload: Uint8Array.of(1),
-  qos: 1,
-  retain: false,
-  hlc: 1,
-  expiresAtMs: 0,
-  properties: new Uint8Array(0),
-  publisher: 'p',
-};
 export const WILL: Will = {
   message: { ...MESSAGE, topic: 'will' },
   delaySeconds: 0,

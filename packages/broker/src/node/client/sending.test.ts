@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MESSAGE as SAMPLE } from '../../../test/samples.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { Message } from '../../session/message.ts';
 import { packetIdOf } from '../../session/session.ts';
@@ -7,16 +8,7 @@ import type { Client } from './parts.ts';
 import { onPubrec, onSettled, pump, sendOrWait, sendPubrel, sendQueued } from './sending.ts';
 
 const WALL_MS = 1_000_000;
-const MESSAGE: Message = {
-  topic: 't',
-  payload: Uint8Array.of(1),
-  qos: 2,
-  retain: false,
-  hlc: 1,
-  expiresAtMs: 0,
-  properties: new Uint8Array(0),
-  publisher: 'p',
-};
+const MESSAGE: Message = { ...SAMPLE, qos: 2 };
 
 /** A packet as its name and what follows: PUBLISH with its Packet Identifier and DUP, others with theirs. */
 function said(frame: Uint8Array): string {

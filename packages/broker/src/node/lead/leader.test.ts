@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MESSAGE as SAMPLE } from '../../../test/samples.ts';
 import type { Writer } from '../../bytes.ts';
 import { DEFAULT_LIMITS } from '../../config-schema.ts';
 import { createCounters } from '../../counters.ts';
@@ -11,16 +12,7 @@ import { type Reply, type Request, Status } from '../link/request.ts';
 import type { LeadPort } from './lead-port.ts';
 import { ShardLeader } from './leader.ts';
 
-const MESSAGE: Message = {
-  topic: 't',
-  payload: Uint8Array.of(1),
-  qos: 1,
-  retain: false,
-  hlc: Number.MAX_SAFE_INTEGER,
-  expiresAtMs: 0,
-  properties: new Uint8Array(0),
-  publisher: 'p',
-};
+const MESSAGE: Message = { ...SAMPLE, hlc: Number.MAX_SAFE_INTEGER };
 const NUMBER = { counter: 3, leader: 'n1#s', bootEpoch: 1 };
 
 /** A leader whose entries are committed when the test says so. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { member } from '../../../test/samples.ts';
 import { Reader, Writer } from '../../bytes.ts';
-import type { MemberInfo } from '../../ports.ts';
 import type { CopyId } from '../../shard/view.ts';
 import { Announcing } from './announcing.ts';
 import type { FilterChange } from './filter-change.ts';
@@ -9,12 +9,6 @@ import type { LinkPort } from './link-port.ts';
 import { Peer } from './peers.ts';
 import { type ShardView, Views } from './views.ts';
 import { Wire } from './wire.ts';
-
-const meta = { storeId: 's', zone: '', host: '', weight: 1, mqtt: '', admin: '', leaving: false };
-
-function member(name: string): MemberInfo {
-  return { name, bootEpoch: 1, state: 'alive', unwell: false, address: `${name}:1`, meta };
-}
 
 /** Node n1 of two shards, linked with n2 and n3. */
 function setUp(shardCount = 2) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { member } from '../../../test/samples.ts';
 import { DEFAULT_TIMINGS } from '../../config-schema.ts';
 import { copyId, NO_NUMBER } from '../../shard/view.ts';
 import { Peer, Peers } from '../link/peers.ts';
@@ -29,15 +30,7 @@ function node(...known: ShardView[]) {
     busy: false,
     onDrained() {},
   });
-  const meta = { storeId: 's', zone: '', host: '', weight: 1, mqtt: '', admin: '', leaving: false };
-  const n2 = new Peer({
-    name: 'n2',
-    bootEpoch: 1,
-    state: 'alive',
-    unwell: false,
-    address: '',
-    meta,
-  });
+  const n2 = new Peer(member('n2'));
   n2.up = true;
   peers.byName.set('n2', n2);
   const refused: string[] = [];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { member } from '../../../test/samples.ts';
 import { Reader, Writer } from '../../bytes.ts';
 import type { MemberInfo } from '../../ports.ts';
 import { LinkMessage } from '../link/link-message.ts';
@@ -10,19 +11,6 @@ const SILENCE_MS = 500;
 const NOW_MS = 100_000;
 /** After this long no grant of now holds, however fast the clock of its holder is. */
 const LAPSED_MS = NOW_MS + grantMs(SILENCE_MS) * 1.1 + 1;
-
-function member(name: string): MemberInfo {
-  const meta = {
-    storeId: name,
-    zone: '',
-    host: '',
-    weight: 1,
-    mqtt: '',
-    admin: '',
-    leaving: false,
-  };
-  return { name, bootEpoch: 1, state: 'alive', unwell: false, address: `${name}:1`, meta };
-}
 
 /** Node n1 with links to n2 and n3, which have granted for long. */
 function setUp(bootedMs = 0) {

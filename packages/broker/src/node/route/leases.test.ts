@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { MemberInfo } from '../../ports.ts';
+import { member } from '../../../test/samples.ts';
 import type { Replica } from '../../shard/replica.ts';
 import { copyId } from '../../shard/view.ts';
 import { Peer } from '../link/peers.ts';
@@ -10,25 +10,14 @@ const NOW_MS = 10_000;
 const SELF = copyId('n1', 's1');
 const [N2, N3] = [copyId('n2', 's2'), copyId('n3', 's3')];
 
-function member(name: string): MemberInfo {
-  const meta = { storeId: name.replace('n', 's'), zone: '', host: '', weight: 1, mqtt: '' };
-  return {
-    name,
-    bootEpoch: 1,
-    state: 'alive',
-    unwell: false,
-    address: `${name}:1`,
-    meta: { ...meta, admin: '', leaving: false },
-  };
-}
-
 type Fake = Pick<Replica, 'role' | 'yielded' | 'forming' | 'leaseKey' | 'witnesses'> & {
   view: { voters: string[]; oldVoters: string[] };
 };
 
 /** Node n1 with links to n2 and n3; it may lead a shard. */
 function setUp() {
-  const [n2, n3] = [new Peer(member('n2')), new Peer(member('n3'))];
+  const n2 = new Peer(member('n2', { meta: { storeId: 's2' } }));
+  const n3 = new Peer(member('n3', { meta: { storeId: 's3' } }));
   for (const peer of [n2, n3]) peer.linked(1, NOW_MS);
   const get = (name: string) => [n2, n3].find((peer) => peer.name === name);
   const fake: Fake = {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MESSAGE } from '../../../test/samples.ts';
 import { Reader, Writer } from '../../bytes.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { EVERY_SUBSCRIPTION, type Message } from '../../session/message.ts';
@@ -9,16 +10,6 @@ import { Wire } from '../link/wire.ts';
 import type { RoutePort } from './route-port.ts';
 import { Router } from './router.ts';
 
-const MESSAGE: Message = {
-  topic: 't',
-  payload: Uint8Array.of(1),
-  qos: 1,
-  retain: false,
-  hlc: 1,
-  expiresAtMs: 0,
-  properties: new Uint8Array(0),
-  publisher: 'p',
-};
 const STAMP = 500;
 
 interface Handled {
