@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { LatencyHistogram, median, slope, spread } from '../src/stats.ts';
+import { Latencies, median, slope, spread } from '../src/stats.ts';
 
-describe('LatencyHistogram', () => {
-  it('reports the nearest-rank percentile of small values exactly', () => {
-    const histogram = new LatencyHistogram();
+describe('latencies', () => {
+  it('reports percentiles of small values exactly', () => {
+    const histogram = new Latencies();
     for (let us = 1; us <= 50; us++) histogram.record(us);
     assert.equal(histogram.percentileUs(50), 25);
     assert.equal(histogram.percentileUs(99), 50);
@@ -13,7 +13,7 @@ describe('LatencyHistogram', () => {
   });
 
   it('has no percentile before the first value and after a reset', () => {
-    const histogram = new LatencyHistogram();
+    const histogram = new Latencies();
     assert.equal(histogram.percentileUs(50), null);
     histogram.record(7);
     histogram.reset();
@@ -21,27 +21,27 @@ describe('LatencyHistogram', () => {
     assert.equal(histogram.maxUs, 0);
   });
 
-  it('stays within 1 % of the sorted list, for any durations', () => {
+  it('stays within 0.1 % of the sorted list, for any durations', () => {
     const durations = fc.array(fc.double({ min: 0, max: 1e9, noNaN: true }), { minLength: 1 });
     fc.assert(
       fc.property(durations, fc.integer({ min: 1, max: 100 }), (values, percent) => {
-        const histogram = new LatencyHistogram();
+        const histogram = new Latencies();
         for (const value of values) histogram.record(value);
         const sorted = [...values].sort((a, b) => a - b);
-        const rank = Math.max(1, Math.ceil((percent / 100) * sorted.length));
+        const rank = Math.max(1, Math.round((percent / 100) * sorted.length));
         const exact = sorted[rank - 1] as number;
         const reported = histogram.percentileUs(percent) as number;
-        assert.ok(Math.abs(reported - exact) <= Math.max(1, exact * 0.01), `${reported} ${exact}`);
+        assert.ok(Math.abs(reported - exact) <= Math.max(1, exact * 0.001), `${reported} ${exact}`);
       }),
     );
   });
 
   it('counts what is out of range at the ends', () => {
-    const histogram = new LatencyHistogram();
+    const histogram = new Latencies();
     histogram.record(-3);
-    assert.equal(histogram.percentileUs(100), 0);
+    assert.equal(histogram.percentileUs(100), 1);
     histogram.record(1e15);
-    assert.equal(histogram.maxUs, 1e15);
+    assert.ok(histogram.maxUs > 1e11);
     assert.ok((histogram.percentileUs(100) as number) > 1e11);
   });
 });

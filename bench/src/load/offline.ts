@@ -3,7 +3,7 @@
  * queue and to drain.
  */
 import { Prng } from '@shoal/swim/sim';
-import { LatencyHistogram } from '../stats.ts';
+import { Latencies } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { Measurement, OfflineTask } from './result.ts';
@@ -18,7 +18,7 @@ class Offline implements ConnectionListener, LoadCounters {
   delivered = 0;
   missing = 0;
   acked = 0;
-  readonly latency = new LatencyHistogram();
+  readonly latency = new Latencies();
   readonly #task: OfflineTask;
   #templates: PublishTemplate[] = [];
   #remaining: number[] = [];

@@ -7,7 +7,7 @@
  * due, whatever comes back: this measures latency.
  */
 import { Prng } from '@shoal/swim/sim';
-import { LatencyHistogram } from '../stats.ts';
+import { Latencies } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { Measurement, TrafficTask, TrafficWindow } from './result.ts';
@@ -42,7 +42,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
   delivered = 0;
   missing = 0;
   lostConnections = 0;
-  readonly latency = new LatencyHistogram();
+  readonly latency = new Latencies();
   readonly #task: TrafficTask;
   readonly #groups: Group[] = [];
   #connections: LoadConnection[] = [];

@@ -1,7 +1,7 @@
 /** One measured window: CPU of both sides and counters, read at its start and at its end only. */
 import { readFileSync } from 'node:fs';
 import { coresCpuUs, cpuUsOf, processTree } from '../proc/cpu.ts';
-import type { LatencyHistogram } from '../stats.ts';
+import type { Latencies } from '../stats.ts';
 import type { Measurement } from './result.ts';
 
 /** The cores that a pinned run uses; who else works on them disturbs it. */
@@ -12,7 +12,7 @@ export interface LoadCounters {
   readonly published: number;
   readonly delivered: number;
   readonly missing: number;
-  readonly latency: LatencyHistogram;
+  readonly latency: Latencies;
 }
 
 /**

@@ -176,7 +176,8 @@ export function createCounters(): Counters {
 /**
  * Counts durations in 17 buckets that double: ≤ 0.125 ms, ≤ 0.25 ms, … ≤ 4096 ms, and beyond.
  *
- * Fixed memory, no allocation in `observe`.
+ * Fixed memory, no allocation in `observe`. Not the histogram of Node.js: a core has no `node:*`, and that one
+ * gives percentiles, while Prometheus wants the exact number below each bound.
  */
 export class LatencyHistogram {
   /** Upper bounds of all buckets but the last, which has none. */
