@@ -1,6 +1,6 @@
 /** Publishes numbered messages of QoS 1 and QoS 2 and counts what was acknowledged. */
 import mqtt, { type MqttClient } from 'mqtt';
-import { Progress } from './progress.ts';
+import { StallWatch } from './stall-watch.ts';
 import { TALLY_MESSAGES_MAX } from './tally.ts';
 
 /** Unacknowledged messages per QoS, at most. */
@@ -31,7 +31,7 @@ export class Publisher {
   readonly #client: MqttClient;
   readonly #streams: Record<StreamQos, Stream>;
   #timer: NodeJS.Timeout | null = null;
-  readonly #progress = new Progress();
+  readonly #stall = new StallWatch();
 
   private constructor(client: MqttClient, topic: string) {
     this.#client = client;
@@ -89,7 +89,7 @@ export class Publisher {
 
   /** @returns false if it gave up because nothing was acknowledged for `stillMs` */
   until(reached: () => boolean, stillMs: number): Promise<boolean> {
-    return this.#progress.until(reached, stillMs);
+    return this.#stall.until(reached, stillMs);
   }
 
   /** Stops publishing and waits until all that was sent is answered; false if that never came. */
@@ -110,7 +110,7 @@ export class Publisher {
     this.#client.publish(stream.topic, payload, { qos: stream.qos }, (error) => {
       if (error) stream.refused++;
       else stream.acked++;
-      this.#progress.advance();
+      this.#stall.advance();
     });
   }
 

@@ -1,20 +1,11 @@
-/** What the demo tells the terminal: headings, steps, a progress bar on one line if it is one. */
-
-const BAR_CELLS = 24;
-const REDRAW_MS = 80;
-
-/** Where the text goes; process.stdout and process.stderr are such. */
-export interface Terminal {
-  readonly isTTY?: boolean;
-  write(text: string): unknown;
-}
+/** What the demo tells the terminal: headings, steps, and a progress bar where it is a terminal. */
+import { ProgressBar, type Terminal } from '../progress-bar.ts';
 
 export class Reporter {
   readonly #out: Terminal;
   readonly #live: boolean;
   #act = 0;
-  #barShown = false;
-  #drawnMs = 0;
+  #bar: ProgressBar | null = null;
 
   constructor(out: Terminal) {
     this.#out = out;
@@ -43,18 +34,22 @@ export class Reporter {
 
   /** Redrawn in place on a terminal; elsewhere only what follows is printed. */
   progress(label: string, done: number, total: number): void {
-    const nowMs = performance.now();
-    if (!this.#live || (nowMs - this.#drawnMs < REDRAW_MS && done < total)) return;
-    this.#drawnMs = nowMs;
-    this.#barShown = true;
-    const cells = total > 0 ? Math.min(BAR_CELLS, Math.floor((done / total) * BAR_CELLS)) : 0;
-    const bar = '█'.repeat(cells) + '░'.repeat(BAR_CELLS - cells);
-    this.#out.write(`\r\x1b[K   ${bar} ${label} ${count(done)} of ${count(total)}`);
+    if (!this.#live) return;
+    this.#bar ??= new ProgressBar(this.#out, '   {bar} {label} {reached} of {wanted}', {
+      wipes: true,
+    });
+    const fraction = total > 0 ? Math.min(1, done / total) : 0;
+    this.#bar.update(fraction, { label, reached: count(done), wanted: count(total) });
+  }
+
+  /** Takes the bar away, if there is one. */
+  wipe(): void {
+    this.#bar?.end();
+    this.#bar = null;
   }
 
   #line(text: string): void {
-    if (this.#barShown) this.#out.write('\r\x1b[K');
-    this.#barShown = false;
+    this.wipe();
     this.#out.write(`${text}\n`);
   }
 

@@ -41,6 +41,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     reporter.check(false, (error as Error).message);
     code = 1;
   }
+  reporter.wipe();
   if (options.keepData) reporter.say(`\nData and logs are kept in ${cluster.folder}`);
   await cluster.stop();
   interrupted.stop();

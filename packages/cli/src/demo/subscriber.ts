@@ -1,7 +1,7 @@
 /** The client with the persistent session: subscribes, goes away, returns, counts. */
 import mqtt, { type IConnackPacket, type MqttClient } from 'mqtt';
-import { Progress } from './progress.ts';
 import type { StreamQos } from './publisher.ts';
+import { StallWatch } from './stall-watch.ts';
 import { Tally } from './tally.ts';
 
 const RETRY_MS = 50;
@@ -15,7 +15,7 @@ export class Subscriber {
   firstMessageMs: number | null = null;
   readonly #filter: string;
   #client: MqttClient | null = null;
-  readonly #progress = new Progress();
+  readonly #stall = new StallWatch();
 
   /** @param topic messages arrive at TOPIC/qos1 and TOPIC/qos2 */
   constructor(clientId: string, topic: string) {
@@ -66,7 +66,7 @@ export class Subscriber {
 
   /** @returns false if it gave up because nothing arrived for `stillMs` */
   until(reached: () => boolean, stillMs: number): Promise<boolean> {
-    return this.#progress.until(reached, stillMs);
+    return this.#stall.until(reached, stillMs);
   }
 
   async close(): Promise<void> {
@@ -80,6 +80,6 @@ export class Subscriber {
     if (topic.endsWith('/qos1') && sequence >= 0) this.tallies[1].receive(sequence);
     else if (topic.endsWith('/qos2') && sequence >= 0) this.tallies[2].receive(sequence);
     else this.unexpected++;
-    this.#progress.advance();
+    this.#stall.advance();
   }
 }

@@ -76,7 +76,7 @@ Refused, with the reason, for the last member, and where fewer copies would rema
     flags: { readonly force: boolean; readonly timeout: number },
   ): Promise<RemovalProgress> {
     const { removeAndWait } = await import('../../removal.ts');
-    const { showProgress } = await import('../../progress.ts');
+    const { showProgress } = await import('../../removal-progress.ts');
     const show = showProgress(!this.jsonEnabled());
     try {
       const { force, timeout } = flags;

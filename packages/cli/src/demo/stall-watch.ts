@@ -1,8 +1,8 @@
 /** Waits for something that advances in steps, and gives up when it stands still. */
-export class Progress {
+export class StallWatch {
   #advanced: (() => void) | null = null;
 
-  /** Something happened: whoever waits looks again. */
+  /** Something happened: the wait under way looks again. */
   advance(): void {
     this.#advanced?.();
   }

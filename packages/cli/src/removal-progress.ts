@@ -1,8 +1,8 @@
-/** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
+/** Progress of a removal on stderr: a bar on a terminal, a line now and then elsewhere. */
 
 import type { RemovalProgress } from '@shoal/broker';
-import { SingleBar } from 'cli-progress';
 import { formatBytes, formatDuration } from './format.ts';
+import { ProgressBar } from './progress-bar.ts';
 
 export interface ProgressDisplay {
   readonly update: (progress: RemovalProgress) => void;
@@ -19,24 +19,13 @@ export function showProgress(visible: boolean): ProgressDisplay {
 }
 
 function bar(): ProgressDisplay {
-  const single = new SingleBar({
-    format: '{bar} {percentage}%  {shards} shards  {bytes}  {left}',
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    hideCursor: true,
-    clearOnComplete: false,
-    gracefulExit: true,
-    stream: process.stderr,
-  });
-  let started = false;
+  const single = new ProgressBar(
+    process.stderr,
+    '{bar} {percentage}%  {shards} shards  {bytes}  {left}',
+  );
   return {
-    update: (progress) => {
-      const fields = describe(progress);
-      if (!started) single.start(1000, 0, fields);
-      started = true;
-      single.update(Math.round(fraction(progress) * 1000), fields);
-    },
-    end: () => single.stop(),
+    update: (progress) => single.update(fraction(progress), describe(progress)),
+    end: () => single.end(),
   };
 }
 
