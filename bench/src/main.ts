@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BrokerName, brokerVersion, killAtExit, startBroker } from './brokers/broker.ts';
+import { type BrokerName, brokerVersion, startBroker } from './brokers/broker.ts';
 import type { LoadReport, LoadTask } from './load/result.ts';
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { interleave, type Step, taskOf } from './plan.ts';
@@ -79,6 +79,13 @@ async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise
   } catch (error) {
     return { ...step, error: String(error) };
   }
+}
+
+/** However this process ends by itself, its child does not outlive it. */
+function killAtExit(child: ChildProcess): () => void {
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  return () => process.removeListener('exit', kill);
 }
 
 async function runLoad(task: LoadTask, core: number | null): Promise<LoadReport> {

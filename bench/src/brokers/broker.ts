@@ -1,11 +1,13 @@
 /** The brokers under test: how each is started, known to serve, and ended. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ManagedProcess } from '../chaos/managed-process.ts';
+import { freePort } from '../chaos/ports.ts';
 
 /** `before` is Shoal as another checkout has it. */
 export const BROKER_NAMES = ['shoal', 'before', 'mosquitto', 'aedes'] as const;
@@ -49,32 +51,33 @@ export async function startBroker(
 ): Promise<RunningBroker> {
   const folder = mkdtempSync(join(tmpdir(), `shoal-bench-${name}-`));
   const logFile = join(folder, 'broker.log');
-  const [port, clusterPort, adminPort] = await freePorts(3);
-  const ports = {
-    mqtt: port as number,
-    cluster: clusterPort as number,
-    admin: adminPort as number,
-  };
-  const command = pinned(commandOf(name, folder, ports, before), core);
+  const ports = await freePorts();
+  const { file, args } = commandOf(name, folder, ports, before);
   const profiling = profileDir === null ? '' : `--cpu-prof --cpu-prof-dir=${profileDir}`;
-  const env = { ...process.env, NODE_OPTIONS: profiling };
-  const log = openSync(logFile, 'a');
-  const child = spawn(command.file, command.args, { stdio: ['ignore', 'pipe', log], env });
-  const forget = killAtExit(child);
+  const ready = Promise.withResolvers<void>();
+  const child = await ManagedProcess.start({
+    command: file,
+    args,
+    logFile,
+    env: { NODE_OPTIONS: profiling },
+    ...(core === null ? {} : { core }),
+    onLine: (line) => {
+      if (line.startsWith('ready ')) ready.resolve();
+    },
+  });
   const stop = async () => {
-    await end(child);
-    forget();
+    await child.end(STOP_TIMEOUT_MS);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    if (name !== 'mosquitto') await readyLine(child);
+    if (name !== 'mosquitto') await inTime(child, ready.promise);
     await reachable(child, ports.mqtt);
   } catch (error) {
-    const tail = readFileSync(logFile, 'utf8').slice(-2_000);
+    const tail = child.tail();
     await stop();
     throw new Error(`${name} did not start: ${String(error)}\n${tail}`);
   }
-  return { name, host: HOST, port: ports.mqtt, pid: child.pid as number, stop };
+  return { name, host: HOST, port: ports.mqtt, pid: child.pid, stop };
 }
 
 interface Ports {
@@ -134,51 +137,39 @@ function mosquittoConfig(folder: string, port: number): string {
   ].join('\n');
 }
 
-function pinned(command: Command, core: number | null): Command {
-  if (core === null) return command;
-  return { file: 'taskset', args: ['-c', String(core), command.file, ...command.args] };
+async function freePorts(): Promise<Ports> {
+  const taken = new Set<number>();
+  const take = async () => {
+    const port = await freePort(taken);
+    taken.add(port);
+    return port;
+  };
+  return { mqtt: await take(), cluster: await take(), admin: await take() };
 }
 
-/** Ports free for TCP on loopback at this moment. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, HOST);
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
-
-function readyLine(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const timer = setTimeout(() => reject(new Error('no ready line')), START_TIMEOUT_MS);
-    child.stdout?.on('data', (chunk) => {
-      if (text.includes('\n')) return; // read on, so that the pipe never fills
-      text += String(chunk);
-      if (!text.includes('\n')) return;
-      clearTimeout(timer);
-      if (text.startsWith('ready ')) resolve();
-      else reject(new Error(`unexpected output: ${text}`));
-    });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      reject(new Error(`ended with ${code ?? signal}`));
-    });
+/** Resolves with `ready`; rejects if the process ends first, or takes too long. */
+async function inTime(child: ManagedProcess, ready: Promise<void>): Promise<void> {
+  const timeout = new AbortController();
+  const ended = child.exited.then(({ code, signal }) => {
+    throw new Error(`ended with ${code ?? signal}`);
   });
+  const late = delay(START_TIMEOUT_MS, undefined, { signal: timeout.signal }).then(() => {
+    throw new Error('no ready line');
+  });
+  try {
+    await Promise.race([ready, ended, late]);
+  } finally {
+    for (const loser of [ended, late]) loser.catch(() => undefined);
+    timeout.abort();
+  }
 }
 
-async function reachable(child: ChildProcess, port: number): Promise<void> {
+async function reachable(child: ManagedProcess, port: number): Promise<void> {
   const giveUpMs = performance.now() + START_TIMEOUT_MS;
   while (!(await tryConnect(port))) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error('ended');
+    if (child.exit) throw new Error('ended');
     if (performance.now() > giveUpMs) throw new Error(`no process listens on ${port}`);
-    await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
+    await delay(CONNECT_RETRY_MS);
   }
 }
 
@@ -191,22 +182,6 @@ function tryConnect(port: number): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await ended;
-  clearTimeout(timer);
-}
-
-/** However this process ends by itself, its child does not outlive it. */
-export function killAtExit(child: ChildProcess): () => void {
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
-  return () => process.removeListener('exit', kill);
 }
 
 /** Version text for the report, or null if the broker is not installed here. */

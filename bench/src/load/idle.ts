@@ -1,9 +1,10 @@
 /** Connections with one subscription each that then do nothing: what the broker keeps for them. */
+
+import { setTimeout as delay } from 'node:timers/promises';
 import { treeCpuUs } from '../proc/cpu.ts';
 import { isSettled, treePrivateBytes } from '../proc/memory.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { IdleStep, IdleTask } from './result.ts';
-import { delay } from './window.ts';
 
 /** Connections per source address, well below half the range of ports (connect crawls past it). */
 const CONNECTIONS_PER_ADDRESS = 5_000;

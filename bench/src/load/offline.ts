@@ -2,12 +2,13 @@
  * Messages of QoS 1 for sessions whose clients are away, then the clients' return: what it costs to
  * queue and to drain.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Prng } from '@shoal/swim/sim';
 import { Latencies } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { Measurement, OfflineTask } from './result.ts';
-import { delay, type LoadCounters, measure } from './window.ts';
+import { type LoadCounters, measure } from './window.ts';
 
 const CONNECT_CONCURRENCY = 50;
 /** Without progress for this long, what is missing is given up. */

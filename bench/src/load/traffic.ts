@@ -6,12 +6,13 @@
  * slows the load down: this measures throughput and CPU. Fixed rate: publishes leave when they are
  * due, whatever comes back: this measures latency.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Prng } from '@shoal/swim/sim';
 import { Latencies } from '../stats.ts';
 import { type PublishTemplate, publishTemplate } from './codec.ts';
 import { type ConnectionListener, LoadConnection, openMany } from './connection.ts';
 import type { Measurement, TrafficTask, TrafficWindow } from './result.ts';
-import { delay, type LoadCounters, measure } from './window.ts';
+import { type LoadCounters, measure } from './window.ts';
 
 const CONNECT_CONCURRENCY = 50;
 /** A group of QoS 0 that made no progress for this long has lost its messages: it starts anew. */

@@ -59,7 +59,3 @@ export async function measure(
 function coresUs(): number {
   return coresCpuUs(readFileSync('/proc/stat', 'latin1'), CORES);
 }
-
-export function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

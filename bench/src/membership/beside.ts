@@ -16,6 +16,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Machines } from '../../../packages/swim/test/integration/namespaces.ts';
@@ -39,8 +40,6 @@ const USAGE = `npm run bench:beside -- [options]
   --only NAME     this program alone, such as 'ours, default'; the rest of FILE stays
   --json FILE     writes the report
   --help          this`;
-
-const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function measure(
   program: Program,

@@ -8,14 +8,16 @@
  *
  * Exit code 0 if no living member was called faulty, 1 if one was, 2 for wrong usage.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SWIM_PRESETS, type SwimPreset } from '@shoal/swim';
 import { distribution } from '../chaos/figures.ts';
 import { circumstances, integer, runProgram, writeJson } from '../program.ts';
 import { formatTable } from '../table.ts';
+import type { IdleCost } from './member-processes.ts';
 import type { Figures } from './observations.ts';
 import { type Plan, predict, roles, SETTLE_MS } from './prediction.ts';
-import { type IdleCost, ProcessCluster } from './processes.ts';
+import { ProcessCluster } from './processes.ts';
 
 const PAUSES_MS = [100, 1_000, 5_000, 15_000, 30_000];
 const PREDICTIONS = 20;
@@ -58,7 +60,7 @@ async function measure(plan: Plan): Promise<{ figures: Figures; idle: IdleCost }
     await Promise.all(
       paused.map(async ({ name, durationMs }) => {
         cluster.signal(name, 'SIGSTOP');
-        await new Promise((resolve) => setTimeout(resolve, durationMs));
+        await delay(durationMs);
         cluster.signal(name, 'SIGCONT');
       }),
     );

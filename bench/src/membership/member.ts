@@ -1,11 +1,12 @@
 /**
- * One member of ours in a process of its own, for beside.ts: says on its output, a line of JSON each, what
- * becomes of the others; answers `counters` and takes `lose SHARE` on its input.
+ * One member of ours in a process of its own: says on its output, a line of JSON each, what becomes of the
+ * others; answers `counters` and takes `lose SHARE` on its input.
  */
 import { createInterface } from 'node:readline';
 import {
   SwimAgent,
   type SwimConfigInput,
+  type SwimPreset,
   socketTransport,
   swimConfig,
   type TransportOpener,
@@ -16,6 +17,7 @@ interface Task {
   readonly seeds: readonly string[];
   readonly listen: string;
   readonly config: SwimConfigInput;
+  readonly preset?: SwimPreset;
 }
 
 const task = JSON.parse(process.argv[2] ?? '{}') as Task;
@@ -46,7 +48,7 @@ const lossy: TransportOpener = async (options) => {
 const nowMs = (): number => performance.timeOrigin + performance.now();
 const seen = new Map<string, string>();
 const agent = await SwimAgent.start({
-  config: swimConfig(task.config),
+  config: swimConfig(task.config, task.preset),
   name: task.name,
   bootEpoch: 1,
   clusterId: task.seeds.length === 0 ? 'beside' : '',
@@ -61,7 +63,7 @@ const agent = await SwimAgent.start({
   onMembers: (members) => {
     const atMs = nowMs();
     for (const { name, state } of members) {
-      if (state === 'suspect' || seen.get(name) === state) continue;
+      if (seen.get(name) === state) continue;
       seen.set(name, state);
       tell({ type: 'state', atMs, name, state });
     }

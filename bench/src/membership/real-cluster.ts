@@ -1,13 +1,9 @@
 /** Members of one kind in processes of their own: what each says of the others, and what it costs. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Machines } from '../../../packages/swim/test/integration/namespaces.ts';
-import { cpuUsOf } from '../proc/cpu.ts';
 import { parsePrivateBytes } from '../proc/memory.ts';
-
-const POLL_MS = 10;
+import { MemberProcesses, type Observed } from './member-processes.ts';
 
 /** How a member is started: a command, and what it is told beside its name and its seeds. */
 export interface Program {
@@ -16,35 +12,16 @@ export interface Program {
   readonly task: object;
 }
 
-type Report =
-  | { readonly type: 'ready'; readonly address: string }
-  | {
-      /** `view`: it is out of the stable view, where there is one. */
-      readonly type: 'state' | 'view';
-      readonly atMs: number;
-      readonly name: string;
-      readonly state: string;
-    }
-  | { readonly type: 'counters'; readonly packetsOut: number; readonly bytesOut: number };
-
-interface Seen {
+interface Seen extends Observed {
   readonly observer: string;
-  readonly name: string;
-  readonly state: string;
-  readonly atMs: number;
-}
-
-interface Member {
-  readonly child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly states: Map<string, string>;
-  counters: { packetsOut: number; bytesOut: number } | undefined;
 }
 
 export class RealCluster {
   readonly #program: Program;
   readonly #machines: Machines | undefined;
-  readonly #members = new Map<string, Member>();
-  readonly #unplugged: Member[] = [];
+  readonly #processes = new MemberProcesses((observer, observed) => this.#note(observer, observed));
+  /** observer → name → state. */
+  readonly #states = new Map<string, Map<string, string>>();
   readonly #seen: Seen[] = [];
 
   /** @param machines one for each member; without them all are on loopback */
@@ -54,7 +31,7 @@ export class RealCluster {
   }
 
   get names(): string[] {
-    return [...this.#members.keys()];
+    return this.#processes.names;
   }
 
   /** Milliseconds since 1970, with fraction: processes of one machine agree on them. */
@@ -71,9 +48,9 @@ export class RealCluster {
   /** Waits until all that run see each other. */
   async whole(limitMs: number): Promise<void> {
     const { names } = this;
-    await this.#until('whole', limitMs, () =>
-      [...this.#members].every(([observer, { states }]) =>
-        names.every((name) => name === observer || states.get(name) === 'alive'),
+    await this.#processes.until('whole', limitMs, () =>
+      names.every((observer) =>
+        names.every((name) => name === observer || this.#stateOf(observer, name) === 'alive'),
       ),
     );
   }
@@ -81,7 +58,7 @@ export class RealCluster {
   /** Kills one; milliseconds until all others know. */
   async kill(name: string, limitMs: number): Promise<number> {
     const atMs = this.nowMs();
-    this.#members.get(name)?.child.kill('SIGKILL');
+    this.#processes.signal(name, 'SIGKILL');
     return await this.#known(name, atMs, limitMs);
   }
 
@@ -89,14 +66,13 @@ export class RealCluster {
   async unplug(name: string, limitMs: number): Promise<number> {
     const atMs = this.nowMs();
     this.#machines?.unplug(numberOf(name) + 1);
-    this.#unplugged.push(this.#members.get(name) as Member);
     return await this.#known(name, atMs, limitMs);
   }
 
   async #known(name: string, atMs: number, limitMs: number): Promise<number> {
-    this.#members.delete(name);
-    await this.#until('known to all', limitMs, () =>
-      [...this.#members.values()].every(({ states }) => states.get(name) === 'faulty'),
+    this.#processes.drop(name);
+    await this.#processes.until('known to all', limitMs, () =>
+      this.names.every((observer) => this.#stateOf(observer, name) === 'faulty'),
     );
     const times = this.#seen.filter(
       (each) => each.name === name && each.state === 'faulty' && each.atMs >= atMs,
@@ -107,10 +83,9 @@ export class RealCluster {
   /** Stops one for so long, and waits a while; how many called it faulty, or had it out of their view. */
   async pause(name: string, durationMs: number): Promise<{ faulty: number; out: number }> {
     const sinceMs = this.nowMs();
-    const child = this.#members.get(name)?.child;
-    child?.kill('SIGSTOP');
+    this.#processes.signal(name, 'SIGSTOP');
     await delay(durationMs);
-    child?.kill('SIGCONT');
+    this.#processes.signal(name, 'SIGCONT');
     await delay(3_000);
     const [faulty, out] = ['faulty', 'out'].map((state) => this.#observersOf(name, state, sinceMs));
     return { faulty: faulty ?? 0, out: out ?? 0 };
@@ -122,7 +97,7 @@ export class RealCluster {
       this.#machines.lose(numberOf(name) + 1, share);
       return;
     }
-    this.#members.get(name)?.child.stdin.write(`lose ${share}\n`);
+    this.#processes.tell(name, `lose ${share}`);
   }
 
   /** (observer, member) pairs in which a member was called faulty since then; none of `except`. */
@@ -137,26 +112,29 @@ export class RealCluster {
 
   /** What each costs on average while nothing happens, per second. */
   async idle(windowMs: number) {
-    const pids = [...this.#members.values()].map(({ child }) => child.pid as number);
-    const before = await this.#counters();
-    const cpuBefore = cpuUsOf(pids);
-    const startMs = performance.now();
-    await delay(windowMs);
-    const cpuUs = cpuUsOf(pids) - cpuBefore;
-    const after = await this.#counters();
-    const memberSeconds = (pids.length * (performance.now() - startMs)) / 1_000;
-    return {
-      datagrams: (after.packetsOut - before.packetsOut) / memberSeconds,
-      bytes: (after.bytesOut - before.bytesOut) / memberSeconds,
-      cpuMs: cpuUs / 1_000 / memberSeconds,
-      rssMiB: pids.reduce((sum, pid) => sum + rssMiB(pid), 0) / pids.length,
-    };
+    const { pids } = this.#processes;
+    const { cpuMs, packetsOut, bytesOut } = await this.#processes.idleCost(windowMs);
+    const rss = pids.reduce((sum, pid) => sum + rssMiB(pid), 0);
+    return { datagrams: packetsOut, bytes: bytesOut, cpuMs, rssMiB: rss / pids.length };
   }
 
   stop(): void {
-    const all = [...this.#members.values(), ...this.#unplugged];
-    for (const { child } of all) child.kill('SIGKILL');
-    this.#members.clear();
+    this.#processes.stop();
+  }
+
+  #stateOf(observer: string, name: string): string | undefined {
+    return this.#states.get(observer)?.get(name);
+  }
+
+  /** Suspicions do not count. */
+  #note(observer: string, observed: Observed): void {
+    const { type, name, state } = observed;
+    if (state === 'suspect') return;
+    if (type === 'state') {
+      const states = this.#states.get(observer) ?? new Map<string, string>();
+      this.#states.set(observer, states.set(name, state));
+    }
+    this.#seen.push({ observer, ...observed });
   }
 
   #observersOf(name: string, state: string, sinceMs: number): number {
@@ -170,49 +148,8 @@ export class RealCluster {
     const n = numberOf(name) + 1;
     const on = this.#machines?.on(n) ?? [];
     const listen = this.#machines === undefined ? '127.0.0.1:0' : `10.77.0.${n}:0`;
-    const [command = '', ...args] = [...on, ...this.#program.command];
     const task = JSON.stringify({ name, seeds, listen, ...this.#program.task });
-    const child = spawn(command, [...args, task], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const member: Member = { child, states: new Map(), counters: undefined };
-    this.#members.set(name, member);
-    const ready = Promise.withResolvers<string>();
-    child.once('exit', () => ready.reject(new Error(`${name} ended`)));
-    child.stdin.on('error', () => {});
-    createInterface(child.stdout).on('line', (line) => {
-      const report = JSON.parse(line) as Report;
-      if (report.type === 'ready') ready.resolve(report.address);
-      else if (report.type === 'counters') member.counters = report;
-      else {
-        if (report.type === 'state') member.states.set(report.name, report.state);
-        this.#seen.push({ observer: name, ...report });
-      }
-    });
-    return await ready.promise;
-  }
-
-  async #counters(): Promise<{ packetsOut: number; bytesOut: number }> {
-    for (const member of this.#members.values()) {
-      member.counters = undefined;
-      member.child.stdin.write('counters\n');
-    }
-    await this.#until('counted', 10_000, () =>
-      [...this.#members.values()].every(({ counters }) => counters !== undefined),
-    );
-    let packetsOut = 0;
-    let bytesOut = 0;
-    for (const { counters } of this.#members.values()) {
-      packetsOut += counters?.packetsOut ?? 0;
-      bytesOut += counters?.bytesOut ?? 0;
-    }
-    return { packetsOut, bytesOut };
-  }
-
-  async #until(what: string, limitMs: number, condition: () => boolean): Promise<void> {
-    const giveUpMs = performance.now() + limitMs;
-    while (!condition()) {
-      if (performance.now() > giveUpMs) throw new Error(`not ${what} within ${limitMs} ms`);
-      await delay(POLL_MS);
-    }
+    return await this.#processes.start(name, [...on, ...this.#program.command, task]);
   }
 }
 
@@ -222,8 +159,4 @@ function numberOf(name: string): number {
 
 function rssMiB(pid: number): number {
   return parsePrivateBytes(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) / 1_048_576;
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
