@@ -31,6 +31,16 @@ function single(limits: Settings['limits'] = {}) {
   return { nodes, core, client };
 }
 
+/** A subscriber that acknowledges nothing and takes one message at a time, and its publisher. */
+function slowSubscriber(limits: Settings['limits']) {
+  const { core, client } = single({ ...limits, inflightMessages: 1 });
+  const socket = client('live');
+  socket.subscribe(['t']);
+  const publisher = client('p');
+  publisher.take();
+  return { core, socket, publisher };
+}
+
 const connackOf = (socket: TestSocket) => socket.take()[0] as IConnackPacket;
 
 /** Each case is named by its key; the last test sees that none is forgotten. */
@@ -137,11 +147,7 @@ const CASES: Readonly<Record<string, () => void>> = {
   },
 
   liveQueueMessages: () => {
-    const { core, client } = single({ inflightMessages: 1, liveQueueMessages: 2 });
-    const socket = client('live');
-    socket.subscribe(['t']);
-    const publisher = client('p');
-    publisher.take();
+    const { core, socket, publisher } = slowSubscriber({ liveQueueMessages: 2 });
     for (let id = 1; id <= 5; id++) publisher.publish('t', { qos: 1, id });
     assert.equal(publishesOf(socket.packets).length, 1);
     assert.equal(publisher.take().length, 3);
@@ -149,11 +155,7 @@ const CASES: Readonly<Record<string, () => void>> = {
   },
 
   liveQueueBytes: () => {
-    const { core, client } = single({ inflightMessages: 1, liveQueueBytes: 500 });
-    const socket = client('live');
-    socket.subscribe(['t']);
-    const publisher = client('p');
-    publisher.take();
+    const { core, publisher } = slowSubscriber({ liveQueueBytes: 500 });
     for (let id = 1; id <= 6; id++) publisher.publish('t', { qos: 1, id });
     // 131 bytes each: one under way, three waiting below the mark.
     assert.equal(publisher.take().length, 4);
@@ -161,11 +163,7 @@ const CASES: Readonly<Record<string, () => void>> = {
   },
 
   nodeBufferBytes: () => {
-    const { core, client } = single({ nodeBufferBytes: 1_048_576, inflightMessages: 1 });
-    const socket = client('live');
-    socket.subscribe(['t']);
-    const publisher = client('p');
-    publisher.take();
+    const { core, publisher } = slowSubscriber({ nodeBufferBytes: 1_048_576 });
     const publish = (id: number) =>
       publisher.publish('t', { qos: 1, id, payload: '.'.repeat(40_000) });
     for (let id = 1; id <= 3; id++) publish(id);
