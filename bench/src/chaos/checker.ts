@@ -8,7 +8,7 @@ import {
 import { Lane, SessionLane } from './lane.ts';
 
 /**
- * What a conforming cluster never does. The names of DESIGN §9 in brackets.
+ * What a conforming cluster never does. In brackets the invariants of docs/TESTING.md.
  *
  * - `lost-qos1`, `lost-qos2`: acknowledged to the publisher, matching an acknowledged subscription,
  *   never delivered [1]

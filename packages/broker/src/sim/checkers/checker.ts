@@ -23,7 +23,7 @@ export interface World {
 }
 
 /**
- * Judges one invariant of DESIGN §9 from what happens.
+ * Judges one invariant of docs/TESTING.md from what happens.
  *
  * Safety is judged at once, by the event methods; what must come true eventually is awaited by
  * `pending` once the faults are over, and judged by `finish` when nothing is pending any more.
