@@ -61,7 +61,7 @@ interface Request {
  *
  * It keeps the rules that MQTT gives to clients (resend with the same Packet Identifiers in order,
  * acknowledge in order, never reuse an identifier in flight, discard state when the broker reports
- * no session), so that whatever goes wrong is the broker's doing.
+ * no session), so that any fault is the broker's.
  */
 export class SimClient implements ClientCore {
   readonly options: ClientOptions;

@@ -27,7 +27,7 @@ export interface Message {
   sends: number;
   /** PUBACK or PUBREC with success arrived. */
   ackedAtMs: number | undefined;
-  /** The node that said so, '' while none has or where nobody is told. */
+  /** The node that sent it, '' while none has or where it is not recorded. */
   ackedBy: string;
   /** The broker reported a reason code ≥ 0x80. */
   refused: boolean;

@@ -347,7 +347,7 @@ export class Injector {
     const how = (
       { clientBreak: 'break', clientHalfOpen: 'halfOpen', clientStall: 'stall' } as const
     )[fault];
-    // Clients' connections are theirs: for everybody else this is no disturbance.
+    // A client's connection is its own: for all other clients this is no disturbance.
     if (this.#victims.breakClient(how, this.#random)) {
       this.#victims.struck(fault, '', this.#scheduler.nowMs);
     }

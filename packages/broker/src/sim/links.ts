@@ -53,7 +53,7 @@ const DIAL_TIMEOUT_MS = 1000;
 /**
  * Links between nodes: one per pair, dialled by the smaller name, as `edge/link/peer-link.ts` keeps them.
  *
- * Bytes of a link arrive in order and once, late without bound, or the link is reset: then whatever
+ * Bytes of a link arrive in order and once, late without bound, or the link is reset: then all that
  * was on its way is lost, and each end learns of it at a time of its own.
  */
 export class SimLinks {

@@ -242,7 +242,7 @@ export class ClientPipe implements ClientSocket {
     this.#scheduler.at(this.#nextToClient(), () => this.#arriveAtClient());
   }
 
-  /** One chunk arrives: the oldest, whichever call this was scheduled for. */
+  /** One chunk arrives: the oldest, not the one for which this call was scheduled. */
   #arriveAtClient(): void {
     if (this.clientOpen && this.#scheduler.nowMs < this.stalledUntilMs) {
       this.#scheduler.at(this.stalledUntilMs, () => this.#arriveAtClient());

@@ -70,7 +70,7 @@ export interface ProcessEnv {
  * One life of a node process: the composition that `main.ts` makes of real parts, made of simulated
  * ones around the same cores.
  *
- * Whatever reaches it goes through {@link SimProcess.run}: one turn of its event loop. A paused
+ * Everything that reaches it goes through {@link SimProcess.run}: one turn of its event loop. A paused
  * process holds its turns and runs them late; a dead one never.
  */
 export class SimProcess implements LinkHost, MembershipHost, PipeHost {

@@ -123,8 +123,8 @@ export class MemoryStore implements Store {
 
   /**
    * Cuts the power: takes back every batch since the last sync that finished, except the oldest
-   * `keepUnsyncedBatches` of them, and forgets everybody who waits for an answer. The store can be
-   * used at once afterwards, by whoever starts next.
+   * `keepUnsyncedBatches` of them, and drops all answers that are due. The next process can use the store at
+   * once.
    */
   crash(keepUnsyncedBatches: number): void {
     for (let i = this.#unsynced.length - 1; i >= keepUnsyncedBatches; i--) {
@@ -135,7 +135,7 @@ export class MemoryStore implements Store {
   }
 
   /**
-   * The process died and the machine lives: forgets everybody who waits for an answer. What was
+   * The process died and the machine lives: drops all answers that are due. What was
    * written stays, and what was not synced can still be lost by a later {@link crash}.
    */
   abandon(): void {

@@ -198,10 +198,10 @@ export interface ClusterStatus {
 
 /** Something that waits at a node for longer than a second. */
 export interface Paused {
-  /** The node that says so: its clients are those that wait. */
+  /** The node whose clients wait. */
   readonly node: string;
   /**
-   * `publishes`: all publishes of QoS 1 and 2, whatever their topic, and SUBSCRIBEs, for the route grant of a
+   * `publishes`: all publishes of QoS 1 and 2, to any topic, and SUBSCRIBEs, for the route grant of a
    * member. `shards`: sessions of some shards, and publishes of QoS 1 and 2 that match them, for a leader.
    */
   readonly what: 'publishes' | 'shards';

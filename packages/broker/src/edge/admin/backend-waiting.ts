@@ -9,7 +9,7 @@ import { stateOf } from './backend-ask.ts';
 
 type Missing = PausedAnswer['missing'][number];
 
-/** Publishes that wait for less are told of nobody: routes come, or membership finds out. */
+/** Publishes that wait for less are not reported: routes come, or membership finds out. */
 const NEWS_MS = 1000;
 /** A node that starts takes longer until it serves. */
 const STARTS_MS = 5000;

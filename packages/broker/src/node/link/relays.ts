@@ -5,7 +5,7 @@
  *   dialler ── hello ─▶ relay ── hello ─▶ accepter        the smaller name dials, as with connections
  *   dialler ◀─ welcome ─ relay ◀─ welcome ─ accepter      up at the accepter when it says so, then here
  *           ◀── frames, each in the lane it is of ──▶
- *           ◀── down, from whoever has no such link ──
+ *           ◀── down, from the one that has no such link ──
  * ```
  * What is relayed is frames: the two have lanes, credit and order of their own, and know of no difference.
  * The link ends with either half of its way, after silence, or when a connection comes up.
@@ -130,7 +130,7 @@ export class Relays {
     for (const [peer, { via }] of this.#links) if (via === name) this.#end(peer, false);
   }
 
-  /** @param told the other end is to know */
+  /** @param told whether the other end hears of it */
   #end(name: string, told: boolean): void {
     const link = this.#links.get(name);
     if (!link) return;

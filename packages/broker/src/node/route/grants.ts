@@ -3,7 +3,7 @@
  *
  * *Grant*: each node answers the heartbeats of each other node with a grant, which counts once everything
  * that its giver had announced before it has been read. A node routes QoS 1 and 2 publishes while it holds
- * a grant of every member that membership finds alive; one that nobody reaches is dead, hangs or is on the
+ * a grant of every member that membership finds alive; one that no member reaches is dead, hangs or is on the
  * other side of a split. *Barrier*: a SUBACK waits until every node has acknowledged what was announced
  * before, or its grant has run out.
  *
@@ -51,7 +51,7 @@ export interface GrantsPort {
   readonly bootedMs: number;
 }
 
-/** Reachable for somebody, as far as membership knows, and no node whose disk hangs: that one has no links. */
+/** Alive as membership knows, and its disk does not hang: a node whose disk hangs has no links. */
 function isAlive({ member, stoppedEpoch }: Peer): boolean {
   return member.state === 'alive' && !member.unwell && member.bootEpoch !== stoppedEpoch;
 }
@@ -151,7 +151,7 @@ export class Grants {
 
   /**
    * The peer had gone on without this node, which held no grant of it any more: what it has acknowledged
-   * comes from the next leaders of its shards, whichever those were, if there are any.
+   * comes from the next leaders of its shards, if there are any.
    */
   #awaits({ gone }: Peer, nowMs: number): boolean {
     return gone !== null && nowMs < gone.untilMs;

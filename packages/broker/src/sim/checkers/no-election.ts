@@ -3,8 +3,8 @@ import { Checker, type World } from './checker.ts';
 /**
  * Invariant 13: an election follows only from a fault, never from load.
  *
- * Judged in runs in which nothing strikes nodes, disks or links, whatever clients send and however
- * little a link carries.
+ * Judged in runs in which nothing strikes nodes, disks or links, with any load of clients and links
+ * that carry little.
  */
 export class NoElection extends Checker {
   readonly invariant = '13 load causes no election';
