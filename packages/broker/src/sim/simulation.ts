@@ -58,6 +58,8 @@ const AFTERMATH_MS = 1500;
 /** Between the repair and a split, and how long that holds. */
 const BEFORE_SPLIT_MS = 3000;
 const SPLIT_MS = 10_000;
+/** In which the healed cluster is judged like a split one. */
+const BACK_MS = 7500;
 const STEP_MS = 100;
 
 /**
@@ -259,10 +261,14 @@ export class Simulation {
     this.history.strike(this.scheduler.nowMs + SPLIT_MS);
     this.#splitSinceMs = this.scheduler.nowMs;
     this.cluster.network.cut(cuts);
-    const held = this.#for(SPLIT_MS);
-    this.#splitSinceMs = Number.POSITIVE_INFINITY;
+    if (!this.#for(SPLIT_MS)) return false;
+    this.transcript.note('sim', 'SPLIT healed');
     this.cluster.network.heal(cuts);
-    return held;
+    // From now on all are on one side, and nobody is to wait for long any more.
+    this.#splitSinceMs = this.scheduler.nowMs;
+    const isBack = this.#for(BACK_MS);
+    this.#splitSinceMs = Number.POSITIVE_INFINITY;
+    return isBack;
   }
 
   /** So much time goes by. */

@@ -4,14 +4,14 @@ import type { Connection, Message } from '../history.ts';
 import { filterMatches } from '../topics.ts';
 import { Checker, type World } from './checker.ts';
 
-/** After a split has begun: silence, elections, and what waits for the successors of nodes that are gone. */
+/** After a split has begun or ended: silence, elections, and waiting for the successors of nodes that are gone. */
 const SETTLED_MS = 4000;
 /** Longer than anything takes on an unbroken way, relays and slow disks included. */
 const BOUND_MS = 2500;
 
 /**
- * Invariant 17: while a cluster is split, a publish is acknowledged in bounded time unless it concerns a shard
- * that cannot have a leader on its side.
+ * Invariant 17: while a cluster is split, and when it is one again, a publish is acknowledged in bounded time
+ * unless it concerns a shard that cannot have a leader on its side.
  *
  * It concerns the shards of persistent sessions that match, its publisher's at QoS 2, its topic's if it is to
  * be retained. A later publish of the same connection is acknowledged after it.
