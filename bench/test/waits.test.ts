@@ -208,9 +208,22 @@ describe('waits of single publishes', () => {
     assert.deepEqual([open.longestMs, open.heldMs], [250, 200]);
     const given = watch(
       [150, sent(0)],
-      [180, { type: 'publish-abandoned', client: 'p', message: message(0) }],
+      [
+        180,
+        { type: 'connected', client: 'p', node: 'n1', cleanStart: true, sessionPresent: false },
+      ],
     ).waitsOf('p', FAULT);
     assert.deepEqual([given.longestMs, given.heldMs, given.abandoned], [30, undefined, 1]);
+  });
+
+  it('of QoS 2 go on until PUBCOMP', () => {
+    const two = { ...message(0), qos: 2 } as const;
+    const waits = watch(
+      [110, { type: 'publish-sent', client: 'p', message: two, packetId: 1, dup: false }],
+      [120, { type: 'publish-acked', client: 'p', message: two, reasonCode: 0 }],
+      [150, { type: 'publish-completed', client: 'p', message: two }],
+    ).waitsOf('p', FAULT);
+    assert.deepEqual([waits.longestMs, waits.heldMs], [40, undefined]);
   });
 
   it('tell which connections nodes ended', () => {

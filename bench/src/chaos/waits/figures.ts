@@ -2,7 +2,7 @@
 import { describeMessage, type StampedEvent } from '../history.ts';
 import type { Class } from './shapes.ts';
 
-/** One publish: from its first PUBLISH to PUBACK or PUBREC, in ms of the history. */
+/** One publish: from its first PUBLISH to PUBACK, or for QoS 2 PUBCOMP, in ms of the history. */
 interface Publish {
   readonly sentMs: number;
   /** Undefined while it waits. */
@@ -26,11 +26,16 @@ export class WaitWatch {
       const of = this.#publishes.get(event.client);
       if (of) of.push(publish);
       else this.#publishes.set(event.client, [publish]);
-    } else if (event.type === 'publish-acked' || event.type === 'publish-abandoned') {
+    } else if (event.type === 'publish-acked' || event.type === 'publish-completed') {
+      // After PUBREC its publisher waits on: for PUBCOMP, before the next message.
+      if (event.type === 'publish-acked' && event.message.qos === 2) return;
       const publish = this.#open.get(describeMessage(event.message));
-      if (publish?.endedMs !== undefined || !publish) return;
-      publish.endedMs = event.atMs;
-      publish.abandoned = event.type === 'publish-abandoned';
+      if (publish) publish.endedMs ??= event.atMs;
+    } else if (event.type === 'connected' && !event.sessionPresent) {
+      const last = this.#publishes.get(event.client)?.at(-1);
+      if (last?.endedMs !== undefined || !last) return;
+      last.endedMs = event.atMs;
+      last.abandoned = true;
     } else if (event.type === 'disconnected' && event.how !== 'graceful') {
       const why = event.reasonCode === undefined ? event.how : `0x${event.reasonCode.toString(16)}`;
       this.#ends[why] = (this.#ends[why] ?? 0) + 1;

@@ -11,7 +11,7 @@ const CHAOS = fileURLToPath(new URL('../../../../bench/src/chaos/main.ts', impor
 
 /** A short form of `npm run chaos -- --scenario cut`: real nodes in network namespaces, packets dropped. */
 describe('black box: nodes that do not reach each other', function () {
-  this.timeout(180_000);
+  this.timeout(240_000);
   const missing = networkMissing();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'shoal-cut-'));
   after(() => fs.rmSync(folder, { recursive: true }));
