@@ -14,6 +14,7 @@ const LOOK_MS = 1000;
 /** Shorter waits are elections and hand-overs: no news. */
 const NEWS_MS = 1000;
 
+type Hears = (id: CopyId) => boolean;
 type KnownView = Pick<View, 'number' | 'voters' | 'oldVoters' | 'active'>;
 
 export interface UnledPort {
@@ -98,44 +99,45 @@ export class UnledShards {
   #look(nowMs: number): void {
     this.#lookedMs = nowMs;
     const { shardCount, views, shards } = this.#port;
+    // A few copies are asked about by many shards.
+    const known = new Map<CopyId, boolean>();
+    const hears = (id: CopyId) => {
+      let heard = known.get(id);
+      if (heard === undefined) {
+        heard = this.hears(id, nowMs);
+        known.set(id, heard);
+      }
+      return heard;
+    };
     for (let shard = 0; shard < shardCount; shard++) {
       const announced = views.get(shard);
       // Before a leader has announced itself: what the copy here remembers.
       const view = announced ?? shards.copies[shard]?.view;
-      if (view && announced && this.#isServed(shard, view, nowMs)) {
+      if (view && announced && this.#isServed(shard, view, hears)) {
         this.#waiting.delete(shard);
         continue;
       }
-      const missing = view ? this.#missing(view, nowMs) : [];
+      const missing = view ? missingOf(view, hears) : [];
       const sinceMs = this.#waiting.get(shard)?.sinceMs ?? this.#lastHeardMs(missing, nowMs);
       this.#waiting.set(shard, { sinceMs, missing });
     }
   }
 
-  #isServed(shard: number, view: KnownView, nowMs: number): boolean {
+  #isServed(shard: number, view: KnownView, hears: Hears): boolean {
     const { number, voters, oldVoters, active } = view;
-    const hears = (id: CopyId) => this.hears(id, nowMs);
-    return (
-      this.#leads(shard, number, nowMs) &&
-      isMajority(voters, hears) &&
-      isMajority(oldVoters, hears) &&
-      active.filter(hears).length >= minCopies(voters.length, this.#port.cluster.minCopies)
-    );
+    if (!hears(number.leader) || !this.#leads(shard, number)) return false;
+    if (!isMajority(voters, hears) || !isMajority(oldVoters, hears)) return false;
+    let copies = 0;
+    for (const id of active) if (hears(id)) copies++;
+    return copies >= minCopies(voters.length, this.#port.cluster.minCopies);
   }
 
-  /** The process that leads the view is there. */
-  #leads(shard: number, number: View['number'], nowMs: number): boolean {
+  /** The node that leads the view runs the process that did. */
+  #leads(shard: number, number: View['number']): boolean {
     const { name, bootEpoch, peers, shards } = this.#port;
-    if (!this.hears(number.leader, nowMs)) return false;
     const leader = nameOf(number.leader);
     if (leader !== name) return peers.get(leader)?.bootEpoch === number.bootEpoch;
     return number.bootEpoch === bootEpoch && shards.leaders[shard]?.serving === true;
-  }
-
-  #missing({ number, voters, oldVoters, active }: KnownView, nowMs: number): CopyId[] {
-    const awaited = new Set([...voters, ...oldVoters, ...active]);
-    if (number.counter > 0) awaited.add(number.leader);
-    return [...awaited].filter((id) => !this.hears(id, nowMs));
   }
 
   /** The shard was served until the last of those went; what happened while this node stood still is not known. */
@@ -144,4 +146,11 @@ export class UnledShards {
     const lastMs = Math.max(...times);
     return Number.isFinite(lastMs) ? Math.max(lastMs, this.#wokeMs) : nowMs;
   }
+}
+
+/** Copies that the shard could go on with and that do not answer. */
+function missingOf({ number, voters, oldVoters, active }: KnownView, hears: Hears): CopyId[] {
+  const awaited = new Set([...voters, ...oldVoters, ...active]);
+  if (number.counter > 0) awaited.add(number.leader);
+  return [...awaited].filter((id) => !hears(id));
 }
