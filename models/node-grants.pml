@@ -8,7 +8,8 @@
  * has acknowledged a barrier behind the route, or its grant is over, and it knows no later leader.
  * Node 2 waits for the next leader when it finds a member dead whose grant had run out before or whose routes it
  * lacks; when it has stood still, for each that it finds dead; and when a member whose grant had run out links anew and
- * has led, but leads no more. It waits until it has found out who is alive; by then the next leader is known.
+ * has lost its lead since it last granted. It waits until it has found out who is alive; by then the next leader is
+ * known.
  * A leader's node that stood still counts its grants anew.
  *
  * Wires are cut and healed, links break and lose what is under way, nodes stand still and wake up, one may die, FAULTS
@@ -34,7 +35,7 @@
  *   KNOWN_ONLY       it is waited for only where the dead member is known as the leader
  *   WOKEN_ROUTES     nor after node 2 stood still
  *   WOKEN_ANSWERS    a node that stood still does not count its grants anew
- *   DEPOSED_GRANTS   a deposed leader grants on a new link without saying that it has led
+ *   DEPOSED_GRANTS   a deposed leader grants on a new link without saying that it has lost its lead
  */
 #define GRANT 1
 #define GRANT_OVER 2
@@ -56,6 +57,8 @@ bool alive[2] = true;
 byte together[2] = TOGETHER;
 
 bool committed, elected, deposed, answered, apart;
+/* Leader 0 has lost its lead, and node 2 has counted no grant of it since. */
+bool lost;
 byte who;
 bool own[2];
 /* By leader: what is on the way to node 2, in this order; whether node 2 lacks routes of it. */
@@ -105,7 +108,7 @@ bool gone[2];
 inline finish() {
   known = true; pair[0] = 0; pair[1] = 0; pair[2] = 0;
   hung[0] = 0; hung[1] = 0; hung[2] = 0; dead[0] = 0; dead[1] = 0;
-  faults = 0; committed = 0; elected = 0; deposed = 0; answered = 0; apart = 0; who = 0; leader = 0;
+  faults = 0; committed = 0; elected = 0; deposed = 0; lost = 0; answered = 0; apart = 0; who = 0; leader = 0;
   drifted = 0; forget(0); forget(1)
 }
 inline forget(p) {
@@ -206,8 +209,8 @@ inline connect(p) {
       lacks[p] = false;
 #endif
 #ifndef DEPOSED_GRANTS
-      /* It says that it has led. */
-      gone[p] = gone[p] || (hold[p] == 0 && !leads(p) && (p == 0 || elected));
+      /* It says when it has lost its lead. */
+      gone[p] = gone[p] || (hold[p] == 0 && p == 0 && lost);
 #endif
       lane[p] = (leads(p) -> (own[p] -> NEWER : VIEW) : 0) + (asked[p] == 1 -> BARRIER : 0)
   }
@@ -240,7 +243,7 @@ inline elect() {
       lane[1] = (linked(1) -> (own[1] -> NEWER + (answered -> 0 : BARRIER) : VIEW) : 0)
   }
 }
-inline depose() { d_step { elected && !deposed && runs(0) -> deposed = true } }
+inline depose() { d_step { elected && !deposed && runs(0) -> deposed = true; lost = true } }
 #ifdef EARLY_SUBACK
 #define reached(p) true
 #else
@@ -330,7 +333,9 @@ inline take(p) {
     pend[p] > 0 && !hung[Q] && after[p] == 0 ->
 #endif
       if
-      :: !lacks[p] && hold[p] < pend[p] -> hold[p] = pend[p]
+      :: !lacks[p] && hold[p] < pend[p] ->
+           hold[p] = pend[p];
+           lost = lost && p != 0
       :: else
       fi;
       pend[p] = 0; after[p] = 0

@@ -298,7 +298,7 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Routes: { value: { whole: true, changes }, write: (w) => M.Routes.write(w, true, changes) },
   ShardRoutes: one(M.ShardRoutes)(shardRoutes),
   NeedShardRoutes: one(M.NeedShardRoutes)(23),
-  Synced: one(M.Synced)(true),
+  Synced: one(M.Synced)(45.5),
   Barrier: one(M.Barrier)(24),
   BarrierAck: one(M.BarrierAck)(25),
   LivePublish: one(M.LivePublish)({ sequence: 26, rx2, message }),

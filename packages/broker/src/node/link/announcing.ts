@@ -27,6 +27,8 @@ export class Announcing {
   readonly #port: LinkPort;
   /** Shards that this process has led. */
   readonly #ledOnce = new Set<number>();
+  /** When this process last lost one of them. */
+  #lostMs = Number.NEGATIVE_INFINITY;
   /** Views announced to a joiner before it knew how many shards there are. */
   #earlyViews: { peer: Peer; view: ShardView }[] = [];
   /** Barriers to acknowledge once the routes that we lack are here. */
@@ -51,12 +53,20 @@ export class Announcing {
       if (view && shards.leaders[shard]!.serving)
         led.push({ ...view, routeVersion: routes.shardVersion(shard) });
     }
-    const hasLedMore = this.#ledOnce.size > led.length;
+    const lostAgoMs = this.#lostAgoMs(led.length);
     const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
       LinkMessage.Views.write(o, page);
-      if (last) LinkMessage.Synced.write(o, hasLedMore);
+      if (last) LinkMessage.Synced.write(o, lostAgoMs);
     });
     peers.later(peer.name, Lane.Announce, viewPages);
+  }
+
+  /** How long ago this process lost a shard that is not among the `led` that it leads now; Infinity for never. */
+  #lostAgoMs(led: number): number {
+    const { env, shards } = this.#port;
+    // One that it does not know to have lost, though another leads it, or will, counts as lost now.
+    if (led < shards.led.size) return 0;
+    return this.#ledOnce.size > led ? env.nowMs() - this.#lostMs : Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -79,6 +89,7 @@ export class Announcing {
 
   /** A copy of ours leads no more. */
   onDeposed(shard: number): void {
+    this.#lostMs = this.#port.env.nowMs();
     this.#port.leases.onLed();
     this.#port.router.onLeader(shard);
   }

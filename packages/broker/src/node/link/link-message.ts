@@ -235,13 +235,13 @@ export const LinkMessage = {
 
   NeedShardRoutes: numberOf(Wire.NeedShardRoutes),
 
-  /** All views of the sender have been told; whether it has led more in this process. */
+  /** All views of the sender have been told; how long ago it last lost a shard that it does not lead now. */
   Synced: {
-    write(w: Writer, hasLedMore: boolean): void {
+    write(w: Writer, lostAgoMs: number): void {
       w.u8(Wire.Synced);
-      w.bool(hasLedMore);
+      w.f64(lostAgoMs);
     },
-    read: (r: Reader): boolean => r.bool(),
+    read: (r: Reader): number => r.f64(),
   },
 
   /** Its token. */

@@ -63,8 +63,8 @@ export interface LinkedGrants {
   grants(peer: Peer, nowMs: number): boolean;
   refresh(nowMs: number): void;
   onLinkUp(peer: Peer): void;
-  /** @param hasLedMore the peer has led shards that it leads no more */
-  onSynced(peer: Peer, hasLedMore: boolean, nowMs: number): void;
+  /** @param lostAgoMs how long ago the peer last lost a shard that it leads no more; Infinity if it never did */
+  onSynced(peer: Peer, lostAgoMs: number, nowMs: number): void;
   onBarrierAck(peer: Peer, token: number, nowMs: number): void;
 }
 

@@ -185,12 +185,41 @@ describe('what route grants allow', () => {
     until(NOW_MS + 200);
     n2.lost();
     n2.linked(1, NOW_MS + 200);
-    grants.onSynced(n2, true, NOW_MS + 200);
+    grants.onSynced(n2, 150, NOW_MS + 200);
     n2.grantUntilMs = Number.POSITIVE_INFINITY;
     until(NOW_MS + 3100);
     assert.ok(!grants.routable(NOW_MS + 3100));
     until(NOW_MS + 3200);
     assert.ok(grants.routable(NOW_MS + 3200));
+  });
+
+  it('waits for none if what was lost had been lost before it last granted, or never', () => {
+    for (const lostAgoMs of [10_000, Number.POSITIVE_INFINITY]) {
+      const { grants, n2, n3, until } = setUp();
+      n3.grantUntilMs = Number.POSITIVE_INFINITY;
+      n2.grantUntilMs = NOW_MS + 100;
+      until(NOW_MS + 200);
+      n2.lost();
+      n2.linked(1, NOW_MS + 200);
+      grants.onSynced(n2, lostAgoMs, NOW_MS + 200);
+      n2.grantUntilMs = Number.POSITIVE_INFINITY;
+      until(NOW_MS + 300);
+      assert.ok(grants.routable(NOW_MS + 300));
+    }
+  });
+
+  it('takes a loss for later than it is told by as much as clocks may differ', () => {
+    const { grants, n2, n3, until } = setUp();
+    n3.grantUntilMs = Number.POSITIVE_INFINITY;
+    n2.grantUntilMs = NOW_MS + 100;
+    until(NOW_MS + 200);
+    n2.lost();
+    n2.linked(1, NOW_MS + 200);
+    // It was granted 2 s before it ran out: a little before the loss, if the other clock is slow.
+    grants.onSynced(n2, 2150, NOW_MS + 200);
+    n2.grantUntilMs = Number.POSITIVE_INFINITY;
+    until(NOW_MS + 300);
+    assert.ok(!grants.routable(NOW_MS + 300));
   });
 
   it('waits for those of one that died while this node stood still', () => {

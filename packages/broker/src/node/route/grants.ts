@@ -242,13 +242,21 @@ export class Grants {
   }
 
   /**
-   * The peer has told all that it leads by a new link, and says whether it has led more. If its grant had run
-   * out before, it may have acknowledged what its successors have not told here.
+   * The peer has told all that it leads by a new link, and how long ago it lost what it leads no more. If its
+   * grant had run out before that, it may have acknowledged what its successors have not told here.
    */
-  onSynced(peer: Peer, hasLedMore: boolean, nowMs: number): void {
-    if (hasLedMore && peer.granting && peer.grantUntilMs <= nowMs)
+  onSynced(peer: Peer, lostAgoMs: number, nowMs: number): void {
+    const hasLapsed = peer.granting && peer.grantUntilMs <= nowMs;
+    if (hasLapsed && !this.#vouchesFor(peer, lostAgoMs, nowMs))
       peer.gone = { bootEpoch: 0, untilMs: nowMs + SUCCESSORS_MS };
     peer.onSynced();
+  }
+
+  /** Whether the peer's last grant vouched for all that it had acknowledged as the leader of what it lost. */
+  #vouchesFor({ grantUntilMs }: Peer, lostAgoMs: number, nowMs: number): boolean {
+    if (lostAgoMs === Number.POSITIVE_INFINITY) return true;
+    const grantedMs = grantUntilMs - grantMs(this.#port.cluster.silenceMs);
+    return nowMs - lostAgoMs / MARGIN < grantedMs;
   }
 
   onBarrierAck(peer: Peer, token: number, nowMs: number): void {

@@ -78,7 +78,8 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/link/peers.ts',
     from: '      peer.grantUntilMs = Math.max(peer.grantUntilMs, untilMs);',
     to: '      peer.grantUntilMs = Math.max(peer.grantUntilMs, untilMs + 3000);',
-    focus: focus('--replicas=2 --nodes=4 --fault=cutReset --fault=pairCut --behaviour=race'),
+    instead:
+      'models/node-grants.pml, control KEEP_GRANT; test/node/routing.test.ts: links by way of others come before a grant has run out for long',
   },
   {
     name: 'a grant counts before what was announced is read',
@@ -97,17 +98,24 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'routes that are on their way hold up nothing',
     file: 'node/route/grants.ts',
-    from: 'if (peer.lacksRoutes && (peer.up || isAlive(peer))) return Number.NEGATIVE_INFINITY;',
-    to: '',
+    from: 'if (this.#awaits(peer, nowMs) || this.#lacksRoutes(peer)) return Number.NEGATIVE_INFINITY;',
+    to: 'if (this.#awaits(peer, nowMs)) return Number.NEGATIVE_INFINITY;',
     instead:
       'models/node-grants.pml, controls ROUTES_LACKING and SUSPECT_LACKING; src/node/route/grants.test.ts',
   },
   {
     name: 'a node that was gone on without is forgotten when it dies',
     file: 'node/route/grants.ts',
-    from: 'if (this.#awaits(peer, nowMs)) return Number.NEGATIVE_INFINITY;',
-    to: '',
+    from: 'if (this.#awaits(peer, nowMs) || this.#lacksRoutes(peer)) return Number.NEGATIVE_INFINITY;',
+    to: 'if (this.#lacksRoutes(peer)) return Number.NEGATIVE_INFINITY;',
     instead: 'models/node-grants.pml, control NO_SUCCESSOR; test/node/routing.test.ts',
+  },
+  {
+    name: 'what a member lost since it last granted is not waited for',
+    file: 'node/route/grants.ts',
+    from: 'if (hasLapsed && !this.#vouchesFor(peer, lostAgoMs, nowMs))',
+    to: 'if (hasLapsed && !hasLapsed)',
+    instead: 'models/node-grants.pml, control DEPOSED_GRANTS; src/node/route/grants.test.ts',
   },
   {
     name: 'publishes held for route grants are overtaken',
