@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util';
 import { killRunning, runStage } from './test/run-stage.ts';
 import { assignTests, runOrder, stages } from './test/stages.ts';
 
-const SIM_SEEDS = 500;
+const SIM_SEEDS = 400;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -17,7 +17,7 @@ export const SPLIT_SHAPES = [
 export type SplitShape = (typeof SPLIT_SHAPES)[number];
 
 /** How many runs have one. */
-const CHANCE = 0.15;
+const CHANCE = 0.1;
 
 /** Drawn apart from all else, so that a seed does before it what it did without. */
 export function drawSplit(seed: string | number): SplitShape | null {
