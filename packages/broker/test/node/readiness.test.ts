@@ -56,4 +56,22 @@ describe('readiness with two of five nodes dead', () => {
     assert.match(message, /waited for \d+ s: no word from n4 \(alive\), which other members reach/);
     backend.close();
   });
+
+  it('ends where no shard has a leader any more, and says whose voters lack', () => {
+    const nodes = new TestNodes();
+    const [n1] = ['n1', 'n2', 'n3'].map((name) => nodes.add(name, { replicas: 3 }));
+    nodes.advance(10_000);
+    nodes.kill('n2');
+    nodes.kill('n3');
+    nodes.membersAre({ n2: 'faulty', n3: 'faulty' });
+    nodes.advance(3000);
+    const backend = backendOf(n1!);
+    assert.equal(backend.readiness().ready, true, 'it may be an election yet');
+    nodes.advance(5000);
+    const { ready, reasons } = backend.readiness();
+    assert.equal(ready, false);
+    const { message = '' } = reasons.find(({ reason }) => reason === 'shards-wait') ?? {};
+    assert.match(message, /of (\d+) of \1 shards wait for a leader; .*n2 .*n3 .*do not answer/);
+    backend.close();
+  });
 });

@@ -140,8 +140,8 @@ export interface HealthReport {
 /** Whether clients are served, and what is not as it should be. */
 export interface ReadinessReport {
   /**
-   * True while the node is joined, knows views and routes, and serves clients. A node that has long
-   * lost touch with a leader is not ready, and yet keeps its clients and takes new ones: they wait.
+   * True while the node is joined, knows views and routes, and serves clients. A node at which all publishes
+   * have long waited, or all shards, is not ready, and yet keeps its clients and takes new ones: they wait.
    */
   readonly ready: boolean;
   /** Empty when all is well; with `ready` true they are warnings. */

@@ -54,6 +54,8 @@ export interface BackendHooks {
 
 /** Publishes that wait for longer make the node not ready: a failover is over by then. */
 const PUBLISHES_WAIT_MS = 5000;
+/** The same for shards, if all of them wait. */
+const ALL_WAIT_MS = 5000;
 /** How long a node that was reached may take to show up in membership. */
 const ADD_TIMEOUT_MS = 3000;
 const ADD_POLL_MS = 50;
@@ -107,6 +109,7 @@ export class Backend implements AdminBackend {
     const lacking = core.shardCount === 0 ? 0 : underReplicated(core).length;
     const paused = whyPaused(core, core.nowMs());
     if (paused !== '') say('shards-wait', paused);
+    const serves = !this.#allWait();
     if (lacking > 0)
       say('under-replicated', `${lacking} of ${core.shardCount} shards lack copies.`);
     const { atRisk } = core.asking.totals();
@@ -115,7 +118,15 @@ export class Backend implements AdminBackend {
     const unled = orphans(core).atRisk;
     if (unled > 0)
       say('sessions-at-risk', `${unled} persistent sessions held here have no leader in reach.`);
-    return { ready: core.ready && listens && !leaving && !waits, reasons };
+    return { ready: core.ready && listens && !leaving && !waits && serves, reasons };
+  }
+
+  /** No shard has had a leader in reach for long: not even a CONNECT is answered. */
+  #allWait(): boolean {
+    const core = this.#core;
+    const unled = core.unled.now(core.nowMs());
+    if (!unled || unled.shards < core.shardCount) return false;
+    return core.nowMs() - unled.sinceMs >= ALL_WAIT_MS;
   }
 
   #loading(): string {
