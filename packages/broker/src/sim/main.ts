@@ -18,6 +18,7 @@ import { SPLIT_SHAPES } from './split.ts';
 const HELP = `npm run sim -- [options]
   --seed S        seed, or the first of many; default: drawn from the clock
   --seeds N       how many seeds, from S upwards; default 1
+  --within S      begins no further seed after so many seconds; default: runs all
   --nodes N       nodes, 1 to 9; default: drawn from the seed
   --shards N      shards; default: drawn
   --replicas N    copies; default: drawn
@@ -45,6 +46,8 @@ interface Settings extends Job {
   readonly seed: number;
   readonly seeds: number;
   readonly threads: number;
+  /** When no further seed is begun, on the clock of `performance`. */
+  readonly untilMs: number;
   readonly coverage: boolean;
   readonly keepGoing: boolean;
 }
@@ -62,6 +65,7 @@ function parse(): Settings | string {
     options: {
       seed: { type: 'string' },
       seeds: { type: 'string' },
+      within: { type: 'string' },
       nodes: { type: 'string' },
       shards: { type: 'string' },
       replicas: { type: 'string' },
@@ -92,10 +96,12 @@ function parse(): Settings | string {
     SPLIT_SHAPES,
     values.split === undefined ? undefined : [values.split],
   );
+  const within = number('within', values.within, 1, 1e6) ?? Number.POSITIVE_INFINITY;
   const seeds = number('seeds', values.seeds, 1, 10_000_000) ?? 1;
   return {
     seed: number('seed', values.seed, 0, 2 ** 48) ?? Date.now() % 1_000_000_000,
     seeds,
+    untilMs: performance.now() + within * 1000,
     threads: Math.min(number('threads', values.threads, 1, 64) ?? availableParallelism(), seeds),
     transcript: values.transcript === true,
     coverage: values.coverage === true || seeds > 1,
@@ -169,7 +175,7 @@ function describe(result: SimResult): string {
 }
 
 function runHere(settings: Settings, report: Report): void {
-  for (let i = 0; i < settings.seeds; i++) {
+  for (let i = 0; i < settings.seeds && performance.now() < settings.untilMs; i++) {
     const result = runSeed(settings.seed + i, settings);
     report.add(result);
     for (const line of result.transcript) console.log(line);
@@ -197,7 +203,8 @@ function runThreads(settings: Settings, report: Report): Promise<void> {
       const worker = new Worker(new URL(import.meta.url), { workerData: job });
       const feed = () => {
         const failed = report.failures.length > 0 && !settings.keepGoing;
-        if (next < settings.seeds && !failed) worker.postMessage(settings.seed + next++);
+        const goesOn = !failed && performance.now() < settings.untilMs;
+        if (next < settings.seeds && goesOn) worker.postMessage(settings.seed + next++);
         else {
           void worker.terminate();
           running--;

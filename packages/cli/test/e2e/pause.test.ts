@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { DemoCluster } from '../../src/demo/cluster.ts';
 
 const NODES = ['node1', 'node2', 'node3', 'node4'];
@@ -38,7 +39,13 @@ describe('a node without CPU for 5 s', function () {
     await delay(PAUSE_MS);
     cluster.node('node4').signal('SIGCONT');
     await cluster.settled(60_000);
-    assert.deepEqual(await placement('node1'), before);
+    const nodesOf = (lists: (readonly string[])[]) => lists.map((list) => [...list].sort());
+    let after = await placement('node1');
+    assert.deepEqual(nodesOf(after), nodesOf(before));
+    // A node that has hung is unwell for some seconds, and stands last where it would have led.
+    for (const endMs = Date.now() + 30_000; Date.now() < endMs; after = await placement('node1'))
+      if (isDeepStrictEqual(after, before)) break;
+    assert.deepEqual(after, before);
     for (const { name, settings } of cluster.nodes) {
       const log = readFileSync(settings.logFile, 'utf8');
       assert.doesNotMatch(log, /is faulty|out of the view/, name);
