@@ -31,7 +31,7 @@ const REMOVE_FOLDER: ReadonlySet<string> = new Set([
 const OPERATOR_MS = 300;
 
 /** Turns of all processes together in one run; four times what the busiest run takes. */
-const TURNS_MAX = 600_000;
+const TURNS_MAX = 1_500_000;
 
 /** Settings of one machine that are not the cluster's, and whether they were given in words. */
 interface OwnSettings {

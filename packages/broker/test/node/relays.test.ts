@@ -95,6 +95,23 @@ describe('two members that only others reach', () => {
     assert.ok(!up(n1, 'n2') && !up(n2, 'n1'));
   });
 
+  it('keep the connection to a node that hung and has just woken', () => {
+    const { nodes, cores } = four();
+    const [n1, n2] = cores;
+    const resets = n1.counters.linkResets + n2.counters.linkResets;
+    nodes.hang('n2');
+    nodes.advance(1000);
+    nodes.membersAre({ n2: 'suspect' });
+    nodes.advance(5000);
+    // Membership hears of it before a frame of its link has been read.
+    nodes.membersAre({ n2: 'alive' });
+    nodes.advance(100);
+    nodes.wake('n2');
+    nodes.advance(1000);
+    assert.equal(n1.counters.linkResets + n2.counters.linkResets, resets);
+    assert.ok(n1.routable && n2.routable);
+  });
+
   it('give up a connection by which nothing comes', () => {
     const { nodes, cores } = four();
     const [n1] = cores;

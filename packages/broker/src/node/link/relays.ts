@@ -23,6 +23,12 @@ const RELAY_AFTER_MS = 1000;
 const ASK_EVERY_MS = 300;
 /** A link on which nothing came for so long, to a member that others reach, is given up. */
 const SILENT_MS = 2000;
+/** When a node that hangs is suspected already. */
+const SUSPECTED_MS = 1500;
+/** For so much of the time after that the member was found alive: one that has just woken is heard again soon. */
+const ALIVE_MS = 500;
+/** What one tick counts at the most: a node that has just woken itself has read nothing yet. */
+const LOOK_MS = 100;
 
 export interface RelaysPort {
   readonly name: string;
@@ -53,6 +59,10 @@ export class Relays {
   /** When a member was found to have no link, and when a link was last asked for. */
   readonly #lacking = new Map<string, { sinceMs: number; askedMs: number; turn: number }>();
 
+  /** Links on which nothing comes: since when, and for how long of it the member was found alive. */
+  readonly #mute = new Map<string, { heardMs: number; aliveMs: number }>();
+  #lookedMs = Number.POSITIVE_INFINITY;
+
   constructor(port: RelaysPort) {
     this.#port = port;
   }
@@ -70,17 +80,31 @@ export class Relays {
   }
 
   tick(nowMs: number): void {
+    const stepMs = Math.max(0, Math.min(LOOK_MS, nowMs - this.#lookedMs));
+    this.#lookedMs = nowMs;
     for (const peer of this.#port.peers.byName.values()) {
-      const { name, member, up, heardMs } = peer;
+      const { name, member, up } = peer;
       const { state } = member;
       // A member that some nodes do not reach is suspected again and again, and heard of in between.
       const isPresent = state === 'alive' || state === 'suspect';
-      if (up && state === 'alive' && nowMs - heardMs > SILENT_MS) this.#giveUp(name);
+      if (up && state === 'alive' && this.#isMute(peer, nowMs, stepMs)) this.#giveUp(name);
       else if (up || !isPresent) this.#lacking.delete(name);
       else if (this.#port.name < name) this.#ask(peer, nowMs);
     }
-    for (const name of this.#lacking.keys())
-      if (!this.#port.peers.get(name)) this.#lacking.delete(name);
+    for (const lists of [this.#lacking, this.#mute])
+      for (const name of lists.keys()) if (!this.#port.peers.get(name)) lists.delete(name);
+  }
+
+  /** Nothing comes by a link to a member that others reach. */
+  #isMute({ name, heardMs }: Peer, nowMs: number, stepMs: number): boolean {
+    const mute = this.#mute.get(name);
+    if (mute?.heardMs !== heardMs) {
+      this.#mute.set(name, { heardMs, aliveMs: 0 });
+      return false;
+    }
+    const silentMs = nowMs - heardMs;
+    if (silentMs > SUSPECTED_MS) mute.aliveMs += stepMs;
+    return silentMs > SILENT_MS && mute.aliveMs >= ALIVE_MS;
   }
 
   #giveUp(name: string): void {
