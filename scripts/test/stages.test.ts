@@ -40,6 +40,6 @@ describe('stages of npm test', () => {
   it('hands the seed on to the simulator', () => {
     const simulation = all.find((stage) => stage.name === 'simulation');
     const command = simulation?.checks?.[0]?.command.join(' ') ?? '';
-    assert.match(command, /--seeds 2 --seed 1$/);
+    assert.match(command, /--seeds 2 --seed 1 --within 150$/);
   });
 });
