@@ -135,7 +135,7 @@ metrics in brackets show where it stands.
 | QoS 0 messages under way to be retained | 16 MiB |
 | topics that Topic Aliases stand for (\`shoal_mqtt_alias_characters\`) | 64 Mi characters, then 16 Ki for each connection |
 | Topic Filters (\`shoal_filter_bytes\`) | \`limits.nodeSubscriptionBytes\`, about four times: the connection’s, the state’s, and the routes |
-| queued messages (\`shoal_queued_bytes\`) | on disk; in memory 16 B for each message and session, and \`limits.inflightBytes\` for each session that is being sent some |
+| queued messages (\`shoal_queued_bytes\`) | on disk; in memory 16 B for each message and session, 200 B for each that waits for a group, and \`limits.inflightBytes\` for each session that is being sent some |
 
 ## Settings
 

@@ -204,11 +204,11 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   sessionQueueMessages: key(integer(1, 10_000_000).default(100_000), {
     description:
-      'Messages queued for one session. The session refuses further ones, which are counted, and keeps those queued.',
+      'Messages queued for one session, and of one Shared Subscription in each shard. It refuses further ones, which are counted, and keeps those queued.',
   }),
   sessionQueueBytes: key(integer(65_536, 1_099_511_627_776).default(1_073_741_824), {
     description:
-      'Bytes of those messages. The session refuses further ones (0x97 if no other session gets them), which are counted, and keeps those queued.',
+      'Bytes of those messages. Further ones are refused (0x97 if no other session gets them) and counted, and those queued are kept.',
   }),
   nodeQueueBytes: key(integer(1_048_576, 1_125_899_906_842_624).default(68_719_476_736), {
     description:

@@ -58,6 +58,16 @@ export interface Counters {
   aliasCharacters: number;
   /** Messages refused for one session because its queue, or the node's, was full. */
   queueRefused: number;
+  /** Messages refused for a group because its queue, or the node's, was full. */
+  sharedRefused: number;
+  /** Messages of groups that went back to them from a member: not acknowledged, or never sent. */
+  sharedReturned: number;
+  /** Messages of groups that the member refused. */
+  sharedDiscarded: number;
+  /** Messages of groups at QoS 2 that ended with their member's session. */
+  sharedEnded: number;
+  /** Messages that waited for a group when its last subscription ended. */
+  sharedDropped: number;
   /** Gauge: retained messages in shards that this node leads. */
   retained: number;
   /** Messages that were not retained because their shard holds as many as it may. */
@@ -141,6 +151,11 @@ export function createCounters(): Counters {
     filterBytes: 0,
     aliasCharacters: 0,
     queueRefused: 0,
+    sharedRefused: 0,
+    sharedReturned: 0,
+    sharedDiscarded: 0,
+    sharedEnded: 0,
+    sharedDropped: 0,
     retained: 0,
     retainedRefused: 0,
     willsFired: 0,

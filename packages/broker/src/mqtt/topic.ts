@@ -72,6 +72,11 @@ export function hasWildcard(filter: string): boolean {
   return filter.includes('+') || filter.includes('#');
 }
 
+/** Whether a Topic Filter that is valid in its form is that of a Shared Subscription (§4.8.2). */
+export function isShared(filter: string): boolean {
+  return filter.charCodeAt(0) === 36 && filter.startsWith('$share/');
+}
+
 /**
  * The parts of a Shared Subscription's filter `$share/{ShareName}/{filter}` (§4.8.2).
  *

@@ -92,6 +92,7 @@ export class NodeCore extends Rooms {
     this.links.relays.tick(nowMs);
     this.draining.tick(nowMs);
     this.clients.tick(nowMs);
+    this.giving.tick((name, bootEpoch) => this.membership.gone(name, bootEpoch, nowMs));
   }
 
   /**

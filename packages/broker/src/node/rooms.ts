@@ -17,6 +17,7 @@ import { Batch } from './batch.ts';
 import { Clients } from './client/clients.ts';
 import { Connections } from './client/connections.ts';
 import type { SessionPort } from './client/session-port.ts';
+import { Giving } from './lead/giving.ts';
 import type { LeadPort } from './lead/lead-port.ts';
 import { Announcing } from './link/announcing.ts';
 import { HybridClock } from './link/clock.ts';
@@ -31,6 +32,7 @@ import { Lineage } from './members/lineage.ts';
 import { Marks } from './members/marks.ts';
 import { Membership } from './members/membership.ts';
 import { Grants } from './route/grants.ts';
+import { type SharedOptions, strategyOf } from './route/groups.ts';
 import { Leases } from './route/leases.ts';
 import { Live } from './route/live.ts';
 import { RetainedAnswers } from './route/retained-answers.ts';
@@ -46,6 +48,8 @@ export interface NodeOptions extends JoiningOptions {
   readonly limits?: Partial<Limits>;
   readonly timings?: Partial<Timings>;
   readonly replication?: Partial<ReplicaLimits>;
+  /** How members of groups are chosen; round-robin by default. */
+  readonly shared?: SharedOptions;
   /** An operator goes on with what the only copies still hold. */
   readonly acceptLoss?: boolean;
 }
@@ -79,7 +83,7 @@ export abstract class Rooms {
   readonly options: NodeOptions;
   readonly bootedMs: number;
   readonly clock: HybridClock;
-  readonly routes = new Routes();
+  readonly routes = new Routes(() => this.shardCount);
   readonly views = new Views();
   readonly work: Work;
   readonly watched = new WatchedTopics();
@@ -103,6 +107,7 @@ export abstract class Rooms {
   readonly lineage: Lineage;
   readonly announcing: Announcing;
   readonly links: Links;
+  readonly giving: Giving;
   /** Clients are served. */
   abstract readonly ready: boolean;
 
@@ -132,6 +137,7 @@ export abstract class Rooms {
     this.grants = this.#createGrants();
     this.work = new Work(schedule);
     this.marks = env.marks && new Marks(env.marks);
+    this.giving = this.#createGiving();
     this.shards = this.#createShards(self);
     this.live = new Live((changes) => this.announcing.onLiveChanges(changes));
     this.router = this.#createRouter();
@@ -199,6 +205,10 @@ export abstract class Rooms {
     const node = this;
     const { env, name, bootEpoch, membership } = this;
     return {
+      get shardCount() {
+        return node.shardCount;
+      },
+      giving: this.giving,
       limits: this.limits,
       counters: this.counters,
       env,
@@ -225,6 +235,26 @@ export abstract class Rooms {
       gatewayGone: (gateway, epoch) =>
         gateway === name ? epoch !== bootEpoch : membership.gone(gateway, epoch, env.nowMs()),
     };
+  }
+
+  #createGiving(): Giving {
+    const { env, name, bootEpoch, peers, routes, options } = this;
+    const giving = new Giving({
+      groups: routes.groups,
+      name,
+      nowMs: () => env.nowMs(),
+      random: () => env.random(),
+      strategyOf: (shareName) => strategyOf(options.shared, shareName),
+      heardMs(node) {
+        const peer = peers.get(node);
+        return peer?.up ? peer.heardMs : -1;
+      },
+      bootEpochOf: (node) => (node === name ? bootEpoch : (peers.get(node)?.bootEpoch ?? 0)),
+      full: (node) => peers.full(node),
+      give: (give) => this.connections.give(give),
+    });
+    routes.groups.watcher = giving;
+    return giving;
   }
 
   #createGrants(): Grants {
@@ -257,6 +287,7 @@ export abstract class Rooms {
       views: this.views,
       peers: this.peers,
       leaders: this.shards.leaders,
+      zeroToGroups: (groups, message) => this.giving.zeroToGroups(groups, message),
       endMissed: (missed, from) => this.clients.endMissed(missed, from),
     });
   }
@@ -325,7 +356,15 @@ export abstract class Rooms {
   #createConnections(): Connections {
     const { name, bootEpoch, clients, peers } = this;
     const onRetainedTaken = this.#onRetainedTaken;
-    return new Connections({ name, bootEpoch, clients, peers, onRetainedTaken });
+    return new Connections({
+      name,
+      bootEpoch,
+      clients,
+      peers,
+      onRetainedTaken,
+      onGiven: (token, outcome) => this.giving.onGiven(token, outcome),
+      onFree: (connection, generation) => this.giving.onFree(name, connection, generation),
+    });
   }
 
   /** A client of a session led here has a batch of retained messages. */
@@ -377,6 +416,7 @@ export abstract class Rooms {
       lineage: this.lineage,
       clients: this.clients,
       connections: this.connections,
+      giving: this.giving,
       onRetainedTaken: this.#onRetainedTaken,
     };
   }

@@ -33,7 +33,9 @@ const will: fc.Arbitrary<Will | null> = fc.option(
     expirySeconds: fc.integer({ min: -1, max: 0xffffffff }),
   }),
 );
-const rx2: fc.Arbitrary<Rx2Id | null> = fc.option(fc.record({ shard: nat, index: nat, low: nat }));
+const rx2Id: fc.Arbitrary<Rx2Id> = fc.record({ shard: nat, index: nat, low: nat });
+const rx2: fc.Arbitrary<Rx2Id | null> = fc.option(rx2Id);
+const address = fc.option(fc.record({ node: text, bootEpoch: nat, connection: nat }));
 const subscription: fc.Arbitrary<SubscriptionRequest> = fc.record({
   filter: text,
   qos,
@@ -127,6 +129,29 @@ const operations: { [T in Operation['type']]: fc.Arbitrary<Operation & { type: T
   retain: fc.record({ type: fc.constant('retain'), rx2, message }),
   tick: fc.record({ type: fc.constant('tick'), elapsedMs: nat }),
   expire: fc.record({ type: fc.constant('expire'), clientId: text, birth: nat }),
+  group: fc.record({
+    type: fc.constant('group'),
+    rx2,
+    groups: fc.array(text, { maxLength: 4 }),
+    ingress: text,
+    message,
+  }),
+  bind: fc.record({
+    type: fc.constant('bind'),
+    group: text,
+    index: nat,
+    clientId: text,
+    to: address,
+  }),
+  unbind: fc.record({ type: fc.constant('unbind'), group: text, index: nat }),
+  groupdone: fc.record({
+    type: fc.constant('groupdone'),
+    items: fc.array(fc.record({ group: text, indexes: fc.array(nat, { maxLength: 4 }) }), {
+      maxLength: 3,
+    }),
+  }),
+  refuse: fc.record({ type: fc.constant('refuse'), rx2: rx2Id }),
+  returned: fc.record({ type: fc.constant('returned'), numbers: fc.array(nat, { maxLength: 4 }) }),
 };
 const anyOperation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));
 

@@ -1,10 +1,25 @@
 /**
  * The operations that a shard's log carries, and their bytes.
  *
- * `OPEN CLOSE SUB UNSUB ENQ ACK ASSIGN SKIP RX2 RX2DONE ENQD WILL RETAIN TICK EXPIRE`: what each means is
- * beside its bytes, by family, in `operation/`. Codes 32 and above are kept for GROUP, HINT and MERGE.
+ * `OPEN CLOSE SUB UNSUB ENQ ACK ASSIGN SKIP RX2 RX2DONE ENQD WILL RETAIN TICK EXPIRE GROUP BIND UNBIND
+ * GROUPDONE REFUSE RETURNED`: what each means is beside its bytes, by family, in `operation/`. Codes 32 and
+ * above are kept for HINT and MERGE.
  */
 import { NewerFormatError, type Reader, type Writer } from '../bytes.ts';
+import {
+  type Bind,
+  bind,
+  type Group,
+  type GroupDone,
+  group,
+  groupDone,
+  type Refuse,
+  type Returned,
+  refuse,
+  returned,
+  type Unbind,
+  unbind,
+} from './operation/group.ts';
 import type { Kind, State } from './operation/kind.ts';
 import { type Close, close, type Open, open } from './operation/open.ts';
 import { type Enqd, enqd, type Rx2, type Rx2Done, rx2, rx2Done } from './operation/qos2.ts';
@@ -38,7 +53,13 @@ export type Operation =
   | WillDue
   | Retain
   | Tick
-  | Expire;
+  | Expire
+  | Group
+  | Bind
+  | Unbind
+  | GroupDone
+  | Refuse
+  | Returned;
 
 /** In the order of their codes. */
 const KINDS: { readonly [T in Operation['type']]: Kind<Operation & { readonly type: T }> } = {
@@ -58,6 +79,12 @@ const KINDS: { readonly [T in Operation['type']]: Kind<Operation & { readonly ty
   tick,
   expire,
   skip,
+  group,
+  bind,
+  unbind,
+  groupdone: groupDone,
+  refuse,
+  returned,
 };
 
 export const OPERATION_TYPES = Object.keys(KINDS) as Operation['type'][];

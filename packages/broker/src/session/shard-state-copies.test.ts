@@ -39,6 +39,13 @@ const TYPES: readonly Operation['type'][] = [
   'retain',
   'tick',
   'expire',
+  'group',
+  'group',
+  'bind',
+  'unbind',
+  'groupdone',
+  'refuse',
+  'returned',
 ];
 const BEGINNING: readonly Step[] = [
   ...[0, 1, 2].map((client) => ({ type: 'open' as const, client, stale: false, a: 1, b: 2 })),
@@ -55,6 +62,8 @@ const step: fc.Arbitrary<Step> = fc.record({
 const steps = fc
   .tuple(fc.boolean(), fc.array(step, { maxLength: 60 }))
   .map(([bare, later]) => (bare ? later : [...BEGINNING, ...later]));
+
+const GROUPS = ['$share/g/t/#', '$share/h/t/0'] as const;
 
 function message(a: number, b: number): Message {
   return {
@@ -125,7 +134,9 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
       });
       if (stale) recipients.push({ clientId: 'gone', birth: 1, qos: 1 });
       const wanted = recipients.map((t) => ({ ...t, retain: false, identifiers: [b] }));
-      return { type, rx2, message: message(a, b), recipients: wanted, retained: b === 0 };
+      const enq = { type, rx2, message: message(a, b), retained: b === 0 };
+      if (b < 6 || wanted.length === 0) return { ...enq, recipients: wanted };
+      return { ...enq, recipients: wanted.slice(0, 1), group: GROUPS[0] };
     }
     case 'retained-done':
       return { type, clientId, birth, index: s?.retaining ?? 1 };
@@ -153,7 +164,39 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
       return { type, rx2, message: message(a, b) };
     case 'tick':
       return { type, elapsedMs: a * 1000 };
+    case 'group':
+      return {
+        type,
+        rx2,
+        groups: GROUPS.slice(0, 1 + (a % 2)),
+        ingress: 'n',
+        message: message(a, b),
+      };
+    case 'bind': {
+      const to = b < 4 ? null : { node: 'n', bootEpoch: 1, connection: b };
+      return { type, ...grouped(state, a), clientId, to };
+    }
+    case 'unbind':
+      return { type, ...grouped(state, a) };
+    case 'groupdone': {
+      const { group, index } = grouped(state, a);
+      return { type, items: [{ group, indexes: [index, index + b] }] };
+    }
+    case 'refuse':
+      return { type, rx2: { shard: b, index: a, low: a >> 1 } };
+    case 'returned':
+      return {
+        type,
+        numbers: [...state.returned.byNumber.keys()].filter((n) => (n + a) % 2 === 0),
+      };
   }
+}
+
+/** Some message that waits for a group. */
+function grouped(state: ShardState, a: number): { group: string; index: number } {
+  const group = GROUPS[a % 2]!;
+  const indexes = [...(state.groups.get(group)?.messages.keys() ?? [1])];
+  return { group, index: indexes[a % indexes.length]! };
 }
 
 /** Next entry of the log that `state` has applied so far. */
@@ -173,6 +216,9 @@ function referred(state: ShardState): Set<number> {
   }
   for (const index of state.retained.indexes()) found.add(index);
   for (const { messageIndex } of state.owed.values()) found.add(messageIndex);
+  for (const { messages } of state.groups.byKey.values())
+    for (const index of messages.keys()) found.add(index);
+  for (const { messageIndex } of state.returned.byNumber.values()) found.add(messageIndex);
   found.delete(0);
   return found;
 }
@@ -191,6 +237,15 @@ function derived(state: ShardState): unknown {
     topics: [...state.retained.topics].sort(),
     dated: [...state.dated].map((s) => s.clientId).sort(),
     live: state.liveIndexes(),
+    groups: [...state.groups.byKey.values()].map(({ key, messages, bytes }) => [
+      key,
+      [...messages].map(([index, { bound }]) => [index, bound]),
+      bytes,
+    ]),
+    lowestBind: state.groups.lowestBind(0),
+    given: [...state.given],
+    returned: [[...state.returned.byNumber], state.returned.low],
+    queuedBytes: state.bytes.queued,
     hlc: state.hlc,
     clockMs: state.clockMs,
   };
@@ -242,6 +297,8 @@ describe('the state of a shard through any history', () => {
           onQueued: nothing,
           onClosed: nothing,
           onOwed: nothing,
+          onGrouped: nothing,
+          onReturned: nothing,
           onEnded: nothing,
         };
         history.forEach((s, i) => {
@@ -275,6 +332,8 @@ describe('the state of a shard through any history', () => {
           onQueued: nothing,
           onClosed: nothing,
           onEnded: nothing,
+          onGrouped: nothing,
+          onReturned: nothing,
           onOwed(_, { messageIndex, will }) {
             if (!will) return;
             assert.ok(messageIndex > 0);

@@ -6,10 +6,12 @@
  */
 import { Reader, Writer } from '../bytes.ts';
 import { bool, f64, list, record, str, varint } from '../fields.ts';
+import { isShared } from '../mqtt/topic.ts';
 import { TopicIndex } from '../mqtt/topic-index.ts';
 import { TopicTree } from '../mqtt/topic-tree.ts';
 import type { ShardMachine } from '../shard/host.ts';
 import type { Entry } from '../shard/log.ts';
+import { GroupQueues, ReturnedMessages } from './groups.ts';
 import type { State } from './operation/kind.ts';
 import { applyOperation, type Logged, type Origin, readOperation } from './operation.ts';
 import { References } from './references.ts';
@@ -26,6 +28,7 @@ const owedList = list(
   record<Owed & { index: number }>({ index: varint, messageIndex: varint, will: bool }),
 );
 const expiryList = list(record({ index: varint, expiresAtMs: f64 }));
+const givenList = list(record<{ index: number; group: string }>({ index: varint, group: str }));
 const originList = list(record<Origin>({ node: str, bootEpoch: varint, sequence: varint }));
 
 export class ShardState implements ShardMachine, State {
@@ -47,6 +50,11 @@ export class ShardState implements ShardMachine, State {
   readonly expiries = new Map<number, number>();
   readonly enqSeen = new SeenSet();
   readonly retainSeen = new SeenSet();
+  readonly groups = new GroupQueues();
+  readonly groupSeen = new SeenSet();
+  readonly refusedSeen = new SeenSet();
+  readonly given = new Map<number, string>();
+  readonly returned = new ReturnedMessages();
   readonly origins = new Map<string, Origin>();
   /** Highest clock of an entry: a leader goes on from there, even if its wall clock is behind. */
   hlc = 0;
@@ -91,7 +99,8 @@ export class ShardState implements ShardMachine, State {
   }
 
   addSubscription(sub: Subscription): void {
-    this.tree.add(sub.filter, sub);
+    // Members of groups are chosen by the shards of the groups.
+    if (!isShared(sub.filter)) this.tree.add(sub.filter, sub);
     if (sub.qos === 0) return;
     const count = this.filters.get(sub.filter) ?? 0;
     this.filters.set(sub.filter, count + 1);
@@ -99,7 +108,7 @@ export class ShardState implements ShardMachine, State {
   }
 
   removeSubscription(sub: Subscription): void {
-    this.tree.remove(sub.filter, sub);
+    if (!isShared(sub.filter)) this.tree.remove(sub.filter, sub);
     if (sub.qos === 0) return;
     const count = (this.filters.get(sub.filter) ?? 1) - 1;
     if (count > 0) {
@@ -119,6 +128,12 @@ export class ShardState implements ShardMachine, State {
     if (ref === 0 || !this.references.release(ref)) return;
     this.bytes.addQueued(-bytes);
     this.expiries.delete(ref);
+    this.given.delete(ref);
+  }
+
+  giveBack(ref: number, bytes: number, group: string): void {
+    const number = this.returned.add({ group, messageIndex: ref, bytes });
+    this.observer?.onReturned(number);
   }
 
   owe(index: number, owed: Owed): void {
@@ -147,6 +162,8 @@ export class ShardState implements ShardMachine, State {
     }
     yield* this.retained.indexes();
     for (const owed of this.owed.values()) yield owed.messageIndex;
+    for (const [index] of this.groups.messages()) yield index;
+    for (const { messageIndex } of this.returned.byNumber.values()) yield messageIndex;
   }
 
   liveIndexes(): number[] {
@@ -173,6 +190,14 @@ export class ShardState implements ShardMachine, State {
     this.retainSeen.write(w);
     originList.write(w, [...this.origins.values()]);
     for (const s of this.sessions.values()) writeQueueBytes(w, s);
+    this.groups.write(w);
+    this.groupSeen.write(w);
+    this.refusedSeen.write(w);
+    givenList.write(
+      w,
+      [...this.given].map(([index, group]) => ({ index, group })),
+    );
+    this.returned.write(w);
     return w.take();
   }
 
@@ -196,10 +221,26 @@ export class ShardState implements ShardMachine, State {
     this.enqSeen.read(r);
     this.retainSeen.read(r);
     for (const origin of originList.read(r)) this.origins.set(origin.node, origin);
-    // The state of an earlier version ends here.
+    // The state of an earlier version ends here, or behind the queues.
     if (!r.done) for (const s of this.sessions.values()) readQueueBytes(r, s);
+    if (!r.done) this.#restoreGroups(r);
     this.references.count(this.#referred());
-    this.bytes.addQueues(this.sessions.values());
+    this.bytes.addQueues(this.sessions.values(), this.#groupBytes());
+  }
+
+  #restoreGroups(r: Reader): void {
+    this.groups.read(r);
+    this.groupSeen.read(r);
+    this.refusedSeen.read(r);
+    for (const { index, group } of givenList.read(r)) this.given.set(index, group);
+    this.returned.read(r);
+  }
+
+  /** Log index and bytes of what waits for groups, or is on its way back to them. */
+  *#groupBytes(): Generator<readonly [index: number, bytes: number]> {
+    yield* this.groups.messages();
+    for (const { messageIndex, bytes } of this.returned.byNumber.values())
+      yield [messageIndex, bytes];
   }
 
   reset(): void {
@@ -215,6 +256,11 @@ export class ShardState implements ShardMachine, State {
     this.expiries.clear();
     this.enqSeen.clear();
     this.retainSeen.clear();
+    this.groups.clear();
+    this.groupSeen.clear();
+    this.refusedSeen.clear();
+    this.given.clear();
+    this.returned.clear();
     this.origins.clear();
     this.references.clear();
     this.#index = 0;

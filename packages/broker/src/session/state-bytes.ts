@@ -28,8 +28,15 @@ export class StateBytes {
     this.#sums.filterBytes += bytes;
   }
 
-  /** All queues of a state that was read. */
-  addQueues(sessions: Iterable<Session>): void {
+  /**
+   * All queues of a state that was read.
+   *
+   * @param others log index and bytes of what waits elsewhere, an index more than once perhaps
+   */
+  addQueues(
+    sessions: Iterable<Session>,
+    others: Iterable<readonly [index: number, bytes: number]> = [],
+  ): void {
     const counted = new Set<number>();
     for (const s of sessions) {
       for (let p = s.first; p < s.tail; p = s.unsettledFrom(p + 1)) {
@@ -38,6 +45,11 @@ export class StateBytes {
         counted.add(ref);
         this.addQueued(s.bytesAt(p));
       }
+    }
+    for (const [index, bytes] of others) {
+      if (counted.has(index)) continue;
+      counted.add(index);
+      this.addQueued(bytes);
     }
   }
 

@@ -13,6 +13,10 @@ export interface StateObserver {
   onFilter(filter: string, added: boolean): void;
   onQueued(session: Session): void;
   onOwed(index: number, owed: Owed): void;
+  /** A message for members of groups, by their keys. */
+  onGrouped(index: number, groups: readonly string[]): void;
+  /** A message goes back to its group. */
+  onReturned(number: number): void;
   /** Its connection has ended, or another takes its place. */
   onClosed(session: Session): void;
   onEnded(session: Session): void;

@@ -163,7 +163,14 @@ const subscription = {
   retainHandling: 2,
   identifier: 300,
 } as const;
-const opened = { epoch: 8, birth: 9, present: true, subscriptions: [subscription] };
+const opened = {
+  epoch: 8,
+  birth: 9,
+  present: true,
+  subscriptions: [subscription],
+  first: 46,
+  sentBelow: 47,
+};
 
 const requests: Readonly<Record<string, Request>> = {
   operation: { type: 'rx2done', clientId: 'c', epoch: 5, packetId: 6 },
@@ -171,6 +178,8 @@ const requests: Readonly<Record<string, Request>> = {
   attach: { type: 'attach', clientId: 'c', epoch: 7 },
   delete: { type: 'delete', clientId: 'c' },
   insist: { type: 'insist', open },
+  group: { type: 'group', groups: ['$share/g/f', '$share/h/f'], rx2, message },
+  give: { type: 'give', clientId: 'c', group: '$share/g/f', window: 48, rx2, message },
 };
 
 function reply(name: keyof typeof Status): [string, Reply] {
@@ -202,7 +211,7 @@ describe('requests to a leader, version 1', () => {
       writeOperation(w, { type: 'tick', elapsedMs: 1 }, null);
     });
   itRefuses(
-    ['a request of an unknown type', /^request of unknown type 5$/, () => readRequest(reader(5))],
+    ['a request of an unknown type', /^request of unknown type 7$/, () => readRequest(reader(7))],
     [
       'an operation that only a leader logs',
       /^operation tick is not for a node to request$/,
@@ -212,6 +221,11 @@ describe('requests to a leader, version 1', () => {
       'an operation that cannot insist',
       /^operation tick cannot insist$/,
       () => readRequest(new Reader(tick(4))),
+    ],
+    [
+      'a message that is given without identity',
+      /^a message is given without identity$/,
+      () => readRequest(reader(6, 1, 99, 1, 103, 1, 0)),
     ],
     ['a reply of an unknown status', /^reply of unknown status 8$/, () => readReply(reader(8))],
   );
@@ -226,6 +240,16 @@ const page = [subscription];
 const changes = [
   { filter: 'f', added: true, zeroOnly: true },
   { filter: 'g', added: false, zeroOnly: false },
+];
+const member = { connection: 54, clientId: 'c', qos: 2, persistent: true, window: 128 } as const;
+const memberChanges = [
+  { filter: '$share/g/f', added: true, zeroOnly: false, member },
+  {
+    filter: '$share/g/f',
+    added: false,
+    zeroOnly: false,
+    member: { ...member, clientId: '', window: 0 },
+  },
 ];
 const view = {
   shard: 6,
@@ -333,6 +357,9 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Runs: one(M.Runs)([41, EPOCH]),
   RunMissing: one(M.RunMissing)(42),
   LaterRun: one(M.LaterRun)(EPOCH),
+  Give: one(M.Give)({ to, token: 49, generation: 50, group: '$share/g/f', qos: 2, rx2, message }),
+  Given: one(M.Given)({ token: 51, outcome: 3 }),
+  GiveFree: one(M.GiveFree)({ connection: 52, generation: 53 }),
   Relay: {
     value: { type: 'frame', name: 'n3', final: true, frame: Uint8Array.of(2, 5, 6) },
     write: (w) => {
@@ -344,6 +371,10 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
 /** The forms that a kind has beside the one above. */
 const others: Readonly<Record<string, Sent>> = {
   'Hello of a joiner': one(M.Hello)(null),
+  'Routes of members of groups': {
+    value: { whole: false, changes: memberChanges },
+    write: (w) => M.Routes.write(w, false, memberChanges),
+  },
   'ShardRoutes, a page of all': one(M.ShardRoutes)({ ...shardRoutes, whole: true, more: true }),
   'RetainedQuery of listed shards': one(M.RetainedQuery)({
     id: 43,

@@ -46,6 +46,8 @@ const logged = (bytes: Uint8Array) => operationText(readOperation(new Reader(byt
 function requestText(q: Request): string {
   if (q.type === 'publish') return `PUBLISH ${q.message.topic}`;
   if (q.type === 'attach' || q.type === 'delete') return `${q.type} ${q.clientId}`;
+  if (q.type === 'group') return `GROUP ${q.message.topic} for ${q.groups.join(' and ')}`;
+  if (q.type === 'give') return `GIVE ${q.message.topic} to ${q.clientId} of ${q.group}`;
   return operationText(q.type === 'insist' ? q.open : q);
 }
 

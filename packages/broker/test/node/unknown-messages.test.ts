@@ -38,13 +38,13 @@ describe('messages between nodes that are not known', () => {
     ['settings of a later version', /settings of format 2,/, Uint8Array.of(Wire.Hello, 1, 2)],
     [
       'a request of an unknown type',
-      /request of unknown type 5$/,
-      Uint8Array.of(Wire.Request, 0, 1, 0, 5),
+      /request of unknown type 7$/,
+      Uint8Array.of(Wire.Request, 0, 1, 0, 7),
     ],
     [
       'an operation of an unknown type',
-      /operation of unknown type 16$/,
-      Uint8Array.of(Wire.Request, 0, 1, 0, 0, 16),
+      /operation of unknown type 22$/,
+      Uint8Array.of(Wire.Request, 0, 1, 0, 0, 22),
     ],
     [
       'an acknowledgement of an unknown kind',
@@ -52,7 +52,18 @@ describe('messages between nodes that are not known', () => {
       Uint8Array.of(Wire.Request, 0, 1, 0, 0, 6, 0, 1, 1, 97, 1, 7, 1),
     ],
     ['a reply of an unknown status', /unknown status 9$/, Uint8Array.of(Wire.Reply, 0, 1, 9)],
-    ['flags of routes', /change of a route with flags 4$/, Uint8Array.of(Wire.Routes, 1, 1, 4)],
+    ['flags of routes', /change of a route with flags 64$/, Uint8Array.of(Wire.Routes, 1, 1, 64)],
+    [
+      'flags of a member where there is none',
+      /change of a route with flags 8$/,
+      Uint8Array.of(Wire.Routes, 1, 1, 8),
+    ],
+    [
+      'a message given at QoS 3',
+      /message given at QoS 3$/,
+      Uint8Array.of(Wire.Give, 1, 1, 1, 0, 1, 103, 3),
+    ],
+    ['an unknown outcome', /message given, outcome 5$/, Uint8Array.of(Wire.Given, 1, 5)],
     ['flags of the routes of a shard', /flags 4$/, Uint8Array.of(Wire.ShardRoutes, 1, 4)],
     ['a delivery of QoS 0', /delivery of QoS 0$/, Uint8Array.of(Wire.Deliver, 1, 1, 1, 0)],
     [

@@ -102,6 +102,18 @@ const operations: { [T in Operation['type']]: Operation & { readonly type: T } }
   tick: { type: 'tick', elapsedMs: 26 },
   expire: { type: 'expire', clientId: 'c', birth: 27 },
   skip: { type: 'skip', ...session, position: 28, count: 29 },
+  group: { type: 'group', rx2, groups: ['$share/g/f', '$share/h/+'], ingress: 'n1', message },
+  bind: {
+    type: 'bind',
+    group: '$share/g/f',
+    index: 30,
+    clientId: 'c',
+    to: { node: 'n1', bootEpoch: 1_700_000_000_004, connection: 31 },
+  },
+  unbind: { type: 'unbind', group: '$share/g/f', index: 32 },
+  groupdone: { type: 'groupdone', items: [{ group: '$share/g/f', indexes: [33, 34] }] },
+  refuse: { type: 'refuse', rx2 },
+  returned: { type: 'returned', numbers: [35, 36] },
 };
 
 function logged(operation: Operation, from: Origin | null): Pinned {
@@ -140,6 +152,28 @@ function said(s: Session): unknown {
   return { ...fields, subs, stragglers: s.stragglers, refs: [...s.refs()], sizes };
 }
 
+const GROUP = '$share/g/f';
+
+/** Messages that wait for groups, are bound, given, refused, and on their way back. */
+function fillGroups(shard: Shard): void {
+  const groups = [GROUP, '$share/h/f'];
+  const seen = { ...rx2, index: 42 };
+  const index = shard.apply({ type: 'group', rx2: seen, groups, ingress: 'n1', message: MESSAGE });
+  shard.apply({ type: 'group', rx2: null, groups: [GROUP], ingress: 'n1', message: MESSAGE });
+  shard.apply({ ...operations.bind, index });
+  shard.apply({ type: 'refuse', rx2: { ...rx2, index: 43 } });
+  const c = shard.open('gone');
+  const recipients = [
+    { clientId: 'gone', birth: c.birth, qos: 2, retain: false, identifiers: [] },
+  ] as const;
+  shard.close(c, { sentUpto: 0 });
+  const enq = { type: 'enq', rx2: null, message: MESSAGE, retained: false, group: GROUP } as const;
+  shard.apply({ ...enq, recipients });
+  shard.apply({ type: 'expire', clientId: 'gone', birth: c.birth });
+  const kept = shard.open('kept');
+  shard.apply({ ...enq, recipients: [{ ...recipients[0], clientId: 'kept', birth: kept.birth }] });
+}
+
 /** A shard that holds one of everything. */
 function fullShard(): ShardState {
   const shard = new Shard();
@@ -159,6 +193,7 @@ function fullShard(): ShardState {
   shard.rx2(a, 7);
   shard.ack(b, 0);
   shard.close(b);
+  fillGroups(shard);
   return shard.state;
 }
 
@@ -176,6 +211,15 @@ function summary(state: ShardState): unknown {
     owed: [...state.owed],
     expiries: [...state.expiries],
     seen: [state.enqSeen.has(rx2), state.retainSeen.has({ ...rx2, index: 41 })],
+    groups: [...state.groups.byKey.values()].map(({ key, messages, bytes }) => {
+      return { key, bytes, messages: [...messages] };
+    }),
+    lowestBind: state.groups.lowestBind(0),
+    groupsSeen: state.groupSeen.has({ ...rx2, index: 42 }),
+    refused: state.refusedSeen.has({ ...rx2, index: 43 }),
+    given: [...state.given],
+    returned: [...state.returned.byNumber],
+    queuedBytes: state.bytes.queued,
     origins: [...state.origins.values()],
     live: state.liveIndexes(),
     hlc: state.hlc,
@@ -195,6 +239,8 @@ describe('operations, version 1', () => {
       Object.values(operations).map((operation) => [operation.type, logged(operation, origin)]),
     ),
     'open without origin and Will': logged({ ...operations.open, will: null, sentUpto: -1 }, null),
+    'enq to the member of a group': logged({ ...operations.enq, group: '$share/g/f' }, null),
+    'bind to a stored session': logged({ ...operations.bind, to: null }, null),
     'retain of a message without options': logged(
       { type: 'retain', rx2: null, message: plainMessage },
       null,
@@ -202,7 +248,7 @@ describe('operations, version 1', () => {
   });
 
   itRefusesLater(
-    ['operation', /operation of unknown type 16$/, () => readOperation(reader(16, 0))],
+    ['operation', /operation of unknown type 22$/, () => readOperation(reader(22, 0))],
     ['message', /message with flags 32$/, () => readMessage(reader(32))],
     ['subscription', /subscription with flags 64$/, () => readSubscription(reader(1, 97, 64))],
     ['recipient', /recipient with flags 9$/, () => readRecipient(reader(1, 97, 1, 9))],
@@ -256,7 +302,16 @@ describe('state of a shard, version 1', () => {
   it('reads the state of an earlier version, which ends before the sizes of the queues', () => {
     const w = new Writer();
     for (const s of fullShard().sessions.values()) writeQueueBytes(w, s);
-    const state = restored(fullShard().encode().subarray(0, -w.length));
+    const groups = new Writer();
+    const { groups: queues, groupSeen, refusedSeen, given, returned } = fullShard();
+    for (const part of [queues, groupSeen, refusedSeen]) part.write(groups);
+    groups.list([...given], (o, [index, group]) => {
+      o.varint(index);
+      o.str(group);
+    });
+    returned.write(groups);
+    const whole = fullShard().encode();
+    const state = restored(whole.subarray(0, -w.length - groups.length));
     assert.deepEqual(
       [...state.sessions.values()].map(({ clientId, pending, bytes }) => [
         clientId,

@@ -134,7 +134,8 @@ describe('session age (counted in logged ticks)', () => {
     const ended: string[] = [];
     const nothing = () => {};
     const observer = { onFilter: nothing, onQueued: nothing, onClosed: nothing, onOwed: nothing };
-    shard.state.observer = { ...observer, onEnded: (s) => ended.push(s.clientId) };
+    const groups = { onGrouped: nothing, onReturned: nothing };
+    shard.state.observer = { ...observer, ...groups, onEnded: (s) => ended.push(s.clientId) };
     const s = shard.open('c');
     shard.apply({ type: 'expire', clientId: 'c', birth: s.birth });
     shard.close(s);
@@ -157,6 +158,8 @@ describe('SUB and UNSUB (routes)', () => {
       onQueued: nothing,
       onClosed: nothing,
       onOwed: nothing,
+      onGrouped: nothing,
+      onReturned: nothing,
       onEnded: nothing,
     };
     shard.state.observer = observer;

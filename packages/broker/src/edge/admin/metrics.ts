@@ -185,6 +185,31 @@ export const METRICS: readonly MetricDefinition[] = [
     'Messages refused for a session because its queue was full.',
     (c) => c.queueRefused,
   ),
+  counter(
+    'shoal_shared_refused_total',
+    'Messages refused for a Shared Subscription because as many as may be wait for its members.',
+    (c) => c.sharedRefused,
+  ),
+  counter(
+    'shoal_shared_returned_total',
+    'Messages of Shared Subscriptions that went back from a member: not acknowledged, or never sent.',
+    (c) => c.sharedReturned,
+  ),
+  counter(
+    'shoal_shared_discarded_total',
+    'Messages of Shared Subscriptions that the member refused by PUBACK or PUBREC, or could not take.',
+    (c) => c.sharedDiscarded,
+  ),
+  counter(
+    'shoal_shared_ended_total',
+    'Messages of Shared Subscriptions at QoS 2 that ended with the session that they were sent to.',
+    (c) => c.sharedEnded,
+  ),
+  counter(
+    'shoal_shared_dropped_total',
+    'Messages that waited for a Shared Subscription when its last session ended.',
+    (c) => c.sharedDropped,
+  ),
   gauge(
     'shoal_retained_messages',
     'Retained messages in shards that this node leads.',

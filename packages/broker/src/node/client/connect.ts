@@ -55,7 +55,6 @@ export function connackProperties(
     receiveMaximum: limits.publishesInFlight,
     maximumPacketSize: limits.maxPacketBytes,
     topicAliasMaximum: limits.topicAliases,
-    sharedSubscriptionAvailable: false,
     ...(asked === c.expirySeconds ? {} : { sessionExpiryInterval: c.expirySeconds }),
     ...(assigned === null ? {} : { assignedClientIdentifier: assigned }),
   };

@@ -15,7 +15,14 @@ const NAMES: Readonly<Record<number, string>> = {
   13: 'pingresp',
   14: 'disconnect',
 };
-const OPENED: Opened = { epoch: 9, birth: 9, present: false, subscriptions: [] };
+const OPENED: Opened = {
+  epoch: 9,
+  birth: 9,
+  present: false,
+  subscriptions: [],
+  first: 0,
+  sentBelow: 0,
+};
 
 /** A connection whose OPEN the test answers. */
 function setUp() {

@@ -32,15 +32,17 @@ import { Early } from './early.ts';
 import { onAnswer, onPublish } from './incoming.ts';
 import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
-import type { SendWindow } from './send-window.ts';
-import { endWaiting, pump, sendOrWait, sendZero } from './sending.ts';
+import type { SendWindow, Sharing } from './send-window.ts';
+import { endWaiting, keepIdentifiers, pump, sendOrWait, sendZero } from './sending.ts';
 import type { SessionPort } from './session-port.ts';
+import { endShared } from './shared-window.ts';
 import {
   addLive,
   dropAll,
   onSubscribe,
   onUnsubscribe,
   removeLive,
+  replaceLive,
   restore,
 } from './subscribing.ts';
 
@@ -70,8 +72,9 @@ export class Connection implements Client, ClientHandler, FrameSink {
   /** A whole packet came in the present read. */
   #whole = false;
   subscriptions: Map<string, LiveSubscription> | null = null;
-  /** Bytes of their filters. */
   filterBytes = 0;
+  /** What leaders of groups on other nodes know of its window, by node. */
+  sharing: Map<string, Sharing> | null = null;
   acks: AckOrder | null = null;
   out: SendWindow | null = null;
   received: Map<number, Received> | null = null;
@@ -96,6 +99,10 @@ export class Connection implements Client, ClientHandler, FrameSink {
    * counts, since it is not sent again.
    */
   saidAll = false;
+
+  get window(): number {
+    return Math.min(this.receiveMaximum, this.port.limits.inflightMessages);
+  }
 
   get port(): SessionPort {
     return this.clients.port;
@@ -271,6 +278,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.#heardMs = this.port.env.nowMs();
     this.epoch = opened.epoch;
     this.resumed = opened.present;
+    keepIdentifiers(this, opened);
     this.persistent = opened.present || this.expirySeconds > 0;
     this.clients.opened(this);
     this.clients.log.connected(this, opened.present);
@@ -392,21 +400,15 @@ export class Connection implements Client, ClientHandler, FrameSink {
 
   // ---- subscriptions of the connection ----------------------------------------------------------
 
-  #addLive(s: LiveSubscription): void {
+  setLive(request: SubscriptionRequest): void {
     this.subscriptions ??= new Map();
-    const old = this.subscriptions.get(s.filter);
+    const old = this.subscriptions.get(request.filter);
+    const zeroOnly = this.persistent && request.qos > 0;
+    const since = old?.since ?? this.port.clock.next();
+    const s = { ...request, connection: this, zeroOnly, since };
     this.subscriptions.set(s.filter, s);
     addLive(this.port, s);
-    if (old) removeLive(this.port, old);
-  }
-
-  setLive(request: SubscriptionRequest): void {
-    this.#addLive({
-      ...request,
-      connection: this,
-      zeroOnly: this.persistent && request.qos > 0,
-      since: this.subscriptions?.get(request.filter)?.since ?? this.port.clock.next(),
-    });
+    if (old) replaceLive(this.port, old);
   }
 
   dropLive(filter: string): boolean {
@@ -493,5 +495,6 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.clients.gone(this);
     this.clients.crowded.delete(this);
     if (this.out) endWaiting(this);
+    endShared(this);
   }
 }

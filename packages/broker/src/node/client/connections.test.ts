@@ -29,6 +29,8 @@ function setUp() {
     },
     peers: { to: (name) => (name === 'n2' ? out : null) },
     onRetainedTaken: () => {},
+    onGiven: (token, outcome) => done.push(`given ${token}: ${outcome}`),
+    onFree: (connection, generation) => done.push(`free ${connection}: ${generation}`),
   });
   return { connections, done, out };
 }

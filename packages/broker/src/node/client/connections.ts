@@ -1,12 +1,14 @@
 /** How the leader of a session reaches the client's connection, on this node or another. */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
+import type { Give, Outcome } from '../link/given.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { Peers } from '../link/peers.ts';
 import type { Clients } from './clients.ts';
 import type { Connection } from './connection.ts';
 import { onRetainedZero } from './retained-sending.ts';
 import { sendPubrel, sendQueued } from './sending.ts';
+import { GivenHere } from './sharing.ts';
 
 /** In KICK, where no other connection takes the session over. */
 const NO_TAKER: Taker = { node: '', connection: 0 };
@@ -18,10 +20,15 @@ export interface ConnectionsHost {
   readonly peers: Pick<Peers, 'to'>;
   /** A client of a session led here has the batch. */
   onRetainedTaken(clientId: string, token: number): void;
+  /** What became of a message that a leader of this node gave. */
+  onGiven(token: number, outcome: Outcome): void;
+  /** A connection of this node takes messages of groups led here again. */
+  onFree(connection: number, generation: number): void;
 }
 
 export class Connections {
   readonly #host: ConnectionsHost;
+  readonly #given = new GivenHere();
 
   constructor(host: ConnectionsHost) {
     this.#host = host;
@@ -69,6 +76,45 @@ export class Connections {
       const w = peers.to(from);
       if (w) LinkMessage.RetainedTaken.write(w, connection.clientId, batch.token);
     });
+  }
+
+  /** @returns false if the gateway cannot be reached now */
+  give(give: Give): boolean {
+    const { node } = give.to;
+    if (node === this.#host.name) {
+      this.giveHere(node, give);
+      return true;
+    }
+    const w = this.#host.peers.to(node);
+    if (!w) return false;
+    LinkMessage.Give.write(w, give);
+    return true;
+  }
+
+  /** @param from the node that leads the group's shard */
+  giveHere(from: string, give: Give): void {
+    const { name, peers } = this.#host;
+    const { token } = give;
+    const { connection } = give.to;
+    this.#given.give(give, this.#here(give.to), {
+      node: from,
+      answer: (outcome) => {
+        if (token === 0) return;
+        if (from === name) return this.#host.onGiven(token, outcome);
+        const w = peers.to(from);
+        if (w) LinkMessage.Given.write(w, { token, outcome });
+      },
+      free: (generation) => {
+        if (from === name) return this.#host.onFree(connection, generation);
+        const w = peers.to(from);
+        if (w) LinkMessage.GiveFree.write(w, { connection, generation });
+      },
+    });
+  }
+
+  /** A new link to the node: what it knew of windows here is void. */
+  onLinkUp(node: string): void {
+    for (const c of this.#host.clients.connections.values()) c.sharing?.delete(node);
   }
 
   /** PUBREL for a position whose PUBREC is committed. @returns false if the gateway cannot be reached now */

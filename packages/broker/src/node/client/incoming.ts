@@ -254,7 +254,7 @@ export function onAnswer(
   const packetId = ackPacketId(ack);
   switch (type) {
     case PacketType.Puback:
-      return onSettled(c, packetId, 1);
+      return onSettled(c, packetId, 1, ackReasonCode(ack));
     case PacketType.Pubrec:
       return onPubrec(c, packetId, ackReasonCode(ack));
     case PacketType.Pubcomp:

@@ -11,7 +11,7 @@ import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
 import type { ClientLog, LoggedClient } from './client-log.ts';
 import type { Overdue } from './overdue.ts';
-import type { SendWindow } from './send-window.ts';
+import type { SendWindow, Sharing } from './send-window.ts';
 import type { SessionPort } from './session-port.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -44,6 +44,8 @@ export interface Client extends LiveConnection {
   aliases: Aliases | null;
   /** Retained messages on their way, or expected. */
   retained: RetainedToClient | null;
+  /** What leaders of groups know of its window, by node; null while none has given it anything. */
+  sharing: Map<string, Sharing> | null;
   /** Requests not answered yet, publishes above all, and their bytes. */
   unacknowledged: number;
   unacknowledgedBytes: number;

@@ -7,8 +7,10 @@
 import { encodePublishProperties } from '../../mqtt/codec-property.ts';
 import { encodeAck, encodePublish } from '../../mqtt/frame-encode.ts';
 import { PacketType, type ProtocolVersion } from '../../mqtt/packet.ts';
-import type { Message } from '../../session/message.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
+import { PACKET_IDS, packetIdOf } from '../../session/session.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
+import type { Outcome } from '../link/given.ts';
 
 /** A message waiting for room in the window of a live session. */
 interface Waiting {
@@ -16,6 +18,20 @@ interface Waiting {
   readonly qos: 1 | 2;
   readonly retain: boolean;
   readonly identifiers: readonly number[];
+}
+
+/** Tells the node that gave a message. */
+export interface Giver {
+  readonly node: string;
+  answer(outcome: Outcome): void;
+  free(generation: number): void;
+}
+
+/** What one leading node may send a connection. */
+export interface Sharing {
+  generation: number;
+  busy: boolean;
+  giver: Giver;
 }
 
 /** State of one Packet Identifier; −1 as position for live messages. */
@@ -26,6 +42,16 @@ interface InFlight {
   pubrecReceived: boolean;
   /** The copies know of the PUBREC, and PUBREL was sent. */
   pubrelSent: boolean;
+  /** It came to this session as a member of a group. */
+  readonly given: Given | null;
+}
+
+/** A message that the leader of a group's shard waits for. */
+export interface Given {
+  /** Its identity, at QoS 2. */
+  readonly rx2: Rx2Id | null;
+  /** Tells the leader what became of it; once. */
+  answer: (outcome: Outcome) => void;
 }
 
 /** Places at the front of the waiting messages that are given back at once. */
@@ -49,6 +75,8 @@ export class SendWindow {
   pendingSeen = 0;
   stalledMs = 0;
   #nextId = 1;
+  /** Queue positions that an earlier connection may have been sent: their Packet Identifiers are not free. */
+  #kept: { readonly from: number; readonly upto: number } | null = null;
   #waiting: (Waiting | undefined)[] = [];
   #shifted = 0;
 
@@ -76,9 +104,27 @@ export class SendWindow {
     return first;
   }
 
+  keep(from: number, upto: number): void {
+    this.#kept = { from, upto };
+  }
+
+  /** Whether a message of the queue has the Packet Identifier, or may yet come with it. */
+  #isKept(packetId: number): boolean {
+    if (!this.#kept) return false;
+    const { from, upto } = this.#kept;
+    // The first position from `from` on that has this identifier.
+    const ahead = (packetId - packetIdOf(from) + PACKET_IDS) % PACKET_IDS;
+    return from + ahead < upto;
+  }
+
+  /** Identifiers enough are free for a message that does not come from the queue. */
+  get hasId(): boolean {
+    return !this.#kept || this.#kept.upto - this.#kept.from + this.inFlight.size < PACKET_IDS;
+  }
+
   /** A free Packet Identifier. There is one: the window is smaller than their number. */
   takeId(): number {
-    while (this.inFlight.has(this.#nextId)) this.#advance();
+    while (this.inFlight.has(this.#nextId) || this.#isKept(this.#nextId)) this.#advance();
     const id = this.#nextId;
     this.#advance();
     return id;

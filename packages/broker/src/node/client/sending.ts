@@ -14,10 +14,13 @@ import { messageBytes } from '../../session/message.ts';
 import type { AckKind } from '../../session/recipient.ts';
 import { packetIdOf } from '../../session/session.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
-import type { FrameCache } from '../route/ends.ts';
+import { Outcome } from '../link/given.ts';
+import type { Opened } from '../link/request.ts';
+import type { FrameCache, LiveSubscription } from '../route/ends.ts';
 import type { Client } from './parts.ts';
 import { answer, relent } from './reading.ts';
 import {
+  type Given,
   isApart,
   propertiesFor,
   publishBytes,
@@ -25,6 +28,7 @@ import {
   pubrelFrame,
   SendWindow,
 } from './send-window.ts';
+import { answerGiven, wakeShared } from './shared-window.ts';
 
 /**
  * What every client may have waiting, in its socket and as messages, when the clients of a node have
@@ -72,6 +76,13 @@ function makeRoom(out: SendWindow): void {
   const { room } = out;
   out.room = [];
   for (const run of room) run();
+}
+
+/** Messages that an earlier connection may have been sent come again, under the same Packet Identifiers. */
+export function keepIdentifiers(c: Client, { first, sentBelow }: Opened): void {
+  if (sentBelow <= first) return;
+  c.out ??= new SendWindow();
+  c.out.keep(first, sentBelow);
 }
 
 /** The connection is over: nothing waits for it any more. */
@@ -211,6 +222,39 @@ function sendLive(
     qos,
     pubrecReceived: false,
     pubrelSent: false,
+    given: null,
+  });
+}
+
+/** Whether a message that may go to another client as well would go to this one at once. */
+export function hasRoom(c: Client): boolean {
+  const { out } = c;
+  if (!out || out.waitingCount > 0 || out.held.length > 0 || !out.hasId) return false;
+  return windowTakes(c, window(c));
+}
+
+/** A message that comes to this client as the member of a group, and for which it has room. */
+export function sendGiven(
+  c: Client,
+  message: Message,
+  qos: 1 | 2,
+  s: LiveSubscription,
+  given: Given,
+): void {
+  const packetId = c.out!.takeId();
+  const retain = s.retainAsPublished && message.retain;
+  const identifiers = s.identifier > 0 ? [s.identifier] : [];
+  c.retained?.sawLive(message);
+  // One that is too large for the client is dropped [MQTT-3.1.2-25].
+  if (hasExpired(c, message)) return given.answer(Outcome.Done);
+  if (!sendPublish(c, message, { qos, retain, dup: false, packetId }, identifiers))
+    return given.answer(Outcome.Discarded);
+  c.out!.inFlight.set(packetId, {
+    position: -1,
+    qos,
+    pubrecReceived: false,
+    pubrelSent: false,
+    given,
   });
 }
 
@@ -244,9 +288,11 @@ export function sendQueued(c: Client, d: Delivery): void {
   waits(c, messageBytes(d.message));
 }
 
-/** Within the client's Receive Maximum, and a retained message not before its SUBACK. */
+/** Within the client's Receive Maximum, a retained message not before its SUBACK, its identifier free. */
 function mayGo(c: Client, d: Delivery): boolean {
-  return windowTakes(c, c.receiveMaximum) && !(d.copy && c.retained?.subackDue);
+  if (!windowTakes(c, c.receiveMaximum) || (d.copy && c.retained?.subackDue)) return false;
+  // A message of a group may have the Packet Identifier of this position, for now.
+  return !c.out!.inFlight.has(packetIdOf(d.position));
 }
 
 function sendAtPosition(c: Client, d: Delivery): void {
@@ -259,6 +305,7 @@ function sendAtPosition(c: Client, d: Delivery): void {
     qos,
     pubrecReceived: false,
     pubrelSent: false,
+    given: null,
   });
 }
 
@@ -275,14 +322,20 @@ export function sendPubrel(c: Client, position: number): void {
     return;
   }
   c.out.nextPosition = position + 1;
-  c.out.inFlight.set(packetId, { position, qos: 2, pubrecReceived: true, pubrelSent: true });
+  c.out.inFlight.set(packetId, {
+    position,
+    qos: 2,
+    pubrecReceived: true,
+    pubrelSent: true,
+    given: null,
+  });
   c.write(pubrelFrame(packetId, c.version));
 }
 
 // ---- what the client answers -------------------------------------------------------------------
 
 /** PUBACK, or PUBCOMP: the message is the client's. */
-export function onSettled(c: Client, packetId: number, qos: 1 | 2): void {
+export function onSettled(c: Client, packetId: number, qos: 1 | 2, reasonCode = 0): void {
   const held = c.out?.inFlight.get(packetId);
   if (!held) return;
   if (held.qos !== qos || (qos === 2 && !held.pubrecReceived))
@@ -290,6 +343,8 @@ export function onSettled(c: Client, packetId: number, qos: 1 | 2): void {
   c.out!.inFlight.delete(packetId);
   c.out!.settled++;
   if (held.position >= 0) settlePosition(c, qos === 1 ? 'puback' : 'pubcomp', held.position, null);
+  // What is wrong with a PUBCOMP is no refusal of the message.
+  answerGiven(held.given, qos === 1 ? reasonCode : 0);
   pump(c);
 }
 
@@ -305,6 +360,7 @@ export function onPubrec(c: Client, packetId: number, reasonCode: number): void 
   if (reasonCode >= 0x80) {
     c.out!.inFlight.delete(packetId);
     if (held.position >= 0) settlePosition(c, 'puback', held.position, null);
+    answerGiven(held.given, reasonCode);
     pump(c);
     return;
   }
@@ -356,4 +412,5 @@ export function pump(c: Client): void {
   }
   if (out.full && !aboveMark(c, 0.5)) makeRoom(out);
   c.retained?.wake();
+  if (c.sharing && hasRoom(c)) wakeShared(c);
 }

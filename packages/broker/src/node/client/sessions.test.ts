@@ -53,7 +53,14 @@ function openRequest(clientId: string): OpenRequest {
   return { clientId, cleanStart: false, expirySeconds: 0, version: 5, will: null };
 }
 
-const OPENED: Opened = { epoch: 9, birth: 9, present: false, subscriptions: [] };
+const OPENED: Opened = {
+  epoch: 9,
+  birth: 9,
+  present: false,
+  subscriptions: [],
+  first: 0,
+  sentBelow: 0,
+};
 
 /** A Client Identifier of another shard than this one's. */
 function elsewhere(clientId: string): string {

@@ -8,7 +8,7 @@
 import { encodeSuback, encodeUnsuback } from '../../mqtt/codec.ts';
 import type { Subscribe, Unsubscribe } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
-import { exceedsLevels, isTopicFilter, parseShare } from '../../mqtt/topic.ts';
+import { exceedsLevels, isShared, isTopicFilter, parseShare } from '../../mqtt/topic.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { LiveSubscription } from '../route/ends.ts';
 import type { Client, ClientsOfNode, RetainedToClient } from './parts.ts';
@@ -59,6 +59,13 @@ export function removeLive(port: SessionPort, s: LiveSubscription): void {
   countFilter(port, s, -s.filter.length);
 }
 
+/** A subscription takes the place of this one, of the same filter and connection. */
+export function replaceLive(port: SessionPort, s: LiveSubscription): void {
+  // The member of a group is announced anew, and that replaces it.
+  if (!isShared(s.filter)) port.live.remove(s);
+  countFilter(port, s, -s.filter.length);
+}
+
 function countFilter({ counters }: SessionPort, s: LiveSubscription, bytes: number): void {
   s.connection.filterBytes += bytes;
   counters.filterBytes += bytes;
@@ -105,8 +112,9 @@ class Subscribing {
     if (code !== 0) return;
     const s = { ...request, identifier: this.#packet.subscriptionIdentifier ?? 0 };
     const fresh = !c.subscriptions?.has(s.filter);
-    // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]
-    if (s.retainHandling === 0 || (s.retainHandling === 1 && fresh)) {
+    // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]; none for a Shared Subscription (§3.8.3.1).
+    const retained = !isShared(s.filter);
+    if (retained && (s.retainHandling === 0 || (s.retainHandling === 1 && fresh))) {
       this.#retained ??= expectRetained(c);
       this.#wantsRetained.push(s);
     }
@@ -183,10 +191,10 @@ function bytesOf(filters: readonly string[]): number {
 }
 
 function check(c: Client, filter: string): number {
-  if (filter.startsWith('$share/') && parseShare(filter) !== undefined)
-    return ReasonCode.SharedSubscriptionsNotSupported;
   const { counters, limits } = c.port;
-  if (!isTopicFilter(filter) || exceedsLevels(filter, limits.topicLevels))
+  const share = parseShare(filter);
+  const own = typeof share === 'object' ? share.filter : filter;
+  if (share === 'invalid' || !isTopicFilter(own) || exceedsLevels(own, limits.topicLevels))
     return ReasonCode.TopicFilterInvalid;
   if (c.subscriptions?.has(filter)) return 0;
   const bytes = filter.length;

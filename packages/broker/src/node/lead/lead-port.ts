@@ -5,12 +5,15 @@ import type { NodeEnv } from '../../ports.ts';
 import type { Message, Rx2Id } from '../../session/message.ts';
 import type { Replica } from '../../shard/replica.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
+import type { Reply, Request } from '../link/request.ts';
 import type { Publisher } from '../route/ends.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import type { WatchedTopics } from '../route/topic-watch.ts';
 import type { Task } from '../work.ts';
+import type { Giving } from './giving.ts';
 
 export interface LeadPort {
+  readonly shardCount: number;
   readonly limits: Limits;
   readonly counters: Counters;
   readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'store' | 'log' | 'trace'>;
@@ -24,10 +27,12 @@ export interface LeadPort {
   readonly routes: ShardRoutes;
   readonly leases: LeaderLeases;
   readonly grants: RouteBarrier;
+  readonly giving: Giving;
   readonly announcing: RouteAnnouncing;
   readonly router: {
     /** Sends a message to all that match. */
     publish(message: Message, rx2: Rx2Id | null, publisher: Publisher): void;
+    channel(shard: number): { send(request: Request, done: (reply: Reply) => void): void };
   };
   readonly queries: {
     /** Reads retained messages of the whole cluster; see {@link Reading}. */
@@ -60,6 +65,8 @@ export interface LeaderLeases {
 export interface RouteBarrier {
   /** Runs `done` when every node routes by what was announced so far, or may not route at all. */
   barrier(nowMs: number, done: () => void): void;
+  /** What this node knows of subscriptions is complete. */
+  routable(nowMs: number): boolean;
 }
 
 export interface RouteAnnouncing {

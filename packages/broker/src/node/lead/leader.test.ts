@@ -64,6 +64,7 @@ function setUp() {
     },
     grants: { barrier: (_nowMs: number, done: () => void) => done() },
     announcing: { announceShardRoutes: ignore },
+    giving: { drop: ignore },
     router: { publish: ignore },
     peers: { full: () => false },
     connections: { deliver: () => true, sendRetained: ignore, pubrel: () => true, kick: ignore },

@@ -27,12 +27,16 @@ import { Complaints } from './complaints.ts';
 import { Deadlines } from './deadlines.ts';
 import { addressOf, Delivering } from './delivering.ts';
 import { Expiring } from './expiring.ts';
+import { give, toGroups } from './group-requests.ts';
+import { Grouping } from './grouping.ts';
 import type { LeadPort } from './lead-port.ts';
 import { matchStored } from './matching.ts';
 import { Opening } from './opening.ts';
 import { Owing } from './owing.ts';
 import type { Lead, Respond } from './parts.ts';
+import { pubrel, receive } from './qos2-requests.ts';
 import { Retaining } from './retaining.ts';
+import { Returning } from './returning.ts';
 import { RouteChanges } from './route-changes.ts';
 
 /** Where a node's requests to this shard stand. */
@@ -61,6 +65,8 @@ export class ShardLeader implements Lead, StateObserver {
   readonly retaining: Retaining;
   readonly deadlines: Deadlines;
   readonly opening: Opening;
+  readonly grouping: Grouping;
+  readonly returning: Returning;
   /** Counts the times this node began to serve the shard; gateways send anew when it changes. */
   since = 0;
   serving = false;
@@ -85,6 +91,8 @@ export class ShardLeader implements Lead, StateObserver {
     this.retaining = new Retaining(this);
     this.deadlines = new Deadlines(this);
     this.opening = new Opening(this);
+    this.grouping = new Grouping(this);
+    this.returning = new Returning(this);
     this.#complaints = new Complaints(node.env);
     this.#expiring = new Expiring(this);
   }
@@ -112,6 +120,8 @@ export class ShardLeader implements Lead, StateObserver {
     this.retaining.start();
     this.deadlines.start();
     this.delivering.start();
+    this.grouping.start();
+    this.returning.start();
   }
 
   onDeposed(): void {
@@ -127,6 +137,8 @@ export class ShardLeader implements Lead, StateObserver {
     this.owing.stop();
     this.opening.stop();
     this.retaining.stop();
+    this.grouping.stop();
+    this.returning.stop();
   }
 
   // ---- logging ---------------------------------------------------------------------------------
@@ -139,7 +151,7 @@ export class ShardLeader implements Lead, StateObserver {
       (w: Writer) => writeOperation(w, operation, origin),
       logged,
     );
-    if (operation.type === 'enq') this.#recent.set(index, logged);
+    if (operation.type === 'enq' || operation.type === 'group') this.#recent.set(index, logged);
     else if ('clientId' in operation && this.state.owed.get(index)?.will)
       this.opening.onWill(operation.clientId, index);
     this.#waiters.push({ index, atMs: this.node.env.nowMs(), run: committed });
@@ -185,6 +197,7 @@ export class ShardLeader implements Lead, StateObserver {
       }
     }
     this.delivering.run();
+    this.grouping.committed();
   }
 
   // ---- StateObserver ---------------------------------------------------------------------------
@@ -201,6 +214,14 @@ export class ShardLeader implements Lead, StateObserver {
 
   onOwed(index: number, owed: Owed): void {
     this.owing.add(index, owed);
+  }
+
+  onGrouped(index: number, groups: readonly string[]): void {
+    this.grouping.add(index, groups);
+  }
+
+  onReturned(number: number): void {
+    this.returning.add(number);
   }
 
   onClosed(session: Session): void {
@@ -237,6 +258,10 @@ export class ShardLeader implements Lead, StateObserver {
     switch (q.type) {
       case 'publish':
         return this.#publish(origin, q.message, q.rx2, respond);
+      case 'group':
+        return toGroups(this, origin, q, respond);
+      case 'give':
+        return give(this, origin, q, respond);
       case 'open':
         return this.opening.open(origin, q, false, respond);
       case 'insist':
@@ -248,7 +273,7 @@ export class ShardLeader implements Lead, StateObserver {
       case 'retain':
         return this.#retain(origin, q, respond);
       case 'rx2':
-        return this.#receive(origin, q, respond);
+        return receive(this, origin, q, respond);
       case 'ack':
         this.append(q, origin, () => respond(OK));
         for (const { clientId, kind } of q.items) {
@@ -263,7 +288,7 @@ export class ShardLeader implements Lead, StateObserver {
         this.append(q, origin, () => this.retaining.subscribed(q.clientId, q.epoch, respond));
         return;
       case 'rx2done':
-        return this.#pubrel(origin, q, respond);
+        return pubrel(this, origin, q, respond);
       case 'unsub':
         if (!this.live(q.clientId, q.epoch)) return respond(reply(Status.NoSession));
         this.append(q, origin, () => respond(OK));
@@ -311,7 +336,14 @@ export class ShardLeader implements Lead, StateObserver {
         return this.afterCommit(() => this.retaining.subscribed(q.clientId, q.epoch, respond));
       case 'publish':
         // It may have matched nothing, which only a leader that still is one knows.
-        return this.afterCommit(() => this.#underLease(OK, respond));
+        return this.afterCommit(() => this.underLease(OK, respond));
+      case 'group':
+        return this.afterCommit(() => this.underLease(OK, respond));
+      case 'give': {
+        // Taken or refused, and nothing else: the log says which.
+        const taken = this.state.enqSeen.has(q.rx2);
+        return this.afterCommit(() => respond(taken ? OK : reply(Status.NoSession)));
+      }
       case 'ack':
       case 'unsub':
       case 'close':
@@ -325,7 +357,7 @@ export class ShardLeader implements Lead, StateObserver {
   }
 
   /** Answers what no entry of the log vouches for. */
-  #underLease(answer: Reply, respond: Respond): void {
+  underLease(answer: Reply, respond: Respond): void {
     const { leases } = this.node;
     if (!leases.confirm(this.replica, this.node.env.nowMs(), () => respond(answer)))
       respond(reply(Status.NotLeader));
@@ -363,7 +395,7 @@ export class ShardLeader implements Lead, StateObserver {
     if (refused > 0) this.node.counters.queueRefused += refused;
     if (recipients.length === 0) {
       const answer = refused > 0 ? reply(Status.QuotaExceeded) : OK;
-      return this.#underLease(answer, respond);
+      return this.underLease(answer, respond);
     }
     this.node.env.trace?.('enq');
     this.append({ type: 'enq', rx2, message, recipients, retained: false }, origin, () =>
@@ -421,34 +453,6 @@ export class ShardLeader implements Lead, StateObserver {
     this.append({ ...q, message }, origin, () => respond(OK));
   }
 
-  #receive(origin: Origin, q: Operation & { type: 'rx2' }, respond: Respond): void {
-    const s = this.live(q.clientId, q.epoch);
-    if (!s) return respond(reply(Status.NoSession));
-    // The same Packet Identifier before PUBREL is the same message, with DUP or without.
-    const open = s.rx2?.get(q.packetId);
-    if (open !== undefined)
-      return this.owing.whenDone(open, (refused) =>
-        respond(refused ? reply(Status.QuotaExceeded) : OK),
-      );
-    this.node.env.trace?.('rx2');
-    const index = this.append(q, origin, () => {
-      this.owing.whenDone(index, (refused) => respond(refused ? reply(Status.QuotaExceeded) : OK));
-      this.owing.committed();
-    });
-  }
-
-  /** PUBREL. An exchange that is not known may have been completed before, or never begun. */
-  #pubrel(origin: Origin, q: Operation & { type: 'rx2done' }, respond: Respond): void {
-    const s = this.live(q.clientId, q.epoch);
-    if (!s) return respond(reply(Status.NoSession));
-    if (s.rx2?.has(q.packetId)) {
-      this.append(q, origin, () => respond(OK));
-      return;
-    }
-    // A leader that is deposed and does not know yet must not deny what others hold.
-    this.#underLease(reply(Status.NotFound), respond);
-  }
-
   /** All queues that matched are full: PUBREC says so, which ends the exchange [MQTT-4.3.3-9]. */
   onRefused(index: number, clientId: string, packetId: number): void {
     this.appendOwn(() => {
@@ -476,6 +480,8 @@ export class ShardLeader implements Lead, StateObserver {
     this.retaining.tick();
     this.owing.tick();
     this.opening.tick(nowMs);
+    this.grouping.tick(nowMs);
+    this.returning.tick();
     this.delivering.run();
   }
 }

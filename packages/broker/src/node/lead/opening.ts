@@ -165,8 +165,10 @@ export class Opening {
   }
 }
 
+const NOTHING = { epoch: 0, birth: 0, subscriptions: [], first: 0, sentBelow: 0 };
+
 function takenOver(present: boolean): Reply {
-  return { ...reply(Status.TakenOver), opened: { epoch: 0, birth: 0, present, subscriptions: [] } };
+  return { ...reply(Status.TakenOver), opened: { ...NOTHING, present } };
 }
 
 function opened(s: Session): Opened {
@@ -175,5 +177,7 @@ function opened(s: Session): Opened {
     birth: s.birth,
     present: s.present,
     subscriptions: [...(s.subscriptions?.values() ?? [])],
+    first: s.first,
+    sentBelow: s.dupBelow,
   };
 }

@@ -1,4 +1,5 @@
 /** What the parts of a shard's leader see of it and of each other: types only. */
+import type { Message } from '../../session/message.ts';
 import type { Logged, Operation, Origin } from '../../session/operation.ts';
 import type { Session } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
@@ -17,9 +18,14 @@ export interface Lead {
   readonly since: number;
   readonly serving: boolean;
   readonly delivering: LeadDelivering;
-  readonly retaining: { connected(s: Session): void };
+  readonly retaining: { connected(s: Session): void; sawLive(s: Session, message: Message): void };
+  readonly grouping: LeadGrouping;
   readonly deadlines: { expireIfDue(s: Session): boolean };
-  readonly owing: { whenDone(index: number, run: (refused: boolean) => void): void };
+  readonly owing: {
+    whenDone(index: number, run: (refused: boolean) => void): void;
+    /** Sends what is committed. */
+    committed(): void;
+  };
   /** Logs an operation and runs `committed` once it is. Only while the replica takes operations. */
   append(operation: Operation, origin: Origin | null, committed: () => void): number;
   /** Logs something of the leader's own, now or when the view change under way is over. */
@@ -32,8 +38,17 @@ export interface Lead {
   takes(s: Session, bytes: number): boolean;
   /** An operation logged a moment ago, so that delivering it need not decode it. */
   recent(index: number): Logged | undefined;
+  /** Answers what no entry of the log vouches for. */
+  underLease(answer: Reply, respond: Respond): void;
   /** All queues that matched are full: PUBREC says so, which ends the exchange [MQTT-4.3.3-9]. */
   onRefused(index: number, clientId: string, packetId: number): void;
+}
+
+export interface LeadGrouping {
+  /** Which of the groups have room for so many bytes more. */
+  withRoom(groups: readonly string[], bytes: number): readonly string[];
+  /** Runs `run` when little enough waits for members that are online. */
+  whenRoom(groups: readonly string[], run: () => void): void;
 }
 
 export interface LeadDelivering {

@@ -33,6 +33,25 @@ import {
   writeRetainedZero,
 } from './delivery-codec.ts';
 import { type FilterChange, readChange, writeChange } from './filter-change.ts';
+import {
+  type Give,
+  type GiveFree,
+  type Given,
+  readGive,
+  readGiveFree,
+  readGiven,
+  writeGive,
+  writeGiveFree,
+  writeGiven,
+} from './given.ts';
+import {
+  json,
+  nothing,
+  numberOf,
+  type RequestNumber,
+  readNumber,
+  writeNumber,
+} from './message-parts.ts';
 import type { MissedMessages } from './missed-messages.ts';
 import { type Relayed, readRelayed, writeRelayed } from './relayed.ts';
 import {
@@ -47,12 +66,7 @@ import type { Page, PageStatus, RetainedQuery } from './retained-page.ts';
 import { readShardView, type ShardView, writeShardView } from './views.ts';
 import { Wire } from './wire.ts';
 
-/** Where one request stands among those of its node to its shard; `prev` is the one sent before it. */
-export interface RequestNumber {
-  readonly shard: number;
-  readonly sequence: number;
-  readonly prev: number;
-}
+export type { RequestNumber } from './message-parts.ts';
 
 /** Changes of a shard's routes from one version to the next, or one page of all its routes. */
 export interface ShardRoutes {
@@ -418,6 +432,30 @@ export const LinkMessage = {
   /** The boot epoch. */
   RunMissing: numberOf(Wire.RunMissing),
   LaterRun: numberOf(Wire.LaterRun),
+
+  Give: {
+    write(w: Writer, give: Give): void {
+      w.u8(Wire.Give);
+      writeGive(w, give);
+    },
+    read: readGive,
+  },
+
+  Given: {
+    write(w: Writer, given: Given): void {
+      w.u8(Wire.Given);
+      writeGiven(w, given);
+    },
+    read: readGiven,
+  },
+
+  GiveFree: {
+    write(w: Writer, free: GiveFree): void {
+      w.u8(Wire.GiveFree);
+      writeGiveFree(w, free);
+    },
+    read: readGiveFree,
+  },
 } satisfies {
   [K in keyof typeof Wire]: { write(w: Writer, ...m: never[]): void; read(r: Reader): unknown };
 };
@@ -454,47 +492,4 @@ interface Kick {
   readonly yields: boolean;
   /** The connection that takes the session over; without a name if there is none. */
   readonly by: Taker;
-}
-
-function writeNumber(w: Writer, { shard, sequence, prev }: RequestNumber): void {
-  w.varint(shard);
-  w.varint(sequence);
-  w.varint(prev);
-}
-
-function readNumber(r: Reader): RequestNumber {
-  return { shard: r.varint(), sequence: r.varint(), prev: r.varint() };
-}
-
-function numberOf(kind: number) {
-  return {
-    write(w: Writer, n: number): void {
-      w.u8(kind);
-      w.varint(n);
-    },
-    read: (r: Reader): number => r.varint(),
-  };
-}
-
-function nothing(kind: number) {
-  return { write: (w: Writer): void => w.u8(kind), read: (_: Reader): void => {} };
-}
-
-function json(kind: number) {
-  return {
-    write(w: Writer, id: number, value: unknown): void {
-      w.u8(kind);
-      w.varint(id);
-      w.str(JSON.stringify(value));
-    },
-    read(r: Reader): { readonly id: number; readonly value: unknown } {
-      const id = r.varint();
-      const text = r.str();
-      try {
-        return { id, value: JSON.parse(text) };
-      } catch {
-        throw new BytesError('not JSON');
-      }
-    },
-  };
 }

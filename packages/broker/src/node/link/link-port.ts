@@ -9,6 +9,7 @@ import type { Replica } from '../../shard/replica.ts';
 import type { CopyId } from '../../shard/view.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
 import type { FilterChange } from './filter-change.ts';
+import type { Give, Outcome } from './given.ts';
 import type { Peer, Peers } from './peers.ts';
 import type { Page, RetainedQuery } from './retained-page.ts';
 import type { Views } from './views.ts';
@@ -42,6 +43,7 @@ export interface LinkPort {
   readonly lineage: LinkedLineage;
   readonly clients: { onLinkUp(name: string): void; onLeader(shard: number): void };
   readonly connections: ConnectionsHere;
+  readonly giving: LinkedGiving;
   /** A client of a session led here has a batch of retained messages. */
   onRetainedTaken(clientId: string, token: number): void;
 }
@@ -131,10 +133,22 @@ export interface LinkedLineage {
   onLaterRun(epoch: number): void;
 }
 
+/** Messages of groups that leaders of this node have given to connections. */
+export interface LinkedGiving {
+  onGiven(token: number, outcome: Outcome): void;
+  onFree(node: string, connection: number, generation: number): void;
+  onLinkUp(node: string): void;
+  onLinkDown(node: string): void;
+  onDrained(node: string): void;
+}
+
 /** Connections of this node, by what leaders of their sessions send them. */
 export interface ConnectionsHere {
   deliverHere(delivery: Delivery): void;
   pubrelHere(to: ConnectionAddress, position: number): void;
   retainedHere(from: string, to: ConnectionAddress, batch: RetainedZero): void;
   kickHere(to: ConnectionAddress, reasonCode: number, yields: boolean, by: Taker | null): void;
+  /** @param from the node that leads the group's shard */
+  giveHere(from: string, give: Give): void;
+  onLinkUp(node: string): void;
 }

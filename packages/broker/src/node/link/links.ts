@@ -120,7 +120,8 @@ export class Links {
   }
 
   #up(name: string, bootEpoch: number): void {
-    const { env, grants, peers, router, shards, lineage, clients } = this.#port;
+    const { env, grants, peers, router, shards, lineage, clients, connections, giving } =
+      this.#port;
     const peer = peers.get(name);
     if (peer?.member.bootEpoch !== bootEpoch) {
       this.#early.set(name, { bootEpoch, frames: [] });
@@ -135,6 +136,8 @@ export class Links {
     router.onLinkUp(peer);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkUp(name);
     clients.onLinkUp(name);
+    connections.onLinkUp(name);
+    giving.onLinkUp(name);
   }
 
   onLinkDown(name: string): void {
@@ -149,12 +152,13 @@ export class Links {
   }
 
   #lost(peer: Peer): void {
-    const { counters, queries, router, shards } = this.#port;
+    const { counters, giving, queries, router, shards } = this.#port;
     const { name } = peer;
     counters.linkResets++;
     peer.lost();
     router.onLinkDown(name);
     queries.onLinkDown(name);
+    giving.onLinkDown(name);
     for (const copy of shards.led) shards.leaders[copy.shard]!.delivering.onLinkDown(name);
     if (isLost(peer.member)) this.#forgetRoutes(name);
   }
@@ -175,7 +179,7 @@ export class Links {
 
   /** What a full lane made wait goes on: each kind, and each shard of it, in turn first. */
   onDrained(name: string): void {
-    const { peers, router, shards } = this.#port;
+    const { giving, peers, router, shards } = this.#port;
     const peer = peers.get(name);
     if (!peer) return;
     const turn = this.#turn++;
@@ -187,6 +191,7 @@ export class Links {
       () => shardsOf((copy) => copy.onDrained(peer.id)),
       () => shardsOf((copy) => shards.leaders[copy.shard]!.delivering.onDrained(name)),
       () => router.onDrained(name, turn),
+      () => giving.onDrained(name),
     ];
     for (let i = 0; i < kinds.length; i++) kinds[(i + turn) % kinds.length]!();
   }
@@ -255,6 +260,16 @@ export class Links {
         return port.router.onLiveAck(peer, r);
       case Wire.Deliver:
         return port.connections.deliverHere(LinkMessage.Deliver.read(r));
+      case Wire.Give:
+        return port.connections.giveHere(peer.name, LinkMessage.Give.read(r));
+      case Wire.Given: {
+        const { token, outcome } = LinkMessage.Given.read(r);
+        return port.giving.onGiven(token, outcome);
+      }
+      case Wire.GiveFree: {
+        const { connection, generation } = LinkMessage.GiveFree.read(r);
+        return port.giving.onFree(peer.name, connection, generation);
+      }
       case Wire.LiveHeld:
         return port.router.onLiveHeld(peer, r);
       case Wire.LiveAsk:

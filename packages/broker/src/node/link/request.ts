@@ -35,6 +35,26 @@ export interface DeleteRequest {
   readonly clientId: string;
 }
 
+/** A message for one member of each of the groups, which their shard keeps until it has it. */
+export interface GroupRequest {
+  readonly type: 'group';
+  readonly groups: readonly string[];
+  readonly message: Message;
+  readonly rx2: Rx2Id | null;
+}
+
+/** A message for a stored session as the member of a group: {@link Status}.NoSession if it is none. */
+export interface GiveRequest {
+  readonly type: 'give';
+  readonly clientId: string;
+  readonly group: string;
+  /** More unsettled messages than this, and the session takes no more: QuotaExceeded. */
+  readonly window: number;
+  readonly message: Message;
+  /** The BIND. */
+  readonly rx2: Rx2Id;
+}
+
 /** An OPEN that was put off for long enough: it is logged even if another connection has the session. */
 export interface InsistRequest {
   readonly type: 'insist';
@@ -51,6 +71,8 @@ export type Request =
   | AttachRequest
   | DeleteRequest
   | InsistRequest
+  | GroupRequest
+  | GiveRequest
   | RequestedOperation;
 
 export const Status = {
@@ -88,6 +110,9 @@ export interface Opened {
   readonly birth: number;
   readonly present: boolean;
   readonly subscriptions: readonly SubscriptionRequest[];
+  /** Queue positions from `first` up to and without `sentBelow` may have been sent on an earlier connection. */
+  readonly first: number;
+  readonly sentBelow: number;
 }
 
 export const OK: Reply = { status: Status.Ok, opened: null };
@@ -115,6 +140,20 @@ export function writeRequest(w: Writer, q: Request): void {
     case 'insist':
       w.u8(4);
       writeOperation(w, q.open, null);
+      return;
+    case 'group':
+      w.u8(5);
+      w.list(q.groups, (o, group) => o.str(group));
+      writeRx2Id(w, q.rx2);
+      writeMessage(w, q.message);
+      return;
+    case 'give':
+      w.u8(6);
+      w.str(q.clientId);
+      w.str(q.group);
+      w.varint(q.window);
+      writeRx2Id(w, q.rx2);
+      writeMessage(w, q.message);
       return;
     default:
       w.u8(0);
@@ -150,9 +189,24 @@ export function readRequest(r: Reader): Request {
       return { type: 'delete', clientId: r.str() };
     case 4:
       return { type: 'insist', open: openOf(readOperation(r).operation) };
+    case 5:
+      return {
+        type: 'group',
+        groups: r.list((i) => i.str()),
+        rx2: readRx2Id(r),
+        message: readMessage(r),
+      };
+    case 6:
+      return readGive(r);
     default:
       throw new BytesError(`request of unknown type ${code}`);
   }
+}
+
+function readGive(r: Reader): GiveRequest {
+  const [clientId, group, window, rx2] = [r.str(), r.str(), r.varint(), readRx2Id(r)];
+  if (!rx2) throw new BytesError('a message is given without identity');
+  return { type: 'give', clientId, group, window, rx2, message: readMessage(r) };
 }
 
 export function writeReply(w: Writer, p: Reply): void {
@@ -162,6 +216,8 @@ export function writeReply(w: Writer, p: Reply): void {
   w.varint(p.opened.birth);
   w.bool(p.opened.present);
   w.list(p.opened.subscriptions, writeSubscription);
+  w.varint(p.opened.first);
+  w.varint(p.opened.sentBelow);
 }
 
 export function readReply(r: Reader): Reply {
@@ -177,6 +233,8 @@ export function readReply(r: Reader): Reply {
       birth: r.varint(),
       present: r.bool(),
       subscriptions: r.list(readSubscription),
+      first: r.varint(),
+      sentBelow: r.varint(),
     },
   };
 }

@@ -38,4 +38,7 @@ export const Wire = {
   Relay: 36,
   LiveAsk: 37,
   LiveAwaited: 38,
+  Give: 39,
+  Given: 40,
+  GiveFree: 41,
 } as const;

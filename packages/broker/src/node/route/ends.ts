@@ -22,7 +22,13 @@ export interface LiveSubscription extends SubscriptionRequest {
 }
 
 export interface LiveConnection {
+  /** Number of the connection at its node. */
+  readonly id: number;
   readonly clientId: string;
+  /** The session is stored. */
+  readonly persistent: boolean;
+  /** Messages of QoS 1 and 2 that it takes at once. */
+  readonly window: number;
   /** Of its subscriptions. */
   filterBytes: number;
   /**

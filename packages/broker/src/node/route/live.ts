@@ -1,4 +1,5 @@
 /** The node's own connections' subscriptions, and delivery to them. */
+import { isShared } from '../../mqtt/topic.ts';
 import { TopicTree } from '../../mqtt/topic-tree.ts';
 import type { Message } from '../../session/message.ts';
 import type { FilterChange } from '../link/filter-change.ts';
@@ -42,6 +43,7 @@ export class Live {
   }
 
   add(s: LiveSubscription): void {
+    if (isShared(s.filter)) return this.#tellMember(s, true);
     this.#tree.add(s.filter, s);
     let count = this.#counts.get(s.filter);
     if (!count) {
@@ -52,7 +54,15 @@ export class Live {
     if (count[kind]++ === 0) this.#tell({ filter: s.filter, zeroOnly: s.zeroOnly, added: true });
   }
 
+  /** Which member of a group gets a message is not decided here. */
+  #tellMember({ filter, qos, connection }: LiveSubscription, added: boolean): void {
+    const { id, clientId, persistent, window } = connection;
+    const member = { connection: id, clientId, qos, persistent, window };
+    this.#tell({ filter, zeroOnly: false, added, member });
+  }
+
   remove(s: LiveSubscription): void {
+    if (isShared(s.filter)) return this.#tellMember(s, false);
     if (!this.#tree.remove(s.filter, s)) return;
     const count = this.#counts.get(s.filter)!;
     const kind = s.zeroOnly ? 'zero' : 'all';
@@ -124,7 +134,7 @@ export class Live {
 
 /** Counts on QoS 1 and 2 of its own, and was there when they were published. */
 export function misses(s: LiveSubscription, { hlc }: MissedMessages): boolean {
-  return !s.zeroOnly && s.qos > 0 && s.since <= hlc;
+  return !isShared(s.filter) && !s.zeroOnly && s.qos > 0 && s.since <= hlc;
 }
 
 function merge(wants: Map<LiveConnection, Want>, s: LiveSubscription, message: Message): void {

@@ -1,6 +1,7 @@
 /** What routing needs of its node: types only. */
 import type { Counters } from '../../counters.ts';
 import type { NodeEnv } from '../../ports.ts';
+import type { Message } from '../../session/message.ts';
 import type { Origin } from '../../session/operation.ts';
 import type { ShardState } from '../../session/shard-state.ts';
 import type { Replica } from '../../shard/replica.ts';
@@ -9,7 +10,7 @@ import type { Peers } from '../link/peers.ts';
 import type { Reply, Request } from '../link/request.ts';
 import type { Views } from '../link/views.ts';
 import type { Live } from './live.ts';
-import type { Routes } from './routes.ts';
+import type { MatchedGroups, Routes } from './routes.ts';
 
 export interface RoutePort {
   readonly name: string;
@@ -25,6 +26,8 @@ export interface RoutePort {
   readonly peers: Pick<Peers, 'get' | 'to' | 'later' | 'full' | 'crowded' | 'moves'>;
   /** By shard, this node's part that leads it; {@link LeaderHere.serving} says whether it does now. */
   readonly leaders: readonly LeaderHere[];
+  /** One member of each group with a connection gets the message, at QoS 0. */
+  zeroToGroups(groups: readonly MatchedGroups[], message: Message): void;
   /** Ends live connections that miss something. @param from the node that did not send it */
   endMissed(missed: MissedMessages, from: string): void;
 }

@@ -28,7 +28,12 @@ function setUp() {
   const leaderOf = ['n1', 'n1', 'n2', 'n2'];
   const n2 = { name: 'n2', up: true, bootEpoch: 4 };
   const flags = { routable: true, crowded: false, full: false };
-  const matched = { nodes: [] as string[], zeroNodes: [] as string[], shards: [] as number[] };
+  const matched = {
+    nodes: [] as string[],
+    zeroNodes: [] as string[],
+    shards: [] as number[],
+    groups: [],
+  };
   const port = {
     name: 'n1',
     bootEpoch: 7,

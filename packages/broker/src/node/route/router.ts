@@ -65,6 +65,7 @@ export class Router {
     const matched = this.#port.routes.match(message.topic);
     this.#zeroTo(matched.nodes, message);
     this.#zeroTo(matched.zeroNodes, message);
+    if (matched.groups.length > 0) this.#port.zeroToGroups(matched.groups, message);
     if (!message.retain || this.#retainZeroBytes >= RETAIN_ZERO_BYTES_MAX) return;
     const bytes = messageBytes(message);
     this.#retainZeroBytes += bytes;
@@ -125,8 +126,9 @@ export class Router {
     const zero = message.qos === 0;
     const nodes = zero ? [...matched.nodes, ...matched.zeroNodes] : matched.nodes;
     const shards = zero ? NO_SHARDS : matched.shards;
+    const { groups } = matched;
     this.#published++;
-    const destinations = nodes.length + shards.length;
+    const destinations = nodes.length + shards.length + groups.length;
     let left = 1 + destinations;
     let refused = 0;
     let notRetained = false;
@@ -142,6 +144,10 @@ export class Router {
     };
     for (const node of nodes) this.#toNode(node, message, rx2, publisher, () => one(Status.Ok));
     if (shards.length > 0) this.#toShards(shards, message, rx2, one);
+    for (const { shard, keys } of groups)
+      this.channel(shard).send({ type: 'group', groups: keys, rx2, message }, (reply) =>
+        one(reply.status),
+      );
     if (message.retain) {
       left++;
       this.#retain(message, rx2, (refused) => {

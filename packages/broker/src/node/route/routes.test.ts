@@ -145,11 +145,11 @@ describe('Routes', () => {
   it('send a message once to a node that wants it at QoS 0 and at any QoS', () => {
     const routes = new Routes();
     routes.changeNode('n1', added('a/#', true));
-    assert.deepEqual(routes.match('a/b'), { nodes: [], zeroNodes: ['n1'], shards: [] });
+    assert.deepEqual(routes.match('a/b'), { nodes: [], zeroNodes: ['n1'], shards: [], groups: [] });
     routes.changeNode('n1', added('a/b'));
-    assert.deepEqual(routes.match('a/b'), { nodes: ['n1'], zeroNodes: [], shards: [] });
+    assert.deepEqual(routes.match('a/b'), { nodes: ['n1'], zeroNodes: [], shards: [], groups: [] });
     routes.changeNode('n1', removed('a/b'));
-    assert.deepEqual(routes.match('a/b'), { nodes: [], zeroNodes: ['n1'], shards: [] });
+    assert.deepEqual(routes.match('a/b'), { nodes: [], zeroNodes: ['n1'], shards: [], groups: [] });
   });
 
   it('replace the filters of a shard whole, and of no other', () => {

@@ -6,9 +6,11 @@
  * view, so a failover advertises nothing when versions agree.
  */
 import { LRUCache } from 'lru-cache';
-import { hasWildcard } from '../../mqtt/topic.ts';
+import { hasWildcard, isShared } from '../../mqtt/topic.ts';
 import { TopicTree } from '../../mqtt/topic-tree.ts';
+import { shardOf } from '../../placement/hash.ts';
 import type { FilterChange } from '../link/filter-change.ts';
+import { type Group, Groups } from './groups.ts';
 
 /** Where a message goes. Compared by identity: one object per destination. */
 interface Destination {
@@ -16,6 +18,14 @@ interface Destination {
   readonly shard: number;
   /** Only QoS 0 messages: the session's QoS 1 and 2 come from its queue. */
   readonly zeroOnly: boolean;
+  /** One member of it. */
+  readonly group: Group | null;
+}
+
+/** The groups that want a message, by the shard that keeps it for them. */
+export interface MatchedGroups {
+  readonly shard: number;
+  readonly keys: readonly string[];
 }
 
 export interface Matched {
@@ -24,7 +34,10 @@ export interface Matched {
   /** Nodes that want it at QoS 0 only. */
   readonly zeroNodes: readonly string[];
   readonly shards: readonly number[];
+  readonly groups: readonly MatchedGroups[];
 }
+
+const NO_GROUPS: readonly MatchedGroups[] = [];
 
 const CACHE_TOPICS = 10_000;
 
@@ -37,6 +50,13 @@ export class Routes {
   readonly #shardVersions = new Map<number, string>();
   readonly #cache = new LRUCache<string, Matched>({ max: CACHE_TOPICS });
   size = 0;
+  readonly groups = new Groups();
+  readonly #groups = new Map<string, Destination>();
+  readonly #shardCount: () => number;
+
+  constructor(shardCount: () => number = () => 1) {
+    this.#shardCount = shardCount;
+  }
 
   match(topic: string): Matched {
     const hit = this.#cache.get(topic);
@@ -46,21 +66,38 @@ export class Routes {
     const nodes: string[] = [];
     const zeroNodes: string[] = [];
     const shards: number[] = [];
+    let groups: Group[] | null = null;
     for (const d of found) {
-      if (d.shard >= 0) shards.push(d.shard);
+      if (d.group) {
+        groups ??= [];
+        groups.push(d.group);
+      } else if (d.shard >= 0) shards.push(d.shard);
       else if (!d.zeroOnly) nodes.push(d.node);
       else if (!found.has(this.#node(d.node, false))) zeroNodes.push(d.node);
     }
-    const matched = { nodes, zeroNodes, shards };
+    const matched = { nodes, zeroNodes, shards, groups: this.#byShard(groups, topic) };
     this.#cache.set(topic, matched);
     return matched;
+  }
+
+  /** A group's messages of one topic are in one shard: so they come in order. */
+  #byShard(groups: readonly Group[] | null, topic: string): readonly MatchedGroups[] {
+    if (!groups) return NO_GROUPS;
+    const shards = new Map<number, string[]>();
+    for (const { key } of groups) {
+      const shard = shardOf(`${key}\0${topic}`, this.#shardCount());
+      const keys = shards.get(shard);
+      if (keys) keys.push(key);
+      else shards.set(shard, [key]);
+    }
+    return [...shards].map(([shard, keys]) => ({ shard, keys }));
   }
 
   #node(node: string, zeroOnly: boolean): Destination {
     const table = zeroOnly ? this.#zeroNodes : this.#nodes;
     let d = table.get(node);
     if (!d) {
-      d = { node, shard: -1, zeroOnly };
+      d = { node, shard: -1, zeroOnly, group: null };
       table.set(node, d);
     }
     return d;
@@ -69,7 +106,7 @@ export class Routes {
   #shard(shard: number): Destination {
     let d = this.#shards.get(shard);
     if (!d) {
-      d = { node: '', shard, zeroOnly: false };
+      d = { node: '', shard, zeroOnly: false, group: null };
       this.#shards.set(shard, d);
     }
     return d;
@@ -82,22 +119,39 @@ export class Routes {
       this.#nodeFilters.set(d, filters);
     }
     if (added === filters.has(filter)) return;
-    if (added) {
-      filters.add(filter);
-      this.#tree.add(filter, d);
-      this.size++;
-    } else {
-      filters.delete(filter);
-      this.#tree.remove(filter, d);
-      this.size--;
+    if (added) filters.add(filter);
+    else filters.delete(filter);
+    // Only stored sessions of a group are known by its filter alone.
+    if (isShared(filter)) this.#changeGroup(this.groups.changeShard(d.shard, filter, added));
+    else this.#changeTree(d, filter, added);
+  }
+
+  /** A group has come into being, or ended: one destination, however many subscribe to it. */
+  #changeGroup(group: Group | null): void {
+    if (!group) return;
+    const { key, filter, empty } = group;
+    let d = this.#groups.get(key);
+    if (empty) this.#groups.delete(key);
+    else {
+      d = { node: '', shard: -1, zeroOnly: false, group };
+      this.#groups.set(key, d);
     }
+    if (d) this.#changeTree(d, filter, !empty);
+  }
+
+  #changeTree(d: Destination, filter: string, added: boolean): void {
+    if (added) this.#tree.add(filter, d);
+    else this.#tree.remove(filter, d);
+    this.size += added ? 1 : -1;
     // An exact filter concerns its own topic; a wildcard may concern any.
     if (!hasWildcard(filter)) this.#cache.delete(filter);
     else if (this.#cache.size > 0) this.#cache.clear();
   }
 
   changeNode(node: string, change: FilterChange): void {
-    this.#change(this.#node(node, change.zeroOnly), change.filter, change.added);
+    const { filter, zeroOnly, added, member } = change;
+    if (member) this.#changeGroup(this.groups.changeMember(node, filter, member, added));
+    else this.#change(this.#node(node, zeroOnly), filter, added);
   }
 
   changeShard(shard: number, filter: string, added: boolean): void {
@@ -109,6 +163,8 @@ export class Routes {
       const d = this.#node(node, zeroOnly);
       for (const filter of [...(this.#nodeFilters.get(d) ?? [])]) this.#change(d, filter, false);
     }
+    for (const member of [...this.groups.membersOf(node)])
+      this.#changeGroup(this.groups.changeMember(node, member.group.key, member, false));
   }
 
   filtersOfNode(node: string): FilterChange[] {
@@ -118,6 +174,8 @@ export class Routes {
       for (const filter of this.#nodeFilters.get(d) ?? [])
         out.push({ filter, zeroOnly, added: true });
     }
+    for (const member of this.groups.membersOf(node))
+      out.push({ filter: member.group.key, zeroOnly: false, added: true, member });
     return out;
   }
 

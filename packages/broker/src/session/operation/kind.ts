@@ -1,5 +1,6 @@
 /** What each operation of a shard's log is made of, and what of the shard's state it changes. */
 import type { Field } from '../../fields.ts';
+import type { GroupQueues, ReturnedMessages } from '../groups.ts';
 import type { Rx2Id } from '../message.ts';
 import type { References } from '../references.ts';
 import type { RetainedMessages } from '../retained.ts';
@@ -31,6 +32,14 @@ export interface State {
   readonly expiries: Map<number, number>;
   readonly enqSeen: Seen;
   readonly retainSeen: Seen;
+  /** Messages for members of groups. */
+  readonly groups: GroupQueues;
+  readonly groupSeen: Seen;
+  /** BINDs of other shards whose message a session of this one refused. */
+  readonly refusedSeen: Seen;
+  /** Messages of groups in queues here: log index → key of the group. */
+  readonly given: Map<number, string>;
+  readonly returned: ReturnedMessages;
   readonly observer: StateObserver | null;
   /** Sum of ticks: session age is counted in logged time, so an outage expires no session. */
   clockMs: number;
@@ -47,6 +56,8 @@ export interface State {
   /** From now on the shard's leader owes a message to all that match; `index` is its identity. */
   owe(index: number, owed: Owed): void;
   settleOwed(index: number): void;
+  /** A message of a group, which the session leaves unsent, goes back to the group. */
+  giveBack(ref: number, bytes: number, group: string): void;
 }
 
 interface Seen {

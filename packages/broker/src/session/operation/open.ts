@@ -44,6 +44,7 @@ export const open: Kind<Open> = {
     if (s) takeOver(state, s, op, index);
     // [MQTT-3.1.2-4]
     if (s && (op.cleanStart || !s.persistent)) {
+      if (op.sentUpto >= 0) s.mark = Math.min(s.mark, Math.max(op.sentUpto, s.dupBelow));
       endSession(state, s, index);
       s = undefined;
     }
@@ -144,8 +145,13 @@ function holdWill(state: State, s: Session, op: Close, index: number): void {
 /** The session is over: its will is sent if pending, everything it refers to is released. */
 export function endSession(state: State, s: Session, index: number): void {
   if (s.willIndex !== 0) fireWill(state, s, index);
-  for (let p = s.first; p < s.tail; p = s.unsettledFrom(p + 1))
-    state.unqueue(s.refAt(p), s.bytesAt(p));
+  for (let p = s.first; p < s.tail; p = s.unsettledFrom(p + 1)) {
+    const ref = s.refAt(p);
+    const group = state.given.get(ref);
+    // What may have been sent ends with the session [MQTT-4.8.2-5].
+    if (group !== undefined && p >= s.mark) state.giveBack(ref, s.bytesAt(p), group);
+    else state.unqueue(ref, s.bytesAt(p));
+  }
   for (const sub of s.subscriptions?.values() ?? []) {
     state.bytes.addFilter(-sub.filter.length);
     state.removeSubscription(sub);

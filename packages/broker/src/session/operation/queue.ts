@@ -1,5 +1,5 @@
 /** ENQ, ACK, ASSIGN and SKIP: what comes into the queues of sessions, is sent, and leaves them. */
-import { BytesError } from '../../bytes.ts';
+import { BytesError, NewerFormatError } from '../../bytes.ts';
 import { str, typed, varint } from '../../fields.ts';
 import {
   type Message,
@@ -25,24 +25,36 @@ export interface Enqueue {
   readonly rx2: Rx2Id | null;
   /** The retained message of a SUBSCRIBE: its topic is where reading goes on from. */
   readonly retained: boolean;
+  /** The group that the recipient gets it as a member of, if of one. */
+  readonly group?: string;
   readonly recipients: readonly Recipient[];
   readonly message: Message;
 }
 
+const RETAINED = 1;
+const OF_GROUP = 2;
+
 export const enqueue: Kind<Enqueue> = {
   write(w, op) {
     writeRx2Id(w, op.rx2);
-    w.bool(op.retained);
+    w.u8((op.retained ? RETAINED : 0) | (op.group ? OF_GROUP : 0));
+    if (op.group) w.str(op.group);
     w.list(op.recipients, writeRecipient);
     writeMessage(w, op.message);
   },
-  read: (r) => ({
-    type: 'enq',
-    rx2: readRx2Id(r),
-    retained: r.bool(),
-    recipients: r.list(readRecipient),
-    message: readMessage(r),
-  }),
+  read(r) {
+    const rx2 = readRx2Id(r);
+    const flags = r.u8();
+    if (flags > (RETAINED | OF_GROUP)) throw new NewerFormatError(`ENQ with flags ${flags}`);
+    return {
+      type: 'enq',
+      rx2,
+      retained: (flags & RETAINED) !== 0,
+      ...(flags & OF_GROUP ? { group: r.str() } : {}),
+      recipients: r.list(readRecipient),
+      message: readMessage(r),
+    };
+  },
 
   apply(state, op, index) {
     if (op.rx2) state.enqSeen.add(op.rx2);
@@ -58,6 +70,7 @@ export const enqueue: Kind<Enqueue> = {
     }
     if (references > 1) state.references.share(index, references);
     if (references === 0) return false;
+    if (op.group) state.given.set(index, op.group);
     state.bytes.addQueued(bytes);
     if (op.message.expiresAtMs > 0) state.expiries.set(index, op.message.expiresAtMs);
     return true;

@@ -1,5 +1,6 @@
 /** SUB and UNSUB: a session's subscriptions. */
 import { list, str, typed, varint } from '../../fields.ts';
+import { isShared } from '../../mqtt/topic.ts';
 import { wantRetained } from '../retaining-state.ts';
 import type { Subscription } from '../session.ts';
 import { readSubscription, type SubscriptionRequest, writeSubscription } from '../subscription.ts';
@@ -32,7 +33,8 @@ export const subscribe: Kind<Subscribe> = {
       s.subscriptions.set(request.filter, sub);
       state.addSubscription(sub);
       if (old) state.removeSubscription(old);
-      // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]
+      // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]; no retained messages for a Shared Subscription (§3.8.3.1).
+      if (isShared(request.filter)) continue;
       if (request.retainHandling === 0 || (request.retainHandling === 1 && !old))
         wanting.push(request.filter);
     }

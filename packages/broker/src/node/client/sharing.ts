@@ -1,0 +1,79 @@
+/**
+ * Messages that come to a connection as a member of a group, from the leader of the group's shard.
+ *
+ * The leader waits for the client's acknowledgement, and gives the message to another member if the connection
+ * ends before. Nothing waits here: a connection without room refuses, and all that its sender has under way with
+ * it, until the sender has heard that there is room again. So what was refused is not overtaken by what came
+ * later.
+ *
+ * ```
+ *   Give of generation g ──▶ room ──────▶ PUBLISH ──▶ PUBACK, PUBCOMP: Done · the connection ends: Gone, Ended
+ *                        └─▶ no room ───▶ Busy … room again: Free with generation g + 1
+ *   Give of an earlier generation ──────▶ Busy
+ * ```
+ */
+import type { Message, Rx2Id } from '../../session/message.ts';
+import { SeenSet } from '../../session/seen.ts';
+import { type Give, Outcome } from '../link/given.ts';
+import type { LiveSubscription } from '../route/ends.ts';
+import type { Client } from './parts.ts';
+import { type Giver, SendWindow } from './send-window.ts';
+import { hasRoom, sendGiven, sendZero } from './sending.ts';
+
+/** Messages of QoS 2 that connections of this node have been given, and refused, by their BINDs. */
+export class GivenHere {
+  readonly #taken = new SeenSet();
+  readonly #refused = new SeenSet();
+
+  /** @param c the connection that is meant, if there is one */
+  give(give: Give, c: Client | undefined, giver: Giver): void {
+    const { rx2 } = give;
+    const open = c?.isOpen ? c : undefined;
+    if (rx2 && this.#taken.has(rx2)) return this.#again(rx2, open, giver);
+    const s = open?.subscriptions?.get(give.group);
+    if (!open || !s || (rx2 && this.#refused.has(rx2))) {
+      if (rx2) this.#refused.add(rx2);
+      return giver.answer(Outcome.Gone);
+    }
+    const qos = Math.min(give.qos, s.qos) as 0 | 1 | 2;
+    if (qos === 0) return zero(open, s, give.message, giver);
+    if (!admits(open, give, giver)) return;
+    if (rx2) this.#taken.add(rx2);
+    sendGiven(open, give.message, qos as 1 | 2, s, { rx2, answer: (o) => giver.answer(o) });
+  }
+
+  /** A leader that came later asks again: it hears what the one before waited for. */
+  #again(rx2: Rx2Id, c: Client | undefined, giver: Giver): void {
+    for (const { given } of c?.out?.inFlight.values() ?? []) {
+      if (!given?.rx2 || given.rx2.shard !== rx2.shard || given.rx2.index !== rx2.index) continue;
+      given.answer = (outcome) => giver.answer(outcome);
+      return;
+    }
+    giver.answer(Outcome.Done);
+  }
+}
+
+function zero(c: Client, s: LiveSubscription, message: Message, giver: Giver): void {
+  const identifiers = s.identifier > 0 ? [s.identifier] : [];
+  sendZero(c, message, s.retainAsPublished && message.retain, identifiers, { frames: [] });
+  giver.answer(Outcome.Done);
+}
+
+/** Whether the connection takes the message; if not, the giver has heard so. */
+function admits(c: Client, give: Give, giver: Giver): boolean {
+  c.sharing ??= new Map();
+  let sharing = c.sharing.get(giver.node);
+  if (!sharing) {
+    sharing = { generation: 0, busy: false, giver };
+    c.sharing.set(giver.node, sharing);
+  }
+  sharing.giver = giver;
+  c.out ??= new SendWindow();
+  if (!sharing.busy && give.generation === sharing.generation) {
+    if (hasRoom(c)) return true;
+    sharing.busy = true;
+  }
+  giver.answer(Outcome.Busy);
+  if (!sharing.busy) giver.free(sharing.generation);
+  return false;
+}

@@ -1,0 +1,291 @@
+/**
+ * Messages of groups that leaders of this node have under way to members' connections, of all shards together.
+ *
+ * On a link that is up the gateway answers each: so nothing is given again while it is. When the link is down,
+ * or the gateway silent, messages of effective QoS 1 go to other members, perhaps a second time; those of QoS 2
+ * stay bound to their connection, and are asked for again on the next link, until its process has ended.
+ */
+import type { Message, Rx2Id } from '../../session/message.ts';
+import type { ConnectionAddress } from '../link/delivery-codec.ts';
+import { type Give, Outcome } from '../link/given.ts';
+import type { Groups, GroupWatcher, Member, Strategy } from '../route/groups.ts';
+
+/** Nothing is heard of a gateway for so long while messages are with it: they go to other members. */
+const SILENT_MS = 1500;
+/** A member that is told to be none, and has not left yet, is passed over for so long. */
+const PAUSE_MS = 100;
+
+/** What has messages for a group: a leader's part. */
+export interface GroupQueueHere {
+  /** There may be a member with room. */
+  onRoom(key: string): void;
+  /** A message that was given is with its member, or will be with none. */
+  onGiven(key: string, index: number, outcome: Outcome): void;
+}
+
+/** A message under way. */
+interface Given {
+  readonly queue: GroupQueueHere;
+  readonly key: string;
+  readonly index: number;
+  readonly to: ConnectionAddress;
+  readonly member: Member | null;
+  /** Bound to its connection, and what it is given again with. */
+  readonly bound: (() => Give) | null;
+}
+
+export interface GivingPort {
+  readonly groups: Groups;
+  readonly name: string;
+  nowMs(): number;
+  random(): number;
+  strategyOf(shareName: string): Strategy;
+  /** When anything came of the node last; −1 while there is no link to it. */
+  heardMs(node: string): number;
+  bootEpochOf(node: string): number;
+  /** No room on the way there. */
+  full(node: string): boolean;
+  /** @returns false if the gateway cannot be reached now */
+  give(give: Give): boolean;
+}
+
+export class Giving implements GroupWatcher {
+  readonly #port: GivingPort;
+  readonly #given = new Map<number, Given>();
+  /** Tokens by node. */
+  readonly #byNode = new Map<string, Set<number>>();
+  /** Those that wait for room, by group; each in its turn. */
+  readonly #waiting = new Map<string, Set<GroupQueueHere>>();
+  #next = 1;
+
+  constructor(port: GivingPort) {
+    this.#port = port;
+  }
+
+  get groups(): Groups {
+    return this.#port.groups;
+  }
+
+  get underWay(): number {
+    return this.#given.size;
+  }
+
+  /**
+   * The member that gets the next message, null if none that may has room.
+   *
+   * @param may a further condition
+   */
+  choose(
+    key: string,
+    message: Pick<Message, 'topic' | 'publisher'>,
+    ingress: string,
+    may: (m: Member) => boolean,
+  ): Member | null {
+    const { groups, random } = this.#port;
+    const group = groups.get(key);
+    if (!group) return null;
+    const strategy = this.#port.strategyOf(group.shareName);
+    return group.choose(strategy, message, ingress, random, (m) => this.#takes(m) && may(m));
+  }
+
+  /** Whether some member would take a message. */
+  hasRoom(key: string): boolean {
+    return this.#port.groups.get(key)?.members.some((m) => this.#takes(m)) ?? false;
+  }
+
+  #takes(m: Member): boolean {
+    if (!m.free || m.pausedUntilMs > this.#port.nowMs()) return false;
+    return this.reaches(m.node) && !this.#port.full(m.node);
+  }
+
+  /** The node is here, or heard. */
+  reaches(node: string): boolean {
+    if (node === this.#port.name) return true;
+    const heardMs = this.#port.heardMs(node);
+    return heardMs >= 0 && this.#port.nowMs() - heardMs < SILENT_MS;
+  }
+
+  /** Whether any member of the group can be reached. */
+  online(key: string): boolean {
+    return this.#port.groups.get(key)?.members.some((m) => this.reaches(m.node)) ?? false;
+  }
+
+  addressOf({ node, connection }: Member): ConnectionAddress {
+    return { node, bootEpoch: this.#port.bootEpochOf(node), connection };
+  }
+
+  // ---- to members ------------------------------------------------------------------------------
+
+  /** A message of QoS 0: to one member of each group, if one is online. */
+  zeroToGroups(groups: readonly { readonly keys: readonly string[] }[], message: Message): void {
+    for (const { keys } of groups) {
+      for (const key of keys) {
+        const member = this.choose(key, message, this.#port.name, () => true);
+        if (member) this.giveZero(member, key, message);
+      }
+    }
+  }
+
+  /** At effective QoS 0: given and forgotten. */
+  giveZero(member: Member, key: string, message: Message): void {
+    member.given++;
+    this.#port.give(this.#frame(this.addressOf(member), 0, key, 0, null, message));
+  }
+
+  #frame(
+    to: ConnectionAddress,
+    token: number,
+    group: string,
+    qos: 0 | 1 | 2,
+    rx2: Rx2Id | null,
+    message: Message,
+  ): Give {
+    const member = this.#port.groups.member(to.node, to.connection, group);
+    return { to, token, generation: member?.generation ?? 0, group, qos, rx2, message };
+  }
+
+  giveOne(
+    queue: GroupQueueHere,
+    member: Member,
+    key: string,
+    index: number,
+    message: Message,
+  ): void {
+    const to = this.addressOf(member);
+    member.underWay++;
+    member.given++;
+    const token = this.#begin({ queue, key, index, to, member, bound: null });
+    this.#port.give(this.#frame(to, token, key, 1, null, message));
+  }
+
+  giveBound(
+    queue: GroupQueueHere,
+    to: ConnectionAddress,
+    key: string,
+    index: number,
+    rx2: Rx2Id,
+    message: Message,
+  ): void {
+    const member = this.#port.groups.member(to.node, to.connection, key) ?? null;
+    if (member) member.underWay++;
+    const token: number = this.#begin({
+      queue,
+      key,
+      index,
+      to,
+      member,
+      bound: () => this.#frame(to, token, key, 2, rx2, message),
+    });
+    this.#port.give(this.#given.get(token)!.bound!());
+  }
+
+  #begin(given: Given): number {
+    const token = this.#next++;
+    this.#given.set(token, given);
+    const { node } = given.to;
+    const tokens = this.#byNode.get(node);
+    if (tokens) tokens.add(token);
+    else this.#byNode.set(node, new Set([token]));
+    return token;
+  }
+
+  #end(token: number): Given | undefined {
+    const given = this.#given.get(token);
+    if (!given) return undefined;
+    this.#given.delete(token);
+    const tokens = this.#byNode.get(given.to.node)!;
+    tokens.delete(token);
+    if (tokens.size === 0) this.#byNode.delete(given.to.node);
+    if (given.member) given.member.underWay--;
+    return given;
+  }
+
+  /** The leader leads no more: what it gave is the next one's to give again. */
+  drop(queue: GroupQueueHere): void {
+    for (const [token, given] of this.#given) if (given.queue === queue) this.#end(token);
+    for (const [key, queues] of this.#waiting) {
+      queues.delete(queue);
+      if (queues.size === 0) this.#waiting.delete(key);
+    }
+  }
+
+  // ---- what comes back -------------------------------------------------------------------------
+
+  onGiven(token: number, outcome: Outcome): void {
+    const given = this.#given.get(token);
+    if (!given) return;
+    const { queue, key, index, member, bound } = given;
+    if (member && outcome === Outcome.Busy) member.busy = true;
+    // It is about to leave.
+    if (member && outcome === Outcome.Gone) member.pausedUntilMs = this.#port.nowMs() + PAUSE_MS;
+    // What is bound waits for room at its connection.
+    if (outcome === Outcome.Busy && bound) return;
+    this.#end(token);
+    queue.onGiven(key, index, outcome);
+    if (outcome !== Outcome.Busy) this.onRoom(key);
+  }
+
+  onFree(node: string, connection: number, generation: number): void {
+    for (const token of this.#byNode.get(node) ?? []) {
+      const { to, bound } = this.#given.get(token)!;
+      if (to.connection === connection && bound) this.#port.give({ ...bound(), generation });
+    }
+    this.#port.groups.onFree(node, connection, generation);
+  }
+
+  // ---- who has room ----------------------------------------------------------------------------
+
+  /** The queue is told when there may be room. */
+  await(key: string, queue: GroupQueueHere): void {
+    const queues = this.#waiting.get(key);
+    if (queues) queues.add(queue);
+    else this.#waiting.set(key, new Set([queue]));
+  }
+
+  onRoom(key: string): void {
+    const queues = this.#waiting.get(key);
+    if (!queues) return;
+    this.#waiting.delete(key);
+    for (const queue of queues) queue.onRoom(key);
+  }
+
+  onDrained(node: string): void {
+    for (const key of [...this.#waiting.keys()])
+      if (this.#port.groups.get(key)?.members.some((m) => m.node === node)) this.onRoom(key);
+  }
+
+  // ---- links -----------------------------------------------------------------------------------
+
+  /** What was under way there at QoS 1 goes to others. */
+  onLinkDown(node: string): void {
+    for (const token of [...(this.#byNode.get(node) ?? [])]) {
+      if (this.#given.get(token)!.bound) continue;
+      const { queue, key, index } = this.#end(token)!;
+      queue.onGiven(key, index, Outcome.Gone);
+    }
+  }
+
+  /** What is bound to connections there is asked for again. */
+  onLinkUp(node: string): void {
+    for (const token of this.#byNode.get(node) ?? []) {
+      const { bound } = this.#given.get(token)!;
+      if (bound) this.#port.give({ ...bound(), generation: 0 });
+    }
+  }
+
+  /** @param gone the process that holds the connection has ended */
+  tick(gone: (node: string, bootEpoch: number) => boolean): void {
+    for (const [node, tokens] of [...this.#byNode]) {
+      if (node === this.#port.name) continue;
+      if (!this.reaches(node)) this.onLinkDown(node);
+      for (const token of [...tokens]) {
+        const given = this.#given.get(token);
+        if (!given?.bound || !gone(node, given.to.bootEpoch)) continue;
+        this.#end(token);
+        given.queue.onGiven(given.key, given.index, Outcome.Ended);
+      }
+    }
+    // Members that were paused, and nodes that are heard again, tell nobody.
+    for (const key of [...this.#waiting.keys()]) this.onRoom(key);
+  }
+}

@@ -1,0 +1,451 @@
+/**
+ * Messages for groups at the leader of their shard: each goes to one member, in log order, and stays until that
+ * member has it.
+ *
+ * ```
+ *   GROUP committed ──▶ a member has room ─┬─ QoS 0 ──▶ given ─────────────────────────────▶ GROUPDONE
+ *                                          ├─ QoS 1 ──▶ given ──▶ acknowledged ────────────▶ GROUPDONE
+ *                                          │               └─ refused, or lost ──▶ again, another member
+ *                                          └─ QoS 2 ──▶ BIND ──▶ given, or queued by its shard ──▶ GROUPDONE
+ *                                                                  └─ refused ──▶ UNBIND, again
+ * ```
+ * While no member is online all waits here. A message that goes out again does not go to a member that was given a
+ * later one of its topic, unless it has waited for long: so each member sees a topic in order.
+ */
+import { LRUCache } from 'lru-cache';
+import { Reader } from '../../bytes.ts';
+import { shardOf } from '../../placement/hash.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
+import { type Logged, readOperation } from '../../session/operation.ts';
+import { entryKey } from '../../shard/keys.ts';
+import { readBack } from '../../shard/log.ts';
+import { Outcome } from '../link/given.ts';
+import { type Reply, Status } from '../link/request.ts';
+import type { Member } from '../route/groups.ts';
+import type { GroupQueueHere } from './giving.ts';
+import { type Again, LedQueue } from './led-queue.ts';
+import type { Lead } from './parts.ts';
+
+/** Entries read from disk at once for one group. */
+const READ_ENTRIES = 64;
+/** Bytes of entries that were read from disk and wait for a member, for each shard. */
+const READ_BYTES_MAX = 8_388_608;
+/** A message that was refused waits so long for a member that has had no later one. */
+const ORDER_WAIT_MS = 1000;
+/** Messages of a group that no session subscribes to are kept so long for one that does. */
+const EMPTY_MS = 5000;
+/** A session whose queue is full is passed over for so long. */
+const PAUSE_MS = 100;
+/** Answers to publishers are held back no longer than this. */
+const HOLD_MS = 5000;
+/** A queue is looked through so often in a row, at the most. */
+const ROUNDS_MAX = 8;
+/** Messages that one GROUPDONE settles before the tick that logs the rest. */
+const DONE_MAX = 256;
+
+export class Grouping implements GroupQueueHere {
+  readonly #leader: Lead;
+  readonly #queues = new Map<string, LedQueue>();
+  /** Have something to give now. */
+  readonly #due = new Set<LedQueue>();
+  /** Have something to give when more is committed. */
+  readonly #uncommitted = new Set<LedQueue>();
+  #running = false;
+  /** Settled here, to be logged. */
+  #done = new Map<string, number[]>();
+  #doneCount = 0;
+  /** Entries read from disk, that wait for a member. */
+  #cache: LRUCache<number, Logged> | null = null;
+  /** Raised when the leader stops. */
+  #term = 0;
+
+  constructor(leader: Lead) {
+    this.#leader = leader;
+  }
+
+  start(): void {
+    const { state } = this.#leader;
+    for (const { key, messages } of state.groups.byKey.values()) {
+      const q = this.#queue(key);
+      for (const [index, { bound }] of messages) {
+        if (bound) this.#leader.afterCommit(this.#inTerm(() => this.#giveBound(q, index)));
+        else q.fresh.push(index);
+      }
+      this.#uncommitted.add(q);
+    }
+    this.committed();
+  }
+
+  stop(): void {
+    this.#term++;
+    this.#leader.node.giving.drop(this);
+    this.#queues.clear();
+    this.#due.clear();
+    this.#uncommitted.clear();
+    this.#done = new Map();
+    this.#doneCount = 0;
+    this.#cache = null;
+  }
+
+  /** `run`, unless the leader has stopped meanwhile. */
+  #inTerm(run: () => void): () => void {
+    const term = this.#term;
+    return () => {
+      if (term === this.#term) run();
+    };
+  }
+
+  #queue(key: string): LedQueue {
+    let q = this.#queues.get(key);
+    if (!q) {
+      q = new LedQueue(key);
+      this.#queues.set(key, q);
+    }
+    return q;
+  }
+
+  // ---- in ----------------------------------------------------------------------------------------
+
+  /** Which of the groups have room for so many bytes more. */
+  withRoom(groups: readonly string[], bytes: number): readonly string[] {
+    const { limits, counters } = this.#leader.node;
+    if (counters.queuedBytes + bytes > limits.nodeQueueBytes) return [];
+    return groups.filter((key) => {
+      const queue = this.#leader.state.groups.get(key);
+      if (!queue) return true;
+      if (queue.messages.size >= limits.sessionQueueMessages) return false;
+      return queue.bytes + bytes <= limits.sessionQueueBytes;
+    });
+  }
+
+  /** Applied: it may go out once it is committed. */
+  add(index: number, groups: readonly string[]): void {
+    for (const key of groups) {
+      const q = this.#queue(key);
+      q.fresh.push(index);
+      this.#uncommitted.add(q);
+    }
+  }
+
+  /** Runs `run` when little enough waits for members that are online, or it takes too long. */
+  whenRoom(groups: readonly string[], run: () => void): void {
+    const { node } = this.#leader;
+    for (const key of groups) {
+      const q = this.#queues.get(key);
+      if (!q || q.waiting <= node.limits.liveQueueMessages || !node.giving.online(key)) continue;
+      q.hold(node.env.nowMs() + HOLD_MS, run);
+      return;
+    }
+    run();
+  }
+
+  // ---- out ---------------------------------------------------------------------------------------
+
+  committed(): void {
+    if (this.#uncommitted.size === 0) return;
+    for (const q of this.#uncommitted) this.#due.add(q);
+    this.#uncommitted.clear();
+    this.#run();
+  }
+
+  /** A member that refuses at once makes its message due again meanwhile. */
+  #run(): void {
+    if (this.#running) return;
+    this.#running = true;
+    for (let round = 0; round < ROUNDS_MAX && this.#due.size > 0; round++) {
+      const due = [...this.#due];
+      this.#due.clear();
+      for (const q of due) this.#pump(q);
+    }
+    for (const q of this.#due) this.#uncommitted.add(q);
+    this.#due.clear();
+    this.#running = false;
+  }
+
+  onRoom(key: string): void {
+    const q = this.#queues.get(key);
+    if (q) this.#look(q);
+  }
+
+  #look(q: LedQueue): void {
+    this.#due.add(q);
+    this.#run();
+  }
+
+  #pump(q: LedQueue): void {
+    if (q.reading || !this.#leader.serving) return;
+    if (!this.#leader.replica.canPropose) return this.#later(q);
+    this.#pumpAgain(q);
+    while (!q.reading && q.at < q.fresh.length) {
+      const index = q.fresh[q.at]!;
+      if (index > this.#leader.replica.commit) return this.#later(q);
+      const took = this.#give(q, index, null);
+      if (!took) break;
+      q.shift();
+    }
+    if (q.waiting > 0 && !q.reading) this.#leader.node.giving.await(q.key, this);
+    this.#release(q);
+  }
+
+  /** The next commit, or the tick, looks again. */
+  #later(q: LedQueue): void {
+    if (q.waiting > 0) this.#uncommitted.add(q);
+  }
+
+  #pumpAgain(q: LedQueue): void {
+    if (q.again.length === 0) return;
+    const left: Again[] = [];
+    const again = q.again;
+    q.again = [];
+    for (const item of again) {
+      if (q.reading || !this.#give(q, item.index, item)) left.push(item);
+    }
+    // What came back meanwhile is there already.
+    q.again = left.concat(q.again).sort((a, b) => a.index - b.index);
+  }
+
+  /** @returns false if no member takes it now, or it must be read first */
+  #give(q: LedQueue, index: number, again: Again | null): boolean {
+    const { node, state } = this.#leader;
+    const { giving, env } = node;
+    if (!state.groups.get(q.key)?.messages.has(index)) return true;
+    if (!giving.hasRoom(q.key)) return false;
+    const logged = this.#logged(index);
+    if (!logged) {
+      this.#read(q, index);
+      return false;
+    }
+    const op = logged.operation;
+    if (op.type !== 'group') return true;
+    const { message, ingress } = op;
+    if (message.expiresAtMs > 0 && message.expiresAtMs <= env.wallMs()) {
+      this.#settle(q, index);
+      return true;
+    }
+    const member = this.#choose(q, index, message, ingress, again);
+    if (!member) return false;
+    q.note(index, message.topic, member);
+    const qos = Math.min(message.qos, member.qos);
+    if (qos === 0) {
+      giving.giveZero(member, q.key, message);
+      this.#settle(q, index);
+    } else if (qos === 1) giving.giveOne(this, member, q.key, index, message);
+    else this.#bind(q, index, member);
+    return true;
+  }
+
+  #choose(
+    q: LedQueue,
+    index: number,
+    message: Message,
+    ingress: string,
+    again: Again | null,
+  ): Member | null {
+    const { giving, env } = this.#leader.node;
+    const last = again && q.topics.get(message.topic)?.last;
+    if (!last || env.nowMs() - again.sinceMs >= ORDER_WAIT_MS)
+      return giving.choose(q.key, message, ingress, () => true);
+    return giving.choose(q.key, message, ingress, (m) => (last.get(m) ?? 0) <= index);
+  }
+
+  // ---- QoS 2 -------------------------------------------------------------------------------------
+
+  #bind(q: LedQueue, index: number, member: Member): void {
+    const { clientId, persistent } = member;
+    const to = persistent ? null : this.#leader.node.giving.addressOf(member);
+    member.given++;
+    const committed = this.#inTerm(() => this.#giveBound(q, index));
+    const group = q.key;
+    this.#leader.append({ type: 'bind', group, index, clientId, to }, null, committed);
+  }
+
+  /** Gives a bound message to its member, or asks what became of it. */
+  #giveBound(q: LedQueue, index: number): void {
+    const bound = this.#leader.state.groups.get(q.key)?.messages.get(index)?.bound;
+    if (!bound) return;
+    const message = this.#message(index);
+    if (!message) return this.#readBound(q, index);
+    const { shard, node, state } = this.#leader;
+    const { shardCount } = node;
+    if (!q.sent.has(index)) q.sent.set(index, '');
+    // Identities of their own: not those of messages received at QoS 2 in the same shard.
+    const id = {
+      shard: shardCount + shard,
+      index: bound.by,
+      low: state.groups.lowestBind(bound.by),
+    };
+    if (bound.to) return node.giving.giveBound(this, bound.to, q.key, index, id, message);
+    this.#giveStored(q, index, bound.clientId, id, message);
+  }
+
+  #giveStored(q: LedQueue, index: number, clientId: string, rx2: Rx2Id, message: Message): void {
+    const { node } = this.#leader;
+    const member = node.giving.groups.get(q.key)?.members.find((m) => m.clientId === clientId);
+    const window = member?.window ?? node.limits.inflightMessages;
+    const term = this.#term;
+    node.router
+      .channel(shardOf(clientId, node.shardCount))
+      .send({ type: 'give', clientId, group: q.key, window, rx2, message }, ({ status }: Reply) => {
+        if (term !== this.#term) return;
+        if (status === Status.Ok) return this.#settle(q, index);
+        if (member && status === Status.QuotaExceeded)
+          member.pausedUntilMs = node.env.nowMs() + PAUSE_MS;
+        this.#unbind(q, index);
+      });
+  }
+
+  #readBound(q: LedQueue, index: number): void {
+    const { env } = this.#leader.node;
+    const run = this.#inTerm(() => this.#giveBound(q, index));
+    env.store.getMany([entryKey(this.#leader.shard, index)], ([value]) => {
+      this.#keep(index, value);
+      run();
+    });
+  }
+
+  #unbind(q: LedQueue, index: number): void {
+    const group = q.key;
+    this.#leader.appendOwn(
+      () => ({ type: 'unbind', group, index }),
+      this.#inTerm(() => this.#again(q, index)),
+    );
+  }
+
+  // ---- what comes back -----------------------------------------------------------------------------
+
+  onGiven(key: string, index: number, outcome: Outcome): void {
+    const q = this.#queues.get(key);
+    const waiting = this.#leader.state.groups.get(key)?.messages.get(index);
+    if (!q || !waiting) return;
+    const { counters } = this.#leader.node;
+    switch (outcome) {
+      case Outcome.Busy:
+        return this.#again(q, index, this.#leader.node.env.nowMs());
+      case Outcome.Gone:
+        counters.sharedReturned++;
+        if (waiting.bound) return this.#unbind(q, index);
+        return this.#again(q, index);
+      case Outcome.Discarded:
+        counters.sharedDiscarded++;
+        break;
+      case Outcome.Ended:
+        counters.sharedEnded++;
+        break;
+      default:
+        break;
+    }
+    this.#settle(q, index);
+  }
+
+  /** @param sinceMs when its member refused; a member that is gone had it, and waits for no order */
+  #again(q: LedQueue, index: number, sinceMs = Number.NEGATIVE_INFINITY): void {
+    q.again.push({ index, sinceMs });
+    this.#look(q);
+  }
+
+  #settle(q: LedQueue, index: number): void {
+    q.forget(index);
+    this.#cache?.delete(index);
+    const indexes = this.#done.get(q.key);
+    if (indexes) indexes.push(index);
+    else this.#done.set(q.key, [index]);
+    if (++this.#doneCount >= DONE_MAX) this.#logDone();
+  }
+
+  #logDone(): void {
+    if (this.#doneCount === 0) return;
+    const items = [...this.#done].map(([group, indexes]) => ({ group, indexes }));
+    this.#done = new Map();
+    this.#doneCount = 0;
+    this.#leader.appendOwn(() => ({ type: 'groupdone', items }));
+  }
+
+  #release(q: LedQueue): void {
+    if (q.held.length === 0) return;
+    const { env, limits } = this.#leader.node;
+    q.release(q.waiting <= limits.liveQueueMessages / 2, env.nowMs());
+  }
+
+  tick(nowMs: number): void {
+    for (const q of this.#queues.values()) {
+      this.#discardIfEmpty(q, nowMs);
+      this.#release(q);
+      if (q.waiting > 0) this.#uncommitted.add(q);
+      else if (q.sent.size === 0 && q.held.length === 0 && !this.#leader.state.groups.get(q.key))
+        this.#queues.delete(q.key);
+    }
+    this.#logDone();
+    this.committed();
+  }
+
+  /** The last subscription of the group has ended, and with it the Shared Subscription (§4.8.2). */
+  #discardIfEmpty(q: LedQueue, nowMs: number): void {
+    const { giving, counters, grants } = this.#leader.node;
+    if (q.waiting === 0 || giving.groups.get(q.key) || !grants.routable(nowMs)) q.emptyMs = 0;
+    else if (q.emptyMs === 0) q.emptyMs = nowMs;
+    if (q.emptyMs === 0 || nowMs - q.emptyMs < EMPTY_MS) return;
+    q.emptyMs = 0;
+    for (const index of q.takeWaiting()) {
+      counters.sharedDropped++;
+      this.#settle(q, index);
+    }
+  }
+
+  // ---- messages of the log -------------------------------------------------------------------------
+
+  #message(index: number): Message | null {
+    const op = this.#logged(index)?.operation;
+    return op?.type === 'group' ? op.message : null;
+  }
+
+  #logged(index: number): Logged | null {
+    const held = this.#leader.recent(index) ?? this.#cache?.get(index);
+    if (held) return held;
+    const entry = this.#leader.replica.log.get(index);
+    return entry ? readOperation(new Reader(entry.operation)) : null;
+  }
+
+  #keep(index: number, value: Uint8Array | null | undefined): void {
+    const entry = value && readBack(value);
+    if (entry) this.#decode(index, entry.operation);
+    else if (this.#held(index)) this.#leader.replica.corrupt('a message of a group cannot be read');
+  }
+
+  #decode(index: number, bytes: Uint8Array): void {
+    this.#cache ??= new LRUCache({ maxSize: READ_BYTES_MAX });
+    this.#cache.set(index, readOperation(new Reader(bytes)), { size: bytes.length });
+  }
+
+  /** Some group still waits for it. */
+  #held(index: number): boolean {
+    for (const { messages } of this.#leader.state.groups.byKey.values())
+      if (messages.has(index)) return true;
+    return false;
+  }
+
+  /** Reads the entry, and those that come next. */
+  #read(q: LedQueue, first: number): void {
+    const nowMs = this.#leader.node.env.nowMs();
+    // What was read and found no member is not read again before time goes on.
+    if (q.readMs === nowMs && q.readFirst >= first) return;
+    q.readMs = nowMs;
+    q.readFirst = first;
+    const waiting = this.#leader.state.groups.get(q.key)!.messages;
+    const next = q.fresh.slice(q.at, q.at + READ_ENTRIES);
+    const indexes = [first];
+    for (const index of next)
+      if (index !== first && waiting.has(index) && !this.#logged(index)) indexes.push(index);
+    q.reading = true;
+    const { shard, node } = this.#leader;
+    const keys = indexes.map((index) => entryKey(shard, index));
+    const term = this.#term;
+    node.env.store.getMany(keys, (values) => {
+      if (term !== this.#term) return;
+      q.reading = false;
+      values.forEach((value, i) => {
+        this.#keep(indexes[i]!, value);
+      });
+      this.#look(q);
+    });
+  }
+}

@@ -1,0 +1,97 @@
+/** What the leader of a group's shard gives a member's connection, and what comes back; with their bytes. */
+import { BytesError, type Reader, type Writer } from '../../bytes.ts';
+import {
+  type Message,
+  type Rx2Id,
+  readMessage,
+  readRx2Id,
+  writeMessage,
+  writeRx2Id,
+} from '../../session/message.ts';
+import { type ConnectionAddress, readAddress, writeAddress } from './delivery-codec.ts';
+
+export interface Give {
+  readonly to: ConnectionAddress;
+  /** Of the sender; the answer names it. 0: nobody waits for one. */
+  readonly token: number;
+  /** The connection takes nothing of an earlier one: see {@link Outcome}.Busy. */
+  readonly generation: number;
+  /** The whole Topic Filter of the Shared Subscription. */
+  readonly group: string;
+  /** As its subscription asks, at the most. */
+  readonly qos: 0 | 1 | 2;
+  /** The BIND, of a message of QoS 2. */
+  readonly rx2: Rx2Id | null;
+  readonly message: Message;
+}
+
+/** What became of a message that was given. */
+export const Outcome = {
+  /** The client has acknowledged it. */
+  Done: 0,
+  /** There is no room: nothing more is taken until the gateway says so, by the next generation. */
+  Busy: 1,
+  /** The connection is no member, or ended before an acknowledgement: another member may have it. */
+  Gone: 2,
+  /** The client refused it [MQTT-4.8.2-6]. */
+  Discarded: 3,
+  /** Of QoS 2, sent, and its session has ended [MQTT-4.8.2-5]. */
+  Ended: 4,
+} as const;
+
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+const OUTCOME_MAX = Math.max(...Object.values(Outcome));
+
+export interface Given {
+  readonly token: number;
+  readonly outcome: Outcome;
+}
+
+/** A connection that was busy takes messages again. */
+export interface GiveFree {
+  readonly connection: number;
+  readonly generation: number;
+}
+
+export function writeGive(w: Writer, g: Give): void {
+  writeAddress(w, g.to);
+  w.varint(g.token);
+  w.varint(g.generation);
+  w.str(g.group);
+  w.u8(g.qos);
+  writeRx2Id(w, g.rx2);
+  writeMessage(w, g.message);
+}
+
+export function readGive(r: Reader): Give {
+  const to = readAddress(r);
+  const token = r.varint();
+  const generation = r.varint();
+  const group = r.str();
+  const qos = r.u8();
+  if (qos > 2) throw new BytesError(`message given at QoS ${qos}`);
+  const rx2 = readRx2Id(r);
+  return { to, token, generation, group, qos: qos as 0 | 1 | 2, rx2, message: readMessage(r) };
+}
+
+export function writeGiven(w: Writer, { token, outcome }: Given): void {
+  w.varint(token);
+  w.u8(outcome);
+}
+
+export function readGiven(r: Reader): Given {
+  const token = r.varint();
+  const outcome = r.u8();
+  if (outcome > OUTCOME_MAX) throw new BytesError(`message given, outcome ${outcome}`);
+  return { token, outcome: outcome as Outcome };
+}
+
+export function writeGiveFree(w: Writer, { connection, generation }: GiveFree): void {
+  w.varint(connection);
+  w.varint(generation);
+}
+
+export function readGiveFree(r: Reader): GiveFree {
+  return { connection: r.varint(), generation: r.varint() };
+}
