@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { TcpListener } from '../../packages/broker/src/edge/listeners/tcp.ts';
+import { SocketListener } from '../../packages/broker/src/edge/listeners/socket-listener.ts';
 import type { ClientHandler, ClientSocket } from '../../packages/broker/src/ports.ts';
 
 const FEW = 2_000;
@@ -51,9 +51,8 @@ else await measure();
 
 /** The measured process: echoes what it reads, and reports itself when asked. */
 async function serve(sharedReadBuffer: boolean): Promise<void> {
-  const listener = await TcpListener.start({
-    host: '127.0.0.1',
-    port: 0,
+  const listener = await SocketListener.start({
+    place: { host: '127.0.0.1', port: 0 },
     maxConnections: 20_000,
     sharedReadBuffer,
     log: () => {},

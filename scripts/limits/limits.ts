@@ -131,7 +131,8 @@ metrics in brackets show where it stands.
 | publishes and other requests under way (\`shoal_mqtt_unanswered_bytes\`) | \`limits.nodePublishBytes\`, and for each connection one read of 64 KiB and what that completes, at most \`limits.maxPacketBytes\` |
 | what waits for clients (\`shoal_mqtt_waiting_bytes\`) | \`limits.nodeBufferBytes\`, then 2 × 64 KiB for each connection, and what other nodes’ clients have under way for clients here that are behind |
 | answers that clients do not take | 64 KiB for each connection, and those to one read |
-| packets that are not complete | \`limits.maxPacketBytes\` for each connection that is sending one |
+| packets that are not complete | \`limits.maxPacketBytes\` for each connection that is sending one; over WebSocket as much again, and 64 KiB, for the message that holds it |
+| connections that are not ready for MQTT | \`limits.handshakes\`, each with up to 16 KiB of headers and what TLS needs |
 | QoS 0 messages under way to be retained | 16 MiB |
 | topics that Topic Aliases stand for (\`shoal_mqtt_alias_characters\`) | 64 Mi characters, then 16 Ki for each connection |
 | Topic Filters (\`shoal_filter_bytes\`) | \`limits.nodeSubscriptionBytes\`, about four times: the connection’s, the state’s, and the routes |

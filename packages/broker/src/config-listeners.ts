@@ -1,36 +1,26 @@
 /** The listeners of a configuration: the long form and the short one as one list. */
-import { z } from 'zod';
 import { isOffLoopback } from './address.ts';
-import { label, listenAddress } from './config-types.ts';
+import {
+  type ListenerConfig,
+  type ListenerFields,
+  listenerFields,
+  readListen,
+} from './config-listener.ts';
+import { label } from './config-types.ts';
 
-/** Ways by which clients may come. */
-const TRANSPORTS = ['tcp'] as const;
 /** Listeners of a node for MQTT clients; a configuration with more is refused. */
 export const LISTENERS_MAX = 16;
 
 /** One entry of `mqtt.listeners`. */
-export const listener = () =>
-  z.strictObject({
-    name: label(),
-    transport: z.enum(TRANSPORTS).default('tcp'),
-    address: listenAddress(),
-  });
+export const listener = () => listenerFields({ name: label() });
 
 /** How an entry of `mqtt.listeners` is written: for errors and the reference. */
 export const LISTENER_EXAMPLE = '{ name: local, transport: tcp, address: "127.0.0.1:1883" }';
 
-/** Where clients connect. */
-export interface ListenerConfig {
-  /** Unique within a node. */
-  readonly name: string;
-  readonly transport: 'tcp';
-  /** HOST:PORT. */
-  readonly address: string;
-}
-
-/** A listener, and the key under which its address was given. */
+/** A listener, the key under which its address was given, and the text of its short form. */
 export interface PlacedListener extends ListenerConfig {
-  readonly key: string;
+  readonly dotted: string;
+  readonly text?: string;
 }
 
 /**
@@ -41,30 +31,49 @@ export interface PlacedListener extends ListenerConfig {
  */
 export function placeListeners(
   mqtt: {
-    readonly listeners?: readonly ListenerConfig[] | undefined;
+    readonly listeners?: readonly (ListenerFields & { readonly name: string })[] | undefined;
     readonly listen: readonly string[];
   },
   isGiven: (key: string) => boolean,
 ): readonly PlacedListener[] {
   const long = (mqtt.listeners ?? []).map((listener, i) => ({
-    ...listener,
-    key: `mqtt.listeners[${i}].address`,
+    ...completed(listener),
+    dotted: `mqtt.listeners[${i}].address`,
   }));
   if (long.length > 0 && !isGiven('mqtt.listen')) return long;
-  const short = mqtt.listen.map((address, i) => ({
-    name: `tcp-${i + 1}`,
-    transport: 'tcp' as const,
-    address,
-    key: `mqtt.listen[${i}]`,
-  }));
+  const short = mqtt.listen.flatMap((text, i) => {
+    const fields = readListen(text);
+    if ('problem' in fields) return [];
+    const name = `${fields.transport}-${i + 1}`;
+    return [{ ...completed({ ...fields, name }), dotted: `mqtt.listen[${i}]`, text }];
+  });
   return [...long, ...short];
 }
 
-/** The addresses that `mqtt.listen` adds: none where its default is not used. */
+/** With what its transport has by default. */
+function completed(given: ListenerFields & { readonly name: string }): ListenerConfig {
+  const { name, transport, address } = given;
+  const isTls = transport === 'tls' || transport === 'wss';
+  const isWeb = transport === 'ws' || transport === 'wss';
+  return {
+    name,
+    transport,
+    address,
+    ...(isWeb ? { path: '/mqtt', origins: [] } : {}),
+    ...(isTls ? { clientCertificate: 'none', minVersion: 'TLSv1.2' } : {}),
+    ...(transport === 'unix' ? { mode: '660' } : {}),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  };
+}
+
+/** The listener as it is in a {@link Config}. */
+export function unplaced({ dotted, text, ...listener }: PlacedListener): ListenerConfig {
+  return listener;
+}
+
+/** The texts of `mqtt.listen`: none where its default is not used. */
 export function shortForm(listeners: readonly PlacedListener[]): string[] {
-  return listeners
-    .filter(({ key }) => key.startsWith('mqtt.listen['))
-    .map(({ address }) => address);
+  return listeners.flatMap(({ text }) => text ?? []);
 }
 
 export interface ListenerProblem {
@@ -82,7 +91,7 @@ export function listenerProblems(listeners: readonly PlacedListener[]): Listener
     problems.push({ code: 'BROKER_ERR_CONFIG_CONFLICT', key: 'mqtt.listen', value: [], text });
   }
   const named = new Map<string, string>();
-  for (const { name, address, key } of listeners) {
+  for (const { name, transport, address, dotted: key } of listeners) {
     const other = named.get(name);
     named.set(name, other ?? key);
     if (other !== undefined) {
@@ -90,7 +99,7 @@ export function listenerProblems(listeners: readonly PlacedListener[]): Listener
       const nameKey = key.replace('.address', '.name');
       problems.push({ code: 'BROKER_ERR_CONFIG_CONFLICT', key: nameKey, value: name, text });
     }
-    if (isOffLoopback(address)) {
+    if (transport !== 'unix' && isOffLoopback(address)) {
       const text = LOOPBACK_RULE;
       problems.push({ code: 'BROKER_ERR_ADDRESS_NOT_LOOPBACK', key, value: address, text });
     }

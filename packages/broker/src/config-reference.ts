@@ -30,6 +30,35 @@ cluster:
 Sizes are in bytes, times in milliseconds or as the key's last word says.
 `;
 
+const LISTENER_REFERENCE = `### Listeners
+
+Fields of an entry of \`mqtt.listeners\`, and of the short form. A list may be written as its element.
+
+| field | transports | default | meaning |
+|---|---|---|---|
+| \`name\` | all | **required** | Name of the listener, unique in its node; the short form numbers them: \`tls-1\`. |
+| \`transport\` | | \`tcp\` | \`tcp\`, \`tls\`, \`ws\` (WebSocket), \`wss\` (WebSocket over TLS) or \`unix\`. |
+| \`address\` | all | **required** | HOST:PORT; for \`unix\` an absolute path. |
+| \`cert\` | \`tls\`, \`wss\` | **required** | List of PEM files, each a certificate with the chain above it. The node chooses by the host that the client names (SNI), and uses the first where none matches. |
+| \`key\` | \`tls\`, \`wss\` | **required** | List of PEM files of the private keys, in the same order. |
+| \`minVersion\` | \`tls\`, \`wss\` | \`TLSv1.2\` | \`TLSv1.2\` or \`TLSv1.3\`. |
+| \`clientCertificate\` | \`tls\`, \`wss\` | \`none\` | Whether clients show a certificate: \`none\`, \`optional\` (one that \`clientCa\` has not signed counts as none), \`required\`. |
+| \`clientCa\` | \`tls\`, \`wss\` | none | PEM file of the authorities that sign certificates of clients. |
+| \`path\` | \`ws\`, \`wss\` | \`/mqtt\` | Path of the URL. |
+| \`origins\` | \`ws\`, \`wss\` | pages of this machine | List of origins of pages that may connect, as in \`https://app.example\`, or \`*\`. Clients that are no browsers send no origin, and may always connect. |
+| \`mode\` | \`unix\` | \`"660"\` | Permissions of the socket in octal digits: who may write to it may connect. |
+| \`ipv6Only\` | all but \`unix\` | \`false\` | A wildcard IPv6 address takes no IPv4 clients. |
+| \`proxyFrom\` | all | none | List of proxies, as IP addresses, ranges (\`10.0.0.0/8\`) or \`unix\`. They have to begin with a PROXY header, version 1 or 2, whose address stands for the client’s. Other peers are clients. |
+
+\`\`\`yaml
+mqtt:
+  listeners:
+    - { name: local, address: "127.0.0.1:1883" }
+    - { name: tls, transport: tls, address: "127.0.0.1:8883", cert: server.pem, key: server.key }
+    - { name: web, transport: wss, address: "127.0.0.1:8884", cert: server.pem, key: server.key, origins: ["https://app.example"] }
+\`\`\`
+`;
+
 /** The whole reference as Markdown. */
 export function configReference(): string {
   const parts = [INTRODUCTION];
@@ -38,8 +67,9 @@ export function configReference(): string {
       (key) =>
         `| \`${key.key}\` | ${typeText(key)} | ${defaultText(key)} | ${escapeCell(key.description)} | ${key.flag ? `\`${key.flag}\`` : ''} | \`${key.variable}\` |`,
     );
+    const more = section.name === 'mqtt' ? `\n${LISTENER_REFERENCE}` : '';
     parts.push(
-      `## ${section.name}\n\n${section.description}\n\n| key | type | default | meaning | flag | environment |\n|---|---|---|---|---|---|\n${rows.join('\n')}\n`,
+      `## ${section.name}\n\n${section.description}\n\n| key | type | default | meaning | flag | environment |\n|---|---|---|---|---|---|\n${rows.join('\n')}\n${more}`,
     );
   }
   return parts.join('\n');
@@ -49,6 +79,7 @@ function typeText(key: ConfigKey): string {
   if (key.choices !== undefined) return key.choices.map((choice) => `\`${choice}\``).join(', ');
   if (key.key === 'cluster.discovery') return 'list of texts';
   if (key.type === 'mappings') return 'list of mappings';
+  if (key.key === 'mqtt.listen') return 'list of texts';
   if (key.type === 'list') return 'list of HOST:PORT';
   if (/\.(listen|advertise)$/.test(key.key)) return 'HOST:PORT';
   if (key.type === 'string') return 'text';

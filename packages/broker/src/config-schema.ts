@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import { SWIM_SETTINGS } from '@shoal/swim';
 import { z } from 'zod';
+import { listenText } from './config-listener.ts';
 import { LISTENERS_MAX, listener } from './config-listeners.ts';
 import { discoveryType, label, listenAddress, peerAddress } from './config-types.ts';
 
@@ -72,12 +73,12 @@ const data = section('Where and how this node stores.', {
 const mqtt = section('MQTT for clients.', {
   listeners: key(z.array(listener()).min(1).max(LISTENERS_MAX).optional(), {
     description:
-      'Where clients connect. Each listener has a `name` of its own, a `transport` (`tcp`) and an `address` (HOST:PORT; port 0 takes a free one). Loopback only: MQTT has no authentication yet. In the environment and in `--set`, the whole list as YAML in one line.',
+      'Where clients connect. Each listener has a `name` of its own, a `transport` (`tcp`, `tls`, `ws`, `wss` or `unix`) and an `address` (HOST:PORT, where port 0 takes a free one; for `unix` a path); the other fields are [below](#listeners). Loopback only: MQTT has no authentication yet. In the environment and in `--set`, the whole list as YAML in one line.',
     'x-default': 'those of `mqtt.listen`',
   }),
-  listen: key(z.array(listenAddress()).max(LISTENERS_MAX).default(['127.0.0.1:1883']), {
+  listen: key(z.array(listenText()).max(LISTENERS_MAX).default(['127.0.0.1:1883']), {
     description:
-      'Short form: an address for each listener of transport `tcp`. The default is for a node without `mqtt.listeners`. Loopback only; port 0 takes a free one.',
+      'Short form: HOST:PORT for a listener of transport `tcp`, or `TRANSPORT://ADDRESS?FIELD=VALUE&…`, as in `tls://:8883?cert=FILE&key=FILE`, `ws://:8080/mqtt` and `unix:///run/shoal/mqtt.sock`; a list repeats its field, no host is 127.0.0.1. The default is for a node without `mqtt.listeners`. Loopback only; port 0 takes a free one.',
     'x-flag': '--mqtt-listen',
   }),
   advertise: key(peerAddress().optional(), {
@@ -158,6 +159,10 @@ const log = section('The log, as JSON lines on stderr.', {
 const limits = section('Bounds, each per node unless it says otherwise.', {
   connections: key(integer(1, 1_000_000).default(16_384), {
     description: 'MQTT connections; further ones are closed. Mind the open-files limit.',
+  }),
+  handshakes: key(integer(1, 1_000_000).default(1024), {
+    description:
+      'Connections at their PROXY header, TLS handshake or WebSocket upgrade; the node closes further ones.',
   }),
   maxPacketBytes: key(integer(1024, PACKET_BYTES_SET_MAX).default(1_048_576), {
     description: 'Largest MQTT packet (Maximum Packet Size); a larger one ends its connection.',
@@ -257,6 +262,10 @@ const timings = section('Times of the shard log and of shutdown. Defaults suit a
   replaceVoterAfterMs: key(integer(1000, 86_400_000).default(600_000), {
     description:
       'Time that a member is dead or unknown before its vote passes to another. Its copies are rebuilt as soon as SWIM finds it dead.',
+  }),
+  handshakeTimeoutMs: key(integer(100, 600_000).default(10_000), {
+    description:
+      'Time that a new connection has for its PROXY header, TLS handshake and WebSocket upgrade together, then it is closed.',
   }),
   connectTimeoutMs: key(integer(1000, 600_000).default(10_000), {
     description: 'Time that a new connection has to send CONNECT, then it is closed.',

@@ -167,6 +167,87 @@ describe('listeners', () => {
     });
   }
 
+  it('have a short form for each transport', () => {
+    const listener = (text: string) =>
+      resolve({ flags: { 'mqtt.listen': [text] } }).mqtt.listeners[0];
+    const files = { cert: ['/c.pem', '/d.pem'], key: ['/c.key', '/d.key'] };
+    assert.deepEqual(
+      listener('tls://:8883?cert=/c.pem&key=/c.key&cert=/d.pem&key=/d.key&minVersion=TLSv1.3'),
+      {
+        name: 'tls-1',
+        transport: 'tls',
+        address: '127.0.0.1:8883',
+        ...files,
+        clientCertificate: 'none',
+        minVersion: 'TLSv1.3',
+      },
+    );
+    assert.deepEqual(listener('ws://[::1]:8080/live?origins=https://a.example'), {
+      name: 'ws-1',
+      transport: 'ws',
+      address: '[::1]:8080',
+      path: '/live',
+      origins: ['https://a.example'],
+    });
+    assert.equal(listener('ws://:8080')?.path, '/mqtt');
+    assert.deepEqual(listener('unix:///run/shoal.sock?mode=600'), {
+      name: 'unix-1',
+      transport: 'unix',
+      address: '/run/shoal.sock',
+      mode: '600',
+    });
+    assert.deepEqual(listener('tcp://127.0.0.1:1?proxyFrom=127.0.0.1&ipv6Only=true'), {
+      name: 'tcp-1',
+      transport: 'tcp',
+      address: '127.0.0.1:1',
+      proxyFrom: ['127.0.0.1'],
+      ipv6Only: true,
+    });
+  });
+
+  for (const [text, told] of [
+    ['quic://127.0.0.1:1', /begin with tcp:\/\/, tls:\/\//],
+    ['tls://:8883', /^cert must be set for tls/],
+    ['tls://:8883?cert=a&cert=b&key=c', /^key must name a file for each of the 2 in cert/],
+    ['tls://:8883?cert=a&key=b&clientCertificate=required', /^clientCa must be set/],
+    ['tls://:8883?cert=a&key=b&clientCertificate=maybe', /^clientCertificate must be `none`/],
+    ['ws://:8080/a?color=red', /has no field color/],
+    ['ws://:8080/a?path=/b', /path is given twice/],
+    ['ws://:8080/a b', /^path must begin with \//],
+    ['ws://:8080?origins=a.example', /^origins must be an origin as browsers send it/],
+    ['ws://:8080?mode=660', /^mode is for transport unix, not for ws/],
+    ['unix://run/shoal.sock', /absolute path/],
+    [`unix:///${'a'.repeat(107)}`, /at most 107 bytes/],
+    ['unix:///a?mode=999', /^mode must be three octal digits/],
+    ['127.0.0.1:1?proxyFrom=x', /must be HOST:PORT/],
+    ['tcp://127.0.0.1:1?proxyFrom=x', /^proxyFrom must be an IP address/],
+    ['tcp://127.0.0.1:1?proxyFrom=10.0.0.0/33', /^proxyFrom must be an IP address/],
+  ] as const) {
+    it(`refuse ${text.slice(0, 60)} with what is wrong`, () => {
+      const { problems } = problemsOf({ flags: { 'mqtt.listen': [text], ...NEEDED } });
+      assert.deepEqual(
+        problems.map(({ code, key }) => [code, key]),
+        [['BROKER_ERR_CONFIG_VALUE', 'mqtt.listen[0]']],
+      );
+      assert.match(problems[0]!.text, told);
+    });
+  }
+
+  for (const [fields, key, told] of [
+    ['transport: tls', 'cert', /must be set for tls: a PEM file/],
+    ['transport: ws, mode: "660"', 'mode', /is for transport unix/],
+    ['transport: unix', 'address', /absolute path/],
+    ['transport: tls, cert: a, key: b, clientCa: c', 'clientCa', /needs clientCertificate/],
+    ['ipv6Only: maybe', 'ipv6Only', /`true` or `false`/],
+    ['proxyFrom: [10.0.0.0/8, x]', 'proxyFrom[1]', /must be an IP address/],
+  ] as const) {
+    it(`refuse {${fields}} by its field`, () => {
+      const { problems } = problemsWith(`[{name: a, address: "127.0.0.1:1", ${fields}}]`);
+      const told1 = problems.find((problem) => problem.key === `mqtt.listeners[0].${key}`);
+      assert.match(told1?.text ?? '', told);
+    });
+  }
+
   it('have names of their own', () => {
     const { problems } = problemsWith(
       '[{name: a, address: "127.0.0.1:1"}, {name: a, address: "127.0.0.1:2"}]',
@@ -195,6 +276,18 @@ describe('listeners', () => {
     const flags = { 'mqtt.listeners': '[{name: a, address: "127.0.0.1:1"}]' };
     assert.deepEqual(resolve({ flags }).mqtt.listen, []);
     assert.deepEqual(resolve().mqtt.listen, ['127.0.0.1:1883']);
+  });
+
+  it('of transport unix are on this machine', () => {
+    const address = '/run/shoal.sock';
+    const { listeners } = resolve({ flags: { 'mqtt.listen': [`unix://${address}`] } }).mqtt;
+    assert.equal(listeners[0]?.address, address);
+    for (const scheme of ['tls', 'ws', 'wss']) {
+      const files = scheme === 'ws' ? '' : '?cert=a&key=b';
+      const listen = [`${scheme}://0.0.0.0:1${files}`];
+      const { problems } = problemsOf({ flags: { 'mqtt.listen': listen, ...NEEDED } });
+      assert.equal(problems[0]?.code, 'BROKER_ERR_ADDRESS_NOT_LOOPBACK');
+    }
   });
 
   it('are at least one', () => {

@@ -14,14 +14,16 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { isOffLoopback } from './address.ts';
 import { type GivenSettings, SETTING_KEYS } from './cluster-settings.ts';
+import { describeIssue, shownStep } from './config-issues.ts';
+import type { ListenerConfig } from './config-listener.ts';
 import {
   LISTENER_EXAMPLE,
-  type ListenerConfig,
   LOOPBACK_RULE,
   listenerProblems,
   type PlacedListener,
   placeListeners,
   shortForm,
+  unplaced,
 } from './config-listeners.ts';
 import { type ConfigKey, configSchema, configSections } from './config-schema.ts';
 import { nearest, suggestion } from './config-suggest.ts';
@@ -107,7 +109,7 @@ export function resolveConfigWithOrigins(input: ConfigInput): ResolvedConfig {
   const parsed = result.success ? result.data : undefined;
   if (!result.success) draft.addIssues(result.error.issues);
   const placed = parsed ? draft.placeListeners(parsed.mqtt) : [];
-  const listeners = placed.map(({ name, transport, address }) => ({ name, transport, address }));
+  const listeners = placed.map(unplaced);
   const config = parsed && {
     ...parsed,
     mqtt: { ...parsed.mqtt, listen: shortForm(placed), listeners },
@@ -259,19 +261,19 @@ class Draft {
         continue;
       }
       if (value === undefined) {
-        this.#missing(dotted, shown, origin);
+        this.#missing(dotted, shown, origin, issue.code === 'custom' ? issue.message : undefined);
         continue;
       }
       const code =
         issue.code === 'invalid_type' ? 'BROKER_ERR_CONFIG_TYPE' : 'BROKER_ERR_CONFIG_VALUE';
-      this.#report(code, shown, value, origin, describeIssue(issue));
+      this.#report(code, shown, value, origin, describeIssue(issue, LISTENER_EXAMPLE));
     }
   }
 
-  #missing(dotted: string, shown: string, origin: string): void {
+  #missing(dotted: string, shown: string, origin: string, why?: string): void {
     const key = this.#keys.get(dotted);
     if (key === undefined || shown !== dotted) {
-      const text = `must be set, as in \`${LISTENER_EXAMPLE}\``;
+      const text = why ?? `must be set, as in \`${LISTENER_EXAMPLE}\``;
       this.#report('BROKER_ERR_CONFIG_MISSING', shown, undefined, origin, text);
       return;
     }
@@ -333,7 +335,7 @@ class Draft {
   #checkPorts({ cluster, admin }: Config, listeners: readonly PlacedListener[]): void {
     const taken = new Map<string, string>();
     for (const { key, address } of [
-      ...listeners,
+      ...listeners.map(({ dotted, address }) => ({ key: dotted, address })),
       { key: 'cluster.listen', address: cluster.listen },
       { key: 'admin.listen', address: admin.listen },
     ]) {
@@ -396,38 +398,6 @@ function formatProblem(problem: ConfigProblem): string {
   const shown = JSON.stringify(value) ?? String(value);
   const short = shown.length > 100 ? `${shown.slice(0, 99)}…` : shown;
   return `${key} = ${short} (${origin}): ${text}`;
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case 'invalid_type': {
-      const names: Record<string, string> = {
-        int: 'a whole number',
-        number: 'a number',
-        array: 'a list',
-        object: `a mapping, as in \`${LISTENER_EXAMPLE}\``,
-      };
-      return `must be ${names[issue.expected] ?? (issue.expected === 'string' ? 'text (in quotes, where YAML reads something else)' : issue.expected)}`;
-    }
-    case 'too_small':
-      return `must be at least ${issue.minimum}${unitOf(issue.origin)}`;
-    case 'too_big':
-      return `must be at most ${issue.maximum}${unitOf(issue.origin)}`;
-    case 'invalid_value':
-      return `must be ${issue.values.map((value) => `\`${String(value)}\``).join(' or ')}`;
-    default:
-      return issue.message;
-  }
-}
-
-function unitOf(origin: string): string {
-  if (origin === 'string') return ' characters long';
-  return origin === 'array' ? ' elements long' : '';
-}
-
-/** A step of a path below a key: an element of a list, or a field of one. */
-function shownStep(step: PropertyKey): string {
-  return typeof step === 'number' ? `[${step}]` : `.${String(step)}`;
 }
 
 /** Text that is no YAML stays text, which the schema refuses. */

@@ -38,6 +38,10 @@ export interface Counters {
   connectionsMissed: number;
   /** Connections closed because the Client Identifier connected again. */
   takeovers: number;
+  /** Gauge: connections at their PROXY header, TLS handshake or WebSocket upgrade. */
+  handshakesUnderWay: number;
+  /** Connections that ended there. */
+  handshakesFailed: number;
   /** Packets that broke the specification and cost their connection. */
   malformedPackets: number;
   /** Gauge: connections of this node. */
@@ -140,6 +144,8 @@ export function createCounters(): Counters {
     disconnects: 0,
     connectionsLost: 0,
     connectionsMissed: 0,
+    handshakesUnderWay: 0,
+    handshakesFailed: 0,
     takeovers: 0,
     malformedPackets: 0,
     connections: 0,

@@ -95,6 +95,13 @@ export const BROKER_ERRORS = {
       'Give a file from `shoal keyring generate --out FILE` that only its owner may read (chmod 600), or one that belongs to root and is readable for the group of the process.',
   },
 
+  BROKER_ERR_TLS_FILE: {
+    message: 'A certificate or key of a listener cannot be used',
+    exitCode: 25,
+    remedy:
+      'Give PEM files that the process may read: in `cert` the certificate of the server and the chain above it, in `key` its private key without a passphrase, in `clientCa` the authorities of clients.',
+  },
+
   // Data folder and disk: 30–39.
   BROKER_ERR_DATA_LOCKED: {
     message: 'The data folder is in use by another node',

@@ -18,7 +18,7 @@ export {
   resolveConfigWithOrigins,
   swimSettings,
 } from './config.ts';
-export type { ListenerConfig } from './config-listeners.ts';
+export type { ListenerConfig } from './config-listener.ts';
 export { configReference } from './config-reference.ts';
 export {
   type ConfigKey,

@@ -166,18 +166,22 @@ class NodeProcess implements RunningNode {
     const listeners = this.#listeners!;
     const { node, mqtt } = this.#config;
     listeners.open();
-    const { reports } = listeners;
+    const { reports, main } = listeners;
     const { admin } = this.#wired!.process.meta;
     const cluster = this.#membership!.address;
-    const addresses = { mqtt: reports[0].address, listeners: reports, cluster, admin };
+    const addresses = { mqtt: main.address, listeners: reports, cluster, admin };
     this.#readiness.resolve({ node: node.name, pid: process.pid, ...addresses });
-    return mqtt.advertise ?? reports[0].address;
+    return mqtt.advertise ?? main.address;
   }
 
   /** Before there is a process core, only the store can fail. */
   #fatal(error: BrokerError): void {
     if (this.#wired !== null) this.#wired.process.fatal(error);
     else this.#hooks.onFatal(error);
+  }
+
+  async reload(): Promise<void> {
+    await this.#listeners?.reload();
   }
 
   stop(): Promise<void> {

@@ -78,8 +78,18 @@ export interface ClientSocket {
   awaitDrain(): void;
   /** Bytes accepted and not yet handed to the kernel: what a slow consumer owes. */
   readonly pendingBytes: number;
-  /** Remote address for logs and `session show`, as host:port. */
+  /** Remote address for logs and `session show`, as host:port; `unix:PATH` where there is no network. */
   readonly remote: string;
+  /** The certificate by which TLS has verified the client. */
+  readonly certificate?: ClientCertificate | undefined;
+}
+
+/** Who a client is, by a certificate that an authority of the listener has signed. */
+export interface ClientCertificate {
+  /** Distinguished name, most specific part first: `CN=dev-1,O=Example`. */
+  readonly subject: string;
+  /** SHA-256 of the certificate, in hexadecimal digits. */
+  readonly fingerprint: string;
 }
 
 /**

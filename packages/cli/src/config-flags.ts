@@ -26,8 +26,8 @@ export const configFlags = {
   }),
   'mqtt-listen': Flags.string({
     description:
-      'Address for MQTT clients; may repeat. Loopback only. Port 0 takes a free one. See mqtt.listeners in the reference for the long form.',
-    helpValue: 'HOST:PORT',
+      'Address for MQTT clients: HOST:PORT, tls://:8883?cert=FILE&key=FILE, ws://:8080/mqtt, wss://… or unix:///PATH; may repeat. Loopback only. Port 0 takes a free one. See mqtt.listeners in the reference for all fields.',
+    helpValue: 'ADDRESS',
     multiple: true,
     multipleNonGreedy: true,
   }),

@@ -12,13 +12,17 @@ export type StartNode = (
   hooks: { readonly onFatal: (error: BrokerError) => void; readonly onLeft: () => void },
   given: GivenSettings,
   options?: StartOptions,
-) => Promise<{ readonly ready: Promise<ReadyReport>; stop(): Promise<void> }>;
+) => Promise<{
+  readonly ready: Promise<ReadyReport>;
+  reload(): Promise<void>;
+  stop(): Promise<void>;
+}>;
 
 /**
  * Runs a node until it gets a signal, is removed from its cluster, or fails.
  *
  * The first SIGTERM or SIGINT stops it in order, also while it starts; a second one ends the process
- * on the spot.
+ * on the spot. SIGHUP reads the certificates of the listeners again.
  *
  * @returns the exit code
  */
@@ -47,6 +51,9 @@ export async function runNode(
       requestStop();
     });
   }
+  let reload: () => unknown = () => {};
+  // In a terminal, SIGHUP says that the terminal is closed: the process ends with it.
+  if (!process.stdin.isTTY) process.on('SIGHUP', () => reload());
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
@@ -64,6 +71,7 @@ export async function runNode(
     };
     const starting = startNode(config, { onFatal, onLeft: () => end(0) }, given, options);
     const node = await starting;
+    reload = () => node.reload();
     stopAsked.then(() => node.stop()).then(() => end(0), fail);
     const ready = await node.ready.catch((error: unknown) => {
       // It stopped before it served, to begin again.

@@ -5,13 +5,16 @@ import type { BrokerError } from '../errors.ts';
 export interface ReadyReport {
   readonly node: string;
   readonly pid: number;
-  /** Address of the first listener for clients. */
+  /** Address of the first listener of transport `tcp`; where there is none, of the first listener. */
   readonly mqtt: string;
   /** All of them, as bound. */
   readonly listeners: readonly {
     readonly name: string;
     readonly transport: string;
+    /** HOST:PORT; of transport `unix`, the path of the socket. */
     readonly address: string;
+    /** Path of the URL, of transports `ws` and `wss`. */
+    readonly path?: string | undefined;
   }[];
   readonly cluster: string;
   readonly admin: string;
@@ -32,6 +35,8 @@ export interface StartOptions {
 
 export interface RunningNode {
   readonly ready: Promise<ReadyReport>;
+  /** Reads the certificates of the listeners again, for connections to come. Never fails. */
+  reload(): Promise<void>;
   /** Drains and closes; resolves when nothing is left open. */
   stop(): Promise<void>;
 }

@@ -1,62 +1,77 @@
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { parseAddress } from '@shoal/swim';
-import { TcpListener } from '../../src/edge/listeners/tcp.ts';
+import type { ListenerConfig } from '../../src/config-listener.ts';
+import type { ListenerOptions } from '../../src/edge/listeners/listener.ts';
+import { SocketListener } from '../../src/edge/listeners/socket-listener.ts';
+import { startListener } from '../../src/edge/listeners/transports.ts';
 import type { ClientHandler } from '../../src/ports.ts';
 import { connectedPipe, untilHolds } from '../sim/world.ts';
-import { type ClientEnd, describeClientSocketContract } from './client-socket.ts';
+import { Authority } from '../tls/certificates.ts';
+import { describeClientSocketContract } from './client-socket.ts';
 import { describeListenerContract } from './listener.ts';
+import { connectSecure, connectStream, connectWeb } from './listener-clients.ts';
 
-/** A client over any stream of Node.js. */
-class StreamClient implements ClientEnd {
-  isOver = false;
-  readonly #socket: Socket;
-  readonly #chunks: Buffer[] = [];
+const authority = new Authority();
+const server = authority.sign('server', 'DNS:localhost,IP:127.0.0.1');
+const folder = authority.folder;
+after(() => authority.remove());
 
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
-    for (const event of ['end', 'close']) socket.on(event, () => this.#over());
-  }
+const tls = { cert: [server.cert], key: [server.key] };
+const ca = authority.text;
 
-  #over(): void {
-    this.isOver = true;
-  }
+/** As a proxy on this machine would send it. */
+const PROXY_HEADER = Buffer.from('PROXY TCP4 192.0.2.7 192.0.2.8 4711 1883\r\n');
+const proxyFrom = ['127.0.0.0/8'];
+let sockets = 0;
 
-  get received(): Buffer {
-    return Buffer.concat(this.#chunks);
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
-  }
-
-  stopReading(): void {
-    this.#socket.pause();
-  }
-
-  read(): void {
-    this.#socket.resume();
-  }
-
-  leave(): void {
-    this.#socket.destroy();
-  }
-}
+const start =
+  (config: Omit<ListenerConfig, 'name' | 'address'>) =>
+  (options: ListenerOptions, address = '127.0.0.1:0') =>
+    startListener({ name: 'under-test', address, ...config }, options);
 
 for (const sharedReadBuffer of [true, false]) {
   describeListenerContract(sharedReadBuffer ? 'tcp' : "tcp by 'data' events", {
     start: (options, address = '127.0.0.1:0') =>
-      TcpListener.start({ ...options, ...parseAddress(address), sharedReadBuffer }),
-    connect: async (address) => {
-      const socket = connect(parseAddress(address));
-      const client = new StreamClient(socket);
-      await once(socket, 'connect');
-      return client;
-    },
+      SocketListener.start({ ...options, place: parseAddress(address), sharedReadBuffer }),
+    connect: connectStream,
   });
 }
+
+describeListenerContract('unix', {
+  start: (options, address = join(folder, `${++sockets}.sock`)) =>
+    start({ transport: 'unix' })(options, address),
+  connect: connectStream,
+});
+
+describeListenerContract('tls', {
+  start: start({ transport: 'tls', ...tls }),
+  connect: (address) => connectSecure(address, ca),
+});
+
+describeListenerContract('ws', {
+  start: start({ transport: 'ws' }),
+  connect: (address) => connectWeb(address),
+});
+
+describeListenerContract('wss', {
+  start: start({ transport: 'wss', ...tls }),
+  connect: (address) => connectWeb(address, ca),
+});
+
+describeListenerContract('tcp behind a proxy', {
+  start: start({ transport: 'tcp', proxyFrom }),
+  connect: (address) => connectStream(address, PROXY_HEADER),
+});
+
+describeListenerContract('tls behind a proxy', {
+  start: start({ transport: 'tls', ...tls, proxyFrom }),
+  connect: (address) => connectSecure(address, ca, PROXY_HEADER),
+});
+
+describeListenerContract('ws behind a proxy', {
+  start: start({ transport: 'ws', proxyFrom }),
+  connect: (address) => connectWeb(address, undefined, PROXY_HEADER),
+});
 
 /** For how long a client that stops reading does not read. */
 const STALL_MS = 500;

@@ -4,12 +4,18 @@ import { BrokerError } from '../../src/errors.ts';
 import type { ClientHandler, ClientSocket } from '../../src/ports.ts';
 import { type ClientEnd, describeClientSocketContract } from './client-socket.ts';
 
+/** A client of a listener. */
+export interface ListenerClient extends ClientEnd {
+  /** Sends nothing more, and says so; it may go on reading. */
+  finish(): void;
+}
+
 /** One transport under test. */
 export interface Transport {
   /** @param address where an earlier listener was bound; absent for a free one */
   start(options: ListenerOptions, address?: string): Promise<Listener>;
   /** A client that has tried to connect: it may be turned away. */
-  connect(address: string): Promise<ClientEnd>;
+  connect(address: string): Promise<ListenerClient>;
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -31,7 +37,7 @@ export function describeListenerContract(name: string, transport: Transport): vo
 
   describe(`Listener contract: ${name}`, () => {
     const started: Listener[] = [];
-    const clients: ClientEnd[] = [];
+    const clients: ListenerClient[] = [];
     const start = async (options: Partial<ListenerOptions> = {}, address?: string) => {
       const listener = await transport.start({ ...base, ...options }, address);
       started.push(listener);
@@ -83,6 +89,58 @@ export function describeListenerContract(name: string, transport: Transport): vo
       await until(() => listener.count === 1);
       client.leave();
       await until(() => listener.count === 0);
+    });
+
+    it('forgets clients that come and go at once', async () => {
+      const counters = { handshakesUnderWay: 0, handshakesFailed: 0 };
+      const opening = { handshakesMax: 100, handshakeTimeoutMs: 10_000, counters };
+      const listener = await start({ opening });
+      const coming = Array.from({ length: 20 }, () => connect(listener));
+      for (const client of await Promise.all(coming)) client.leave();
+      await until(() => listener.count === 0);
+      assert.equal(counters.handshakesUnderWay, 0);
+    });
+
+    it('hands over bytes cut anywhere, and many pieces that come as one', async () => {
+      const sent = Buffer.from(Uint8Array.from({ length: 40 }, (_, i) => i));
+      let received = Buffer.alloc(0);
+      const onData = (buffer: Uint8Array, from: number, to: number) => {
+        received = Buffer.concat([received, buffer.subarray(from, to)]);
+      };
+      const listener = await start({ onConnection: () => ({ ...deaf, onData }) });
+      const client = await connect(listener);
+      let bytes = 0;
+      for (let cut = 1; cut < sent.length; cut++) {
+        client.write(sent.subarray(0, cut));
+        bytes += cut;
+        await until(() => received.length === bytes);
+        client.write(sent.subarray(cut));
+        bytes += sent.length - cut;
+      }
+      for (let i = 0; i < 10; i++) client.write(sent);
+      bytes += 10 * sent.length;
+      await until(() => received.length === bytes);
+      for (let at = 0; at < bytes; at += sent.length)
+        assert.ok(received.subarray(at, at + sent.length).equals(sent), `at ${at}`);
+    });
+
+    it('ends a connection whose client sends nothing more', async () => {
+      let closed = 0;
+      let received = 0;
+      const listener = await start({
+        onConnection: () => ({
+          ...deaf,
+          onData: (_, from, to) => {
+            received += to - from;
+          },
+          onClosed: () => closed++,
+        }),
+      });
+      const client = await connect(listener);
+      client.write(Buffer.from('last words'));
+      client.finish();
+      await until(() => client.isOver && listener.count === 0);
+      assert.deepEqual([received, closed], [10, 1]);
     });
 
     it('names an address in use', async () => {
@@ -138,8 +196,7 @@ export function describeListenerContract(name: string, transport: Transport): vo
       await until(() => socket !== undefined);
       socket!.write(Buffer.from('now'));
       listener.flush();
-      assert.equal(socket!.pendingBytes, 0);
-      await until(() => client.received.toString() === 'now');
+      await until(() => client.received.toString() === 'now' && socket!.pendingBytes === 0);
     });
 
     it('tells of all that its sockets have not taken, which ends with the connection', async () => {

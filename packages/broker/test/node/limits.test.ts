@@ -407,10 +407,10 @@ const CASES: Readonly<Record<string, () => void>> = {
 describe('limits of the configuration', () => {
   for (const [key, test] of Object.entries(CASES)) it(`${key} has its effect`, test);
 
-  it('have a test each; limits.connections is the listener’s', () => {
+  it('have a test each; limits.connections and limits.handshakes are the listeners’', () => {
     const limits = configSections().find(({ name }) => name === 'limits');
     const keys = limits?.keys.map(({ key }) => key.replace('limits.', ''));
-    assert.deepEqual(new Set(keys), new Set(['connections', ...Object.keys(CASES)]));
+    assert.deepEqual(new Set(keys), new Set(['connections', 'handshakes', ...Object.keys(CASES)]));
   });
 
   it('allow no more topic levels than tries are walked', () => {

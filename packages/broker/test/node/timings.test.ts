@@ -145,7 +145,7 @@ describe('timings of the configuration', () => {
     }
   });
 
-  it('are the keys above; timings.stopTimeoutMs is the process’s', () => {
+  it('are the keys above; handshakeTimeoutMs is the listeners’, stopTimeoutMs the process’s', () => {
     const timings = configSections().find(({ name }) => name === 'timings');
     assert.deepEqual(
       timings?.keys.map(({ key }) => key.replace('timings.', '')),
@@ -154,6 +154,7 @@ describe('timings of the configuration', () => {
         'silenceMs',
         'electionStaggerMs',
         'replaceVoterAfterMs',
+        'handshakeTimeoutMs',
         'connectTimeoutMs',
         'slowReaderMs',
         'willNodeGraceMs',

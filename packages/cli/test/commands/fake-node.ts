@@ -20,6 +20,9 @@ const startNode: StartNode = async (_config, hooks) => {
   process.stderr.write('started\n');
   return {
     ready: behaviour === 'never-ready' ? never : Promise.resolve(report),
+    reload: async () => {
+      process.stderr.write('reloading\n');
+    },
     stop: async () => {
       process.stderr.write('stopping\n');
       if (behaviour === 'slow-stop') await never;

@@ -53,6 +53,15 @@ describe('shoal start, the process', function () {
     });
   }
 
+  it('reads certificates again at SIGHUP, and goes on', async () => {
+    const child = new Child('well');
+    await child.until(/^ready /m);
+    child.process.kill('SIGHUP');
+    await child.until(/reloading/);
+    child.process.kill('SIGTERM');
+    assert.equal(await child.closed, 0);
+  });
+
   it('ends at once at a second signal: 130 and 143', async () => {
     for (const [signal, code] of [
       ['SIGINT', 130],

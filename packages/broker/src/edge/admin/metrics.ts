@@ -83,6 +83,16 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
 
   gauge('shoal_mqtt_connections', 'MQTT connections of this node.', (c) => c.connections),
+  gauge(
+    'shoal_mqtt_handshakes_under_way',
+    'Connections at their PROXY header, TLS handshake or WebSocket upgrade (`limits.handshakes`).',
+    (c) => c.handshakesUnderWay,
+  ),
+  counter(
+    'shoal_mqtt_handshakes_failed_total',
+    'Connections that ended there: malformed, refused, too many, or too slow.',
+    (c) => c.handshakesFailed,
+  ),
   counter('shoal_mqtt_connects_total', 'CONNECT packets accepted.', (c) => c.connects),
   counter(
     'shoal_mqtt_connects_refused_total',

@@ -10,14 +10,24 @@ import type { ClientHandler, ClientSocket, Log } from '../../ports.ts';
 export interface Listener {
   /** Where clients connect, as bound. */
   readonly address: string;
-  /** Connections held, those that are closing included. */
+  /** Connections held, those that are opening or closing included. */
   readonly count: number;
   /** From now on clients are welcome. */
   open(): void;
   /** Sends what was written, now instead of at the end of the turn. Not for use within a handler. */
   flush(): void;
+  /** Reads its files again, and uses what is new for connections that come from now on. Never throws. */
+  reload(): Promise<void>;
   /** Stops accepting, closes every connection after what it was sent, and waits for their end. */
   close(): Promise<void>;
+}
+
+/** What a listener counts of connections that are not ready for MQTT yet; shared by those of a node. */
+export interface OpeningCounters {
+  /** Gauge: connections at their PROXY header, TLS handshake or WebSocket upgrade. */
+  handshakesUnderWay: number;
+  /** Connections that ended there, were turned away for too many of them, or took too long. */
+  handshakesFailed: number;
 }
 
 /** What a listener of any transport is given. */
@@ -33,4 +43,16 @@ export interface ListenerOptions {
   readonly onPending?: (changeBytes: number) => void;
   /** False: the address is taken, and who comes is turned away until {@link Listener.open}. */
   readonly isOpen?: boolean;
+  /** Bounds of what stands between a socket and MQTT. */
+  readonly opening?: OpeningOptions;
+  /** Largest MQTT packet that a client may send; a WebSocket message may be little larger. */
+  readonly maxPacketBytes?: number;
+}
+
+export interface OpeningOptions {
+  /** Connections of the node under way at once; further ones are closed. */
+  readonly handshakesMax: number;
+  /** Time for all of it: PROXY header, TLS handshake and WebSocket upgrade. */
+  readonly handshakeTimeoutMs: number;
+  readonly counters: OpeningCounters;
 }

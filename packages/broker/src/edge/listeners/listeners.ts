@@ -1,28 +1,15 @@
-import { loopbackAddress } from '../../address.ts';
 import type { Config } from '../../config.ts';
+import type { ListenerConfig } from '../../config-listener.ts';
 import type { NodeCore } from '../../node/node.ts';
 import type { Log } from '../../ports.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
-import { TcpListener } from './tcp.ts';
-
-type ListenerConfig = Config['mqtt']['listeners'][number];
+import { startListener } from './transports.ts';
 
 /** A listener as reports show it. */
-export interface ListenerReport extends ListenerConfig {
+export interface ListenerReport extends Pick<ListenerConfig, 'name' | 'transport' | 'path'> {
   /** As bound: with the port taken where 0 was asked for. */
   readonly address: string;
 }
-
-/** How a listener of each transport is started. */
-const START: Readonly<
-  Record<
-    ListenerConfig['transport'],
-    (config: ListenerConfig, options: ListenerOptions) => Promise<Listener>
-  >
-> = {
-  tcp: ({ name, address }, options) =>
-    TcpListener.start({ ...options, ...loopbackAddress(`mqtt.listeners ${name}`, address), name }),
-};
 
 /** The listeners of a node: one bound on connections for all, opened and closed together. */
 export class Listeners implements Omit<Listener, 'address'> {
@@ -31,8 +18,8 @@ export class Listeners implements Omit<Listener, 'address'> {
   /**
    * Takes the addresses of all listeners; clients are turned away until {@link open}.
    *
-   * @throws BROKER_ERR_ADDRESS_IN_USE, BROKER_ERR_ADDRESS_UNUSABLE, BROKER_ERR_ADDRESS_NOT_LOOPBACK, naming the
-   *   listener; none stays
+   * @throws BROKER_ERR_ADDRESS_IN_USE, BROKER_ERR_ADDRESS_UNUSABLE, BROKER_ERR_ADDRESS_NOT_LOOPBACK,
+   *   BROKER_ERR_TLS_FILE, naming the listener or the file; none stays
    */
   static async start(
     configs: readonly ListenerConfig[],
@@ -51,18 +38,25 @@ export class Listeners implements Omit<Listener, 'address'> {
   async #add(config: ListenerConfig, options: ListenerOptions): Promise<void> {
     let own: Listener | undefined;
     const othersCount = () => this.count - (own?.count ?? 0);
-    own = await START[config.transport](config, { ...options, isOpen: false, othersCount });
+    own = await startListener(config, { ...options, isOpen: false, othersCount });
     this.#listeners.push({ config, listener: own });
   }
 
-  /** In the order of the configuration: the first is the one that this member tells others. */
+  /** In the order of the configuration. */
   get reports(): readonly [ListenerReport, ...ListenerReport[]] {
-    const [first, ...rest] = this.#listeners.map(({ config, listener }) => ({
-      ...config,
-      address: listener.address,
-    }));
+    const [first, ...rest] = this.#listeners.map(({ config, listener }) => {
+      const { name, transport, path } = config;
+      const report = { name, transport, address: listener.address };
+      return path === undefined ? report : { ...report, path };
+    });
     if (first === undefined) throw new Error('a node without a listener');
     return [first, ...rest];
+  }
+
+  /** What this member tells clients and other members: the first listener of transport `tcp`, else the first. */
+  get main(): ListenerReport {
+    const { reports } = this;
+    return reports.find(({ transport }) => transport === 'tcp') ?? reports[0];
   }
 
   get count(): number {
@@ -79,6 +73,11 @@ export class Listeners implements Omit<Listener, 'address'> {
     for (const { listener } of this.#listeners) listener.flush();
   }
 
+  /** Certificates are read again; a bad one is logged, and the old one stays. */
+  async reload(): Promise<void> {
+    await Promise.all(this.#listeners.map(({ listener }) => listener.reload()));
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map(({ listener }) => listener.close()));
   }
@@ -86,13 +85,19 @@ export class Listeners implements Omit<Listener, 'address'> {
 
 /** The listeners as configured, between clients and the core of a node. */
 export function openListeners(
-  { mqtt, limits }: Config,
+  { mqtt, limits, timings }: Config,
   core: NodeCore,
   log: Log,
 ): Promise<Listeners> {
   return Listeners.start(mqtt.listeners, {
     onConnection: (socket) => core.accept(socket),
     maxConnections: limits.connections,
+    maxPacketBytes: limits.maxPacketBytes,
+    opening: {
+      handshakesMax: limits.handshakes,
+      handshakeTimeoutMs: timings.handshakeTimeoutMs,
+      counters: core.counters,
+    },
     onPending: (changeBytes) => {
       core.counters.clientBytes += changeBytes;
     },

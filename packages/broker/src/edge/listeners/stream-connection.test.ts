@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { parseAddress } from '@shoal/swim';
 import type { ClientSocket } from '../../ports.ts';
-import { TcpListener } from './tcp.ts';
+import { SocketListener } from './socket-listener.ts';
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('TcpConnection', () => {
-  let listener: TcpListener;
+describe('StreamConnection', () => {
+  let listener: SocketListener;
   let client: Socket;
   let server: ClientSocket;
   let drained: Promise<void>;
@@ -20,9 +20,8 @@ describe('TcpConnection', () => {
   beforeEach(async () => {
     const accepted = Promise.withResolvers<ClientSocket>();
     const drain = Promise.withResolvers<void>();
-    listener = await TcpListener.start({
-      host: '127.0.0.1',
-      port: 0,
+    listener = await SocketListener.start({
+      place: { host: '127.0.0.1', port: 0 },
       maxConnections: 10,
       log: () => {},
       onPending: (changeBytes) => {

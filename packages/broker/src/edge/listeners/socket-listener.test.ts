@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parseAddress } from '@shoal/swim';
 import type { ClientHandler, ClientSocket } from '../../ports.ts';
-import { TcpListener, type TcpListenerOptions } from './tcp.ts';
+import { SocketListener, type SocketListenerOptions } from './socket-listener.ts';
 
 /** A handler that records, and lets a test wait for each kind of call. */
 class Recorder implements ClientHandler {
@@ -54,13 +54,13 @@ class Recorder implements ClientHandler {
 
 /** A listener on a free port, its handlers in order of arrival, and its clients. */
 class Bench {
-  readonly listener: TcpListener;
+  readonly listener: SocketListener;
   readonly #arrivals: Recorder[];
   readonly #waiting: ((recorder: Recorder) => void)[];
   readonly #clients: Socket[] = [];
 
   private constructor(
-    listener: TcpListener,
+    listener: SocketListener,
     arrivals: Recorder[],
     waiting: ((recorder: Recorder) => void)[],
   ) {
@@ -69,12 +69,11 @@ class Bench {
     this.#waiting = waiting;
   }
 
-  static async start(options: Partial<TcpListenerOptions> = {}): Promise<Bench> {
+  static async start(options: Partial<SocketListenerOptions> = {}): Promise<Bench> {
     const arrivals: Recorder[] = [];
     const waiting: ((recorder: Recorder) => void)[] = [];
-    const listener = await TcpListener.start({
-      host: '127.0.0.1',
-      port: 0,
+    const listener = await SocketListener.start({
+      place: { host: '127.0.0.1', port: 0 },
       maxConnections: 2000,
       log: () => {},
       onConnection: (socket) => {
@@ -156,9 +155,9 @@ function pattern(bytes: number, from = 0): Buffer {
 }
 
 for (const sharedReadBuffer of [true, false]) {
-  describe(`TcpListener ${sharedReadBuffer ? 'with one read buffer' : "with 'data' events"}`, () => {
+  describe(`SocketListener ${sharedReadBuffer ? 'with one read buffer' : "with 'data' events"}`, () => {
     let bench: Bench;
-    const start = async (options: Partial<TcpListenerOptions> = {}): Promise<void> => {
+    const start = async (options: Partial<SocketListenerOptions> = {}): Promise<void> => {
       bench = await Bench.start({ sharedReadBuffer, ...options });
     };
     afterEach(() => bench.stop());
@@ -479,19 +478,22 @@ for (const sharedReadBuffer of [true, false]) {
   });
 }
 
-describe('TcpListener.start', () => {
+describe('SocketListener.start', () => {
   it('names an address in use, with its cause', async () => {
     const bench = await Bench.start();
-    await assert.rejects(Bench.start({ port: bench.port }), (error: NodeJS.ErrnoException) => {
-      assert.equal(error.code, 'BROKER_ERR_ADDRESS_IN_USE');
-      assert.equal((error.cause as NodeJS.ErrnoException).code, 'EADDRINUSE');
-      return true;
-    });
+    await assert.rejects(
+      Bench.start({ place: { host: '127.0.0.1', port: bench.port } }),
+      (error: NodeJS.ErrnoException) => {
+        assert.equal(error.code, 'BROKER_ERR_ADDRESS_IN_USE');
+        assert.equal((error.cause as NodeJS.ErrnoException).code, 'EADDRINUSE');
+        return true;
+      },
+    );
     await bench.stop();
   });
 
   it('names an address that is not of this machine', async () => {
-    await assert.rejects(Bench.start({ host: '192.0.2.1' }), {
+    await assert.rejects(Bench.start({ place: { host: '192.0.2.1', port: 0 } }), {
       code: 'BROKER_ERR_ADDRESS_UNUSABLE',
     });
   });

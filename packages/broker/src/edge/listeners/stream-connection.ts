@@ -1,13 +1,7 @@
-import type { Socket } from 'node:net';
 import { formatAddress } from '@shoal/swim';
-import type { ClientHandler, ClientSocket } from '../../ports.ts';
-import { YoungBuffers } from '../young-buffers.ts';
-
-/** Most bytes that one write concatenates, and the most a blocked connection pins beyond its own. */
-const WRITE_BYTES_MAX = 65_536;
-
-/** Small turns use a small scratch, so that a blocked connection pins no more than it must. */
-const SMALL_WRITE_BYTES_MAX = 4_096;
+import type { ClientCertificate, ClientHandler, ClientSocket } from '../../ports.ts';
+import type { ByteStream } from './byte-stream.ts';
+import { SMALL_WRITE_BYTES_MAX, type TurnFlush, WRITE_BYTES_MAX } from './turn-flush.ts';
 
 /** Small chunks kept apart, at most: an answer of four bytes costs twenty times that by itself. */
 const CHUNKS_MAX = 256;
@@ -17,81 +11,30 @@ export const CLOSE_SECONDS_MAX = 5;
 
 const EMPTY = new Uint8Array(0);
 
-/**
- * What the connections of one listener share: the list of those with something to send, flushed
- * once per turn, and the scratch buffers that their chunks are concatenated in.
- */
-export class TurnFlush {
-  #dirty: TcpConnection[] = [];
-  #spare: TcpConnection[] = [];
-  #scheduled = false;
-  readonly #flushNow = (): void => this.flush();
-  #small: Buffer = Buffer.allocUnsafeSlow(SMALL_WRITE_BYTES_MAX);
-  #large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
-  readonly closeSecondsMax: number;
-  readonly young = new YoungBuffers();
-  readonly #onPending: (changeBytes: number) => void;
-
-  /** @param onPending called with every change of the bytes that sockets have not taken yet */
-  constructor(closeSecondsMax: number, onPending: (changeBytes: number) => void = () => {}) {
-    this.closeSecondsMax = closeSecondsMax;
-    this.#onPending = onPending;
-  }
-
-  pendingChanged(changeBytes: number): void {
-    this.#onPending(changeBytes);
-  }
-
-  schedule(connection: TcpConnection): void {
-    this.#dirty.push(connection);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(this.#flushNow);
-  }
-
-  /**
-   * Flushes every connection that asked before this call. What a handler writes meanwhile goes with
-   * the next flush, so that two handlers cannot keep each other going for ever.
-   */
-  flush(): void {
-    this.#scheduled = false;
-    const batch = this.#dirty;
-    this.#dirty = this.#spare;
-    this.#spare = batch;
-    for (const connection of batch) connection.flush();
-    batch.length = 0;
-  }
-
-  /** A scratch of at least `bytes`, to be filled from 0. */
-  scratch(bytes: number): Buffer {
-    return bytes <= SMALL_WRITE_BYTES_MAX ? this.#small : this.#large;
-  }
-
-  /** The kernel did not take all of `scratch` at once: it belongs to that write now. */
-  giveAway(scratch: Buffer): void {
-    const fresh = Buffer.allocUnsafeSlow(scratch.length);
-    if (scratch === this.#small) this.#small = fresh;
-    else this.#large = fresh;
-  }
+/** What is known of the other end besides its socket's address. */
+export interface Peer {
+  /** Instead of the socket's address: where a proxy, or no network, stands between. */
+  readonly remote?: string | undefined;
+  readonly certificate?: ClientCertificate | undefined;
 }
 
 /** Open → Closing (handler told, sending the rest, then FIN) → Closed; Dropping skips the rest. */
 const State = { Open: 0, Dropping: 1, Closing: 2, Ended: 3, Closed: 4 } as const;
 
 /**
- * One accepted TCP connection, towards the broker a {@link ClientSocket}.
+ * One accepted connection over any transport, towards the broker a {@link ClientSocket}.
  *
  * At most one write is with the kernel. While it is blocked, chunks stay in our own list, to leave
  * together when it is done; so bytes given to `write` must not change until they are sent, which
  * for a blocked connection is later than the end of the turn. Nothing bounds that list but the
  * owner's watch on `pendingBytes`.
  */
-export class TcpConnection implements ClientSocket {
+export class StreamConnection implements ClientSocket {
   handler: ClientHandler | undefined = undefined;
   /** Place in the listener's wheel. */
   slot = 0;
   index = 0;
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #turn: TurnFlush;
   /** Written in this turn or while blocked: none, one bare, or a list from two. */
   #chunks: Uint8Array | Uint8Array[] | undefined = undefined;
@@ -100,17 +43,31 @@ export class TcpConnection implements ClientSocket {
   #scheduled = false;
   #blocked = false;
   #drainAwaited = false;
+  /** Somebody was told of pending bytes, and has to hear when they have left. */
+  #isWatched = false;
   /** Of {@link pendingBytes}, what the listener's sum knows of. */
   #countedBytes = 0;
   #closingSeconds = 0;
-  #remoteAddress: string | undefined = undefined;
+  #remoteAddress: string | undefined;
+  /** Writes that the stream has not answered yet, where it answers them. */
+  #unanswered = 0;
+  #onWritten: ((error?: Error | null) => void) | undefined = undefined;
+  readonly certificate: ClientCertificate | undefined;
 
-  constructor(socket: Socket, turn: TurnFlush) {
+  /** @param peer what the stream itself does not know of its other end */
+  constructor(socket: ByteStream, turn: TurnFlush, peer?: Peer) {
     this.#socket = socket;
     this.#turn = turn;
+    this.#remoteAddress = peer?.remote;
+    this.certificate = peer?.certificate;
   }
 
   get pendingBytes(): number {
+    this.#isWatched = this.#blocked;
+    return this.#pending();
+  }
+
+  #pending(): number {
     return this.#blocked ? this.#chunkBytes + this.#underWayBytes() : this.#chunkBytes;
   }
 
@@ -119,7 +76,9 @@ export class TcpConnection implements ClientSocket {
    * reader of one large packet is seen to read; the stream only whether the whole write is done.
    */
   #underWayBytes(): number {
-    const { _handle: handle } = this.#socket as { _handle?: { writeQueueSize?: unknown } | null };
+    const { _handle: handle } = this.#socket as ByteStream & {
+      _handle?: { writeQueueSize?: unknown } | null;
+    };
     const size = handle?.writeQueueSize;
     return typeof size === 'number' ? size : this.#socket.writableLength;
   }
@@ -186,7 +145,7 @@ export class TcpConnection implements ClientSocket {
     }
     if (this.#blocked) this.#compact();
     else this.#send();
-    if (this.#blocked || this.#countedBytes > 0) this.#count(this.pendingBytes);
+    if (this.#blocked || this.#countedBytes > 0) this.#count(this.#pending());
     if (this.#state === State.Closing) {
       this.#detach();
       if (!this.#blocked) {
@@ -228,15 +187,28 @@ export class TcpConnection implements ClientSocket {
       this.#sendList(chunks);
     } else {
       this.#chunkBytes = 0;
-      socket.write(chunks);
+      this.#put(chunks);
     }
     // A write that the kernel took at once is off the stream's books already.
     if (socket.writableLength > 0) {
       this.#blocked = true;
+      if (this.#turn.answersWrites) return;
       // 'drain' would only come above the high-water mark; an empty write behind the blocked one
       // is done when that is.
       socket.write(EMPTY, (error) => this.#onUnblocked(error));
     }
+  }
+
+  #put(bytes: Uint8Array): void {
+    if (!this.#turn.answersWrites) {
+      this.#socket.write(bytes);
+      return;
+    }
+    this.#onWritten ??= (error) => {
+      if (--this.#unanswered === 0 && this.#blocked) this.#onUnblocked(error);
+    };
+    this.#unanswered++;
+    this.#socket.write(bytes, this.#onWritten);
   }
 
   #sendList(chunks: readonly Uint8Array[]): void {
@@ -249,7 +221,7 @@ export class TcpConnection implements ClientSocket {
       if (second === undefined || first.length + second.length > WRITE_BYTES_MAX) {
         next++;
         this.#chunkBytes -= first.length;
-        socket.write(first);
+        this.#put(first);
         continue;
       }
       const scratch = turn.scratch(this.#chunkBytes);
@@ -260,7 +232,7 @@ export class TcpConnection implements ClientSocket {
         bytes += chunk.length;
       }
       this.#chunkBytes -= bytes;
-      socket.write(scratch.subarray(0, bytes));
+      this.#put(scratch.subarray(0, bytes));
       if (socket.writableLength > 0) turn.giveAway(scratch);
     }
     if (next < chunks.length) this.#chunks = chunks.slice(next);
@@ -281,7 +253,9 @@ export class TcpConnection implements ClientSocket {
   #onUnblocked(error: Error | null | undefined): void {
     if (error || this.#state === State.Closed) return;
     this.#blocked = false;
-    this.#drainAwaited = true;
+    // Where each write is answered, most were taken at once all the same, and nobody waits for them.
+    if (this.#isWatched || !this.#turn.answersWrites) this.#drainAwaited = true;
+    this.#isWatched = false;
     this.flush();
   }
 

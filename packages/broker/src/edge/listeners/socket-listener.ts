@@ -1,36 +1,38 @@
-import { createServer, type Server, Socket } from 'node:net';
-import { formatAddress } from '@shoal/swim';
-import { BrokerError } from '../../errors.ts';
+import { type Server, Socket } from 'node:net';
+import { boundAddress, KEEP_ALIVE_SECONDS, listen, type Place } from './bind.ts';
+import type { StreamKind } from './byte-stream.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
-import { CLOSE_SECONDS_MAX, TcpConnection, TurnFlush } from './tcp-connection.ts';
+import { type Layer, type Opened, type Opening, Openings } from './openings.ts';
+import { CLOSE_SECONDS_MAX, type Peer, StreamConnection } from './stream-connection.ts';
+import { TurnFlush } from './turn-flush.ts';
 
-export interface TcpListenerOptions extends ListenerOptions {
+export interface SocketListenerOptions extends ListenerOptions {
   /** Named in errors. */
   readonly name?: string;
-  readonly host: string;
-  /** 0 takes a free port. */
-  readonly port: number;
+  readonly place: Place;
   /** Clock for `onSecond`, monotonic; default performance.now(). */
   readonly nowMs?: () => number;
   /** Patience with a peer that does not close its side; default 5. */
   readonly closeSecondsMax?: number;
-  /** Several processes share the port. */
-  readonly reusePort?: boolean;
   /** False: 'data' events instead of one read buffer, as if Node.js did not offer it. */
   readonly sharedReadBuffer?: boolean;
+  /** What a socket passes before it is a connection, in order; none for plain TCP. */
+  readonly layers?: readonly Layer[];
+  /** The last step, where MQTT is not spoken on the socket itself. */
+  readonly finish?: (opening: Opening, done: (opened: Opened) => void) => void;
+  readonly kind?: StreamKind;
+  readonly onReload?: () => Promise<void>;
+  readonly onClose?: () => void;
 }
 
 /** One read buffer for all connections of a process: `onData` consumes it before the next read. */
 const READ_BYTES = 65_536;
 let readBuffer: Buffer | undefined;
 
-/** A peer that is gone without a word is found by the kernel, also where a client asked for no Keep Alive. */
-const KEEP_ALIVE_SECONDS = 60;
-
 /** What a raw connection of libuv offers. */
 interface AcceptedHandle {
-  setNoDelay(on: boolean): void;
-  setKeepAlive(on: boolean, initialDelaySeconds: number): void;
+  setNoDelay?(on: boolean): void;
+  setKeepAlive?(on: boolean, initialDelaySeconds: number): void;
 }
 
 /** `onSecond` is called for one slot of connections each time, so that its work is spread. */
@@ -38,7 +40,7 @@ const WHEEL_SLOTS = 20;
 const WHEEL_TICK_MS = 1000 / WHEEL_SLOTS;
 
 /** A socket that knows its connection, so that the event handlers below serve all of them. */
-type OwnedSocket = Socket & { [connectionOf]: TcpConnection };
+type OwnedSocket = Socket & { [connectionOf]: StreamConnection };
 const connectionOf = Symbol('connection');
 
 /** The constructor takes a handle too: that is how net.Server makes its sockets. */
@@ -61,7 +63,7 @@ function onEndEvent(this: OwnedSocket): void {
 function onErrorEvent(): void {}
 
 /**
- * Accepts MQTT clients over TCP.
+ * Accepts MQTT clients on a TCP port or a unix socket, and sees them through the layers of its transport.
  *
  *     kernel → one 64 KiB read buffer → ClientHandler.onData
  *     ClientSocket.write → chunks of the connection → one write per turn → kernel
@@ -71,11 +73,11 @@ function onErrorEvent(): void {}
  * handle is asked for raw connections, which become net.Sockets with `onread`. That step uses
  * `_handle.onconnection`, which Node.js does not document: where it is missing, 'data' events it is.
  */
-export class TcpListener implements Listener {
-  readonly #options: TcpListenerOptions;
+export class SocketListener implements Listener {
+  readonly #options: SocketListenerOptions;
   readonly #server: Server;
   readonly #turn: TurnFlush;
-  readonly #wheel: TcpConnection[][] = Array.from({ length: WHEEL_SLOTS }, () => []);
+  readonly #wheel: StreamConnection[][] = Array.from({ length: WHEEL_SLOTS }, () => []);
   readonly #timer: NodeJS.Timeout;
   #nextSlot = 0;
   #tickSlot = 0;
@@ -84,25 +86,31 @@ export class TcpListener implements Listener {
   #acceptErrors = 0;
   #isOpen: boolean;
   #closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  readonly #openings: Openings;
+  /** Nothing stands between a socket and its connection. */
+  readonly #isDirect: boolean;
+  /** By 'data' events. */
+  readonly #reads: boolean;
+  readonly #peer: Peer | undefined = undefined;
 
-  /** HOST:PORT as bound. */
+  /** HOST:PORT as bound, or the path of a unix socket. */
   readonly address: string;
 
-  private constructor(options: TcpListenerOptions, server: Server) {
+  private constructor(options: SocketListenerOptions, server: Server) {
     this.#options = options;
     this.#server = server;
     this.#isOpen = options.isOpen ?? true;
-    this.#turn = new TurnFlush(options.closeSecondsMax ?? CLOSE_SECONDS_MAX, options.onPending);
-    const bound = server.address();
-    const port = bound !== null && typeof bound === 'object' ? bound.port : options.port;
-    this.address = formatAddress(options.host, port);
+    const { closeSecondsMax = CLOSE_SECONDS_MAX, onPending, kind, place } = options;
+    this.#turn = new TurnFlush(closeSecondsMax, onPending, kind);
+    this.address = boundAddress(server, place);
+    if ('path' in place) this.#peer = { remote: `unix:${place.path}` };
+    const { name = this.address, log, opening } = options;
+    this.#openings = new Openings(name, log, () => this.#gone(), opening);
+    this.#isDirect = (options.layers ?? []).length === 0 && options.finish === undefined;
     server.on('error', (error) => this.#onAcceptError(error));
-    if (options.sharedReadBuffer === false || !this.#adoptHandles()) {
-      server.on('connection', (socket) => {
-        this.#welcome(socket);
-        socket.on('data', onDataEvent);
-      });
-    }
+    // What is read before MQTT begins is read by others, not into the common buffer.
+    this.#reads = !this.#isDirect || options.sharedReadBuffer === false || !this.#adoptHandles();
+    if (this.#reads) server.on('connection', (socket) => this.#welcome(socket));
     this.#timer = setInterval(() => this.#tick(), WHEEL_TICK_MS);
   }
 
@@ -111,26 +119,8 @@ export class TcpListener implements Listener {
    *
    * @throws BrokerError BROKER_ERR_ADDRESS_IN_USE, or BROKER_ERR_ADDRESS_UNUSABLE, with its cause
    */
-  static start(options: TcpListenerOptions): Promise<TcpListener> {
-    const server = createServer({
-      noDelay: true,
-      allowHalfOpen: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_SECONDS * 1000,
-    });
-    const { name, host, port } = options;
-    const shown = `${name === undefined ? '' : `listener ${name}: `}${formatAddress(host, port)}`;
-    return new Promise((resolve, reject) => {
-      server.once('error', (cause: NodeJS.ErrnoException) => {
-        const code =
-          cause.code === 'EADDRINUSE' ? 'BROKER_ERR_ADDRESS_IN_USE' : 'BROKER_ERR_ADDRESS_UNUSABLE';
-        reject(new BrokerError(code, shown, { cause }));
-      });
-      server.listen({ host, port, backlog: 4096, reusePort: options.reusePort ?? false }, () => {
-        server.removeAllListeners('error');
-        resolve(new TcpListener(options, server));
-      });
-    });
+  static async start(options: SocketListenerOptions): Promise<SocketListener> {
+    return new SocketListener(options, await listen(options.place, options.name));
   }
 
   get count(): number {
@@ -150,6 +140,10 @@ export class TcpListener implements Listener {
     this.#isOpen = true;
   }
 
+  async reload(): Promise<void> {
+    await this.#options.onReload?.();
+  }
+
   /** Accepts no further connection and leaves the others as they are. */
   stopAccepting(): void {
     if (this.#server.listening) this.#server.close();
@@ -159,6 +153,8 @@ export class TcpListener implements Listener {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers<void>();
       this.stopAccepting();
+      this.#options.onClose?.();
+      this.#openings.close();
       for (const slot of this.#wheel) for (const connection of slot) connection.close(true);
       this.#finishIfEmpty();
     }
@@ -182,8 +178,9 @@ export class TcpListener implements Listener {
         this.#onAcceptError(new Error(`accept: ${error}`));
         return;
       }
-      accepted.setNoDelay(true);
-      accepted.setKeepAlive(true, KEEP_ALIVE_SECONDS);
+      // A unix socket has neither.
+      accepted.setNoDelay?.(true);
+      accepted.setKeepAlive?.(true, KEEP_ALIVE_SECONDS);
       this.#welcome(new AdoptingSocket({ handle: accepted, allowHalfOpen: true, onread }));
     };
     return true;
@@ -205,45 +202,98 @@ export class TcpListener implements Listener {
       socket.destroy();
       return;
     }
-    const connection = new TcpConnection(socket, this.#turn);
-    const owned = socket as OwnedSocket;
-    owned[connectionOf] = connection;
+    this.#connections++;
     socket.on('error', onErrorEvent);
+    if (this.#isDirect) {
+      this.#attach(socket, this.#begin(new StreamConnection(socket, this.#turn, this.#peer)));
+      return;
+    }
+    const opening = this.#openings.begin(socket, this.#nowMs());
+    if (opening === null) {
+      socket.destroy();
+      this.#gone();
+    } else {
+      this.#pass(opening, 0);
+    }
+  }
+
+  /** Through the layers from `next` on, and then it is a connection. */
+  #pass(opening: Opening, next: number): void {
+    const { layers = [], finish } = this.#options;
+    const layer = layers[next];
+    if (layer !== undefined) return layer(opening, (on) => this.#pass(on, next + 1));
+    if (finish !== undefined) return finish(opening, (opened) => this.#opened(opening, opened));
+    const { socket } = opening;
+    this.#opened(opening, {
+      stream: socket,
+      attach: (connection) => this.#attach(socket, connection),
+    });
+  }
+
+  #opened(opening: Opening, { stream, attach }: Opened): void {
+    if (!this.#openings.done(opening)) {
+      stream.destroy();
+      return;
+    }
+    const { remote = this.#peer?.remote, certificate } = opening;
+    const connection = new StreamConnection(stream, this.#turn, { remote, certificate });
+    attach(this.#begin(connection), () => this.#ended(connection));
+  }
+
+  #attach(socket: Socket, connection: StreamConnection): void {
+    (socket as OwnedSocket)[connectionOf] = connection;
     socket.on('end', onEndEvent);
     socket.on('close', this.#onCloseEvent);
+    if (this.#reads) socket.on('data', onDataEvent);
+  }
+
+  #begin(connection: StreamConnection): StreamConnection {
     connection.slot = this.#nextSlot;
     this.#nextSlot = (this.#nextSlot + 1) % WHEEL_SLOTS;
     const slot = this.#wheel[connection.slot]!;
     connection.index = slot.length;
     slot.push(connection);
-    this.#connections++;
     connection.handler = this.#options.onConnection(connection);
+    return connection;
   }
 
   /** One function for all sockets; Node.js calls it with the socket as `this`. */
-  readonly #onCloseEvent = ((listener: TcpListener) =>
+  readonly #onCloseEvent = ((listener: SocketListener) =>
     function (this: Socket): void {
-      const connection = (this as OwnedSocket)[connectionOf];
-      listener.#forget(connection);
-      connection.onClose();
-      listener.#finishIfEmpty();
+      listener.#ended((this as OwnedSocket)[connectionOf]);
     })(this);
 
-  #forget(connection: TcpConnection): void {
+  #ended(connection: StreamConnection): void {
+    this.#forget(connection);
+    connection.onClose();
+    this.#gone();
+  }
+
+  #gone(): void {
+    this.#connections--;
+    this.#finishIfEmpty();
+  }
+
+  #forget(connection: StreamConnection): void {
     const slot = this.#wheel[connection.slot]!;
     const last = slot.pop()!;
     if (last !== connection) {
       slot[connection.index] = last;
       last.index = connection.index;
     }
-    this.#connections--;
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
   }
 
   #tick(): void {
     const slot = this.#wheel[this.#tickSlot]!;
     this.#tickSlot = (this.#tickSlot + 1) % WHEEL_SLOTS;
-    if (slot.length === 0) return;
-    const nowMs = this.#options.nowMs?.() ?? performance.now();
+    const opening = this.#openings.count > 0;
+    if (slot.length === 0 && !opening) return;
+    const nowMs = this.#nowMs();
+    if (opening) this.#openings.tick(nowMs);
     for (const connection of slot) connection.onSecond(nowMs);
   }
 

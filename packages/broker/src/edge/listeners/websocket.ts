@@ -1,0 +1,127 @@
+/** The opening handshake of WebSocket on a socket, plain or secure (RFC 6455 §4.2, MQTT 5 §6). */
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { isLoopback } from '@shoal/swim';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import type { Opened, Opening } from './openings.ts';
+import { CLOSE_SECONDS_MAX } from './stream-connection.ts';
+import { WebSocketStream } from './websocket-stream.ts';
+
+/** Bytes of the request line and header fields of an upgrade. */
+const HTTP_HEADER_BYTES_MAX = 8_192;
+/** Header fields of an upgrade. */
+const HTTP_HEADERS_MAX = 64;
+/** Bytes of a WebSocket message beyond `limits.maxPacketBytes`, or in all where that is less. */
+const WEBSOCKET_MESSAGE_BYTES_MORE = 65_536;
+/** Fragments of one WebSocket message; each costs more than its bytes. */
+const WEBSOCKET_FRAGMENTS_MAX = 1_024;
+/** Pieces of what is read of one WebSocket frame. */
+const WEBSOCKET_CHUNKS_MAX = 65_536;
+
+/** Sub-protocols of MQTT, in order of preference; the second is what 3.1 clients ask for [MQTT-6.0.0-3]. */
+const PROTOCOLS = ['mqtt', 'mqttv3.1'];
+
+export interface WebSocketSettings {
+  /** Path of the URL; a query is ignored. */
+  readonly path: string;
+  /**
+   * Pages that may connect, by origin (`https://app.example`), or `*`. Empty: pages of this machine. A client that
+   * is no browser sends no origin and is not asked.
+   */
+  readonly origins: readonly string[];
+}
+
+export interface WebSocketLayerOptions {
+  readonly settings: WebSocketSettings;
+  readonly maxPacketBytes: number;
+}
+
+/** Options of `ws` that its types do not know yet. */
+interface NewerOptions {
+  readonly closeTimeout: number;
+  readonly maxFragments: number;
+  readonly maxBufferedChunks: number;
+}
+
+type Done = (opened: Opened) => void;
+
+/** An HTTP server without a port: it is handed sockets, and makes WebSockets of them. */
+export class WebSocketLayer {
+  readonly #settings: WebSocketSettings;
+  readonly #http: Server;
+  readonly #webSockets: WebSocketServer;
+  readonly #openings = new WeakMap<Duplex, { opening: Opening; done: Done }>();
+
+  constructor({ settings, maxPacketBytes }: WebSocketLayerOptions) {
+    this.#settings = settings;
+    const options: ServerOptions & NewerOptions = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      autoPong: false,
+      closeTimeout: CLOSE_SECONDS_MAX * 1000,
+      maxPayload:
+        Math.max(maxPacketBytes, WEBSOCKET_MESSAGE_BYTES_MORE) + WEBSOCKET_MESSAGE_BYTES_MORE,
+      maxFragments: WEBSOCKET_FRAGMENTS_MAX,
+      maxBufferedChunks: WEBSOCKET_CHUNKS_MAX,
+      handleProtocols: (offered) => PROTOCOLS.find((name) => offered.has(name)) ?? false,
+    };
+    this.#webSockets = new WebSocketServer(options);
+    this.#http = createServer({ maxHeaderSize: HTTP_HEADER_BYTES_MAX, keepAlive: false });
+    this.#http.maxHeadersCount = HTTP_HEADERS_MAX;
+    this.#http.on('request', (request, response) => {
+      const status = this.#isHere(request) ? 426 : 404;
+      response.writeHead(status, { Connection: 'close', Upgrade: 'websocket' }).end();
+    });
+    this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
+  }
+
+  readonly finish = (opening: Opening, done: Done): void => {
+    this.#openings.set(opening.socket, { opening, done });
+    this.#http.emit('connection', opening.socket);
+  };
+
+  #isHere({ url = '' }: IncomingMessage): boolean {
+    return url.split('?', 1)[0] === this.#settings.path;
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const found = this.#openings.get(socket);
+    if (found === undefined) {
+      socket.destroy();
+      return;
+    }
+    const refusal = this.#refusal(request);
+    if (refusal !== null) {
+      const [status, why] = refusal;
+      socket.end(
+        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${why.length + 1}\r\n\r\n${why}\n`,
+        () => found.opening.fail(`WebSocket upgrade refused: ${why}`),
+      );
+      return;
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
+      const stream = new WebSocketStream(webSocket, found.opening.socket);
+      found.done({ stream, attach: (connection, ended) => stream.attach(connection, ended) });
+    });
+  }
+
+  #refusal(request: IncomingMessage): readonly [status: number, why: string] | null {
+    if (!this.#isHere(request)) return [404, `no MQTT here; its path is ${this.#settings.path}`];
+    const { origin, 'sec-websocket-protocol': protocols = '' } = request.headers;
+    if (origin !== undefined && !this.#isWelcome(origin))
+      return [403, 'pages of this origin may not connect (origins of the listener)'];
+    const offered = protocols.split(',').map((name) => name.trim());
+    if (!PROTOCOLS.some((name) => offered.includes(name)))
+      return [400, 'the sub-protocol must be mqtt'];
+    return null;
+  }
+
+  #isWelcome(origin: string): boolean {
+    const { origins } = this.#settings;
+    if (origins.includes('*')) return true;
+    if (origins.length > 0) return origins.includes(origin.toLowerCase());
+    if (!URL.canParse(origin)) return false;
+    return isLoopback(new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1'));
+  }
+}
