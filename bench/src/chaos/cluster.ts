@@ -51,6 +51,7 @@ export interface ReadyLine {
   readonly node: string;
   readonly pid: number;
   readonly mqtt: string;
+  readonly listeners: readonly { readonly transport: string; readonly address: string }[];
   readonly cluster: string;
   readonly admin: string;
 }
@@ -139,6 +140,14 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
 
   adminUrl(name: string): string {
     return `http://127.0.0.1:${this.#node(name).adminPort}`;
+  }
+
+  /** Port of the first listener of that transport. @throws Error if the node is not up, or has none */
+  portOf(name: string, transport: string): number {
+    const listeners = this.#node(name).ready?.listeners ?? [];
+    const found = listeners.find((listener) => listener.transport === transport);
+    if (!found) throw new Error(`${name} has no listener for ${transport}`);
+    return Number(found.address.slice(found.address.lastIndexOf(':') + 1));
   }
 
   clusterAddress(name: string): string {

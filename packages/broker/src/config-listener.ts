@@ -8,6 +8,8 @@ import { describeIssue } from './config-issues.ts';
 export const TRANSPORTS = ['tcp', 'tls', 'ws', 'wss', 'unix'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
+const VERSIONS = ['3.1', '3.1.1', '5'] as const;
+
 /** Certificates of one listener, for as many names. */
 const CERTIFICATES_MAX = 16;
 /** Origins or proxies that one listener names. */
@@ -42,6 +44,12 @@ export interface ListenerConfig {
   readonly ipv6Only?: boolean | undefined;
   /** Proxies that begin with a PROXY header: addresses, ranges, or `unix`. */
   readonly proxyFrom?: readonly string[] | undefined;
+  /** Connections of this listener, besides `limits.connections`. */
+  readonly maxConnections?: number | undefined;
+  /** Bytes of the largest MQTT packet, at most `limits.maxPacketBytes`. */
+  readonly maxPacketBytes?: number | undefined;
+  /** Versions of MQTT that are accepted; absent for all. */
+  readonly protocolVersions?: readonly (typeof VERSIONS)[number][] | undefined;
 }
 
 type DeepMutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -71,6 +79,13 @@ const listOf = (element: z.ZodType<string>, max: number) =>
   z.preprocess(
     (value) => (typeof value === 'string' ? [value] : value),
     z.array(element).min(1).max(max),
+  );
+
+/** As {@link listOf}; what YAML reads as a number is text. */
+const versions = () =>
+  z.preprocess(
+    (value) => (Array.isArray(value) ? value : [value]).map((each) => String(each)),
+    z.array(z.enum(VERSIONS)).min(1).max(VERSIONS.length),
   );
 
 const origin = () =>
@@ -115,6 +130,9 @@ export const listenerFields = <T extends z.ZodRawShape>(more: T) =>
         .optional(),
       ipv6Only: z.boolean().optional(),
       proxyFrom: listOf(proxy(), NAMED_MAX).optional(),
+      maxConnections: z.int().min(1).max(1_000_000).optional(),
+      maxPacketBytes: z.int().min(1024).max(16_777_216).optional(),
+      protocolVersions: versions().optional(),
     })
     .superRefine((given, context) => {
       for (const [field, text] of fieldProblems(given as unknown as ListenerFields))
@@ -152,7 +170,10 @@ function addressProblem(transport: Transport, address: string): string | undefin
   return 'problem' in parsed ? `must be HOST:PORT: ${parsed.problem}` : undefined;
 }
 
-const LISTS: readonly string[] = ['cert', 'key', 'origins', 'proxyFrom'];
+const LISTS: readonly string[] = ['cert', 'key', 'origins', 'proxyFrom', 'protocolVersions'];
+/** Fields that are no text. */
+const NUMBERS: readonly string[] = ['maxConnections', 'maxPacketBytes'];
+
 const ONE_LISTENER = listenerFields({});
 
 /**
@@ -182,9 +203,7 @@ export function readListen(text: string): ListenerFields | { readonly problem: s
     const list = LISTS.includes(field);
     if (fields[field] !== undefined && !list) return { problem: `${field} is given twice` };
     if (list) fields[field] = [...((fields[field] as string[] | undefined) ?? []), value];
-    else
-      fields[field] =
-        field === 'ipv6Only' && /^(true|false)$/.test(value) ? value === 'true' : value;
+    else fields[field] = readValue(field, value);
   }
   const parsed = ONE_LISTENER.safeParse(fields);
   if (parsed.success) return parsed.data as ListenerFields;
@@ -193,6 +212,12 @@ export function readListen(text: string): ListenerFields | { readonly problem: s
   const [field] = issue.path;
   const what = describeIssue(issue);
   return { problem: field === 'address' ? what : `${String(field)} ${what}` };
+}
+
+/** Text of the short form as the type of its field; unchanged where it is not one. */
+function readValue(field: string, text: string): unknown {
+  if (field === 'ipv6Only' && /^(true|false)$/.test(text)) return text === 'true';
+  return NUMBERS.includes(field) && /^\d+$/.test(text) ? Number(text) : text;
 }
 
 /** An element of `mqtt.listen`. */

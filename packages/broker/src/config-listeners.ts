@@ -83,21 +83,31 @@ export interface ListenerProblem {
   readonly text: string;
 }
 
-/** What is wrong with the list as a whole: no listener, names that are not unique, addresses off loopback. */
-export function listenerProblems(listeners: readonly PlacedListener[]): ListenerProblem[] {
+/** What is wrong with the list as a whole: no listener, names that are not unique, addresses off loopback,
+ *  packets beyond those of the node. */
+export function listenerProblems(
+  listeners: readonly PlacedListener[],
+  packetBytesMax: number,
+): ListenerProblem[] {
   const problems: ListenerProblem[] = [];
   if (listeners.length === 0) {
     const text = 'a node needs a listener: give an address, or `mqtt.listeners`';
     problems.push({ code: 'BROKER_ERR_CONFIG_CONFLICT', key: 'mqtt.listen', value: [], text });
   }
   const named = new Map<string, string>();
-  for (const { name, transport, address, dotted: key } of listeners) {
+  for (const { name, transport, address, maxPacketBytes = 0, dotted: key } of listeners) {
     const other = named.get(name);
     named.set(name, other ?? key);
     if (other !== undefined) {
       const text = `is the name of ${other.replace('.address', '')} too: give each listener a name of its own`;
       const nameKey = key.replace('.address', '.name');
       problems.push({ code: 'BROKER_ERR_CONFIG_CONFLICT', key: nameKey, value: name, text });
+    }
+    if (maxPacketBytes > packetBytesMax) {
+      const text = `must be at most limits.maxPacketBytes (${packetBytesMax})`;
+      const fieldKey = key.replace('.address', '.maxPacketBytes');
+      const code = 'BROKER_ERR_CONFIG_CONFLICT';
+      problems.push({ code, key: fieldKey, value: maxPacketBytes, text });
     }
     if (transport !== 'unix' && isOffLoopback(address)) {
       const text = LOOPBACK_RULE;

@@ -82,6 +82,16 @@ export interface ClientSocket {
   readonly remote: string;
   /** The certificate by which TLS has verified the client. */
   readonly certificate?: ClientCertificate | undefined;
+  /** What the listener allows less than the node. */
+  readonly rules?: ListenerRules | undefined;
+}
+
+/** What a listener allows its clients, where that is less than the limits of the node. */
+export interface ListenerRules {
+  /** Bytes of the largest MQTT packet from a client. */
+  readonly maxPacketBytes?: number | undefined;
+  /** Protocol levels that it accepts, of 3 (MQTT 3.1), 4 (3.1.1) and 5; absent for all. */
+  readonly protocolVersions?: readonly number[] | undefined;
 }
 
 /** Who a client is, by a certificate that an authority of the listener has signed. */

@@ -27,7 +27,10 @@ let sockets = 0;
 const start =
   (config: Omit<ListenerConfig, 'name' | 'address'>) =>
   (options: ListenerOptions, address = '127.0.0.1:0') =>
-    startListener({ name: 'under-test', address, ...config }, options);
+    startListener(
+      { name: 'under-test', address, maxConnections: options.ownConnectionsMax, ...config },
+      options,
+    );
 
 for (const sharedReadBuffer of [true, false]) {
   describeListenerContract(sharedReadBuffer ? 'tcp' : "tcp by 'data' events", {

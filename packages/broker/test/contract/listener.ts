@@ -83,6 +83,15 @@ export function describeListenerContract(name: string, transport: Transport): vo
       await until(() => listener.count === 2);
     });
 
+    it('turns away whom it has no room for itself', async () => {
+      const listener = await start({ ownConnectionsMax: 1 });
+      await connect(listener);
+      await until(() => listener.count === 1);
+      const surplus = await connect(listener);
+      await until(() => surplus.isOver);
+      assert.equal(listener.count, 1);
+    });
+
     it('forgets connections that are over', async () => {
       const listener = await start();
       const client = await connect(listener);

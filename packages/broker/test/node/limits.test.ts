@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { IConnackPacket, IPublishPacket, Packet } from 'mqtt-packet';
 import { configSections } from '../../src/config-schema.ts';
 import { TOPIC_LEVELS_MAX } from '../../src/mqtt/topic.ts';
+import type { ListenerRules } from '../../src/ports.ts';
 import { type Settings, TestNodes, type TestSocket } from './nodes.ts';
 
 const deep = (levels: number) => Array(levels).fill('a').join('/');
@@ -11,11 +12,11 @@ const publishesOf = (packets: readonly Packet[]) =>
   packets.filter((packet): packet is IPublishPacket => packet.cmd === 'publish');
 
 /** One node that founds its cluster, with limits of its own. */
-function single(limits: Settings['limits'] = {}) {
+function single(limits: Settings['limits'] = {}, rules: ListenerRules = {}) {
   const nodes = new TestNodes();
   const core = nodes.add('n1', { limits });
   const client = (clientId: string, expiry = 0, version: 4 | 5 = 5): TestSocket => {
-    const socket = nodes.accept(core, version);
+    const socket = nodes.accept(core, version, undefined, rules);
     socket.send({
       cmd: 'connect',
       protocolId: 'MQTT',
@@ -406,6 +407,23 @@ const CASES: Readonly<Record<string, () => void>> = {
 
 describe('limits of the configuration', () => {
   for (const [key, test] of Object.entries(CASES)) it(`${key} has its effect`, test);
+
+  it('are less at a listener that says so: packet size, versions of MQTT', () => {
+    const small = single({ maxPacketBytes: 4096 }, { maxPacketBytes: 1024 }).client('c');
+    assert.equal(connackOf(small).properties?.maximumPacketSize, 1024);
+    assert.deepEqual(codesOf(small.publish(`t/${'x'.repeat(1100)}`).take()), [
+      ['disconnect', 0x95],
+    ]);
+    const large = single({ maxPacketBytes: 1024 }, { maxPacketBytes: 4096 }).client('c');
+    assert.equal(connackOf(large).properties?.maximumPacketSize, 1024);
+    const { client } = single({}, { protocolVersions: [5] });
+    assert.equal(connackOf(client('new')).reasonCode, 0);
+    const old = client('old', 0, 4);
+    assert.equal(connackOf(old).returnCode, 1); // [MQTT-3.1.2-2]
+    assert.ok(old.closed);
+    const newer = single({}, { protocolVersions: [3, 4] }).client('new');
+    assert.equal(connackOf(newer).reasonCode, 0x84);
+  });
 
   it('have a test each; limits.connections and limits.handshakes are the listeners’', () => {
     const limits = configSections().find(({ name }) => name === 'limits');

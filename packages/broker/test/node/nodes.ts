@@ -6,7 +6,13 @@ import type { GivenSettings } from '../../src/cluster-settings.ts';
 import type { Config } from '../../src/config.ts';
 import { loadIdentity } from '../../src/node/members/identity.ts';
 import { NodeCore } from '../../src/node/node.ts';
-import type { ClientHandler, ClientSocket, MemberInfo, MemberMeta } from '../../src/ports.ts';
+import type {
+  ClientHandler,
+  ClientSocket,
+  ListenerRules,
+  MemberInfo,
+  MemberMeta,
+} from '../../src/ports.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 
 const TICK_MS = 20;
@@ -254,8 +260,14 @@ export class TestNodes {
   }
 
   /** A connection whose client has sent nothing yet. */
-  accept(node: NodeCore, version: 4 | 5 = 5, remote = 'test:1'): TestSocket {
+  accept(
+    node: NodeCore,
+    version: 4 | 5 = 5,
+    remote = 'test:1',
+    rules: ListenerRules = {},
+  ): TestSocket {
     return new TestSocket(node, version, remote, {
+      rules,
       settle: () => this.settle(),
       defer: (run) => this.#work.push(run),
       onPacket: (client, packet, sent) => this.watcher?.onPacket(client, packet, sent),
@@ -288,6 +300,7 @@ export class TestNodes {
 }
 
 interface SocketHost {
+  readonly rules: ListenerRules;
   settle(): void;
   defer(run: () => void): void;
   onPacket: NodesWatcher['onPacket'];
@@ -307,12 +320,14 @@ export class TestSocket implements ClientSocket {
   paused = false;
   readonly #parser;
   readonly #host: SocketHost;
+  readonly rules: ListenerRules;
 
   constructor(node: NodeCore, version: 4 | 5, remote: string, host: SocketHost) {
     this.node = node;
     this.version = version;
     this.remote = remote;
     this.#host = host;
+    this.rules = host.rules;
     this.#parser = mqttPacket.parser({ protocolVersion: version });
     this.#parser.on('packet', (packet) => {
       host.onPacket(this, packet, false);

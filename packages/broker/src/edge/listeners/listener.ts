@@ -1,4 +1,4 @@
-import type { ClientHandler, ClientSocket, Log } from '../../ports.ts';
+import type { ClientHandler, ClientSocket, ListenerRules, Log } from '../../ports.ts';
 
 /**
  * Accepts clients by one transport. test/contract/listener.ts is the suite that every listener passes.
@@ -36,6 +36,9 @@ export interface ListenerOptions {
   readonly onConnection: (socket: ClientSocket) => ClientHandler;
   /** Beyond it a new connection is closed at once. */
   readonly maxConnections: number;
+  /** As `maxConnections`, for this listener alone; default no other bound. */
+  readonly ownConnectionsMax?: number | undefined;
+  readonly rules?: ListenerRules | undefined;
   /** Connections that count towards `maxConnections` and are not this listener's; default none. */
   readonly othersCount?: () => number;
   readonly log: Log;

@@ -100,8 +100,8 @@ export class SocketListener implements Listener {
     this.#options = options;
     this.#server = server;
     this.#isOpen = options.isOpen ?? true;
-    const { closeSecondsMax = CLOSE_SECONDS_MAX, onPending, kind, place } = options;
-    this.#turn = new TurnFlush(closeSecondsMax, onPending, kind);
+    const { closeSecondsMax = CLOSE_SECONDS_MAX, onPending, kind, place, rules } = options;
+    this.#turn = new TurnFlush(closeSecondsMax, onPending, kind, rules);
     this.address = boundAddress(server, place);
     if ('path' in place) this.#peer = { remote: `unix:${place.path}` };
     const { name = this.address, log, opening } = options;
@@ -192,12 +192,15 @@ export class SocketListener implements Listener {
       socket.destroy();
       return;
     }
-    const { maxConnections, othersCount } = this.#options;
+    const { maxConnections, ownConnectionsMax = maxConnections, othersCount } = this.#options;
     const held = this.#connections + (othersCount?.() ?? 0);
-    if (held >= maxConnections || this.#closed !== undefined) {
+    const isFull = held >= maxConnections || this.#connections >= ownConnectionsMax;
+    if (isFull || this.#closed !== undefined) {
       this.#refused++;
-      if (this.#refused === 1)
-        this.#options.log('warn', 'connection limit reached: refusing connections');
+      if (this.#refused === 1) {
+        const text = 'connection limit reached: refusing connections';
+        this.#options.log('warn', text, { listener: this.#options.name ?? this.address });
+      }
       socket.on('error', onErrorEvent);
       socket.destroy();
       return;

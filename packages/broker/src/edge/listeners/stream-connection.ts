@@ -1,5 +1,5 @@
 import { formatAddress } from '@shoal/swim';
-import type { ClientCertificate, ClientHandler, ClientSocket } from '../../ports.ts';
+import type { ClientCertificate, ClientHandler, ClientSocket, ListenerRules } from '../../ports.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { SMALL_WRITE_BYTES_MAX, type TurnFlush, WRITE_BYTES_MAX } from './turn-flush.ts';
 
@@ -60,6 +60,10 @@ export class StreamConnection implements ClientSocket {
     this.#turn = turn;
     this.#remoteAddress = peer?.remote;
     this.certificate = peer?.certificate;
+  }
+
+  get rules(): ListenerRules | undefined {
+    return this.#turn.rules;
   }
 
   get pendingBytes(): number {

@@ -1,6 +1,7 @@
 /** How a listener of each transport is started: which layers stand between its sockets and MQTT. */
 import { loopbackAddress } from '../../address.ts';
 import type { ListenerConfig } from '../../config-listener.ts';
+import type { ListenerRules } from '../../ports.ts';
 import type { Place } from './bind.ts';
 import { PLAIN_STREAM, type StreamKind } from './byte-stream.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
@@ -33,7 +34,8 @@ export async function startListener(
     transport === 'tls' || transport === 'wss' ? await startTls(config, options, isWeb) : null;
   if (tls !== null) layers.push(tls.layer);
   const { path = '/mqtt', origins = [] } = config;
-  const { maxPacketBytes = 1_048_576 } = options;
+  const rules = rulesOf(config);
+  const maxPacketBytes = rules.maxPacketBytes ?? options.maxPacketBytes ?? 1_048_576;
   const web = isWeb ? new WebSocketLayer({ settings: { path, origins }, maxPacketBytes }) : null;
   try {
     return await SocketListener.start({
@@ -41,6 +43,8 @@ export async function startListener(
       name,
       place,
       layers,
+      rules,
+      ownConnectionsMax: config.maxConnections,
       kind: tls !== null ? TLS_STREAM : web !== null ? WS_STREAM : PLAIN_STREAM,
       ...(web === null ? {} : { finish: web.finish }),
       ...(tls === null ? {} : { onReload: () => tls.reload(), onClose: () => tls.close() }),
@@ -49,6 +53,13 @@ export async function startListener(
     tls?.close();
     throw error;
   }
+}
+
+/** Protocol levels as CONNECT has them [MQTT-3.1.2-2]. */
+const LEVELS = { '3.1': 3, '3.1.1': 4, '5': 5 } as const;
+
+function rulesOf({ maxPacketBytes, protocolVersions }: ListenerConfig): ListenerRules {
+  return { maxPacketBytes, protocolVersions: protocolVersions?.map((name) => LEVELS[name]) };
 }
 
 function placeOf({ name, transport, address, mode = '660', ipv6Only }: ListenerConfig): Place {

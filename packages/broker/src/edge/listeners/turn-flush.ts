@@ -1,3 +1,4 @@
+import type { ListenerRules } from '../../ports.ts';
 import { YoungBuffers } from '../young-buffers.ts';
 import { PLAIN_STREAM, type StreamKind } from './byte-stream.ts';
 
@@ -25,6 +26,7 @@ export class TurnFlush {
   #large: Buffer = Buffer.allocUnsafeSlow(WRITE_BYTES_MAX);
   readonly closeSecondsMax: number;
   readonly answersWrites: boolean;
+  readonly rules: ListenerRules | undefined;
   readonly #copies: boolean;
   readonly young = new YoungBuffers();
   readonly #onPending: (changeBytes: number) => void;
@@ -34,7 +36,9 @@ export class TurnFlush {
     closeSecondsMax: number,
     onPending: (changeBytes: number) => void = () => {},
     kind: StreamKind = PLAIN_STREAM,
+    rules: ListenerRules | undefined = undefined,
   ) {
+    this.rules = rules;
     this.closeSecondsMax = closeSecondsMax;
     this.#onPending = onPending;
     this.answersWrites = kind.answersWrites;

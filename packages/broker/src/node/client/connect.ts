@@ -3,12 +3,17 @@ import { encodePublishProperties } from '../../mqtt/codec-property.ts';
 import type { ConnackProperties, Connect } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { exceedsLevels, isReserved, isTopicName } from '../../mqtt/topic.ts';
+import type { ClientSocket } from '../../ports.ts';
 import type { Will } from '../../session/message.ts';
 import type { Client } from './parts.ts';
+import { packetBytesMax } from './reading.ts';
 import type { SessionPort } from './session-port.ts';
 
 /** @returns 0, or the Reason Code to refuse with */
-export function checkConnect(connect: Connect, port: SessionPort): number {
+export function checkConnect(connect: Connect, port: SessionPort, socket: ClientSocket): number {
+  const { protocolVersions } = socket.rules ?? {};
+  if (protocolVersions && !protocolVersions.includes(connect.protocolVersion))
+    return ReasonCode.UnsupportedProtocolVersion; // [MQTT-3.1.2-2]
   if (port.draining.leaving) return ReasonCode.ServerMoved;
   if (!port.ready) return ReasonCode.ServerUnavailable;
   if (connect.clientId === '' && connect.protocolVersion < 5 && !connect.cleanStart)
@@ -53,7 +58,7 @@ export function connackProperties(
   const asked = connect.properties.sessionExpiryInterval ?? 0;
   return {
     receiveMaximum: limits.publishesInFlight,
-    maximumPacketSize: limits.maxPacketBytes,
+    maximumPacketSize: packetBytesMax(c.socket, limits),
     topicAliasMaximum: limits.topicAliases,
     ...(asked === c.expirySeconds ? {} : { sessionExpiryInterval: c.expirySeconds }),
     ...(assigned === null ? {} : { assignedClientIdentifier: assigned }),

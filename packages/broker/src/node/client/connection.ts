@@ -31,7 +31,7 @@ import { checkConnect, connackProperties, expiryOf, randomName, willOf } from '.
 import { Early } from './early.ts';
 import { onAnswer, onPublish } from './incoming.ts';
 import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
-import { answer, answersTaken, isHeldUp } from './reading.ts';
+import { answer, answersTaken, isHeldUp, packetBytesMax } from './reading.ts';
 import type { SendWindow, Sharing } from './send-window.ts';
 import { endWaiting, keepIdentifiers, pump, sendOrWait, sendZero } from './sending.ts';
 import type { SessionPort } from './session-port.ts';
@@ -91,7 +91,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.socket = socket;
     this.id = id;
     this.#heardMs = Math.floor(clients.port.env.nowMs());
-    this.reader = new FrameReader(clients.port.limits.maxPacketBytes);
+    this.reader = new FrameReader(packetBytesMax(socket, clients.port.limits));
   }
 
   /**
@@ -235,7 +235,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     if (connect.username !== undefined || connect.password !== undefined)
       this.clients.noteCredentials(connect.clientId, this.socket.remote);
-    const refusal = checkConnect(connect, this.port);
+    const refusal = checkConnect(connect, this.port, this.socket);
     if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
     this.#early = new Early(Math.floor(this.port.env.nowMs()));

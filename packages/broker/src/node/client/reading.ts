@@ -8,7 +8,14 @@
  * ```
  * What the broker itself does not read is no silence of the client: Keep Alive waits.
  */
+import type { Limits } from '../../config-schema.ts';
+import type { ClientSocket } from '../../ports.ts';
 import type { Client } from './parts.ts';
+
+/** Bytes of the largest packet that the client may send: that of its listener, or of the node. */
+export function packetBytesMax(socket: ClientSocket, { maxPacketBytes }: Limits): number {
+  return Math.min(maxPacketBytes, socket.rules?.maxPacketBytes ?? maxPacketBytes);
+}
 
 /** Why a socket is not read; a set of bits. */
 export const Unread = {
