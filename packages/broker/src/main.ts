@@ -24,6 +24,7 @@ import {
 import type { DataFolder } from './edge/store/data-folder.ts';
 import { openKeyring } from './edge/store/keyring-file.ts';
 import { loadShards, type OpenFolder, openFolder } from './edge/store/open-folder.ts';
+import { Ticker } from './edge/ticker.ts';
 import { TurnEnd } from './edge/turn-end.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
 import { NodeCore } from './node/node.ts';
@@ -31,7 +32,7 @@ import type { Log, NodeEnv } from './ports.ts';
 import { bootOrder } from './process/founding.ts';
 import { lookDrained } from './process/leaving.ts';
 import { nodeOptions, processOptions } from './process/options.ts';
-import { ProcessCore, TICK_MS } from './process/process-core.ts';
+import { ProcessCore } from './process/process-core.ts';
 import type { ProcessHost } from './process/process-port.ts';
 import type { NodeHooks, ReadyReport, RunningNode, StartOptions } from './process/running-node.ts';
 
@@ -73,6 +74,7 @@ class NodeProcess implements RunningNode {
   });
   #wired: { readonly core: NodeCore; readonly process: ProcessCore } | null = null;
   #listeners: Listeners | null = null;
+  #ticker: Ticker | null = null;
   #links: PeerLinks | null = null;
   #membership: SwimHandle | null = null;
   #closed = false;
@@ -107,8 +109,8 @@ class NodeProcess implements RunningNode {
       else await this.#join({ config, ...opened, core, process, keyring, ...linked, log });
     }
     this.#closers.unshift(watchJoin(config.cluster, core, membership, log));
-    const ticker = setInterval(() => process.tick(), TICK_MS);
-    this.#closers.unshift(() => clearInterval(ticker));
+    this.#ticker = new Ticker(process, admin.onTick);
+    this.#closers.unshift(() => this.#ticker?.stop());
   }
 
   /** The core of the node, and that of its process around it. */
@@ -132,6 +134,7 @@ class NodeProcess implements RunningNode {
       sendFrame: (peer, frame) => this.#links?.send(peer, frame),
       resetLink: (peer, why) => this.#links?.reset(peer, why),
       scheduleFlush: () => this.#turnEnd.ask(),
+      hasten: () => this.#ticker?.hasten(),
       log: this.#log,
       fatal: (code, message) => this.#fatal(new BrokerError(code as BrokerErrorCode, message)),
     };

@@ -193,6 +193,8 @@ export interface NodeEnv {
   resetLink?(peer: string, why: string): void;
   /** Asks for `NodeCore.flush()` at the end of the turn; many calls, one flush. */
   scheduleFlush(): void;
+  /** Asks for the next `NodeCore.tick()` within its usual pause: a node that was calm no longer is. */
+  hasten?(): void;
   readonly log: Log;
   /** What protocol step happens, for the simulator's coverage; absent in production. */
   trace?(phase: string, fields?: Record<string, unknown>): void;

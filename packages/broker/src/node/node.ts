@@ -72,8 +72,9 @@ export class NodeCore extends Rooms {
 
   tick(): void {
     const nowMs = this.nowMs();
+    this.calm.tick(nowMs, this.#waits(nowMs));
     this.peers.heartbeat(nowMs);
-    this.shards.tick(nowMs);
+    this.shards.tick(nowMs, this.calm.now);
     if (nowMs - this.#refreshedMs >= LEASE_REFRESH_MS) {
       this.#refreshedMs = nowMs;
       this.leases.tick(nowMs);
@@ -93,6 +94,13 @@ export class NodeCore extends Rooms {
     this.draining.tick(nowMs);
     this.clients.tick(nowMs);
     this.giving.tick((name, bootEpoch) => this.membership.gone(name, bootEpoch, nowMs));
+  }
+
+  /** Whether something is under way of which no event may tell. */
+  #waits(nowMs: number): boolean {
+    if (!this.#ready || !this.grants.routable(nowMs) || this.grants.barriers > 0) return true;
+    if (this.unanswered > 0 || this.leases.confirming > 0 || this.queries.open > 0) return true;
+    return this.shards.busy(nowMs) || this.peers.someoneIsLate(nowMs) || this.draining.leaving;
   }
 
   /**

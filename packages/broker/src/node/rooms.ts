@@ -14,6 +14,7 @@ import { type CopyId, copyId } from '../shard/view.ts';
 import { Asking } from './ask/asking.ts';
 import { UnledShards } from './ask/unled.ts';
 import { Batch } from './batch.ts';
+import { Calm } from './calm.ts';
 import { Clients } from './client/clients.ts';
 import { Connections } from './client/connections.ts';
 import type { SessionPort } from './client/session-port.ts';
@@ -83,6 +84,7 @@ export abstract class Rooms {
   readonly options: NodeOptions;
   readonly bootedMs: number;
   readonly clock: HybridClock;
+  readonly calm: Calm;
   readonly routes = new Routes(() => this.shardCount);
   readonly views = new Views();
   readonly work: Work;
@@ -118,6 +120,7 @@ export abstract class Rooms {
     this.bootEpoch = options.identity.bootEpoch;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    this.calm = new Calm(() => env.hasten?.());
     this.joining = new Joining(options, this.timings, this);
     const { cluster } = this.joining;
     const self = copyId(this.name, this.identity.storeId);
@@ -167,6 +170,8 @@ export abstract class Rooms {
         if (!this.links.relays.send(peer, frame)) env.sendFrame(peer, frame);
       },
       schedule: () => env.scheduleFlush(),
+      calm: this.calm,
+      grants: (peer, nowMs) => this.grants.grants(peer, nowMs),
       get busy() {
         return node.batch.behind;
       },
@@ -336,6 +341,7 @@ export abstract class Rooms {
       timings: this.timings,
       counters: this.counters,
       env,
+      calm: this.calm,
       clock: this.clock,
       work: this.work,
       watched: this.watched,
@@ -393,6 +399,7 @@ export abstract class Rooms {
     return {
       name: this.name,
       env: this.env,
+      calm: this.calm,
       counters: this.counters,
       clock: this.clock,
       get shardCount() {

@@ -34,6 +34,11 @@ export class Rounds<Copy extends LookedAt> {
     this.#allUntilMs = Math.max(this.#allUntilMs, untilMs);
   }
 
+  /** What followed from something that may concern every copy has had its time. */
+  calm(nowMs: number): boolean {
+    return nowMs >= this.#allUntilMs;
+  }
+
   /** In this tick all that is counted over all copies is counted anew. */
   get counts(): boolean {
     return this.turn === 0;

@@ -184,7 +184,13 @@ export class Shards implements ReplicaHost {
     for (const copy of this.copies) copy.found();
   }
 
-  tick(nowMs: number): void {
+  /** Copies change what they hold, or may want to. */
+  busy(nowMs: number): boolean {
+    return !this.#rounds.calm(nowMs) || this.#moving > 0 || this.#transfers.size > 0;
+  }
+
+  /** @param calm comes for as many ticks as there are turns */
+  tick(nowMs: number, calm: boolean): void {
     const { copies } = this;
     this.#complaints.flush(this.#node.env.log);
     this.marks?.flush(nowMs);
@@ -196,7 +202,8 @@ export class Shards implements ReplicaHost {
     if (rounds.counts || this.#transfers.size > 0) this.#count();
     if (this.#hears(nowMs)) rounds.tick(copies, nowMs, (copy) => copy.tick(nowMs));
     else this.onSilent(nowMs);
-    for (const leader of this.#ledByTurn[rounds.turn]!) leader.tick(nowMs);
+    for (const [turn, leaders] of this.#ledByTurn.entries())
+      if (calm || turn === rounds.turn) for (const leader of leaders) leader.tick(nowMs);
     rounds.next();
   }
 

@@ -4,7 +4,7 @@ import { META } from '../../test/samples.ts';
 import { BrokerError } from '../errors.ts';
 import { ReasonCode } from '../mqtt/reason-code.ts';
 import { decodeMeta, encodeMeta } from './member-meta.ts';
-import { ProcessCore } from './process-core.ts';
+import { CALM_TICK_MS, ProcessCore, TICK_MS } from './process-core.ts';
 import type { ProcessHost, ProcessMembership, ProcessNode } from './process-port.ts';
 
 const meta = { ...META, zone: 'z', host: 'h' };
@@ -16,6 +16,7 @@ class Bench {
   diskUnderWayMs = 0;
   drained = false;
   ready = false;
+  calm = false;
   unanswered = 0;
   canHandOver = false;
   viewNumber = 1;
@@ -55,6 +56,9 @@ class Bench {
       },
       get canHandOver() {
         return bench.canHandOver;
+      },
+      get calm() {
+        return { now: bench.calm };
       },
       links: { onMembers: (members) => bench.calls.push(`members ${members.map((m) => m.name)}`) },
       peers: { sayStopped: () => bench.calls.push('say stopped') },
@@ -186,6 +190,16 @@ describe('the process core', () => {
     bench.process.fatal(new BrokerError('BROKER_ERR_JOIN_SETTINGS', ''));
     assert.deepEqual(bench.take(), ['leave membership']);
     assert.deepEqual(bench.left(), ['fatal BROKER_ERR_JOIN_SETTINGS']);
+  });
+
+  it('is to be looked at less often while its node is calm, unless it ends', () => {
+    const bench = new Bench();
+    assert.equal(bench.process.pauseMs, TICK_MS);
+    bench.calm = true;
+    assert.equal(bench.process.pauseMs, CALM_TICK_MS);
+    bench.unanswered = 1;
+    bench.process.stop();
+    assert.equal(bench.process.pauseMs, TICK_MS);
   });
 
   it('tells the core nothing once it closes', () => {

@@ -23,6 +23,8 @@ import type { ProcessHost, ProcessNode } from './process-port.ts';
 
 /** A process calls {@link ProcessCore.tick} this often. */
 export const TICK_MS = 20;
+/** While it is calm: what an idle process costs is mostly how often it wakes. */
+export const CALM_TICK_MS = 100;
 
 export interface ProcessOptions {
   readonly name: string;
@@ -107,6 +109,12 @@ export class ProcessCore {
 
   onNotice(code: SwimErrorCode, address: string): void {
     this.#notices.on(code, address, this.#host.nowMs());
+  }
+
+  /** Until the next tick, in milliseconds, unless the node asks for it earlier (`NodeEnv.hasten`). */
+  get pauseMs(): number {
+    const isCalm = this.#core.calm.now && this.#ending.kind === null && !this.#leaving.underWay;
+    return isCalm ? CALM_TICK_MS : TICK_MS;
   }
 
   tick(): void {

@@ -7,6 +7,8 @@ import type { LinkPeer, Log, MemberInfo } from '../ports.ts';
 export interface ProcessNode {
   /** Clients may be served. */
   readonly ready: boolean;
+  /** Whether nothing is under way. */
+  readonly calm: { readonly now: boolean };
   readonly links: { onMembers(members: readonly MemberInfo[]): void };
   tick(): void;
   flush(): void;

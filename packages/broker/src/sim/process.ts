@@ -97,7 +97,9 @@ export class SimProcess implements LinkHost, MembershipHost, PipeHost {
   #held: (() => void)[] = [];
   #dirty: ClientPipe[] = [];
   #flushAsked = false;
-  #ticks = 0;
+  #tickTurn = 0;
+  #tickPauseMs = TICK_MS;
+  #secondMs = 0;
   /** Writes under way, oldest first. */
   readonly #writes = new Set<{ readonly atMs: number }>();
 
@@ -386,6 +388,7 @@ export class SimProcess implements LinkHost, MembershipHost, PipeHost {
       store: { ...this.#store, write: this.#write },
       sendFrame: (peer, frame) => this.#env.links.send(this, peer, frame),
       scheduleFlush: () => this.#flushSoon(),
+      hasten: () => this.#hasten(),
       resetLink: (peer) => this.#env.links.reset(this.name, peer, this),
       log: this.#log,
       fatal: (code, message) =>
@@ -408,19 +411,27 @@ export class SimProcess implements LinkHost, MembershipHost, PipeHost {
   }
 
   #tickLater(): void {
-    this.#env.scheduler.after(TICK_MS, () =>
+    const turn = ++this.#tickTurn;
+    this.#tickPauseMs = this.policy?.pauseMs ?? TICK_MS;
+    this.#env.scheduler.after(this.#tickPauseMs, () => {
+      if (turn !== this.#tickTurn) return;
       this.run(() => {
         this.#tick();
         this.#tickLater();
-      }),
-    );
+      });
+    });
+  }
+
+  /** As `edge/ticker.ts`. */
+  #hasten(): void {
+    if (this.policy && this.policy.pauseMs < this.#tickPauseMs) this.#tickLater();
   }
 
   #tick(): void {
     this.policy?.tick();
-    this.#ticks++;
-    if (this.#ticks % (1000 / TICK_MS) !== 0) return;
     const nowMs = this.nowMs();
+    if (nowMs < this.#secondMs) return;
+    this.#secondMs = nowMs + 1000;
     for (const pipe of this.pipes) {
       if (pipe.serverOpen) pipe.second(nowMs);
       else this.pipes.delete(pipe);

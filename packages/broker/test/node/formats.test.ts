@@ -298,7 +298,7 @@ const one =
 
 /** One of each kind: a kind that is missing here does not compile. */
 const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
-  Heartbeat: one(M.Heartbeat)(18.5),
+  Heartbeat: one(M.Heartbeat)({ sentMs: 18.5, calm: true }),
   HeartbeatAck: one(M.HeartbeatAck)({ sentMs: 18.5, grants: true, after: 19 }),
   Hello: one(M.Hello)(settings),
   Shard: {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Calm } from '../../src/node/calm.ts';
 import { Lane } from '../../src/node/link/lanes.ts';
 import { Peer, Peers } from '../../src/node/link/peers.ts';
 import type { MemberInfo } from '../../src/ports.ts';
@@ -11,6 +12,8 @@ function linked(): { peers: Peers; peer: Peer } {
     hlc: () => 1,
     sendFrame: () => {},
     schedule: () => {},
+    calm: new Calm(() => {}),
+    grants: () => true,
     busy: false,
     onDrained: () => {},
   };

@@ -58,6 +58,7 @@ class ReferenceCore implements CoreUnderTest {
   readonly joining = { onClusterId: () => {} };
   // It ends in order at once: nothing here waits or is led.
   readonly unanswered = 0;
+  readonly calm = { now: false };
   readonly canHandOver = false;
   readonly peers = { sayStopped: () => {} };
   disconnectAll(): void {}

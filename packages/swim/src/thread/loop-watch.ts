@@ -1,7 +1,7 @@
 /** Between two looks at the counter. */
 export const LOOK_MS = 100;
 /** Between two beats of the main loop. */
-export const BEAT_MS = 50;
+export const BEAT_MS = 100;
 /** Longest time that one look accounts for. */
 const AWAKE_MS_MAX = 2 * LOOK_MS;
 

@@ -1,14 +1,12 @@
 /**
- * Lag of the event loop, under the names that prom-client gives it.
+ * Lag of the event loop, under the names that prom-client gives it: how late the ticks of the process come.
  *
- * Its own are of no use: what Node.js records is the whole time between two looks, the period of looking
- * included, and with nothing recorded yet the mean is NaN and the least 292 years.
+ * A monitor of Node.js would wake an idle process each time that it looks, records the time between two looks
+ * with the lag, and says NaN and 292 years while nothing is recorded.
  */
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { createHistogram, performance } from 'node:perf_hooks';
 import type { MetricDefinition } from './metric-definition.ts';
 
-/** Between two looks: the usual 10 ms wake an idle process a hundred times a second. */
-const PERIOD_MS = 100;
 const NANOSECONDS = 1e9;
 
 /** Since the scrape before, in seconds. */
@@ -23,7 +21,7 @@ export interface EventLoopLag {
   readonly p99: number;
 }
 
-/** What Node.js records, in nanoseconds. */
+/** What was recorded, in nanoseconds. */
 export interface DelayRecord {
   readonly count: number;
   readonly min: number;
@@ -34,10 +32,9 @@ export interface DelayRecord {
 }
 
 /** @param nowSeconds how late something was that asked for the next turn */
-export function lagOf(record: DelayRecord, nowSeconds: number, periodMs = PERIOD_MS): EventLoopLag {
+export function lagOf(record: DelayRecord, nowSeconds: number): EventLoopLag {
   const none = record.count === 0;
-  const lag = (nanoseconds: number) =>
-    none ? 0 : Math.max(0, nanoseconds / NANOSECONDS - periodMs / 1000);
+  const lag = (nanoseconds: number) => (none ? 0 : nanoseconds / NANOSECONDS);
   return {
     now: nowSeconds,
     min: lag(record.min),
@@ -51,10 +48,12 @@ export function lagOf(record: DelayRecord, nowSeconds: number, periodMs = PERIOD
 }
 
 export class EventLoopWatch {
-  readonly #record = monitorEventLoopDelay({ resolution: PERIOD_MS });
+  readonly #record = createHistogram();
 
-  constructor() {
-    this.#record.enable();
+  /** @param lateMs how late a timer ran, in milliseconds */
+  record(lateMs: number): void {
+    // It counts from 1.
+    this.#record.record(Math.max(1, Math.round((lateMs * NANOSECONDS) / 1000)));
   }
 
   /** What was recorded since this was last asked. */
@@ -74,7 +73,7 @@ const gauge = (
 ): MetricDefinition<EventLoopLag> => ({
   name: `nodejs_eventloop_lag${name}_seconds`,
   type: 'gauge',
-  help: `${help}, in seconds, without the time between two looks (${PERIOD_MS} ms).`,
+  help: `${help}, in seconds.`,
   labels: [],
   read: (lag) => [{ value: read(lag), labels: {} }],
 });

@@ -316,6 +316,8 @@ export interface MetricsSource {
   render(): Promise<string>;
 }
 
+const HOUR_MS = 3_600_000;
+
 export class BrokerMetrics implements MetricsSource {
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
   readonly #snapshot: () => Counters;
@@ -339,6 +341,11 @@ export class BrokerMetrics implements MetricsSource {
     this.#snapshot = snapshot;
     this.#swim = swim;
     this.#node = node;
+  }
+
+  /** A timer of the process ran so many milliseconds late. */
+  onTick(lateMs: number): void {
+    this.#eventLoop.record(lateMs);
   }
 
   /** The text of one scrape, with the process's own metrics (CPU, memory, event loop) at the end. */
@@ -393,7 +400,8 @@ export class BrokerMetrics implements MetricsSource {
     for (const definition of METRICS) add(definition, () => this.#current);
     for (const definition of SWIM_METRICS) add(definition, this.#swim);
     const { user, system } = process.cpuUsage();
-    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+    // Its monitor of the event loop cannot be left out, and would wake the process each time that it looks.
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: HOUR_MS });
     for (const definition of EVENT_LOOP_METRICS) {
       registry.removeSingleMetric(definition.name);
       add(definition, () => this.#lag);

@@ -17,12 +17,17 @@ export interface ServeAdminOptions {
   readonly log: Log;
 }
 
+export interface ServedAdmin extends AdminApi {
+  /** A tick of the process was so many milliseconds late. */
+  onTick(lateMs: number): void;
+}
+
 /**
  * Serves the admin API of a node: probes and metrics at once, the rest when the node has joined.
  *
  * @throws BrokerError as startAdminApi
  */
-export async function serveAdmin(options: ServeAdminOptions): Promise<AdminApi> {
+export async function serveAdmin(options: ServeAdminOptions): Promise<ServedAdmin> {
   const { config, core, process, log } = options;
   const membership = () => {
     const handle = options.membership();
@@ -45,6 +50,7 @@ export async function serveAdmin(options: ServeAdminOptions): Promise<AdminApi> 
   const api = await startAdminApi({ listen: config.admin.listen, backend, metrics, log });
   return {
     address: api.address,
+    onTick: (lateMs) => metrics.onTick(lateMs),
     close: async () => {
       backend.close();
       await api.close();

@@ -78,7 +78,8 @@ export class SocketListener implements Listener {
   readonly #server: Server;
   readonly #turn: TurnFlush;
   readonly #wheel: StreamConnection[][] = Array.from({ length: WHEEL_SLOTS }, () => []);
-  readonly #timer: NodeJS.Timeout;
+  /** Absent while there is no connection. */
+  #timer: NodeJS.Timeout | undefined;
   #nextSlot = 0;
   #tickSlot = 0;
   #connections = 0;
@@ -111,7 +112,6 @@ export class SocketListener implements Listener {
     // What is read before MQTT begins is read by others, not into the common buffer.
     this.#reads = !this.#isDirect || options.sharedReadBuffer === false || !this.#adoptHandles();
     if (this.#reads) server.on('connection', (socket) => this.#welcome(socket));
-    this.#timer = setInterval(() => this.#tick(), WHEEL_TICK_MS);
   }
 
   /**
@@ -163,7 +163,6 @@ export class SocketListener implements Listener {
 
   #finishIfEmpty(): void {
     if (this.#closed === undefined || this.#connections > 0) return;
-    clearInterval(this.#timer);
     this.#closed.resolve();
   }
 
@@ -206,6 +205,7 @@ export class SocketListener implements Listener {
       return;
     }
     this.#connections++;
+    this.#timer ??= setInterval(() => this.#tick(), WHEEL_TICK_MS);
     socket.on('error', onErrorEvent);
     if (this.#isDirect) {
       this.#attach(socket, this.#begin(new StreamConnection(socket, this.#turn, this.#peer)));
@@ -274,6 +274,10 @@ export class SocketListener implements Listener {
 
   #gone(): void {
     this.#connections--;
+    if (this.#connections === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
     this.#finishIfEmpty();
   }
 

@@ -48,6 +48,7 @@ export class Clients implements ClientsOfNode {
   }
 
   accept(socket: ClientSocket): Connection {
+    this.port.calm.stir();
     const id = this.#next++;
     const connection = new Connection(this, socket, id);
     this.connections.set(id, connection);

@@ -36,6 +36,7 @@ function setUp() {
     timings: { connectTimeoutMs: 1000, willNodeGraceMs: 0, slowReaderMs: 1000 },
     counters: createCounters(),
     env: { nowMs: () => time.nowMs, wallMs: () => 0, random: () => 0.5, log: ignore },
+    calm: { stir() {} },
     clock: { next: () => 1 },
     work,
     ready: true,

@@ -94,10 +94,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.reader = new FrameReader(packetBytesMax(socket, clients.port.limits));
   }
 
-  /**
-   * The client said DISCONNECT 0x00 and has no session to come back to: what it published just before
-   * counts, since it is not sent again.
-   */
+  /** DISCONNECT 0x00 came, of a client without a session: what it published just before is not sent again. */
   saidAll = false;
 
   get window(): number {
@@ -135,6 +132,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     if (this.#state === CLOSED) return;
     this.#whole = true;
     if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
+    if (type !== PacketType.Pingreq) this.port.calm.stir();
     switch (type) {
       case PacketType.Publish:
         return onPublish(this, flags, buf, start, end);

@@ -18,6 +18,7 @@ export interface SessionPort {
   readonly timings: Pick<Timings, 'connectTimeoutMs' | 'willNodeGraceMs' | 'slowReaderMs'>;
   readonly counters: Counters;
   readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'random' | 'scheduleFlush' | 'log' | 'trace'>;
+  readonly calm: { stir(): void };
   readonly clock: { next(): number };
   readonly work: Work;
   readonly watched: WatchedTopics;

@@ -44,6 +44,7 @@ import {
   writeGiveFree,
   writeGiven,
 } from './given.ts';
+import type { Heartbeat, HeartbeatAck } from './heartbeat.ts';
 import {
   json,
   nothing,
@@ -92,11 +93,12 @@ const LISTED = 2;
 
 export const LinkMessage = {
   Heartbeat: {
-    write(w: Writer, sentMs: number): void {
+    write(w: Writer, m: Heartbeat): void {
       w.u8(Wire.Heartbeat);
-      w.f64(sentMs);
+      w.f64(m.sentMs);
+      w.bool(m.calm);
     },
-    read: (r: Reader): number => r.f64(),
+    read: (r: Reader): Heartbeat => ({ sentMs: r.f64(), calm: r.bool() }),
   },
 
   HeartbeatAck: {
@@ -459,13 +461,6 @@ export const LinkMessage = {
 } satisfies {
   [K in keyof typeof Wire]: { write(w: Writer, ...m: never[]): void; read(r: Reader): unknown };
 };
-
-export interface HeartbeatAck {
-  readonly sentMs: number;
-  readonly grants: boolean;
-  /** Announcements that come before the grant counts. */
-  readonly after: number;
-}
 
 interface Publish {
   readonly numbers: readonly RequestNumber[];

@@ -17,6 +17,7 @@ import type { Views } from './views.ts';
 export interface LinkPort {
   readonly name: string;
   readonly env: Pick<NodeEnv, 'nowMs' | 'log' | 'resetLink'>;
+  readonly calm: { stir(): void };
   readonly counters: Counters;
   readonly clock: { observe(hlc: number): void };
   readonly shardCount: number;
@@ -61,8 +62,6 @@ export interface AnnouncedRoutes {
 }
 
 export interface LinkedGrants {
-  /** Whether a heartbeat of this peer is answered with a grant. */
-  grants(peer: Peer, nowMs: number): boolean;
   refresh(nowMs: number): void;
   onLinkUp(peer: Peer): void;
   /** @param lostAgoMs how long ago the peer last lost a shard that it leads no more; Infinity if it never did */

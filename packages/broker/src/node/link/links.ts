@@ -21,6 +21,9 @@ import { Wire } from './wire.ts';
  */
 const EARLY_FRAMES_MAX = 4096;
 
+/** What comes on a link of two nodes that have nothing to say, and after bulk. */
+const UNASKED: ReadonlySet<number> = new Set([Wire.Heartbeat, Wire.HeartbeatAck, Wire.Credit]);
+
 interface EarlyLink {
   readonly bootEpoch: number;
   readonly frames: Uint8Array[];
@@ -63,6 +66,7 @@ export class Links {
   /** Membership knows more: of links' other ends too. */
   onMembers(members: readonly MemberInfo[]): void {
     const { name: self, env, grants, membership, peers, shardCount, shards, counters } = this.#port;
+    this.#port.calm.stir();
     membership.update(members, shardCount, env.nowMs());
     for (const m of members) if (m.name !== self) this.#onMember(m);
     for (const [name, { bootEpoch, frames }] of [...this.#early]) {
@@ -122,6 +126,7 @@ export class Links {
   #up(name: string, bootEpoch: number): void {
     const { env, grants, peers, router, shards, lineage, clients, connections, giving } =
       this.#port;
+    this.#port.calm.stir();
     const peer = peers.get(name);
     if (peer?.member.bootEpoch !== bootEpoch) {
       this.#early.set(name, { bootEpoch, frames: [] });
@@ -155,6 +160,7 @@ export class Links {
     const { counters, giving, queries, router, shards } = this.#port;
     const { name } = peer;
     counters.linkResets++;
+    this.#port.calm.stir();
     peer.lost();
     router.onLinkDown(name);
     queries.onLinkDown(name);
@@ -172,6 +178,7 @@ export class Links {
     const peer = peers.get(name);
     if (!peer || peer.up || peer.bootEpoch !== bootEpoch || peer.refused) return;
     peer.refused = true;
+    this.#port.calm.stir();
     env.log('info', 'node refuses connections: its process has ended', { peer: name });
     router.onPeerLost(name);
     shards.onSilent(env.nowMs());
@@ -240,6 +247,7 @@ export class Links {
   #onMessage(peer: Peer, r: Reader): void {
     const port = this.#port;
     const kind = r.u8();
+    if (!UNASKED.has(kind)) port.calm.stir();
     switch (kind) {
       case Wire.Shard: {
         const { shard, message } = LinkMessage.Shard.read(r);
@@ -290,11 +298,8 @@ export class Links {
     const announcing = this.#announcing;
     const { env, peers, grants, lineage, connections, queries, asking } = this.#port;
     switch (kind) {
-      case Wire.Heartbeat: {
-        const nowMs = env.nowMs();
-        const sentMs = LinkMessage.Heartbeat.read(r);
-        return peers.onHeartbeat(peer, sentMs, nowMs, grants.grants(peer, nowMs));
-      }
+      case Wire.Heartbeat:
+        return peers.onHeartbeat(peer, LinkMessage.Heartbeat.read(r), env.nowMs());
       case Wire.HeartbeatAck:
         return peers.onHeartbeatAck(peer, LinkMessage.HeartbeatAck.read(r));
       case Wire.Credit:

@@ -11,8 +11,10 @@
 import type { Writer } from '../../bytes.ts';
 import type { MemberInfo } from '../../ports.ts';
 import { type CopyId, copyId } from '../../shard/view.ts';
+import type { Calm } from '../calm.ts';
+import type { Heartbeat, HeartbeatAck } from './heartbeat.ts';
 import { Inbox, Lane, Outbox, type Produce } from './lanes.ts';
-import { type HeartbeatAck, LinkMessage } from './link-message.ts';
+import { LinkMessage } from './link-message.ts';
 
 /**
  * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a cluster
@@ -73,6 +75,8 @@ export class Peer {
   gone: { readonly bootEpoch: number; readonly untilMs: number } | null = null;
   /** Routes of it were asked for on an earlier link and had not come. */
   #lacking = false;
+  /** When its latest heartbeat was sent, if that is still to be answered. */
+  owedMs: number | null = null;
   /** When we last granted the peer that it may route by what we told it. */
   grantedMs = Number.NEGATIVE_INFINITY;
   /** The peer's folder has had all the runs that were seen of it: what its copies say counts. */
@@ -139,6 +143,7 @@ export class Peer {
   }
 
   #clear(): void {
+    this.owedMs = null;
     this.earlyGrants = [];
     this.routePages.clear();
     this.out.reset();
@@ -153,6 +158,9 @@ export interface PeersHost {
   sendFrame(peer: string, frame: Uint8Array): void;
   /** Asks for a flush at the end of the turn. */
   schedule(): void;
+  readonly calm: Pick<Calm, 'now' | 'stir'>;
+  /** Whether a heartbeat of this peer is answered with a grant. */
+  grants(peer: Peer, nowMs: number): boolean;
   /** The disk is behind: peers are to send no more for now. */
   readonly busy: boolean;
   /** What a peer's full lane made wait may be written. */
@@ -185,6 +193,11 @@ export class Peers {
   to(name: string, lane: Lane = Lane.Bulk): Writer | null {
     const peer = this.byName.get(name);
     if (!peer?.up) return null;
+    this.#host.calm.stir();
+    return this.#writer(peer, lane);
+  }
+
+  #writer(peer: Peer, lane: Lane): Writer {
     if (!peer.touched) this.#touch(peer);
     return peer.out.writer(lane, this.#hlc);
   }
@@ -193,6 +206,7 @@ export class Peers {
   later(name: string, lane: typeof Lane.Announce | typeof Lane.Bulk, produce: Produce): void {
     const peer = this.byName.get(name);
     if (!peer?.up) return;
+    this.#host.calm.stir();
     if (!peer.touched) this.#touch(peer);
     peer.out.later(lane, produce);
   }
@@ -275,19 +289,39 @@ export class Peers {
   // ---- heartbeats and grants -------------------------------------------------------------------
 
   heartbeat(nowMs: number): void {
-    if (nowMs - this.#lastHeartbeatMs < this.#timings.heartbeatMs) return;
-    this.#lastHeartbeatMs = nowMs;
+    const calm = this.#host.calm.now;
+    const isDue = nowMs - this.#lastHeartbeatMs >= this.#timings.heartbeatMs;
+    if (isDue) this.#lastHeartbeatMs = nowMs;
     for (const peer of this.byName.values()) {
-      const w = this.to(peer.name, Lane.Urgent);
-      if (w) LinkMessage.Heartbeat.write(w, nowMs);
+      if (peer.owedMs !== null && (isDue || !calm)) this.#acknowledge(peer, peer.owedMs, nowMs);
+      if (isDue && peer.up)
+        LinkMessage.Heartbeat.write(this.#writer(peer, Lane.Urgent), { sentMs: nowMs, calm });
     }
   }
 
-  onHeartbeat(peer: Peer, sentMs: number, nowMs: number, grants: boolean): void {
-    const w = this.to(peer.name, Lane.Urgent);
-    if (!w) return;
+  /** Is answered at once, unless both ends are calm: then with the next heartbeat, in one frame. */
+  onHeartbeat(peer: Peer, { sentMs, calm }: Heartbeat, nowMs: number): void {
+    if (calm && this.#host.calm.now) peer.owedMs = sentMs;
+    else this.#acknowledge(peer, sentMs, nowMs);
+  }
+
+  #acknowledge(peer: Peer, sentMs: number, nowMs: number): void {
+    peer.owedMs = null;
+    if (!peer.up) return;
+    const grants = this.#host.grants(peer, nowMs);
     if (grants) peer.grantedMs = nowMs;
-    LinkMessage.HeartbeatAck.write(w, { sentMs, grants, after: peer.out.announced });
+    const after = peer.out.announced;
+    LinkMessage.HeartbeatAck.write(this.#writer(peer, Lane.Urgent), { sentMs, grants, after });
+  }
+
+  /** Something of a member that is alive is late: its link, its frames, or its word on our heartbeats. */
+  someoneIsLate(nowMs: number): boolean {
+    const lateMs = 3 * this.#timings.heartbeatMs;
+    for (const { member, up, heardMs, ackedMs } of this.byName.values()) {
+      if (member.state !== 'alive' && member.state !== 'suspect') continue;
+      if (!up || nowMs - heardMs > lateMs || nowMs - ackedMs > lateMs) return true;
+    }
+    return false;
   }
 
   onHeartbeatAck(peer: Peer, { sentMs, grants, after }: HeartbeatAck): void {

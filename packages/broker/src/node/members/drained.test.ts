@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { member } from '../../../test/samples.ts';
 import { DEFAULT_TIMINGS } from '../../config-schema.ts';
 import { copyId, NO_NUMBER } from '../../shard/view.ts';
+import { Calm } from '../calm.ts';
 import { Peer, Peers } from '../link/peers.ts';
 import { type ShardView, Views } from '../link/views.ts';
 import { isDrained, shardsNeeding, takeBackPromises } from './drained.ts';
@@ -27,6 +28,8 @@ function node(...known: ShardView[]) {
     hlc: () => 0,
     sendFrame() {},
     schedule() {},
+    calm: new Calm(() => {}),
+    grants: () => false,
     busy: false,
     onDrained() {},
   });

@@ -232,6 +232,11 @@ export class Grants {
     this.#finish(barrier, nowMs);
   }
 
+  /** Barriers that are waited for. */
+  get barriers(): number {
+    return this.#barriers.size;
+  }
+
   /** A new link: what was asked on the old one is asked again, behind all that is announced first. */
   onLinkUp(peer: Peer): void {
     for (const { token, waiting } of this.#barriers.values()) {

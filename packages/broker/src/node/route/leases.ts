@@ -99,6 +99,11 @@ export class Leases {
     return own;
   }
 
+  /** Answers that wait for a lease. */
+  get confirming(): number {
+    return this.#confirming.length;
+  }
+
   /** Answers what has waited for a lease. */
   tick(nowMs: number): void {
     if (this.#confirming.length === 0) return;
