@@ -3,12 +3,19 @@ import { EVERY_SUBSCRIPTION, type Message } from '../../session/message.ts';
 import { LONG_SILENCE_MS } from '../link/peers.ts';
 import { LiveDoubts } from './live-doubts.ts';
 
-const live = (sequence: number, hlc = 1) => ({ sequence, rx2: null, message: { hlc } as Message });
+const live = (sequence: number, hlc = 1, bytes = 0) => {
+  const message = { hlc, topic: '', payload: new Uint8Array(bytes), properties: [], publisher: '' };
+  return { sequence, rx2: null, message: message as unknown as Message };
+};
 
 function setUp() {
   const asked: string[] = [];
-  const doubts = new LiveDoubts((peer, sequence) => asked.push(`${peer} ${sequence}`));
-  return { doubts, asked };
+  const reset: string[] = [];
+  const doubts = new LiveDoubts(
+    (peer, sequence) => asked.push(`${peer} ${sequence}`),
+    (peer) => reset.push(peer),
+  );
+  return { doubts, asked, reset };
 }
 
 describe('what a sender may have given up', () => {
@@ -49,6 +56,19 @@ describe('what a sender may have given up', () => {
     assert.deepEqual(doubts.onAwaited('a', 1, LONG_SILENCE_MS), []);
     assert.deepEqual(asked, ['a 1', 'a 1']);
     assert.deepEqual(doubts.onAwaited('a', 1, LONG_SILENCE_MS + 1), [only]);
+  });
+
+  it('ends the link when more of it waits than may: what is still awaited comes again on the next', () => {
+    const { doubts, reset } = setUp();
+    const mebibyte = 1024 * 1024;
+    for (let i = 1; i <= 63; i++) doubts.take('a', live(i, 1, mebibyte), 0, LONG_SILENCE_MS);
+    doubts.take('b', live(1, 1, 2 * mebibyte), 0, LONG_SILENCE_MS);
+    assert.deepEqual(reset, []);
+    assert.equal(doubts.take('a', live(64, 1, mebibyte), 0, LONG_SILENCE_MS), true);
+    assert.deepEqual(reset, ['a']);
+    doubts.drop('a');
+    doubts.take('a', live(1, 1, 63 * mebibyte), 0, LONG_SILENCE_MS);
+    assert.deepEqual(reset, ['a']);
   });
 
   it('is forgotten with the link, and so is the answer to what was asked on it', () => {

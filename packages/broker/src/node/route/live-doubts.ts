@@ -9,14 +9,19 @@
  *   LivePublish 7, 8 ──▶ LiveAsk 7 ──▶ still awaited: LiveAwaited 7 ──▶ 7 and 8 are delivered
  *                                  └─▶ given up: LiveGap, sent before ──▶ 7 and 8 are dropped
  * ```
- * Bounded by what the clients of the sender may have under way, as what waits for slow clients is.
+ * Beyond a bound the link is reset: its sender sends again what it still waits for, page by page, so that its
+ * word comes in between.
  */
-import { EVERY_SUBSCRIPTION, type Message } from '../../session/message.ts';
+import { EVERY_SUBSCRIPTION, type Message, messageBytes } from '../../session/message.ts';
 import type { LivePublish } from '../link/link-message.ts';
 import { LONG_SILENCE_MS } from '../link/peers.ts';
 
+/** Bytes of one node's messages that wait to be vouched for; beyond, its link is reset. */
+const DOUBT_BYTES_MAX = 64 * 1024 * 1024;
+
 interface Doubt {
   readonly waiting: LivePublish[];
+  bytes: number;
   askedMs: number;
 }
 
@@ -28,14 +33,17 @@ type Ask = (peer: string, sequence: number) => void;
 export class LiveDoubts {
   readonly #doubts = new Map<string, Doubt>();
   readonly #ask: Ask;
+  readonly #reset: (peer: string) => void;
 
-  constructor(ask: Ask) {
+  /** @param reset ends the link to a node of which more waits than may */
+  constructor(ask: Ask, reset: (peer: string) => void) {
     this.#ask = ask;
+    this.#reset = reset;
   }
 
   /** Nothing of the node had been read for {@link LONG_SILENCE_MS}. */
   onSilence(peer: string): void {
-    if (!this.#doubts.has(peer)) this.#doubts.set(peer, { waiting: [], askedMs: 0 });
+    if (!this.#doubts.has(peer)) this.#doubts.set(peer, { waiting: [], bytes: 0, askedMs: 0 });
   }
 
   /**
@@ -46,11 +54,13 @@ export class LiveDoubts {
     let doubt = this.#doubts.get(peer);
     if (!doubt) {
       if (!mayBeGivenUp(live.message, ageMs)) return false;
-      doubt = { waiting: [], askedMs: 0 };
+      doubt = { waiting: [], bytes: 0, askedMs: 0 };
       this.#doubts.set(peer, doubt);
     }
     doubt.waiting.push(live);
-    if (doubt.waiting.length === 1) this.#askAbout(peer, doubt, nowMs);
+    doubt.bytes += messageBytes(live.message);
+    if (doubt.bytes > DOUBT_BYTES_MAX) this.#reset(peer);
+    else if (doubt.waiting.length === 1) this.#askAbout(peer, doubt, nowMs);
     return true;
   }
 

@@ -17,7 +17,7 @@ export interface RoutePort {
   readonly bootEpoch: number;
   readonly shardCount: number;
   readonly counters: Pick<Counters, 'messagesDropped'>;
-  readonly env: Pick<NodeEnv, 'nowMs' | 'log'>;
+  readonly env: Pick<NodeEnv, 'nowMs' | 'log' | 'resetLink'>;
   readonly clock: { next(): number; ageMs(hlc: number): number };
   readonly routes: Routes;
   readonly live: Live;

@@ -42,10 +42,13 @@ export class Router {
   readonly #channels = new Map<number, ShardChannel>();
   readonly #live = new Map<string, LiveChannel>();
   readonly received = new LiveReceived();
-  readonly #doubts = new LiveDoubts((peer, sequence) => {
-    const w = this.#port.peers.to(peer);
-    if (w) LinkMessage.LiveAsk.write(w, sequence);
-  });
+  readonly #doubts = new LiveDoubts(
+    (peer, sequence) => {
+      const w = this.#port.peers.to(peer);
+      if (w) LinkMessage.LiveAsk.write(w, sequence);
+    },
+    (peer) => this.#port.env.resetLink?.(peer, 'too much of it waits to be vouched for'),
+  );
   readonly #deliverLive: (message: Message) => readonly LiveConnection[] | null;
   /** Wait for route grants. Bounded by what connections may have under way. */
   readonly #held: (() => void)[] = [];
