@@ -1,4 +1,5 @@
 /** The load generator's process: takes one task over IPC, runs it, answers, ends. */
+import { runConnects } from './load/connects.ts';
 import { runIdle } from './load/idle.ts';
 import { runOffline } from './load/offline.ts';
 import type { LoadReport, LoadTask } from './load/result.ts';
@@ -20,6 +21,8 @@ async function run(task: LoadTask): Promise<LoadReport> {
       return { type: 'done', measurements: await runTraffic(task) };
     case 'offline':
       return { type: 'done', measurements: await runOffline(task) };
+    case 'connects':
+      return { type: 'done', measurements: [await runConnects(task)] };
     case 'idle':
       return { type: 'idle', steps: await runIdle(task) };
   }

@@ -8,10 +8,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BrokerName, brokerVersion, startBroker } from './brokers/broker.ts';
+import { type BrokerName, brokerVersion, startBroker, supports } from './brokers/broker.ts';
 import type { LoadReport, LoadTask } from './load/result.ts';
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
-import { interleave, type Step, taskOf } from './plan.ts';
+import { interleave, type Step, taskOf, transportOf } from './plan.ts';
 import { printProfiles } from './profile.ts';
 import { idleRows, type StepResult, trafficRows } from './summary.ts';
 import { failures, idleTable, trafficTable } from './table.ts';
@@ -43,7 +43,9 @@ async function main(): Promise<number> {
   const pin = options.pin && cpus().length > LOAD_CORE;
   if (options.pin && !pin) console.error('one core only: nothing is pinned, figures mean little');
   const { sizes, scenarios, seed } = options;
-  const steps = interleave(sizes.rounds, scenarios, installed, seed);
+  const steps = interleave(sizes.rounds, scenarios, installed, seed).filter(
+    ({ broker, scenario }) => supports(broker, transportOf(scenario)),
+  );
   const results: StepResult[] = [];
   for (const [i, step] of steps.entries()) {
     const position = `[${i + 1}/${steps.length}]`;
@@ -57,6 +59,7 @@ async function main(): Promise<number> {
 /** One broker started afresh, one task run against it, the broker ended. Errors become results. */
 async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise<StepResult> {
   try {
+    const transport = transportOf(step.scenario);
     const profileDir = options.profile ? join(here, '../results/profiles') : null;
     if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
     const broker = await startBroker(
@@ -64,9 +67,11 @@ async function runStep(step: Step, options: BenchOptions, pin: boolean): Promise
       pin ? BROKER_CORE : null,
       options.before,
       profileDir,
+      transport,
     );
     try {
-      const loaded = { host: broker.host, port: broker.port, brokerPid: broker.pid };
+      const { host, port, pid: brokerPid } = broker;
+      const loaded = { host, port, transport, brokerPid };
       const task = taskOf(step.scenario, options.sizes, loaded, options.seed);
       const answer = await runLoad(task, pin ? LOAD_CORE : null);
       if (answer.type === 'failed') return { ...step, error: answer.message };

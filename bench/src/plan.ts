@@ -1,7 +1,7 @@
 /** What is measured, in which order. Pure. */
 import { Prng } from '@shoal/swim/sim';
 import type { BrokerName } from './brokers/broker.ts';
-import type { LoadedBroker, LoadTask, TrafficWindow } from './load/result.ts';
+import type { LoadedBroker, LoadTask, TrafficWindow, Transport } from './load/result.ts';
 
 export const SCENARIO_NAMES = [
   'pair-qos0',
@@ -10,6 +10,12 @@ export const SCENARIO_NAMES = [
   'fanout-qos0',
   'offline-qos1',
   'idle',
+  'pair-qos1-tls',
+  'pair-qos1-ws',
+  'pair-qos1-wss',
+  'connects',
+  'connects-tls',
+  'connects-wss',
 ] as const;
 export type ScenarioName = (typeof SCENARIO_NAMES)[number];
 
@@ -52,6 +58,12 @@ export const QUICK: Sizes = {
   settleMaxSeconds: 15,
 };
 
+/** By what the clients of a scenario come. */
+export function transportOf(scenario: ScenarioName): Transport {
+  const [, transport = 'tcp'] = /-(tls|wss?)$/.exec(scenario) ?? [];
+  return transport as Transport;
+}
+
 export function taskOf(
   scenario: ScenarioName,
   sizes: Sizes,
@@ -65,6 +77,9 @@ export function taskOf(
     case 'pair-qos0':
       return { ...pair, qos: 0, windows: windows(sizes.pairRate, sizes.seconds) };
     case 'pair-qos1':
+    case 'pair-qos1-tls':
+    case 'pair-qos1-ws':
+    case 'pair-qos1-wss':
       return { ...pair, qos: 1, windows: windows(sizes.pairRate, sizes.seconds) };
     case 'pair-qos2':
       return { ...pair, qos: 2, windows: windows(sizes.pairRate, sizes.seconds) };
@@ -83,6 +98,16 @@ export function taskOf(
         sessions: 10,
         messages: sizes.offlineMessages,
         inFlight: 20,
+      };
+    case 'connects':
+    case 'connects-tls':
+    case 'connects-wss':
+      return {
+        ...common,
+        kind: 'connects',
+        lanes: 20,
+        warmUpSeconds: sizes.warmUpSeconds,
+        seconds: sizes.seconds,
       };
     case 'idle':
       return {

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ManagedProcess } from '../chaos/managed-process.ts';
 import { freePort } from '../chaos/ports.ts';
+import type { Transport } from '../load/result.ts';
 
 /** `before` is Shoal as another checkout has it. */
 export const BROKER_NAMES = ['shoal', 'before', 'mosquitto', 'aedes'] as const;
@@ -40,6 +41,7 @@ const repository = fileURLToPath(new URL('../../../', import.meta.url));
  *
  * @param core CPU number for taskset; null leaves it free
  * @param before a built checkout of Shoal for `before`
+ * @param transport by which the clients come: the port is of that
  * @param profileDir where a broker on Node.js writes its CPU profile when it ends; null for none
  * @throws Error with the end of the broker's log if it does not serve within 30 s
  */
@@ -48,11 +50,12 @@ export async function startBroker(
   core: number | null,
   before: string | null,
   profileDir: string | null = null,
+  transport: Transport = 'tcp',
 ): Promise<RunningBroker> {
   const folder = mkdtempSync(join(tmpdir(), `shoal-bench-${name}-`));
   const logFile = join(folder, 'broker.log');
   const ports = await freePorts();
-  const { file, args } = commandOf(name, folder, ports, before);
+  const { file, args } = commandOf(name, folder, ports, before, makeDoor(folder, transport));
   const profiling = profileDir === null ? '' : `--cpu-prof --cpu-prof-dir=${profileDir}`;
   const ready = Promise.withResolvers<void>();
   const child = await ManagedProcess.start({
@@ -80,13 +83,71 @@ export async function startBroker(
   return { name, host: HOST, port: ports.mqtt, pid: child.pid, stop };
 }
 
+/** What the clients of a run connect by, and the files that TLS needs for it. */
+interface Door {
+  readonly transport: Transport;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Whether a broker, as it is installed here, has a transport. */
+export function supports(name: BrokerName, transport: Transport): boolean {
+  switch (name) {
+    case 'shoal':
+    case 'before':
+      return true;
+    case 'mosquitto':
+      return (
+        transport === 'tcp' || transport === 'tls' || mosquittoText().includes('libwebsockets')
+      );
+    case 'aedes':
+      return transport === 'tcp';
+  }
+}
+
+const mosquittoText = () => readFileSync('/usr/sbin/mosquitto', 'latin1');
+
+function makeDoor(folder: string, transport: Transport): Door {
+  const door = { transport, cert: join(folder, 'server.pem'), key: join(folder, 'server.key') };
+  if (!isSecure(transport)) return door;
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const args = [
+    'req',
+    '-x509',
+    ...kind,
+    '-subj',
+    '/CN=localhost',
+    '-keyout',
+    door.key,
+    '-out',
+    door.cert,
+  ];
+  execFileSync('openssl', args, { stdio: 'ignore' });
+  return door;
+}
+
+const isSecure = (transport: Transport) => transport === 'tls' || transport === 'wss';
+
+/** As `--mqtt-listen` takes it. */
+function listenText({ transport, cert, key }: Door, port: number): string {
+  if (transport === 'tcp') return `${HOST}:${port}`;
+  const files = isSecure(transport) ? `?cert=${cert}&key=${key}` : '';
+  return `${transport}://${HOST}:${port}${files}`;
+}
+
 interface Ports {
   readonly mqtt: number;
   readonly cluster: number;
   readonly admin: number;
 }
 
-function commandOf(name: BrokerName, folder: string, ports: Ports, before: string | null): Command {
+function commandOf(
+  name: BrokerName,
+  folder: string,
+  ports: Ports,
+  before: string | null,
+  door: Door,
+): Command {
   switch (name) {
     case 'shoal':
     case 'before':
@@ -94,7 +155,7 @@ function commandOf(name: BrokerName, folder: string, ports: Ports, before: strin
         file: join(checkoutOf(name, before), 'packages/cli/bin/shoal'),
         args: [
           ...['start', '--node-name', 'bench', '--data-dir', join(folder, 'data')],
-          ...['--mqtt-listen', `${HOST}:${ports.mqtt}`],
+          ...['--mqtt-listen', listenText(door, ports.mqtt)],
           ...['--cluster-listen', `${HOST}:${ports.cluster}`],
           ...['--admin-listen', `${HOST}:${ports.admin}`],
           ...['--replicas', '1'],
@@ -102,7 +163,7 @@ function commandOf(name: BrokerName, folder: string, ports: Ports, before: strin
       };
     case 'mosquitto': {
       const config = join(folder, 'mosquitto.conf');
-      writeFileSync(config, mosquittoConfig(folder, ports.mqtt));
+      writeFileSync(config, mosquittoConfig(folder, ports, door));
       return { file: '/usr/sbin/mosquitto', args: ['-c', config] };
     }
     case 'aedes':
@@ -123,9 +184,13 @@ function checkoutOf(name: 'shoal' | 'before', before: string | null): string {
  * Its defaults, except what would keep it from taking part: queues without a limit, sessions kept,
  * no Nagle delay.
  */
-function mosquittoConfig(folder: string, port: number): string {
+function mosquittoConfig(folder: string, ports: Ports, { transport, cert, key }: Door): string {
   return [
-    `listener ${port} ${HOST}`,
+    // With listeners for WebSocket alone it does not start.
+    `listener ${ports.admin} ${HOST}`,
+    `listener ${ports.mqtt} ${HOST}`,
+    ...(isSecure(transport) ? [`certfile ${cert}`, `keyfile ${key}`] : []),
+    ...(transport === 'ws' || transport === 'wss' ? ['protocol websockets'] : []),
     'allow_anonymous true',
     'user root',
     'persistence true',
@@ -194,8 +259,7 @@ export function brokerVersion(name: BrokerName, before: string | null): string |
       case 'aedes':
         return versionIn(join(repository, 'node_modules/aedes/package.json'));
       case 'mosquitto': {
-        const binary = readFileSync('/usr/sbin/mosquitto', 'latin1');
-        return /\b2\.\d+\.\d+\b/.exec(binary)?.[0] ?? 'unknown';
+        return /\b2\.\d+\.\d+\b/.exec(mosquittoText())?.[0] ?? 'unknown';
       }
     }
   } catch {

@@ -3,6 +3,7 @@
  * nothing per packet.
  */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import {
   encodeConnect,
   encodeDisconnect,
@@ -13,6 +14,8 @@ import {
   visitPackets,
   writeAck,
 } from './codec.ts';
+import type { Transport } from './result.ts';
+import { binaryFrame, FrameStripper, HEAD_END, upgradeRequest } from './web-frames.ts';
 
 const READ_BUFFER_BYTES = 256 * 1024;
 /** Acknowledgements collected before they are written; 4 bytes each. */
@@ -36,6 +39,7 @@ export interface ConnectionListener {
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
+  readonly transport: Transport;
   readonly clientId: string;
   readonly cleanSession: boolean;
   /** Source address; 127.1.k.1 lets many connections share one destination. */
@@ -47,28 +51,38 @@ export class LoadConnection implements PacketVisitor {
   readonly index: number;
   readonly #listener: ConnectionListener;
   readonly #socket: Socket;
+  readonly #isWeb: boolean;
   #tail: Buffer | null = null;
   #ackBytes = 0;
   #answer: { resolve(bytes: Buffer): void; reject(error: Error): void } | null = null;
   #closing = false;
   #nextPacketId = 1;
+  #isUpgraded = false;
 
   private constructor(index: number, options: ConnectionOptions, listener: ConnectionListener) {
     this.index = index;
     this.#listener = listener;
-    this.#socket = connect({
-      host: options.host,
-      port: options.port,
+    const { host, port, transport, localAddress } = options;
+    const to = {
+      host,
+      port,
       noDelay: true,
-      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-      onread: {
-        buffer: readBuffer,
-        callback: (bytesRead) => {
-          this.#onBytes(bytesRead);
-          return true;
-        },
-      },
-    });
+      ...(localAddress === undefined ? {} : { localAddress }),
+    };
+    this.#isWeb = transport === 'ws' || transport === 'wss';
+    if (transport === 'tcp') {
+      const callback = (bytesRead: number) => {
+        this.#onBytes(readBuffer, bytesRead);
+        return true;
+      };
+      this.#socket = connect({ ...to, onread: { buffer: readBuffer, callback } });
+    } else {
+      const isPlain = transport === 'ws';
+      // The broker is the one that this run has started: who it is needs no proof.
+      this.#socket = isPlain ? connect(to) : connectTls({ ...to, rejectUnauthorized: false });
+      if (!this.#isWeb)
+        this.#socket.on('data', (chunk: Buffer) => this.#onBytes(chunk, chunk.length));
+    }
     this.#socket.on('error', (error) => this.#onGone(error));
     this.#socket.on('close', () => this.#onGone(new Error('connection closed')));
   }
@@ -80,8 +94,9 @@ export class LoadConnection implements PacketVisitor {
     listener: ConnectionListener,
   ): Promise<LoadConnection> {
     const connection = new LoadConnection(index, options, listener);
+    if (connection.#isWeb) await connection.#upgrade(options.host);
     const answer = connection.#expect('CONNACK');
-    connection.#socket.write(encodeConnect(options.clientId, options.cleanSession));
+    connection.#put(encodeConnect(options.clientId, options.cleanSession));
     const connack = await answer;
     if (connack[1] !== 0) {
       connection.destroy();
@@ -90,10 +105,34 @@ export class LoadConnection implements PacketVisitor {
     return connection;
   }
 
+  /** Sends the request for a WebSocket, and resolves with its answer; frames are read from then on. */
+  async #upgrade(host: string): Promise<void> {
+    const answer = this.#expect('101 Switching Protocols');
+    this.#socket.write(upgradeRequest(host));
+    const frames = new FrameStripper();
+    const onPayload = (bytes: Buffer) => this.#onBytes(bytes, bytes.length);
+    let head = Buffer.alloc(0);
+    this.#socket.on('data', (chunk: Buffer) => {
+      if (this.#isUpgraded) return frames.push(chunk, onPayload);
+      head = Buffer.concat([head, chunk]);
+      const end = head.indexOf(HEAD_END);
+      if (end < 0) return;
+      this.#isUpgraded = true;
+      this.#answer?.resolve(head.subarray(0, end));
+      frames.push(head.subarray(end + HEAD_END.length), onPayload);
+    });
+    const status = String(await answer).split('\r\n', 1)[0] ?? '';
+    if (!status.includes(' 101 ')) throw new Error(`WebSocket refused: ${status}`);
+  }
+
+  #put(bytes: Buffer): void {
+    this.#socket.write(this.#isWeb ? binaryFrame(bytes) : bytes);
+  }
+
   /** Subscribes to one filter and resolves after the SUBACK. */
   async subscribe(filter: string, qos: Qos): Promise<void> {
     const answer = this.#expect('SUBACK');
-    this.#socket.write(encodeSubscribe(1, filter, qos));
+    this.#put(encodeSubscribe(1, filter, qos));
     const suback = await answer;
     if ((suback[2] ?? 0x80) >= 0x80) throw new Error(`subscription to ${filter} refused`);
   }
@@ -111,8 +150,8 @@ export class LoadConnection implements PacketVisitor {
    * @returns true if the kernel took them at once, so that the buffer may be reused
    */
   write(bytes: Buffer): boolean {
-    this.#socket.write(bytes);
-    return this.#socket.writableLength === 0;
+    this.#put(bytes);
+    return this.#isWeb || this.#socket.writableLength === 0;
   }
 
   /** DISCONNECT and close; resolves when the socket is closed. */
@@ -120,7 +159,8 @@ export class LoadConnection implements PacketVisitor {
     if (this.#closing) return;
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
-    this.#socket.end(encodeDisconnect());
+    this.#put(encodeDisconnect());
+    this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), 2_000);
     await closed;
     clearTimeout(timer);
@@ -164,12 +204,12 @@ export class LoadConnection implements PacketVisitor {
     }
   }
 
-  #onBytes(bytesRead: number): void {
+  #onBytes(bytes: Buffer, length: number): void {
     if (this.#tail === null) {
-      const used = visitPackets(readBuffer, 0, bytesRead, this);
-      if (used < bytesRead) this.#tail = Buffer.from(readBuffer.subarray(used, bytesRead));
+      const used = visitPackets(bytes, 0, length, this);
+      if (used < length) this.#tail = Buffer.from(bytes.subarray(used, length));
     } else {
-      const joined = Buffer.concat([this.#tail, readBuffer.subarray(0, bytesRead)]);
+      const joined = Buffer.concat([this.#tail, bytes.subarray(0, length)]);
       const used = visitPackets(joined, 0, joined.length, this);
       this.#tail = used < joined.length ? joined.subarray(used) : null;
     }
@@ -188,7 +228,7 @@ export class LoadConnection implements PacketVisitor {
     const copy = Buffer.allocUnsafe(this.#ackBytes);
     ackScratch.copy(copy, 0, 0, this.#ackBytes);
     this.#ackBytes = 0;
-    this.#socket.write(copy);
+    this.#put(copy);
   }
 
   #expect(what: string): Promise<Buffer> {

@@ -35,6 +35,7 @@ export async function runIdle(task: IdleTask): Promise<IdleStep[]> {
         index,
         {
           host: task.host,
+          transport: task.transport,
           port: task.port,
           clientId: `bench-idle-${index}`,
           cleanSession: true,

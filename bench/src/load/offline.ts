@@ -98,8 +98,8 @@ class Offline implements ConnectionListener, LoadCounters {
   }
 
   #connect(clientId: string, cleanSession: boolean, index: number): Promise<LoadConnection> {
-    const { host, port } = this.#task;
-    return LoadConnection.open(index, { host, port, clientId, cleanSession }, this);
+    const { host, port, transport } = this.#task;
+    return LoadConnection.open(index, { host, port, transport, clientId, cleanSession }, this);
   }
 
   /** As many as were acknowledged in this turn. */

@@ -1,9 +1,12 @@
 /** What is asked of the load generator's process, and what it answers: plain data, sent over IPC. */
 import type { Qos } from './codec.ts';
 
+export type Transport = 'tcp' | 'tls' | 'ws' | 'wss';
+
 /** The broker as the load generator has to know it. */
 export interface LoadedBroker {
   readonly host: string;
+  readonly transport: Transport;
   readonly port: number;
   /** The broker's process: its whole tree's CPU time is read around each measured window. */
   readonly brokerPid: number;
@@ -59,7 +62,15 @@ export interface IdleTask extends CommonTask {
   readonly settleMaxSeconds: number;
 }
 
-export type LoadTask = TrafficTask | OfflineTask | IdleTask;
+/** Clients that connect, are answered by CONNACK, and go, over and over. */
+export interface ConnectsTask extends CommonTask {
+  readonly kind: 'connects';
+  readonly lanes: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
+export type LoadTask = TrafficTask | OfflineTask | IdleTask | ConnectsTask;
 
 /** One measured window. */
 export interface Measurement {

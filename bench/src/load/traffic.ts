@@ -56,7 +56,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
 
   /** Connects everybody and subscribes. */
   async open(): Promise<void> {
-    const { host, port, groups, subscribers, qos, payloadBytes, seed } = this.#task;
+    const { host, port, transport, groups, subscribers, qos, payloadBytes, seed } = this.#task;
     const random = new Prng(seed);
     const payload = Buffer.from(Array.from({ length: payloadBytes }, () => random.int(0, 255)));
     const address = (index: number) => `127.1.${1 + Math.floor(index / 5_000)}.1`;
@@ -65,7 +65,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
       const clientId = `bench-sub-${index}`;
       const connection = await LoadConnection.open(
         group,
-        { host, port, clientId, cleanSession: true, localAddress: address(index) },
+        { host, port, transport, clientId, cleanSession: true, localAddress: address(index) },
         this,
       );
       await connection.subscribe(`bench/${group}`, qos);
@@ -74,7 +74,7 @@ export class Traffic implements ConnectionListener, LoadCounters {
     const publishing = await openMany(groups, CONNECT_CONCURRENCY, (group) =>
       LoadConnection.open(
         group,
-        { host, port, clientId: `bench-pub-${group}`, cleanSession: true },
+        { host, port, transport, clientId: `bench-pub-${group}`, cleanSession: true },
         this,
       ),
     );

@@ -24,6 +24,7 @@ async function startBroker(
 }
 
 const common = (port: number) => ({
+  transport: 'tcp' as const,
   host: '127.0.0.1',
   port,
   brokerPid: process.pid,
