@@ -81,6 +81,8 @@ export function configReference(): string {
 function typeText(key: ConfigKey): string {
   if (key.choices !== undefined) return key.choices.map((choice) => `\`${choice}\``).join(', ');
   if (key.key === 'cluster.discovery') return 'list of texts';
+  if (key.key === 'mqtt.protocolVersions') return 'list of `3.1`, `3.1.1`, `5`';
+  if (key.type === 'boolean') return '`true`, `false`';
   if (key.type === 'mappings') return 'list of mappings';
   if (key.key === 'mqtt.listen') return 'list of texts';
   if (key.type === 'list') return 'list of HOST:PORT';

@@ -11,19 +11,8 @@ import { SWIM_SETTINGS } from '@shoal/swim';
 import { z } from 'zod';
 import { listenText } from './config-listener.ts';
 import { LISTENERS_MAX, listener } from './config-listeners.ts';
-import { discoveryType, label, listenAddress, peerAddress } from './config-types.ts';
-
-/** What the reference shows of a key beside its type. `x-flag` is the flag of `shoal start`. */
-interface KeyMeta {
-  readonly description: string;
-  readonly 'x-flag'?: string;
-  /** What an absent optional value means, where there is no plain default. */
-  readonly 'x-default'?: string;
-}
-
-const key = <T extends z.ZodType>(type: T, meta: KeyMeta): T => type.meta({ ...meta }) as T;
-
-const integer = (from: number, to: number) => z.int().min(from).max(to);
+import { serverOptionKeys } from './config-server-options.ts';
+import { discoveryType, integer, key, label, listenAddress, peerAddress } from './config-types.ts';
 
 /**
  * Bytes that the largest MQTT packet may be set to: a message is written to the disks and links of other
@@ -86,6 +75,7 @@ const mqtt = section('MQTT for clients.', {
     'x-flag': '--mqtt-advertise',
     'x-default': 'the address of the first listener',
   }),
+  ...serverOptionKeys,
 });
 
 const cluster = section('The cluster that this node belongs to.', {
@@ -164,8 +154,13 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
     description:
       'Connections at their PROXY header, TLS handshake or WebSocket upgrade; the node closes further ones.',
   }),
-  maxPacketBytes: key(integer(1024, PACKET_BYTES_SET_MAX).default(1_048_576), {
-    description: 'Largest MQTT packet (Maximum Packet Size); a larger one ends its connection.',
+  maxPacketBytes: key(integer(1024, PACKET_BYTES_SET_MAX).default(1_114_112), {
+    description:
+      'Largest MQTT packet (Maximum Packet Size); a larger one ends its connection (0x95). The default has room for a payload of 1 MiB beside its topic.',
+  }),
+  payloadBytes: key(integer(0, PACKET_BYTES_SET_MAX).default(PACKET_BYTES_SET_MAX), {
+    description:
+      'Largest payload of a message. The node refuses a larger one (0x97 in PUBACK and PUBREC, 0x95 for a Will); at QoS 0 and before MQTT 5 the connection ends. `limits.maxPacketBytes` holds as well.',
   }),
   connectionBufferBytes: key(integer(16_384, 1_073_741_824).default(4_194_304), {
     description:
@@ -190,6 +185,10 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   topicAliases: key(integer(0, 65_535).default(64), {
     description:
       'Topic Aliases that one connection may define (Topic Alias Maximum); a further one ends the connection.',
+  }),
+  topicAliasesSent: key(integer(0, 1024).default(16), {
+    description:
+      'Topic Aliases that the node defines for one MQTT 5 client that allows so many: for the topics that it is sent most, where an alias saves bytes.',
   }),
   inflightMessages: key(integer(1, 65_535).default(128), {
     description:
@@ -242,9 +241,9 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
     description:
       'Retained messages of one shard. The shard delivers a message on a further topic without retaining it, and counts it.',
   }),
-  topicLevels: key(integer(1, 200).default(128), {
+  topicLevels: key(integer(1, 200).default(200), {
     description:
-      'Levels of a Topic Name or Topic Filter. The node refuses deeper ones (0x90, 0x8F); an MQTT 3.1.1 publisher loses its connection.',
+      'Levels of a Topic Name or Topic Filter. The node refuses deeper ones (0x90, 0x8F); at QoS 0 and before MQTT 5 the publisher loses its connection.',
   }),
 });
 
@@ -365,7 +364,7 @@ export interface ConfigKey {
   /** `SHOAL_CLUSTER_REPLICAS`. */
   readonly variable: string;
   /** `mappings` is a list of mappings. */
-  readonly type: 'string' | 'integer' | 'number' | 'list' | 'mappings';
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'list' | 'mappings';
   readonly required: boolean;
   readonly description: string;
   readonly flag?: string | undefined;

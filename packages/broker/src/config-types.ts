@@ -2,6 +2,19 @@
 import { isWildcard, parseDiscovery, readAddress, SwimError } from '@shoal/swim';
 import { z } from 'zod';
 
+/** What the reference shows of a key beside its type. `x-flag` is the flag of `shoal start`. */
+interface KeyMeta {
+  readonly description: string;
+  readonly 'x-flag'?: string;
+  /** What an absent optional value means, where there is no plain default. */
+  readonly 'x-default'?: string;
+}
+
+/** One key of the configuration. */
+export const key = <T extends z.ZodType>(type: T, meta: KeyMeta): T => type.meta({ ...meta }) as T;
+
+export const integer = (from: number, to: number) => z.int().min(from).max(to);
+
 const addressType = (portMin: 0 | 1, allowAnyHost: boolean) =>
   z
     .string()

@@ -32,14 +32,14 @@ describe('resolveConfig', () => {
     assert.deepEqual(config.cluster.join, []);
     assert.equal(config.data.durability, 'disk');
     assert.equal(config.limits.sessionQueueMessages, 100_000);
-    assert.equal(config.limits.maxPacketBytes, 1_048_576);
+    assert.equal(config.limits.maxPacketBytes, 1_114_112);
     assert.equal(config.timings.silenceMs, 500);
     assert.equal(config.mqtt.advertise, undefined);
   });
 
   it('gives a client that reads room for eight largest packets, unless told otherwise', () => {
     const queueOf = (flags: ConfigInput['flags']) => resolve({ flags }).limits.liveQueueBytes;
-    assert.equal(queueOf({}), 8_388_608);
+    assert.equal(queueOf({}), 8 * 1_114_112);
     assert.equal(queueOf({ 'limits.maxPacketBytes': '4000' }), 8_388_608);
     assert.equal(queueOf({ 'limits.maxPacketBytes': '4000000' }), 32_000_000);
     const set = { 'limits.liveQueueBytes': '1000', 'limits.maxPacketBytes': '4000000' };
@@ -197,6 +197,10 @@ describe('resolveConfig refuses', () => {
     ['cluster.shards', '1000', /power of two/],
     ['cluster.shards', '8', /at least 16/],
     ['cluster.consistency', 'available', /split/],
+    ['mqtt.upgradeOutgoingQos', 'true', /MQTT-3\.8\.4-8/],
+    ['mqtt.retainAvailable', 'yes', /must be `true` or `false`/],
+    ['mqtt.protocolVersions', '3.1,4', /must be 3\.1, 3\.1\.1 or 5/],
+    ['mqtt.assignedIdPrefix', 'a/b', /none of/],
     ['cluster.consistency', 'eventual', /`consistent`/],
     ['data.durability', 'ram', /`disk` or `memory`/],
     ['node.name', 'a/b', /letters/],

@@ -217,6 +217,7 @@ class Draft {
     if (key.type === 'list') return text === '' ? [] : text.split(',').map((item) => item.trim());
     if (key.type === 'string') return text;
     if (key.type === 'mappings') return readYaml(text);
+    if (key.type === 'boolean') return text === 'true' || (text === 'false' ? false : text);
     return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
   }
 

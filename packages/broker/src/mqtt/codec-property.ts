@@ -1,3 +1,4 @@
+import { TextRule } from '../config-text-rule.ts';
 import { PacketReader } from './codec-reader.ts';
 import type { PublishProperties } from './packet.ts';
 import { MalformedPacket } from './packet-error.ts';
@@ -105,6 +106,7 @@ function readFields(reader: PacketReader, where: number): object {
 }
 
 function readValue(reader: PacketReader, property: Property): number | string | Uint8Array {
+  if (property.name === 'responseTopic') return reader.name();
   if (property.type === 'string') return reader.string();
   if (property.type === 'binary') return reader.binary();
   const value = readNumber(reader, property.type);
@@ -140,9 +142,11 @@ export function decodePublishProperties(
   buf: Uint8Array,
   start: number,
   end: number,
+  text: TextRule = TextRule.Any,
 ): PublishProperties {
   const reader = new PacketReader(buf, start, end);
   reader.version = 5;
+  reader.text = text;
   const result: PublishProperties = readFields(reader, PropertyOf.Publish);
   checkResponseTopic(result, 5);
   return result;

@@ -1,3 +1,4 @@
+import { TextRule } from '../config-text-rule.ts';
 import { MalformedPacket } from './packet-error.ts';
 import { ReasonCode } from './reason-code.ts';
 
@@ -8,6 +9,14 @@ const latin1Slice = (
 
 /** Keeps a byte order mark as U+FEFF [MQTT-1.5.4-3]; refuses surrogates [MQTT-1.5.4-1]. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Control characters and non-characters: allowed by the standard, and advised against. */
+const ODD = /[\p{Cc}\p{NChar}]/u;
+
+/** Whether a string has none of them. */
+export function isPlain(text: string): boolean {
+  return !ODD.test(text);
+}
 
 /** ASCII bytes as a string, with no check. */
 export function asciiString(buf: Uint8Array, start: number, end: number): string {
@@ -23,6 +32,11 @@ export function utf8String(buf: Uint8Array, start: number, end: number): string 
   }
 }
 
+/** Whether a payload is what a Payload Format Indicator of 1 says. */
+export function isUtf8(payload: Uint8Array): boolean {
+  return utf8String(payload, 0, payload.length) !== undefined;
+}
+
 /**
  * Reads the fields of §1.5 from one packet, never beyond `end`.
  *
@@ -35,6 +49,8 @@ export class PacketReader {
   end: number;
   /** What a failure reports, so that a refusal is sent in the version of its CONNECT. */
   version = 4;
+  /** Where strings may have control characters and non-characters. */
+  text: TextRule = TextRule.Any;
 
   constructor(buf: Uint8Array, start: number, end: number) {
     this.buf = buf;
@@ -95,6 +111,29 @@ export class PacketReader {
 
   /** UTF-8 Encoded String (§1.5.4). */
   string(): string {
+    const text = this.#string();
+    if (this.text === TextRule.Plain) this.#mustBePlain(text);
+    return text;
+  }
+
+  /** A string that is a Topic Name or Topic Filter. */
+  name(): string {
+    const text = this.#string();
+    if (this.text !== TextRule.Any) this.#mustBePlain(text);
+    return text;
+  }
+
+  clientId(): string {
+    const text = this.#string();
+    if (this.text === TextRule.Any || isPlain(text)) return text;
+    throw this.fail(ReasonCode.ClientIdentifierNotValid, 'Client Identifier with odd characters');
+  }
+
+  #mustBePlain(text: string): void {
+    if (!isPlain(text)) throw this.malformed('string with control or non-characters');
+  }
+
+  #string(): string {
     const bytes = this.uint16();
     const start = this.#take(bytes);
     const end = this.pos;

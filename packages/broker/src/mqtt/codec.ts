@@ -5,6 +5,7 @@
  * and ranges, nor keeps the order of User Properties, so that checking its input would take this
  * same pass over the bytes. Encoding is mqtt-packet's; the tests use it as the oracle for both.
  */
+import { TextRule } from '../config-text-rule.ts';
 import { checkResponseTopic, PropertyOf, readProperties } from './codec-property.ts';
 import { PacketReader } from './codec-reader.ts';
 import type {
@@ -36,12 +37,18 @@ export { encodeConnack, encodeDisconnect, encodeSuback, encodeUnsuback } from '.
  * in SUBACK or UNSUBACK (0x8F).
  *
  * @param version of the connection; ignored for CONNECT, which brings its own
+ * @param text which strings may have control characters and non-characters
  * @throws MalformedPacket, and nothing else for any bytes: 0x81, 0x82, 0x84 (protocol name or
  *   level), 0x85 (Client Identifier empty where it may not be), 0x90 (Will or Response Topic)
  */
-export function decodeControl(frame: Uint8Array, version: ProtocolVersion): ControlPacket {
+export function decodeControl(
+  frame: Uint8Array,
+  version: ProtocolVersion,
+  text: TextRule = TextRule.Any,
+): ControlPacket {
   const reader = new PacketReader(frame, 0, frame.length);
   reader.version = version;
+  reader.text = text;
   const first = reader.byte();
   let bytes = 0;
   let shift = 0;
@@ -91,7 +98,7 @@ function decodeConnect(reader: PacketReader): Connect {
     throw reader.protocolError('authenticationData without authenticationMethod');
   }
   const cleanStart = (flags & 2) !== 0;
-  const clientId = reader.string();
+  const clientId = reader.clientId();
   // [MQTT-3.1.3-8] of 3.1.1: no name, no session to come back to. 3.1 wants a name always.
   if (clientId === '' && protocolVersion < 5 && (protocolVersion === 3 || !cleanStart)) {
     throw reader.fail(ReasonCode.ClientIdentifierNotValid, 'empty Client Identifier');
@@ -139,7 +146,7 @@ function readWill(reader: PacketReader, flags: number, version: number): Will | 
   if (qos === 3) throw reader.malformed('Will QoS 3'); // [MQTT-3.1.2-12]
   const properties: WillProperties = version === 5 ? readProperties(reader, PropertyOf.Will) : {};
   checkResponseTopic(properties, version);
-  const topic = reader.string();
+  const topic = reader.name();
   if (!isTopicName(topic)) throw reader.fail(ReasonCode.TopicNameInvalid, 'invalid Will Topic');
   const payload = reader.binary();
   return { topic, payload, qos: qos as QoS, retain, properties };
@@ -169,7 +176,7 @@ function decodeSubscribe(reader: PacketReader, version: ProtocolVersion): Subscr
 }
 
 function readFilter(reader: PacketReader): string {
-  const filter = reader.string();
+  const filter = reader.name();
   if (!isWellFormedFilter(filter)) throw reader.malformed('malformed Topic Filter');
   return filter;
 }

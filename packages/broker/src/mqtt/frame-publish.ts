@@ -1,12 +1,13 @@
 import { asciiString, utf8String } from './codec-reader.ts';
 import type { ProtocolVersion } from './packet.ts';
 import { ReasonCode } from './reason-code.ts';
-import { TOPIC_LEVELS_MAX } from './topic.ts';
 
 /** Where the parts of a PUBLISH lie. One object serves every packet of a process. */
 export class PublishFields {
   /** Empty only in MQTT 5, where a Topic Alias must then be among the properties. */
   topic = '';
+  /** The Topic Name may have control characters or non-characters: look whether it has. */
+  mayBeOdd = false;
   /** 0 for QoS 0. */
   packetId = 0;
   qos: 0 | 1 | 2 = 0;
@@ -78,9 +79,11 @@ export function parsePublish(
 const NUL = 1;
 const WILDCARD = 2;
 const BEYOND_ASCII = 4;
+const CONTROL = 8;
 const topicByte = Uint8Array.from({ length: 256 }, (_, byte) => {
   if (byte === 0) return NUL;
   if (byte === 35 || byte === 43) return WILDCARD; // # +
+  if (byte < 0x20 || byte === 0x7f) return CONTROL;
   return byte >= 0x80 ? BEYOND_ASCII : 0;
 });
 
@@ -90,9 +93,7 @@ function readTopic(buf: Uint8Array, start: number, end: number, out: PublishFiel
   for (let i = start; i < end; i++) classes |= topicByte[buf[i]!]!;
   if ((classes & NUL) !== 0) return ReasonCode.MalformedPacket; // [MQTT-1.5.4-2]
   if ((classes & WILDCARD) !== 0) return ReasonCode.TopicNameInvalid; // [MQTT-3.3.2-2]
-  if (end - start >= TOPIC_LEVELS_MAX && slashes(buf, start, end) >= TOPIC_LEVELS_MAX) {
-    return ReasonCode.TopicNameInvalid;
-  }
+  out.mayBeOdd = (classes & (CONTROL | BEYOND_ASCII)) !== 0;
   if ((classes & BEYOND_ASCII) === 0) {
     out.topic = asciiString(buf, start, end);
     return 0;
@@ -101,12 +102,6 @@ function readTopic(buf: Uint8Array, start: number, end: number, out: PublishFiel
   if (topic === undefined) return ReasonCode.MalformedPacket; // [MQTT-1.5.4-1]
   out.topic = topic;
   return 0;
-}
-
-function slashes(buf: Uint8Array, start: number, end: number): number {
-  let count = 0;
-  for (let i = start; i < end; i++) if (buf[i] === 47) count++;
-  return count;
 }
 
 /** What {@link propertiesStart} found last; valid until its next call. */

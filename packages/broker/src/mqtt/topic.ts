@@ -62,9 +62,13 @@ export function exceedsLevels(topic: string, most: number): boolean {
   return false;
 }
 
-/** Whether a topic is the server's own: clients may read, not publish there (§4.7.2). */
+/**
+ * Whether clients may not publish there: `$SYS` is the server's own, to be read only (§4.7.2), and nobody can
+ * subscribe to a Topic Name that begins as the filter of a Shared Subscription does.
+ */
 export function isReserved(topic: string): boolean {
-  return topic.charCodeAt(0) === 36 && (topic === '$SYS' || topic.startsWith('$SYS/'));
+  if (topic.charCodeAt(0) !== 36) return false;
+  return topic === '$SYS' || topic.startsWith('$SYS/') || topic.startsWith('$share/');
 }
 
 /** Whether a Topic Filter contains a wildcard character. */

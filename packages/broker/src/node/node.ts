@@ -10,6 +10,7 @@
  * ```
  * Here are its life and its turn; how its parts are joined is in rooms.ts.
  */
+
 import type { ClientHandler, ClientSocket, MemberInfo, NodeEnv } from '../ports.ts';
 import { inspect, type NodeInspection } from './ask/inspection.ts';
 import { Rooms } from './rooms.ts';

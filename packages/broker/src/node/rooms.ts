@@ -6,6 +6,7 @@
  */
 import type { ClusterSettings, SettingDrift } from '../cluster-settings.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMINGS, type Limits, type Timings } from '../config-schema.ts';
+import { DEFAULT_SERVER_SETTINGS, type ServerSettings } from '../config-server-options.ts';
 import { type Counters, createCounters } from '../counters.ts';
 import { shardOf } from '../placement/hash.ts';
 import type { MemberMeta, NodeEnv } from '../ports.ts';
@@ -17,6 +18,7 @@ import { Batch } from './batch.ts';
 import { Calm } from './calm.ts';
 import { Clients } from './client/clients.ts';
 import { Connections } from './client/connections.ts';
+import { type ServerOptions, serverOptions } from './client/server-options.ts';
 import type { SessionPort } from './client/session-port.ts';
 import { Giving } from './lead/giving.ts';
 import type { LeadPort } from './lead/lead-port.ts';
@@ -47,6 +49,8 @@ import { Work } from './work.ts';
 export interface NodeOptions extends JoiningOptions {
   readonly meta: MemberMeta;
   readonly limits?: Partial<Limits>;
+  /** What clients are offered, where their listener says nothing else. */
+  readonly mqtt?: Partial<ServerSettings>;
   readonly timings?: Partial<Timings>;
   readonly replication?: Partial<ReplicaLimits>;
   /** How members of groups are chosen; round-robin by default. */
@@ -78,6 +82,7 @@ export abstract class Rooms {
   readonly name: string;
   readonly bootEpoch: number;
   readonly limits: Limits;
+  readonly serverOptions: ServerOptions;
   readonly timings: Timings;
   readonly counters: Counters = createCounters();
   readonly env: NodeEnv;
@@ -119,6 +124,8 @@ export abstract class Rooms {
     this.name = options.identity.name;
     this.bootEpoch = options.identity.bootEpoch;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const offered = { ...DEFAULT_SERVER_SETTINGS, ...options.mqtt };
+    this.serverOptions = serverOptions(offered, this.limits);
     this.timings = { ...DEFAULT_TIMINGS, ...options.timings };
     this.calm = new Calm(() => env.hasten?.());
     this.joining = new Joining(options, this.timings, this);
@@ -338,6 +345,7 @@ export abstract class Rooms {
         return node.shardCount;
       },
       limits: this.limits,
+      serverOptions: this.serverOptions,
       timings: this.timings,
       counters: this.counters,
       env,

@@ -15,7 +15,7 @@ export interface StartFacts {
 }
 
 export function nodeOptions(config: Config, facts: StartFacts): NodeOptions {
-  const { cluster, data, limits, timings, node } = config;
+  const { cluster, data, limits, mqtt, timings, node } = config;
   const { identity, founds, folder, given, acceptLoss } = facts;
   const { zone, host, weight } = node;
   const { storeId } = identity;
@@ -29,6 +29,7 @@ export function nodeOptions(config: Config, facts: StartFacts): NodeOptions {
     // Where clients and operators find this member is known once its ports are open.
     meta: { storeId, zone, host, weight, mqtt: '', admin: '', leaving: false },
     limits,
+    mqtt,
     timings,
     damage: folder.damage,
     lastRun: folder.lastRun,

@@ -56,6 +56,50 @@ const CASES: Readonly<Record<string, () => void>> = {
     assert.ok(socket.closed);
   },
 
+  payloadBytes: () => {
+    const { nodes, core, client } = single({ payloadBytes: 10 });
+    const socket = client('c');
+    socket.take();
+    const payload = 'x'.repeat(11);
+    socket.publish('t', { qos: 1, id: 1, payload });
+    socket.publish('t', { qos: 2, id: 2, payload });
+    socket.publish('t', { qos: 1, id: 3, payload: 'x'.repeat(10) });
+    assert.deepEqual(codesOf(socket.take()), [
+      ['puback', 0x97],
+      ['pubrec', 0x97],
+      ['puback', 0x10],
+    ]);
+    assert.deepEqual(codesOf(socket.publish('t', { payload }).take()), [['disconnect', 0x95]]);
+    const old = client('old', 0, 4);
+    old.take();
+    assert.deepEqual(old.publish('t', { qos: 1, payload }).take(), []);
+    assert.ok(old.closed);
+    const will = { topic: 't', payload: Buffer.from(payload), qos: 0, retain: false } as const;
+    assert.deepEqual(codesOf(nodes.connect(core, { clientId: 'w', will }).take()), [
+      ['connack', 0x95],
+    ]);
+  },
+
+  topicAliasesSent: () => {
+    const { nodes, core, client } = single({ topicAliasesSent: 1 });
+    const properties = { topicAliasMaximum: 10 };
+    const socket = nodes.connect(core, { clientId: 's', properties }).subscribe(['#'], 0);
+    socket.take();
+    const publisher = client('p');
+    for (const topic of ['first', 'first', 'second', 'second', 'first']) publisher.publish(topic);
+    const sent = publishesOf(socket.take());
+    assert.deepEqual(
+      sent.map(({ topic, properties: p }) => [topic, p?.topicAlias]),
+      [
+        ['first', undefined],
+        ['first', 1],
+        ['second', undefined],
+        ['second', undefined],
+        ['', 1],
+      ],
+    );
+  },
+
   connectionBufferBytes: () => {
     const { core, client } = single({ connectionBufferBytes: 20_000 });
     const socket = client('slow');

@@ -20,6 +20,7 @@ const TICK_MS = 20;
 export interface Settings {
   readonly replicas?: number;
   readonly limits?: Partial<Config['limits']>;
+  readonly mqtt?: Partial<Config['mqtt']>;
   readonly timings?: Partial<Config['timings']>;
   readonly durability?: 'disk' | 'memory';
   readonly given?: GivenSettings;
@@ -245,8 +246,13 @@ export class TestNodes {
   }
 
   /** @param remote the address that it comes from */
-  connect(node: NodeCore, connect: Partial<IConnectPacket>, remote = 'test:1'): TestSocket {
-    const socket = this.accept(node, 5, remote);
+  connect(
+    node: NodeCore,
+    connect: Partial<IConnectPacket>,
+    remote = 'test:1',
+    rules: ListenerRules = {},
+  ): TestSocket {
+    const socket = this.accept(node, 5, remote, rules);
     socket.send({
       cmd: 'connect',
       protocolId: 'MQTT',

@@ -35,7 +35,7 @@ export async function startListener(
   if (tls !== null) layers.push(tls.layer);
   const { path = '/mqtt', origins = [] } = config;
   const rules = rulesOf(config);
-  const maxPacketBytes = rules.maxPacketBytes ?? options.maxPacketBytes ?? 1_048_576;
+  const maxPacketBytes = rules.maxPacketBytes ?? options.maxPacketBytes ?? 1_114_112;
   const web = isWeb ? new WebSocketLayer({ settings: { path, origins }, maxPacketBytes }) : null;
   try {
     return await SocketListener.start({

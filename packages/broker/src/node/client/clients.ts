@@ -1,7 +1,7 @@
 /** The clients of one node: their connections, from the socket to the end, and what concerns many of them. */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { shardOf } from '../../placement/hash.ts';
-import type { ClientSocket } from '../../ports.ts';
+import type { ClientSocket, ListenerRules } from '../../ports.ts';
 import type { Taker } from '../link/delivery-codec.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import type { LiveConnection } from '../route/ends.ts';
@@ -12,6 +12,7 @@ import { Connection } from './connection.ts';
 import { Overdue } from './overdue.ts';
 import type { Client, ClientsOfNode } from './parts.ts';
 import { watchSlow } from './sending.ts';
+import { optionsWith, type ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import { Sessions } from './sessions.ts';
 
@@ -24,6 +25,8 @@ export class Clients implements ClientsOfNode {
   readonly log: ClientLog;
   readonly line: Line;
   readonly overdue = new Overdue();
+  /** What listeners with rules of their own offer. */
+  readonly #optionsOfListener = new WeakMap<ListenerRules, ServerOptions>();
   readonly crowded = new Set<Client>();
   readonly slow = new Set<Client>();
   /** By number; numbers start anew with every process. */
@@ -50,7 +53,7 @@ export class Clients implements ClientsOfNode {
   accept(socket: ClientSocket): Connection {
     this.port.calm.stir();
     const id = this.#next++;
-    const connection = new Connection(this, socket, id);
+    const connection = new Connection(this, socket, id, this.#optionsOf(socket));
     this.connections.set(id, connection);
     this.port.counters.connections = this.connections.size;
     return connection;
@@ -61,6 +64,16 @@ export class Clients implements ClientsOfNode {
     const held = this.#byShard.get(shard);
     if (held) held.add(c);
     else this.#byShard.set(shard, new Set([c]));
+  }
+
+  #optionsOf({ rules }: ClientSocket): ServerOptions {
+    const { serverOptions } = this.port;
+    if (!rules) return serverOptions;
+    const held = this.#optionsOfListener.get(rules);
+    if (held) return held;
+    const own = optionsWith(serverOptions, rules);
+    this.#optionsOfListener.set(rules, own);
+    return own;
   }
 
   gone(c: Client): void {

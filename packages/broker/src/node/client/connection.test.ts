@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generate, type Packet } from 'mqtt-packet';
 import { DEFAULT_LIMITS } from '../../config-schema.ts';
+import { DEFAULT_SERVER_SETTINGS } from '../../config-server-options.ts';
 import { createCounters } from '../../counters.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import { type Opened, Status } from '../link/request.ts';
@@ -8,6 +9,7 @@ import { Line, Work } from '../work.ts';
 import { Connection } from './connection.ts';
 import { Overdue } from './overdue.ts';
 import type { ClientsOfNode } from './parts.ts';
+import { serverOptions } from './server-options.ts';
 
 const NAMES: Readonly<Record<number, string>> = {
   2: 'connack',
@@ -82,7 +84,12 @@ function setUp() {
     resume: ignore,
     awaitDrain: ignore,
   };
-  const connection = new Connection(clients as unknown as ClientsOfNode, socket, 1);
+  const connection = new Connection(
+    clients as unknown as ClientsOfNode,
+    socket,
+    1,
+    serverOptions(DEFAULT_SERVER_SETTINGS, DEFAULT_LIMITS),
+  );
   const send = (...packets: Packet[]) => {
     const bytes = Buffer.concat(packets.map((p) => generate(p, { protocolVersion: 5 })));
     connection.onData(bytes, 0, bytes.length);

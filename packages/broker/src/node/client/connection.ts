@@ -8,6 +8,7 @@
  * committed, even if the client is gone by then; if OPEN is refused they are dropped. State that few connections
  * need is created at its first use. What packets mean is in connect.ts, subscribing.ts, incoming.ts, sending.ts.
  */
+
 import { decodeControl, encodeConnack, encodeDisconnect } from '../../mqtt/codec.ts';
 import { PINGRESP } from '../../mqtt/frame-encode.ts';
 import { FrameReader, type FrameSink } from '../../mqtt/frame-reader.ts';
@@ -27,13 +28,24 @@ import { type Opened, Status } from '../link/request.ts';
 import type { FrameCache, LiveSubscription } from '../route/ends.ts';
 import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
-import { checkConnect, connackProperties, expiryOf, randomName, willOf } from './connect.ts';
+import {
+  assignedName,
+  checkConnect,
+  connackProperties,
+  expiryOf,
+  keepAliveOf,
+  readConnect,
+  requestOf,
+  sentAliasesOf,
+} from './connect.ts';
 import { Early } from './early.ts';
 import { onAnswer, onPublish } from './incoming.ts';
 import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
-import { answer, answersTaken, isHeldUp, packetBytesMax } from './reading.ts';
+import { answer, answersTaken, isHeldUp } from './reading.ts';
 import type { SendWindow, Sharing } from './send-window.ts';
 import { endWaiting, keepIdentifiers, pump, sendOrWait, sendZero } from './sending.ts';
+import type { SentAliases } from './sent-aliases.ts';
+import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import { endShared } from './shared-window.ts';
 import {
@@ -55,6 +67,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
   readonly clients: ClientsOfNode;
   readonly socket: ClientSocket;
   readonly id: number;
+  readonly options: ServerOptions;
   readonly reader: FrameReader;
   #state = NEW;
   version: ProtocolVersion = 4;
@@ -79,6 +92,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
   out: SendWindow | null = null;
   received: Map<number, Received> | null = null;
   aliases: Aliases | null = null;
+  sentAliases: SentAliases | null = null;
   retained: RetainedToClient | null = null;
   unacknowledged = 0;
   unacknowledgedBytes = 0;
@@ -86,12 +100,13 @@ export class Connection implements Client, ClientHandler, FrameSink {
   answerBytes = 0;
   undrainedBytes = 0;
 
-  constructor(clients: ClientsOfNode, socket: ClientSocket, id: number) {
+  constructor(clients: ClientsOfNode, socket: ClientSocket, id: number, options: ServerOptions) {
     this.clients = clients;
     this.socket = socket;
     this.id = id;
+    this.options = options;
     this.#heardMs = Math.floor(clients.port.env.nowMs());
-    this.reader = new FrameReader(packetBytesMax(socket, clients.port.limits));
+    this.reader = new FrameReader(options.maximumPacketSize);
   }
 
   /** DISCONNECT 0x00 came, of a client without a session: what it published just before is not sent again. */
@@ -220,37 +235,25 @@ export class Connection implements Client, ClientHandler, FrameSink {
       this.clients.log.refused(this, 'first packet is no CONNECT');
       return this.#end(true); // [MQTT-3.1.0-1]
     }
-    let connect: Connect;
-    try {
-      connect = decodeControl(buf.subarray(at, end), 4) as Connect;
-    } catch (e) {
-      if (!(e instanceof MalformedPacket)) throw e;
-      this.version = e.protocolVersion as ProtocolVersion;
-      return this.fail(e.reasonCode, e.message);
-    }
-    this.version = connect.protocolVersion;
+    const connect = readConnect(buf.subarray(at, end), this.options);
+    this.version = connect.protocolVersion as ProtocolVersion;
+    if (connect instanceof MalformedPacket) return this.fail(connect.reasonCode, connect.message);
     if (this.version === 3) this.reader.ignoreDup();
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     if (connect.username !== undefined || connect.password !== undefined)
       this.clients.noteCredentials(connect.clientId, this.socket.remote);
-    const refusal = checkConnect(connect, this.port, this.socket);
+    const refusal = checkConnect(connect, this.port, this.options);
     if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
     this.#early = new Early(Math.floor(this.port.env.nowMs()));
     this.reader.pause();
     const assigned = connect.clientId === '';
-    this.clientId = assigned ? `shoal-${randomName(this.port)}` : connect.clientId;
-    this.keepAliveMs = connect.keepAliveSeconds * 1000;
-    this.expirySeconds = expiryOf(connect, this.port);
+    this.clientId = assigned ? assignedName(this.port, this.options) : connect.clientId;
+    this.keepAliveMs = keepAliveOf(connect, this.options) * 1000;
+    this.expirySeconds = expiryOf(connect, this.options);
+    this.sentAliases = sentAliasesOf(connect, this);
     this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
-    const request = {
-      clientId: this.clientId,
-      cleanStart: connect.cleanStart,
-      expirySeconds: this.expirySeconds,
-      version: this.version,
-      will: willOf(connect, this.port),
-    };
-    this.clients.sessions.open(this.id, request, (status, opened) =>
+    this.clients.sessions.open(this.id, requestOf(connect, this), (status, opened) =>
       this.#onAnswered(connect, assigned, status, opened),
     );
   }
@@ -290,13 +293,9 @@ export class Connection implements Client, ClientHandler, FrameSink {
   /** @returns false if the client does not take so large a CONNACK: it is closed [MQTT-3.1.2-24] */
   #accept(connect: Connect, assigned: boolean, sessionPresent: boolean): boolean {
     const { version } = this;
-    const o = { version, sessionPresent, reasonCode: ReasonCode.Success };
-    if (version < 5) {
-      this.write(encodeConnack(o));
-      return true;
-    }
     const properties = connackProperties(this, connect, assigned ? this.clientId : null);
-    const frame = encodeConnack({ ...o, properties });
+    const reasonCode = ReasonCode.Success;
+    const frame = encodeConnack({ version, sessionPresent, reasonCode, properties });
     if (this.#takes(frame)) {
       this.write(frame);
       return true;
@@ -341,7 +340,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
   #onControl(type: number, buf: Uint8Array, at: number, end: number): void {
     if (type === PacketType.Connect) return this.fail(ReasonCode.ProtocolError, 'second CONNECT'); // [MQTT-3.1.0-2]
     try {
-      const packet = decodeControl(buf.subarray(at, end), this.version);
+      const packet = decodeControl(buf.subarray(at, end), this.version, this.options.text);
       switch (packet.type) {
         case 'subscribe':
           return onSubscribe(this, packet);
@@ -365,7 +364,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.clients.log.disconnected(this, packet.reasonCode);
     this.saidAll = packet.reasonCode === 0 && !this.persistent;
     const expirySeconds =
-      expiry === undefined ? -1 : Math.min(expiry, this.port.limits.sessionExpiryMaxSeconds);
+      expiry === undefined ? -1 : Math.min(expiry, this.options.sessionExpiryMaxSeconds);
     this.#leave(packet.reasonCode !== 0, expirySeconds); // [MQTT-3.14.4-3]
     this.socket.close(true);
   }
@@ -490,6 +489,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.subscriptions = null;
     this.#early = null;
     this.aliases?.clear();
+    this.sentAliases?.clear();
     this.clients.gone(this);
     this.clients.crowded.delete(this);
     if (this.out) endWaiting(this);

@@ -1,5 +1,8 @@
 /** PUBLISH from a client: decision 1 of its way, by QoS and kind of session; and acknowledgements from it. */
+
+import { TextRule } from '../../config-text-rule.ts';
 import { decodePublishProperties, encodePublishProperties } from '../../mqtt/codec-property.ts';
+import { isPlain, isUtf8 } from '../../mqtt/codec-reader.ts';
 import { ackPacketId, ackReasonCode, parseAck } from '../../mqtt/frame-ack.ts';
 import { encodeAck } from '../../mqtt/frame-encode.ts';
 import { PublishFields, parsePublish } from '../../mqtt/frame-publish.ts';
@@ -18,9 +21,16 @@ import type { Client, Received } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
 import { APART_BYTES } from './send-window.ts';
 import { onPubrec, onSettled } from './sending.ts';
+import type { ServerOptions } from './server-options.ts';
 
 const fields = new PublishFields();
 const NO_BYTES = new Uint8Array(0);
+/** Why a message is refused. */
+const REFUSED: Readonly<Record<number, string>> = {
+  [ReasonCode.TopicNameInvalid]: 'more topic levels than the limit',
+  [ReasonCode.QuotaExceeded]: 'payload larger than the limit',
+  [ReasonCode.PayloadFormatInvalid]: 'payload is not UTF-8 as its publisher says',
+};
 /** A message for which fewer levels of filters were looked at costs no unit of work. */
 const COSTLY_STEPS = 1000;
 /** Levels looked at that are one unit of work. */
@@ -42,22 +52,35 @@ function publish(c: Client, flags: number, buf: Uint8Array, start: number, end: 
   const bad = parsePublish(buf, start, end, flags, c.version, fields);
   if (bad !== 0) return c.fail(bad, 'PUBLISH');
   const { qos, packetId } = fields;
-  const { port } = c;
+  const { options, port } = c;
   port.counters.publishesReceived[qos]++;
-  let message: Message | null;
+  if (qos > options.maximumQos) return c.fail(ReasonCode.QoSNotSupported, `PUBLISH of QoS ${qos}`);
+  if (fields.retain && !options.retainAvailable)
+    return c.fail(ReasonCode.RetainNotSupported, 'PUBLISH with RETAIN');
+  if (fields.mayBeOdd && options.text !== TextRule.Any && !isPlain(fields.topic))
+    return c.fail(ReasonCode.MalformedPacket, 'Topic Name with control or non-characters');
+  let message: Message;
   try {
     message = messageOf(c, buf);
   } catch (e) {
     if (!(e instanceof MalformedPacket)) throw e;
     return c.fail(e.reasonCode, e.message);
   }
-  if (!message) return c.fail(ReasonCode.TopicAliasInvalid, 'unknown topic alias');
-  if (exceedsLevels(message.topic, port.limits.topicLevels))
-    return refuse(c, qos, packetId, ReasonCode.TopicNameInvalid);
-  if (isReserved(message.topic)) return refuse(c, qos, packetId, ReasonCode.NotAuthorized);
+  const refusal = check(options, message);
+  if (refusal !== 0) return refuse(c, qos, packetId, refusal);
   if (qos === 0) return port.router.publishZero(message);
   if (qos === 1) return publishOne(c, packetId, message);
   publishTwo(c, packetId, message);
+}
+
+/** @returns 0, or the Reason Code to refuse the message with */
+function check(options: ServerOptions, { topic, payload, properties }: Message): number {
+  if (exceedsLevels(topic, options.topicLevels)) return ReasonCode.TopicNameInvalid;
+  if (isReserved(topic)) return ReasonCode.NotAuthorized;
+  if (payload.length > options.payloadBytes) return ReasonCode.QuotaExceeded;
+  // The Payload Format Indicator is encoded first.
+  const isText = options.checkPayloadFormat && properties[0] === 1 && properties[1] === 1;
+  return isText && !isUtf8(payload) ? ReasonCode.PayloadFormatInvalid : 0;
 }
 
 /**
@@ -78,17 +101,22 @@ function pace(c: Client, steps: number): void {
   });
 }
 
-/** Copies what must outlive the read buffer; resolves aliases. */
-function messageOf(c: Client, buf: Uint8Array): Message | null {
-  const { port } = c;
+/**
+ * Copies what must outlive the read buffer; resolves aliases.
+ *
+ * @throws MalformedPacket, also for an alias above the maximum (0x94) and one that stands for nothing (0x82)
+ */
+function messageOf(c: Client, buf: Uint8Array): Message {
+  const { options, port } = c;
   let { topic } = fields;
   let expiresAtMs = 0;
   let properties = NO_BYTES as Uint8Array;
   if (fields.propsEnd > fields.propsStart) {
-    const props = decodePublishProperties(buf, fields.propsStart, fields.propsEnd);
+    const props = decodePublishProperties(buf, fields.propsStart, fields.propsEnd, options.text);
     const { topicAlias, messageExpiryInterval, ...own } = props;
     if (topicAlias !== undefined) {
-      if (topicAlias > port.limits.topicAliases) return null;
+      if (topicAlias > options.topicAliasMaximum)
+        throw new MalformedPacket(ReasonCode.TopicAliasInvalid, 'Topic Alias above the maximum'); // [MQTT-3.3.2-9]
       c.aliases ??= new Aliases(port.counters);
       if (topic !== '') c.aliases.set(topicAlias, topic);
       else topic = c.aliases.get(topicAlias) ?? '';
@@ -97,7 +125,7 @@ function messageOf(c: Client, buf: Uint8Array): Message | null {
       expiresAtMs = port.env.wallMs() + messageExpiryInterval * 1000;
     properties = encodePublishProperties(own);
   }
-  if (topic === '') return null;
+  if (topic === '') throw new MalformedPacket(ReasonCode.ProtocolError, 'unknown Topic Alias'); // §3.3.2.3.4
   let payload = buf.subarray(fields.payloadStart, fields.payloadEnd);
   if (!c.reader.owned || payload.length < APART_BYTES) {
     const copy = Buffer.allocUnsafe(payload.length);
@@ -117,14 +145,17 @@ function messageOf(c: Client, buf: Uint8Array): Message | null {
 }
 
 /**
- * A topic that may not be published to. Before MQTT 5 no acknowledgement can say so: a topic that is
- * too deep ends the connection, one that is the server's own is acknowledged [MQTT-3.3.5-2 of 3.1.1].
+ * A message that may not be published. Before MQTT 5 no acknowledgement can say so, and there is none at QoS 0:
+ * it ends the connection. One on a topic that is the server's own is acknowledged [MQTT-3.3.5-2 of 3.1.1].
  */
 function refuse(c: Client, qos: 0 | 1 | 2, packetId: number, reasonCode: number): void {
   const { counters } = c.port;
   const silent = reasonCode === ReasonCode.NotAuthorized;
   if (!silent && (qos === 0 || c.version < 5))
-    return c.fail(reasonCode, 'more topic levels than the limit');
+    return c.fail(
+      reasonCode === ReasonCode.QuotaExceeded ? ReasonCode.PacketTooLarge : reasonCode,
+      REFUSED[reasonCode] ?? '',
+    );
   counters.publishesRefused++;
   if (qos === 0) return;
   const code = c.version === 5 ? reasonCode : 0;
@@ -186,9 +217,8 @@ class Acknowledging implements Publisher {
  */
 function publishTwo(c: Client, packetId: number, message: Message): void {
   c.received ??= new Map();
-  const { limits } = c.port;
   const open = c.received.get(packetId);
-  if (open === undefined && c.version === 5 && c.received.size >= limits.publishesInFlight)
+  if (open === undefined && c.version === 5 && c.received.size >= c.options.receiveMaximum)
     return c.fail(ReasonCode.ReceiveMaximumExceeded, 'more QoS 2 exchanges than Receive Maximum'); // [MQTT-3.3.4-7]
   const bytes = open === undefined ? messageBytes(message) : REQUEST_BYTES;
   begin(c, bytes);

@@ -1,4 +1,5 @@
 /** What the parts of a client's connection see of it, and of the node's other clients: types only. */
+
 import type { FrameReader } from '../../mqtt/frame-reader.ts';
 import type { ProtocolVersion } from '../../mqtt/packet.ts';
 import type { ClientSocket } from '../../ports.ts';
@@ -12,6 +13,8 @@ import type { Aliases } from './aliases.ts';
 import type { ClientLog, LoggedClient } from './client-log.ts';
 import type { Overdue } from './overdue.ts';
 import type { SendWindow, Sharing } from './send-window.ts';
+import type { SentAliases } from './sent-aliases.ts';
+import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -19,6 +22,8 @@ export interface Client extends LiveConnection {
   readonly port: SessionPort;
   readonly clients: ClientsOfNode;
   readonly socket: ClientSocket;
+  /** What its listener offers. */
+  readonly options: ServerOptions;
   readonly id: number;
   readonly reader: FrameReader;
   readonly version: ProtocolVersion;
@@ -42,6 +47,8 @@ export interface Client extends LiveConnection {
   /** QoS 2 messages received on this connection without a PUBREL yet, by Packet Identifier. */
   received: Map<number, Received> | null;
   aliases: Aliases | null;
+  /** Topic Aliases for what it is sent; null if it allows none. */
+  readonly sentAliases: SentAliases | null;
   /** Retained messages on their way, or expected. */
   retained: RetainedToClient | null;
   /** What leaders of groups know of its window, by node; null while none has given it anything. */

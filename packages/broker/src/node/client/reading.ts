@@ -8,14 +8,7 @@
  * ```
  * What the broker itself does not read is no silence of the client: Keep Alive waits.
  */
-import type { Limits } from '../../config-schema.ts';
-import type { ClientSocket } from '../../ports.ts';
 import type { Client } from './parts.ts';
-
-/** Bytes of the largest packet that the client may send: that of its listener, or of the node. */
-export function packetBytesMax(socket: ClientSocket, { maxPacketBytes }: Limits): number {
-  return Math.min(maxPacketBytes, socket.rules?.maxPacketBytes ?? maxPacketBytes);
-}
 
 /** Why a socket is not read; a set of bits. */
 export const Unread = {
@@ -52,7 +45,7 @@ export function begin(c: Client, bytes: number): void {
   counters.publishBytes += bytes;
   const times = c.out?.full ? RELENT_MAX : 1;
   if (
-    c.unacknowledged >= limits.publishesInFlight * times ||
+    c.unacknowledged >= c.options.receiveMaximum * times ||
     c.unacknowledgedBytes >= limits.publishBytesInFlight * times
   )
     hold(c, Unread.UnderWay);
@@ -79,7 +72,7 @@ function goOn(c: Client): void {
   const { limits } = c.port;
   const { crowded } = c.clients;
   if (
-    c.unacknowledged <= limits.publishesInFlight / 2 &&
+    c.unacknowledged <= c.options.receiveMaximum / 2 &&
     c.unacknowledgedBytes <= limits.publishBytesInFlight / 2
   )
     release(c, Unread.UnderWay);
@@ -102,7 +95,7 @@ export function relent(c: Client): void {
   release(c, Unread.Slowed);
   if (crowded.delete(c)) release(c, Unread.Crowded);
   if (
-    c.unacknowledged < limits.publishesInFlight * RELENT_MAX &&
+    c.unacknowledged < c.options.receiveMaximum * RELENT_MAX &&
     c.unacknowledgedBytes < limits.publishBytesInFlight * RELENT_MAX
   )
     release(c, Unread.UnderWay);

@@ -135,20 +135,26 @@ export class SendWindow {
   }
 }
 
-/** Properties of a PUBLISH to an MQTT 5 client: the publisher's, time left, subscription identifiers. */
+/**
+ * Properties of a PUBLISH to an MQTT 5 client: the publisher's, time left, subscription identifiers, and
+ * the Topic Alias, 0 for none.
+ */
 export function propertiesFor(
   message: Message,
   identifiers: readonly number[],
   wallMs: number,
+  topicAlias = 0,
 ): Uint8Array | undefined {
   const own = message.properties;
   const left =
     message.expiresAtMs > 0
       ? Math.max(0, Math.ceil((message.expiresAtMs - wallMs) / 1000))
       : undefined;
-  if (left === undefined && identifiers.length === 0) return own.length > 0 ? own : undefined;
+  if (left === undefined && identifiers.length === 0 && topicAlias === 0)
+    return own.length > 0 ? own : undefined;
   const more = encodePublishProperties({
     ...(left === undefined ? {} : { messageExpiryInterval: left }),
+    ...(topicAlias === 0 ? {} : { topicAlias }),
     ...(identifiers.length === 0 ? {} : { subscriptionIdentifiers: [...identifiers] }),
   });
   return own.length === 0 ? more : Buffer.concat([own, more]);
@@ -176,9 +182,12 @@ export function publishFrame(
     dup: boolean;
     packetId: number;
     properties?: Uint8Array | undefined;
+    /** Without its topic, which a Topic Alias stands for. */
+    untitled?: boolean;
   },
 ): Uint8Array {
-  const { topic, payload } = message;
+  const { payload } = message;
+  const topic = o.untitled ? '' : message.topic;
   return encodePublish({ version, topic, payload, apart: isApart(message), ...o });
 }
 

@@ -138,27 +138,36 @@ export function sendZero(
     counters.messagesDropped++;
     return;
   }
-  const own = identifiers.length > 0;
-  const kind = (c.version === 5 ? 2 : 0) | (retain ? 1 : 0);
+  const alias = c.sentAliases?.of(message.topic) ?? 0;
+  // One that defines an alias is for this client alone.
+  const own = identifiers.length > 0 || alias < 0;
+  const kind = 4 * alias + (c.version === 5 ? 2 : 0) + (retain ? 1 : 0);
   let frame = own ? undefined : cache.frames[kind];
   if (!frame) {
-    const properties =
-      c.version === 5 ? propertiesFor(message, identifiers, c.port.env.wallMs()) : undefined;
-    frame = publishFrame(c.version, message, {
-      qos: 0,
-      retain,
-      dup: false,
-      packetId: 0,
-      properties,
-    });
+    frame = frameFor(c, message, { qos: 0, retain, dup: false, packetId: 0 }, identifiers, alias);
     if (!own) cache.frames[kind] = frame;
   }
-  if (writePublish(c, frame, message)) counters.messagesDelivered[0]++;
+  if (writePublish(c, frame, message, alias)) counters.messagesDelivered[0]++;
+}
+
+function frameFor(
+  c: Client,
+  message: Message,
+  o: { qos: number; retain: boolean; dup: boolean; packetId: number },
+  identifiers: readonly number[],
+  alias: number,
+): Uint8Array {
+  if (c.version < 5) return publishFrame(c.version, message, o);
+  const properties = propertiesFor(message, identifiers, c.port.env.wallMs(), Math.abs(alias));
+  return publishFrame(5, message, { ...o, properties, untitled: alias > 0 });
 }
 
 /** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
-function writePublish(c: Client, frame: Uint8Array, message: Message): boolean {
-  if (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize) return false;
+function writePublish(c: Client, frame: Uint8Array, message: Message, alias: number): boolean {
+  if (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize) {
+    if (alias < 0) c.sentAliases?.forget(message.topic);
+    return false;
+  }
   c.write(frame);
   if (isApart(message)) c.write(message.payload);
   return true;
@@ -265,10 +274,9 @@ function sendPublish(
   o: { qos: 1 | 2; retain: boolean; dup: boolean; packetId: number },
   identifiers: readonly number[],
 ): boolean {
-  const properties =
-    c.version === 5 ? propertiesFor(message, identifiers, c.port.env.wallMs()) : undefined;
-  const frame = publishFrame(c.version, message, { ...o, properties });
-  if (!writePublish(c, frame, message)) return false;
+  const alias = c.sentAliases?.of(message.topic) ?? 0;
+  const frame = frameFor(c, message, o, identifiers, alias);
+  if (!writePublish(c, frame, message, alias)) return false;
   c.port.counters.messagesDelivered[o.qos]++;
   return true;
 }

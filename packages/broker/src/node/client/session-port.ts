@@ -9,12 +9,15 @@ import type { LiveConnection, LiveSubscription, Publisher } from '../route/ends.
 import type { Reading } from '../route/retained-reading.ts';
 import type { WatchedTopics } from '../route/topic-watch.ts';
 import type { Work } from '../work.ts';
+import type { ServerOptions } from './server-options.ts';
 
 export interface SessionPort {
   readonly name: string;
   readonly bootEpoch: number;
   readonly shardCount: number;
   readonly limits: Limits;
+  /** For connections whose listener says nothing else. */
+  readonly serverOptions: ServerOptions;
   readonly timings: Pick<Timings, 'connectTimeoutMs' | 'willNodeGraceMs' | 'slowReaderMs'>;
   readonly counters: Counters;
   readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'random' | 'scheduleFlush' | 'log' | 'trace'>;

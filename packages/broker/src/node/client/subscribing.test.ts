@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { DEFAULT_LIMITS } from '../../config-schema.ts';
+import { DEFAULT_SERVER_SETTINGS } from '../../config-server-options.ts';
 import type { ProtocolVersion, Subscribe, Unsubscribe } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import { Line, Work } from '../work.ts';
 import { Overdue } from './overdue.ts';
 import type { Client, RetainedToClient } from './parts.ts';
+import { serverOptions } from './server-options.ts';
 import { onSubscribe, onUnsubscribe } from './subscribing.ts';
 
 const PACKET_ID = 7;
@@ -49,6 +52,11 @@ function setUp(how: { persistent?: boolean; limits?: Partial<typeof ROOM> } = {}
     unacknowledgedBytes: 0,
     answerBytes: 0,
     out: null,
+    options: serverOptions(DEFAULT_SERVER_SETTINGS, {
+      ...DEFAULT_LIMITS,
+      ...ROOM,
+      ...how.limits,
+    }),
     port: {
       env: { nowMs: () => 0 },
       counters: { filterBytes: 0, publishBytes: 0 },

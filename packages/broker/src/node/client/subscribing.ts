@@ -5,15 +5,23 @@
  * A packet with many filters is taken some filters in a turn, and one such packet of a node after the
  * other: other clients do not wait for it, and what its client sends behind it waits until it is done.
  */
+
 import { encodeSuback, encodeUnsuback } from '../../mqtt/codec.ts';
 import type { Subscribe, Unsubscribe } from '../../mqtt/packet.ts';
 import { ReasonCode } from '../../mqtt/reason-code.ts';
-import { exceedsLevels, isShared, isTopicFilter, parseShare } from '../../mqtt/topic.ts';
+import {
+  exceedsLevels,
+  hasWildcard,
+  isShared,
+  isTopicFilter,
+  parseShare,
+} from '../../mqtt/topic.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { LiveSubscription } from '../route/ends.ts';
 import type { Client, ClientsOfNode, RetainedToClient } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';
 import { expectRetained } from './retained-sending.ts';
+import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 
 /** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
@@ -108,9 +116,13 @@ class Subscribing {
     const c = this.#c;
     const request = this.#packet.subscriptions[i]!;
     const code = check(c, request.filter);
-    this.#codes.push(code === 0 ? request.qos : code);
+    const { maximumQos, retainAvailable } = c.options;
+    const qos = Math.min(request.qos, maximumQos) as 0 | 1 | 2; // [MQTT-3.2.2-10]
+    this.#codes.push(code === 0 ? qos : code);
     if (code !== 0) return;
-    const s = { ...request, identifier: this.#packet.subscriptionIdentifier ?? 0 };
+    const retainHandling = retainAvailable ? request.retainHandling : 2;
+    const identifier = this.#packet.subscriptionIdentifier ?? 0;
+    const s = { ...request, qos, retainHandling, identifier };
     const fresh = !c.subscriptions?.has(s.filter);
     // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]; none for a Shared Subscription (§3.8.3.1).
     const retained = !isShared(s.filter);
@@ -179,6 +191,16 @@ class Subscribing {
 }
 
 export function onSubscribe(c: Client, packet: Subscribe): void {
+  const { options } = c;
+  if (packet.subscriptionIdentifier !== undefined && !options.identifiersAvailable)
+    return c.fail(ReasonCode.SubscriptionIdentifiersNotSupported, 'Subscription Identifier');
+  // What CONNACK says is not there is a Protocol Error; before MQTT 5 the filter is refused.
+  if (c.version === 5 && !(options.wildcardAvailable && options.sharedAvailable)) {
+    for (const { filter } of packet.subscriptions) {
+      const code = unavailable(options, filter);
+      if (code !== 0) return c.fail(code, 'kind of subscription that is not available');
+    }
+  }
   const subscribing = new Subscribing(c, packet);
   const one = (i: number) => subscribing.take(i);
   take(c, packet.subscriptions.length, one, () => subscribing.finish());
@@ -190,16 +212,28 @@ function bytesOf(filters: readonly string[]): number {
   return bytes;
 }
 
+/** @returns 0, or the Reason Code for a kind of filter that the listener does not offer */
+function unavailable(options: ServerOptions, filter: string): number {
+  if (!options.sharedAvailable && isShared(filter))
+    return ReasonCode.SharedSubscriptionsNotSupported;
+  return !options.wildcardAvailable && hasWildcard(filter)
+    ? ReasonCode.WildcardSubscriptionsNotSupported
+    : 0;
+}
+
 function check(c: Client, filter: string): number {
   const { counters, limits } = c.port;
+  const { options } = c;
   const share = parseShare(filter);
   const own = typeof share === 'object' ? share.filter : filter;
-  if (share === 'invalid' || !isTopicFilter(own) || exceedsLevels(own, limits.topicLevels))
+  if (share === 'invalid' || !isTopicFilter(own) || exceedsLevels(own, options.topicLevels))
     return ReasonCode.TopicFilterInvalid;
+  const refusal = unavailable(options, filter);
+  if (refusal !== 0) return refusal;
   if (c.subscriptions?.has(filter)) return 0;
   const bytes = filter.length;
   const fits =
-    (c.subscriptions?.size ?? 0) < limits.subscriptionsPerSession &&
+    (c.subscriptions?.size ?? 0) < options.subscriptions &&
     c.filterBytes + bytes <= limits.subscriptionBytesPerSession &&
     counters.filterBytes + bytes <= limits.nodeSubscriptionBytes;
   return fits ? 0 : ReasonCode.QuotaExceeded;
