@@ -322,7 +322,7 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Routes: { value: { whole: true, changes }, write: (w) => M.Routes.write(w, true, changes) },
   ShardRoutes: one(M.ShardRoutes)(shardRoutes),
   NeedShardRoutes: one(M.NeedShardRoutes)(23),
-  Synced: one(M.Synced)(45.5),
+  Synced: one(M.Synced)([{ shard: 21, number, agoMs: 45.5 }]),
   Barrier: one(M.Barrier)(24),
   BarrierAck: one(M.BarrierAck)(25),
   LivePublish: one(M.LivePublish)({ sequence: 26, rx2, message }),

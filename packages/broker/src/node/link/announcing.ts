@@ -6,13 +6,13 @@
  * that is here it routes nothing and acknowledges no barrier.
  */
 import type { ClusterSettings } from '../../cluster-settings.ts';
-import { sameNumber } from '../../shard/view.ts';
+import { sameNumber, type ViewNumber } from '../../shard/view.ts';
 import type { FilterChange } from './filter-change.ts';
 import { Lane, pages } from './lanes.ts';
 import { LinkMessage, type ShardRoutes } from './link-message.ts';
 import type { LinkPort } from './link-port.ts';
 import type { Peer } from './peers.ts';
-import type { ShardView } from './views.ts';
+import type { LostShard, ShardView } from './views.ts';
 
 /** Views kept by a joiner that does not know yet how many shards there are. */
 const EARLY_VIEWS_MAX = 4096;
@@ -25,10 +25,10 @@ const bytesOfView = ({ active, voters, oldVoters }: ShardView) =>
 
 export class Announcing {
   readonly #port: LinkPort;
-  /** Shards that this process has led. */
-  readonly #ledOnce = new Set<number>();
-  /** When this process last lost one of them. */
-  #lostMs = Number.NEGATIVE_INFINITY;
+  /** Shards that this process has led, each with its last view as their leader. */
+  readonly #ledOnce = new Map<number, ViewNumber>();
+  /** When it last lost each. */
+  readonly #lostMs = new Map<number, number>();
   /** Views announced to a joiner before it knew how many shards there are. */
   #earlyViews: { peer: Peer; view: ShardView }[] = [];
   /** Barriers to acknowledge once the routes that we lack are here. */
@@ -53,20 +53,27 @@ export class Announcing {
       if (view && shards.leaders[shard]!.serving)
         led.push({ ...view, routeVersion: routes.shardVersion(shard) });
     }
-    const lostAgoMs = this.#lostAgoMs(led.length);
+    const lost = this.#lost(led);
     const viewPages = pages(led, bytesOfView, (o, page, { last }) => {
       LinkMessage.Views.write(o, page);
-      if (last) LinkMessage.Synced.write(o, lostAgoMs);
+      if (last) LinkMessage.Synced.write(o, lost);
     });
     peers.later(peer.name, Lane.Announce, viewPages);
   }
 
-  /** How long ago this process lost a shard that is not among the `led` that it leads now; Infinity for never. */
-  #lostAgoMs(led: number): number {
+  /** Shards that this process has led and that are not among those that it leads now. */
+  #lost(led: readonly ShardView[]): LostShard[] {
     const { env, shards } = this.#port;
-    // One that it does not know to have lost, though another leads it, or will, counts as lost now.
-    if (led < shards.led.size) return 0;
-    return this.#ledOnce.size > led ? env.nowMs() - this.#lostMs : Number.POSITIVE_INFINITY;
+    const nowMs = env.nowMs();
+    const leads = new Set(led.map(({ shard }) => shard));
+    const lost: LostShard[] = [];
+    for (const [shard, number] of this.#ledOnce) {
+      if (leads.has(shard)) continue;
+      // One that it does not know to have lost, though another leads it, or will, counts as lost now.
+      const known = shards.led.has(shards.copies[shard]!) ? undefined : this.#lostMs.get(shard);
+      lost.push({ shard, number, agoMs: nowMs - (known ?? nowMs) });
+    }
+    return lost;
   }
 
   /**
@@ -89,7 +96,7 @@ export class Announcing {
 
   /** A copy of ours leads no more. */
   onDeposed(shard: number): void {
-    this.#lostMs = this.#port.env.nowMs();
+    this.#lostMs.set(shard, this.#port.env.nowMs());
     this.#port.leases.onLed();
     this.#port.router.onLeader(shard);
   }
@@ -103,7 +110,7 @@ export class Announcing {
     const routeVersion = routes.shardVersion(shard);
     const view = { shard, number, since: leader.since, routeVersion, active, voters, oldVoters };
     counters.viewsEstablished++;
-    this.#ledOnce.add(shard);
+    this.#ledOnce.set(shard, number);
     views.update(view);
     leases.onLed();
     for (const name of peers.byName.keys()) {

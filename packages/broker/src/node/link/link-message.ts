@@ -64,7 +64,14 @@ import {
   writeRequest,
 } from './request.ts';
 import type { Page, PageStatus, RetainedQuery } from './retained-page.ts';
-import { readShardView, type ShardView, writeShardView } from './views.ts';
+import {
+  type LostShard,
+  readLostShard,
+  readShardView,
+  type ShardView,
+  writeLostShard,
+  writeShardView,
+} from './views.ts';
 import { Wire } from './wire.ts';
 
 export type { RequestNumber } from './message-parts.ts';
@@ -251,13 +258,13 @@ export const LinkMessage = {
 
   NeedShardRoutes: numberOf(Wire.NeedShardRoutes),
 
-  /** All views of the sender have been told; how long ago it last lost a shard that it does not lead now. */
+  /** All views of the sender have been told; what it led and does not lead now. */
   Synced: {
-    write(w: Writer, lostAgoMs: number): void {
+    write(w: Writer, lost: readonly LostShard[]): void {
       w.u8(Wire.Synced);
-      w.f64(lostAgoMs);
+      w.list(lost, writeLostShard);
     },
-    read: (r: Reader): number => r.f64(),
+    read: (r: Reader): LostShard[] => r.list(readLostShard),
   },
 
   /** Its token. */

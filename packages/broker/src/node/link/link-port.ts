@@ -12,7 +12,7 @@ import type { FilterChange } from './filter-change.ts';
 import type { Give, Outcome } from './given.ts';
 import type { Peer, Peers } from './peers.ts';
 import type { Page, RetainedQuery } from './retained-page.ts';
-import type { Views } from './views.ts';
+import type { LostShard, Views } from './views.ts';
 
 export interface LinkPort {
   readonly name: string;
@@ -64,8 +64,8 @@ export interface AnnouncedRoutes {
 export interface LinkedGrants {
   refresh(nowMs: number): void;
   onLinkUp(peer: Peer): void;
-  /** @param lostAgoMs how long ago the peer last lost a shard that it leads no more; Infinity if it never did */
-  onSynced(peer: Peer, lostAgoMs: number, nowMs: number): void;
+  /** @param lost what the peer has led, and leads no more */
+  onSynced(peer: Peer, lost: readonly LostShard[], nowMs: number): void;
   onBarrierAck(peer: Peer, token: number, nowMs: number): void;
 }
 

@@ -15,6 +15,7 @@ import type { Calm } from '../calm.ts';
 import type { Heartbeat, HeartbeatAck } from './heartbeat.ts';
 import { Inbox, Lane, Outbox, type Produce } from './lanes.ts';
 import { LinkMessage } from './link-message.ts';
+import type { LostShard } from './views.ts';
 
 /**
  * How long a granted heartbeat lets the asker route publishes, from its sending: every node of a cluster
@@ -70,9 +71,13 @@ export class Peer {
   lapsed = false;
   /**
    * Until when those are waited for that may lead shards after it, since it had gone on without this node.
-   * A new grant of the same process ends that; with epoch 0 nothing does.
+   * A new grant of the same process ends that; with epoch 0 only word of those who lead what it `lost` does.
    */
-  gone: { readonly bootEpoch: number; readonly untilMs: number } | null = null;
+  gone: {
+    readonly bootEpoch: number;
+    readonly untilMs: number;
+    readonly lost?: readonly LostShard[];
+  } | null = null;
   /** Routes of it were asked for on an earlier link and had not come. */
   #lacking = false;
   /** When its latest heartbeat was sent, if that is still to be answered. */

@@ -46,6 +46,25 @@ export function readShardView(r: Reader): ShardView {
   };
 }
 
+/** A shard that a process has led and does not lead any more. */
+export interface LostShard {
+  readonly shard: number;
+  /** Its last view as the leader. */
+  readonly number: ViewNumber;
+  /** How long ago it lost it, in milliseconds. */
+  readonly agoMs: number;
+}
+
+export function writeLostShard(w: Writer, { shard, number, agoMs }: LostShard): void {
+  w.varint(shard);
+  writeNumber(w, number);
+  w.f64(agoMs);
+}
+
+export function readLostShard(r: Reader): LostShard {
+  return { shard: r.varint(), number: readNumber(r), agoMs: r.f64() };
+}
+
 /**
  * Print of a set of shards with this one put in, or taken out: 32 bits that differ for different sets, but
  * for one pair in 2³². That of none is 0.

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { member } from '../../../test/samples.ts';
 import { Reader, Writer } from '../../bytes.ts';
 import type { MemberInfo } from '../../ports.ts';
+import { copyId, NO_NUMBER } from '../../shard/view.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import { grantMs, Peer } from '../link/peers.ts';
+import type { ShardView } from '../link/views.ts';
 import { Wire } from '../link/wire.ts';
 import { Grants } from './grants.ts';
 
@@ -17,7 +19,11 @@ function setUp(bootedMs = 0) {
   const frames = new Writer();
   const [n2, n3] = [new Peer(member('n2')), new Peer(member('n3'))];
   const byName = new Map([n2, n3].map((peer) => [peer.name, peer]));
-  const views = { complete: true, leaders: new Map<string, number>() };
+  const views = {
+    complete: true,
+    leaders: new Map<string, number>(),
+    known: new Map<number, ShardView>(),
+  };
   for (const peer of byName.values()) {
     peer.linked(1, NOW_MS);
     peer.granting = true;
@@ -35,6 +41,7 @@ function setUp(bootedMs = 0) {
     },
     views: {
       leads: (name, bootEpoch) => views.leaders.get(name) === bootEpoch,
+      get: (shard) => views.known.get(shard) ?? null,
     },
     cluster: { silenceMs: SILENCE_MS },
     bootedMs,
@@ -51,6 +58,16 @@ function setUp(bootedMs = 0) {
 
 const changed = (peer: Peer, change: Partial<MemberInfo>) =>
   Object.assign(peer, { member: { ...peer.member, ...change } });
+
+/** A shard that n2 has lost. */
+const lost = (agoMs: number, shard = 7) => ({ shard, number: viewOf(3, 'n2').number, agoMs });
+
+/** A view of shard 7 with this number. */
+function viewOf(counter: number, leader: string): ShardView {
+  const number = { ...NO_NUMBER, counter, leader: copyId(leader, 's') };
+  const none = { active: [], voters: [], oldVoters: [] };
+  return { shard: 7, number, since: 0, routeVersion: '', ...none };
+}
 
 /** Tokens of the barriers written. */
 function barriers(frames: Writer): number[] {
@@ -125,7 +142,7 @@ describe('what route grants allow', () => {
     // Nothing was routed yet.
     const fresh = new Grants({
       peers: { byName: new Map([['n3', n3]]), get: () => n3, to: () => null },
-      views: { leads: () => false },
+      views: { leads: () => false, get: () => null },
       complete: true,
       cluster: { silenceMs: SILENCE_MS },
       bootedMs: NOW_MS,
@@ -185,7 +202,7 @@ describe('what route grants allow', () => {
     until(NOW_MS + 200);
     n2.lost();
     n2.linked(1, NOW_MS + 200);
-    grants.onSynced(n2, 150, NOW_MS + 200);
+    grants.onSynced(n2, [lost(150)], NOW_MS + 200);
     n2.grantUntilMs = Number.POSITIVE_INFINITY;
     until(NOW_MS + 3100);
     assert.ok(!grants.routable(NOW_MS + 3100));
@@ -194,18 +211,75 @@ describe('what route grants allow', () => {
   });
 
   it('waits for none if what was lost had been lost before it last granted, or never', () => {
-    for (const lostAgoMs of [10_000, Number.POSITIVE_INFINITY]) {
+    for (const ofOld of [[lost(10_000)], []]) {
       const { grants, n2, n3, until } = setUp();
       n3.grantUntilMs = Number.POSITIVE_INFINITY;
       n2.grantUntilMs = NOW_MS + 100;
       until(NOW_MS + 200);
       n2.lost();
       n2.linked(1, NOW_MS + 200);
-      grants.onSynced(n2, lostAgoMs, NOW_MS + 200);
+      grants.onSynced(n2, ofOld, NOW_MS + 200);
       n2.grantUntilMs = Number.POSITIVE_INFINITY;
       until(NOW_MS + 300);
       assert.ok(grants.routable(NOW_MS + 300));
     }
+  });
+
+  describe('waits for those of one that lost a shard', () => {
+    /** n2 comes back by a new link after its grant had run out, and has lost the shards. */
+    function back(...shards: ReturnType<typeof lost>[]) {
+      const node = setUp();
+      node.n3.grantUntilMs = Number.POSITIVE_INFINITY;
+      node.n3.synced = true;
+      node.n2.grantUntilMs = NOW_MS + 100;
+      node.until(NOW_MS + 200);
+      node.n2.lost();
+      node.n2.linked(1, NOW_MS + 200);
+      node.grants.onSynced(node.n2, shards, NOW_MS + 200);
+      node.n2.grantUntilMs = Number.POSITIVE_INFINITY;
+      const routable = (afterMs: number) => {
+        node.until(NOW_MS + 200 + afterMs);
+        return node.grants.routable(NOW_MS + 200 + afterMs);
+      };
+      return { ...node, routable };
+    }
+
+    it('until a later leader of it is known, with its routes', () => {
+      const { routable, views, n3 } = back(lost(150));
+      views.known.set(7, viewOf(3, 'n2'));
+      assert.ok(!routable(100), 'its own view');
+      views.known.set(7, viewOf(2, 'n3'));
+      assert.ok(!routable(200), 'an earlier leader');
+      n3.needs = 1;
+      views.known.set(7, viewOf(4, 'n3'));
+      assert.ok(!routable(300), 'routes that are to come');
+      n3.needs = 0;
+      assert.ok(routable(400));
+    });
+
+    it('and for no other node if it is led here now', () => {
+      const { routable, views } = back(lost(150));
+      views.known.set(7, viewOf(4, 'n1'));
+      assert.ok(routable(100));
+    });
+
+    it('for each of them, but what a grant has vouched for', () => {
+      const { routable, views } = back(lost(150), lost(150, 8), lost(10_000, 9));
+      views.known.set(7, viewOf(4, 'n1'));
+      assert.ok(!routable(100));
+      views.known.set(8, viewOf(4, 'n1'));
+      assert.ok(routable(200));
+    });
+
+    it('not for one that says no more than that by its new link', () => {
+      const { routable, views, n3 } = back(lost(150));
+      n3.lost();
+      n3.linked(1, NOW_MS + 200);
+      views.known.set(7, viewOf(4, 'n3'));
+      assert.ok(!routable(100), 'what n3 announces is on its way');
+      n3.onSynced();
+      assert.ok(routable(200));
+    });
   });
 
   it('takes a loss for later than it is told by as much as clocks may differ', () => {
@@ -216,7 +290,7 @@ describe('what route grants allow', () => {
     n2.lost();
     n2.linked(1, NOW_MS + 200);
     // It was granted 2 s before it ran out: a little before the loss, if the other clock is slow.
-    grants.onSynced(n2, 2150, NOW_MS + 200);
+    grants.onSynced(n2, [lost(2150)], NOW_MS + 200);
     n2.grantUntilMs = Number.POSITIVE_INFINITY;
     until(NOW_MS + 300);
     assert.ok(!grants.routable(NOW_MS + 300));
@@ -256,7 +330,7 @@ describe('what route grants allow', () => {
     const { n3 } = setUp();
     const fresh = new Grants({
       peers: { byName: new Map([['n3', n3]]), get: () => n3, to: () => null },
-      views: { leads: () => false },
+      views: { leads: () => false, get: () => null },
       complete: false,
       cluster: { silenceMs: SILENCE_MS },
       bootedMs: NOW_MS,

@@ -10,10 +10,11 @@
  * Who leads a shard does not matter: what a leader acknowledges it has announced itself. So an election
  * delays only publishes that match the shard.
  */
+import { compareNumbers, nameOf } from '../../shard/view.ts';
 import { Lane } from '../link/lanes.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import { grantMs, type Peer, type Peers } from '../link/peers.ts';
-import type { Views } from '../link/views.ts';
+import type { LostShard, Views } from '../link/views.ts';
 
 /** Grants count as longer by this much for their giver: clocks of two machines do not run equally fast. */
 const MARGIN = 1.1;
@@ -43,7 +44,7 @@ export interface Lacking {
 
 export interface GrantsPort {
   readonly peers: Pick<Peers, 'get' | 'to' | 'byName'>;
-  readonly views: Pick<Views, 'leads'>;
+  readonly views: Pick<Views, 'get' | 'leads'>;
   /** Leader and routes of every shard have been known once. */
   readonly complete: boolean;
   readonly cluster: { readonly silenceMs: number };
@@ -176,6 +177,7 @@ export class Grants {
     let untilMs = this.#port.complete ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
     for (const peer of this.#port.peers.byName.values()) {
       this.#note(peer, nowMs);
+      this.#lookForSuccessors(peer);
       untilMs = Math.min(untilMs, this.#routableUntil(peer, nowMs));
     }
     this.#untilMs = untilMs;
@@ -247,21 +249,36 @@ export class Grants {
   }
 
   /**
-   * The peer has told all that it leads by a new link, and how long ago it lost what it leads no more. If its
-   * grant had run out before that, it may have acknowledged what its successors have not told here.
+   * The peer has told all that it leads by a new link, and what it has lost. If its grant had run out before
+   * that, it may have acknowledged what its successors have not told here: they are waited for.
    */
-  onSynced(peer: Peer, lostAgoMs: number, nowMs: number): void {
-    const hasLapsed = peer.granting && peer.grantUntilMs <= nowMs;
-    if (hasLapsed && !this.#vouchesFor(peer, lostAgoMs, nowMs))
-      peer.gone = { bootEpoch: 0, untilMs: nowMs + SUCCESSORS_MS };
+  onSynced(peer: Peer, lost: readonly LostShard[], nowMs: number): void {
+    if (peer.granting && peer.grantUntilMs <= nowMs) {
+      const open = lost.filter((each) => !this.#vouchesFor(peer, each, nowMs));
+      if (open.length > 0) peer.gone = { bootEpoch: 0, untilMs: nowMs + SUCCESSORS_MS, lost: open };
+    }
     peer.onSynced();
   }
 
   /** Whether the peer's last grant vouched for all that it had acknowledged as the leader of what it lost. */
-  #vouchesFor({ grantUntilMs }: Peer, lostAgoMs: number, nowMs: number): boolean {
-    if (lostAgoMs === Number.POSITIVE_INFINITY) return true;
+  #vouchesFor({ grantUntilMs }: Peer, { agoMs }: LostShard, nowMs: number): boolean {
     const grantedMs = grantUntilMs - grantMs(this.#port.cluster.silenceMs);
-    return nowMs - lostAgoMs / MARGIN < grantedMs;
+    return nowMs - agoMs / MARGIN < grantedMs;
+  }
+
+  /** A later leader of the shard is known, and so are its routes: those of its log, with all from before. */
+  #hasSuccessor({ shard, number }: LostShard): boolean {
+    const view = this.#port.views.get(shard);
+    if (!view || compareNumbers(view.number, number) <= 0) return false;
+    const leader = this.#port.peers.get(nameOf(view.number.leader));
+    return !leader || (leader.synced && !leader.lacksRoutes);
+  }
+
+  /** Those that are waited for may be known by now. */
+  #lookForSuccessors(peer: Peer): void {
+    const lost = peer.gone?.lost?.filter((each) => !this.#hasSuccessor(each));
+    if (lost?.length === 0) peer.gone = null;
+    else if (lost) peer.gone = { ...peer.gone!, lost };
   }
 
   onBarrierAck(peer: Peer, token: number, nowMs: number): void {
