@@ -12,7 +12,16 @@ import { z } from 'zod';
 import { listenText } from './config-listener.ts';
 import { LISTENERS_MAX, listener } from './config-listeners.ts';
 import { serverOptionKeys } from './config-server-options.ts';
-import { discoveryType, integer, key, label, listenAddress, peerAddress } from './config-types.ts';
+import {
+  discoveryType,
+  integer,
+  key,
+  label,
+  listenAddress,
+  peerAddress,
+  SHARED_STRATEGIES,
+  sharedStrategies,
+} from './config-types.ts';
 
 /**
  * Bytes that the largest MQTT packet may be set to: a message is written to the disks and links of other
@@ -76,6 +85,14 @@ const mqtt = section('MQTT for clients.', {
     'x-default': 'the address of the first listener',
   }),
   ...serverOptionKeys,
+  sharedStrategy: key(z.enum(SHARED_STRATEGIES).default('round-robin'), {
+    description:
+      'How a member of a Shared Subscription is chosen for a message; one whose window is full is passed over. Used by the node that leads the shard of group and topic: set it alike on all nodes.',
+  }),
+  sharedStrategies: key(sharedStrategies().default([]), {
+    description:
+      'Strategies of single Shared Subscriptions, by share name: `NAME=STRATEGY`. A name stands once.',
+  }),
 });
 
 const cluster = section('The cluster that this node belongs to.', {

@@ -60,3 +60,52 @@ export const label = () =>
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
       'must be 1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit',
     );
+
+/** How a member of a Shared Subscription is chosen. */
+export const SHARED_STRATEGIES = [
+  'round-robin',
+  'random',
+  'sticky',
+  'hash-client',
+  'hash-topic',
+  'local-first',
+] as const;
+
+/** Share names with a strategy of their own. */
+const SHARED_STRATEGIES_MAX = 1024;
+
+/** `NAME=STRATEGY`, each share name once. */
+export const sharedStrategies = () =>
+  z
+    .array(z.string().max(65_535))
+    .max(SHARED_STRATEGIES_MAX)
+    .superRefine((entries, context) => {
+      const names = new Set<string>();
+      for (const entry of entries) {
+        const { name, strategy } = partsOf(entry);
+        const known = (SHARED_STRATEGIES as readonly string[]).includes(strategy);
+        const problem =
+          name === '' || /[+#/]/.test(name)
+            ? 'must be NAME=STRATEGY, with a share name that is not empty and has no +, # or /'
+            : !known
+              ? `strategy ${JSON.stringify(strategy)} is none of ${SHARED_STRATEGIES.join(', ')}`
+              : names.has(name)
+                ? `share name ${JSON.stringify(name)} stands twice`
+                : undefined;
+        names.add(name);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      }
+    });
+
+function partsOf(entry: string): { name: string; strategy: string } {
+  const at = entry.lastIndexOf('=');
+  return { name: entry.slice(0, Math.max(0, at)), strategy: entry.slice(at + 1) };
+}
+
+/** Share name → strategy, of entries that were checked. */
+export function readSharedStrategies(
+  entries: readonly string[],
+): Record<string, (typeof SHARED_STRATEGIES)[number]> {
+  const read = entries.map(partsOf).map(({ name, strategy }) => [name, strategy]);
+  return Object.fromEntries(read) as ReturnType<typeof readSharedStrategies>;
+}

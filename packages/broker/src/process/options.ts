@@ -1,6 +1,7 @@
 /** From the configuration to what the two cores of a process are given. */
 import type { GivenSettings } from '../cluster-settings.ts';
 import type { Config } from '../config.ts';
+import { readSharedStrategies } from '../config-types.ts';
 import type { Identity } from '../node/members/identity.ts';
 import type { NodeOptions } from '../node/rooms.ts';
 import type { ProcessOptions } from './process-core.ts';
@@ -34,6 +35,10 @@ export function nodeOptions(config: Config, facts: StartFacts): NodeOptions {
     damage: folder.damage,
     lastRun: folder.lastRun,
     acceptLoss,
+    shared: {
+      strategy: mqtt.sharedStrategy,
+      groups: readSharedStrategies(mqtt.sharedStrategies),
+    },
   };
 }
 

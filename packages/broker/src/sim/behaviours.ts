@@ -20,6 +20,8 @@ export const BEHAVIOURS = [
   'overlap',
   // Now and then a burst of large messages.
   'large',
+  // Members of a Shared Subscription, with stored sessions and without, over all nodes.
+  'share',
 ] as const;
 
 export type BehaviourName = (typeof BEHAVIOURS)[number];
@@ -34,6 +36,7 @@ const CHANCE: Readonly<Record<BehaviourName, number>> = {
   repeat: 0.2,
   overlap: 0.2,
   large: 0.06,
+  share: 0.3,
 };
 
 export function drawBehaviours(random: Prng): BehaviourName[] {

@@ -14,6 +14,7 @@ import { Order } from './checkers/order.ts';
 import { PacketIdentifiers } from './checkers/packet-identifier.ts';
 import { ReplicaHash } from './checkers/replica-hash.ts';
 import { RetainedReads } from './checkers/retained.ts';
+import { Shared } from './checkers/shared.ts';
 import { SubscriptionIdentifiers } from './checkers/subscription-identifiers.ts';
 import { Unconcerned } from './checkers/unconcerned.ts';
 import { ViewsSettle } from './checkers/views-settle.ts';
@@ -111,6 +112,7 @@ export class Simulation {
         clocksDiffer: o.options.faults.some((f) => f === 'clockStep' || f === 'clockSkew'),
       }),
       new SubscriptionIdentifiers(),
+      new Shared(),
       new NoElection(
         o.options.split === null && o.options.faults.every((f) => HARMLESS_FAULTS.has(f)),
       ),

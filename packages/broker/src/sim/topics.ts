@@ -31,3 +31,8 @@ function match(filter: string, topic: string): boolean {
   }
   return wanted.length === levels.length;
 }
+
+/** Whether it is that of a Shared Subscription. */
+export function isShared({ filter }: { readonly filter: string }): boolean {
+  return filter.startsWith('$share/');
+}

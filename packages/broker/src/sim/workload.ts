@@ -198,6 +198,35 @@ export class Workload {
       this.#subscribers.push(subscriber);
       this.actors.push(subscriber);
     }
+    if (this.#options.behaviours.includes('share')) this.#populateGroup(env);
+  }
+
+  /** Members of one Shared Subscription. The first one's session never ends. */
+  #populateGroup(env: ActorEnv): void {
+    const random = this.#random.fork('share');
+    const filter = random.pick(['$share/g/m/#', '$share/g/m/+', '$share/g/m/0']);
+    // What ends takes messages of QoS 2 with it, which then are owed no more: not in every run.
+    const qos = random.pick([1, 2]);
+    const transients = random.int(0, 2);
+    for (let i = random.int(1, 3); i > 0; i--) {
+      const ends = i > 1 && random.chance(0.4);
+      const subscriber = new Subscriber(env, {
+        clientId: `work${i}`,
+        version: random.pick([4, 5]),
+        constant: [{ filter, qos: ends ? qos : 2 }],
+        fickle: [],
+        mayStartClean: ends,
+        mayChangeExpiry: ends && random.chance(0.5),
+        receiveMaximum: random.pick([0, 1, 3, 20]),
+      });
+      this.#subscribers.push(subscriber);
+      this.actors.push(subscriber);
+    }
+    for (let i = 0; i < transients; i++) {
+      const wishes = [{ filter, qos }];
+      const version = random.pick([4, 5] as const);
+      this.actors.push(new Transient(env, { clientId: `gig${i}`, version, wishes }));
+    }
   }
 
   #populateOthers(env: ActorEnv, topics: readonly string[], version: () => ProtocolVersion): void {

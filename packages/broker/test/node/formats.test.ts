@@ -357,7 +357,17 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
   Runs: one(M.Runs)([41, EPOCH]),
   RunMissing: one(M.RunMissing)(42),
   LaterRun: one(M.LaterRun)(EPOCH),
-  Give: one(M.Give)({ to, token: 49, generation: 50, group: '$share/g/f', qos: 2, rx2, message }),
+  Give: one(M.Give)({
+    to,
+    token: 49,
+    shard: 55,
+    term: 56,
+    generation: 50,
+    group: '$share/g/f',
+    qos: 2,
+    id: rx2,
+    message,
+  }),
   Given: one(M.Given)({ token: 51, outcome: 3 }),
   GiveFree: one(M.GiveFree)({ connection: 52, generation: 53 }),
   Relay: {

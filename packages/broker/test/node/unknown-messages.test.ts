@@ -61,7 +61,7 @@ describe('messages between nodes that are not known', () => {
     [
       'a message given at QoS 3',
       /message given at QoS 3$/,
-      Uint8Array.of(Wire.Give, 1, 1, 1, 0, 1, 103, 3),
+      Uint8Array.of(Wire.Give, 1, 1, 1, 1, 1, 0, 1, 103, 3),
     ],
     ['an unknown outcome', /message given, outcome 5$/, Uint8Array.of(Wire.Given, 1, 5)],
     ['flags of the routes of a shard', /flags 4$/, Uint8Array.of(Wire.ShardRoutes, 1, 4)],

@@ -28,6 +28,9 @@ export const BUGS = [
   'early bytes dropped',
   'election without a fault',
   'waits while split',
+  'lose a message of a group',
+  'two members get it',
+  'a group out of order',
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

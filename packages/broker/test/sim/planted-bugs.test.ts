@@ -35,6 +35,9 @@ const CAUGHT_BY: Readonly<Record<Bug, RegExp>> = {
   'early bytes dropped': /^1d /,
   'election without a fault': /^13 /,
   'waits while split': /^17 /,
+  'lose a message of a group': /^18 /,
+  'two members get it': /^18 /,
+  'a group out of order': /^18 /,
 };
 
 const SEEDS = 40;

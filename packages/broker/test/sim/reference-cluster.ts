@@ -76,6 +76,7 @@ export class ReferenceCluster {
   }
 
   publish(message: StoredMessage): void {
+    this.#publishToGroup(message);
     for (const session of this.sessions.values()) {
       let qos = -1;
       const identifiers: number[] = [];
@@ -88,6 +89,29 @@ export class ReferenceCluster {
       if (this.bug === 'identifier missing') identifiers.pop();
       this.#enqueue(session, message, Math.min(qos, message.qos), identifiers);
     }
+  }
+
+  /** There is one group: its first member in the order of their names gets all, since its session never ends. */
+  #publishToGroup(message: StoredMessage): void {
+    const members: [RefSession, number][] = [];
+    for (const session of this.sessions.values()) {
+      for (const [filter, { qos }] of session.subscriptions) {
+        const [share, , ...inner] = filter.split('/');
+        if (share !== '$share' || !filterMatches(inner.join('/'), message.topic)) continue;
+        if (session.persistent) members.push([session, Math.min(qos, message.qos)]);
+      }
+    }
+    members.sort(([a], [b]) => (a.clientId < b.clientId ? -1 : 1));
+    const most = this.bug === 'two members get it' ? 2 : 1;
+    for (const [session, qos] of members.slice(0, most)) this.#enqueueShared(session, message, qos);
+  }
+
+  #enqueueShared(session: RefSession, message: StoredMessage, qos: number): void {
+    if (this.bug === 'lose a message of a group' && this.every(10)) return;
+    this.#enqueue(session, message, qos, []);
+    const [before, last] = session.queue.slice(-2);
+    if (this.bug !== 'a group out of order' || !last || before?.stage !== 'queued') return;
+    if (last.stage === 'queued') session.queue.splice(-2, 2, last, before);
   }
 
   #enqueue(

@@ -283,8 +283,9 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.persistent = opened.present || this.expirySeconds > 0;
     this.clients.opened(this);
     this.clients.log.connected(this, opened.present);
-    const rest = restore(this, opened.subscriptions);
+    // A group may have messages for it at once.
     if (!this.#accept(connect, assigned, opened.present)) return;
+    const rest = restore(this, opened.subscriptions);
     if (!rest) return this.#readEarly(early);
     this.#early = early.connected();
     this.clients.line.add(rest);

@@ -1,7 +1,7 @@
 /** How the leader of a session reaches the client's connection, on this node or another. */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
-import type { Give, Outcome } from '../link/given.ts';
+import { type Give, Outcome } from '../link/given.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { Peers } from '../link/peers.ts';
 import type { Clients } from './clients.ts';
@@ -93,17 +93,20 @@ export class Connections {
 
   /** @param from the node that leads the group's shard */
   giveHere(from: string, give: Give): void {
-    const { name, peers } = this.#host;
+    const { bootEpoch, name, peers } = this.#host;
     const { token } = give;
     const { connection } = give.to;
+    const answer = (outcome: Outcome) => {
+      if (token === 0) return;
+      if (from === name) return this.#host.onGiven(token, outcome);
+      const w = peers.to(from);
+      if (w) LinkMessage.Given.write(w, { token, outcome });
+    };
+    // An earlier process may have sent it, and its live sessions have ended [MQTT-4.8.2-5].
+    if (give.qos === 2 && give.to.bootEpoch !== bootEpoch) return answer(Outcome.Ended);
     this.#given.give(give, this.#here(give.to), {
       node: from,
-      answer: (outcome) => {
-        if (token === 0) return;
-        if (from === name) return this.#host.onGiven(token, outcome);
-        const w = peers.to(from);
-        if (w) LinkMessage.Given.write(w, { token, outcome });
-      },
+      answer,
       free: (generation) => {
         if (from === name) return this.#host.onFree(connection, generation);
         const w = peers.to(from);

@@ -48,10 +48,17 @@ interface InFlight {
 
 /** A message that the leader of a group's shard waits for. */
 export interface Given {
-  /** Its identity, at QoS 2. */
-  readonly rx2: Rx2Id | null;
+  readonly id: Rx2Id;
   /** Tells the leader what became of it; once. */
   answer: (outcome: Outcome) => void;
+}
+
+/** Shards, theirs of messages received and of those returned included, are fewer than 2¹⁸. */
+const SHARD_BITS = 18;
+
+/** One number for the identity of a message that was given. */
+export function givenKey({ shard, index }: Rx2Id): number {
+  return index * 2 ** SHARD_BITS + shard;
 }
 
 /** Places at the front of the waiting messages that are given back at once. */
@@ -59,6 +66,8 @@ const SHIFTED_MAX = 1024;
 
 export class SendWindow {
   readonly inFlight = new Map<number, InFlight>();
+  /** What of it came to this session as a member of a group, by {@link givenKey}. */
+  readonly given = new Map<number, Given>();
   /** First queue position that has not come to this connection. */
   nextPosition = 0;
   /** Came from the queue and cannot be sent yet; at most the leader's window, in count and bytes. */

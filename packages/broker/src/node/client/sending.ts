@@ -21,6 +21,7 @@ import type { Client } from './parts.ts';
 import { answer, relent } from './reading.ts';
 import {
   type Given,
+  givenKey,
   isApart,
   propertiesFor,
   publishBytes,
@@ -265,6 +266,7 @@ export function sendGiven(
     pubrelSent: false,
     given,
   });
+  c.out!.given.set(givenKey(given.id), given);
 }
 
 /** @returns false if it is too large for the client, as {@link writePublish} */
@@ -352,7 +354,7 @@ export function onSettled(c: Client, packetId: number, qos: 1 | 2, reasonCode = 
   c.out!.settled++;
   if (held.position >= 0) settlePosition(c, qos === 1 ? 'puback' : 'pubcomp', held.position, null);
   // What is wrong with a PUBCOMP is no refusal of the message.
-  answerGiven(held.given, qos === 1 ? reasonCode : 0);
+  if (held.given) answerGiven(c, held.given, qos === 1 ? reasonCode : 0);
   pump(c);
 }
 
@@ -368,7 +370,7 @@ export function onPubrec(c: Client, packetId: number, reasonCode: number): void 
   if (reasonCode >= 0x80) {
     c.out!.inFlight.delete(packetId);
     if (held.position >= 0) settlePosition(c, 'puback', held.position, null);
-    answerGiven(held.given, reasonCode);
+    if (held.given) answerGiven(c, held.given, reasonCode);
     pump(c);
     return;
   }

@@ -1,7 +1,7 @@
 /** What the leaders of groups know of a connection's window; see sharing.ts. */
 import { Outcome } from '../link/given.ts';
 import type { Client } from './parts.ts';
-import type { Given } from './send-window.ts';
+import { type Given, givenKey } from './send-window.ts';
 
 /** The client has room again. */
 export function wakeShared(c: Client): void {
@@ -20,6 +20,7 @@ export function endShared(c: Client): void {
 }
 
 /** What the client's acknowledgement means for the group. */
-export function answerGiven(given: Given | null, reasonCode: number): void {
-  given?.answer(reasonCode >= 0x80 ? Outcome.Discarded : Outcome.Done);
+export function answerGiven(c: Client, given: Given, reasonCode: number): void {
+  c.out!.given.delete(givenKey(given.id));
+  given.answer(reasonCode >= 0x80 ? Outcome.Discarded : Outcome.Done);
 }

@@ -12,44 +12,49 @@
  *   Give of an earlier generation ──────▶ Busy
  * ```
  */
-import type { Message, Rx2Id } from '../../session/message.ts';
+import type { Message } from '../../session/message.ts';
 import { SeenSet } from '../../session/seen.ts';
 import { type Give, Outcome } from '../link/given.ts';
 import type { LiveSubscription } from '../route/ends.ts';
 import type { Client } from './parts.ts';
-import { type Giver, SendWindow } from './send-window.ts';
+import { type Giver, givenKey, SendWindow } from './send-window.ts';
 import { hasRoom, sendGiven, sendZero } from './sending.ts';
 
 /** Messages of QoS 2 that connections of this node have been given, and refused, by their BINDs. */
 export class GivenHere {
   readonly #taken = new SeenSet();
   readonly #refused = new SeenSet();
+  /** Shards' leaders that have given something: the newest term of each. */
+  readonly #terms = new Map<number, number>();
 
   /** @param c the connection that is meant, if there is one */
   give(give: Give, c: Client | undefined, giver: Giver): void {
-    const { rx2 } = give;
+    const { id, shard, term } = give;
+    if (id) {
+      // A leader that is deposed and does not know it waits for no answer that its successor needs.
+      if (term < (this.#terms.get(shard) ?? 0)) return;
+      this.#terms.set(shard, term);
+    }
+    // Of QoS 1 nothing is remembered once it is acknowledged: it may come again.
+    const rx2 = give.qos === 2 ? id : null;
     const open = c?.isOpen ? c : undefined;
-    if (rx2 && this.#taken.has(rx2)) return this.#again(rx2, open, giver);
+    const held = id && open?.out?.given.get(givenKey(id));
+    if (held) {
+      // A leader that came later asks again: it hears what the one before waited for.
+      held.answer = (outcome) => giver.answer(outcome);
+      return;
+    }
+    if (rx2 && this.#taken.has(rx2)) return giver.answer(Outcome.Done);
     const s = open?.subscriptions?.get(give.group);
     if (!open || !s || (rx2 && this.#refused.has(rx2))) {
       if (rx2) this.#refused.add(rx2);
       return giver.answer(Outcome.Gone);
     }
     const qos = Math.min(give.qos, s.qos) as 0 | 1 | 2;
-    if (qos === 0) return zero(open, s, give.message, giver);
+    if (qos === 0 || !id) return zero(open, s, give.message, giver);
     if (!admits(open, give, giver)) return;
     if (rx2) this.#taken.add(rx2);
-    sendGiven(open, give.message, qos as 1 | 2, s, { rx2, answer: (o) => giver.answer(o) });
-  }
-
-  /** A leader that came later asks again: it hears what the one before waited for. */
-  #again(rx2: Rx2Id, c: Client | undefined, giver: Giver): void {
-    for (const { given } of c?.out?.inFlight.values() ?? []) {
-      if (!given?.rx2 || given.rx2.shard !== rx2.shard || given.rx2.index !== rx2.index) continue;
-      given.answer = (outcome) => giver.answer(outcome);
-      return;
-    }
-    giver.answer(Outcome.Done);
+    sendGiven(open, give.message, qos as 1 | 2, s, { id, answer: (o) => giver.answer(o) });
   }
 }
 

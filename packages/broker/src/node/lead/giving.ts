@@ -15,8 +15,14 @@ const SILENT_MS = 1500;
 /** A member that is told to be none, and has not left yet, is passed over for so long. */
 const PAUSE_MS = 100;
 
+/** Of a message of QoS 0, which is in no queue. */
+const NO_QUEUE = { shard: 0, term: 0 };
+
 /** What has messages for a group: a leader's part. */
 export interface GroupQueueHere {
+  readonly shard: number;
+  /** Counts the leader's terms. */
+  readonly term: number;
   /** There may be a member with room. */
   onRoom(key: string): void;
   /** A message that was given is with its member, or will be with none. */
@@ -129,19 +135,21 @@ export class Giving implements GroupWatcher {
   /** At effective QoS 0: given and forgotten. */
   giveZero(member: Member, key: string, message: Message): void {
     member.given++;
-    this.#port.give(this.#frame(this.addressOf(member), 0, key, 0, null, message));
+    this.#port.give(this.#frame(NO_QUEUE, this.addressOf(member), 0, key, 0, null, message));
   }
 
   #frame(
+    { shard, term }: Pick<GroupQueueHere, 'shard' | 'term'>,
     to: ConnectionAddress,
     token: number,
     group: string,
     qos: 0 | 1 | 2,
-    rx2: Rx2Id | null,
+    id: Rx2Id | null,
     message: Message,
   ): Give {
     const member = this.#port.groups.member(to.node, to.connection, group);
-    return { to, token, generation: member?.generation ?? 0, group, qos, rx2, message };
+    const generation = member?.generation ?? 0;
+    return { to, token, shard, term, generation, group, qos, id, message };
   }
 
   giveOne(
@@ -155,7 +163,19 @@ export class Giving implements GroupWatcher {
     member.underWay++;
     member.given++;
     const token = this.#begin({ queue, key, index, to, member, bound: null });
-    this.#port.give(this.#frame(to, token, key, 1, null, message));
+    this.#port.give(
+      this.#frame(queue, to, token, key, 1, { shard: queue.shard, index, low: 0 }, message),
+    );
+  }
+
+  /** A message is for the member, and not under way yet. @returns what ends that; once */
+  reserve(member: Member): () => void {
+    member.underWay++;
+    member.given++;
+    return () => {
+      member.underWay--;
+      this.onRoom(member.group.key);
+    };
   }
 
   giveBound(
@@ -174,7 +194,7 @@ export class Giving implements GroupWatcher {
       index,
       to,
       member,
-      bound: () => this.#frame(to, token, key, 2, rx2, message),
+      bound: () => this.#frame(queue, to, token, key, 2, rx2, message),
     });
     this.#port.give(this.#given.get(token)!.bound!());
   }

@@ -32,7 +32,7 @@ export function give(leader: Lead, origin: Origin, q: GiveRequest, respond: Resp
   if (state.refusedSeen.has(rx2)) return leader.afterCommit(refused(Status.NoSession));
   const s = state.sessions.get(clientId);
   const sub = s?.subscriptions?.get(group);
-  const full = s && (s.pending >= q.window || !leader.takes(s, messageBytes(message)));
+  const full = s && !leader.takes(s, messageBytes(message));
   if (!s || !sub || sub.qos === 0 || full) {
     const status = full ? Status.QuotaExceeded : Status.NoSession;
     leader.append({ type: 'refuse', rx2 }, origin, refused(status));
@@ -51,5 +51,5 @@ export function give(leader: Lead, origin: Origin, q: GiveRequest, respond: Resp
     retained: false,
     group,
   } as const;
-  leader.append(enq, origin, () => respond(OK));
+  leader.append(enq, origin, () => leader.giveAnswers.whenRoom(s, q.window, () => respond(OK)));
 }

@@ -15,6 +15,7 @@
 import { LRUCache } from 'lru-cache';
 import { Reader } from '../../bytes.ts';
 import { shardOf } from '../../placement/hash.ts';
+import type { Bound } from '../../session/groups.ts';
 import type { Message, Rx2Id } from '../../session/message.ts';
 import { type Logged, readOperation } from '../../session/operation.ts';
 import { entryKey } from '../../shard/keys.ts';
@@ -51,6 +52,8 @@ export class Grouping implements GroupQueueHere {
   /** Have something to give when more is committed. */
   readonly #uncommitted = new Set<LedQueue>();
   #running = false;
+  /** Bound to members, and not with them yet: by index and group, what ends that. */
+  readonly #reserved = new Map<string, () => void>();
   /** Settled here, to be logged. */
   #done = new Map<string, number[]>();
   #doneCount = 0;
@@ -63,14 +66,25 @@ export class Grouping implements GroupQueueHere {
     this.#leader = leader;
   }
 
+  get shard(): number {
+    return this.#leader.shard;
+  }
+
+  get term(): number {
+    return this.#leader.since;
+  }
+
   start(): void {
     const { state } = this.#leader;
     for (const { key, messages } of state.groups.byKey.values()) {
       const q = this.#queue(key);
-      for (const [index, { bound }] of messages) {
-        if (bound) this.#leader.afterCommit(this.#inTerm(() => this.#giveBound(q, index)));
+      const bound: [by: number, index: number][] = [];
+      for (const [index, waiting] of messages) {
+        if (waiting.bound) bound.push([waiting.bound.by, index]);
         else q.fresh.push(index);
       }
+      for (const [, index] of bound.sort(([a], [b]) => a - b)) q.bound.push(index);
+      this.#leader.afterCommit(this.#inTerm(() => this.#giveBound(q)));
       this.#uncommitted.add(q);
     }
     this.committed();
@@ -79,6 +93,8 @@ export class Grouping implements GroupQueueHere {
   stop(): void {
     this.#term++;
     this.#leader.node.giving.drop(this);
+    for (const end of this.#reserved.values()) end();
+    this.#reserved.clear();
     this.#queues.clear();
     this.#due.clear();
     this.#uncommitted.clear();
@@ -251,20 +267,32 @@ export class Grouping implements GroupQueueHere {
   // ---- QoS 2 -------------------------------------------------------------------------------------
 
   #bind(q: LedQueue, index: number, member: Member): void {
+    const { giving } = this.#leader.node;
     const { clientId, persistent } = member;
-    const to = persistent ? null : this.#leader.node.giving.addressOf(member);
-    member.given++;
-    const committed = this.#inTerm(() => this.#giveBound(q, index));
+    const to = persistent ? null : giving.addressOf(member);
     const group = q.key;
+    this.#reserved.set(`${index} ${group}`, giving.reserve(member));
+    const committed = this.#inTerm(() => {
+      q.bound.push(index);
+      this.#giveBound(q);
+    });
     this.#leader.append({ type: 'bind', group, index, clientId, to }, null, committed);
   }
 
-  /** Gives a bound message to its member, or asks what became of it. */
-  #giveBound(q: LedQueue, index: number): void {
-    const bound = this.#leader.state.groups.get(q.key)?.messages.get(index)?.bound;
-    if (!bound) return;
-    const message = this.#message(index);
-    if (!message) return this.#readBound(q, index);
+  /** Gives bound messages to their members, in the order of the BINDs, or asks what became of them. */
+  #giveBound(q: LedQueue): void {
+    while (!q.readingBound) {
+      const index = q.bound[0];
+      if (index === undefined) return;
+      const bound = this.#leader.state.groups.get(q.key)?.messages.get(index)?.bound;
+      const message = bound && this.#message(index);
+      if (bound && !message) return this.#readBound(q, index);
+      q.bound.shift();
+      if (bound && message) this.#giveTo(q, index, bound, message);
+    }
+  }
+
+  #giveTo(q: LedQueue, index: number, bound: Bound, message: Message): void {
     const { shard, node, state } = this.#leader;
     const { shardCount } = node;
     if (!q.sent.has(index)) q.sent.set(index, '');
@@ -274,7 +302,10 @@ export class Grouping implements GroupQueueHere {
       index: bound.by,
       low: state.groups.lowestBind(bound.by),
     };
-    if (bound.to) return node.giving.giveBound(this, bound.to, q.key, index, id, message);
+    if (bound.to) {
+      node.giving.giveBound(this, bound.to, q.key, index, id, message);
+      return this.#unreserve(q, index);
+    }
     this.#giveStored(q, index, bound.clientId, id, message);
   }
 
@@ -287,6 +318,7 @@ export class Grouping implements GroupQueueHere {
       .channel(shardOf(clientId, node.shardCount))
       .send({ type: 'give', clientId, group: q.key, window, rx2, message }, ({ status }: Reply) => {
         if (term !== this.#term) return;
+        this.#unreserve(q, index);
         if (status === Status.Ok) return this.#settle(q, index);
         if (member && status === Status.QuotaExceeded)
           member.pausedUntilMs = node.env.nowMs() + PAUSE_MS;
@@ -294,12 +326,22 @@ export class Grouping implements GroupQueueHere {
       });
   }
 
+  #unreserve(q: LedQueue, index: number): void {
+    const key = `${index} ${q.key}`;
+    const end = this.#reserved.get(key);
+    this.#reserved.delete(key);
+    end?.();
+  }
+
   #readBound(q: LedQueue, index: number): void {
     const { env } = this.#leader.node;
-    const run = this.#inTerm(() => this.#giveBound(q, index));
+    const term = this.#term;
+    q.readingBound = true;
     env.store.getMany([entryKey(this.#leader.shard, index)], ([value]) => {
+      if (term !== this.#term) return;
+      q.readingBound = false;
       this.#keep(index, value);
-      run();
+      if (this.#message(index)) this.#giveBound(q);
     });
   }
 

@@ -27,6 +27,7 @@ import { Complaints } from './complaints.ts';
 import { Deadlines } from './deadlines.ts';
 import { addressOf, Delivering } from './delivering.ts';
 import { Expiring } from './expiring.ts';
+import { GiveAnswers } from './give-answers.ts';
 import { give, toGroups } from './group-requests.ts';
 import { Grouping } from './grouping.ts';
 import type { LeadPort } from './lead-port.ts';
@@ -67,6 +68,7 @@ export class ShardLeader implements Lead, StateObserver {
   readonly opening: Opening;
   readonly grouping: Grouping;
   readonly returning: Returning;
+  readonly giveAnswers = new GiveAnswers();
   /** Counts the times this node began to serve the shard; gateways send anew when it changes. */
   since = 0;
   serving = false;
@@ -139,6 +141,7 @@ export class ShardLeader implements Lead, StateObserver {
     this.retaining.stop();
     this.grouping.stop();
     this.returning.stop();
+    this.giveAnswers.stop();
   }
 
   // ---- logging ---------------------------------------------------------------------------------
@@ -230,6 +233,7 @@ export class ShardLeader implements Lead, StateObserver {
 
   onEnded(session: Session): void {
     this.retaining.ended(session);
+    this.giveAnswers.ended(session);
     this.delivering.ended(session);
   }
 
@@ -279,6 +283,7 @@ export class ShardLeader implements Lead, StateObserver {
         for (const { clientId, kind } of q.items) {
           this.node.env.trace?.(kind);
           this.delivering.settled(clientId);
+          this.giveAnswers.settled(this.state.sessions.get(clientId));
           this.retaining.settled(clientId);
         }
         return;
@@ -482,6 +487,7 @@ export class ShardLeader implements Lead, StateObserver {
     this.opening.tick(nowMs);
     this.grouping.tick(nowMs);
     this.returning.tick();
+    this.giveAnswers.tick();
     this.delivering.run();
   }
 }

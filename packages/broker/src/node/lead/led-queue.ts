@@ -30,6 +30,9 @@ export class LedQueue {
   /** Given at least once: index → topic. */
   readonly sent = new Map<number, string>();
   reading = false;
+  /** Bound, and to be given in this order. */
+  readonly bound: number[] = [];
+  readingBound = false;
   /** When it was read last, and what. */
   readMs = Number.NEGATIVE_INFINITY;
   readFirst = 0;

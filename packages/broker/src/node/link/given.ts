@@ -14,14 +14,17 @@ export interface Give {
   readonly to: ConnectionAddress;
   /** Of the sender; the answer names it. 0: nobody waits for one. */
   readonly token: number;
+  /** Of the group's queue, and the term of its leader: one that was deposed is not heeded. */
+  readonly shard: number;
+  readonly term: number;
   /** The connection takes nothing of an earlier one: see {@link Outcome}.Busy. */
   readonly generation: number;
   /** The whole Topic Filter of the Shared Subscription. */
   readonly group: string;
   /** As its subscription asks, at the most. */
   readonly qos: 0 | 1 | 2;
-  /** The BIND, of a message of QoS 2. */
-  readonly rx2: Rx2Id | null;
+  /** Of a message of QoS 2 its BIND, of one of QoS 1 its GROUP, with 0 as `low`; null at QoS 0. */
+  readonly id: Rx2Id | null;
   readonly message: Message;
 }
 
@@ -57,22 +60,27 @@ export interface GiveFree {
 export function writeGive(w: Writer, g: Give): void {
   writeAddress(w, g.to);
   w.varint(g.token);
+  w.varint(g.shard);
+  w.varint(g.term);
   w.varint(g.generation);
   w.str(g.group);
   w.u8(g.qos);
-  writeRx2Id(w, g.rx2);
+  writeRx2Id(w, g.id);
   writeMessage(w, g.message);
 }
 
 export function readGive(r: Reader): Give {
   const to = readAddress(r);
   const token = r.varint();
+  const shard = r.varint();
+  const term = r.varint();
   const generation = r.varint();
   const group = r.str();
   const qos = r.u8();
   if (qos > 2) throw new BytesError(`message given at QoS ${qos}`);
-  const rx2 = readRx2Id(r);
-  return { to, token, generation, group, qos: qos as 0 | 1 | 2, rx2, message: readMessage(r) };
+  const id = readRx2Id(r);
+  const message = readMessage(r);
+  return { to, token, shard, term, generation, group, qos: qos as 0 | 1 | 2, id, message };
 }
 
 export function writeGiven(w: Writer, { token, outcome }: Given): void {

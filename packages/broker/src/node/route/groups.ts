@@ -6,18 +6,13 @@
  * online or not. The node that leads the shard of a group and topic chooses among the connections, and counts
  * what it has under way to each.
  */
+import type { SHARED_STRATEGIES } from '../../config-types.ts';
 import { hash32 } from '../../placement/hash.ts';
 import type { Message } from '../../session/message.ts';
 import type { GroupMember } from '../link/filter-change.ts';
 
 /** How a member is chosen. Members whose window is full are passed over by all of them. */
-export type Strategy =
-  | 'round-robin'
-  | 'random'
-  | 'sticky'
-  | 'hash-client'
-  | 'hash-topic'
-  | 'local-first';
+export type Strategy = (typeof SHARED_STRATEGIES)[number];
 
 /** The cluster's strategy, and those of single groups by share name. */
 export interface SharedOptions {

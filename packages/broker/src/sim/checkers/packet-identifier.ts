@@ -1,4 +1,5 @@
 import type { Delivery, Session } from '../history.ts';
+import { isShared } from '../topics.ts';
 import { Checker } from './checker.ts';
 
 /** What is in flight to one session, as its client sees it. */
@@ -36,7 +37,9 @@ export class PacketIdentifiers extends Checker {
     }
     // A publisher's own repetition may queue a second copy, which has an identifier of its own;
     // retained copies are messages of their own too.
-    if (message.sends === 1 && !delivery.retain) {
+    // So does a message of a group that went back to it, and comes to the same member again.
+    const shared = qos === 1 && session.subscriptions.some(isShared);
+    if (message.sends === 1 && !delivery.retain && !shared) {
       const before = identifiers.get(message.id);
       if (before !== undefined && before !== packetId) {
         this.fail(

@@ -1,0 +1,50 @@
+/**
+ * Answers to the leader of a group's shard, which wait until a stored member has room for more.
+ *
+ * That leader counts the messages that are not answered as under way to the member, and passes over one that has its
+ * window full. So no more than a window waits here, for each leader that gives; and none waits for a member that is
+ * away.
+ */
+import type { Session } from '../../session/session.ts';
+
+interface Waiting {
+  readonly window: number;
+  readonly run: () => void;
+}
+
+export class GiveAnswers {
+  readonly #waiting = new Map<Session, Waiting[]>();
+
+  /** Runs `run` when fewer than `window` messages of the session are unsettled, or it is away. */
+  whenRoom(s: Session, window: number, run: () => void): void {
+    if (!s.connected || s.pending < window) return run();
+    const waiting = this.#waiting.get(s);
+    if (waiting) waiting.push({ window, run });
+    else this.#waiting.set(s, [{ window, run }]);
+  }
+
+  /** Messages have been settled, or the connection is over. */
+  settled(s: Session | undefined): void {
+    const waiting = s && this.#waiting.get(s);
+    if (!waiting) return;
+    const left = s.connected ? waiting.filter(({ window }) => s.pending >= window) : [];
+    if (left.length === 0) this.#waiting.delete(s);
+    else this.#waiting.set(s, left);
+    for (const each of waiting) if (!left.includes(each)) each.run();
+  }
+
+  /** The session is over. */
+  ended(s: Session): void {
+    const waiting = this.#waiting.get(s) ?? [];
+    this.#waiting.delete(s);
+    for (const { run } of waiting) run();
+  }
+
+  tick(): void {
+    for (const s of [...this.#waiting.keys()]) this.settled(s);
+  }
+
+  stop(): void {
+    this.#waiting.clear();
+  }
+}
