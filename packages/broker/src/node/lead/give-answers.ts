@@ -1,9 +1,9 @@
 /**
  * Answers to the leader of a group's shard, which wait until a stored member has room for more.
  *
- * That leader counts the messages that are not answered as under way to the member, and passes over one that has its
- * window full. So no more than a window waits here, for each leader that gives; and none waits for a member that is
- * away.
+ * That leader counts the messages that are not answered as under way to the member, and passes over one
+ * that has its window full. So no more than a window waits here, for each leader that gives; and none waits
+ * for a member that is away.
  */
 import type { Session } from '../../session/session.ts';
 
