@@ -277,6 +277,13 @@ export const BROKER_ERRORS = {
     remedy: 'There is nothing to kick. `shoal session delete ID` ends the session itself.',
   },
 
+  BROKER_ERR_SHARE_UNKNOWN: {
+    message: 'There is no such Shared Subscription',
+    httpStatus: 404,
+    exitCode: 62,
+    remedy: "See `shoal share list`. Give the whole Topic Filter, in quotes: '$share/NAME/FILTER'.",
+  },
+
   // Admin API and command line: 70–79.
   BROKER_ERR_ADMIN_UNREACHABLE: {
     message: 'The admin API does not answer',

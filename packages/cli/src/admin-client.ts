@@ -18,6 +18,8 @@ import type {
   SessionExplanation,
   SessionPage,
   ShardRecovery,
+  ShareDetail,
+  ShareList,
 } from '@shoal/broker';
 
 const ANSWER_TIMEOUT_MS = 35_000;
@@ -119,6 +121,15 @@ export class AdminClient {
 
   explain(clientId: string): Promise<SessionExplanation> {
     return this.#json('GET', `/api/v1/sessions/${encode(clientId)}/explain`);
+  }
+
+  shares(): Promise<ShareList> {
+    return this.#json('GET', '/api/v1/shares');
+  }
+
+  /** @param key the whole Topic Filter, `$share/name/filter` */
+  share(key: string): Promise<ShareDetail> {
+    return this.#json('GET', `/api/v1/shares/${encode(key)}`);
   }
 
   async kick(clientId: string): Promise<void> {

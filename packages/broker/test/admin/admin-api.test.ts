@@ -168,6 +168,15 @@ describe('admin API', () => {
     }
   });
 
+  it('lists and shows Shared Subscriptions by their whole Topic Filter', async () => {
+    const { shares } = (await get('/api/v1/shares')).json();
+    const [{ key }] = shares;
+    const shown = await get(`/api/v1/shares/${encodeURIComponent(key)}`);
+    assert.deepEqual([shown.statusCode, shown.json().members.length], [200, 2]);
+    const absent = await get(`/api/v1/shares/${encodeURIComponent('$share/x/y')}`);
+    assert.deepEqual([absent.statusCode, absent.json().code], [404, 'BROKER_ERR_SHARE_UNKNOWN']);
+  });
+
   it('takes any Client Identifier in a path', async () => {
     for (const id of ['plain', 'a/b', 'a b?c#d%', 'größe-💧', '\u0001', 'x'.repeat(3000)]) {
       const answer = await get(`/api/v1/sessions/${encodeURIComponent(id)}`);

@@ -12,6 +12,8 @@ import type {
   SessionDetail,
   SessionSummary,
   ShardRecovery,
+  ShareDetail,
+  ShareList,
 } from '../../src/edge/admin/admin-backend.ts';
 import { BrokerError } from '../../src/errors.ts';
 
@@ -231,6 +233,25 @@ export class FakeBackend implements AdminBackend {
     return { node: 'n1', done: acceptLoss, shards };
   }
 
+  async listShares(): Promise<ShareList> {
+    return { shares: [SHARE], truncated: false };
+  }
+
+  async showShare(key: string): Promise<ShareDetail> {
+    this.calls.push(`showShare ${key}`);
+    if (key !== SHARE.key) throw new BrokerError('BROKER_ERR_SHARE_UNKNOWN', key);
+    const member = { qos: 1, persistent: true, window: 20 } as const;
+    return {
+      ...SHARE,
+      members: [
+        { ...member, clientId: 'w1', node: 'n1', underWay: 2, given: 700, busy: false },
+        { ...member, clientId: 'w2', node: 'n3', underWay: 20, given: 640, busy: true },
+      ],
+      offlineMembers: ['w3'],
+      why: ['Each message goes to one of 2 members online, by round-robin.'],
+    };
+  }
+
   async kickSession(clientId: string): Promise<void> {
     this.calls.push(`kickSession ${clientId}`);
     if (clientId === 'away') throw new BrokerError('BROKER_ERR_SESSION_NOT_CONNECTED', clientId);
@@ -279,6 +300,17 @@ function member(name: string, state: MemberStatus['state']): MemberStatus {
     shardsHeld: 1024,
   };
 }
+
+const SHARE = {
+  key: '$share/workers/jobs/#',
+  shareName: 'workers',
+  filter: 'jobs/#',
+  strategy: 'round-robin',
+  online: 2,
+  offline: 1,
+  waitingMessages: 22,
+  waitingBytes: 4096,
+};
 
 function summary(clientId: string): SessionSummary {
   return {

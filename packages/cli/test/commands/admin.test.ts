@@ -225,6 +225,18 @@ describe('shoal, against a node', function () {
     assert.deepEqual(backend.calls, ['recoverShards false', 'recoverShards true']);
   });
 
+  it('share list and show', async () => {
+    const listed = await run('share', 'list');
+    assert.match(listed.stdout, /workers +jobs\/# +round-robin +2 +1 +22/);
+    assert.equal((await json('share', 'list')).shares.length, 1);
+    const shown = await run('share', 'show', '$share/workers/jobs/#');
+    assert.match(shown.stdout, /Members +2 online, 1 offline/);
+    assert.match(shown.stdout, /w2 +n3 +1 +stored +640 +20 +20 \(full\)/);
+    assert.match(shown.stdout, /Offline: w3/);
+    assert.match(shown.stdout, /one of 2 members online/);
+    assert.equal((await run('share', 'show', '$share/x/y')).code, 62);
+  });
+
   it('session kick and delete', async () => {
     assert.deepEqual(await json('session', 'kick', 'c'), { clientId: 'c', kicked: true });
     assert.deepEqual(await json('session', 'delete', 'c'), { clientId: 'c', deleted: true });

@@ -113,6 +113,7 @@ export async function createAdminApp(options: AdminApiOptions): Promise<FastifyI
   addKeyringRoutes(app, options.backend, timeoutMs);
   addShardRoutes(app, options.backend, timeoutMs);
   addSessionRoutes(app, options.backend, timeoutMs);
+  addShareRoutes(app, options.backend, timeoutMs);
   return app;
 }
 
@@ -241,6 +242,15 @@ function addSessionRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs
     await bounded(backend.deleteSession(params.id));
     return reply.status(204).send();
   });
+}
+
+function addShareRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: number): void {
+  app.get('/api/v1/shares', async () => within(backend.listShares(), timeoutMs));
+  app.get<{ Params: { key: string } }>(
+    '/api/v1/shares/:key',
+    { schema: { params: object({ key: { type: 'string', minLength: 1 } }) } },
+    async ({ params }) => within(backend.showShare(params.key), timeoutMs),
+  );
 }
 
 function object(properties: Record<string, object>, required: readonly string[] = []): object {

@@ -96,6 +96,62 @@ export interface AdminBackend {
    * @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE
    */
   deleteSession(clientId: string): Promise<void>;
+  /**
+   * Shared Subscriptions of the whole cluster, in code unit order of their Topic Filters.
+   *
+   * @throws BROKER_ERR_SHARD_UNAVAILABLE when a leader does not answer
+   */
+  listShares(): Promise<ShareList>;
+  /**
+   * One Shared Subscription: its members, and what waits for them.
+   *
+   * @param key the whole Topic Filter, `$share/name/filter`
+   * @throws BROKER_ERR_SHARE_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE
+   */
+  showShare(key: string): Promise<ShareDetail>;
+}
+
+export interface ShareList {
+  readonly shares: readonly ShareSummary[];
+  /** More exist than are listed. */
+  readonly truncated: boolean;
+}
+
+export interface ShareSummary {
+  /** The whole Topic Filter, `$share/name/filter`. */
+  readonly key: string;
+  readonly shareName: string;
+  readonly filter: string;
+  readonly strategy: string;
+  /** Members with a connection, and stored sessions without one. */
+  readonly online: number;
+  readonly offline: number;
+  /** Messages of QoS 1 and 2 that no member has acknowledged, and their bytes. */
+  readonly waitingMessages: number;
+  readonly waitingBytes: number;
+}
+
+export interface ShareDetail extends ShareSummary {
+  readonly members: readonly ShareMember[];
+  /** Client Identifiers of the first 1,000 stored sessions without a connection. */
+  readonly offlineMembers: readonly string[];
+  /** Who gets messages now, and why, in sentences. */
+  readonly why: readonly string[];
+}
+
+export interface ShareMember {
+  readonly clientId: string;
+  readonly node: string;
+  readonly qos: 0 | 1 | 2;
+  /** The session is stored. */
+  readonly persistent: boolean;
+  /** Messages of QoS 1 and 2 that it takes at once, and those under way to it. */
+  readonly window: number;
+  readonly underWay: number;
+  /** Messages given to it since it joined, by all nodes. */
+  readonly given: number;
+  /** Its window is full: it is passed over. */
+  readonly busy: boolean;
 }
 
 /** Copies of one node that take no part until an operator says so: `shoal shard recover`. */

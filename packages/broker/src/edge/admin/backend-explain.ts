@@ -50,9 +50,13 @@ export async function explainSession(
       ...leaderWhy(facts),
       ...copiesWhy(facts),
       sessionWhy(facts, here),
+      ...sharedWhy(facts),
     ],
   };
 }
+
+/** Shared Subscriptions that are named. */
+const SHARED_SAID_MAX = 20;
 
 interface Facts {
   readonly core: NodeCore;
@@ -150,6 +154,20 @@ function sessionWhy({ answer, leader }: Facts, here: boolean): string {
   return answer.gateway === leader
     ? `Its client is connected to ${leader}, the leader itself.`
     : `Its client is connected to ${answer.gateway}, which any node may be: messages come from ${leader}.`;
+}
+
+/** What it gets as a member of groups. */
+function sharedWhy({ core, clientId, answer }: Facts): string[] {
+  const online = new Set<string>();
+  for (const group of core.routes.groups.all())
+    if (group.members.some((m) => m.clientId === clientId)) online.add(group.key);
+  const keys = new Set([...(answer?.shared ?? []), ...online]);
+  return [...keys].slice(0, SHARED_SAID_MAX).map((key) => {
+    if (!online.has(key))
+      return `It subscribes to ${key} and is offline: messages go to members that are online, and wait while none is.`;
+    const members = core.routes.groups.get(key)!.members.length;
+    return `It is one of ${members} ${plural(members, 'member', 'members')} of ${key} online: each message goes to one.`;
+  });
 }
 
 function list(names: readonly string[]): string {

@@ -29,11 +29,14 @@ import type {
   SessionExplanation,
   SessionPage,
   ShardRecovery,
+  ShareDetail,
+  ShareList,
 } from './admin-backend.ts';
 import { explainSession } from './backend-explain.ts';
 import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
 import { Removals } from './backend-removal.ts';
 import { deleteSession, kickSession, listSessions, showSession } from './backend-sessions.ts';
+import { listShares, showShare } from './backend-shares.ts';
 import { clusterStatus, orphans, underReplicated } from './backend-status.ts';
 import { pausedHere, whyPaused, whyWaiting } from './backend-waiting.ts';
 
@@ -251,6 +254,14 @@ export class Backend implements AdminBackend {
 
   showSession(clientId: string): Promise<SessionDetail> {
     return showSession(this.#core, clientId);
+  }
+
+  listShares(): Promise<ShareList> {
+    return listShares(this.#core);
+  }
+
+  showShare(key: string): Promise<ShareDetail> {
+    return showShare(this.#core, key);
   }
 
   explainSession(clientId: string): Promise<SessionExplanation> {

@@ -7,6 +7,7 @@ import type { CopyId } from '../../shard/view.ts';
 import type { ConnectionAddress, Taker } from '../link/delivery-codec.ts';
 import type { Peers } from '../link/peers.ts';
 import type { Membership } from '../members/membership.ts';
+import type { Groups } from '../route/groups.ts';
 
 export interface AskPort {
   readonly name: string;
@@ -15,6 +16,7 @@ export interface AskPort {
   readonly drift: readonly SettingDrift[];
   readonly membership: Membership;
   readonly peers: Pick<Peers, 'to'>;
+  readonly routes: { readonly groups: Pick<Groups, 'get'> };
   readonly shards: {
     /** Those led here. */
     readonly led: ReadonlySet<Replica>;

@@ -28,6 +28,7 @@ import {
   type SessionsAnswer,
   type TotalsAnswer,
 } from './question.ts';
+import { sharedOf, shareOf, sharesOf } from './shares.ts';
 
 /** What the process around the core answers. */
 export interface AskedHost {
@@ -115,6 +116,10 @@ export class Asking {
         return done(this.totals());
       case 'remote':
         return done(this.#port.clients.connections.get(q.connection)?.socket.remote ?? '');
+      case 'shares':
+        return done(sharesOf(this.#led(), q.after));
+      case 'share':
+        return done(shareOf(this.#led(), this.#port.routes.groups.get(q.key), q.key));
       case 'bytes':
         return this.host ? this.host.bytesHeld(done) : done(undefined);
       case 'leave':
@@ -231,6 +236,7 @@ export class Asking {
       if (!view.active.includes(id) && !learners.has(id)) add(id, 'voter', null);
     return {
       exists: session !== null,
+      shared: sharedOf(session),
       gateway: session?.connected ? session.gateway : null,
       copies,
     };

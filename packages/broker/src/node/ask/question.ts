@@ -19,7 +19,11 @@ export type Question =
   /** The removal under way, null for none. */
   | { readonly type: 'removal' }
   /** What waits there now. */
-  | { readonly type: 'paused' };
+  | { readonly type: 'paused' }
+  /** Groups with messages or stored members in shards led there, in code unit order of their keys. */
+  | { readonly type: 'shares'; readonly after: string }
+  /** One group, by the whole Topic Filter of its Shared Subscription. */
+  | { readonly type: 'share'; readonly key: string };
 
 /**
  * A question as it came from another node.
@@ -30,7 +34,9 @@ export type Question =
 export function readQuestion(value: unknown): Question | null {
   if (typeof value !== 'object' || value === null)
     throw new BytesError('a question that is no object');
-  const { type, clientId, after, limit, connection } = value as Readonly<Record<string, unknown>>;
+  const { type, clientId, after, limit, connection, key } = value as Readonly<
+    Record<string, unknown>
+  >;
   switch (type) {
     case 'sessions':
       if (typeof after === 'string' && isCount(limit)) return { type, after, limit };
@@ -39,6 +45,12 @@ export function readQuestion(value: unknown): Question | null {
     case 'explain':
     case 'kick':
       if (typeof clientId === 'string') return { type, clientId };
+      break;
+    case 'shares':
+      if (typeof after === 'string') return { type, after };
+      break;
+    case 'share':
+      if (typeof key === 'string') return { type, key };
       break;
     case 'remote':
       if (isCount(connection)) return { type, connection };
@@ -71,6 +83,37 @@ export interface Answers {
   readonly leave: RemovalAnswer | 'last';
   readonly removal: RemovalAnswer | null;
   readonly paused: readonly PausedAnswer[];
+  readonly shares: SharesAnswer;
+  readonly share: ShareAnswer;
+}
+
+export interface SharesAnswer {
+  readonly shares: readonly {
+    readonly key: string;
+    /** Messages that no member has acknowledged, and their bytes. */
+    readonly waiting: number;
+    readonly bytes: number;
+    /** Stored sessions that subscribe at QoS 1 or 2, online or not. */
+    readonly stored: number;
+  }[];
+  /** False when more follow the last one. */
+  readonly complete: boolean;
+}
+
+export interface ShareAnswer {
+  readonly waiting: number;
+  readonly bytes: number;
+  /** Client Identifiers of stored sessions without a connection; the first ones. */
+  readonly offline: readonly string[];
+  readonly offlineCount: number;
+  /** What the node asked has given to members. */
+  readonly members: readonly {
+    readonly node: string;
+    readonly connection: number;
+    readonly underWay: number;
+    readonly given: number;
+    readonly busy: boolean;
+  }[];
 }
 
 export interface SessionsAnswer {
@@ -111,6 +154,8 @@ export interface SessionAnswer {
 
 export interface ExplainAnswer {
   readonly exists: boolean;
+  /** Shared Subscriptions of a stored session; the first ones. */
+  readonly shared: readonly string[];
   readonly gateway: string | null;
   readonly copies: readonly CopyAnswer[];
 }
