@@ -65,6 +65,14 @@ export const MODEL_RUNS: readonly ModelRun[] = [
     'NO_EPOCH',
     'NO_MATCH',
   ]),
+  { model: 'shared-group', defines: [], expected: 'clean' },
+  ...short('shared-group', [
+    'GIVE_EARLY',
+    'REFUSE_IN_MEMORY',
+    'UNBIND_EARLY',
+    'FORGETFUL',
+    'NEW_PROCESS',
+  ]),
   { model: 'view-formation', defines: [], expected: 'clean' },
   { model: 'view-formation', defines: FOUR_NODES, expected: 'clean' },
   ...controls(

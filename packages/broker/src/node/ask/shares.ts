@@ -5,9 +5,11 @@ import type { Group } from '../route/groups.ts';
 import type { AskedLeader } from './ask-port.ts';
 import type { ShareAnswer, SharesAnswer } from './question.ts';
 
-/** Groups in one answer, and offline members of one group; characters of all of them. */
+/** Groups in one answer; the rest is asked for by further questions. */
 const GROUPS_MAX = 1000;
+/** Offline members of a group that an answer names; all are counted. */
 const OFFLINE_MAX = 1000;
+/** Characters of Topic Filters or Client Identifiers in one answer. */
 const CHARACTERS_MAX = 4 * 1024 * 1024;
 
 /** Shared Subscriptions of one session in an explanation. */

@@ -82,6 +82,30 @@ describe('members of a group', () => {
     }
   });
 
+  it('get the turns in which they had no room when they have some again', () => {
+    const { group } = groupOf(3);
+    const [slow, , other] = group.members;
+    const given = [choices(group, 'round-robin', 300)];
+    for (let i = 0; i < 20; i++) {
+      slow!.busy = i % 2 === 0;
+      other!.busy = i % 5 === 0;
+      given.push(choices(group, 'round-robin', 30));
+    }
+    slow!.busy = other!.busy = false;
+    given.push(choices(group, 'round-robin', 300));
+    const found = counts(given.flat());
+    assert.ok(Math.max(...found) - Math.min(...found) <= 1, `${found}`);
+  });
+
+  it('that were full for long do not get all of it back', () => {
+    const { group } = groupOf(2);
+    group.members[0]!.busy = true;
+    choices(group, 'round-robin', 5000);
+    group.members[0]!.busy = false;
+    const back = choices(group, 'round-robin', 1200);
+    assert.equal(back.indexOf('c2'), 1001);
+  });
+
   it('keep to one with sticky, until it leaves', () => {
     const { groups, group } = groupOf(5);
     const [first] = choices(group, 'sticky', 1);

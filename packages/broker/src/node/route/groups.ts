@@ -39,6 +39,8 @@ export class Member implements GroupMember {
   generation = 0;
   /** Messages of effective QoS 1 and 2 under way to it from here. */
   underWay = 0;
+  /** Turns in which it was passed over, and that it gets first when it has room again. */
+  owed = 0;
   /** The queue of its session was full: nothing more before then. */
   pausedUntilMs = 0;
   /** Messages that this node has given it. */
@@ -58,6 +60,9 @@ export class Member implements GroupMember {
     return !this.busy && this.underWay < this.window;
   }
 }
+
+/** Turns that a member without room gets later, at most: beyond, it is slow and no victim of chance. */
+const OWED_MAX = 1000;
 
 function isBefore(a: Member, b: Member): boolean {
   if (a.clientId !== b.clientId) return a.clientId < b.clientId;
@@ -100,6 +105,7 @@ export class Group {
     const at = this.members.indexOf(member);
     if (at < 0) return;
     this.members.splice(at, 1);
+    this.#owed -= member.owed;
     if (at < this.#turn) this.#turn--;
     if (this.#sticky === member) this.#sticky = null;
   }
@@ -156,10 +162,30 @@ export class Group {
   }
 
   #inTurn(may: (m: Member) => boolean): Member | null {
+    const back = this.#owed > 0 ? this.members.find((m) => m.owed > 0 && may(m)) : undefined;
+    if (back) {
+      back.owed--;
+      this.#owed--;
+      return back;
+    }
     const m = this.#from(this.#turn, may);
-    if (m) this.#turn = this.#found + 1;
+    if (!m) return null;
+    const n = this.members.length;
+    for (let at = this.#turn % n; at !== this.#found; at = (at + 1) % n)
+      this.#owe(this.members[at]!);
+    this.#turn = this.#found + 1;
     return m;
   }
+
+  /** Its turn, and it has no room. */
+  #owe(m: Member): void {
+    if (m.free || m.owed >= OWED_MAX) return;
+    m.owed++;
+    this.#owed++;
+  }
+
+  /** What is owed to all members. */
+  #owed = 0;
 
   /** Where the last search ended. */
   #found = 0;

@@ -207,7 +207,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/lead/group-requests.ts',
     from: "leader.append({ type: 'refuse', rx2 }, origin, refused(status));",
     to: 'leader.afterCommit(refused(status));',
-    instead:
-      'test/node/shared.test.ts: it matters where another leader asks again, and the session is a member again',
+    instead: 'models/shared-group.pml, control REFUSE_IN_MEMORY',
   },
 ];
