@@ -85,6 +85,7 @@ function typeText(key: ConfigKey): string {
   if (key.type === 'boolean') return '`true`, `false`';
   if (key.type === 'mappings') return 'list of mappings';
   if (key.key === 'mqtt.listen') return 'list of texts';
+  if (key.key === 'mqtt.sharedStrategies') return 'list of NAME=STRATEGY';
   if (key.type === 'list') return 'list of HOST:PORT';
   if (/\.(listen|advertise)$/.test(key.key)) return 'HOST:PORT';
   if (key.type === 'string') return 'text';
