@@ -174,7 +174,8 @@ class NodeProcess implements RunningNode {
     const cluster = this.#membership!.address;
     const addresses = { mqtt: main.address, listeners: reports, cluster, admin };
     this.#readiness.resolve({ node: node.name, pid: process.pid, ...addresses });
-    return mqtt.advertise ?? main.address;
+    // A path on this machine is no place to refer clients to.
+    return mqtt.advertise ?? (main.transport === 'unix' ? '' : main.address);
   }
 
   /** Before there is a process core, only the store can fail. */

@@ -221,6 +221,25 @@ describe('WebSocket listener', function () {
     assert.ok(bench.accepted.every(({ closed, received }) => closed && received.length === 0));
   });
 
+  it('refuses a frame that comes in crumbs, and takes one that comes as networks cut it', async () => {
+    await bench.start({ transport: 'ws' }, {}, { maxPacketBytes: 1024 });
+    const segments = await upgraded();
+    const message = frame(Opcode.Binary, Buffer.alloc(60_000));
+    for (let at = 0; at < message.length; at += 536) {
+      segments.socket.write(message.subarray(at, at + 536));
+      await turn();
+    }
+    await until(() => bench.accepted[0]!.received.length === 60_000);
+    const crumbs = await upgraded();
+    crumbs.socket.setNoDelay(true);
+    for (let at = 0; at < message.length && crumbs.frames().length === 0; at++) {
+      crumbs.socket.write(message.subarray(at, at + 1));
+      await turn();
+      await turn();
+    }
+    assert.equal(await closeCode(crumbs), 1008);
+  });
+
   it('ends at a frame that breaks RFC 6455: not masked, reserved bits, a long ping', async () => {
     await bench.start({ transport: 'ws' });
     for (const bytes of [

@@ -15,8 +15,8 @@ const HTTP_HEADERS_MAX = 64;
 const WEBSOCKET_MESSAGE_BYTES_MORE = 65_536;
 /** Fragments of one WebSocket message; each costs more than its bytes. */
 const WEBSOCKET_FRAGMENTS_MAX = 1_024;
-/** Pieces of what is read of one WebSocket frame. */
-const WEBSOCKET_CHUNKS_MAX = 65_536;
+/** Bytes that the reads of one WebSocket frame bring on average, at least: each costs as much again to hold. */
+const WEBSOCKET_READ_BYTES_MIN = 256;
 
 /** Sub-protocols of MQTT, in order of preference; the second is what 3.1 clients ask for [MQTT-6.0.0-3]. */
 const PROTOCOLS = ['mqtt', 'mqttv3.1'];
@@ -54,16 +54,17 @@ export class WebSocketLayer {
 
   constructor({ settings, maxPacketBytes }: WebSocketLayerOptions) {
     this.#settings = settings;
+    const maxPayload =
+      Math.max(maxPacketBytes, WEBSOCKET_MESSAGE_BYTES_MORE) + WEBSOCKET_MESSAGE_BYTES_MORE;
     const options: ServerOptions & NewerOptions = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       autoPong: false,
       closeTimeout: CLOSE_SECONDS_MAX * 1000,
-      maxPayload:
-        Math.max(maxPacketBytes, WEBSOCKET_MESSAGE_BYTES_MORE) + WEBSOCKET_MESSAGE_BYTES_MORE,
+      maxPayload,
       maxFragments: WEBSOCKET_FRAGMENTS_MAX,
-      maxBufferedChunks: WEBSOCKET_CHUNKS_MAX,
+      maxBufferedChunks: Math.ceil(maxPayload / WEBSOCKET_READ_BYTES_MIN),
       handleProtocols: (offered) => PROTOCOLS.find((name) => offered.has(name)) ?? false,
     };
     this.#webSockets = new WebSocketServer(options);
