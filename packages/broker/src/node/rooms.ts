@@ -377,7 +377,8 @@ export abstract class Rooms {
       peers,
       onRetainedTaken,
       onGiven: (token, outcome) => this.giving.onGiven(token, outcome),
-      onFree: (connection, generation) => this.giving.onFree(name, connection, generation),
+      onFree: (connection, generation, room) =>
+        this.giving.onFree(name, connection, generation, room),
     });
   }
 

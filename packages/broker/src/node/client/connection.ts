@@ -43,7 +43,7 @@ import { onAnswer, onPublish } from './incoming.ts';
 import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
 import type { SendWindow, Sharing } from './send-window.ts';
-import { endWaiting, keepIdentifiers, pump, sendOrWait, sendZero } from './sending.ts';
+import { endWaiting, keepIdentifiers, pump, sendOrWait, sendZero, wakeSharing } from './sending.ts';
 import type { SentAliases } from './sent-aliases.ts';
 import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
@@ -201,6 +201,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
   onSecond(nowMs: number): void {
     if (isHeldUp(this) || this.#early) this.#heardMs = nowMs;
     this.retained?.wake();
+    if (this.sharing) wakeSharing(this);
     const silentMs = nowMs - this.#heardMs;
     if (this.#state === NEW && silentMs > this.port.timings.connectTimeoutMs) {
       this.clients.log.refused(this, 'no CONNECT in time');

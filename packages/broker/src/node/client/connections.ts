@@ -23,7 +23,7 @@ export interface ConnectionsHost {
   /** What became of a message that a leader of this node gave. */
   onGiven(token: number, outcome: Outcome): void;
   /** A connection of this node takes messages of groups led here again. */
-  onFree(connection: number, generation: number): void;
+  onFree(connection: number, generation: number, room: number): void;
 }
 
 export class Connections {
@@ -107,10 +107,10 @@ export class Connections {
     this.#given.give(give, this.#here(give.to), {
       node: from,
       answer,
-      free: (generation) => {
-        if (from === name) return this.#host.onFree(connection, generation);
+      free: (generation, room) => {
+        if (from === name) return this.#host.onFree(connection, generation, room);
         const w = peers.to(from);
-        if (w) LinkMessage.GiveFree.write(w, { connection, generation });
+        if (w) LinkMessage.GiveFree.write(w, { connection, generation, room });
       },
     });
   }

@@ -24,7 +24,8 @@ interface Waiting {
 export interface Giver {
   readonly node: string;
   answer(outcome: Outcome): void;
-  free(generation: number): void;
+  /** @param room messages beyond those under way */
+  free(generation: number, room: number): void;
 }
 
 /** What one leading node may send a connection. */

@@ -424,3 +424,8 @@ export function pump(c: Client): void {
   c.retained?.wake();
   if (c.sharing && hasRoom(c)) wakeShared(c);
 }
+
+/** Now and then: a client that keeps most of its window full gets messages of groups all the same. */
+export function wakeSharing(c: Client): void {
+  if (c.sharing && hasRoom(c)) wakeShared(c, 1);
+}

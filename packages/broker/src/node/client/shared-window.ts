@@ -3,13 +3,20 @@ import { Outcome } from '../link/given.ts';
 import type { Client } from './parts.ts';
 import { type Given, givenKey } from './send-window.ts';
 
-/** The client has room again. */
-export function wakeShared(c: Client): void {
-  for (const sharing of c.sharing?.values() ?? []) {
-    if (!sharing.busy) continue;
+/**
+ * The client may have room again: those that were refused hear of it once half of the window is free, and
+ * each gets an equal part. With less, messages and refusals would go to and fro.
+ *
+ * @param least room of which they hear
+ */
+export function wakeShared(c: Client, least = Math.floor(c.window / 2)): void {
+  const left = c.window - c.out!.inFlight.size;
+  if (left < Math.max(1, least)) return;
+  const waiting = [...(c.sharing?.values() ?? [])].filter(({ busy }) => busy);
+  for (const sharing of waiting) {
     sharing.busy = false;
     sharing.generation++;
-    sharing.giver.free(sharing.generation);
+    sharing.giver.free(sharing.generation, Math.max(1, Math.floor(left / waiting.length)));
   }
 }
 

@@ -11,17 +11,18 @@ const KEY = '$share/g/t';
 const MESSAGE: Message = { ...SAMPLE, qos: 2 };
 
 /** A member with a window of two, and what leaders n1 and n2 hear of what they give it. */
-function setUp() {
+function setUp(window = 2) {
   const heard: string[] = [];
   let sent = 0;
   const socket = { pendingBytes: 0, awaitDrain: () => {} };
-  const limits = { inflightMessages: 2, nodeBufferBytes: 1e6, connectionBufferBytes: 1000 };
+  const limits = { inflightMessages: window, nodeBufferBytes: 1e6, connectionBufferBytes: 1000 };
   const subscriptions = new Map([[KEY, { filter: KEY, qos: 2, identifier: 0 }]]);
   const c = {
     clientId: 'c',
     version: 5,
     isOpen: true,
-    receiveMaximum: 2,
+    receiveMaximum: window,
+    window,
     maximumPacketSize: 0,
     out: null,
     retained: null,
@@ -53,7 +54,7 @@ function setUp() {
     here.give({ ...defaults, ...o }, to ?? undefined, {
       node,
       answer: (outcome) => heard.push(`${node} ${index} ${names[outcome]}`),
-      free: (generation) => heard.push(`${node} free ${generation}`),
+      free: (generation, room) => heard.push(`${node} free ${generation}: ${room}`),
     });
   }
   return { c, give, heard, subscriptions, sent: () => sent };
@@ -113,13 +114,25 @@ describe('a message that a connection is given as the member of a group', () => 
     for (let i = 0; i < 4; i++) give();
     assert.deepEqual(heard.splice(0), ['n1 3 Busy', 'n1 4 Busy']);
     onSettled(c, 1, 1);
-    assert.deepEqual(heard.splice(0), ['n1 1 Done', 'n1 free 1']);
+    assert.deepEqual(heard.splice(0), ['n1 1 Done', 'n1 free 1: 1']);
     // Under way before that was heard.
     give();
-    assert.deepEqual(heard.splice(0), ['n1 5 Busy', 'n1 free 1']);
+    assert.deepEqual(heard.splice(0), ['n1 5 Busy', 'n1 free 1: 1']);
     give({ generation: 1 });
     give({ generation: 1 });
     assert.deepEqual(heard, ['n1 7 Busy']);
+  });
+
+  it('has its room shared out among the leaders that wait for it, once half of the window is free', () => {
+    const { c, give, heard } = setUp(8);
+    for (let i = 0; i < 8; i++) give();
+    give({}, 'n1');
+    give({}, 'n2');
+    heard.length = 0;
+    for (let id = 1; id <= 3; id++) onSettled(c, id, 1);
+    assert.deepEqual(heard.splice(0), ['n1 1 Done', 'n1 2 Done', 'n1 3 Done']);
+    onSettled(c, 4, 1);
+    assert.deepEqual(heard, ['n1 4 Done', 'n1 free 1: 2', 'n2 free 1: 2']);
   });
 
   it('leaves alone the Packet Identifiers of messages that an earlier connection may have been sent', () => {

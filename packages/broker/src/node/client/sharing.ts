@@ -79,6 +79,6 @@ function admits(c: Client, give: Give, giver: Giver): boolean {
     sharing.busy = true;
   }
   giver.answer(Outcome.Busy);
-  if (!sharing.busy) giver.free(sharing.generation);
+  if (!sharing.busy) giver.free(sharing.generation, 1);
   return false;
 }

@@ -242,15 +242,16 @@ export class Giving implements GroupWatcher {
     if (outcome === Outcome.Busy && bound) return;
     this.#end(token);
     queue.onGiven(key, index, outcome);
+    if (member && outcome === Outcome.Done) member.grow();
     if (outcome !== Outcome.Busy) this.onRoom(key);
   }
 
-  onFree(node: string, connection: number, generation: number): void {
+  onFree(node: string, connection: number, generation: number, room: number): void {
     for (const token of this.#byNode.get(node) ?? []) {
       const { to, bound } = this.#given.get(token)!;
       if (to.connection === connection && bound) this.#port.give({ ...bound(), generation });
     }
-    this.#port.groups.onFree(node, connection, generation);
+    this.#port.groups.onFree(node, connection, generation, room);
   }
 
   // ---- who has room ----------------------------------------------------------------------------

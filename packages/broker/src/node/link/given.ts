@@ -55,6 +55,8 @@ export interface Given {
 export interface GiveFree {
   readonly connection: number;
   readonly generation: number;
+  /** Messages that it takes beyond those under way from this leader; at least 1. */
+  readonly room: number;
 }
 
 export function writeGive(w: Writer, g: Give): void {
@@ -95,11 +97,12 @@ export function readGiven(r: Reader): Given {
   return { token, outcome: outcome as Outcome };
 }
 
-export function writeGiveFree(w: Writer, { connection, generation }: GiveFree): void {
+export function writeGiveFree(w: Writer, { connection, generation, room }: GiveFree): void {
   w.varint(connection);
   w.varint(generation);
+  w.varint(room);
 }
 
 export function readGiveFree(r: Reader): GiveFree {
-  return { connection: r.varint(), generation: r.varint() };
+  return { connection: r.varint(), generation: r.varint(), room: r.varint() };
 }

@@ -135,7 +135,7 @@ export interface LinkedLineage {
 /** Messages of groups that leaders of this node have given to connections. */
 export interface LinkedGiving {
   onGiven(token: number, outcome: Outcome): void;
-  onFree(node: string, connection: number, generation: number): void;
+  onFree(node: string, connection: number, generation: number, room: number): void;
   onLinkUp(node: string): void;
   onLinkDown(node: string): void;
   onDrained(node: string): void;

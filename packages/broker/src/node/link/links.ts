@@ -275,8 +275,8 @@ export class Links {
         return port.giving.onGiven(token, outcome);
       }
       case Wire.GiveFree: {
-        const { connection, generation } = LinkMessage.GiveFree.read(r);
-        return port.giving.onFree(peer.name, connection, generation);
+        const { connection, generation, room } = LinkMessage.GiveFree.read(r);
+        return port.giving.onFree(peer.name, connection, generation, room);
       }
       case Wire.LiveHeld:
         return port.router.onLiveHeld(peer, r);

@@ -37,8 +37,9 @@ export class Member implements GroupMember {
   /** Its gateway has refused: it takes nothing before its gateway says so, by the next generation. */
   busy = false;
   generation = 0;
-  /** Messages of effective QoS 1 and 2 under way to it from here. */
+  /** Messages of effective QoS 1 and 2 under way to it from here, and how many there may be. */
   underWay = 0;
+  #limit: number;
   /** Turns in which it was passed over, and that it gets first when it has room again. */
   owed = 0;
   /** The queue of its session was full: nothing more before then. */
@@ -54,10 +55,22 @@ export class Member implements GroupMember {
     this.qos = of.qos;
     this.persistent = of.persistent;
     this.window = of.window;
+    this.#limit = of.window;
   }
 
   get free(): boolean {
-    return !this.busy && this.underWay < this.window;
+    return !this.busy && this.underWay < this.#limit;
+  }
+
+  /** Other leaders, or other messages, share its window: from now on this many more than are under way. */
+  takes(room: number): void {
+    this.busy = false;
+    this.#limit = Math.min(this.window, this.underWay + Math.max(1, room));
+  }
+
+  /** It has taken one: it may have room for more than it said, by one in the time that all under way take. */
+  grow(): void {
+    if (this.#limit < this.window) this.#limit += 1 / this.#limit;
   }
 }
 
@@ -294,11 +307,11 @@ export class Groups {
   }
 
   /** The gateway takes messages for this connection again. */
-  onFree(node: string, connection: number, generation: number): void {
+  onFree(node: string, connection: number, generation: number, room: number): void {
     for (const [key, member] of this.#members.get(node)?.get(connection) ?? []) {
       if (generation <= member.generation) continue;
       member.generation = generation;
-      member.busy = false;
+      member.takes(room);
       this.watcher?.onRoom(key);
     }
   }
