@@ -85,7 +85,7 @@ describe('WebSocket listener', function () {
     return raw.frames().at(-1)!.payload.readUInt16BE(0);
   };
 
-  it('speaks mqtt, or mqttv3.1 where that is all that is offered [MQTT-6.0.0-4]', async () => {
+  it('speaks mqtt, or mqttv3.1 where that is all that is offered [MQTT-6.0.0-4] [MQTT-6.0.0-4 of 3.1.1]', async () => {
     await bench.start({ transport: 'ws' });
     for (const [offered, taken] of [
       ['mqtt', 'mqtt'],
@@ -158,7 +158,7 @@ describe('WebSocket listener', function () {
     await until(() => bench.listener.count === 0);
   });
 
-  it('hands over frames cut at every byte, fragments, and several packets in a frame', async () => {
+  it('hands over frames cut at every byte, fragments, and several packets in a frame [MQTT-6.0.0-2] [MQTT-6.0.0-2 of 3.1.1]', async () => {
     await bench.start({ transport: 'ws' });
     const raw = await upgraded();
     const [accepted] = bench.accepted;
@@ -183,7 +183,7 @@ describe('WebSocket listener', function () {
     assert.equal(String(pong?.payload), 'between');
   });
 
-  it('is in binary frames only: 1003 [MQTT-6.0.0-1]', async () => {
+  it('is in binary frames only: 1003 [MQTT-6.0.0-1] [MQTT-6.0.0-1 of 3.1.1]', async () => {
     await bench.start({ transport: 'ws' });
     const raw = await upgraded();
     raw.socket.write(frame(Opcode.Text, 'hello'));

@@ -51,6 +51,8 @@ export class TestNodes {
   /** Fatal errors by node, where {@link mayEnd} expects them. */
   readonly ended = new Map<string, string>();
   mayEnd = false;
+  /** Bytes of clients come one by one: every packet is put together from parts. */
+  splitReads = false;
   /** Lines about clients. */
   readonly lines: string[] = [];
   /** What the nodes logged as warnings. */
@@ -274,6 +276,7 @@ export class TestNodes {
   ): TestSocket {
     return new TestSocket(node, version, remote, {
       rules,
+      splits: () => this.splitReads,
       settle: () => this.settle(),
       defer: (run) => this.#work.push(run),
       onPacket: (client, packet, sent) => this.watcher?.onPacket(client, packet, sent),
@@ -307,6 +310,7 @@ export class TestNodes {
 
 interface SocketHost {
   readonly rules: ListenerRules;
+  splits(): boolean;
   settle(): void;
   defer(run: () => void): void;
   onPacket: NodesWatcher['onPacket'];
@@ -387,7 +391,8 @@ export class TestSocket implements ClientSocket {
 
   /** Bytes come in one read; nothing that they set off happens yet. */
   arrive(bytes: Uint8Array): this {
-    this.handler.onData(bytes, 0, bytes.length);
+    if (!this.#host.splits()) this.handler.onData(bytes, 0, bytes.length);
+    else for (let at = 0; at < bytes.length; at++) this.handler.onData(bytes, at, at + 1);
     return this;
   }
 

@@ -148,7 +148,7 @@ describe('server options', () => {
     assert.ok(old.closed);
   });
 
-  it('wildcardSubscriptionAvailable: such a SUBSCRIBE ends the connection with 0xA2', () => {
+  it('[MQTT-3.8.3-2 of 3.1.1] wildcardSubscriptionAvailable: such a SUBSCRIBE ends the connection with 0xA2', () => {
     const { connect } = single({ wildcardSubscriptionAvailable: false });
     const socket = connect();
     assert.equal(connackOf(socket).properties?.wildcardSubscriptionAvailable, false);
