@@ -107,7 +107,7 @@ function readTopic(buf: Uint8Array, start: number, end: number, out: PublishFiel
 /** What {@link propertiesStart} found last; valid until its next call. */
 let propertiesBytes = 0;
 
-/** Reads a property length; returns the offset behind it, or -1 if it does not fit. */
+/** Reads a property length; returns the offset behind it, or -1 if it does not fit or is not the shortest. */
 function propertiesStart(buf: Uint8Array, start: number, end: number): number {
   let bytes = 0;
   let at = start;
@@ -115,6 +115,7 @@ function propertiesStart(buf: Uint8Array, start: number, end: number): number {
     const byte = buf[at++]!;
     bytes |= (byte & 0x7f) << shift;
     if (byte < 0x80) {
+      if (byte === 0 && shift > 0) return -1; // [MQTT-1.5.5-1]
       propertiesBytes = bytes;
       return bytes <= end - at ? at : -1;
     }

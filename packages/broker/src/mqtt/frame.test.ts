@@ -274,6 +274,7 @@ describe('parsePublish', () => {
     ['an empty topic without an alias', '000000', 0, 5, 0x82],
     ['no property length', '000161', 0, 5, 0x81],
     ['an unfinished property length', '00016180', 0, 5, 0x81],
+    ['a property length not in its shortest form', '0001618000', 0, 5, 0x81],
     ['properties one byte beyond the packet', '0001610201', 0, 5, 0x81],
     ['properties beyond the packet', '0001610501', 0, 5, 0x81],
   ];
