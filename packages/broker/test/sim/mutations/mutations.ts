@@ -180,7 +180,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'node/client/connections.ts',
     from: 'if (give.qos === 2 && give.to.bootEpoch !== bootEpoch)',
     to: 'if (give.qos === 2 && give.token < 0)',
-    focus: focus('--behaviour=share'),
+    focus: focus('--behaviour=share --fault=powerCutSome --fault=stallThenCut --fault=kill'),
   },
   {
     name: 'a gateway does not remember what it took for a group',
