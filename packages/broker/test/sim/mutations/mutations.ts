@@ -113,8 +113,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'what a member lost since it last granted is not waited for',
     file: 'node/route/grants.ts',
-    from: 'if (hasLapsed && !this.#vouchesFor(peer, lostAgoMs, nowMs))',
-    to: 'if (hasLapsed && !hasLapsed)',
+    from: 'if (open.length > 0) peer.gone =',
+    to: 'if (open.length < 0) peer.gone =',
     instead: 'models/node-grants.pml, control DEPOSED_GRANTS; src/node/route/grants.test.ts',
   },
   {
