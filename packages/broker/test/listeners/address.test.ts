@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAddress } from '@shoal/swim';
+import { listen } from '../../src/edge/listeners/bind.ts';
 import { SocketListener } from '../../src/edge/listeners/socket-listener.ts';
 import { BrokerError } from '../../src/errors.ts';
 import type { ClientHandler, ClientSocket } from '../../src/ports.ts';
@@ -55,6 +56,12 @@ describe('unix socket listener', () => {
     await bench.start({ transport: 'unix', address });
     await bench.socket();
     await until(() => bench.accepted.length === 1);
+  });
+
+  it('says that its socket has vanished while it was made, and ends nothing', async () => {
+    const starting = listen({ path: address, mode: 0o660 });
+    unlinkSync(address);
+    await assert.rejects(starting, coded('BROKER_ERR_ADDRESS_UNUSABLE', /mqtt\.sock/));
   });
 
   it('takes the place of no other process, and of no file', async () => {

@@ -19,16 +19,22 @@ const ADDRESSES_6 = Buffer.alloc(36);
 ADDRESSES_6.set([0x20, 0x01, 0x0d, 0xb8], 0);
 ADDRESSES_6[15] = 7;
 ADDRESSES_6.writeUInt16BE(4711, 32);
+const ADDRESSES_4_IN_6 = Buffer.from(ADDRESSES_6);
+ADDRESSES_4_IN_6.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7], 0);
 const TLV = Buffer.from([0x03, 0, 4, 1, 2, 3, 4]);
 
 describe('PROXY header', () => {
   for (const [what, header, remote] of [
     ['TCP4', v1('PROXY TCP4 192.0.2.7 192.0.2.8 4711 1883'), '192.0.2.7:4711'],
     ['TCP6', v1('PROXY TCP6 2001:db8::7 ::1 4711 1883'), '[2001:db8::7]:4711'],
+    ['TCP6 of an IPv4 client', v1('PROXY TCP6 ::ffff:192.0.2.7 ::1 4711 1883'), '192.0.2.7:4711'],
+    ['TCP6 in full', v1('PROXY TCP6 2001:DB8:0:0:0:0:0:7 ::1 4711 1883'), '[2001:db8::7]:4711'],
+    ['TCP6 with a zone', v1('PROXY TCP6 fe80::7%eth0 ::1 4711 1883'), '[fe80::7]:4711'],
     ['UNKNOWN', v1('PROXY UNKNOWN'), undefined],
     ['UNKNOWN with more', v1('PROXY UNKNOWN ffff::1 ffff::2 1 2'), undefined],
     ['version 2, IPv4', v2(0x21, 0x11, ADDRESSES_4), '192.0.2.7:4711'],
     ['version 2, IPv6', v2(0x21, 0x21, ADDRESSES_6), '[2001:db8::7]:4711'],
+    ['version 2, IPv4 within IPv6', v2(0x21, 0x21, ADDRESSES_4_IN_6), '192.0.2.7:4711'],
     ['version 2 with more', v2(0x21, 0x11, Buffer.concat([ADDRESSES_4, TLV])), '192.0.2.7:4711'],
     ['version 2, LOCAL', v2(0x20, 0x00, Buffer.alloc(0)), undefined],
     ['version 2, a unix socket', v2(0x21, 0x31, Buffer.alloc(216)), undefined],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { BrokerError } from '../../src/errors.ts';
@@ -195,6 +195,41 @@ describe('TLS listener', function () {
           told.test(error.message),
       );
     }
+  });
+
+  it('takes files that are swapped while they are read', async () => {
+    const pairs = [server, authority.sign('other', 'IP:127.0.0.1')];
+    const link = join(authority.folder, 'now');
+    const swap = (i: number) => {
+      const folder = join(authority.folder, `set-${i % 2}`);
+      mkdirSync(folder, { recursive: true });
+      const { cert, key } = pairs[i % 2]!;
+      copyFileSync(cert, join(folder, 'tls.crt'));
+      copyFileSync(key, join(folder, 'tls.key'));
+      symlinkSync(folder, `${link}.new`);
+      renameSync(`${link}.new`, link);
+    };
+    swap(0);
+    await bench.start(tls({ cert: join(link, 'tls.crt'), key: join(link, 'tls.key') }));
+    for (let i = 1; i <= 20; i++) {
+      const reloaded = bench.listener.reload();
+      swap(i);
+      await reloaded;
+      await bench.listener.reload();
+    }
+    assert.deepEqual(
+      bench.lines.filter(({ level }) => level === 'error'),
+      [],
+    );
+  });
+
+  it('names the address of one that has gone in the log', async () => {
+    await bench.start(tls());
+    const socket = await bench.socket();
+    await until(() => bench.counters.handshakesUnderWay === 1);
+    socket.resetAndDestroy();
+    await until(() => bench.counters.handshakesFailed === 1);
+    assert.match(JSON.parse(bench.lines.at(-1)!.fields).remote, /^127\.0\.0\.1:\d+$/);
   });
 
   it('ends a handshake that takes too long, and bounds those under way', async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { channel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { ListenerBench, turn, until, untilEnd } from './bench.ts';
 
 const Opcode = { Continuation: 0, Text: 1, Binary: 2, Close: 8, Ping: 9, Pong: 10 } as const;
@@ -113,6 +115,9 @@ describe('WebSocket listener', function () {
     ['no upgrade', 'GET /mqtt HTTP/1.1\r\nHost: localhost\r\n\r\n', 426],
     ['no upgrade, and another path', 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', 404],
     ['large header fields', request({ Cookie: 'a'.repeat(9_000) }), 431],
+    ['an expectation', 'POST /mqtt HTTP/1.1\r\nHost: l\r\nExpect: 100-continue\r\n\r\n', 426],
+    ['an unknown expectation', 'GET /mqtt HTTP/1.1\r\nHost: l\r\nExpect: tea\r\n\r\n', 426],
+    ['no upgrade, and takes none behind it', `GET / HTTP/1.1\r\nHost: l\r\n\r\n${request()}`, 404],
     ['no HTTP', '\x10\x0c\0\x04MQTT\x04\x02\0\x3c\0\0', 400],
   ] as const) {
     it(`refuses ${what} with ${status}, and counts it`, async () => {
@@ -286,6 +291,42 @@ describe('WebSocket listener', function () {
     await until(() => echoed('all answered'));
     const answers = deaf.frames().filter(({ opcode }) => opcode === Opcode.Pong);
     assert.ok(answers.length <= 2, `${answers.length} answers were held`);
+  });
+
+  it('reads one of many requests that come at once', async () => {
+    await bench.start({ transport: 'ws' });
+    let requests = 0;
+    const onRequest = () => requests++;
+    channel('http.server.request.start').subscribe(onRequest);
+    const answer = await answered('GET / HTTP/1.1\r\nHost: l\r\n\r\n'.repeat(2_000));
+    channel('http.server.request.start').unsubscribe(onRequest);
+    assert.match(answer, /^HTTP\/1\.1 404 /);
+    assert.equal(requests, 1);
+    await until(() => bench.listener.count === 0);
+  });
+
+  it('goes on after an answer to a ping that the kernel did not take at once', async () => {
+    await bench.start({ transport: 'ws' });
+    const accepting = Promise.withResolvers<Socket>();
+    const onSocket = (message: unknown) =>
+      accepting.resolve((message as { socket: Socket }).socket);
+    channel('net.server.socket').subscribe(onSocket);
+    const raw = await upgraded();
+    const taken = await accepting.promise;
+    channel('net.server.socket').unsubscribe(onSocket);
+    taken.cork();
+    raw.socket.write(frame(Opcode.Ping, 'p'));
+    await until(() => taken.writableLength > 0);
+    const { socket } = bench.accepted[0]!;
+    for (const text of ['one ', 'two']) socket.write(Buffer.from(text));
+    await turn();
+    await turn();
+    taken.uncork();
+    await until(() => socket.pendingBytes === 0);
+    socket.write(Buffer.from('three'));
+    await until(() => String(raw.frames().at(-1)?.payload) === 'three');
+    const payloads = raw.frames().map(({ payload }) => String(payload));
+    assert.equal(payloads.join(' '), 'p one two three');
   });
 
   it('answers a close, and ends where the client says nothing more', async () => {

@@ -1,5 +1,5 @@
 /** Takes the address of a listener: a port, or the path of a unix socket. */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { formatAddress } from '@shoal/swim';
@@ -51,10 +51,17 @@ export async function listen(place: Place, name?: string): Promise<Server> {
   } catch (cause) {
     if (!('path' in place) || (cause as NodeJS.ErrnoException).code !== 'EADDRINUSE')
       throw fail(cause);
-    const found = await whatIsAt(place.path);
-    if (found !== 'stale') throw fail(cause, found);
-    unlinkSync(place.path);
-    return await bind(place).catch((again: unknown) => Promise.reject(fail(again)));
+    let found: string;
+    try {
+      found = await whatIsAt(place.path);
+      if (found === 'stale') {
+        rmSync(place.path, { force: true });
+        return await bind(place);
+      }
+    } catch (again) {
+      throw fail(again);
+    }
+    throw fail(cause, found);
   }
 }
 
@@ -69,8 +76,14 @@ function bind(place: Place): Promise<Server> {
     server.once('error', reject);
     const done = () => {
       server.removeAllListeners('error');
-      if ('path' in place) chmodSync(place.path, place.mode);
-      resolve(server);
+      try {
+        if ('path' in place) chmodSync(place.path, place.mode);
+        resolve(server);
+      } catch (error) {
+        // Thrown here it would end the process.
+        server.close();
+        reject(error);
+      }
     };
     if ('path' in place) {
       // The socket is bound within the call: nobody else may connect before its mode is set.
@@ -86,7 +99,9 @@ function bind(place: Place): Promise<Server> {
 
 /** What holds a path that is taken: words for the error, or `stale`. */
 async function whatIsAt(path: string): Promise<string> {
-  if (!lstatSync(path).isSocket()) return 'a file that is no socket has this name; remove it';
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return 'stale';
+  if (!found.isSocket()) return 'a file that is no socket has this name; remove it';
   const socket = connect(path);
   return await new Promise((resolve) => {
     socket.once('connect', () => {
@@ -94,7 +109,9 @@ async function whatIsAt(path: string): Promise<string> {
       resolve('another process listens there');
     });
     socket.once('error', ({ code }: NodeJS.ErrnoException) =>
-      resolve(code === 'ECONNREFUSED' ? 'stale' : `connecting fails with ${code}`),
+      resolve(
+        code === 'ECONNREFUSED' || code === 'ENOENT' ? 'stale' : `connecting fails with ${code}`,
+      ),
     );
   });
 }

@@ -155,7 +155,18 @@ export class CertificateFiles {
     return await this.#reading;
   }
 
+  /** Files that are replaced while they are read may not fit together: bad ones are read a second time. */
   async #ifChanged(): Promise<Certificates | null> {
+    try {
+      return await this.#readOnce();
+    } catch (error) {
+      const again = await this.#readOnce();
+      if (again === null) throw error;
+      return again;
+    }
+  }
+
+  async #readOnce(): Promise<Certificates | null> {
     const { cert, key, clientCa } = this.#settings;
     const files = [...cert, ...key, ...(clientCa === undefined ? [] : [clientCa])];
     const texts = new Map<string, string>();

@@ -89,6 +89,8 @@ export class Openings {
       return null;
     }
     const opening = new SocketOpening(this, raw, nowMs);
+    // Asked for once, it is known when the socket is closed too, and the log can name it.
+    void raw.remoteAddress;
     this.#underWay.add(opening);
     counters.handshakesUnderWay++;
     raw.on('close', () => this.failed(opening, 'the client has closed the connection'));

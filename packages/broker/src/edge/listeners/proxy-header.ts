@@ -52,7 +52,7 @@ function readV1(read: Buffer): ProxyHeader {
   if (words.length !== 6 || !isIP(source) || !isIP(destination))
     return malformed('its line names no addresses');
   if (!isPort(sourcePort) || !isPort(destinationPort)) return malformed('its line names no ports');
-  return { kind: 'complete', bytes, remote: formatAddress(source, Number(sourcePort)) };
+  return { kind: 'complete', bytes, remote: formatAddress(hostText(source), Number(sourcePort)) };
 }
 
 function isPort(text: string): boolean {
@@ -86,6 +86,20 @@ function readV2(read: Buffer): ProxyHeader {
 
 function ipv6Text(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
-  // A URL writes an IPv6 address in its shortest form.
-  return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
+  return hostText(groups.join(':'));
+}
+
+/** An IP address as every header and every socket of it shows it: in its shortest form, and IPv4 as such. */
+function hostText(address: string): string {
+  if (isIPv4(address)) return address;
+  const [host] = address.split('%');
+  // A URL writes an IPv6 address in its shortest form, and an IPv4 address within it as two groups.
+  const shortest = new URL(`http://[${host}]/`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(shortest);
+  if (mapped === null) return shortest;
+  const bytes = mapped.slice(1).flatMap((group) => {
+    const both = Number.parseInt(group, 16);
+    return [both >> 8, both & 0xff];
+  });
+  return bytes.join('.');
 }

@@ -219,7 +219,9 @@ export class StreamConnection implements ClientSocket {
     const socket = this.#socket;
     const turn = this.#turn;
     let next = 0;
-    while (next < chunks.length && socket.writableLength === 0) {
+    // The first goes in any case: what the stream has not taken may be none of ours (a pong), and nothing would
+    // tell that it has left.
+    while (next < chunks.length && (next === 0 || socket.writableLength === 0)) {
       const first = chunks[next]!;
       const second = chunks[next + 1];
       if (second === undefined || first.length + second.length > WRITE_BYTES_MAX) {

@@ -24,6 +24,8 @@ export class WebSocketStream implements ByteStream {
   constructor(webSocket: WebSocket, socket: Socket) {
     this.#webSocket = webSocket;
     this.#socket = socket;
+    // Also of one that nobody attaches: an error without a listener would end the process.
+    webSocket.on('error', () => {});
   }
 
   attach(connection: StreamConnection, ended: () => void): void {

@@ -1,5 +1,11 @@
 /** The opening handshake of WebSocket on a socket, plain or secure (RFC 6455 §4.2, MQTT 5 §6). */
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isLoopback } from '@shoal/swim';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
@@ -7,8 +13,11 @@ import type { Opened, Opening } from './openings.ts';
 import { CLOSE_SECONDS_MAX } from './stream-connection.ts';
 import { WebSocketStream } from './websocket-stream.ts';
 
-/** Bytes of the request line and header fields of an upgrade. */
+/** Bytes of the request line and header fields of an upgrade. One request of a connection is parsed. */
 const HTTP_HEADER_BYTES_MAX = 8_192;
+/** Ends a request without a body. */
+const HTTP_END = Buffer.from('\r\n\r\n', 'latin1');
+
 /** Header fields of an upgrade. */
 const HTTP_HEADERS_MAX = 64;
 /** Bytes of a WebSocket message beyond `limits.maxPacketBytes`, or in all where that is less. */
@@ -50,7 +59,8 @@ export class WebSocketLayer {
   readonly #settings: WebSocketSettings;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
-  readonly #openings = new WeakMap<Duplex, { opening: Opening; done: Done }>();
+  /** By socket; `behind` is what has come behind the request. */
+  readonly #openings = new WeakMap<Duplex, { opening: Opening; done: Done; behind: Buffer }>();
 
   constructor({ settings, maxPacketBytes }: WebSocketLayerOptions) {
     this.#settings = settings;
@@ -70,20 +80,45 @@ export class WebSocketLayer {
     this.#webSockets = new WebSocketServer(options);
     this.#http = createServer({ maxHeaderSize: HTTP_HEADER_BYTES_MAX, keepAlive: false });
     this.#http.maxHeadersCount = HTTP_HEADERS_MAX;
-    this.#http.on('request', (request, response) => {
-      const status = this.#isHere(request) ? 426 : 404;
-      response.writeHead(status, { Connection: 'close', Upgrade: 'websocket' }).end();
-    });
+    for (const event of ['request', 'checkContinue', 'checkExpectation'] as const)
+      this.#http.on(event, (request, response) => this.#onRequest(request, response));
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
   }
 
+  /**
+   * The parser of HTTP is given one request: it would read on to the end of what has come, thousands of requests
+   * in 64 KiB, and nothing could run meanwhile.
+   */
   readonly finish = (opening: Opening, done: Done): void => {
-    this.#openings.set(opening.socket, { opening, done });
-    this.#http.emit('connection', opening.socket);
+    const { socket } = opening;
+    let read: Buffer = Buffer.alloc(0);
+    const onReadable = () => {
+      for (;;) {
+        const chunk: Buffer | null = socket.read();
+        if (chunk === null) return;
+        read = Buffer.concat([read, chunk]);
+        const bytes = requestBytes(read);
+        if (bytes === undefined) continue;
+        socket.off('readable', onReadable);
+        socket.off('end', onEnd);
+        this.#openings.set(socket, { opening, done, behind: read.subarray(bytes) });
+        socket.unshift(read.subarray(0, bytes));
+        this.#http.emit('connection', socket);
+        return;
+      }
+    };
+    const onEnd = () => opening.fail('the client has closed the connection');
+    socket.on('readable', onReadable);
+    socket.on('end', onEnd);
   };
 
   #isHere({ url = '' }: IncomingMessage): boolean {
     return url.split('?', 1)[0] === this.#settings.path;
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const status = this.#isHere(request) ? 426 : 404;
+    response.writeHead(status, { Connection: 'close', Upgrade: 'websocket' }).end();
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -101,7 +136,8 @@ export class WebSocketLayer {
       );
       return;
     }
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket: WebSocket) => {
+    const frames = Buffer.concat([head, found.behind]);
+    this.#webSockets.handleUpgrade(request, socket, frames, (webSocket: WebSocket) => {
       const stream = new WebSocketStream(webSocket, found.opening.socket);
       found.done({ stream, attach: (connection, ended) => stream.attach(connection, ended) });
     });
@@ -125,4 +161,12 @@ export class WebSocketLayer {
     if (!URL.canParse(origin)) return false;
     return isLoopback(new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1'));
   }
+}
+
+/** Bytes of the request that `read` begins with; all of it, if it will be none; undefined if more has to come. */
+function requestBytes(read: Buffer): number | undefined {
+  const end = read.subarray(0, HTTP_HEADER_BYTES_MAX + HTTP_END.length).indexOf(HTTP_END);
+  if (end >= 0) return end + HTTP_END.length;
+  const isLetter = read[0]! >= 0x41 && read[0]! <= 0x5a;
+  return isLetter && read.length <= HTTP_HEADER_BYTES_MAX ? undefined : read.length;
 }
