@@ -229,7 +229,7 @@ const limits = section('Bounds, each per node unless it says otherwise.', {
   }),
   sessionQueueBytes: key(integer(65_536, 1_099_511_627_776).default(1_073_741_824), {
     description:
-      'Bytes of those messages. Further ones are refused (0x97 if no other session gets them) and counted, and those queued are kept.',
+      'Bytes of those messages, with the filters of the Shared Subscriptions that they wait for. Further ones are refused (0x97 if no other session gets them) and counted, and those queued are kept.',
   }),
   nodeQueueBytes: key(integer(1_048_576, 1_125_899_906_842_624).default(68_719_476_736), {
     description:

@@ -8,26 +8,32 @@
 import type { Session } from '../../session/session.ts';
 
 interface Waiting {
+  readonly group: string;
   readonly window: number;
   readonly run: () => void;
+}
+
+function waits(s: Session, { group, window }: Waiting): boolean {
+  return s.connected && s.pending >= window && s.subscriptions?.has(group) === true;
 }
 
 export class GiveAnswers {
   readonly #waiting = new Map<Session, Waiting[]>();
 
-  /** Runs `run` when fewer than `window` messages of the session are unsettled, or it is away. */
-  whenRoom(s: Session, window: number, run: () => void): void {
-    if (!s.connected || s.pending < window) return run();
+  /** Runs `run` when fewer than `window` messages of the session are unsettled, or it is away or no member. */
+  whenRoom(s: Session, group: string, window: number, run: () => void): void {
+    const answer = { group, window, run };
+    if (!waits(s, answer)) return run();
     const waiting = this.#waiting.get(s);
-    if (waiting) waiting.push({ window, run });
-    else this.#waiting.set(s, [{ window, run }]);
+    if (waiting) waiting.push(answer);
+    else this.#waiting.set(s, [answer]);
   }
 
   /** Messages have been settled, or the connection is over. */
   settled(s: Session | undefined): void {
     const waiting = s && this.#waiting.get(s);
     if (!waiting) return;
-    const left = s.connected ? waiting.filter(({ window }) => s.pending >= window) : [];
+    const left = waiting.filter((each) => waits(s, each));
     if (left.length === 0) this.#waiting.delete(s);
     else this.#waiting.set(s, left);
     for (const each of waiting) if (!left.includes(each)) each.run();

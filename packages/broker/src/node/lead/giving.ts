@@ -27,6 +27,8 @@ export interface GroupQueueHere {
   onRoom(key: string): void;
   /** A message that was given is with its member, or will be with none. */
   onGiven(key: string, index: number, outcome: Outcome): void;
+  /** The members of all these messages are gone at once. */
+  onLost(lost: readonly (readonly [key: string, index: number])[]): void;
 }
 
 /** A message under way. */
@@ -60,6 +62,8 @@ export class Giving implements GroupWatcher {
   readonly #given = new Map<number, Given>();
   /** Tokens by node. */
   readonly #byNode = new Map<string, Set<number>>();
+  /** Tokens of what is bound, by connection. */
+  readonly #boundTo = new Map<string, Set<number>>();
   /** Those that wait for room, by group; each in its turn. */
   readonly #waiting = new Map<string, Set<GroupQueueHere>>();
   #next = 1;
@@ -96,7 +100,7 @@ export class Giving implements GroupWatcher {
 
   /** Whether some member would take a message. */
   hasRoom(key: string): boolean {
-    return this.#port.groups.get(key)?.members.some((m) => this.#takes(m)) ?? false;
+    return this.#port.groups.get(key)?.some((m) => this.#takes(m)) ?? false;
   }
 
   #takes(m: Member): boolean {
@@ -202,10 +206,8 @@ export class Giving implements GroupWatcher {
   #begin(given: Given): number {
     const token = this.#next++;
     this.#given.set(token, given);
-    const { node } = given.to;
-    const tokens = this.#byNode.get(node);
-    if (tokens) tokens.add(token);
-    else this.#byNode.set(node, new Set([token]));
+    addTo(this.#byNode, given.to.node, token);
+    if (given.bound) addTo(this.#boundTo, connectionKey(given.to), token);
     return token;
   }
 
@@ -213,9 +215,8 @@ export class Giving implements GroupWatcher {
     const given = this.#given.get(token);
     if (!given) return undefined;
     this.#given.delete(token);
-    const tokens = this.#byNode.get(given.to.node)!;
-    tokens.delete(token);
-    if (tokens.size === 0) this.#byNode.delete(given.to.node);
+    removeFrom(this.#byNode, given.to.node, token);
+    if (given.bound) removeFrom(this.#boundTo, connectionKey(given.to), token);
     if (given.member) given.member.underWay--;
     return given;
   }
@@ -247,9 +248,9 @@ export class Giving implements GroupWatcher {
   }
 
   onFree(node: string, connection: number, generation: number, room: number): void {
-    for (const token of this.#byNode.get(node) ?? []) {
-      const { to, bound } = this.#given.get(token)!;
-      if (to.connection === connection && bound) this.#port.give({ ...bound(), generation });
+    for (const token of this.#boundTo.get(connectionKey({ node, connection })) ?? []) {
+      const bound = this.#given.get(token)?.bound;
+      if (bound) this.#port.give({ ...bound(), generation });
     }
     this.#port.groups.onFree(node, connection, generation, room);
   }
@@ -279,11 +280,15 @@ export class Giving implements GroupWatcher {
 
   /** What was under way there at QoS 1 goes to others. */
   onLinkDown(node: string): void {
+    const lost = new Map<GroupQueueHere, [key: string, index: number][]>();
     for (const token of [...(this.#byNode.get(node) ?? [])]) {
       if (this.#given.get(token)!.bound) continue;
       const { queue, key, index } = this.#end(token)!;
-      queue.onGiven(key, index, Outcome.Gone);
+      const of = lost.get(queue);
+      if (of) of.push([key, index]);
+      else lost.set(queue, [[key, index]]);
     }
+    for (const [queue, of] of lost) queue.onLost(of);
   }
 
   /** What is bound to connections there is asked for again. */
@@ -309,4 +314,23 @@ export class Giving implements GroupWatcher {
     // Members that were paused, and nodes that are heard again, tell nobody.
     for (const key of [...this.#waiting.keys()]) this.onRoom(key);
   }
+}
+
+function connectionKey({
+  node,
+  connection,
+}: Pick<ConnectionAddress, 'node' | 'connection'>): string {
+  return `${connection} ${node}`;
+}
+
+function addTo(map: Map<string, Set<number>>, key: string, token: number): void {
+  const tokens = map.get(key);
+  if (tokens) tokens.add(token);
+  else map.set(key, new Set([token]));
+}
+
+function removeFrom(map: Map<string, Set<number>>, key: string, token: number): void {
+  const tokens = map.get(key);
+  tokens?.delete(token);
+  if (tokens?.size === 0) map.delete(key);
 }

@@ -1,5 +1,6 @@
 /** Requests of groups at the leader of a shard: of the group's own, and of a stored member's. */
 import { messageBytes } from '../../session/message.ts';
+import { groupBytes } from '../../session/operation/group.ts';
 import type { Origin } from '../../session/operation.ts';
 import type { Recipient } from '../../session/recipient.ts';
 import { type GiveRequest, type GroupRequest, OK, reply, Status } from '../link/request.ts';
@@ -10,7 +11,7 @@ import type { Lead, Respond } from './parts.ts';
 export function toGroups(leader: Lead, origin: Origin, q: GroupRequest, respond: Respond): void {
   const { state, node, grouping } = leader;
   if (q.rx2 && state.groupSeen.has(q.rx2)) return leader.afterCommit(() => respond(OK));
-  const groups = grouping.withRoom(q.groups, messageBytes(q.message));
+  const groups = grouping.withRoom(q.groups, groupBytes(q.message, q.groups));
   node.counters.sharedRefused += q.groups.length - groups.length;
   if (groups.length === 0) return respond(reply(Status.QuotaExceeded));
   node.env.trace?.('group');
@@ -51,5 +52,7 @@ export function give(leader: Lead, origin: Origin, q: GiveRequest, respond: Resp
     retained: false,
     group,
   } as const;
-  leader.append(enq, origin, () => leader.giveAnswers.whenRoom(s, q.window, () => respond(OK)));
+  leader.append(enq, origin, () =>
+    leader.giveAnswers.whenRoom(s, group, q.window, () => respond(OK)),
+  );
 }

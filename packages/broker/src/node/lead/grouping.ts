@@ -12,31 +12,27 @@
  * While no member is online all waits here. A message that goes out again does not go to a member that was given a
  * later one of its topic, unless it has waited for long: so each member sees a topic in order.
  */
-import { LRUCache } from 'lru-cache';
-import { Reader } from '../../bytes.ts';
 import { shardOf } from '../../placement/hash.ts';
 import type { Bound } from '../../session/groups.ts';
 import type { Message, Rx2Id } from '../../session/message.ts';
-import { type Logged, readOperation } from '../../session/operation.ts';
-import { entryKey } from '../../shard/keys.ts';
-import { readBack } from '../../shard/log.ts';
 import { Outcome } from '../link/given.ts';
 import { type Reply, Status } from '../link/request.ts';
 import type { Member } from '../route/groups.ts';
 import type { GroupQueueHere } from './giving.ts';
+import { GroupEntries } from './group-entries.ts';
 import { type Again, LedQueue } from './led-queue.ts';
 import type { Lead } from './parts.ts';
 
 /** Entries read from disk at once for one group. */
 const READ_ENTRIES = 64;
-/** Bytes of entries that were read from disk and wait for a member, for each shard. */
-const READ_BYTES_MAX = 8_388_608;
 /** A message that was refused waits so long for a member that has had no later one. */
 const ORDER_WAIT_MS = 1000;
 /** Messages of a group that no session subscribes to are kept so long for one that does. */
 const EMPTY_MS = 5000;
 /** A session whose queue is full is passed over for so long. */
 const PAUSE_MS = 100;
+/** A full queue is looked through for expired messages at most this often. */
+const PURGE_MS = 1000;
 /** Answers to publishers are held back no longer than this. */
 const HOLD_MS = 5000;
 /** A queue is looked through so often in a row, at the most. */
@@ -57,13 +53,13 @@ export class Grouping implements GroupQueueHere {
   /** Settled here, to be logged. */
   #done = new Map<string, number[]>();
   #doneCount = 0;
-  /** Entries read from disk, that wait for a member. */
-  #cache: LRUCache<number, Logged> | null = null;
+  readonly #entries: GroupEntries;
   /** Raised when the leader stops. */
   #term = 0;
 
   constructor(leader: Lead) {
     this.#leader = leader;
+    this.#entries = new GroupEntries(leader);
   }
 
   get shard(): number {
@@ -100,7 +96,7 @@ export class Grouping implements GroupQueueHere {
     this.#uncommitted.clear();
     this.#done = new Map();
     this.#doneCount = 0;
-    this.#cache = null;
+    this.#entries.clear();
   }
 
   /** `run`, unless the leader has stopped meanwhile. */
@@ -125,13 +121,37 @@ export class Grouping implements GroupQueueHere {
   /** Which of the groups have room for so many bytes more. */
   withRoom(groups: readonly string[], bytes: number): readonly string[] {
     const { limits, counters } = this.#leader.node;
-    if (counters.queuedBytes + bytes > limits.nodeQueueBytes) return [];
     return groups.filter((key) => {
-      const queue = this.#leader.state.groups.get(key);
-      if (!queue) return true;
-      if (queue.messages.size >= limits.sessionQueueMessages) return false;
-      return queue.bytes + bytes <= limits.sessionQueueBytes;
+      const takes = () => {
+        const queue = this.#leader.state.groups.get(key);
+        if (counters.queuedBytes + bytes > limits.nodeQueueBytes) return false;
+        if (!queue) return true;
+        if (queue.messages.size >= limits.sessionQueueMessages) return false;
+        return queue.bytes + bytes <= limits.sessionQueueBytes;
+      };
+      if (takes()) return true;
+      this.#purge(key);
+      return takes();
     });
+  }
+
+  /** Takes out of a queue what has expired and is with no member. Only while the replica takes operations. */
+  #purge(key: string): void {
+    const { state, node } = this.#leader;
+    const q = this.#queues.get(key);
+    const queue = state.groups.get(key);
+    const nowMs = node.env.nowMs();
+    if (!q || !queue || state.expiries.size === 0 || nowMs - q.purgedMs < PURGE_MS) return;
+    q.purgedMs = nowMs;
+    const wallMs = node.env.wallMs();
+    const gone = new Set<number>();
+    for (const [index, { bound }] of queue.messages)
+      if (!bound && !q.sent.has(index) && (state.expiries.get(index) ?? Infinity) <= wallMs)
+        gone.add(index);
+    if (gone.size === 0) return;
+    q.drop(gone);
+    for (const index of gone) this.#settle(q, index);
+    this.#logDone();
   }
 
   /** Applied: it may go out once it is committed. */
@@ -209,12 +229,16 @@ export class Grouping implements GroupQueueHere {
   }
 
   #pumpAgain(q: LedQueue): void {
-    if (q.again.length === 0) return;
+    const { giving } = this.#leader.node;
+    if (q.again.length === 0 || !giving.hasRoom(q.key)) return;
     const left: Again[] = [];
     const again = q.again;
     q.again = [];
+    let full = false;
     for (const item of again) {
-      if (q.reading || !this.#give(q, item.index, item)) left.push(item);
+      if (!full && !q.reading && this.#give(q, item.index, item)) continue;
+      left.push(item);
+      full ||= !giving.hasRoom(q.key);
     }
     // What came back meanwhile is there already.
     q.again = left.concat(q.again).sort((a, b) => a.index - b.index);
@@ -226,7 +250,7 @@ export class Grouping implements GroupQueueHere {
     const { giving, env } = node;
     if (!state.groups.get(q.key)?.messages.has(index)) return true;
     if (!giving.hasRoom(q.key)) return false;
-    const logged = this.#logged(index);
+    const logged = this.#entries.get(index);
     if (!logged) {
       this.#read(q, index);
       return false;
@@ -334,15 +358,16 @@ export class Grouping implements GroupQueueHere {
   }
 
   #readBound(q: LedQueue, index: number): void {
-    const { env } = this.#leader.node;
-    const term = this.#term;
     q.readingBound = true;
-    env.store.getMany([entryKey(this.#leader.shard, index)], ([value]) => {
-      if (term !== this.#term) return;
-      q.readingBound = false;
-      this.#keep(index, value);
-      if (this.#message(index)) this.#giveBound(q);
-    });
+    this.#entries.read(
+      index,
+      [],
+      () => -1,
+      this.#inTerm(() => {
+        q.readingBound = false;
+        this.#giveBound(q);
+      }),
+    );
   }
 
   #unbind(q: LedQueue, index: number): void {
@@ -379,6 +404,15 @@ export class Grouping implements GroupQueueHere {
     this.#settle(q, index);
   }
 
+  onLost(lost: readonly (readonly [key: string, index: number])[]): void {
+    const running = this.#running;
+    // All come back before any goes out: else each would look through those before it.
+    this.#running = true;
+    for (const [key, index] of lost) this.onGiven(key, index, Outcome.Gone);
+    this.#running = running;
+    this.#run();
+  }
+
   /** @param sinceMs when its member refused; a member that is gone had it, and waits for no order */
   #again(q: LedQueue, index: number, sinceMs = Number.NEGATIVE_INFINITY): void {
     q.again.push({ index, sinceMs });
@@ -387,7 +421,7 @@ export class Grouping implements GroupQueueHere {
 
   #settle(q: LedQueue, index: number): void {
     q.forget(index);
-    this.#cache?.delete(index);
+    this.#entries.forget(index);
     const indexes = this.#done.get(q.key);
     if (indexes) indexes.push(index);
     else this.#done.set(q.key, [index]);
@@ -436,33 +470,8 @@ export class Grouping implements GroupQueueHere {
   // ---- messages of the log -------------------------------------------------------------------------
 
   #message(index: number): Message | null {
-    const op = this.#logged(index)?.operation;
+    const op = this.#entries.get(index)?.operation;
     return op?.type === 'group' ? op.message : null;
-  }
-
-  #logged(index: number): Logged | null {
-    const held = this.#leader.recent(index) ?? this.#cache?.get(index);
-    if (held) return held;
-    const entry = this.#leader.replica.log.get(index);
-    return entry ? readOperation(new Reader(entry.operation)) : null;
-  }
-
-  #keep(index: number, value: Uint8Array | null | undefined): void {
-    const entry = value && readBack(value);
-    if (entry) this.#decode(index, entry.operation);
-    else if (this.#held(index)) this.#leader.replica.corrupt('a message of a group cannot be read');
-  }
-
-  #decode(index: number, bytes: Uint8Array): void {
-    this.#cache ??= new LRUCache({ maxSize: READ_BYTES_MAX });
-    this.#cache.set(index, readOperation(new Reader(bytes)), { size: bytes.length });
-  }
-
-  /** Some group still waits for it. */
-  #held(index: number): boolean {
-    for (const { messages } of this.#leader.state.groups.byKey.values())
-      if (messages.has(index)) return true;
-    return false;
   }
 
   /** Reads the entry, and those that come next. */
@@ -472,22 +481,17 @@ export class Grouping implements GroupQueueHere {
     if (q.readMs === nowMs && q.readFirst >= first) return;
     q.readMs = nowMs;
     q.readFirst = first;
-    const waiting = this.#leader.state.groups.get(q.key)!.messages;
+    const { messages } = this.#leader.state.groups.get(q.key)!;
     const next = q.fresh.slice(q.at, q.at + READ_ENTRIES);
-    const indexes = [first];
-    for (const index of next)
-      if (index !== first && waiting.has(index) && !this.#logged(index)) indexes.push(index);
     q.reading = true;
-    const { shard, node } = this.#leader;
-    const keys = indexes.map((index) => entryKey(shard, index));
-    const term = this.#term;
-    node.env.store.getMany(keys, (values) => {
-      if (term !== this.#term) return;
-      q.reading = false;
-      values.forEach((value, i) => {
-        this.#keep(indexes[i]!, value);
-      });
-      this.#look(q);
-    });
+    this.#entries.read(
+      first,
+      next,
+      (index) => messages.get(index)?.bytes ?? -1,
+      this.#inTerm(() => {
+        q.reading = false;
+        this.#look(q);
+      }),
+    );
   }
 }

@@ -31,6 +31,7 @@ import { GiveAnswers } from './give-answers.ts';
 import { give, toGroups } from './group-requests.ts';
 import { Grouping } from './grouping.ts';
 import type { LeadPort } from './lead-port.ts';
+import { LongHeld } from './long-held.ts';
 import { matchStored } from './matching.ts';
 import { Opening } from './opening.ts';
 import { Owing } from './owing.ts';
@@ -68,6 +69,7 @@ export class ShardLeader implements Lead, StateObserver {
   readonly opening: Opening;
   readonly grouping: Grouping;
   readonly returning: Returning;
+  readonly #longHeld: LongHeld;
   readonly giveAnswers = new GiveAnswers();
   /** Counts the times this node began to serve the shard; gateways send anew when it changes. */
   since = 0;
@@ -95,6 +97,7 @@ export class ShardLeader implements Lead, StateObserver {
     this.opening = new Opening(this);
     this.grouping = new Grouping(this);
     this.returning = new Returning(this);
+    this.#longHeld = new LongHeld(this);
     this.#complaints = new Complaints(node.env);
     this.#expiring = new Expiring(this);
   }
@@ -487,6 +490,7 @@ export class ShardLeader implements Lead, StateObserver {
     this.opening.tick(nowMs);
     this.grouping.tick(nowMs);
     this.returning.tick();
+    this.#longHeld.tick(nowMs);
     this.giveAnswers.tick();
     this.delivering.run();
   }

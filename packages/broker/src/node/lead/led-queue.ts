@@ -1,6 +1,9 @@
 /** What waits for the members of one group, what is with them, and who waits for that. */
 import type { Member } from '../route/groups.ts';
 
+/** Members of a topic that have left are forgotten when they are so many more than the group has. */
+const LEFT_MAX = 16;
+
 /** A message that was with a member. */
 export interface Again {
   readonly index: number;
@@ -36,6 +39,8 @@ export class LedQueue {
   /** When it was read last, and what. */
   readMs = Number.NEGATIVE_INFINITY;
   readFirst = 0;
+  /** When it was looked through for expired messages last. */
+  purgedMs = Number.NEGATIVE_INFINITY;
   /** Since when nobody subscribes to the group, 0 while somebody does. */
   emptyMs = 0;
   /** Publishers that wait until less does here. */
@@ -68,6 +73,15 @@ export class LedQueue {
       topic.left++;
     }
     topic.last.set(member, Math.max(index, topic.last.get(member) ?? 0));
+    // One that never acknowledges keeps the topic, but not all that come and go meanwhile.
+    if (topic.last.size <= 2 * member.group.members.length + LEFT_MAX) return;
+    for (const m of topic.last.keys()) if (m.left) topic.last.delete(m);
+  }
+
+  /** Takes out messages that were never given and will be with no member. */
+  drop(gone: ReadonlySet<number>): void {
+    this.fresh = this.fresh.slice(this.at).filter((index) => !gone.has(index));
+    this.at = 0;
   }
 
   /** The message is with a member, or will be with none. */

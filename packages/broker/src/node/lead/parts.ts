@@ -20,7 +20,9 @@ export interface Lead {
   readonly delivering: LeadDelivering;
   readonly retaining: { connected(s: Session): void; sawLive(s: Session, message: Message): void };
   readonly grouping: LeadGrouping;
-  readonly giveAnswers: { whenRoom(s: Session, window: number, run: () => void): void };
+  readonly giveAnswers: {
+    whenRoom(s: Session, group: string, window: number, run: () => void): void;
+  };
   readonly deadlines: { expireIfDue(s: Session): boolean };
   readonly owing: {
     whenDone(index: number, run: (refused: boolean) => void): void;

@@ -46,6 +46,8 @@ export class Member implements GroupMember {
   pausedUntilMs = 0;
   /** Messages that this node has given it. */
   given = 0;
+  /** It is no member any more. */
+  left = false;
 
   constructor(group: Group, node: string, of: GroupMember) {
     this.group = group;
@@ -95,6 +97,8 @@ export class Group {
   /** Index of the member whose turn it is. */
   #turn = 0;
   #sticky: Member | null = null;
+  /** Index of a member that had room. */
+  #likely = 0;
 
   constructor(key: string, shareName: string, filter: string) {
     this.key = key;
@@ -115,6 +119,7 @@ export class Group {
   }
 
   remove(member: Member): void {
+    member.left = true;
     const at = this.members.indexOf(member);
     if (at < 0) return;
     this.members.splice(at, 1);
@@ -158,6 +163,17 @@ export class Group {
       default:
         return this.#inTurn(may);
     }
+  }
+
+  /** Whether some member is such. */
+  some(may: (m: Member) => boolean): boolean {
+    const { members } = this;
+    // Mostly the one that was found last time.
+    const likely = members[this.#likely];
+    if (likely && may(likely)) return true;
+    const at = members.findIndex(may);
+    this.#likely = Math.max(0, at);
+    return at >= 0;
   }
 
   /** The same one on every node, unless they see other members. */

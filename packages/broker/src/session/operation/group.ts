@@ -34,6 +34,11 @@ export interface Group {
   readonly message: Message;
 }
 
+/** What the entry counts in the queue of each group: it holds their keys as well. */
+export function groupBytes(message: Message, groups: readonly string[]): number {
+  return groups.reduce((sum, key) => sum + key.length, messageBytes(message));
+}
+
 export const group: Kind<Group> = {
   write(w, op) {
     writeRx2Id(w, op.rx2);
@@ -52,10 +57,11 @@ export const group: Kind<Group> = {
   apply(state, op, index) {
     if (op.rx2) state.groupSeen.add(op.rx2);
     if (op.groups.length === 0) return false;
-    const bytes = messageBytes(op.message);
+    const bytes = groupBytes(op.message, op.groups);
     for (const key of op.groups) state.groups.push(key, index, bytes);
     if (op.groups.length > 1) state.references.share(index, op.groups.length);
     state.bytes.addQueued(bytes);
+    if (op.message.expiresAtMs > 0) state.expiries.set(index, op.message.expiresAtMs);
     state.observer?.onGrouped(index, op.groups);
     return true;
   },
