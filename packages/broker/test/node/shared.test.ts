@@ -267,6 +267,22 @@ describe('shared subscriptions', () => {
     assert.deepEqual(worker.got, ['x']);
   });
 
+  it('can be unsubscribed however many levels its filter has', () => {
+    const c = new Cluster();
+    const filter = `$share/g/t${'/+'.repeat(199)}`;
+    const { socket } = c.worker(0, 'w', 1, STORED, filter);
+    const codes = () => {
+      socket.send({ cmd: 'unsubscribe', messageId: 3, unsubscriptions: [filter] } as Packet);
+      c.nodes.advance(200);
+      return socket.take().flatMap((p) => (p.cmd === 'unsuback' ? [p.granted].flat() : []));
+    };
+    assert.deepEqual(codes(), [0]);
+    assert.deepEqual(
+      c.cores.map((core) => core.counters.filterBytes),
+      [0, 0, 0],
+    );
+  });
+
   it('forgets what waits for a group whose last subscription has ended', () => {
     const c = new Cluster();
     const worker = c.worker(0, 'w', 1, STORED);

@@ -243,9 +243,10 @@ export function onUnsubscribe(c: Client, packet: Unsubscribe): void {
   const codes: number[] = [];
   const one = (i: number) => {
     const filter = packet.filters[i]!;
-    if (!isTopicFilter(filter)) codes.push(ReasonCode.TopicFilterInvalid);
-    // [MQTT-3.10.4-1]
-    else codes.push(c.dropLive(filter) ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted);
+    // [MQTT-3.10.4-1]. The filter of a Shared Subscription may have more levels than others.
+    if (c.dropLive(filter)) codes.push(ReasonCode.Success);
+    else if (isTopicFilter(filter)) codes.push(ReasonCode.NoSubscriptionExisted);
+    else codes.push(ReasonCode.TopicFilterInvalid);
   };
   const acknowledge = () => {
     const { version } = c;
