@@ -14,17 +14,17 @@
  * process of a gateway ended that had been given it.
  *
  * Negative controls, each drops one rule and must fail:
- *   GIVE_EARLY       the message is given when BIND is appended, not when it is committed
- *   REFUSE_IN_MEMORY a stored member's shard does not log that it refused
- *   UNBIND_EARLY     the next BIND names another member before the one before has refused
- *   FORGETFUL        the gateway does not remember what it took
- *   NEW_PROCESS      a gateway's process that was started again says that its connection is gone
+ *   GIVE_EARLY        the message is given when BIND is appended, not when it is committed
+ *   REFUSE_IN_MEMORY  a stored member's shard does not log that it refused
+ *   UNBIND_EARLY      the next BIND names another member before the one before has refused
+ *   FORGETFUL         the gateway does not remember what it took
+ *   NEW_PROCESS       a gateway's process that was started again says that its connection is gone
  */
 #define MEMBERS 3
 #define LIVE 2
-#define FAILOVERS 2
+#define FAILOVERS 8
 #define BINDS 3
-#define MOVES 2
+#define MOVES 8
 
 #define NOBODY 3
 

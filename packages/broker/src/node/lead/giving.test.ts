@@ -33,6 +33,7 @@ function setUp() {
     term: 1,
     onRoom: () => {},
     onGiven: (_: string, index: number, outcome: Outcome) => heard.push([index, outcome]),
+    onBusy: (_: string, index: number) => heard.push([-index]),
     onLost: (lost: readonly (readonly [string, number])[]) =>
       heard.push(lost.map(([, index]) => index)),
   };

@@ -29,6 +29,8 @@ export interface GroupQueueHere {
   onGiven(key: string, index: number, outcome: Outcome): void;
   /** The members of all these messages are gone at once. */
   onLost(lost: readonly (readonly [key: string, index: number])[]): void;
+  /** The member has no room for a message that was given to it, and takes none of those given to it later. */
+  onBusy(key: string, index: number, member: Member | null): void;
 }
 
 /** A message under way. */
@@ -242,9 +244,10 @@ export class Giving implements GroupWatcher {
     // What is bound waits for room at its connection.
     if (outcome === Outcome.Busy && bound) return;
     this.#end(token);
+    if (outcome === Outcome.Busy) return queue.onBusy(key, index, member);
     queue.onGiven(key, index, outcome);
     if (member && outcome === Outcome.Done) member.grow();
-    if (outcome !== Outcome.Busy) this.onRoom(key);
+    this.onRoom(key);
   }
 
   onFree(node: string, connection: number, generation: number, room: number): void {

@@ -321,11 +321,8 @@ export class Grouping implements GroupQueueHere {
     const { shardCount } = node;
     if (!q.sent.has(index)) q.sent.set(index, '');
     // Identities of their own: not those of messages received at QoS 2 in the same shard.
-    const id = {
-      shard: shardCount + shard,
-      index: bound.by,
-      low: state.groups.lowestBind(bound.by),
-    };
+    const low = state.groups.lowestBind(bound.by);
+    const id = { shard: shardCount + shard, index: bound.by, low };
     if (bound.to) {
       node.giving.giveBound(this, bound.to, q.key, index, id, message);
       return this.#unreserve(q, index);
@@ -386,8 +383,6 @@ export class Grouping implements GroupQueueHere {
     if (!q || !waiting) return;
     const { counters } = this.#leader.node;
     switch (outcome) {
-      case Outcome.Busy:
-        return this.#again(q, index, this.#leader.node.env.nowMs());
       case Outcome.Gone:
         counters.sharedReturned++;
         if (waiting.bound) return this.#unbind(q, index);
@@ -411,6 +406,13 @@ export class Grouping implements GroupQueueHere {
     for (const [key, index] of lost) this.onGiven(key, index, Outcome.Gone);
     this.#running = running;
     this.#run();
+  }
+
+  onBusy(key: string, index: number, member: Member | null): void {
+    const q = this.#queues.get(key);
+    if (member) q?.refused(index, member);
+    const waits = this.#leader.state.groups.get(key)?.messages.has(index);
+    if (q && waits) this.#again(q, index, this.#leader.node.env.nowMs());
   }
 
   /** @param sinceMs when its member refused; a member that is gone had it, and waits for no order */

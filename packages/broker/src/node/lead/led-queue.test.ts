@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Groups } from '../route/groups.ts';
+import { Groups, type Member } from '../route/groups.ts';
 import { LedQueue } from './led-queue.ts';
 
 const KEY = '$share/g/t';
@@ -33,5 +33,51 @@ describe('the queue of a group at its leader', () => {
     q.shift();
     q.drop(new Set([3, 5]));
     assert.deepEqual(q.takeWaiting(), [2, 4]);
+  });
+});
+
+/** Two members of the group. */
+function members(): [Member, Member] {
+  const groups = new Groups();
+  const join = (connection: number): Member => {
+    const of = { connection, qos: 1, persistent: false, window: 1 } as const;
+    groups.changeMember('n1', KEY, { ...of, clientId: `c${connection}` }, true);
+    return groups.member('n1', connection, KEY)!;
+  };
+  return [join(1), join(2)];
+}
+
+const [m1, m2] = members();
+
+/** A queue whose messages 5, 6 and 7 of one topic were given to m1, and 8 to m2. */
+function given(): { q: LedQueue; last: (m: Member) => number | undefined } {
+  const q = new LedQueue(KEY);
+  for (const index of [5, 6, 7]) q.note(index, 't', m1);
+  q.note(8, 't', m2);
+  return { q, last: (m) => q.topics.get('t')?.last.get(m) };
+}
+
+describe('what a member of a group was given last of a topic', () => {
+  it('is what it was given, in whatever order', () => {
+    const { q, last } = given();
+    q.note(6, 't', m1);
+    assert.deepEqual([last(m1), last(m2)], [7, 8]);
+  });
+
+  it('is before all that it refused: the first of that may be given to it next', () => {
+    const { q, last } = given();
+    q.refused(6, m1);
+    assert.deepEqual([last(m1), last(m2)], [5, 8]);
+    q.note(6, 't', m1);
+    q.refused(7, m1);
+    assert.equal(last(m1), 6);
+  });
+
+  it('is forgotten when nothing of the topic is under way', () => {
+    const { q, last } = given();
+    for (const index of [5, 6, 7, 8]) q.forget(index);
+    assert.equal(last(m1), undefined);
+    q.refused(7, m1);
+    assert.equal(q.topics.size, 0);
   });
 });

@@ -84,6 +84,12 @@ export class LedQueue {
     this.at = 0;
   }
 
+  /** The member takes neither this message nor those that were given to it after it: it may have this one next. */
+  refused(index: number, member: Member): void {
+    const last = this.topics.get(this.sent.get(index) ?? '')?.last;
+    if (last && (last.get(member) ?? 0) >= index) last.set(member, index - 1);
+  }
+
   /** The message is with a member, or will be with none. */
   forget(index: number): void {
     const name = this.sent.get(index);
