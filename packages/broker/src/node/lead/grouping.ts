@@ -232,16 +232,14 @@ export class Grouping implements GroupQueueHere {
     const { giving } = this.#leader.node;
     if (q.again.length === 0 || !giving.hasRoom(q.key)) return;
     const left: Again[] = [];
-    const again = q.again;
-    q.again = [];
     let full = false;
-    for (const item of again) {
+    for (const item of q.takeAgain()) {
       if (!full && !q.reading && this.#give(q, item.index, item)) continue;
       left.push(item);
       full ||= !giving.hasRoom(q.key);
     }
     // What came back meanwhile is there already.
-    q.again = left.concat(q.again).sort((a, b) => a.index - b.index);
+    q.again = left.concat(q.again);
   }
 
   /** @returns false if no member takes it now, or it must be read first */

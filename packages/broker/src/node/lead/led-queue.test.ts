@@ -57,6 +57,18 @@ function given(): { q: LedQueue; last: (m: Member) => number | undefined } {
   return { q, last: (m) => q.topics.get('t')?.last.get(m) };
 }
 
+describe('what comes back to the queue of a group', () => {
+  it('goes out again in the order of the log, in whatever order it comes back', () => {
+    const q = new LedQueue(KEY);
+    for (const index of [6, 9, 5]) q.again.push({ index, sinceMs: 0 });
+    assert.deepEqual(
+      q.takeAgain().map(({ index }) => index),
+      [5, 6, 9],
+    );
+    assert.deepEqual([q.waiting, q.takeAgain()], [0, []]);
+  });
+});
+
 describe('what a member of a group was given last of a topic', () => {
   it('is what it was given, in whatever order', () => {
     const { q, last } = given();

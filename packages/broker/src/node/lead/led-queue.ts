@@ -27,7 +27,7 @@ export class LedQueue {
   /** Not given yet, ascending; from `at` on. */
   fresh: number[] = [];
   at = 0;
-  /** To be given again, ascending. */
+  /** To be given again, in the order in which they came back. */
   again: Again[] = [];
   readonly topics = new Map<string, Topic>();
   /** Given at least once: index → topic. */
@@ -76,6 +76,13 @@ export class LedQueue {
     // One that never acknowledges keeps the topic, but not all that come and go meanwhile.
     if (topic.last.size <= 2 * member.group.members.length + LEFT_MAX) return;
     for (const m of topic.last.keys()) if (m.left) topic.last.delete(m);
+  }
+
+  /** @returns what is to be given again, ascending, and taken out; the first of a topic may come back last */
+  takeAgain(): Again[] {
+    const again = this.again.sort((a, b) => a.index - b.index);
+    this.again = [];
+    return again;
   }
 
   /** Takes out messages that were never given and will be with no member. */
