@@ -36,3 +36,8 @@ function match(filter: string, topic: string): boolean {
 export function isShared({ filter }: { readonly filter: string }): boolean {
   return filter.startsWith('$share/');
 }
+
+/** The Topic Filter of a Shared Subscription: `$share/name/filter` without what is before it. */
+export function sharedFilter(filter: string): string {
+  return filter.split('/').slice(2).join('/');
+}

@@ -9,6 +9,7 @@ import type { Operation } from '../../session/operation.ts';
 import type { AckItem, AckKind } from '../../session/recipient.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import { type Opened, type Reply, type Request, Status } from '../link/request.ts';
+import { Arrivals } from './arrivals.ts';
 import { ANSWER_TIMEOUT_MS } from './overdue.ts';
 import type { SessionPort } from './session-port.ts';
 
@@ -52,6 +53,7 @@ type SessionsPort = Pick<SessionPort, 'name' | 'bootEpoch' | 'shardCount' | 'clo
 
 export class Sessions {
   readonly #port: SessionsPort;
+  readonly #arrivals: Arrivals;
   /** By number of the connection. */
   readonly #opening = new Map<number, Opening>();
   /** Acknowledgements of this turn, by shard. */
@@ -59,6 +61,7 @@ export class Sessions {
 
   constructor(port: SessionsPort) {
     this.#port = port;
+    this.#arrivals = new Arrivals(port.clock);
   }
 
   /** What connections have asked and no request carries yet. */
@@ -67,6 +70,7 @@ export class Sessions {
   }
 
   tick(nowMs: number): void {
+    this.#arrivals.tick(nowMs);
     for (const [id, opening] of this.#opening) {
       const { again } = opening;
       if (again && nowMs >= again.dueMs) {
@@ -118,7 +122,8 @@ export class Sessions {
     const operation = {
       type: 'open',
       ...request,
-      hlc: this.#port.clock.next(),
+      // Of two OPENs of a client the later one has the session, whichever is heard first.
+      hlc: this.#arrivals.stamp(nowMs),
       gateway: this.#port.name,
       gatewayEpoch: this.#port.bootEpoch,
       connection,

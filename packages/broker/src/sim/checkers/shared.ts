@@ -1,5 +1,5 @@
 import type { Delivery, Message, Session, Subscription } from '../history.ts';
-import { filterMatches, isShared } from '../topics.ts';
+import { filterMatches, isShared, sharedFilter } from '../topics.ts';
 import { Checker, type World } from './checker.ts';
 
 /** After the last fault, once all members are there: what is sent then is judged strictly. */
@@ -92,7 +92,7 @@ export class Shared extends Checker {
       const subscription = session.subscriptions.find(isShared);
       if (!subscription || subscription.ackedAtMs === undefined) continue;
       if (subscription.endSentAtMs !== undefined) continue;
-      const filter = innerOf(subscription.filter);
+      const filter = sharedFilter(subscription.filter);
       for (const message of this.history.messages) {
         const { ackedAtMs, sentAtMs, deletion, expirySeconds, qos } = message;
         if (ackedAtMs === undefined || qos === 0 || deletion || expirySeconds > 0) continue;
@@ -147,10 +147,6 @@ export class Shared extends Checker {
 /** The Shared Subscription of a session that has no other subscription. */
 function keyOf(session: Session): string | undefined {
   return session.subscriptions.find(isShared)?.filter;
-}
-
-function innerOf(filter: string): string {
-  return filter.split('/').slice(2).join('/');
 }
 
 function describe(message: Message): string {

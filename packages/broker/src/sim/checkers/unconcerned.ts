@@ -1,7 +1,7 @@
 import { shardOf } from '../../placement/hash.ts';
 import type { ShardInspection } from '../core-port.ts';
 import type { Connection, Message } from '../history.ts';
-import { filterMatches } from '../topics.ts';
+import { filterMatches, isShared, sharedFilter } from '../topics.ts';
 import { Checker, type World } from './checker.ts';
 
 /** After a split has begun or ended: silence, elections, and waiting for the successors of nodes that are gone. */
@@ -13,8 +13,9 @@ const BOUND_MS = 2500;
  * Invariant 17: while a cluster is split, and when it is one again, a publish is acknowledged in bounded time
  * unless it concerns a shard that cannot have a leader on its side.
  *
- * It concerns the shards of persistent sessions that match, its publisher's at QoS 2, its topic's if it is to
- * be retained. A later publish of the same connection is acknowledged after it.
+ * It concerns the shards of persistent sessions that match, that of the topic in every group that matches, its
+ * publisher's at QoS 2, its topic's if it is to be retained. A later publish of the same connection is
+ * acknowledged after it.
  */
 export class Unconcerned extends Checker {
   readonly invariant = '17 nobody waits for what is not theirs';
@@ -74,9 +75,14 @@ export class Unconcerned extends Checker {
   #shardsOf({ topic, qos, retain, publisher }: Message): number[] {
     const shards = new Set<number>();
     for (const { client, persistent, subscriptions } of this.history.sessions) {
-      if (!persistent) continue;
-      const matches = subscriptions.some((s) => filterMatches(s.filter, topic));
-      if (matches) shards.add(shardOf(client, this.#shards));
+      for (const subscription of subscriptions) {
+        const { filter } = subscription;
+        if (isShared(subscription)) {
+          if (filterMatches(sharedFilter(filter), topic))
+            shards.add(shardOf(`${filter}\0${topic}`, this.#shards));
+        } else if (persistent && filterMatches(filter, topic))
+          shards.add(shardOf(client, this.#shards));
+      }
     }
     if (qos === 2) shards.add(shardOf(publisher, this.#shards));
     if (retain) shards.add(shardOf(topic, this.#shards));

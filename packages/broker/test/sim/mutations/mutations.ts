@@ -53,6 +53,13 @@ export const MUTATIONS: readonly Mutation[] = [
     instead: 'models/view-formation.pml, control EARLY_INSTALLED',
   },
   {
+    name: 'an OPEN read after a standstill counts as of now',
+    file: 'node/client/arrivals.ts',
+    from: '    return ++this.#old;',
+    to: '    return this.#clock.next();',
+    focus: focus('--nodes=3 --fault=pause --fault=kill --behaviour=changeExpiry', 148),
+  },
+  {
     name: 'PUBCOMP before RX2DONE',
     file: 'node/client/incoming.ts',
     from: '  c.clients.sessions.pubrel(c.clientId, c.epoch, packetId, (status) => {',
