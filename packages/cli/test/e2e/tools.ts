@@ -12,6 +12,12 @@ export function hasPaho(): boolean {
   return spawnSync(PYTHON, ['-c', 'import paho.mqtt.client'], { timeout: 10_000 }).status === 0;
 }
 
+/** Whether C programs that use paho's synchronous client can be compiled. */
+export function hasPahoC(): boolean {
+  const args = ['-fsyntax-only', '-xc', '-include', 'MQTTClient.h', '/dev/null'];
+  return spawnSync('gcc', args, { stdio: 'ignore', timeout: 10_000 }).status === 0;
+}
+
 /**
  * A test that drives a program which may not be installed: then it is pending and says so, or with
  * SHOAL_REQUIRE_TOOLS=1 it fails.

@@ -8,12 +8,14 @@ import { connect as connectTls } from 'node:tls';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { LocalCluster } from '../../../../bench/src/chaos/cluster.ts';
 import { run } from '../../../../bench/src/chaos/managed-process.ts';
+import { hasChromium, PageClient } from './browser.ts';
+import { makeCertificate } from './certificate.ts';
 import { LineClient } from './line-client.ts';
-import { canRun, itWith } from './tools.ts';
+import { canRun, hasPahoC, itWith } from './tools.ts';
 
 const HOST = 'localhost';
 
-describe('clients by TLS, WebSocket and secure WebSocket', function () {
+describe('real programs by TCP, TLS, WebSocket and secure WebSocket', function () {
   this.timeout(120_000);
   let cluster: LocalCluster;
   let folder: string;
@@ -28,7 +30,8 @@ describe('clients by TLS, WebSocket and secure WebSocket', function () {
     makeCertificate(cert, key);
     const files = `cert=${cert}&key=${key}`;
     const addresses = [`tls://:0?${files}`, 'ws://:0/mqtt', `wss://:0/mqtt?${files}`];
-    const startArgs = addresses.flatMap((address) => ['--mqtt-listen', address]);
+    const listen = addresses.flatMap((address) => ['--mqtt-listen', address]);
+    const startArgs = ['--set', 'cluster.shards=64', ...listen];
     cluster = await LocalCluster.create({ nodes: 3, startArgs });
   });
   after(async () => {
@@ -74,6 +77,87 @@ describe('clients by TLS, WebSocket and secure WebSocket', function () {
       assert.deepEqual(come(subscriber.lines), payloads);
     });
   }
+
+  const hasRr = canRun('mosquitto_rr', ['--help']);
+  for (const version of ['31', '311', '5']) {
+    itWith('mosquitto-clients', hasRr, `mosquitto_rr, MQTT ${version}: is answered`, async () => {
+      const [request, answer] = [`e2e/rr/${version}/request`, `e2e/rr/${version}/answer`];
+      const responder = await connect('n2', 'wss', { protocolVersion: 5 });
+      try {
+        responder.on('message', (_topic, payload, { properties }) => {
+          // Before MQTT 5 the two have to know where answers go.
+          const { responseTopic = answer, correlationData } = properties ?? {};
+          const reply = correlationData === undefined ? {} : { properties: { correlationData } };
+          responder.publish(responseTopic, `answer to ${payload}`, { qos: 1, ...reply });
+        });
+        await responder.subscribeAsync(request, { qos: 1 });
+        const what = ['-t', request, '-e', answer, '-m', version, '-q', '1', '-W', '20'];
+        const args = ['-V', `mqttv${version}`, ...tlsArgs('n1'), ...what];
+        const output = await run('mosquitto_rr', args, { timeoutMs: 30_000 });
+        assert.equal(output.stdout, `answer to ${version}\n`, output.stderr);
+      } finally {
+        await responder.endAsync();
+      }
+    });
+  }
+
+  const pahoC = path.join(import.meta.dirname, 'paho_client.c');
+  for (const version of ['31', '311', '5']) {
+    const title = `paho-c by TCP, MQTT ${version}: every QoS, from node to node`;
+    itWith('libpaho-mqtt-dev or gcc', hasPahoC(), title, async () => {
+      const program = path.join(folder, 'paho_client');
+      if (!fs.existsSync(program))
+        execFileSync('gcc', ['-Wall', '-Werror', '-o', program, pahoC, '-lpaho-mqtt3c']);
+      const uri = (node: string) => `tcp://127.0.0.1:${cluster.endpoint(node).port}`;
+      const args = [version, uri('n3'), uri('n1'), `e2e/paho-c/${version}`, '10'];
+      const { code, stdout } = await run(program, args, { timeoutMs: 60_000 });
+      const sent = [0, 1, 2].flatMap((qos) =>
+        Array.from({ length: 10 }, (_, i) => `message ${qos}-${i}`),
+      );
+      assert.deepEqual(stdout.trim().split('\n'), [...sent, 'done']);
+      assert.equal(code, 0);
+    });
+  }
+
+  const page = 'a page in Chromium, by WSS, goes on at another node when its own is killed';
+  itWith('chromium', hasChromium(), page, async () => {
+    const [publisher, watcher] = [await connect('n2', 'ws'), await connect('n3', 'wss')];
+    const ports = ['n1', 'n2'].map((node) => cluster.portOf(node, 'wss'));
+    const client = await PageClient.open({ ports, clientId: 'page', topic: 'e2e/page/in', cert });
+    try {
+      await client.until('subscribed', (events) => events.some((e) => e.type === 'subscribed'));
+      const seen: string[] = [];
+      watcher.on('message', (_topic, payload) => seen.push(String(payload)));
+      await watcher.subscribeAsync('e2e/page/out', { qos: 1 });
+      const send = async (from: number) => {
+        for (let i = from; i < from + 20; i++)
+          await publisher.publishAsync('e2e/page/in', `to-page-${i}`, { qos: 1 });
+      };
+      await send(0);
+      await client.until('first messages', () => client.payloads.length >= 20);
+      await client.publish('e2e/page/out', ['before']);
+
+      await cluster.kill('n1', 'SIGKILL');
+      await send(20);
+      await client.until('messages of its session', () => new Set(client.payloads).size >= 40);
+      await client.publish('e2e/page/out', ['after']);
+      const connects = client.events.filter((e) => e.type === 'connected');
+      assert.deepEqual(
+        connects.map((e) => e.sessionPresent),
+        [false, true],
+      );
+      assert.deepEqual(
+        [...new Set(client.payloads)],
+        Array.from({ length: 40 }, (_, i) => `to-page-${i}`),
+      );
+      await watcher.unsubscribeAsync('e2e/page/out');
+      assert.deepEqual([...new Set(seen)], ['before', 'after']);
+    } finally {
+      await Promise.all([client.end(), publisher.endAsync(), watcher.endAsync()]);
+    }
+    await cluster.start('n1');
+    assert.ok(await cluster.whole(60_000), await cluster.describe());
+  });
 
   itWith('mosquitto-clients', hasMosquitto, 'a client of another authority goes', async () => {
     const other = path.join(folder, 'other.pem');
@@ -169,11 +253,3 @@ describe('clients by TLS, WebSocket and secure WebSocket', function () {
     await Promise.all(clients.map((client) => client.endAsync()));
   });
 });
-
-function makeCertificate(cert: string, key: string): void {
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert], {
-    stdio: 'ignore',
-  });
-}
