@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** Further flags of `shoal start`, for every node. */
   readonly startArgs?: readonly string[];
+  /** Further environment of every node, which may name the cluster's folder. */
+  readonly env?: (folder: string) => Readonly<Record<string, string>>;
   /** CPU core for every node; default: wherever the kernel likes. */
   readonly core?: number;
   /** How long a node may take until it serves, and all at the start until they are whole; default 60,000. */
@@ -174,6 +176,7 @@ export class LocalCluster implements ElasticBroker, DamageableBroker {
       args,
       logFile: this.logFile(name),
       ...(this.#options.core === undefined ? {} : { core: this.#options.core }),
+      ...(this.#options.env === undefined ? {} : { env: this.#options.env(this.folder) }),
       onLine: (line) => {
         if (line.startsWith('ready ')) resolve(JSON.parse(line.slice(6)) as ReadyLine);
       },

@@ -90,6 +90,13 @@ export function publishTemplate(topic: string, qos: Qos, payload: Buffer): Publi
   return { bytes, packetIdAt: qos === 0 ? -1 : payloadAt - 2, payloadAt };
 }
 
+/** A retained PUBLISH at QoS 1. @param packetId 1 to 65,535 */
+export function encodeRetained(topic: string, packetId: number, payload: Buffer): Buffer {
+  const id = Buffer.alloc(2);
+  id.writeUInt16BE(packetId);
+  return packet((PacketType.PUBLISH << 4) | 3, [field(topic), id, payload]);
+}
+
 export function encodeConnect(clientId: string, cleanSession: boolean): Buffer {
   const header = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, cleanSession ? 2 : 0, 0, 0]);
   header.writeUInt16BE(KEEP_ALIVE_S, 8);

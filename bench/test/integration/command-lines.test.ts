@@ -21,6 +21,7 @@ describe('command lines of the measurements', function () {
     ['membership/beside.ts', ['--members', '3'], /--members: '3' is not 18\.\.200/],
     ['chaos/main.ts', ['--rounds', '0'], /--rounds: '0' is not 1\.\./],
     ['chaos/main.ts', ['--scenario', 'loss', '--shape', 'pair'], /--shape pair: loss has no such/],
+    ['retained/main.ts', ['--topics', '9'], /--topics: '9' is not 1000\.\.5000000/],
     ['chaos/failover.ts', ['--runs', 'x'], /--runs: 'x' is not 1\.\.10000[\s\S]*--nodes N/],
   ] as const) {
     it(`${file} tells its options, and refuses ${wrong.join(' ')} by name`, () => {

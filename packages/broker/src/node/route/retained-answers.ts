@@ -25,9 +25,11 @@ export const RETAINED_ANSWERS_MAX = 10_000;
 export const RETAINED_FILTER_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes of retained messages in a page that a reader may ask for, and one message more. */
 export const RETAINED_PAGE_BYTES_MAX = 1024 * 1024;
-/** Messages read from disk at once for a page. */
-const BATCH_MAX = 256;
+/** Messages of a page that are looked for, then read in the order in which the store has them. */
+const BATCH_MAX = 2048;
 const BATCH_FIRST = 4;
+/** Messages read from the store at once. */
+const READ_MAX = 256;
 /** What a filter costs beside its characters. */
 const FILTER_BYTES = 150;
 
@@ -56,6 +58,34 @@ interface Found {
   readonly index: number;
 }
 
+interface PageUnderWay {
+  readonly bytesMax: number;
+  readonly reply: Reply;
+  bytes: number;
+  items: Message[];
+  /** In ascending order of topics, still to be read. */
+  found: Found[];
+  /** Where the search for them began. */
+  foundFrom: string;
+}
+
+/** Messages found, on their way from the store. */
+interface Fetch {
+  readonly answer: Answer;
+  readonly page: PageUnderWay;
+  readonly found: readonly Found[];
+  /** Places in `found`, as the store orders their records: neighbours there cost one block. */
+  readonly order: readonly number[];
+  /** By place in `found`; null: deleted meanwhile. */
+  readonly messages: (Message | null)[];
+  /** The next one in `order`. */
+  at: number;
+  /** Of the records read so far. */
+  bytes: number;
+  /** What comes next is not committed yet. */
+  readonly blocked: boolean;
+}
+
 interface Answer {
   readonly peer: string;
   readonly id: number;
@@ -65,8 +95,8 @@ interface Answer {
   readonly print: number;
   /** Topics from here on are still to be read. */
   from: string | undefined;
-  /** The page under way; null between two pages. */
-  page: { readonly bytesMax: number; bytes: number; items: Message[]; reply: Reply } | null;
+  /** Null between two pages. */
+  page: PageUnderWay | null;
   /** Messages to read next. */
   batch: number;
 }
@@ -105,7 +135,7 @@ export class RetainedAnswers {
     }
     if (!answer) return reply({ status: 'unknown', items: NONE });
     const bytesMax = Math.min(pageBytes, RETAINED_PAGE_BYTES_MAX);
-    answer.page = { bytesMax, bytes: 0, items: [], reply };
+    answer.page = { bytesMax, bytes: 0, items: [], found: [], foundFrom: '', reply };
     this.#host.work.start((units) => this.#step(answer, units));
   }
 
@@ -198,7 +228,9 @@ export class RetainedAnswers {
   #search(answer: Answer, from: string, units: number): boolean {
     const { topics } = this.#host;
     const shardCount = this.#host.shardCount();
-    const found: Found[] = [];
+    const page = answer.page!;
+    const { found } = page;
+    if (found.length === 0) page.foundFrom = from;
     let uncommitted: string | undefined;
     const next = topics.search(answer.filters, from, units, (topic) => {
       const shard = shardOf(topic, shardCount);
@@ -215,16 +247,11 @@ export class RetainedAnswers {
       return found.length < answer.batch;
     });
     answer.from = uncommitted ?? next;
-    if (found.length > 0) {
-      this.#read(answer, found, uncommitted !== undefined);
-      return true;
-    }
-    if (uncommitted !== undefined) {
-      this.#wait(answer);
-      return true;
-    }
-    if (next !== undefined) return false;
-    this.#finish(answer, 'complete');
+    const more = uncommitted === undefined && next !== undefined;
+    if (more && found.length < answer.batch) return false;
+    if (found.length > 0) this.#read(answer, uncommitted !== undefined);
+    else if (uncommitted !== undefined) this.#wait(answer);
+    else this.#finish(answer, 'complete');
     return true;
   }
 
@@ -234,44 +261,69 @@ export class RetainedAnswers {
     else this.#parked.push(answer);
   }
 
-  #read(answer: Answer, found: readonly Found[], blocked: boolean): void {
-    const records: (Uint8Array | undefined)[] = [];
+  #read(answer: Answer, blocked: boolean): void {
+    const page = answer.page!;
+    const { found } = page;
+    page.found = [];
+    const order = found.map((_, place) => place);
+    order.sort((a, b) => compare(found[a]!, found[b]!));
+    const messages = new Array<Message | null>(found.length).fill(null);
+    this.#fetch({ answer, page, found, order, messages, at: 0, bytes: 0, blocked });
+  }
+
+  /** Reads some records, and goes on with the next ones. */
+  #fetch(fetch: Fetch): void {
+    const { answer, page, found, order, messages } = fetch;
+    if (answer.page !== page) return;
     const missing: number[] = [];
-    found.forEach(({ leader, index }, i) => {
+    for (const place of order.slice(fetch.at, fetch.at + READ_MAX)) {
+      const { leader, index } = found[place]!;
       const entry = leader.replica.log.get(index);
-      records.push(entry?.bytes);
-      if (!entry) missing.push(i);
-    });
-    if (missing.length === 0) return this.#take(answer, found, records, blocked);
-    const keys = missing.map((i) => entryKey(found[i]!.leader.shard, found[i]!.index));
-    const { page } = answer;
-    this.#host.store.getMany(keys, (values) => {
+      if (entry) {
+        messages[place] = this.#decode(found[place]!, entry.bytes);
+        fetch.bytes += entry.bytes.length;
+      } else missing.push(place);
+    }
+    fetch.at += READ_MAX;
+    if (missing.length === 0) return this.#fetched(fetch);
+    const keys = missing.map((place) => entryKey(found[place]!.leader.shard, found[place]!.index));
+    this.#host.store.getMany(keys, (records) => {
       if (answer.page !== page) return;
-      values.forEach((value, i) => {
-        records[missing[i]!] = value;
-      });
-      this.#take(answer, found, records, blocked);
+      for (const [i, record] of records.entries()) {
+        const place = missing[i]!;
+        // Replaced meanwhile and deleted: the newer one comes live.
+        messages[place] = record ? this.#decode(found[place]!, record) : null;
+        fetch.bytes += record?.length ?? 0;
+      }
+      this.#fetched(fetch);
     });
   }
 
-  #take(
-    answer: Answer,
-    found: readonly Found[],
-    records: readonly (Uint8Array | undefined)[],
-    blocked: boolean,
-  ): void {
-    const page = answer.page!;
+  #fetched(fetch: Fetch): void {
+    const { answer, page } = fetch;
+    if (fetch.bytes > 2 * page.bytesMax && fetch.order.length > 1) {
+      // Larger than those before: fewer are looked for, from where these were.
+      answer.batch = Math.ceil(Math.min(answer.batch, fetch.order.length) / 8);
+      answer.from = page.foundFrom;
+      return this.#host.work.later((units) => this.#step(answer, units));
+    }
+    if (fetch.at >= fetch.order.length) return this.#take(fetch);
+    this.#host.work.later(() => {
+      this.#fetch(fetch);
+      return true;
+    });
+  }
+
+  #take({ answer, page, messages, blocked }: Fetch): void {
     let bytes = 0;
-    for (const [i, record] of records.entries()) {
-      // Replaced meanwhile and deleted: the newer one comes live.
-      const message = record && this.#decode(found[i]!, record);
+    for (const message of messages) {
       if (!message) continue;
       page.items.push(message);
       bytes += message.payload.length + message.topic.length;
     }
     page.bytes += bytes;
     const left = page.bytesMax - page.bytes;
-    const each = Math.max(1, bytes / found.length);
+    const each = Math.max(1, bytes / messages.length);
     answer.batch = Math.max(1, Math.min(BATCH_MAX, Math.floor(left / each), answer.batch * 4));
     if (answer.from === undefined) this.#finish(answer, 'complete');
     else if (left <= 0) {
@@ -305,4 +357,9 @@ export class RetainedAnswers {
     if (status === 'complete') this.#drop(answer);
     reply({ status, items });
   }
+}
+
+/** As keys of the store compare. */
+function compare(a: Found, b: Found): number {
+  return a.leader.shard - b.leader.shard || a.index - b.index;
 }
