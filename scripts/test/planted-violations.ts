@@ -150,7 +150,10 @@ const allowed: Omit<Plant, 'rule'>[] = [
   { from: 'packages/broker/src/edge/store/files.ts', to: 'node:fs' },
   { from: 'packages/broker/src/sim/cluster.ts', to: '@shoal/swim/sim' },
   { from: 'packages/cli/src/start.ts', to: '@shoal/broker' },
-  { from: 'packages/broker/src/node/lead/leader.ts', to: 'packages/broker/src/node/route/ends.ts' },
+  {
+    from: 'packages/broker/src/node/lead/leader.ts',
+    to: 'packages/broker/src/node/route/client-port.ts',
+  },
   { from: 'packages/broker/src/shard/c.ts', to: 'packages/broker/src/shard/d.ts', types: true },
 ];
 

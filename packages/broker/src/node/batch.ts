@@ -38,7 +38,7 @@ export class Batch {
     this.#host = host;
   }
 
-  put(key: Uint8Array, value: Uint8Array | null, sync: boolean): void {
+  put(key: Uint8Array, value: Uint8Array | null, sync = false): void {
     this.#changes.push({ key, value });
     const bytes = key.length + (value?.length ?? 0);
     this.#bytes += bytes;

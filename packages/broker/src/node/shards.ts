@@ -5,12 +5,10 @@ import { TopicIndex } from '../mqtt/topic-index.ts';
 import type { NodeEnv, Store } from '../ports.ts';
 import { ShardState } from '../session/shard-state.ts';
 import type { Complaint, ReplicaHost, ReplicaLimits, ReplicaTimings } from '../shard/host.ts';
-import { isHardKey } from '../shard/keys.ts';
 import type { ShardMessage } from '../shard/message.ts';
 import { Replica } from '../shard/replica.ts';
 import { type CopyId, nameOf, type ViewNumber } from '../shard/view.ts';
 import type { Batch } from './batch.ts';
-
 import type { LeadPort } from './lead/lead-port.ts';
 import { ShardLeader } from './lead/leader.ts';
 import { Lane } from './link/lanes.ts';
@@ -132,6 +130,10 @@ export class Shards implements ReplicaHost {
 
   get minCopies(): number {
     return this.#cluster.minCopies;
+  }
+
+  get batch(): Batch {
+    return this.#node.batch;
   }
 
   get store(): Store {
@@ -267,7 +269,7 @@ export class Shards implements ReplicaHost {
     while (this.#dirty.size > 0) {
       const dirty = this.#dirty;
       this.#dirty = new Set();
-      for (const copy of dirty) copy.flush();
+      for (const copy of dirty) copy.appending.flush();
     }
   }
 
@@ -325,14 +327,6 @@ export class Shards implements ReplicaHost {
   #laneOf(to: CopyId, shard: number, { type }: ShardMessage): Lane {
     if (!VOTES.has(type)) return Lane.Bulk;
     return type === 'prepare' && this.copies[shard]!.awaits(to) ? Lane.Bulk : Lane.Urgent;
-  }
-
-  put(key: Uint8Array, value: Uint8Array | null): void {
-    this.#node.batch.put(key, value, isHardKey(key));
-  }
-
-  onDurable(fn: () => void): void {
-    this.#node.batch.onDurable(fn);
   }
 
   dirty(shard: number): void {

@@ -119,7 +119,8 @@ export class Appending {
   // ---- the leader ------------------------------------------------------------------------------
 
   /**
-   * Appends an operation and applies it.
+   * Appends an operation and applies it. Only while {@link Replica.canPropose}.
+   *
    * @returns the entry's index; it counts once `commit` has reached it
    */
   propose(hlc: number, writeOperation: (w: Writer) => void, operation: unknown): number {
@@ -138,7 +139,7 @@ export class Appending {
     for (const id of copy.view.active) if (id !== copy.self) this.#send(id);
     if (copy.durable < end) {
       const { number } = copy.view;
-      copy.host.onDurable(() => {
+      copy.host.batch.onDurable(() => {
         if (copy.role !== 'leader' || !sameNumber(number, copy.view.number)) return;
         copy.durableUpTo(end);
         this.advance();
@@ -281,7 +282,7 @@ export class Appending {
     const { end } = copy.log;
     copy.learnCommit(m.commit);
     if (m.entries.length === 0) return;
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       copy.durableUpTo(end);
       if (sameNumber(m.number, copy.promised)) this.#acknowledge(from, m.number, end);
     });

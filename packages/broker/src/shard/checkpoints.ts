@@ -70,8 +70,8 @@ export class Checkpoints {
     const p = this.#pending;
     if (!p || p.index > commit) return;
     this.#pending = null;
-    this.#host.put(checkpointKey(this.#shard), p.bytes);
-    for (const i of p.deletes) this.#host.put(entryKey(this.#shard, i), null);
+    this.#host.batch.put(checkpointKey(this.#shard), p.bytes);
+    for (const i of p.deletes) this.#host.batch.put(entryKey(this.#shard, i), null);
     this.#kept = p.kept.concat(this.#kept);
     this.#index = p.index;
     this.#log.tailStart = Math.max(this.#log.tailStart, p.tailStart);
@@ -86,13 +86,13 @@ export class Checkpoints {
   /** A snapshot replaces the log: no checkpoint of before may be written, and none is to be read. */
   discard(): void {
     this.#pending = null;
-    this.#host.put(checkpointKey(this.#shard), null);
+    this.#host.batch.put(checkpointKey(this.#shard), null);
   }
 
   /** The machine was given the state at `index`, the log starts there: written at once. */
   restart(index: number, commit: number): void {
     this.resume(index, []);
-    this.#host.put(checkpointKey(this.#shard), this.#encode(index, commit, index, []));
+    this.#host.batch.put(checkpointKey(this.#shard), this.#encode(index, commit, index, []));
   }
 
   /** The log starts from the checkpoint on disk at `index`. */

@@ -252,7 +252,7 @@ export class Copy {
   #store(entry: Entry): void {
     this.#log.append(entry);
     this.#storedBytes += entry.bytes.length;
-    this.host.put(entryKey(this.shard, entry.index), entry.bytes);
+    this.host.batch.put(entryKey(this.shard, entry.index), entry.bytes);
   }
 
   /** The log is durable up to `index`. */
@@ -297,13 +297,14 @@ export class Copy {
       this.#cut = true;
       this.#putHard();
     }
-    for (let i = index + 1; i <= this.#log.end; i++) this.host.put(entryKey(this.shard, i), null);
+    for (let i = index + 1; i <= this.#log.end; i++)
+      this.host.batch.put(entryKey(this.shard, i), null);
     this.#log.truncate(index);
     if (this.#durable > index) this.#durable = index;
     this.#checkpoints.truncate(index);
     if (this.#applied > index || this.#loading) {
       this.#loading = true;
-      this.host.onDurable(() => this.#parts.recovery.reload());
+      this.host.batch.onDurable(() => this.#parts.recovery.reload());
     }
   }
 
@@ -356,7 +357,7 @@ export class Copy {
     this.#checkpoints.restart(index, commit);
     this.#cut = this.isActive(this.self);
     this.believe();
-    this.host.onDurable(() => this.durableUpTo(index));
+    this.host.batch.onDurable(() => this.durableUpTo(index));
   }
 
   // ---- reading the disk ------------------------------------------------------------------------
@@ -427,9 +428,10 @@ export class Copy {
   #putHard(): void {
     this.#recorded = true;
     const [promised, view, valid, cut] = [this.#promised, this.#view, this.#valid, this.#cut];
-    this.host.put(hardKey(this.shard), encodeHard({ promised, view, valid, cut }));
+    this.host.batch.put(hardKey(this.shard), encodeHard({ promised, view, valid, cut }), true);
     const marking = this.#marking;
-    if (marking) this.host.onDurable(() => marking.onHard(promised.counter, view.number, !cut));
+    if (marking)
+      this.host.batch.onDurable(() => marking.onHard(promised.counter, view.number, !cut));
   }
 
   /** Notes how far this copy has come, apart from its log; see {@link Mark}. */

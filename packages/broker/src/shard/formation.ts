@@ -142,7 +142,7 @@ export class Formation {
     this.#attempt = f;
     copy.host.trace('promise');
     this.#ask(f);
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       if (this.#attempt && sameNumber(this.#attempt.number, number) && !copy.loading)
         this.onPromise(copy.self, this.#parts.voting.answer(number, true));
     });
@@ -380,7 +380,7 @@ export class Formation {
     copy.host.trace('installing');
     copy.adopt(next);
     const first = recordsFirst(f, next);
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       if (this.#attempt !== f || f.next !== next) return;
       if (first) this.#installOthers(f, next);
       copy.durableUpTo(next.startIndex);

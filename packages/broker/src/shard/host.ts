@@ -43,6 +43,14 @@ export interface Marks {
   set(shard: number, mark: Mark): void;
 }
 
+/** What a turn changes on disk. */
+export interface ReplicaBatch {
+  /** @param sync elections depend on it: synced at either durability; default false */
+  put(key: Uint8Array, value: Uint8Array | null, sync?: boolean): void;
+  /** Runs `fn` once everything put so far is durable. */
+  onDurable(fn: () => void): void;
+}
+
 export interface ReplicaHost {
   readonly self: CopyId;
   /** Absent where nothing is kept beside the log. */
@@ -61,10 +69,7 @@ export interface ReplicaHost {
   nowMs(): number;
   random(): number;
   send(to: CopyId, shard: number, message: ShardMessage): void;
-  /** Adds a change to this turn's batch. */
-  put(key: Uint8Array, value: Uint8Array | null): void;
-  /** Runs `fn` once everything put so far is durable. */
-  onDurable(fn: () => void): void;
+  readonly batch: ReplicaBatch;
   /** So much waits to be sent to the peer that data should wait: {@link Copy.onDrained} follows. */
   full?(to: CopyId): boolean;
   /** Bytes of entries that a shard may hold in memory for copies that are behind. */

@@ -13,11 +13,6 @@ export function hardKey(shard: number): Uint8Array {
   return Uint8Array.of(SHARD, shard >> 8, shard & 0xff, HARD);
 }
 
-/** A record that elections depend on: it is synced at either durability. */
-export function isHardKey(key: Uint8Array): boolean {
-  return key[0] === SHARD && key[3] === HARD;
-}
-
 export function checkpointKey(shard: number): Uint8Array {
   return Uint8Array.of(SHARD, shard >> 8, shard & 0xff, CHECKPOINT);
 }

@@ -95,7 +95,7 @@ export class Learning {
     copy.accept(m.entries);
     copy.learnCommit(m.commit);
     const index = copy.log.end;
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       copy.durableUpTo(index);
       copy.host.send(from, copy.shard, { type: 'learned', number: m.number, index });
     });
@@ -126,7 +126,7 @@ export class Learning {
     putPartial(copy, { index, upto, terms });
     copy.discard();
     this.#learnsFrom(number);
-    copy.host.onDurable(() =>
+    copy.host.batch.onDurable(() =>
       this.#wipe(receiving, () => {
         receiving.wiped = true;
         this.#take(receiving, m);
@@ -144,9 +144,9 @@ export class Learning {
     const gte = entryKey(shard, receiving.upto + 1);
     host.store.scan(gte, lt, WIPE_PAGE, WIPE_BYTES, (records, more) => {
       if (this.#receiving !== receiving) return;
-      for (const record of records) host.put(record.key, null);
+      for (const record of records) host.batch.put(record.key, null);
       if (!more) return done();
-      host.onDurable(() => this.#wipe(receiving, done));
+      host.batch.onDurable(() => this.#wipe(receiving, done));
     });
   }
 
@@ -156,7 +156,7 @@ export class Learning {
     if (m.state.length > 0) receiving.state.push(m.state);
     for (const bytes of m.entries) {
       receiving.upto = decodeEntry(bytes).index;
-      host.put(entryKey(shard, receiving.upto), bytes);
+      host.batch.put(entryKey(shard, receiving.upto), bytes);
     }
     if (m.last) return this.#complete(receiving, m);
     if (m.entries.length > 0)
@@ -166,7 +166,7 @@ export class Learning {
 
   #acknowledge({ from, number }: Receiving, seq: number): void {
     const { host, shard } = this.#copy;
-    host.onDurable(() => host.send(from, shard, { type: 'snapshotted', number, seq }));
+    host.batch.onDurable(() => host.send(from, shard, { type: 'snapshotted', number, seq }));
   }
 
   #complete(receiving: Receiving, m: Part): void {

@@ -21,11 +21,11 @@ const PAGE = 1024;
 const PAGE_BYTES = 256 * 1024;
 
 export function putPartial(copy: Learner, partial: Partial): void {
-  copy.host.put(partialKey(copy.shard), encodePartial(partial));
+  copy.host.batch.put(partialKey(copy.shard), encodePartial(partial));
 }
 
 export function dropPartial(copy: Learner): void {
-  copy.host.put(partialKey(copy.shard), null);
+  copy.host.batch.put(partialKey(copy.shard), null);
 }
 
 /** @param done with what was noted, or null if there is nothing that can be read */
@@ -65,7 +65,7 @@ export function keepLive(
       for (const { key } of records) {
         last = new DataView(key.buffer, key.byteOffset).getUint16(4) * 2 ** 32;
         last += new DataView(key.buffer, key.byteOffset).getUint32(6);
-        if (!live.delete(last)) copy.host.put(key, null);
+        if (!live.delete(last)) copy.host.batch.put(key, null);
       }
       if (more) page(last + 1);
       else done(live.size === 0);

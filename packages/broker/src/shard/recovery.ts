@@ -120,9 +120,9 @@ export class Recovery {
   #dropAfter(from: number, done: () => void): void {
     this.#scan(from, (records, more) => {
       const { host } = this.#copy;
-      for (const { key } of records) host.put(key, null);
+      for (const { key } of records) host.batch.put(key, null);
       if (!more) return done();
-      host.onDurable(() => this.#dropAfter(from, done));
+      host.batch.onDurable(() => this.#dropAfter(from, done));
     });
   }
 

@@ -7,7 +7,6 @@
  * does when its word does not hold in trust.ts.
  */
 import { assertNever } from '../assert-never.ts';
-import type { Writer } from '../bytes.ts';
 import { Appending } from './appending.ts';
 import { Copy, type CopyParts, type LogReading, type Role } from './copy.ts';
 import { Formation, type FormationParts } from './formation.ts';
@@ -45,9 +44,10 @@ class Parts
   readonly maintenance: Maintenance;
   readonly recovery: Recovery;
   readonly trust: Trust;
-  readonly postponed = new Postponed((from, m) => this.take(from, m));
+  readonly postponed: Postponed;
 
-  constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
+  constructor(shard: number, host: ReplicaHost, machine: ShardMachine, postponed: Postponed) {
+    this.postponed = postponed;
     const copy = new Copy(shard, host, machine, this);
     this.copy = copy;
     this.appending = new Appending(copy);
@@ -60,69 +60,19 @@ class Parts
     this.recovery = new Recovery(copy, this);
     this.trust = new Trust(copy, this);
   }
-
-  take(from: CopyId, m: ShardMessage): void {
-    if (this.copy.loading) return this.postponed.keep(from, m);
-    switch (m.type) {
-      case 'append':
-        return this.appending.onAppend(from, m);
-      case 'appended':
-        return this.appending.onAppended(from, m);
-      case 'prepare':
-        return this.voting.onPrepare(from, m);
-      case 'promise':
-        return this.formation.onPromise(from, m);
-      case 'fetch':
-        return this.voting.onFetch(from, m);
-      case 'fetched':
-        return this.formation.onFetched(m);
-      case 'install':
-        return this.voting.onInstall(from, m);
-      case 'installed':
-        return this.formation.onInstalled(from, m.number);
-      case 'record':
-        return this.voting.onRecord(from, m.view);
-      case 'recorded':
-        return this.formation.onRecorded(from, m.number);
-      case 'refused':
-        return this.formation.onRefused(m);
-      case 'handover':
-        return this.formation.onHandover(m.number);
-      case 'leading':
-        return this.voting.onLeading(from, m.number);
-      case 'not-leading':
-        return this.voting.onNotLeading(m.number);
-      case 'probe':
-        return this.learning.onProbe(from, m.number);
-      case 'status':
-        return this.transfer.onStatus(from, m);
-      case 'learn':
-        return this.learning.onLearn(from, m);
-      case 'learned':
-        return this.transfer.onLearned(from, m);
-      case 'snapshot':
-        return this.learning.onSnapshot(from, m);
-      case 'snapshotted':
-        return this.transfer.onSnapshotted(from, m);
-      case 'broken':
-        return this.trust.onBroken(from, m);
-      case 'short':
-        return this.trust.onShort(m);
-      default:
-        assertNever(m);
-    }
-  }
 }
 
 export class Replica {
   readonly #parts: Parts;
   readonly #copy: Copy;
-  readonly #appending: Appending;
+  /** The steady path: what comes by the thousand is asked of it without a detour. */
+  readonly appending: Pick<Appending, 'propose' | 'flush' | 'onDrained'>;
 
   constructor(shard: number, host: ReplicaHost, machine: ShardMachine) {
-    this.#parts = new Parts(shard, host, machine);
+    const postponed = new Postponed((from, m) => this.onMessage(from, m));
+    this.#parts = new Parts(shard, host, machine, postponed);
     this.#copy = this.#parts.copy;
-    this.#appending = this.#parts.appending;
+    this.appending = this.#parts.appending;
   }
 
   // ---- what it is ------------------------------------------------------------------------------
@@ -198,12 +148,12 @@ export class Replica {
 
   /** Leader: voters that have the record of this view, and so refuse other candidates for its sake. */
   get witnesses(): ReadonlySet<CopyId> {
-    return this.#appending.witnesses;
+    return this.#parts.appending.witnesses;
   }
 
   /** Leader: equal for views whose leader lease depends on the same voters and witnesses. */
   get leaseKey(): string {
-    return this.#appending.leaseKey;
+    return this.#parts.appending.leaseKey;
   }
 
   /** Leader: when this copy began to lead its view. */
@@ -234,7 +184,7 @@ export class Replica {
   /** Led here until now, and the copy has entries under way that it has not acknowledged. */
   awaits(id: CopyId): boolean {
     const led = this.#copy.role === 'leader' || this.#parts.formation.again;
-    return led && this.#appending.awaits(id);
+    return led && this.#parts.appending.awaits(id);
   }
 
   // ---- what its node tells it ------------------------------------------------------------------
@@ -264,26 +214,13 @@ export class Replica {
     this.#copy.load();
   }
 
-  /**
-   * Appends an operation and applies it. Only while {@link canPropose}.
-   * @returns the entry's index; it counts once `commit` has reached it
-   */
-  propose(hlc: number, writeOperation: (w: Writer) => void, operation: unknown): number {
-    return this.#appending.propose(hlc, writeOperation, operation);
-  }
-
-  /** End of turn: what was appended goes to the active copies. */
-  flush(): void {
-    this.#appending.flush();
-  }
-
   /** Periodic work; cheap when there is none. */
   tick(nowMs: number): void {
     const { formation, maintenance, transfer } = this.#parts;
     if (formation.underWay) formation.tick(nowMs);
     else maintenance.tick(nowMs);
     if (transfer.count > 0) transfer.tick(nowMs);
-    this.#appending.announceCommit();
+    this.#parts.appending.announceCommit();
     this.#copy.checkpoint();
     this.#copy.noteProgress();
     this.#copy.forget();
@@ -291,15 +228,10 @@ export class Replica {
 
   /** The link to a peer is new: what was said on the old one may be lost. */
   onLinkUp(id: CopyId): void {
-    this.#appending.onLinkUp(id);
+    this.#parts.appending.onLinkUp(id);
     this.#parts.transfer.end(id);
     this.#parts.trust.onLinkUp(id);
     this.#parts.voting.onLinkUp(id);
-  }
-
-  /** There is room again for what is sent to this copy. */
-  onDrained(id: CopyId): void {
-    this.#appending.onDrained(id);
   }
 
   /** A newer view than ours is established: its leader said so. */
@@ -319,7 +251,57 @@ export class Replica {
 
   // ---- messages --------------------------------------------------------------------------------
 
+  /** Gives a message to the part that its type is for; while the disk is read, it waits or is lost. */
   onMessage(from: CopyId, m: ShardMessage): void {
-    this.#parts.take(from, m);
+    const { appending, formation, learning, postponed, transfer, trust, voting } = this.#parts;
+    if (this.#copy.loading) return postponed.keep(from, m);
+    switch (m.type) {
+      case 'append':
+        return appending.onAppend(from, m);
+      case 'appended':
+        return appending.onAppended(from, m);
+      case 'prepare':
+        return voting.onPrepare(from, m);
+      case 'promise':
+        return formation.onPromise(from, m);
+      case 'fetch':
+        return voting.onFetch(from, m);
+      case 'fetched':
+        return formation.onFetched(m);
+      case 'install':
+        return voting.onInstall(from, m);
+      case 'installed':
+        return formation.onInstalled(from, m.number);
+      case 'record':
+        return voting.onRecord(from, m.view);
+      case 'recorded':
+        return formation.onRecorded(from, m.number);
+      case 'refused':
+        return formation.onRefused(m);
+      case 'handover':
+        return formation.onHandover(m.number);
+      case 'leading':
+        return voting.onLeading(from, m.number);
+      case 'not-leading':
+        return voting.onNotLeading(m.number);
+      case 'probe':
+        return learning.onProbe(from, m.number);
+      case 'status':
+        return transfer.onStatus(from, m);
+      case 'learn':
+        return learning.onLearn(from, m);
+      case 'learned':
+        return transfer.onLearned(from, m);
+      case 'snapshot':
+        return learning.onSnapshot(from, m);
+      case 'snapshotted':
+        return transfer.onSnapshotted(from, m);
+      case 'broken':
+        return trust.onBroken(from, m);
+      case 'short':
+        return trust.onShort(m);
+      default:
+        assertNever(m);
+    }
   }
 }

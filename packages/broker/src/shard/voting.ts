@@ -146,7 +146,7 @@ export class Voting {
 
   #sendPromise(to: CopyId, number: ViewNumber): void {
     const copy = this.#copy;
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       if (sameNumber(copy.promised, number) && !copy.loading)
         copy.host.send(to, copy.shard, this.answer(number, true));
     });
@@ -213,7 +213,7 @@ export class Voting {
     this.#parts.maintenance.onView();
     copy.host.trace('install');
     const { end } = copy.log;
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       if (!rebuilding) copy.durableUpTo(end);
       if (sameNumber(copy.promised, number))
         copy.host.send(from, copy.shard, { type: 'installed', number });
@@ -229,7 +229,7 @@ export class Voting {
       copy.adopt(view);
       this.#parts.maintenance.onView();
     }
-    copy.host.onDurable(() => {
+    copy.host.batch.onDurable(() => {
       if (sameNumber(copy.promised, number))
         copy.host.send(from, copy.shard, { type: 'recorded', number });
     });

@@ -27,14 +27,17 @@ export class LinkNode {
       clusterId: () => 'cluster',
       name,
       bootEpoch,
-      onUp: (peer, epoch) => note(`up ${peer} ${epoch}`),
-      onDown: (peer) => note(`down ${peer}`),
-      onFrame: (peer, frame) => {
-        this.frames.push(Buffer.from(frame));
-        note(`frame ${peer} ${frame.length <= 20 ? Buffer.from(frame).toString() : frame.length}`);
+      node: {
+        onLinkUp: (peer, epoch) => note(`up ${peer} ${epoch}`),
+        onLinkDown: (peer) => note(`down ${peer}`),
+        onNoListener: (peer, epoch) => note(`gone ${peer} ${epoch}`),
+        onFrame: (peer, frame) => {
+          const short = frame.length <= 20;
+          this.frames.push(Buffer.from(frame));
+          note(`frame ${peer} ${short ? Buffer.from(frame).toString() : frame.length}`);
+        },
       },
       onReset: (peer) => note(`reset ${peer}`),
-      onNoListener: (peer, epoch) => note(`gone ${peer} ${epoch}`),
       log: (_, message, fields) => {
         this.logs.push(`${message} ${JSON.stringify(fields)}`);
         this.#emitter.emit('event');

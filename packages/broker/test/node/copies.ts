@@ -99,8 +99,10 @@ export class TestCopy {
       random: () => 0.5,
       send: (to, _shard, message) => shard.send(this.id, to, message),
       full: (to) => shard.full(this.id, to),
-      put: (key, value) => this.#puts.push({ key, value }),
-      onDurable: (fn) => this.#waiting.push(fn),
+      batch: {
+        put: (key, value) => this.#puts.push({ key, value }),
+        onDurable: (fn) => this.#waiting.push(fn),
+      },
       dirty: () => {},
       heard: (id) => !this.down && shard.copies.get(id)?.down === false,
       ended: () => false,
@@ -125,11 +127,11 @@ export class TestCopy {
 
   /** Appends an entry of so many bytes as leader. */
   propose(bytes = 10): void {
-    this.replica.propose(1, (w) => w.bytes(new Uint8Array(bytes)), undefined);
+    this.replica.appending.propose(1, (w) => w.bytes(new Uint8Array(bytes)), undefined);
   }
 
   turn(): void {
-    this.replica.flush();
+    this.replica.appending.flush();
     const waiting = this.#waiting;
     if (this.#puts.length === 0 && waiting.length === 0) return;
     const puts = this.#puts;

@@ -31,7 +31,7 @@ describe('an active copy that is behind', () => {
     };
     for (let i = 0; i < 40 && a.replica.commit < log.end; i++) {
       room = true;
-      a.replica.onDrained(B);
+      a.replica.appending.onDrained(B);
       room = false;
       shard.run(20);
       room = true;

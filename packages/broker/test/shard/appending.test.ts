@@ -56,7 +56,7 @@ describe('the steady path, step by step', () => {
     n1.turn();
     assert.equal(said(n1, 'append').length, 0);
     n1.full.clear();
-    n1.copy.onDrained(N2);
+    n1.copy.appending.onDrained(N2);
     assert.equal(said(n1, 'append', N2).length, 1);
     assert.equal(said(n1, 'append', N3).length, 0);
   });

@@ -144,7 +144,7 @@ export class Machine {
 
   /** Puts what is under way on disk, and runs who waits for it. */
   turn(): void {
-    this.copy.flush();
+    this.copy.appending.flush();
     this.settle();
     while (!this.stalled && this.#puts.length + this.#waiting.length > 0) {
       const [puts, waiting] = [this.#puts, this.#waiting];
@@ -221,8 +221,10 @@ export class Machine {
         this.sent.push({ to, m });
         copies.send(this.id, to, m);
       },
-      put: (key, value) => this.#puts.push({ key, value }),
-      onDurable: (fn) => this.#waiting.push(fn),
+      batch: {
+        put: (key, value) => this.#puts.push({ key, value }),
+        onDurable: (fn) => this.#waiting.push(fn),
+      },
       dirty: () => void this.dirtied++,
       heard: (id) => copies.heard(this.id, id),
       ended: (number) => copies.ended(number),
@@ -374,7 +376,7 @@ export class Copies {
   }
 
   propose(machine: Machine, text: string): void {
-    machine.copy.propose(this.nowMs, (w) => w.raw(Buffer.from(text)), undefined);
+    machine.copy.appending.propose(this.nowMs, (w) => w.raw(Buffer.from(text)), undefined);
   }
 }
 

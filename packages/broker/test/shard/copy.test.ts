@@ -12,6 +12,7 @@ const VIEW = viewOf(OLD, IDS, 0);
 /** One copy, its disk as of what it has put, and what it asked of its parts. */
 function one(limits = { checkpointEvery: 1e9, tailKeep: 0 }) {
   const disk = new Map<string, Uint8Array>();
+  const synced = new Set<string>();
   const marks = new Map<number, Mark>();
   const seen = { reloads: 0, corrupt: [] as string[], complaints: [] as string[], heldFrom: 1e9 };
   const waiting: (() => void)[] = [];
@@ -21,11 +22,14 @@ function one(limits = { checkpointEvery: 1e9, tailKeep: 0 }) {
     bootEpoch: 1,
     limits,
     marks: { get: (s: number) => marks.get(s), set: (s: number, m: Mark) => marks.set(s, m) },
-    put: (key: Uint8Array, value: Uint8Array | null) => {
-      if (value) disk.set(String(key), value);
-      else disk.delete(String(key));
+    batch: {
+      put: (key: Uint8Array, value: Uint8Array | null, sync = false) => {
+        if (sync) synced.add(String(key));
+        if (value) disk.set(String(key), value);
+        else disk.delete(String(key));
+      },
+      onDurable: (fn: () => void) => waiting.push(fn),
     },
-    onDurable: (fn: () => void) => waiting.push(fn),
     trace: () => {},
     report: (_shard: number, what: string) => seen.complaints.push(what),
   } as unknown as ReplicaHost;
@@ -40,6 +44,7 @@ function one(limits = { checkpointEvery: 1e9, tailKeep: 0 }) {
     machine,
     marks,
     seen,
+    synced,
     has: (key: Uint8Array) => disk.get(String(key)),
     hard: () => decodeHard(disk.get(String(hardKey(0)))!),
     durable: () => {
@@ -69,6 +74,13 @@ describe('a copy', () => {
     copy.stand(numberOf(10));
     assert.equal(hard().promised.counter, 10);
     assert.equal(copy.role, 'candidate');
+  });
+
+  it('has its promises and views synced at either durability, and nothing else', () => {
+    const { copy, synced } = one();
+    copy.accept([entryOf(1, OLD)]);
+    copy.promise(numberOf(7, N2));
+    assert.deepEqual([...synced], [String(hardKey(0))]);
   });
 
   it('has led or stood when it follows, once', () => {

@@ -40,10 +40,7 @@ export function openLinks(options: OpenLinksOptions): OpenLinks {
     onRefused: () => {
       core.counters.linksRefused++;
     },
-    onUp: (peer, epoch) => core.links.onLinkUp(peer, epoch),
-    onDown: (peer) => core.links.onLinkDown(peer),
-    onNoListener: (peer, epoch) => core.links.onNoListener(peer, epoch),
-    onFrame: (peer, frame) => core.links.onFrame(peer, frame),
+    node: core.links,
     onReset,
     log,
   });

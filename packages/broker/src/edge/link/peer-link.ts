@@ -6,7 +6,17 @@ import { LinkConnection, type LinkConnectionEvents } from './link-connection.ts'
 import { type Hello, LINK_VERSION } from './link-frame.ts';
 import type { LinkSecurity, SecuredCallback } from './link-security.ts';
 
-/** Our identity, and callbacks, which come from the event loop and never from within a call. */
+/** What the links tell the node, from the event loop and never from within a call. */
+export interface LinkEvents {
+  onLinkUp(peer: string, bootEpoch: number): void;
+  onLinkDown(peer: string): void;
+  /** One frame; the bytes are the receiver's to keep. */
+  onFrame(peer: string, frame: Uint8Array): void;
+  /** A link that was up has ended, and the peer's host refuses connections: nothing listens there. */
+  onNoListener(peer: string, bootEpoch: number): void;
+}
+
+/** Our identity, and who hears of the links. */
 export interface PeerLinksInit {
   /** '' until founded or learned: no link comes up before. */
   readonly clusterId: () => string;
@@ -16,14 +26,9 @@ export interface PeerLinksInit {
   readonly security?: LinkSecurity | undefined;
   /** A connection was refused before it said who it is, or after. */
   readonly onRefused?: () => void;
-  readonly onUp: (peer: string, bootEpoch: number) => void;
-  readonly onDown: (peer: string) => void;
-  /** One frame; the bytes are the receiver's to keep. */
-  readonly onFrame: (peer: string, frame: Uint8Array) => void;
+  readonly node: LinkEvents;
   /** A link that was up ended and not by our doing: worth a probe, no evidence by itself. */
   readonly onReset: (peer: string) => void;
-  /** After that, the peer's host refused a connection: nothing listens there. */
-  readonly onNoListener?: (peer: string, bootEpoch: number) => void;
   readonly log: Log;
   /** Uniform in [0, 1), for the jitter of redials. */
   readonly random?: () => number;
@@ -63,7 +68,7 @@ interface Peer {
  *
  * A connection is up for the accepting side when it has the dialler's HELLO, for the dialler when it
  * has the answer. A newer connection of the same peer, or a newer boot epoch, replaces the old:
- * `onDown` first, and nothing that the old one still delivers is seen. What was in flight when a link
+ * `onLinkDown` first, and nothing that the old one still delivers is seen. What was in flight when a link
  * ends is lost, and the core above sends it again.
  */
 export class PeerLinks {
@@ -128,7 +133,7 @@ export class PeerLinks {
         this.#handshakes.delete(connection);
         accepted = this.#greeted(connection, hello);
       },
-      onFrame: (frame) => this.#init.onFrame(accepted!.listed.name, frame),
+      onFrame: (frame) => this.#init.node.onFrame(accepted!.listed.name, frame),
       onEnd: (reason) => {
         this.#handshakes.delete(connection);
         if (accepted !== undefined) this.#ended(accepted, reason);
@@ -224,7 +229,7 @@ export class PeerLinks {
     const secure = security && ((of: Socket, done: SecuredCallback) => security.dial(of, done));
     const events: LinkConnectionEvents = {
       onHello: (hello) => this.#answered(peer, connection, hello),
-      onFrame: (frame) => this.#init.onFrame(name, frame),
+      onFrame: (frame) => this.#init.node.onFrame(name, frame),
       onEnd: (reason) => {
         if (peer.dialing !== connection) {
           this.#ended(peer, reason);
@@ -315,7 +320,7 @@ export class PeerLinks {
   #up(peer: Peer, connection: LinkConnection, hello: Hello): void {
     peer.link = { connection, bootEpoch: hello.bootEpoch };
     peer.backoffMs = REDIAL_MIN_MS;
-    this.#init.onUp(hello.name, hello.bootEpoch);
+    this.#init.node.onLinkUp(hello.name, hello.bootEpoch);
   }
 
   /** The link of `peer` ended by itself. */
@@ -345,13 +350,13 @@ export class PeerLinks {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ECONNREFUSED') return;
       clearTimeout(again);
-      if (current()) this.#init.onNoListener?.(peer.listed.name, bootEpoch);
+      if (current()) this.#init.node.onNoListener(peer.listed.name, bootEpoch);
     });
   }
 
   /** Drops from within an event. */
   #drop(peer: Peer, reason: string): void {
-    if (this.#detach(peer, reason)) this.#init.onDown(peer.listed.name);
+    if (this.#detach(peer, reason)) this.#init.node.onLinkDown(peer.listed.name);
   }
 
   /** Ends the link to a peer; it is dialled anew. */
@@ -366,7 +371,7 @@ export class PeerLinks {
   #dropLater(peer: Peer, reason: string): void {
     if (!this.#detach(peer, reason)) return;
     queueMicrotask(() => {
-      if (!this.#closed) this.#init.onDown(peer.listed.name);
+      if (!this.#closed) this.#init.node.onLinkDown(peer.listed.name);
     });
   }
 

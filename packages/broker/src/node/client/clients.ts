@@ -4,7 +4,7 @@ import { shardOf } from '../../placement/hash.ts';
 import type { ClientSocket, ListenerRules } from '../../ports.ts';
 import type { Taker } from '../link/delivery-codec.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
-import type { LiveConnection } from '../route/ends.ts';
+import type { LiveConnection } from '../route/client-port.ts';
 import { misses } from '../route/live.ts';
 import { Line } from '../work.ts';
 import { ClientLog, type LoggedClient } from './client-log.ts';

@@ -25,7 +25,7 @@ import type { Message } from '../../session/message.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { Taker } from '../link/delivery-codec.ts';
 import { type Opened, Status } from '../link/request.ts';
-import type { FrameCache, LiveSubscription } from '../route/ends.ts';
+import type { FrameCache, LiveSubscription } from '../route/client-port.ts';
 import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';
 import {

@@ -14,7 +14,7 @@ import { matching } from '../../mqtt/topic-tree.ts';
 import type { Message } from '../../session/message.ts';
 import { messageBytes } from '../../session/message.ts';
 import { Status } from '../link/request.ts';
-import type { Publisher } from '../route/ends.ts';
+import type { Publisher } from '../route/client-port.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
 import { Aliases } from './aliases.ts';
 import type { Client, Received } from './parts.ts';

@@ -6,7 +6,7 @@ import type { ClientSocket } from '../../ports.ts';
 import type { Message } from '../../session/message.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { RetainedZero, Taker } from '../link/delivery-codec.ts';
-import type { LiveConnection, LiveSubscription } from '../route/ends.ts';
+import type { LiveConnection, LiveSubscription } from '../route/client-port.ts';
 import type { Line } from '../work.ts';
 import type { AckOrder } from './ack-order.ts';
 import type { Aliases } from './aliases.ts';

@@ -16,7 +16,7 @@ import { packetIdOf } from '../../session/session.ts';
 import type { Delivery } from '../link/delivery-codec.ts';
 import { Outcome } from '../link/given.ts';
 import type { Opened } from '../link/request.ts';
-import type { FrameCache, LiveSubscription } from '../route/ends.ts';
+import type { FrameCache, LiveSubscription } from '../route/client-port.ts';
 import type { Client } from './parts.ts';
 import { answer, relent } from './reading.ts';
 import {

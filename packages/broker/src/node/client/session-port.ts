@@ -5,7 +5,7 @@ import type { NodeEnv } from '../../ports.ts';
 import type { Message, Rx2Id } from '../../session/message.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
 import type { Reply, Request } from '../link/request.ts';
-import type { LiveConnection, LiveSubscription, Publisher } from '../route/ends.ts';
+import type { LiveConnection, LiveSubscription, Publisher } from '../route/client-port.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import type { WatchedTopics } from '../route/topic-watch.ts';
 import type { Work } from '../work.ts';

@@ -15,7 +15,7 @@
 import type { Message } from '../../session/message.ts';
 import { SeenSet } from '../../session/seen.ts';
 import { type Give, Outcome } from '../link/given.ts';
-import type { LiveSubscription } from '../route/ends.ts';
+import type { LiveSubscription } from '../route/client-port.ts';
 import type { Client } from './parts.ts';
 import { type Giver, givenKey, SendWindow } from './send-window.ts';
 import { hasRoom, sendGiven, sendZero } from './sending.ts';

@@ -17,7 +17,7 @@ import {
   parseShare,
 } from '../../mqtt/topic.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
-import type { LiveSubscription } from '../route/ends.ts';
+import type { LiveSubscription } from '../route/client-port.ts';
 import type { Client, ClientsOfNode, RetainedToClient } from './parts.ts';
 import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';
 import { expectRetained } from './retained-sending.ts';

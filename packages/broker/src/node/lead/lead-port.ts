@@ -6,7 +6,7 @@ import type { Message, Rx2Id } from '../../session/message.ts';
 import type { Replica } from '../../shard/replica.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
 import type { Reply, Request } from '../link/request.ts';
-import type { Publisher } from '../route/ends.ts';
+import type { Publisher } from '../route/client-port.ts';
 import type { Reading } from '../route/retained-reading.ts';
 import type { WatchedTopics } from '../route/topic-watch.ts';
 import type { Task } from '../work.ts';

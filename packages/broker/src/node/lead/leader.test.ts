@@ -27,13 +27,15 @@ function setUp() {
     canPropose: true,
     commit: 0,
     log: { end: 0, numberAt: () => NUMBER, get: (index: number) => entries.get(index) },
-    propose(hlc: number, write: (w: Writer) => void, decoded: Logged): number {
-      const index = ++replica.log.end;
-      const entry = encodeEntry(index, NUMBER, hlc, write);
-      entries.set(index, entry);
-      logged.push(decoded.operation.type);
-      state.apply(entry, decoded);
-      return index;
+    appending: {
+      propose(hlc: number, write: (w: Writer) => void, decoded: Logged): number {
+        const index = ++replica.log.end;
+        const entry = encodeEntry(index, NUMBER, hlc, write);
+        entries.set(index, entry);
+        logged.push(decoded.operation.type);
+        state.apply(entry, decoded);
+        return index;
+      },
     },
   };
   const lease = { room: true };

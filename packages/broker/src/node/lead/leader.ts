@@ -152,7 +152,7 @@ export class ShardLeader implements Lead, StateObserver {
   /** Logs an operation and runs `committed` once it is. Only while the replica takes operations. */
   append(operation: Operation, origin: Origin | null, committed: () => void): number {
     const logged: Logged = { operation, origin };
-    const index = this.replica.propose(
+    const index = this.replica.appending.propose(
       this.node.clock.next(),
       (w: Writer) => writeOperation(w, operation, origin),
       logged,

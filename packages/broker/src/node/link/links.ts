@@ -195,7 +195,7 @@ export class Links {
       for (let i = 0; i < led.length && !peers.full(name); i++) run(led[(i + turn) % led.length]!);
     };
     const kinds = [
-      () => shardsOf((copy) => copy.onDrained(peer.id)),
+      () => shardsOf((copy) => copy.appending.onDrained(peer.id)),
       () => shardsOf((copy) => shards.leaders[copy.shard]!.delivering.onDrained(name)),
       () => router.onDrained(name, turn),
       () => giving.onDrained(name),

@@ -15,7 +15,7 @@
 import type { Writer } from '../../bytes.ts';
 import type { Message, Rx2Id } from '../../session/message.ts';
 import { LinkMessage } from '../link/link-message.ts';
-import type { Publisher } from './ends.ts';
+import type { Publisher } from './client-port.ts';
 import { Gap } from './live-gap.ts';
 
 /** A node that answers nothing for this long while live messages wait for it is given up. */

@@ -7,7 +7,7 @@
 import type { Message, Rx2Id } from '../../session/message.ts';
 import { SeenSet } from '../../session/seen.ts';
 import type { LivePublish } from '../link/link-message.ts';
-import type { LiveConnection } from './ends.ts';
+import type { LiveConnection } from './client-port.ts';
 
 type Deliver = (message: Message) => readonly LiveConnection[] | null;
 

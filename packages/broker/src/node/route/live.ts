@@ -4,7 +4,7 @@ import { TopicTree } from '../../mqtt/topic-tree.ts';
 import type { Message } from '../../session/message.ts';
 import type { FilterChange } from '../link/filter-change.ts';
 import type { MissedMessages } from '../link/missed-messages.ts';
-import type { LiveConnection, LiveSubscription } from './ends.ts';
+import type { LiveConnection, LiveSubscription } from './client-port.ts';
 import { addWant, type Want, wantOf } from './want.ts';
 
 const NO_IDENTIFIERS: readonly number[] = [];

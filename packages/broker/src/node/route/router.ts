@@ -25,7 +25,7 @@ import {
   Status,
 } from '../link/request.ts';
 import { ShardChannel, type Transmit } from './channel.ts';
-import type { LiveConnection, Publisher } from './ends.ts';
+import type { LiveConnection, Publisher } from './client-port.ts';
 import { LiveChannel } from './live-channel.ts';
 import { LiveDoubts } from './live-doubts.ts';
 import { LiveReceived, whenAllHaveRoom } from './live-received.ts';

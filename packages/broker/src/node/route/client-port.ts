@@ -1,4 +1,4 @@
-/** Both ends of a message's way through a node, as routing sees them: types only. */
+/** What routing asks of clients: the publisher that waits, and the connections that get messages. Types only. */
 import type { Message } from '../../session/message.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 
