@@ -5,8 +5,6 @@
  * (process/founding.ts says in which order) → the clock. The process core lets clients in when the node is
  * ready, and says when everything is to close: last opened first.
  */
-
-import { performance } from 'node:perf_hooks';
 import type { SwimHandle } from '@shoal/swim';
 import type { GivenSettings } from './cluster-settings.ts';
 import type { Config } from './config.ts';
@@ -16,14 +14,11 @@ import type { PeerLinks } from './edge/link/peer-link.ts';
 import { type Listeners, openListeners } from './edge/listeners/listeners.ts';
 import { openLog } from './edge/log.ts';
 import { watchJoin } from './edge/membership/join-watch.ts';
-import {
-  type MembershipOptions,
-  processMembership,
-  startMembership,
-} from './edge/membership/start-membership.ts';
+import { processMembership, startMembership } from './edge/membership/start-membership.ts';
 import type { DataFolder } from './edge/store/data-folder.ts';
 import { openKeyring } from './edge/store/keyring-file.ts';
 import { loadShards, type OpenFolder, openFolder } from './edge/store/open-folder.ts';
+import { SYSTEM } from './edge/system.ts';
 import { Ticker } from './edge/ticker.ts';
 import { TurnEnd } from './edge/turn-end.ts';
 import { BrokerError, type BrokerErrorCode } from './errors.ts';
@@ -103,10 +98,10 @@ class NodeProcess implements RunningNode {
     this.#closers.unshift(() => this.#listeners?.close());
     const admin = await serveAdmin({ config, core, process, membership, log });
     this.#closers.unshift(() => admin.close());
-    process.setMeta({ admin: admin.address });
+    const joining = { config, ...opened, core, process, keyring, ...linked, log };
     for (const step of bootOrder(opened.founds)) {
       if (step === 'load') await loadShards(core);
-      else await this.#join({ config, ...opened, core, process, keyring, ...linked, log });
+      else this.#joined(await startMembership(joining), process);
     }
     this.#closers.unshift(watchJoin(config.cluster, core, membership, log));
     this.#ticker = new Ticker(process, admin.onTick);
@@ -126,9 +121,7 @@ class NodeProcess implements RunningNode {
   #env({ folder, marks }: OpenFolder): NodeEnv {
     return {
       ...folder.hooks,
-      nowMs: () => performance.now(),
-      wallMs: () => Date.now(),
-      random: Math.random,
+      ...SYSTEM,
       store: folder.store,
       marks,
       sendFrame: (peer, frame) => this.#links?.send(peer, frame),
@@ -142,7 +135,7 @@ class NodeProcess implements RunningNode {
 
   #host(core: NodeCore, folder: DataFolder): ProcessHost {
     return {
-      nowMs: () => performance.now(),
+      nowMs: SYSTEM.nowMs,
       log: this.#log,
       membership: () => this.#membership && processMembership(this.#membership),
       setPeers: (peers) => this.#links?.setPeers(peers),
@@ -154,14 +147,13 @@ class NodeProcess implements RunningNode {
     };
   }
 
-  async #join(options: MembershipOptions): Promise<void> {
-    const membership = await startMembership(options);
+  #joined(membership: SwimHandle, process: ProcessCore): void {
     this.#membership = membership;
     this.#closers.unshift(() => {
       this.#links?.close();
       return membership.stop();
     });
-    options.process.onMembers();
+    process.onMembers();
   }
 
   /** Clients may come. @returns where to */
@@ -169,13 +161,12 @@ class NodeProcess implements RunningNode {
     const listeners = this.#listeners!;
     const { node, mqtt } = this.#config;
     listeners.open();
-    const { reports, main } = listeners;
+    const { reports, main, reference } = listeners;
     const { admin } = this.#wired!.process.meta;
     const cluster = this.#membership!.address;
     const addresses = { mqtt: main.address, listeners: reports, cluster, admin };
     this.#readiness.resolve({ node: node.name, pid: process.pid, ...addresses });
-    // A path on this machine is no place to refer clients to.
-    return mqtt.advertise ?? (main.transport === 'unix' ? '' : main.address);
+    return mqtt.advertise ?? reference;
   }
 
   /** Before there is a process core, only the store can fail. */

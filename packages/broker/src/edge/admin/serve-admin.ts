@@ -23,7 +23,8 @@ export interface ServedAdmin extends AdminApi {
 }
 
 /**
- * Serves the admin API of a node: probes and metrics at once, the rest when the node has joined.
+ * Serves the admin API of a node: probes and metrics at once, the rest when the node has joined. Other
+ * members hear of its address.
  *
  * @throws BrokerError as startAdminApi
  */
@@ -48,6 +49,7 @@ export async function serveAdmin(options: ServeAdminOptions): Promise<ServedAdmi
     () => options.membership() ?? undefined,
   );
   const api = await startAdminApi({ listen: config.admin.listen, backend, metrics, log });
+  process.setMeta({ admin: api.address });
   return {
     address: api.address,
     onTick: (lateMs) => metrics.onTick(lateMs),

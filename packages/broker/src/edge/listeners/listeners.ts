@@ -59,6 +59,12 @@ export class Listeners implements Omit<Listener, 'address'> {
     return reports.find(({ transport }) => transport === 'tcp') ?? reports[0];
   }
 
+  /** Where clients of other nodes may be referred to; '' if there is only a path on this machine. */
+  get reference(): string {
+    const { transport, address } = this.main;
+    return transport === 'unix' ? '' : address;
+  }
+
   get count(): number {
     let count = 0;
     for (const { listener } of this.#listeners) count += listener.count;
