@@ -135,7 +135,7 @@ export interface MemberInfo {
   readonly bootEpoch: number;
   readonly state: 'alive' | 'suspect' | 'faulty' | 'left';
   /** In the stable view: placement counts on it. Elections and links go by `state`; the default, too. */
-  readonly inView?: boolean;
+  readonly inStableView?: boolean;
   /** Says of itself that its main loop or its disk hangs: placement prefers others as leaders. */
   readonly unwell: boolean;
   /** Cluster address, host:port: SWIM over UDP and TCP, and the links between nodes over TCP. */

@@ -24,7 +24,7 @@ describe('the log of members', () => {
     expect([self, member('n2', { state: 'suspect' })], ['debug n2 a member does not answer']);
     expect([self, member('n2', { state: 'faulty' })], ['warn n2 a member is faulty']);
     expect(
-      [self, member('n2', { state: 'faulty', inView: false })],
+      [self, member('n2', { state: 'faulty', inStableView: false })],
       ['warn n2 a member is out of the view: placement ignores it'],
     );
     expect(
@@ -41,7 +41,7 @@ describe('the log of members', () => {
     const stopper = (change: Partial<MemberInfo>) => [self, member('stopper', change)];
     expect(stopper({}), ['info stopper a member is present']);
     expect(stopper({ state: 'faulty' }), ['info stopper a member has stopped']);
-    expect(stopper({ state: 'faulty', inView: false }), [
+    expect(stopper({ state: 'faulty', inStableView: false }), [
       'info stopper a member is out of the view: placement ignores it',
     ]);
   });

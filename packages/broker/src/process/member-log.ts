@@ -5,7 +5,7 @@ interface Seen {
   readonly bootEpoch: number;
   readonly state: MemberInfo['state'];
   readonly unwell: boolean;
-  readonly inView: boolean;
+  readonly inStableView: boolean;
   /** It announced its stop. */
   readonly stopped: boolean;
 }
@@ -33,10 +33,10 @@ export class MemberLog {
   note(members: readonly MemberInfo[]): void {
     const seen = new Map<string, Seen>();
     for (const member of members) {
-      const { name, bootEpoch, state, unwell, inView = true, address } = member;
+      const { name, bootEpoch, state, unwell, inStableView = true, address } = member;
       if (name === this.#self) continue;
       const before = this.#seen.get(name);
-      const after = { bootEpoch, state, unwell, inView, stopped: this.#hasStopped(member) };
+      const after = { bootEpoch, state, unwell, inStableView, stopped: this.#hasStopped(member) };
       seen.set(name, after);
       for (const [level, what] of changes(before, after))
         this.#log(level, what, { member: name, address });
@@ -58,9 +58,9 @@ function changes(before: Seen | undefined, after: Seen): (readonly [LogLevel, st
         ? ['warn', 'a member reports that its main loop or disk hangs']
         : ['info', 'a member is well again'],
     );
-  if (before && after.inView !== before.inView && after.state !== 'left')
+  if (before && after.inStableView !== before.inStableView && after.state !== 'left')
     lines.push(
-      after.inView
+      after.inStableView
         ? ['info', 'a member is in the view: placement uses it']
         : [after.stopped ? 'info' : 'warn', 'a member is out of the view: placement ignores it'],
     );

@@ -27,7 +27,11 @@ const facts = {
 
 describe('members as the core takes them', () => {
   it('are those with metadata of this format, with their place in the stable view', () => {
-    const seen = membersOf(facts).map(({ name, state, inView }) => [name, state, inView]);
+    const seen = membersOf(facts).map(({ name, state, inStableView }) => [
+      name,
+      state,
+      inStableView,
+    ]);
     assert.deepEqual(seen, [
       ['n1', 'alive', true],
       ['n2', 'suspect', true],

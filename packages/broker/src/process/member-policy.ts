@@ -21,7 +21,15 @@ export function membersOf({ self, meta, members, stableView }: MemberFacts): Mem
     const { name, bootEpoch, state, unwell, address } = member;
     const said = name === self ? meta : decodeMeta(member.meta);
     if (said === null) continue;
-    infos.push({ name, bootEpoch, state, unwell, address, inView: names.has(name), meta: said });
+    infos.push({
+      name,
+      bootEpoch,
+      state,
+      unwell,
+      address,
+      inStableView: names.has(name),
+      meta: said,
+    });
   }
   return infos;
 }

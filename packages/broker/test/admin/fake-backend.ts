@@ -59,7 +59,7 @@ export class FakeBackend implements AdminBackend {
         member('n1', 'alive'),
         { ...member('n2', 'alive'), unwell: true },
         member('n3', 'faulty'),
-        { ...member('n4', 'alive'), inView: false },
+        { ...member('n4', 'alive'), inStableView: false },
       ],
       underReplicated: {
         count: 3,
@@ -286,7 +286,7 @@ function member(name: string, state: MemberStatus['state']): MemberStatus {
   return {
     name,
     state,
-    inView: state === 'alive',
+    inStableView: state === 'alive',
     unwell: false,
     leaving: false,
     bootEpoch: 1,

@@ -287,7 +287,7 @@ export interface MemberStatus {
   /** `stopped`: faulty, or about to be, since its process was told to stop. */
   readonly state: 'alive' | 'suspect' | 'faulty' | 'stopped' | 'left';
   /** In the stable view: gets copies. One that came back again and again is out until it is quiet. */
-  readonly inView: boolean;
+  readonly inStableView: boolean;
   /** Its main loop or its disk hangs, as it says itself. */
   readonly unwell: boolean;
   /** True while the member drains before it leaves. */

@@ -86,10 +86,10 @@ function members(core: NodeCore): MemberStatus[] {
   }
   return [...core.membership.members]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, state, inView, unwell, bootEpoch, address, meta }) => ({
+    .map(({ name, state, inStableView, unwell, bootEpoch, address, meta }) => ({
       name,
       state: stateOf(core, name),
-      inView: inView ?? isPresent({ state }),
+      inStableView: inStableView ?? isPresent({ state }),
       unwell,
       leaving: meta.leaving,
       bootEpoch,

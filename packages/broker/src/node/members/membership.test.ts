@@ -23,12 +23,12 @@ const N3 = copyId('n3', 's');
 
 describe('Membership', () => {
   it('places by the stable view, whatever the state; the rest goes by the state', () => {
-    const all = ['n1', 'n2', 'n3'].map((name) => ({ ...member(name), inView: true }));
+    const all = ['n1', 'n2', 'n3'].map((name) => ({ ...member(name), inStableView: true }));
     const membership = knowing(...all);
     const before = membership.targets(0, 0);
     assert.equal(before.length, 3);
-    const told = (state: MemberInfo['state'], inView: boolean) =>
-      membership.update([...all.slice(0, 2), { ...member('n3', state), inView }], 4, 0);
+    const told = (state: MemberInfo['state'], inStableView: boolean) =>
+      membership.update([...all.slice(0, 2), { ...member('n3', state), inStableView }], 4, 0);
     // Faulty, but others may be so too: nothing moves until that is settled.
     told('faulty', true);
     assert.equal(membership.targets(0, 0), before);

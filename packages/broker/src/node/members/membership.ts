@@ -75,7 +75,7 @@ export class Membership {
   /** Computes the table anew when who may hold shards has changed. */
   place(shardCount: number): void {
     const usable = [...this.#members.values()].filter(
-      (m) => (m.inView ?? isPresent(m)) && !m.meta.leaving,
+      (m) => (m.inStableView ?? isPresent(m)) && !m.meta.leaving,
     );
     const key = usable
       .map((m) => [m.name, m.meta.storeId, m.meta.zone, m.meta.host, m.meta.weight].join('|'))

@@ -76,11 +76,11 @@ States: alive, suspect (a probe failed; the member may object), faulty (found de
 }
 
 /** `alive, out of view, unwell, leaving`: what membership sees, then what the member says of itself. */
-function stateOf({ state, inView, unwell, leaving }: MemberStatus): string {
+function stateOf({ state, inStableView, unwell, leaving }: MemberStatus): string {
   const isPresent = state === 'alive' || state === 'suspect';
   return [
     state,
-    ...(isPresent && inView === false ? ['out of view'] : []),
+    ...(isPresent && inStableView === false ? ['out of view'] : []),
     ...(unwell && isPresent ? ['unwell'] : []),
     ...(leaving && state !== 'left' ? ['leaving'] : []),
   ].join(', ');
