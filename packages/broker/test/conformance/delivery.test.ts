@@ -1,19 +1,5 @@
 import assert from 'node:assert/strict';
-import type { IPublishPacket, Packet } from 'mqtt-packet';
-import { everyWay, packet, publishes, seen } from './world.ts';
-
-const publishOf = (o: Partial<IPublishPacket> = {}): IPublishPacket => ({
-  cmd: 'publish',
-  topic: 't',
-  payload: 'x',
-  qos: 0,
-  retain: false,
-  dup: false,
-  ...o,
-});
-const ack = (cmd: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', messageId = 1, reasonCode = 0) =>
-  ({ cmd, messageId, reasonCode }) as Packet;
-const ids = (packets: readonly Packet[]) => packets.map((p) => [p.cmd, p.messageId]);
+import { ack, everyWay, ids, packet, publishes, publishOf, seen } from './world.ts';
 
 everyWay('messages to clients', (make, version) => {
   it('[MQTT-3.3.2-3, 3.8.4-8, 4.7.2-1] [MQTT-3.3.2-3, 3.8.4-6, 4.7.2-1 of 3.1.1] match a filter, and come at the lower QoS', () => {

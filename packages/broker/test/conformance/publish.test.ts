@@ -1,19 +1,6 @@
 import assert from 'node:assert/strict';
-import type { IPublishPacket, Packet } from 'mqtt-packet';
-import { codes, everyWay, field, packet, publishes, seen } from './world.ts';
-
-const publishOf = (o: Partial<IPublishPacket> = {}): IPublishPacket => ({
-  cmd: 'publish',
-  topic: 't',
-  payload: 'x',
-  qos: 0,
-  retain: false,
-  dup: false,
-  ...o,
-});
-const ack = (cmd: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', messageId = 1, reasonCode = 0) =>
-  ({ cmd, messageId, reasonCode }) as Packet;
-const ids = (packets: readonly Packet[]) => packets.map((p) => [p.cmd, p.messageId]);
+import type { Packet } from 'mqtt-packet';
+import { ack, codes, everyWay, field, ids, packet, publishes, publishOf, seen } from './world.ts';
 
 everyWay('PUBLISH', (make, version) => {
   it('[MQTT-2.2.1-2, 2.2.1-3, 4.3.1-1] [MQTT-2.3.1-1, 2.3.1-5, 4.3.1-1 of 3.1.1] has a Packet Identifier above QoS 0, not 0', () => {

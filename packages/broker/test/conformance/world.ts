@@ -113,6 +113,25 @@ export class World {
   }
 }
 
+/** A PUBLISH of `x` to `t` at QoS 0, but for what is given. */
+export function publishOf(o: Partial<IPublishPacket> = {}): IPublishPacket {
+  const plain = { topic: 't', payload: 'x', qos: 0, retain: false, dup: false } as const;
+  return { cmd: 'publish', ...plain, ...o };
+}
+
+export function ack(
+  cmd: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp',
+  messageId = 1,
+  reasonCode = 0,
+): Packet {
+  return { cmd, messageId, reasonCode } as Packet;
+}
+
+/** Names of packets and their Packet Identifiers. */
+export function ids(packets: readonly Packet[]): (readonly [string, number | undefined])[] {
+  return packets.map((p) => [p.cmd, p.messageId]);
+}
+
 /** Names of packets and their Reason Codes or return codes. */
 export function codes(socket: TestSocket): (readonly [string, number | undefined])[] {
   return socket.take().map((p) => {

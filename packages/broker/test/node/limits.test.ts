@@ -32,6 +32,18 @@ function single(limits: Settings['limits'] = {}, rules: ListenerRules = {}) {
   return { nodes, core, client };
 }
 
+/** A stored session that subscribes to `t` and is away, and a publisher. */
+function oneAway(limits: Settings['limits']) {
+  const { nodes, core, client } = single(limits);
+  const socket = client('s', 3600);
+  socket.subscribe(['t']);
+  socket.handler.onClosed();
+  nodes.advance(100);
+  const publisher = client('p');
+  publisher.take();
+  return { nodes, core, publisher };
+}
+
 /** A subscriber that acknowledges nothing and takes one message at a time, and its publisher. */
 function slowSubscriber(limits: Settings['limits']) {
   const { core, client } = single({ ...limits, inflightMessages: 1 });
@@ -274,13 +286,7 @@ const CASES: Readonly<Record<string, () => void>> = {
   },
 
   sessionQueueMessages: () => {
-    const { nodes, core, client } = single({ sessionQueueMessages: 2 });
-    const socket = client('s', 3600);
-    socket.subscribe(['t']);
-    socket.handler.onClosed();
-    nodes.advance(100);
-    const publisher = client('p');
-    publisher.take();
+    const { nodes, core, publisher } = oneAway({ sessionQueueMessages: 2 });
     const codes = [1, 2, 3].flatMap((id) => {
       publisher.publish('t', { qos: 1, id });
       nodes.advance(100);
@@ -296,13 +302,7 @@ const CASES: Readonly<Record<string, () => void>> = {
   },
 
   sessionQueueBytes: () => {
-    const { nodes, core, client } = single({ sessionQueueBytes: 65_536 });
-    const socket = client('s', 3600);
-    socket.subscribe(['t']);
-    socket.handler.onClosed();
-    nodes.advance(100);
-    const publisher = client('p');
-    publisher.take();
+    const { nodes, core, publisher } = oneAway({ sessionQueueBytes: 65_536 });
     const publish = (id: number, bytes: number) => {
       publisher.publish('t', { qos: 1, id, payload: '.'.repeat(bytes) });
       nodes.advance(100);

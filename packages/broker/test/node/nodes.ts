@@ -1,7 +1,7 @@
 /** Nodes without I/O, linked by hand: time moves only in `advance`, clients are packets. */
 
 import assert from 'node:assert/strict';
-import mqttPacket, { type IConnectPacket, type Packet } from 'mqtt-packet';
+import mqttPacket, { type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
 import type { GivenSettings } from '../../src/cluster-settings.ts';
 import type { Config } from '../../src/config.ts';
 import { loadIdentity } from '../../src/node/members/identity.ts';
@@ -405,9 +405,15 @@ export class TestSocket implements ClientSocket {
 
   publish(
     topic: string,
-    o: { qos?: 0 | 1 | 2; retain?: boolean; id?: number; payload?: string } = {},
+    o: {
+      qos?: 0 | 1 | 2;
+      retain?: boolean;
+      id?: number;
+      payload?: string;
+      properties?: NonNullable<IPublishPacket['properties']>;
+    } = {},
   ): this {
-    const { qos = 0, retain = false, id = 1, payload = 'x' } = o;
+    const { qos = 0, retain = false, id = 1, payload = 'x', properties } = o;
     return this.send({
       cmd: 'publish',
       topic,
@@ -416,6 +422,7 @@ export class TestSocket implements ClientSocket {
       retain,
       dup: false,
       ...(qos > 0 ? { messageId: id } : {}),
+      ...(properties === undefined ? {} : { properties }),
     });
   }
 

@@ -239,27 +239,9 @@ describe('server options', () => {
     'Topic Name': (socket, text) => socket.publish(`a${text}`, { qos: 1 }),
     'Topic Filter': (socket, text) => subscribe(socket, `a${text}`),
     'Response Topic': (socket, text) =>
-      socket.send({
-        cmd: 'publish',
-        topic: 't',
-        payload: '',
-        qos: 1,
-        messageId: 1,
-        retain: false,
-        dup: false,
-        properties: { responseTopic: `a${text}` },
-      }),
+      socket.publish('t', { qos: 1, properties: { responseTopic: `a${text}` } }),
     'User Property': (socket, text) =>
-      socket.send({
-        cmd: 'publish',
-        topic: 't',
-        payload: '',
-        qos: 1,
-        messageId: 1,
-        retain: false,
-        dup: false,
-        properties: { userProperties: { name: text } },
-      }),
+      socket.publish('t', { qos: 1, properties: { userProperties: { name: text } } }),
   };
   for (const [rule, refused] of [
     ['in-values', ['Topic Name', 'Topic Filter', 'Response Topic']],

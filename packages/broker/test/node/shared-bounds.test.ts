@@ -2,7 +2,20 @@
 import assert from 'node:assert/strict';
 import type { Packet } from 'mqtt-packet';
 import { LongHeld } from '../../src/node/lead/long-held.ts';
+import type { TestSocket } from './nodes.ts';
 import { all, Cluster, STORED, upTo } from './sharing-cluster.ts';
+
+/** Reason Codes of the PUBACKs that have come. */
+function pubacks(publisher: TestSocket): number[] {
+  return publisher.take().flatMap((p) => (p.cmd === 'puback' ? [p.reasonCode ?? 0] : []));
+}
+
+/** What the only member, back at another node, is given. */
+function whatIsLeft(c: Cluster): string[] {
+  const back = c.worker(1, 'w', 1, STORED, '');
+  c.settle(1000);
+  return all(back);
+}
 
 describe('what waits for shared subscriptions', () => {
   it('refuses more than a group may have waiting, and says so', () => {
@@ -12,11 +25,8 @@ describe('what waits for shared subscriptions', () => {
     p.take();
     c.publish(p, upTo(5));
     c.settle();
-    const codes = p.take().flatMap((q) => (q.cmd === 'puback' ? [q.reasonCode ?? 0] : []));
-    assert.deepEqual(codes, [0, 0, 0, 0x97, 0x97]);
-    const back = c.worker(1, 'w', 1, STORED, '');
-    c.settle(1000);
-    assert.deepEqual(all(back), upTo(3));
+    assert.deepEqual(pubacks(p), [0, 0, 0, 0x97, 0x97]);
+    assert.deepEqual(whatIsLeft(c), upTo(3));
   });
 
   it('makes room for new messages where expired ones fill the queue of a group', () => {
@@ -26,24 +36,12 @@ describe('what waits for shared subscriptions', () => {
     p.take();
     c.publish(p, ['0']);
     for (const id of [101, 102, 103])
-      p.send({
-        cmd: 'publish',
-        topic: 't/a',
-        payload: 'old',
-        qos: 1,
-        messageId: id,
-        retain: false,
-        dup: false,
-        properties: { messageExpiryInterval: 1 },
-      });
+      p.publish('t/a', { qos: 1, id, payload: 'old', properties: { messageExpiryInterval: 1 } });
     c.settle(2000);
     c.publish(p, ['1', '2', '3', '4']);
     c.settle();
-    const codes = p.take().flatMap((q) => (q.cmd === 'puback' ? [q.reasonCode ?? 0] : []));
-    assert.deepEqual(codes, [0, 0, 0, 0, 0, 0, 0, 0x97]);
-    const back = c.worker(1, 'w', 1, STORED, '');
-    c.settle(1000);
-    assert.deepEqual(all(back), upTo(4));
+    assert.deepEqual(pubacks(p), [0, 0, 0, 0, 0, 0, 0, 0x97]);
+    assert.deepEqual(whatIsLeft(c), upTo(4));
     const queued = c.cores.map(({ counters }) => counters.queuedBytes);
     assert.deepEqual(queued, [0, 0, 0]);
   });
@@ -76,11 +74,8 @@ describe('what waits for shared subscriptions', () => {
     p.take();
     c.publish(p, upTo(5));
     c.settle();
-    const codes = p.take().flatMap((q) => (q.cmd === 'puback' ? [q.reasonCode ?? 0] : []));
-    assert.deepEqual(codes, [0, 0, 0, 0x97, 0x97]);
-    const back = c.worker(1, 'w', 1, STORED, '');
-    c.settle(1000);
-    assert.deepEqual(all(back), upTo(3));
+    assert.deepEqual(pubacks(p), [0, 0, 0, 0x97, 0x97]);
+    assert.deepEqual(whatIsLeft(c), upTo(3));
     assert.deepEqual(
       c.cores.map(({ counters }) => counters.queuedBytes),
       [0, 0, 0],
