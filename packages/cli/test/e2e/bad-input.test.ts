@@ -6,6 +6,7 @@ import { LocalCluster, SHOAL_BIN } from '../../../../bench/src/chaos/cluster.ts'
 import { type Output, run } from '../../../../bench/src/chaos/managed-process.ts';
 import { freePort } from '../../../../bench/src/chaos/ports.ts';
 import { connectPacket, RawClient } from '../../../../bench/src/chaos/raw-client.ts';
+import { FEW_SHARDS } from './tools.ts';
 
 const HOST = '127.0.0.1';
 
@@ -24,7 +25,7 @@ describe('bad input at start', function () {
   let folder: string;
 
   before(async () => {
-    cluster = await LocalCluster.create({ nodes: 1 });
+    cluster = await LocalCluster.create({ nodes: 1, startArgs: FEW_SHARDS });
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'shoal-e2e-'));
   });
   after(async () => {
@@ -106,8 +107,8 @@ describe('bad input: data folders of somebody else', function () {
 
   before(async () => {
     [ours, theirs] = await Promise.all([
-      LocalCluster.create({ nodes: 1 }),
-      LocalCluster.create({ nodes: 1 }),
+      LocalCluster.create({ nodes: 1, startArgs: FEW_SHARDS }),
+      LocalCluster.create({ nodes: 1, startArgs: FEW_SHARDS }),
     ]);
   });
   after(async () => {
@@ -141,7 +142,7 @@ describe('signals', function () {
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`${signal} drains and exits 0`, async () => {
-      const cluster = await LocalCluster.create({ nodes: 1 });
+      const cluster = await LocalCluster.create({ nodes: 1, startArgs: FEW_SHARDS });
       try {
         const bye = await RawClient.connect(cluster.endpoint('n1').port, 'drained');
         const exit = await cluster.end('n1', signal);
@@ -160,7 +161,7 @@ describe('bad input from a client', function () {
   let bystander: RawClient;
 
   before(async () => {
-    cluster = await LocalCluster.create({ nodes: 1 });
+    cluster = await LocalCluster.create({ nodes: 1, startArgs: FEW_SHARDS });
     bystander = await RawClient.connect(cluster.endpoint('n1').port, 'bystander');
   });
   after(async () => {

@@ -2,19 +2,40 @@ import assert from 'node:assert/strict';
 import { LocalCluster } from '../../../../bench/src/chaos/cluster.ts';
 import { type RunReport, runChaos } from '../../../../bench/src/chaos/run.ts';
 import type { Scenario } from '../../../../bench/src/chaos/scenarios.ts';
+import { FEW_SHARDS } from './tools.ts';
 
 /** A short form of `npm run chaos`: the same clients, kills and checker. */
 describe('black box: real nodes, SIGKILL, hopping subscribers', function () {
-  this.timeout(150_000);
+  this.timeout(240_000);
 
-  const plans: { scenario: Scenario; rounds: number; what: string }[] = [
-    { scenario: 'kill-any', rounds: 6, what: 'one node at a time is killed and restarted' },
-    { scenario: 'kill-all', rounds: 2, what: 'all nodes are killed at once and restarted' },
-    { scenario: 'add-remove', rounds: 1, what: 'a node is added and one removed under load' },
+  const plans: {
+    scenario: Scenario;
+    rounds: number;
+    startArgs: readonly string[];
+    what: string;
+  }[] = [
+    {
+      scenario: 'kill-any',
+      rounds: 6,
+      startArgs: [],
+      what: 'one node at a time is killed and restarted',
+    },
+    {
+      scenario: 'kill-all',
+      rounds: 2,
+      startArgs: FEW_SHARDS,
+      what: 'all nodes are killed at once and restarted',
+    },
+    {
+      scenario: 'add-remove',
+      rounds: 1,
+      startArgs: FEW_SHARDS,
+      what: 'a node is added and one removed under load',
+    },
   ];
-  for (const { scenario, rounds, what } of plans) {
+  for (const { scenario, rounds, startArgs, what } of plans) {
     it(`loses, repeats and reorders nothing while ${what}`, async () => {
-      const cluster = await LocalCluster.create({ nodes: 3 });
+      const cluster = await LocalCluster.create({ nodes: 3, startArgs });
       try {
         const report = await runChaos({
           broker: cluster,

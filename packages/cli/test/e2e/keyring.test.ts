@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import mqtt from 'mqtt';
 import { LocalCluster, SHOAL_BIN } from '../../../../bench/src/chaos/cluster.ts';
 import { run } from '../../../../bench/src/chaos/managed-process.ts';
+import { FEW_SHARDS } from './tools.ts';
 
 interface Ring {
   readonly primary: string;
@@ -22,7 +23,10 @@ describe('a cluster with a keyring', function () {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'shoal-e2e-'));
     file = path.join(folder, 'keyring.json');
     await shoal('keyring', 'generate', '--out', file);
-    cluster = await LocalCluster.create({ nodes: 3, startArgs: ['--keyring', file] });
+    cluster = await LocalCluster.create({
+      nodes: 3,
+      startArgs: [...FEW_SHARDS, '--keyring', file],
+    });
   });
   after(async () => {
     await cluster?.stop();

@@ -3,13 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterStatus } from '@shoal/broker';
 import mqtt from 'mqtt';
 import { LocalCluster } from '../../../../bench/src/chaos/cluster.ts';
+import { FEW_SHARDS } from './tools.ts';
 
 describe('a node that was killed is removed by force', function () {
   this.timeout(120_000);
   let cluster: LocalCluster;
 
   before(async () => {
-    cluster = await LocalCluster.create({ nodes: 4 });
+    cluster = await LocalCluster.create({ nodes: 4, startArgs: FEW_SHARDS });
   });
   after(async () => {
     await cluster?.stop();

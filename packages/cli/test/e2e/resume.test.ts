@@ -4,7 +4,7 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { LocalCluster } from '../../../../bench/src/chaos/cluster.ts';
 import { type Output, run } from '../../../../bench/src/chaos/managed-process.ts';
 import { LineClient } from './line-client.ts';
-import { canRun, hasPaho, itWith, PYTHON } from './tools.ts';
+import { canRun, FEW_SHARDS, hasPaho, itWith, PYTHON } from './tools.ts';
 
 const HOST = '127.0.0.1';
 
@@ -13,7 +13,7 @@ describe('a persistent session resumes on another node after SIGKILL of its own'
   let cluster: LocalCluster;
 
   before(async () => {
-    cluster = await LocalCluster.create({ nodes: 3 });
+    cluster = await LocalCluster.create({ nodes: 3, startArgs: FEW_SHARDS });
   });
   after(async () => {
     await cluster?.stop();

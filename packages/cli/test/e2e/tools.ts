@@ -1,5 +1,11 @@
 import { spawnSync } from 'node:child_process';
 
+/**
+ * Flags of `shoal start`, for tests in which the number of shards does not matter: most of what a cluster
+ * computes until it is whole is for its shards. Kills of one node, demo, launcher and pause have the default.
+ */
+export const FEW_SHARDS: readonly string[] = ['--set', 'cluster.shards=64'];
+
 /** Whether a program can be run; `probe` are arguments with which it ends at once. */
 export function canRun(command: string, probe: readonly string[]): boolean {
   return spawnSync(command, probe, { stdio: 'ignore', timeout: 10_000 }).error === undefined;

@@ -11,7 +11,7 @@ import { run } from '../../../../bench/src/chaos/managed-process.ts';
 import { hasChromium, PageClient } from './browser.ts';
 import { makeCertificate } from './certificate.ts';
 import { LineClient } from './line-client.ts';
-import { canRun, hasPahoC, itWith } from './tools.ts';
+import { canRun, FEW_SHARDS, hasPahoC, itWith } from './tools.ts';
 
 const HOST = 'localhost';
 
@@ -31,7 +31,7 @@ describe('real programs by TCP, TLS, WebSocket and secure WebSocket', function (
     const files = `cert=${cert}&key=${key}`;
     const addresses = [`tls://:0?${files}`, 'ws://:0/mqtt', `wss://:0/mqtt?${files}`];
     const listen = addresses.flatMap((address) => ['--mqtt-listen', address]);
-    const startArgs = ['--set', 'cluster.shards=64', ...listen];
+    const startArgs = [...FEW_SHARDS, ...listen];
     cluster = await LocalCluster.create({ nodes: 3, startArgs });
   });
   after(async () => {
