@@ -39,6 +39,8 @@ if (unknown.length > 0) {
 // The Node.js that runs this is the one brought along; what it starts must find the same one.
 const bins = [join(process.cwd(), 'node_modules/.bin'), dirname(process.execPath)];
 process.env['PATH'] = [...bins, process.env['PATH']].join(':');
+// Half of what a command or a node takes to start is TypeScript that is stripped and compiled anew.
+process.env['NODE_COMPILE_CACHE'] ??= join(process.cwd(), 'node_modules/.cache/compile');
 const requireTools = process.env['SHOAL_REQUIRE_TOOLS'] === '1';
 const files = globSync(
   ['packages/*/{src,test}/**/*.test.ts', '{bench,models,scripts,docker}/**/*.test.ts'],

@@ -96,16 +96,47 @@ async function runCheck(check: Check, limitMs: number): Promise<StageResult> {
   return { passed: 0, failed: 1, skipped: [], failures: [`${check.title}: ${result.reason}`] };
 }
 
-/** Deals the files to `processes` runs of mocha at a time, in turns: neighbours take alike long. */
-async function runTests(
+/** The files of each run of mocha, in the order in which the runs begin. */
+export function hands(
+  { apart, processes = 1 }: Pick<Stage, 'apart' | 'processes'>,
   files: readonly string[],
-  processes: number,
-  limitMs: number,
-): Promise<readonly StageResult[]> {
-  const hands = Array.from({ length: Math.min(processes, files.length) }, (_, hand) =>
+): readonly string[][] {
+  if (apart !== undefined) {
+    const isLong = (file: string): number => Number(apart.first.test(file));
+    return files.toSorted((a, b) => isLong(b) - isLong(a)).map((file) => [file]);
+  }
+  // In turns: neighbours take alike long.
+  return Array.from({ length: Math.min(processes, files.length) }, (_, hand) =>
     files.filter((_file, index) => index % processes === hand),
   );
-  return Promise.all(hands.map((hand) => runMocha(hand, limitMs)));
+}
+
+/** Runs mocha for all files of the stage, `processes` at a time. */
+async function runTests(
+  stage: Stage,
+  files: readonly string[],
+  deadlineMs: number,
+): Promise<readonly StageResult[]> {
+  const results: StageResult[] = [];
+  const run = async (left: Iterable<readonly string[]>): Promise<void> => {
+    for (const hand of left) {
+      const limitMs = deadlineMs - performance.now();
+      results.push(limitMs > 0 ? await runMocha(hand, limitMs) : notBegun(hand));
+    }
+  };
+  const isAlone = (file: string): boolean => stage.apart?.alone?.test(file) ?? false;
+  await run(files.filter(isAlone).map((file) => [file]));
+  const others = files.filter((file) => !isAlone(file));
+  const left = hands(stage, others).values();
+  await Promise.all(Array.from({ length: stage.processes ?? 1 }, () => run(left)));
+  return results;
+}
+
+/** The time of the stage was over before these files began. */
+function notBegun(files: readonly string[]): StageResult {
+  const failures = files.map((file) => `${file}: not begun, the time of the stage is over`);
+  for (const failure of failures) console.log(`    ✖ ${failure}`);
+  return { passed: 0, failed: failures.length, skipped: [], failures };
 }
 
 async function runMocha(files: readonly string[], limitMs: number): Promise<StageResult> {
@@ -159,8 +190,7 @@ export async function runStage(
     total.skipped.push(...result.skipped);
     total.failures.push(...result.failures);
   };
-  const limitMs = deadlineMs - performance.now();
-  for (const result of await runTests(files, stage.processes ?? 1, limitMs)) add(result);
+  for (const result of await runTests(stage, files, deadlineMs)) add(result);
   for (const check of stage.checks ?? []) {
     add(await runCheck(check, Math.max(1, deadlineMs - performance.now())));
   }

@@ -21,6 +21,11 @@ export interface Stage {
   readonly tests?: RegExp;
   /** Processes among which the test files are dealt; absent: one. Only for tests that share nothing. */
   readonly processes?: number;
+  /**
+   * Each test file is run by a process of its own, and the next begins when one is done: for files that take
+   * from a second to a minute. `alone`: nothing runs beside them. `first`: the longest, which begin first.
+   */
+  readonly apart?: { readonly first: RegExp; readonly alone?: RegExp };
 }
 
 export interface StageOptions {
@@ -77,6 +82,8 @@ export function stages(options: StageOptions): readonly Stage[] {
       name: 'property',
       limitSeconds: 240,
       tests: /(^|\/)test\/(property|fuzz)\/|\.property\.test\.ts$/,
+      processes: 2,
+      apart: { first: /codec-differential/ },
       checks: [
         {
           title: 'a million mutated messages into membership',
@@ -96,6 +103,8 @@ export function stages(options: StageOptions): readonly Stage[] {
       name: 'simulation',
       limitSeconds: 400,
       tests: /(^|\/)test\/sim\/|^packages\/swim\/src\/sim\/experiments\//,
+      processes: 2,
+      apart: { first: /regressions/ },
       checks: [
         {
           title: `simulator, up to ${options.simSeeds} fresh seeds from ${options.simSeed}`,
@@ -120,8 +129,17 @@ export function stages(options: StageOptions): readonly Stage[] {
       name: 'integration',
       limitSeconds: 600,
       tests: new RegExp(INTEGRATION.map(({ source }) => source).join('|')),
+      // They wait for one another's processes more than they compute.
+      processes: 2,
+      apart: { first: /\/(refusals|hanging|config|handle|admin)\.test\.ts$/ },
     },
-    { name: 'end to end', limitSeconds: 540, tests: /(^|\/)test\/e2e\// },
+    {
+      name: 'end to end',
+      limitSeconds: 540,
+      tests: /(^|\/)test\/e2e\//,
+      processes: 2,
+      apart: { alone: /\/(chaos|pause)\.test\.ts$/, first: /\/(cut|demo|resume)\.test\.ts$/ },
+    },
     // Last in the table because it takes what no other stage claims; first of the tests to run.
     { name: 'unit', limitSeconds: 300, tests: /\.test\.ts$/, processes: 2 },
   ];

@@ -6,7 +6,7 @@ import { FakeBackend } from '../../../broker/test/admin/fake-backend.ts';
 import { shoal } from './shoal.ts';
 
 describe('shoal, against a node', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let backend: FakeBackend;
   let api: AdminApi;
   let admin: string;
@@ -247,7 +247,7 @@ describe('shoal, against a node', function () {
 });
 
 describe('shoal, against something else', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   async function withServer(answer: string, use: (port: number) => Promise<void>): Promise<void> {
     const server: Server = createServer((socket) => {

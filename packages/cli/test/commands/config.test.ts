@@ -7,7 +7,7 @@ import { configFlags, KEY_OF_FLAG } from '../../src/config-flags.ts';
 import { shoal } from './shoal.ts';
 
 describe('shoal config and start', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let dir: string;
   let file: string;
 

@@ -7,7 +7,7 @@ import { FakeBackend } from '../../../broker/test/admin/fake-backend.ts';
 import { shoal } from './shoal.ts';
 
 describe('shoal keyring', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let backend: FakeBackend;
   let api: AdminApi;
   let dir: string;

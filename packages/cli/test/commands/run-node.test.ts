@@ -38,7 +38,7 @@ class Child {
 }
 
 describe('shoal start, the process', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`prints one ready line, stops in order at ${signal} and exits 0`, async () => {

@@ -47,7 +47,7 @@ describe('pages of sessions, merged from the nodes that lead them', () => {
         },
       ),
     );
-  }).timeout(30_000);
+  });
 
   it('names a session once that two nodes claim while its shard changes hands', () => {
     const answer = answerOf(['a'], '', 10);
