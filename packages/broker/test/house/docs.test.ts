@@ -60,9 +60,17 @@ describe('house style: documents', () => {
     assert.deepEqual(missing, []);
   });
 
+  const sources = typeScript().filter(({ path }) => !isTest(path));
+
+  /** A function, method or getter of that name begins a line of the text. */
+  const defines = (text: string, name: string): boolean =>
+    new RegExp(
+      `^(export |async )*function\\*? ${name}\\b|^  (async |get )?\\*?${name}\\(`,
+      'm',
+    ).test(text);
+
   it('traces decisions through functions that are where it says', () => {
     const text = read('docs/ARCHITECTURE.md');
-    const sources = typeScript().filter(({ path }) => !isTest(path));
     const traced = [...text.matchAll(/`([\w./-]+\.ts)`\s*\((`[^)]*)\)/g)];
     assert.ok(traced.length >= 12, `${traced.length} steps name file and function`);
     const missing = traced.flatMap(([, file = '', names = '']) =>
@@ -70,10 +78,25 @@ describe('house style: documents', () => {
         .map(([, name = '']) => name)
         .filter(
           (name) =>
-            !sources.some((s) => `/${s.path}`.endsWith(`/${file}`) && s.text.includes(name)),
+            !sources.some((s) => `/${s.path}`.endsWith(`/${file}`) && defines(s.text, name)),
         )
         .map((name) => `${file}: ${name}`),
     );
+    assert.deepEqual(missing, []);
+  });
+
+  it('traces calls through methods that classes have', () => {
+    const [, diagram = ''] = /```\n( {2}B {2}[\s\S]*?)```/.exec(read('docs/ARCHITECTURE.md')) ?? [];
+    const calls = [...diagram.matchAll(/\b([A-Z]\w+)\.(\w+)/g)];
+    assert.ok(calls.length >= 15, `${calls.length} calls`);
+    const missing = calls
+      .filter(([, owner = '', name = '']) => {
+        const home = sources.find((s) =>
+          new RegExp(`^(export )?class ${owner}\\b`, 'm').test(s.text),
+        );
+        return home === undefined || !defines(home.text, name);
+      })
+      .map(([call]) => call);
     assert.deepEqual(missing, []);
   });
 
