@@ -1,9 +1,8 @@
 /**
- * Answers to the leader of a group's shard, which wait until a stored member has room for more.
+ * Answers to the leader of a group's shard that wait until a stored member has room for more messages.
  *
- * That leader counts the messages that are not answered as under way to the member, and passes over one
- * that has its window full. So no more than a window waits here, for each leader that gives; and none waits
- * for a member that is away.
+ * That leader counts an unanswered message as under way to the member, and passes over a member whose window is
+ * full. So at most a window of answers waits here for each such leader, and none for a member that is away.
  */
 import type { Session } from '../../session/session.ts';
 

@@ -1,35 +1,36 @@
 /**
- * Messages of groups that leaders of this node have under way to members' connections, of all shards together.
+ * Messages of groups that leaders on this node have given to members' connections and that are not answered yet,
+ * for all shards.
  *
- * On a link that is up the gateway answers each: so nothing is given again while it is. When the link is down,
- * or the gateway silent, messages of effective QoS 1 go to other members, perhaps a second time; those of QoS 2
- * stay bound to their connection, and are asked for again on the next link, until its process has ended.
+ * A gateway answers each of them while its link is up, so none is given again meanwhile. Once the link is down, or
+ * the gateway silent, messages of effective QoS 1 go to other members, perhaps a second time. Those of QoS 2 stay
+ * bound to their connection, and are given to it again on the next link, until its process has ended.
  */
 import type { Message, Rx2Id } from '../../session/message.ts';
 import type { ConnectionAddress } from '../link/delivery-codec.ts';
 import { type Give, Outcome } from '../link/given.ts';
 import type { Groups, GroupWatcher, Member, Strategy } from '../route/groups.ts';
 
-/** Nothing is heard of a gateway for so long while messages are with it: they go to other members. */
+/** Silence of a gateway after which the messages that it has go to other members. */
 const SILENT_MS = 1500;
-/** A member that is told to be none, and has not left yet, is passed over for so long. */
+/** How long a member is passed over that its gateway says is none, until it is known to have left. */
 const PAUSE_MS = 100;
 
-/** Of a message of QoS 0, which is in no queue. */
+/** Stands for the queue of a message of QoS 0, which is in none. */
 const NO_QUEUE = { shard: 0, term: 0 };
 
-/** What has messages for a group: a leader's part. */
+/** The part of a shard's leader that holds the messages of groups. */
 export interface GroupQueueHere {
   readonly shard: number;
   /** Counts the leader's terms. */
   readonly term: number;
-  /** There may be a member with room. */
+  /** A member of the group may have room. */
   onRoom(key: string): void;
-  /** A message that was given is with its member, or will be with none. */
+  /** What became of a message that was given. */
   onGiven(key: string, index: number, outcome: Outcome): void;
-  /** The members of all these messages are gone at once. */
+  /** The members that had these messages have gone together. */
   onLost(lost: readonly (readonly [key: string, index: number])[]): void;
-  /** The member has no room for a message that was given to it, and takes none of those given to it later. */
+  /** The member has no room for this message, and refuses those that were given to it later. */
   onBusy(key: string, index: number, member: Member | null): void;
 }
 
@@ -40,7 +41,7 @@ interface Given {
   readonly index: number;
   readonly to: ConnectionAddress;
   readonly member: Member | null;
-  /** Bound to its connection, and what it is given again with. */
+  /** For a message that is bound to its connection: makes the frame to give it again. */
   readonly bound: (() => Give) | null;
 }
 
@@ -66,7 +67,7 @@ export class Giving implements GroupWatcher {
   readonly #byNode = new Map<string, Set<number>>();
   /** Tokens of what is bound, by connection. */
   readonly #boundTo = new Map<string, Set<number>>();
-  /** Those that wait for room, by group; each in its turn. */
+  /** Queues that wait for a member with room, by group; each in its turn. */
   readonly #waiting = new Map<string, Set<GroupQueueHere>>();
   #next = 1;
 
@@ -83,7 +84,7 @@ export class Giving implements GroupWatcher {
   }
 
   /**
-   * The member that gets the next message, null if none that may has room.
+   * The member that gets the next message; null if no member that may get it has room.
    *
    * @param may a further condition
    */
@@ -174,7 +175,7 @@ export class Giving implements GroupWatcher {
     );
   }
 
-  /** A message is for the member, and not under way yet. @returns what ends that; once */
+  /** Counts a message as under way to the member before it is given. @returns ends that; to be called once */
   reserve(member: Member): () => void {
     member.underWay++;
     member.given++;
@@ -223,7 +224,7 @@ export class Giving implements GroupWatcher {
     return given;
   }
 
-  /** The leader leads no more: what it gave is the next one's to give again. */
+  /** The leader leads no more; the next one gives its messages again. */
   drop(queue: GroupQueueHere): void {
     for (const [token, given] of this.#given) if (given.queue === queue) this.#end(token);
     for (const [key, queues] of this.#waiting) {
@@ -314,7 +315,7 @@ export class Giving implements GroupWatcher {
         given.queue.onGiven(given.key, given.index, Outcome.Ended);
       }
     }
-    // Members that were paused, and nodes that are heard again, tell nobody.
+    // Nothing announces the end of a member's pause, nor that a silent node is heard again.
     for (const key of [...this.#waiting.keys()]) this.onRoom(key);
   }
 }

@@ -9,8 +9,8 @@
  *                                          └─ QoS 2 ──▶ BIND ──▶ given, or queued by its shard ──▶ GROUPDONE
  *                                                                  └─ refused ──▶ UNBIND, again
  * ```
- * While no member is online all waits here. A message that goes out again does not go to a member that was given a
- * later one of its topic, unless it has waited for long: so each member sees a topic in order.
+ * While no member is online, all messages wait here. A message that is given again passes over members that were
+ * given a later one of its topic, until it has waited for ORDER_WAIT_MS: so each member sees a topic in order.
  */
 import { shardOf } from '../../placement/hash.ts';
 import type { Bound } from '../../session/groups.ts';
@@ -25,17 +25,17 @@ import type { Lead } from './parts.ts';
 
 /** Entries read from disk at once for one group. */
 const READ_ENTRIES = 64;
-/** A message that was refused waits so long for a member that has had no later one. */
+/** How long a refused message waits for a member that was given no later one of its topic. */
 const ORDER_WAIT_MS = 1000;
-/** Messages of a group that no session subscribes to are kept so long for one that does. */
+/** How long the messages of a group are kept that no session subscribes to. */
 const EMPTY_MS = 5000;
-/** A session whose queue is full is passed over for so long. */
+/** How long a session is passed over whose queue was full. */
 const PAUSE_MS = 100;
 /** A full queue is looked through for expired messages at most this often. */
 const PURGE_MS = 1000;
-/** Answers to publishers are held back no longer than this. */
+/** Longest time for which the answer to a publisher is held back. */
 const HOLD_MS = 5000;
-/** A queue is looked through so often in a row, at the most. */
+/** Most passes through the due queues in a row. */
 const ROUNDS_MAX = 8;
 /** Messages that one GROUPDONE settles before the tick that logs the rest. */
 const DONE_MAX = 256;

@@ -1,9 +1,9 @@
 /**
  * Members that keep a message of QoS 2 unacknowledged while very many later ones come and go.
  *
- * Receivers remember the BINDs that they took since the oldest one that holds: see seen.ts. So that this is
- * bounded, whoever holds up all others for too long loses the connection. That settles the message: of a stored
- * session it is in the queue, of another one it ends with the connection [MQTT-4.8.2-5].
+ * Receivers remember the BINDs that they took since the oldest one that holds: see seen.ts. To bound that, a
+ * member that keeps a message for too long loses its connection. That settles the message: for a stored session it
+ * is in the queue, for another it ends with the connection [MQTT-4.8.2-5].
  */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { Bound } from '../../session/groups.ts';

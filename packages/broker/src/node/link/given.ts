@@ -12,18 +12,18 @@ import { type ConnectionAddress, readAddress, writeAddress } from './delivery-co
 
 export interface Give {
   readonly to: ConnectionAddress;
-  /** Of the sender; the answer names it. 0: nobody waits for one. */
+  /** The sender's number for the message, repeated in the answer; 0 if none is awaited. */
   readonly token: number;
-  /** Of the group's queue, and the term of its leader: one that was deposed is not heeded. */
+  /** Shard of the group's queue, and the term of its leader: a deposed leader is not heeded. */
   readonly shard: number;
   readonly term: number;
-  /** The connection takes nothing of an earlier one: see {@link Outcome}.Busy. */
+  /** Rises each time the connection refused and has room again: see {@link Outcome}.Busy. */
   readonly generation: number;
   /** The whole Topic Filter of the Shared Subscription. */
   readonly group: string;
-  /** As its subscription asks, at the most. */
+  /** At most that of the subscription. */
   readonly qos: 0 | 1 | 2;
-  /** Of a message of QoS 2 its BIND, of one of QoS 1 its GROUP, with 0 as `low`; null at QoS 0. */
+  /** At QoS 2 that of its BIND; at QoS 1 that of its GROUP, with 0 as `low`; null at QoS 0. */
   readonly id: Rx2Id | null;
   readonly message: Message;
 }
