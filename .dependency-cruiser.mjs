@@ -122,12 +122,17 @@ export default {
     },
     {
       name: 'doors',
-      comment: 'packages meet at the doors that package.json exports: index.ts and sim/index.ts',
+      comment:
+        'packages meet at the doors that package.json exports: index.ts and sim/index.ts, errors.ts and config.ts of the broker',
       severity: 'error',
       from: { path: '^packages/([^/]+)/src/', pathNot: TEST },
       to: {
         path: '^packages/[^/]+/src/',
-        pathNot: ['^packages/$1/src/', '^packages/[^/]+/src/(sim/)?index[.]ts$'],
+        pathNot: [
+          '^packages/$1/src/',
+          '^packages/[^/]+/src/(sim/)?index[.]ts$',
+          '^packages/broker/src/(errors|config)[.]ts$',
+        ],
       },
     },
     {

@@ -99,6 +99,11 @@ const plants: Plant[] = [
     to: 'packages/swim/src/runner.ts',
   },
   {
+    rule: 'doors',
+    from: 'packages/cli/src/down.ts',
+    to: 'packages/broker/src/counters.ts',
+  },
+  {
     rule: 'no-import-of-tests',
     from: 'packages/broker/src/edge/store/a.ts',
     to: 'packages/broker/src/edge/store/b.test.ts',

@@ -226,7 +226,7 @@ function encode(text: string): string {
  * repeats the table's sentence, which is taken off again.
  */
 async function failure(code: string, message: string, cause?: unknown): Promise<Error> {
-  const { BROKER_ERRORS, BrokerError, isBrokerErrorCode } = await import('@shoal/broker');
+  const { BROKER_ERRORS, BrokerError, isBrokerErrorCode } = await import('@shoal/broker/errors');
   if (!isBrokerErrorCode(code)) {
     return new BrokerError('BROKER_ERR_ADMIN_PROTOCOL', `${code}: ${message}`, { cause });
   }

@@ -106,7 +106,8 @@ export const KEY_OF_FLAG: Readonly<Record<string, string>> = {
  * @throws BROKER_ERR_CONFIG_*
  */
 export async function readConfigWithOrigins(flags: ConfigFlags): Promise<ResolvedConfig> {
-  const { BrokerError, resolveConfigWithOrigins } = await import('@shoal/broker');
+  const { BrokerError } = await import('@shoal/broker/errors');
+  const { resolveConfigWithOrigins } = await import('@shoal/broker/config');
   const values: Record<string, string | readonly string[]> = {};
   for (const [flag, key] of Object.entries(KEY_OF_FLAG)) {
     const value = flags[flag];

@@ -20,8 +20,8 @@ export async function reportError(
     print(json, { code: 'USAGE', message: messageOf(thrown), remedy: seeHelp(id) });
     return EXIT_USAGE;
   }
-  // Loaded only now: a command that succeeds talks HTTP and needs nothing of the broker.
-  const { toBrokerError } = await import('@shoal/broker');
+  // Loaded only now, and the table alone: what talks HTTP needs nothing else of the broker.
+  const { toBrokerError } = await import('@shoal/broker/errors');
   const error = toBrokerError(thrown);
   print(json, { code: error.code, message: error.message, remedy: error.remedy });
   if (error.code === 'BROKER_ERR_INTERNAL' && !json && thrown instanceof Error) {

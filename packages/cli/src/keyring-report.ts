@@ -39,7 +39,7 @@ export function summarize(status: KeyringStatus): KeyringReport {
 export async function readKeyId(text: string): Promise<string> {
   const id = text.toLowerCase();
   if (/^[0-9a-f]{8}$/.test(id)) return id;
-  const { BrokerError } = await import('@shoal/broker');
+  const { BrokerError } = await import('@shoal/broker/errors');
   const detail = 'ID must be eight hexadecimal digits, as `shoal keyring list` shows them';
   throw new BrokerError('BROKER_ERR_REQUEST_INVALID', detail);
 }
@@ -70,7 +70,7 @@ export async function formatReport({ keys, members }: KeyringReport): Promise<st
 export async function conclude({ members }: KeyringStatus, json: boolean): Promise<void> {
   const failed = members.filter(({ error }) => error !== null);
   if (failed.length === 0) return;
-  const { BrokerError } = await import('@shoal/broker');
+  const { BrokerError } = await import('@shoal/broker/errors');
   const names = failed.map(({ name, error }) => `${name} (${error?.code})`);
   const error = new BrokerError('BROKER_ERR_KEYRING_INCOMPLETE', names.join(', '));
   if (!json) throw error;

@@ -27,7 +27,7 @@ export async function removeAndWait(
   const deadline = performance.now() + timeoutMs;
   while (progress.state !== 'gone') {
     if (performance.now() > deadline) {
-      const { BrokerError } = await import('@shoal/broker');
+      const { BrokerError } = await import('@shoal/broker/errors');
       throw new BrokerError('BROKER_ERR_TIMEOUT', `${name} still drains`);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
