@@ -52,11 +52,13 @@ describeListenerContract('tls', {
 });
 
 describeListenerContract('ws', {
+  halfCloses: false,
   start: start({ transport: 'ws' }),
   connect: (address) => connectWeb(address),
 });
 
 describeListenerContract('wss', {
+  halfCloses: false,
   start: start({ transport: 'wss', ...tls }),
   connect: (address) => connectWeb(address, ca),
 });
@@ -72,6 +74,7 @@ describeListenerContract('tls behind a proxy', {
 });
 
 describeListenerContract('ws behind a proxy', {
+  halfCloses: false,
   start: start({ transport: 'ws', proxyFrom }),
   connect: (address) => connectWeb(address, undefined, PROXY_HEADER),
 });

@@ -12,6 +12,8 @@ export interface ListenerClient extends ClientEnd {
 
 /** One transport under test. */
 export interface Transport {
+  /** A client can finish and still read. A WebSocket that is closed is so both ways. Default true. */
+  readonly halfCloses?: boolean;
   /** @param address where an earlier listener was bound; absent for a free one */
   start(options: ListenerOptions, address?: string): Promise<Listener>;
   /** A client that has tried to connect: it may be turned away. */
@@ -150,6 +152,20 @@ export function describeListenerContract(name: string, transport: Transport): vo
       client.finish();
       await until(() => client.isOver && listener.count === 0);
       assert.deepEqual([received, closed], [10, 1]);
+    });
+
+    it('sends a client that has finished what it was answered before', async () => {
+      const listener = await start({
+        onConnection: (socket) => ({
+          ...deaf,
+          onData: (buffer, from, to) => socket.write(buffer.slice(from, to)),
+        }),
+      });
+      const client = await connect(listener);
+      client.write(Buffer.from('answer me'));
+      client.finish();
+      await until(() => client.isOver && listener.count === 0);
+      if (transport.halfCloses !== false) assert.equal(client.received.toString(), 'answer me');
     });
 
     it('names an address in use', async () => {
