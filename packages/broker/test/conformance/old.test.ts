@@ -1,10 +1,10 @@
 /** MQTT 3.1, as its clients use it. */
 import assert from 'node:assert/strict';
-import { codes, field, packet, publishes, World } from './world.ts';
+import { codes, field, packet, publishes, WAYS, World, wordsFor } from './world.ts';
 
-for (const split of [false, true])
-  describe(`MQTT 3.1${split ? ', byte by byte' : ''}`, () => {
-    const make = () => new World(4, split);
+for (const way of WAYS)
+  describe(`MQTT 3.1${wordsFor(way)}`, () => {
+    const make = () => new World(4, way);
     const connect = (clientId: string, flags = 2) =>
       packet(0x10, field('MQIsdp'), [3, flags, 0, 0], field(clientId));
 
@@ -23,15 +23,19 @@ for (const split of [false, true])
       socket.take();
       w.send(socket, packet(0x8a, [0, 1], field('t'), [1]), packet(0xaa, [0, 2], field('t')));
       w.send(socket, packet(0x34, field('t'), [0, 3]), packet(0x6a, [0, 3]));
+      // SUBACK waits for other nodes, UNSUBACK does not; the subscription has ended all the same.
       assert.deepEqual(
-        socket.take().map(({ cmd }) => cmd),
-        ['suback', 'unsuback', 'pubrec', 'pubcomp'],
+        socket
+          .take()
+          .map(({ cmd }) => cmd)
+          .sort(),
+        ['pubcomp', 'pubrec', 'suback', 'unsuback'],
       );
       assert.equal(socket.closed, false);
     });
 
     it('gets 0x80 for a filter that is refused, which reads as QoS 0 where only its bits count', () => {
-      const w = new World(4, split, { limits: { topicLevels: 2 } });
+      const w = new World(4, way, { limits: { topicLevels: 2 } });
       const socket = w.raw(connect('c'));
       socket.take();
       w.send(socket, packet(0x82, [0, 1], field('a/b/c'), [2], field('t'), [1]));

@@ -224,6 +224,19 @@ everyWay('retained messages', (make, version) => {
     }
   });
 
+  it('[MQTT-3.1.2-7 of 3.1.1] outlive the session of their publisher', () => {
+    const w = make();
+    const publisher = w.connect('p');
+    publisher.publish('t', { retain: true, payload: 'kept' });
+    publisher.end();
+    w.nodes.settle();
+    w.connect('p').end();
+    w.nodes.settle();
+    const o = w.connect('o');
+    w.subscribe(o, { t: {} });
+    assert.deepEqual(seen(o), ['t kept 0 retained']);
+  });
+
   it('[MQTT-3.3.1-9 of 3.1.1] have RETAIN for a new subscription only', () => {
     const w = make();
     const o = w.connect('o');

@@ -303,7 +303,7 @@ export const MQTT_3 = list(`
 3.1.2-4 server without Clean Session the session is resumed
 3.1.2-5 server QoS 1 and 2 messages are stored meanwhile
 3.1.2-6 server with Clean Session the session before is discarded
-3.1.2-7 client retained messages are no part of the session
+3.1.2-7 server retained messages outlive the session of their publisher
 3.1.2-8 server the Will is published once the connection is closed
 3.1.2-9 server with the Will Flag, topic and message of the Will are there
 3.1.2-10 server a Will goes once it is published, and at DISCONNECT
@@ -390,9 +390,8 @@ export const MQTT_3 = list(`
 3.14.4-1 client the client closes behind DISCONNECT
 3.14.4-2 client the client sends nothing behind DISCONNECT
 3.14.4-3 server DISCONNECT discards the Will
-4.1.0-1 server the session is kept while the connection is open
-4.1.0-2 server the session outlives the connection as long as it is promised to
-4.2.0-1 server a transport with ordered, lossless bytes both ways
+4.1.0-1 server the session is kept as long as it lasts
+4.1.0-2 server the session lasts at least as long as its connection
 4.3.1-1 server QoS 0 is sent with DUP 0
 4.3.2-1 server the sender at QoS 1: an unused identifier, DUP 0, under way until PUBACK
 4.3.2-2 server the receiver at QoS 1: PUBACK, then a new message
@@ -421,8 +420,8 @@ export const MQTT_3 = list(`
 6.0.0-2 server WebSocket: packets need not be aligned with frames
 6.0.0-3 client WebSocket: the client offers mqtt
 6.0.0-4 server WebSocket: the server selects mqtt
-7.0.0-1 other conformance of a server
-7.0.0-2 other conformance of a client
-7.1.1-1 server a server speaks a transport as 4.2 has it
-7.1.2-1 client a client speaks a transport as 4.2 has it
+7.0.0-1 other a server that connects to servers is a client too
+7.0.0-2 other no extension is needed to interoperate
+7.1.1-1 server a server has a transport with ordered, lossless bytes both ways
+7.1.2-1 client a client has such a transport
 `);

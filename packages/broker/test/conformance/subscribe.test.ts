@@ -152,7 +152,7 @@ everyWay('UNSUBSCRIBE', (make, version) => {
 });
 
 everyWay('PINGREQ, DISCONNECT and AUTH', (make, version) => {
-  it('[MQTT-3.12.4-1, 4.2.0-1] [MQTT-3.12.4-1, 4.2.0-1, 7.1.1-1 of 3.1.1] PINGREQ is answered', () => {
+  it('[MQTT-3.12.4-1, 4.2.0-1] [MQTT-3.12.4-1, 7.1.1-1 of 3.1.1] PINGREQ is answered', () => {
     const w = make();
     assert.deepEqual(
       w

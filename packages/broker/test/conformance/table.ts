@@ -64,7 +64,7 @@ Printed by \`npm run conformance:table\`; do not edit.
 Every normative statement of MQTT 5.0 and of MQTT 3.1.1 by its number, in short, and the tests that cite it in their
 titles; or why there is none. A unit test fails for a number that is cited and does not exist, and for a statement
 that binds the server and has no test. The suites in \`packages/broker/test/conformance\` run with whole packets in
-a read and with single bytes. How twenty statements are switched off: [TESTING](TESTING.md#conformance).
+a read and with single bytes, on one node and with each connection at the next of three. How twenty statements are switched off: [TESTING](TESTING.md#conformance).
 
 ## MQTT 3.1
 

@@ -1,6 +1,7 @@
-/** One node, clients of one version of MQTT, and packets byte by byte where they are to break a rule. */
+/** One node or three, clients of one version of MQTT, and packets byte by byte where they are to break a rule. */
 import assert from 'node:assert/strict';
 import type { IConnectPacket, IPublishPacket, ISubscribePacket, Packet } from 'mqtt-packet';
+import type { NodeCore } from '../../src/node/node.ts';
 import { type Settings, TestNodes, type TestSocket } from '../node/nodes.ts';
 
 export type Bytes = readonly number[];
@@ -24,11 +25,24 @@ export class World {
   readonly version: 4 | 5;
   readonly nodes = new TestNodes();
   readonly node;
+  readonly #cores: readonly NodeCore[];
+  #connections = 0;
 
-  constructor(version: 4 | 5, splitReads: boolean, settings: Settings = {}) {
+  constructor(version: 4 | 5, { splitReads, nodes }: Way, settings: Settings = {}) {
     this.version = version;
     this.nodes.splitReads = splitReads;
-    this.node = this.nodes.add('n1', settings);
+    const replicas = Math.min(3, nodes);
+    this.#cores = Array.from({ length: nodes }, (_, i) =>
+      this.nodes.add(`n${i + 1}`, { replicas, ...settings }),
+    );
+    this.node = this.#cores[0]!;
+    if (nodes > 1) this.nodes.advance(3000);
+  }
+
+  /** A connection whose client has sent nothing yet: each at the next node. */
+  #accept(): TestSocket {
+    const core = this.#cores[this.#connections++ % this.#cores.length]!;
+    return this.nodes.accept(core, this.version);
   }
 
   /** No properties, where the version has a place for them. */
@@ -50,14 +64,26 @@ export class World {
 
   /** A connection whose client has sent these bytes. */
   raw(...packets: Uint8Array[]): TestSocket {
-    const socket = this.nodes.accept(this.node, this.version).arrive(Buffer.concat(packets));
+    return this.#settle(this.#accept().arrive(Buffer.concat(packets)));
+  }
+
+  /** Until the client is answered, or a while without: a takeover between nodes takes a moment. */
+  #settle(socket: TestSocket): TestSocket {
     this.nodes.settle();
+    if (this.#cores.length > 1)
+      for (let turns = 0; turns < 10 && socket.packets.length === 0 && !socket.closed; turns++)
+        this.nodes.advance(20);
     return socket;
+  }
+
+  /** Connections of all nodes. */
+  get connections(): number {
+    return this.#cores.reduce((sum, core) => sum + core.inspect().connections, 0);
   }
 
   /** A connection with its CONNACK still to be taken. */
   begin(clientId = 'c', o: Partial<IConnectPacket> = {}): TestSocket {
-    const socket = this.nodes.accept(this.node, this.version);
+    const socket = this.#accept();
     socket.send({
       cmd: 'connect',
       protocolId: 'MQTT',
@@ -67,7 +93,7 @@ export class World {
       clientId,
       ...o,
     });
-    return socket;
+    return this.#settle(socket);
   }
 
   /** An accepted connection. */
@@ -151,13 +177,38 @@ export function seen(socket: TestSocket): string[] {
   );
 }
 
-/** A suite for each version, whole packets in a read and packets in single bytes. */
+/** How the packets of a suite come to the broker. */
+interface Way {
+  /** Bytes come one by one. */
+  readonly splitReads: boolean;
+  /** Nodes of the cluster; each connection is made to the next one. */
+  readonly nodes: 1 | 3;
+}
+
+export const WAYS: readonly Way[] = [
+  { splitReads: false, nodes: 1 },
+  { splitReads: true, nodes: 1 },
+  { splitReads: false, nodes: 3 },
+  // Seldom more than the two tell by themselves: `npm run conformance:whole` has them together.
+  ...(process.env['SHOAL_CONFORMANCE'] === 'whole'
+    ? [{ splitReads: true, nodes: 3 } as const]
+    : []),
+];
+
+/** For a title. */
+export function wordsFor({ splitReads, nodes }: Way): string {
+  return `${splitReads ? ', byte by byte' : ''}${nodes > 1 ? ', hopping' : ''}`;
+}
+
+/** A suite for each version: whole packets in a read and single bytes, on one node and hopping over three. */
 export function everyWay(
   title: string,
   suite: (make: (settings?: Settings) => World, version: 4 | 5) => void,
 ): void {
   for (const version of [4, 5] as const)
-    for (const split of [false, true])
-      describe(`${title}, MQTT ${version === 5 ? '5.0' : '3.1.1'}${split ? ', byte by byte' : ''}`, () =>
-        suite((settings) => new World(version, split, settings), version));
+    for (const way of WAYS) {
+      const name = version === 5 ? '5.0' : '3.1.1';
+      describe(`${title}, MQTT ${name}${wordsFor(way)}`, () =>
+        suite((settings) => new World(version, way, settings), version));
+    }
 }
