@@ -49,7 +49,7 @@ Fields of an entry of \`mqtt.listeners\`, and of the short form. A list may be w
 | \`mode\` | \`unix\` | \`"660"\` | Permissions of the socket in octal digits: who may write to it may connect. |
 | \`ipv6Only\` | all but \`unix\` | \`false\` | A wildcard IPv6 address takes no IPv4 clients. |
 | \`proxyFrom\` | all | none | List of proxies, as IP addresses, ranges (\`10.0.0.0/8\`) or \`unix\`. They have to begin with a PROXY header, version 1 or 2, whose address stands for the client’s. Other peers are clients. |
-| \`maxConnections\` | all | \`limits.connections\` | Connections of this listener, besides those that all listeners share; further ones are closed. |
+| \`maxConnections\` | all | \`limits.connections\` | Connections of this listener, besides those that all listeners share; further ones are refused (0x97; before MQTT 5, 0x03). |
 | \`maxPacketBytes\` | all | \`limits.maxPacketBytes\` | Largest MQTT packet from its clients (Maximum Packet Size), at most that of the node. |
 | \`protocolVersions\` | all | all three | List of \`3.1\`, \`3.1.1\` and \`5\`. A CONNECT of another version is refused: 0x84, or 0x01 before MQTT 5. |
 

@@ -165,7 +165,8 @@ const log = section('The log, as JSON lines on stderr.', {
 
 const limits = section('Bounds, each per node unless it says otherwise.', {
   connections: key(integer(1, 1_000_000).default(16_384), {
-    description: 'MQTT connections; further ones are closed. Mind the open-files limit.',
+    description:
+      'MQTT connections; further ones are refused (0x97; before MQTT 5, 0x03), and closed at once where many come. At most the limit of open files less 256: a node with more warns at the start and keeps to that.',
   }),
   handshakes: key(integer(1, 1_000_000).default(1024), {
     description:

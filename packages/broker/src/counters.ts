@@ -42,6 +42,10 @@ export interface Counters {
   handshakesUnderWay: number;
   /** Connections that ended there. */
   handshakesFailed: number;
+  /** Gauge: connections beyond `limits.connections` that are held until their CONNECT is refused. */
+  connectionsExcess: number;
+  /** Connections beyond the bounds of node or listener. */
+  connectionsOverLimit: number;
   /** Packets that broke the specification and cost their connection. */
   malformedPackets: number;
   /** Gauge: connections of this node. */
@@ -146,6 +150,8 @@ export function createCounters(): Counters {
     connectionsMissed: 0,
     handshakesUnderWay: 0,
     handshakesFailed: 0,
+    connectionsExcess: 0,
+    connectionsOverLimit: 0,
     takeovers: 0,
     malformedPackets: 0,
     connections: 0,

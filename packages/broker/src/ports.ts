@@ -84,6 +84,8 @@ export interface ClientSocket {
   readonly certificate?: ClientCertificate | undefined;
   /** What the listener allows less than the node. */
   readonly rules?: ListenerRules | undefined;
+  /** There is no room for it: it is held to be told so when its CONNECT has come. */
+  readonly isExcess?: boolean | undefined;
 }
 
 /** What a listener allows its clients, where that is less than the limits of the node. */

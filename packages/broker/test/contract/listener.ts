@@ -26,6 +26,12 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();
 }
 
+/** Ends the connection where there is no room for it. */
+const accept = (socket: ClientSocket): ClientHandler => {
+  if (socket.isExcess) socket.close(true);
+  return deaf;
+};
+
 const deaf: ClientHandler = {
   onData: () => {},
   onClosed: () => {},
@@ -35,7 +41,7 @@ const deaf: ClientHandler = {
 
 /** What a {@link Listener} promises, whatever its transport; its sockets pass the suite of client sockets. */
 export function describeListenerContract(name: string, transport: Transport): void {
-  const base = { onConnection: () => deaf, maxConnections: 100, log: () => {} };
+  const base = { onConnection: accept, maxConnections: 100, log: () => {} };
 
   describe(`Listener contract: ${name}`, () => {
     const started: Listener[] = [];

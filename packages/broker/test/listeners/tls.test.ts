@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { BrokerError } from '../../src/errors.ts';
@@ -177,6 +186,45 @@ describe('TLS listener', function () {
     await bench.listener.reload();
     assert.equal(await serialShown(), before);
     assert.equal(await isServed(stays), true);
+  });
+
+  it('reads once more when a file is replaced while it reads, however many ask', async () => {
+    const live = { cert: join(authority.folder, 'q.pem'), key: join(authority.folder, 'q.key') };
+    const install = ({ cert, key }: KeyPair) => {
+      copyFileSync(cert, live.cert);
+      copyFileSync(key, live.key);
+    };
+    const [middle, last] = [authority.sign('middle'), authority.sign('last', 'IP:127.0.0.1')];
+    install(server);
+    const asked: Promise<void>[] = [];
+    let uses = 0;
+    const log = (_: string, text: string) => {
+      // The files have been read, and their certificate is not in use yet.
+      if (text !== 'certificate in use' || ++uses !== 2) return;
+      install(last);
+      for (let i = 0; i < 3; i++) asked.push(bench.listener.reload());
+    };
+    await bench.start(tls(live), {}, { log });
+    install(middle);
+    await bench.listener.reload();
+    assert.equal(asked.length, 3);
+    await Promise.all(asked);
+    assert.equal(uses, 3);
+    const serial = new X509Certificate(readFileSync(last.cert)).serialNumber;
+    assert.equal(await serialShown(), serial);
+  });
+
+  it('refuses a file that is a pipe, a folder or too large, without waiting for it', async () => {
+    const pipe = join(authority.folder, 'pipe');
+    const large = join(authority.folder, 'large');
+    execFileSync('mkfifo', [pipe]);
+    writeFileSync(large, Buffer.alloc(1_048_577));
+    for (const [cert, told] of [
+      [pipe, /pipe is not a regular file/],
+      [authority.folder, /is not a regular file/],
+      [large, /large is larger than 1 MiB/],
+    ] as const)
+      await assert.rejects(bench.start(tls({ cert, key: server.key })), told);
   });
 
   it('names a file that cannot be used, and what is wrong with it', async () => {

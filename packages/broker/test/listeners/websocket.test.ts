@@ -114,6 +114,7 @@ describe('WebSocket listener', function () {
     ['an unknown version', request({ 'Sec-WebSocket-Version': '7' }), 400],
     ['no upgrade', 'GET /mqtt HTTP/1.1\r\nHost: localhost\r\n\r\n', 426],
     ['no upgrade, and another path', 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', 404],
+    ['HTTP/1.0', request().replace('HTTP/1.1', 'HTTP/1.0'), 505],
     ['large header fields', request({ Cookie: 'a'.repeat(9_000) }), 431],
     ['an expectation', 'POST /mqtt HTTP/1.1\r\nHost: l\r\nExpect: 100-continue\r\n\r\n', 426],
     ['an unknown expectation', 'GET /mqtt HTTP/1.1\r\nHost: l\r\nExpect: tea\r\n\r\n', 426],

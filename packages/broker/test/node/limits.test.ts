@@ -58,6 +58,38 @@ const connackOf = (socket: TestSocket) => socket.take()[0] as IConnackPacket;
 
 /** Each case is named by its key; the last test sees that none is forgotten. */
 const CASES: Readonly<Record<string, () => void>> = {
+  connections: () => {
+    const nodes = new TestNodes();
+    const core = nodes.add('n1');
+    // The listener counts; the node says no.
+    for (const [version, code] of [
+      [5, 0x97],
+      [4, 3],
+    ] as const) {
+      const socket = nodes.accept(core, version);
+      socket.isExcess = true;
+      socket.send({
+        cmd: 'connect',
+        protocolId: 'MQTT',
+        protocolVersion: version,
+        clean: true,
+        keepalive: 0,
+        clientId: 'c',
+      });
+      const { reasonCode, returnCode } = connackOf(socket);
+      assert.equal(version === 5 ? reasonCode : returnCode, code);
+      assert.ok(socket.closed);
+    }
+    const silent = nodes.accept(core);
+    silent.isExcess = true;
+    for (let second = 0; second <= 11 && !silent.closed; second++) {
+      nodes.advance(1000);
+      silent.handler.onSecond(nodes.nowMs);
+    }
+    assert.ok(silent.closed);
+    assert.equal(core.counters.connectsRefused, 3);
+  },
+
   maxPacketBytes: () => {
     const { client } = single({ maxPacketBytes: 1024 });
     const socket = client('c');
@@ -469,10 +501,10 @@ describe('limits of the configuration', () => {
     assert.equal(connackOf(newer).reasonCode, 0x84);
   });
 
-  it('have a test each; limits.connections and limits.handshakes are the listeners’', () => {
+  it('have a test each; limits.handshakes is the listeners’', () => {
     const limits = configSections().find(({ name }) => name === 'limits');
     const keys = limits?.keys.map(({ key }) => key.replace('limits.', ''));
-    assert.deepEqual(new Set(keys), new Set(['connections', 'handshakes', ...Object.keys(CASES)]));
+    assert.deepEqual(new Set(keys), new Set(['handshakes', ...Object.keys(CASES)]));
   });
 
   it('allow no more topic levels than tries are walked', () => {

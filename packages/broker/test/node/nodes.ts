@@ -327,6 +327,7 @@ export class TestSocket implements ClientSocket {
   readonly packets: Packet[] = [];
   pendingBytes = 0;
   closed = false;
+  isExcess = false;
   paused = false;
   readonly #parser;
   readonly #host: SocketHost;

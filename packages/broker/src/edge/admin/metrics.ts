@@ -93,6 +93,16 @@ export const METRICS: readonly MetricDefinition[] = [
     'Connections that ended there: malformed, refused, too many, or too slow.',
     (c) => c.handshakesFailed,
   ),
+  counter(
+    'shoal_mqtt_connections_over_limit_total',
+    'Connections beyond `limits.connections` or `maxConnections` of their listener: refused at CONNECT (0x97), or closed at once.',
+    (c) => c.connectionsOverLimit,
+  ),
+  gauge(
+    'shoal_mqtt_connections_excess',
+    'Connections of these that are held until their CONNECT can be refused.',
+    (c) => c.connectionsExcess,
+  ),
   counter('shoal_mqtt_connects_total', 'CONNECT packets accepted.', (c) => c.connects),
   counter(
     'shoal_mqtt_connects_refused_total',

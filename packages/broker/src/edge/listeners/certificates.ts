@@ -1,6 +1,6 @@
 /** The certificates of a listener: read from files, checked, and read again when they have changed. */
-import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createPrivateKey, constants as crypto, X509Certificate } from 'node:crypto';
+import { constants, open } from 'node:fs/promises';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { BrokerError } from '../../errors.ts';
 import type { Log } from '../../ports.ts';
@@ -69,7 +69,7 @@ export class Certificates {
     const common: SecureContextOptions = {
       minVersion,
       // Renegotiation (TLS 1.2) costs the server more than the client, and MQTT has no use for it.
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      secureOptions: crypto.SSL_OP_NO_RENEGOTIATION,
       ...(clientCa === undefined ? {} : { ca: texts.get(clientCa)! }),
     };
     if (clientCa !== undefined) readLeaf(clientCa, texts);
@@ -126,6 +126,8 @@ export class CertificateFiles {
   /** As read last, good or bad: a bad file is reported once. */
   #seen = '';
   #reading: Promise<Certificates | null> | null = null;
+  /** The reading behind that: one for all who ask meanwhile. */
+  #next: Promise<Certificates | null> | null = null;
 
   constructor(name: string, settings: TlsSettings, log: Log) {
     this.#settings = settings;
@@ -142,7 +144,15 @@ export class CertificateFiles {
 
   /** What the files hold if that is new and good; else null, and a log line where it is bad. */
   async readAgain(): Promise<Certificates | null> {
-    this.#reading ??= this.#ifChanged()
+    // What was asked for while a reading went on may be newer than what that has read.
+    if (this.#reading !== null) {
+      this.#next ??= this.#reading.then(() => {
+        this.#next = null;
+        return this.readAgain();
+      });
+      return await this.#next;
+    }
+    this.#reading = this.#ifChanged()
       .catch((error: Error) => {
         const fields = { listener: this.#name, why: error.message };
         const text = 'new certificate cannot be used, the listener goes on with the old one';
@@ -188,9 +198,18 @@ export class CertificateFiles {
 
 async function readText(file: string): Promise<string | BrokerError> {
   try {
-    const bytes = await readFile(file);
-    if (bytes.length <= TLS_FILE_BYTES_MAX) return bytes.toString('latin1');
-    return new BrokerError('BROKER_ERR_TLS_FILE', `${file} is larger than 1 MiB`);
+    // A pipe without a writer would hold up the open, and with one the read.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile())
+        return new BrokerError('BROKER_ERR_TLS_FILE', `${file} is not a regular file`);
+      if (stat.size > TLS_FILE_BYTES_MAX)
+        return new BrokerError('BROKER_ERR_TLS_FILE', `${file} is larger than 1 MiB`);
+      return (await handle.readFile()).toString('latin1');
+    } finally {
+      await handle.close();
+    }
   } catch (cause) {
     const why = String((cause as NodeJS.ErrnoException).code);
     return new BrokerError('BROKER_ERR_TLS_FILE', `${file} cannot be read (${why})`, { cause });

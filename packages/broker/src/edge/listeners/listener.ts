@@ -10,7 +10,7 @@ import type { ClientHandler, ClientSocket, ListenerRules, Log } from '../../port
 export interface Listener {
   /** Where clients connect, as bound. */
   readonly address: string;
-  /** Connections held, those that are opening or closing included. */
+  /** Connections held, those that are opening or closing included, those beyond the bounds not. */
   readonly count: number;
   /** From now on clients are welcome. */
   open(): void;
@@ -30,15 +30,27 @@ export interface OpeningCounters {
   handshakesFailed: number;
 }
 
+/** What a listener counts of connections beyond the bounds; shared by those of a node. */
+export interface ExcessCounters {
+  /** Gauge: those that are held until their CONNECT can be refused. */
+  connectionsExcess: number;
+  /** All of them, also those closed at once. */
+  connectionsOverLimit: number;
+}
+
 /** What a listener of any transport is given. */
 export interface ListenerOptions {
   /** A client connected. Called once per connection; what it returns hears of it from then on. */
   readonly onConnection: (socket: ClientSocket) => ClientHandler;
-  /** Beyond it a new connection is closed at once. */
+  /**
+   * A connection beyond it is accepted as {@link ClientSocket.isExcess}, and closed at once where too many
+   * such are held.
+   */
   readonly maxConnections: number;
   /** As `maxConnections`, for this listener alone; default no other bound. */
   readonly ownConnectionsMax?: number | undefined;
   readonly rules?: ListenerRules | undefined;
+  readonly excess?: ExcessCounters;
   /** Connections that count towards `maxConnections` and are not this listener's; default none. */
   readonly othersCount?: () => number;
   readonly log: Log;

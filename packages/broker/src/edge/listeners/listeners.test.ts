@@ -16,7 +16,7 @@ describe('the listeners of a node', () => {
     const listeners = await Listeners.start(configs, {
       onConnection: (socket) => ({
         // Answers so that the client knows that it was taken.
-        onData: () => socket.write(Uint8Array.of(1)),
+        onData: () => (socket.isExcess ? socket.close(true) : socket.write(Uint8Array.of(1))),
         onClosed: () => {},
         onSecond: () => {},
         onDrain: () => {},

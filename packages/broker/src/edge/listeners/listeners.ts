@@ -3,6 +3,7 @@ import type { ListenerConfig } from '../../config-listener.ts';
 import type { NodeCore } from '../../node/node.ts';
 import type { Log } from '../../ports.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
+import { connectionsWithin, openFilesMax } from './open-files.ts';
 import { startListener } from './transports.ts';
 
 /** A listener as reports show it. */
@@ -97,7 +98,8 @@ export function openListeners(
 ): Promise<Listeners> {
   return Listeners.start(mqtt.listeners, {
     onConnection: (socket) => core.accept(socket),
-    maxConnections: limits.connections,
+    maxConnections: connectionsWithin(limits.connections, openFilesMax(), log),
+    excess: core.counters,
     maxPacketBytes: limits.maxPacketBytes,
     opening: {
       handshakesMax: limits.handshakes,

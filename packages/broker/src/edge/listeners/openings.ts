@@ -23,6 +23,8 @@ export interface Opening {
   /** Address of the client, where a proxy told it. */
   remote?: string | undefined;
   certificate?: ClientCertificate | undefined;
+  /** It is held to be refused when its CONNECT has come. */
+  readonly isExcess: boolean;
   /** Ends it, and says why. */
   fail(why: string): void;
 }
@@ -40,14 +42,16 @@ class SocketOpening implements Opening {
   socket: Socket;
   remote: string | undefined = undefined;
   certificate: ClientCertificate | undefined = undefined;
+  readonly isExcess: boolean;
   readonly sinceMs: number;
   readonly raw: Socket;
   readonly #openings: Openings;
 
-  constructor(openings: Openings, raw: Socket, nowMs: number) {
+  constructor(openings: Openings, raw: Socket, isExcess: boolean, nowMs: number) {
     this.#openings = openings;
     this.raw = raw;
     this.socket = raw;
+    this.isExcess = isExcess;
     this.sinceMs = nowMs;
   }
 
@@ -61,14 +65,14 @@ export class Openings {
   readonly #name: string;
   readonly #log: Log;
   readonly #underWay = new Set<SocketOpening>();
-  readonly #onGone: () => void;
+  readonly #onGone: (opening: Opening) => void;
   #failures = 0;
 
   /** @param onGone a connection has ended before it was opened */
   constructor(
     name: string,
     log: Log,
-    onGone: () => void,
+    onGone: (opening: Opening) => void,
     options: OpeningOptions = DEFAULT_OPENING,
   ) {
     this.#name = name;
@@ -82,13 +86,13 @@ export class Openings {
   }
 
   /** @returns null if too many are under way: the socket is not wanted */
-  begin(raw: Socket, nowMs: number): Opening | null {
+  begin(raw: Socket, isExcess: boolean, nowMs: number): Opening | null {
     const { counters, handshakesMax } = this.#options;
     if (counters.handshakesUnderWay >= handshakesMax) {
       this.#count(raw, 'too many handshakes under way (limits.handshakes)');
       return null;
     }
-    const opening = new SocketOpening(this, raw, nowMs);
+    const opening = new SocketOpening(this, raw, isExcess, nowMs);
     // Asked for once, it is known when the socket is closed too, and the log can name it.
     void raw.remoteAddress;
     this.#underWay.add(opening);
@@ -109,7 +113,7 @@ export class Openings {
     if (!this.done(opening)) return;
     this.#count(opening.raw, why, opening.remote);
     opening.raw.destroy();
-    this.#onGone();
+    this.#onGone(opening);
   }
 
   #count(raw: Socket, why: string, remote?: string): void {

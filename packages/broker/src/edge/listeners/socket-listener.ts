@@ -1,7 +1,7 @@
 import { type Server, Socket } from 'node:net';
 import { boundAddress, KEEP_ALIVE_SECONDS, listen, type Place } from './bind.ts';
 import type { StreamKind } from './byte-stream.ts';
-import type { Listener, ListenerOptions } from './listener.ts';
+import type { ExcessCounters, Listener, ListenerOptions } from './listener.ts';
 import { type Layer, type Opened, type Opening, Openings } from './openings.ts';
 import { CLOSE_SECONDS_MAX, type Peer, StreamConnection } from './stream-connection.ts';
 import { TurnFlush } from './turn-flush.ts';
@@ -34,6 +34,9 @@ interface AcceptedHandle {
   setNoDelay?(on: boolean): void;
   setKeepAlive?(on: boolean, initialDelaySeconds: number): void;
 }
+
+/** Connections of a node beyond its bounds that are held until their CONNECT is refused. */
+const EXCESS_MAX = 64;
 
 /** `onSecond` is called for one slot of connections each time, so that its work is spread. */
 const WHEEL_SLOTS = 20;
@@ -82,8 +85,11 @@ export class SocketListener implements Listener {
   #timer: NodeJS.Timeout | undefined;
   #nextSlot = 0;
   #tickSlot = 0;
+  /** All that are held, those in excess too. */
   #connections = 0;
-  #refused = 0;
+  #excess = 0;
+  readonly #excessOfNode: ExcessCounters;
+  #saidFull = false;
   #acceptErrors = 0;
   #isOpen: boolean;
   #closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
@@ -106,7 +112,8 @@ export class SocketListener implements Listener {
     this.address = boundAddress(server, place);
     if ('path' in place) this.#peer = { remote: `unix:${place.path}` };
     const { name = this.address, log, opening } = options;
-    this.#openings = new Openings(name, log, () => this.#gone(), opening);
+    this.#excessOfNode = options.excess ?? { connectionsExcess: 0, connectionsOverLimit: 0 };
+    this.#openings = new Openings(name, log, (opened) => this.#gone(opened), opening);
     this.#isDirect = (options.layers ?? []).length === 0 && options.finish === undefined;
     server.on('error', (error) => this.#onAcceptError(error));
     // What is read before MQTT begins is read by others, not into the common buffer.
@@ -124,12 +131,7 @@ export class SocketListener implements Listener {
   }
 
   get count(): number {
-    return this.#connections;
-  }
-
-  /** Connections turned away because of `maxConnections`, since the start. */
-  get refusedCount(): number {
-    return this.#refused;
+    return this.#connections - this.#excess;
   }
 
   flush(): void {
@@ -191,15 +193,8 @@ export class SocketListener implements Listener {
       socket.destroy();
       return;
     }
-    const { maxConnections, ownConnectionsMax = maxConnections, othersCount } = this.#options;
-    const held = this.#connections + (othersCount?.() ?? 0);
-    const isFull = held >= maxConnections || this.#connections >= ownConnectionsMax;
-    if (isFull || this.#closed !== undefined) {
-      this.#refused++;
-      if (this.#refused === 1) {
-        const text = 'connection limit reached: refusing connections';
-        this.#options.log('warn', text, { listener: this.#options.name ?? this.address });
-      }
+    const isExcess = this.#isFull();
+    if (this.#closed !== undefined || (isExcess && !this.#holdsExcess())) {
       socket.on('error', onErrorEvent);
       socket.destroy();
       return;
@@ -208,16 +203,39 @@ export class SocketListener implements Listener {
     this.#timer ??= setInterval(() => this.#tick(), WHEEL_TICK_MS);
     socket.on('error', onErrorEvent);
     if (this.#isDirect) {
-      this.#attach(socket, this.#begin(new StreamConnection(socket, this.#turn, this.#peer)));
+      const peer = isExcess ? { ...this.#peer, isExcess } : this.#peer;
+      this.#attach(socket, this.#begin(new StreamConnection(socket, this.#turn, peer)));
       return;
     }
-    const opening = this.#openings.begin(socket, this.#nowMs());
+    const opening = this.#openings.begin(socket, isExcess, this.#nowMs());
     if (opening === null) {
       socket.destroy();
-      this.#gone();
+      this.#gone({ isExcess });
     } else {
       this.#pass(opening, 0);
     }
+  }
+
+  #isFull(): boolean {
+    const { maxConnections, ownConnectionsMax = maxConnections, othersCount } = this.#options;
+    return this.count + (othersCount?.() ?? 0) >= maxConnections || this.count >= ownConnectionsMax;
+  }
+
+  /** @returns false if one more connection without room is not to be held */
+  #holdsExcess(): boolean {
+    const excess = this.#excessOfNode;
+    excess.connectionsOverLimit++;
+    if (!this.#saidFull) {
+      this.#saidFull = true;
+      const text = 'connection limit reached: refusing connections';
+      const { maxConnections, ownConnectionsMax = maxConnections, name } = this.#options;
+      const fields = { maxConnections: ownConnectionsMax, ofNode: maxConnections };
+      this.#options.log('warn', text, { listener: name ?? this.address, ...fields });
+    }
+    if (excess.connectionsExcess >= EXCESS_MAX) return false;
+    excess.connectionsExcess++;
+    this.#excess++;
+    return true;
   }
 
   /** Through the layers from `next` on, and then it is a connection. */
@@ -238,8 +256,9 @@ export class SocketListener implements Listener {
       stream.destroy();
       return;
     }
-    const { remote = this.#peer?.remote, certificate } = opening;
-    const connection = new StreamConnection(stream, this.#turn, { remote, certificate });
+    const { remote = this.#peer?.remote, certificate, isExcess } = opening;
+    const peer = { remote, certificate, isExcess };
+    const connection = new StreamConnection(stream, this.#turn, peer);
     attach(this.#begin(connection), () => this.#ended(connection));
   }
 
@@ -269,11 +288,15 @@ export class SocketListener implements Listener {
   #ended(connection: StreamConnection): void {
     this.#forget(connection);
     connection.onClose();
-    this.#gone();
+    this.#gone(connection);
   }
 
-  #gone(): void {
+  #gone({ isExcess }: { readonly isExcess: boolean }): void {
     this.#connections--;
+    if (isExcess) {
+      this.#excess--;
+      this.#excessOfNode.connectionsExcess--;
+    }
     if (this.#connections === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;

@@ -16,6 +16,8 @@ export interface Peer {
   /** Instead of the socket's address: where a proxy, or no network, stands between. */
   readonly remote?: string | undefined;
   readonly certificate?: ClientCertificate | undefined;
+  /** As {@link ClientSocket.isExcess}. */
+  readonly isExcess?: boolean | undefined;
 }
 
 /** Open → Closing (handler told, sending the rest, then FIN) → Closed; Dropping skips the rest. */
@@ -53,6 +55,7 @@ export class StreamConnection implements ClientSocket {
   #unanswered = 0;
   #onWritten: ((error?: Error | null) => void) | undefined = undefined;
   readonly certificate: ClientCertificate | undefined;
+  readonly isExcess: boolean;
 
   /** @param peer what the stream itself does not know of its other end */
   constructor(socket: ByteStream, turn: TurnFlush, peer?: Peer) {
@@ -60,6 +63,7 @@ export class StreamConnection implements ClientSocket {
     this.#turn = turn;
     this.#remoteAddress = peer?.remote;
     this.certificate = peer?.certificate;
+    this.isExcess = peer?.isExcess ?? false;
   }
 
   get rules(): ListenerRules | undefined {

@@ -145,6 +145,8 @@ export class WebSocketLayer {
 
   #refusal(request: IncomingMessage): readonly [status: number, why: string] | null {
     if (!this.#isHere(request)) return [404, `no MQTT here; its path is ${this.#settings.path}`];
+    // RFC 6455 §4.2.1: `ws` would take an older one.
+    if (request.httpVersion !== '1.1') return [505, 'a WebSocket begins with HTTP/1.1'];
     const { origin, 'sec-websocket-protocol': protocols = '' } = request.headers;
     if (origin !== undefined && !this.#isWelcome(origin))
       return [403, 'pages of this origin may not connect (origins of the listener)'];

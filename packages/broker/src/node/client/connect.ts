@@ -31,9 +31,10 @@ export function requestOf(connect: Connect, c: Client) {
 }
 
 /** @returns 0, or the Reason Code to refuse with */
-export function checkConnect(connect: Connect, port: SessionPort, options: ServerOptions): number {
+export function checkConnect(connect: Connect, { port, options, socket }: Client): number {
   if (!options.versions.includes(connect.protocolVersion))
     return ReasonCode.UnsupportedProtocolVersion; // [MQTT-3.1.2-2]
+  if (socket.isExcess) return ReasonCode.QuotaExceeded;
   if (port.draining.leaving) return ReasonCode.ServerMoved;
   if (!port.ready) return ReasonCode.ServerUnavailable;
   if (connect.clientId === '' && connect.protocolVersion < 5 && !connect.cleanStart)

@@ -243,7 +243,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
     if (connect.username !== undefined || connect.password !== undefined)
       this.clients.noteCredentials(connect.clientId, this.socket.remote);
-    const refusal = checkConnect(connect, this.port, this.options);
+    const refusal = checkConnect(connect, this);
     if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
     this.#early = new Early(Math.floor(this.port.env.nowMs()));
