@@ -60,6 +60,10 @@ export const serverOptionKeys = {
     description:
       'Where control characters (U+0001 to U+001F, U+007F to U+009F) and non-characters (as U+FFFF) may stand: `in-values`, which are all strings but Client Identifiers, Topic Names, Topic Filters and Response Topics; nowhere (`refuse`); everywhere (`accept`). Elsewhere their packet is malformed (0x81), and the Client Identifier not valid (0x85).',
   }),
+  sysIntervalSeconds: key(integer(0, 86_400).default(10), {
+    description:
+      'Seconds between two looks at the values of `$SYS`; those that have changed are published to subscribers of this node. 0: `$SYS` has none.',
+  }),
   upgradeOutgoingQos: key(
     z
       .boolean()

@@ -27,6 +27,22 @@ export interface Counters {
   mqttBytesReceived: number;
   mqttBytesSent: number;
 
+  /** Packets from clients, of any type. */
+  packetsReceived: number;
+  packetsSent: number;
+  /** Bytes of payloads of PUBLISH packets from clients. */
+  payloadBytesReceived: number;
+  payloadBytesSent: number;
+  /** Connections that clients have opened, before MQTT begins on them. */
+  accepted: number;
+  /** Gauge: clients that have had CONNACK, and are connected. */
+  clientsConnected: number;
+  /** Gauge: the most of them at once since the start. */
+  clientsMaximum: number;
+  /** Gauge: subscriptions of the connections of this node. */
+  subscriptions: number;
+  /** Gauge: those that are Shared Subscriptions. */
+  sharedSubscriptions: number;
   connects: number;
   /** CONNECT answered by a CONNACK with an error, or no CONNECT in time. */
   connectsRefused: number;
@@ -55,6 +71,8 @@ export interface Counters {
   sessions: number;
   /** Gauge: those that outlive their connection. */
   sessionsPersistent: number;
+  /** Gauge: those whose client is away. */
+  sessionsDisconnected: number;
   sessionsExpired: number;
   /** Gauge: messages queued in shards that this node leads. */
   queuedMessages: number;
@@ -143,6 +161,15 @@ export function createCounters(): Counters {
     publishesRefused: 0,
     mqttBytesReceived: 0,
     mqttBytesSent: 0,
+    packetsReceived: 0,
+    packetsSent: 0,
+    payloadBytesReceived: 0,
+    payloadBytesSent: 0,
+    accepted: 0,
+    clientsConnected: 0,
+    clientsMaximum: 0,
+    subscriptions: 0,
+    sharedSubscriptions: 0,
     connects: 0,
     connectsRefused: 0,
     disconnects: 0,
@@ -157,6 +184,7 @@ export function createCounters(): Counters {
     connections: 0,
     sessions: 0,
     sessionsPersistent: 0,
+    sessionsDisconnected: 0,
     sessionsExpired: 0,
     queuedMessages: 0,
     queuedBytes: 0,

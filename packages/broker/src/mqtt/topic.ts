@@ -71,6 +71,11 @@ export function isReserved(topic: string): boolean {
   return topic === '$SYS' || topic.startsWith('$SYS/') || topic.startsWith('$share/');
 }
 
+/** Whether a Topic Filter asks for topics of `$SYS` alone: no other one matches any [MQTT-4.7.2-1]. */
+export function isSys(filter: string): boolean {
+  return filter.charCodeAt(0) === 36 && filter.startsWith('$SYS/');
+}
+
 /** Whether a Topic Filter contains a wildcard character. */
 export function hasWildcard(filter: string): boolean {
   return filter.includes('+') || filter.includes('#');

@@ -20,6 +20,7 @@ import { Clients } from './client/clients.ts';
 import { Connections } from './client/connections.ts';
 import { type ServerOptions, serverOptions } from './client/server-options.ts';
 import type { SessionPort } from './client/session-port.ts';
+import { Sys } from './client/sys.ts';
 import { Giving } from './lead/giving.ts';
 import type { LeadPort } from './lead/lead-port.ts';
 import { Announcing } from './link/announcing.ts';
@@ -153,7 +154,8 @@ export abstract class Rooms {
     this.router = this.#createRouter();
     this.draining = this.#createDraining();
     this.queries = this.#createQueries();
-    this.clients = new Clients(this.#sessionPort());
+    const sys = new Sys(offered.sysIntervalSeconds, this);
+    this.clients = new Clients(this.#sessionPort(sys), sys);
     this.connections = this.#createConnections();
     this.asking = new Asking(this);
     this.unled = new UnledShards(this);
@@ -335,7 +337,7 @@ export abstract class Rooms {
     return new RetainedQueries({ self: this.name, views, answers, shardCount, nowMs, to });
   }
 
-  #sessionPort(): SessionPort {
+  #sessionPort(sys: Sys): SessionPort {
     const node = this;
     const { env, grants } = this;
     return {
@@ -358,6 +360,7 @@ export abstract class Rooms {
       },
       router: this.router,
       live: this.live,
+      sys,
       views: this.views,
       queries: this.queries,
       draining: this.draining,

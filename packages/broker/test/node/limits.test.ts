@@ -58,36 +58,19 @@ const connackOf = (socket: TestSocket) => socket.take()[0] as IConnackPacket;
 
 /** Each case is named by its key; the last test sees that none is forgotten. */
 const CASES: Readonly<Record<string, () => void>> = {
+  // The listener counts; the node says no.
   connections: () => {
-    const nodes = new TestNodes();
-    const core = nodes.add('n1');
-    // The listener counts; the node says no.
-    for (const [version, code] of [
-      [5, 0x97],
-      [4, 3],
-    ] as const) {
-      const socket = nodes.accept(core, version);
-      socket.isExcess = true;
-      socket.send({
-        cmd: 'connect',
-        protocolId: 'MQTT',
-        protocolVersion: version,
-        clean: true,
-        keepalive: 0,
-        clientId: 'c',
-      });
-      const { reasonCode, returnCode } = connackOf(socket);
-      assert.equal(version === 5 ? reasonCode : returnCode, code);
-      assert.ok(socket.closed);
-    }
-    const silent = nodes.accept(core);
-    silent.isExcess = true;
-    for (let second = 0; second <= 11 && !silent.closed; second++) {
-      nodes.advance(1000);
-      silent.handler.onSecond(nodes.nowMs);
-    }
-    assert.ok(silent.closed);
-    assert.equal(core.counters.connectsRefused, 3);
+    const { nodes, core } = single();
+    const [five, four, silent] = ([5, 4, 5] as const).map((version) => nodes.accept(core, version));
+    for (const socket of [five, four, silent]) socket!.isExcess = true;
+    for (const socket of [five!, four!]) socket.connect({ clientId: 'c' });
+    assert.equal(connackOf(five!).reasonCode, 0x97);
+    assert.equal(connackOf(four!).returnCode, 3);
+    silent!.handler.onSecond(nodes.nowMs + 11_000);
+    assert.deepEqual(
+      [five, four, silent].map((socket) => socket!.closed),
+      [true, true, true],
+    );
   },
 
   maxPacketBytes: () => {

@@ -254,17 +254,7 @@ export class TestNodes {
     remote = 'test:1',
     rules: ListenerRules = {},
   ): TestSocket {
-    const socket = this.accept(node, 5, remote, rules);
-    socket.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: socket.version,
-      clean: true,
-      keepalive: 0,
-      clientId: 'c',
-      ...connect,
-    });
-    return socket;
+    return this.accept(node, 5, remote, rules).connect(connect);
   }
 
   /** A connection whose client has sent nothing yet. */
@@ -424,6 +414,18 @@ export class TestSocket implements ClientSocket {
       dup: false,
       ...(qos > 0 ? { messageId: id } : {}),
       ...(properties === undefined ? {} : { properties }),
+    });
+  }
+
+  connect(connect: Partial<IConnectPacket> = {}): this {
+    return this.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: this.version,
+      clean: true,
+      keepalive: 0,
+      clientId: 'c',
+      ...connect,
     });
   }
 

@@ -83,11 +83,22 @@ export class Backend implements AdminBackend {
       removal: () => this.#removals.own(),
       paused: () => pausedHere(core),
     };
+    core.clients.sys.host = {
+      facts: () => ({
+        counters: this.counters(),
+        version: VERSION,
+        uptimeSeconds: Math.floor((core.nowMs() - core.bootedMs) / 1000),
+        heapBytes: process.memoryUsage().heapUsed,
+        shards: core.shardCount,
+        underReplicated: underReplicated(core).length,
+      }),
+    };
   }
 
   /** Answers nothing to other nodes any more. */
   close(): void {
     this.#core.asking.host = null;
+    this.#core.clients.sys.host = null;
   }
 
   health(): HealthReport {
@@ -155,6 +166,7 @@ export class Backend implements AdminBackend {
     const totals = core.asking.totals();
     counters.sessions = totals.sessions;
     counters.sessionsPersistent = totals.persistent;
+    counters.sessionsDisconnected = totals.sessions - totals.connected;
     counters.queuedMessages = totals.queued;
     counters.retained = totals.retained;
     counters.sessionsAtRisk = totals.atRisk;

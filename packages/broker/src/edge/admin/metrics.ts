@@ -83,6 +83,31 @@ export const METRICS: readonly MetricDefinition[] = [
   ),
 
   gauge('shoal_mqtt_connections', 'MQTT connections of this node.', (c) => c.connections),
+  counter(
+    'shoal_mqtt_accepted_total',
+    'Connections of clients on which MQTT could begin.',
+    (c) => c.accepted,
+  ),
+  gauge(
+    'shoal_mqtt_clients_connected',
+    'Clients that are connected: their CONNECT is accepted.',
+    (c) => c.clientsConnected,
+  ),
+  gauge(
+    'shoal_mqtt_clients_maximum',
+    'The most of them at once since the start.',
+    (c) => c.clientsMaximum,
+  ),
+  gauge(
+    'shoal_mqtt_subscriptions',
+    'Subscriptions of connections of this node.',
+    (c) => c.subscriptions,
+  ),
+  gauge(
+    'shoal_mqtt_shared_subscriptions',
+    'Those of them that are Shared Subscriptions.',
+    (c) => c.sharedSubscriptions,
+  ),
   gauge(
     'shoal_mqtt_handshakes_under_way',
     'Connections at their PROXY header, TLS handshake or WebSocket upgrade (`limits.handshakes`).',
@@ -165,6 +190,22 @@ export const METRICS: readonly MetricDefinition[] = [
     'PUBLISH packets answered with an error: full queues, or a topic too deep.',
     (c) => c.publishesRefused,
   ),
+  counter(
+    'shoal_mqtt_packets_received_total',
+    'Packets from clients, of any type.',
+    (c) => c.packetsReceived,
+  ),
+  counter('shoal_mqtt_packets_sent_total', 'Packets to clients.', (c) => c.packetsSent),
+  counter(
+    'shoal_mqtt_payload_received_bytes_total',
+    'Bytes of payloads of PUBLISH packets from clients.',
+    (c) => c.payloadBytesReceived,
+  ),
+  counter(
+    'shoal_mqtt_payload_sent_bytes_total',
+    'Bytes of payloads of PUBLISH packets to clients.',
+    (c) => c.payloadBytesSent,
+  ),
   counter('shoal_mqtt_received_bytes_total', 'Bytes from clients.', (c) => c.mqttBytesReceived),
   counter('shoal_mqtt_sent_bytes_total', 'Bytes to clients.', (c) => c.mqttBytesSent),
 
@@ -173,6 +214,11 @@ export const METRICS: readonly MetricDefinition[] = [
     'shoal_sessions_persistent',
     'Sessions that outlive their connection, in shards that this node leads.',
     (c) => c.sessionsPersistent,
+  ),
+  gauge(
+    'shoal_sessions_disconnected',
+    'Sessions whose client is away, in shards that this node leads.',
+    (c) => c.sessionsDisconnected,
   ),
   gauge(
     'shoal_sessions_at_risk',

@@ -430,43 +430,6 @@ for (const sharedReadBuffer of [true, false]) {
       assert.equal(await server.second.promise, 4711);
     });
 
-    it('holds connections beyond the limit to be refused, and accepts again below it', async () => {
-      const excess = { connectionsExcess: 0, connectionsOverLimit: 0 };
-      await start({ maxConnections: 1, excess });
-      const [client, server] = await bench.pair();
-      const [surplus, refused] = await bench.pair();
-      assert.deepEqual([server.socket.isExcess, refused.socket.isExcess], [false, true]);
-      assert.deepEqual(excess, { connectionsExcess: 1, connectionsOverLimit: 1 });
-      assert.equal(bench.listener.count, 1);
-      refused.socket.write(Buffer.from('no room'));
-      refused.socket.close(true);
-      assert.equal(String(await untilEnd(surplus)), 'no room');
-      await refused.gone.promise;
-      surplus.destroy();
-      while (excess.connectionsExcess > 0) await turn();
-      client.destroy();
-      await server.gone.promise;
-      await bench.emptied(); // a closing connection still counts
-      await bench.pair();
-    });
-
-    it('holds few of those beyond the limit, and closes the others at once', async () => {
-      const excess = { connectionsExcess: 0, connectionsOverLimit: 0 };
-      await start({ maxConnections: 1, excess });
-      await bench.pair();
-      const surplus = Array.from({ length: 70 }, () => bench.client().resume());
-      const closed = Array.from({ length: 6 }, () => Promise.withResolvers<void>());
-      let ended = 0;
-      for (const socket of surplus) socket.on('close', () => closed[ended++]?.resolve());
-      await Promise.all(closed.map(({ promise }) => promise));
-      while (excess.connectionsOverLimit < 70) await turn();
-      assert.deepEqual(excess, { connectionsExcess: 64, connectionsOverLimit: 70 });
-      assert.equal(bench.listener.count, 1);
-      for (const socket of surplus) socket.destroy();
-      while (excess.connectionsExcess > 0) await turn();
-      assert.equal(bench.listener.count, 1);
-    });
-
     it('closes every connection when it closes', async () => {
       await start();
       const [client, server] = await bench.pair();

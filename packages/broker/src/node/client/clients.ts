@@ -15,6 +15,7 @@ import { watchSlow } from './sending.ts';
 import { optionsWith, type ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import { Sessions } from './sessions.ts';
+import type { Sys } from './sys.ts';
 
 /** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
 const YIELD_MS = 100;
@@ -25,6 +26,7 @@ export class Clients implements ClientsOfNode {
   readonly log: ClientLog;
   readonly line: Line;
   readonly overdue = new Overdue();
+  readonly sys: Sys;
   /** What listeners with rules of their own offer. */
   readonly #optionsOfListener = new WeakMap<ListenerRules, ServerOptions>();
   readonly crowded = new Set<Client>();
@@ -43,11 +45,12 @@ export class Clients implements ClientsOfNode {
     readonly dueMs: number;
   }[] = [];
 
-  constructor(port: SessionPort) {
+  constructor(port: SessionPort, sys: Sys) {
     this.port = port;
     this.sessions = new Sessions(port);
     this.log = new ClientLog(port.counters, port.env);
     this.line = new Line(port.work);
+    this.sys = sys;
   }
 
   accept(socket: ClientSocket): Connection {
@@ -56,6 +59,7 @@ export class Clients implements ClientsOfNode {
     const connection = new Connection(this, socket, id, this.#optionsOf(socket));
     this.connections.set(id, connection);
     this.port.counters.connections = this.connections.size;
+    this.port.counters.accepted++;
     return connection;
   }
 
@@ -64,6 +68,9 @@ export class Clients implements ClientsOfNode {
     const held = this.#byShard.get(shard);
     if (held) held.add(c);
     else this.#byShard.set(shard, new Set([c]));
+    const { counters } = this.port;
+    counters.clientsConnected++;
+    counters.clientsMaximum = Math.max(counters.clientsMaximum, counters.clientsConnected);
   }
 
   #optionsOf({ rules }: ClientSocket): ServerOptions {
@@ -81,7 +88,9 @@ export class Clients implements ClientsOfNode {
     this.port.counters.connections = this.connections.size;
     const shard = shardOf(c.clientId, this.port.shardCount);
     const held = this.#byShard.get(shard);
-    if (held?.delete(c) && held.size === 0) this.#byShard.delete(shard);
+    if (!held?.delete(c)) return;
+    this.port.counters.clientsConnected--;
+    if (held.size === 0) this.#byShard.delete(shard);
   }
 
   /** Of a takeover with the addresses of both, if a line is worth the question to the other node. */
@@ -129,6 +138,7 @@ export class Clients implements ClientsOfNode {
   tick(nowMs: number): void {
     this.log.tick(nowMs);
     this.overdue.tick(nowMs);
+    this.sys.tick(nowMs);
     const { slowReaderMs } = this.port.timings;
     for (const c of this.slow) watchSlow(c, nowMs - this.#watchedMs, slowReaderMs);
     this.#watchedMs = nowMs;

@@ -25,9 +25,7 @@ import type { Message } from '../../session/message.ts';
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { Taker } from '../link/delivery-codec.ts';
 import { type Opened, Status } from '../link/request.ts';
-import type { FrameCache, LiveSubscription } from '../route/client-port.ts';
-import type { AckOrder } from './ack-order.ts';
-import type { Aliases } from './aliases.ts';
+import type { FrameCache } from '../route/client-port.ts';
 import {
   assignedName,
   checkConnect,
@@ -38,13 +36,12 @@ import {
   requestOf,
   sentAliasesOf,
 } from './connect.ts';
+import { ConnectionState } from './connection-state.ts';
 import { Early } from './early.ts';
 import { onAnswer, onPublish } from './incoming.ts';
-import type { Client, ClientsOfNode, Received, RetainedToClient } from './parts.ts';
+import type { Client, ClientsOfNode } from './parts.ts';
 import { answer, answersTaken, isHeldUp } from './reading.ts';
-import type { SendWindow, Sharing } from './send-window.ts';
 import { endWaiting, keepIdentifiers, pump, sendOrWait, sendZero, wakeSharing } from './sending.ts';
-import type { SentAliases } from './sent-aliases.ts';
 import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import { endShared } from './shared-window.ts';
@@ -63,44 +60,21 @@ const OPENING = 1;
 const OPEN = 2;
 const CLOSED = 3;
 
-export class Connection implements Client, ClientHandler, FrameSink {
+export class Connection extends ConnectionState implements Client, ClientHandler, FrameSink {
   readonly clients: ClientsOfNode;
   readonly socket: ClientSocket;
   readonly id: number;
   readonly options: ServerOptions;
   readonly reader: FrameReader;
   #state = NEW;
-  version: ProtocolVersion = 4;
-  clientId = '';
-  epoch = 0;
-  persistent = false;
-  resumed = false;
-  expirySeconds = 0;
-  keepAliveMs = 0;
   #heardMs: number;
-  receiveMaximum = 65535;
-  maximumPacketSize = 0;
   /** While the session is opened. */
   #early: Early | null = null;
   /** A whole packet came in the present read. */
   #whole = false;
-  subscriptions: Map<string, LiveSubscription> | null = null;
-  filterBytes = 0;
-  /** What leaders of groups on other nodes know of its window, by node. */
-  sharing: Map<string, Sharing> | null = null;
-  acks: AckOrder | null = null;
-  out: SendWindow | null = null;
-  received: Map<number, Received> | null = null;
-  aliases: Aliases | null = null;
-  sentAliases: SentAliases | null = null;
-  retained: RetainedToClient | null = null;
-  unacknowledged = 0;
-  unacknowledgedBytes = 0;
-  unread = 0;
-  answerBytes = 0;
-  undrainedBytes = 0;
 
   constructor(clients: ClientsOfNode, socket: ClientSocket, id: number, options: ServerOptions) {
+    super();
     this.clients = clients;
     this.socket = socket;
     this.id = id;
@@ -108,9 +82,6 @@ export class Connection implements Client, ClientHandler, FrameSink {
     this.#heardMs = Math.floor(clients.port.env.nowMs());
     this.reader = new FrameReader(options.maximumPacketSize);
   }
-
-  /** DISCONNECT 0x00 came, of a client without a session: what it published just before is not sent again. */
-  saidAll = false;
 
   get window(): number {
     return Math.min(this.receiveMaximum, this.port.limits.inflightMessages);
@@ -128,6 +99,7 @@ export class Connection implements Client, ClientHandler, FrameSink {
 
   onData(buffer: Uint8Array, start: number, end: number): void {
     if (this.#state === CLOSED) return;
+    this.bytesReceived += end - start;
     this.port.counters.mqttBytesReceived += end - start;
     const at = this.#early ? start : this.reader.feed(buffer, start, end, this);
     if (this.#early && at < end) this.#early.keep(buffer, at, end, this.socket);
@@ -146,6 +118,8 @@ export class Connection implements Client, ClientHandler, FrameSink {
   ): void {
     if (this.#state === CLOSED) return;
     this.#whole = true;
+    this.packetsReceived++;
+    this.port.counters.packetsReceived++;
     if (this.#state === NEW) return this.#onFirst(type, buf, at, end);
     if (type !== PacketType.Pingreq) this.port.calm.stir();
     switch (type) {
@@ -373,7 +347,14 @@ export class Connection implements Client, ClientHandler, FrameSink {
 
   // ---- to the client ---------------------------------------------------------------------------
 
-  write(bytes: Uint8Array): void {
+  write(packet: Uint8Array): void {
+    this.packetsSent++;
+    this.port.counters.packetsSent++;
+    this.writeMore(packet);
+  }
+
+  writeMore(bytes: Uint8Array): void {
+    this.bytesSent += bytes.length;
     this.port.counters.mqttBytesSent += bytes.length;
     this.socket.write(bytes);
   }

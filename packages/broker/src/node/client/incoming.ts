@@ -54,6 +54,7 @@ function publish(c: Client, flags: number, buf: Uint8Array, start: number, end: 
   const { qos, packetId } = fields;
   const { options, port } = c;
   port.counters.publishesReceived[qos]++;
+  port.counters.payloadBytesReceived += fields.payloadEnd - fields.payloadStart;
   if (qos > options.maximumQos) return c.fail(ReasonCode.QoSNotSupported, `PUBLISH of QoS ${qos}`);
   if (fields.retain && !options.retainAvailable)
     return c.fail(ReasonCode.RetainNotSupported, 'PUBLISH with RETAIN');

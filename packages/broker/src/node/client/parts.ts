@@ -69,7 +69,9 @@ export interface Client extends LiveConnection {
   unhold(): void;
   /** Something whole has come, or silence was not the client's. */
   heard(): void;
-  write(bytes: Uint8Array): void;
+  /** A packet, or its beginning; the rest follows by {@link writeMore}. */
+  write(packet: Uint8Array): void;
+  writeMore(bytes: Uint8Array): void;
   setLive(request: SubscriptionRequest): void;
   /** @returns false if there is no such subscription */
   dropLive(filter: string): boolean;
@@ -113,6 +115,11 @@ export interface ClientsOfNode {
   readonly line: Line;
   /** Requests that are refused when no leader has answered for long. */
   readonly overdue: Overdue;
+  /** Topics of `$SYS`. */
+  readonly sys: {
+    /** What a client has subscribed to, as retained messages. */
+    send(c: Client, wanted: readonly SubscriptionRequest[]): void;
+  };
   /** Connections that are not read because too much of all clients' is under way. */
   readonly crowded: Set<Client>;
   /** Connections that publishers wait for. */

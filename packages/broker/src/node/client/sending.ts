@@ -170,7 +170,8 @@ function writePublish(c: Client, frame: Uint8Array, message: Message, alias: num
     return false;
   }
   c.write(frame);
-  if (isApart(message)) c.write(message.payload);
+  if (isApart(message)) c.writeMore(message.payload);
+  c.port.counters.payloadBytesSent += message.payload.length;
   return true;
 }
 

@@ -28,6 +28,10 @@ export interface SessionPort {
   /** The node serves clients. */
   readonly ready: boolean;
   readonly router: ClientRouter;
+  readonly sys: {
+    /** @param change of the number of subscriptions to topics of `$SYS` on this node */
+    count(change: number): void;
+  };
   readonly live: LiveSubscriptions;
   readonly views: { leader(shard: number): string };
   readonly queries: {

@@ -13,6 +13,7 @@ import {
   exceedsLevels,
   hasWildcard,
   isShared,
+  isSys,
   isTopicFilter,
   parseShare,
 } from '../../mqtt/topic.ts';
@@ -74,9 +75,13 @@ export function replaceLive(port: SessionPort, s: LiveSubscription): void {
   countFilter(port, s, -s.filter.length);
 }
 
-function countFilter({ counters }: SessionPort, s: LiveSubscription, bytes: number): void {
+function countFilter({ counters, sys }: SessionPort, s: LiveSubscription, bytes: number): void {
   s.connection.filterBytes += bytes;
   counters.filterBytes += bytes;
+  const change = Math.sign(bytes);
+  counters.subscriptions += change;
+  if (isShared(s.filter)) counters.sharedSubscriptions += change;
+  else if (isSys(s.filter)) sys.count(change);
 }
 
 /** The subscriptions of a connection that is over. */
@@ -106,6 +111,8 @@ class Subscribing {
   readonly #fresh: string[] = [];
   readonly #wantsRetained: SubscriptionRequest[] = [];
   #retained: RetainedToClient | null = null;
+  /** Of `$SYS`, which has its values at hand. */
+  readonly #wantsSys: SubscriptionRequest[] = [];
 
   constructor(c: Client, packet: Subscribe) {
     this.#c = c;
@@ -127,8 +134,11 @@ class Subscribing {
     // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11]; none for a Shared Subscription (§3.8.3.1).
     const retained = !isShared(s.filter);
     if (retained && (s.retainHandling === 0 || (s.retainHandling === 1 && fresh))) {
-      this.#retained ??= expectRetained(c);
-      this.#wantsRetained.push(s);
+      if (isSys(s.filter)) this.#wantsSys.push(s);
+      else {
+        this.#retained ??= expectRetained(c);
+        this.#wantsRetained.push(s);
+      }
     }
     this.#granted.push(s);
     if (fresh) this.#fresh.push(s.filter);
@@ -154,6 +164,7 @@ class Subscribing {
       finish(c, bytes);
       if (!c.isOpen) return;
       this.#acknowledge();
+      if (this.#wantsSys.length > 0) c.clients.sys.send(c, this.#wantsSys);
       if (c.persistent) this.#retained?.leaderReads();
       else this.#retained?.read(this.#wantsRetained);
     };
