@@ -270,6 +270,13 @@ export const BROKER_ERRORS = {
     exitCode: 60,
     remedy: 'See `shoal session list`; Client Identifiers are case-sensitive.',
   },
+  BROKER_ERR_CLIENT_UNKNOWN: {
+    message: 'No client with this Client Identifier is connected',
+    httpStatus: 404,
+    exitCode: 63,
+    remedy:
+      'See `shoal client list`; Client Identifiers are case-sensitive. `shoal session show ID` shows a session whose client is away.',
+  },
   BROKER_ERR_SESSION_NOT_CONNECTED: {
     message: 'The session has no connection',
     httpStatus: 409,

@@ -90,6 +90,8 @@ export interface ClientSocket {
 
 /** What a listener allows its clients, where that is less than the limits of the node. */
 export interface ListenerRules {
+  /** Of the listener, for people. */
+  readonly name?: string | undefined;
   /** Bytes of the largest MQTT packet from a client. */
   readonly maxPacketBytes?: number | undefined;
   /** Protocol levels that it accepts, of 3 (MQTT 3.1), 4 (3.1.1) and 5; absent for all. */

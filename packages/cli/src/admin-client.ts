@@ -9,6 +9,8 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import type {
   AddedNode,
   BrokerErrorCode,
+  ClientDetail,
+  ClientPage,
   ClusterStatus,
   KeyringStatus,
   ReadinessReport,
@@ -121,6 +123,19 @@ export class AdminClient {
 
   explain(clientId: string): Promise<SessionExplanation> {
     return this.#json('GET', `/api/v1/sessions/${encode(clientId)}/explain`);
+  }
+
+  clients(limit: number, cursor: string | null): Promise<ClientPage> {
+    const after = cursor === null ? '' : `&cursor=${encode(cursor)}`;
+    return this.#json('GET', `/api/v1/clients?limit=${limit}${after}`);
+  }
+
+  client(clientId: string): Promise<ClientDetail> {
+    return this.#json('GET', `/api/v1/clients/${encode(clientId)}`);
+  }
+
+  async kickClient(clientId: string): Promise<void> {
+    await this.#json('POST', `/api/v1/clients/${encode(clientId)}/kick`);
   }
 
   shares(): Promise<ShareList> {

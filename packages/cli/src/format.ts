@@ -60,6 +60,11 @@ export async function formatTable(
     .join('\n');
 }
 
+/** Protocol level of CONNECT → the version that people know. */
+export function versionName(level: number): string {
+  return { 3: '3.1', 4: '3.1.1', 5: '5.0' }[level] ?? '?';
+}
+
 /** `text` with control characters as \uXXXX. */
 export function plain(text: string): string {
   return text.replace(

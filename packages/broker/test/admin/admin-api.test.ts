@@ -168,6 +168,26 @@ describe('admin API', () => {
     }
   });
 
+  it('pages through clients, shows one, and kicks it', async () => {
+    backend.sessionCount = 5;
+    const first = (await get('/api/v1/clients?limit=3')).json();
+    assert.deepEqual([first.clients.length, first.silent], [3, ['n3']]);
+    const second = (await get(`/api/v1/clients?limit=3&cursor=${first.nextCursor}`)).json();
+    assert.deepEqual([second.clients.length, second.nextCursor], [2, null]);
+    for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=', 'page=2'])
+      assert.equal((await get(`/api/v1/clients?${query}`)).statusCode, 400, query);
+    const shown = (await get(`/api/v1/clients/${encodeURIComponent('a/b c')}`)).json();
+    assert.deepEqual([shown.clientId, shown.connection.listener], ['a/b c', 'tls-1']);
+    const absent = await get('/api/v1/clients/absent');
+    assert.deepEqual([absent.statusCode, absent.json().code], [404, 'BROKER_ERR_CLIENT_UNKNOWN']);
+    backend.calls.splice(0);
+    const kick = (id: string) =>
+      app.inject({ method: 'POST', url: `/api/v1/clients/${id}/kick`, headers });
+    assert.equal((await kick('client-1')).statusCode, 204);
+    assert.equal((await kick('away')).statusCode, 409);
+    assert.deepEqual(backend.calls, ['kickSession client-1', 'kickSession away']);
+  });
+
   it('lists and shows Shared Subscriptions by their whole Topic Filter', async () => {
     const { shares } = (await get('/api/v1/shares')).json();
     const [{ key }] = shares;

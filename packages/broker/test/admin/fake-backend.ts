@@ -2,6 +2,8 @@
 
 import type {
   AdminBackend,
+  ClientDetail,
+  ClientSummary,
   ClusterStatus,
   KeyringStatus,
   MemberStatus,
@@ -252,6 +254,37 @@ export class FakeBackend implements AdminBackend {
     };
   }
 
+  async listClients({ limit, cursor }: { limit: number; cursor: string | undefined }) {
+    this.calls.push(`listClients ${limit} ${cursor ?? '-'}`);
+    const from = cursor === undefined ? 0 : Number(cursor);
+    const to = Math.min(this.sessionCount, from + limit);
+    const clients: ClientSummary[] = [];
+    for (let i = from; i < to; i++) clients.push(connection(`client-${i}`));
+    return { clients, nextCursor: to < this.sessionCount ? String(to) : null, silent: ['n3'] };
+  }
+
+  async showClient(clientId: string): Promise<ClientDetail> {
+    this.calls.push(`showClient ${clientId}`);
+    if (clientId === 'absent') throw new BrokerError('BROKER_ERR_CLIENT_UNKNOWN', clientId);
+    const at = '2026-11-30T12:00:00.000Z';
+    const lastError = { node: 'n2', at, reason: 'Keep Alive timeout', why: 'keep alive elapsed' };
+    if (clientId === 'away') return { clientId, connection: null, lastError, silent: [] };
+    return {
+      clientId,
+      connection: {
+        ...connection(clientId),
+        persistent: true,
+        receiveMaximum: 20,
+        expirySeconds: 60,
+        socketBytes: 2048,
+        unansweredRequests: 3,
+        certificate: 'CN=dev-1,O=Example',
+      },
+      lastError: null,
+      silent: [],
+    };
+  }
+
   async kickSession(clientId: string): Promise<void> {
     this.calls.push(`kickSession ${clientId}`);
     if (clientId === 'away') throw new BrokerError('BROKER_ERR_SESSION_NOT_CONNECTED', clientId);
@@ -311,6 +344,26 @@ const SHARE = {
   waitingMessages: 22,
   waitingBytes: 4096,
 };
+
+function connection(clientId: string): ClientSummary {
+  return {
+    clientId,
+    node: 'n2',
+    remote: '127.0.0.1:50000',
+    listener: 'tls-1',
+    protocolVersion: 5,
+    keepAliveSeconds: 60,
+    connectedSince: '2026-11-30T11:00:00.250Z',
+    packetsReceived: 12,
+    packetsSent: 34,
+    bytesReceived: 1536,
+    bytesSent: 4096,
+    inflightMessages: 2,
+    waitingMessages: 7,
+    subscriptions: 3,
+    lastError: null,
+  };
+}
 
 function summary(clientId: string): SessionSummary {
   return {

@@ -225,6 +225,38 @@ describe('shoal, against a node', function () {
     assert.deepEqual(backend.calls, ['recoverShards false', 'recoverShards true']);
   });
 
+  it('client list: every page, bounded by --limit, and who did not answer', async () => {
+    backend.sessionCount = 1201;
+    const all = await json('client', 'list', '--limit', '5000');
+    assert.deepEqual([all.clients.length, all.truncated, all.silent], [1201, false, ['n3']]);
+    const some = await json('client', 'list', '--limit', '700');
+    assert.deepEqual([some.clients.length, some.truncated], [700, true]);
+    const { stdout } = await run('client', 'list', '--limit', '2');
+    assert.match(
+      stdout,
+      /client-0 +n2 +tls-1 +127\.0\.0\.1:50000 +5\.0 +2026-11-30T11:00:00Z +12 +34 +2 +7 +3/,
+    );
+    assert.match(stdout, /and more/);
+    assert.match(stdout, /Without the clients of n3: no answer/);
+  });
+
+  it('client show and kick', async () => {
+    const { stdout } = await run('client', 'show', 'sensor/17');
+    assert.match(stdout, /Connection +at n2, listener tls-1, from 127\.0\.0\.1:50000/);
+    assert.match(stdout, /Protocol +MQTT 5\.0, Keep Alive 60 s/);
+    assert.match(stdout, /Certificate +CN=dev-1,O=Example/);
+    assert.match(stdout, /Received +12 packets, 1\.5 KiB; 3 not answered/);
+    assert.match(stdout, /In flight +2 messages of at most 20, 7 waiting/);
+    assert.match(stdout, /Last error +none/);
+    const away = await run('client', 'show', 'away');
+    assert.match(away.stdout, /Connection +none/);
+    assert.match(away.stdout, /Last error +Keep Alive timeout: keep alive elapsed, at n2, 2026/);
+    assert.equal((await json('client', 'show', '..')).clientId, '..');
+    assert.equal((await run('client', 'show', 'absent')).code, 63);
+    assert.deepEqual(await json('client', 'kick', 'c'), { clientId: 'c', kicked: true });
+    assert.equal((await run('client', 'kick', 'away')).code, 61);
+  });
+
   it('share list and show', async () => {
     const listed = await run('share', 'list');
     assert.match(listed.stdout, /workers +jobs\/# +round-robin +2 +1 +22/);

@@ -113,6 +113,7 @@ export async function createAdminApp(options: AdminApiOptions): Promise<FastifyI
   addKeyringRoutes(app, options.backend, timeoutMs);
   addShardRoutes(app, options.backend, timeoutMs);
   addSessionRoutes(app, options.backend, timeoutMs);
+  addClientRoutes(app, options.backend, timeoutMs);
   addShareRoutes(app, options.backend, timeoutMs);
   return app;
 }
@@ -210,25 +211,29 @@ function addKeyringRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs
   );
 }
 
+interface Page {
+  Querystring: { limit?: number; cursor?: string };
+}
+
+const PAGE_SCHEMA = {
+  querystring: object({
+    limit: { type: 'integer', minimum: 1, maximum: 1000 },
+    cursor: { type: 'string', minLength: 1, maxLength: ID_CHARACTERS_MAX },
+  }),
+};
+
+interface ById {
+  Params: { id: string };
+}
+
+const ID_SCHEMA = { params: object({ id: { type: 'string', minLength: 1 } }) };
+
 function addSessionRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: number): void {
   const bounded = <T>(work: Promise<T>) => within(work, timeoutMs);
-  app.get<{ Querystring: { limit?: number; cursor?: string } }>(
-    '/api/v1/sessions',
-    {
-      schema: {
-        querystring: object({
-          limit: { type: 'integer', minimum: 1, maximum: 1000 },
-          cursor: { type: 'string', minLength: 1, maxLength: ID_CHARACTERS_MAX },
-        }),
-      },
-    },
-    async ({ query }) =>
-      bounded(backend.listSessions({ limit: query.limit ?? 100, cursor: query.cursor })),
+  app.get<Page>('/api/v1/sessions', { schema: PAGE_SCHEMA }, async ({ query }) =>
+    bounded(backend.listSessions({ limit: query.limit ?? 100, cursor: query.cursor })),
   );
-  interface ById {
-    Params: { id: string };
-  }
-  const schema = { params: object({ id: { type: 'string', minLength: 1 } }) };
+  const schema = ID_SCHEMA;
   const path = '/api/v1/sessions/:id';
   app.get<ById>(path, { schema }, async ({ params }) => bounded(backend.showSession(params.id)));
   app.get<ById>(`${path}/explain`, { schema }, async ({ params }) =>
@@ -240,6 +245,21 @@ function addSessionRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs
   });
   app.delete<ById>(path, { schema }, async ({ params }, reply) => {
     await bounded(backend.deleteSession(params.id));
+    return reply.status(204).send();
+  });
+}
+
+function addClientRoutes(app: FastifyInstance, backend: AdminBackend, timeoutMs: number): void {
+  const bounded = <T>(work: Promise<T>) => within(work, timeoutMs);
+  app.get<Page>('/api/v1/clients', { schema: PAGE_SCHEMA }, async ({ query }) =>
+    bounded(backend.listClients({ limit: query.limit ?? 100, cursor: query.cursor })),
+  );
+  const path = '/api/v1/clients/:id';
+  app.get<ById>(path, { schema: ID_SCHEMA }, async ({ params }) =>
+    bounded(backend.showClient(params.id)),
+  );
+  app.post<ById>(`${path}/kick`, { schema: ID_SCHEMA }, async ({ params }, reply) => {
+    await bounded(backend.kickSession(params.id));
     return reply.status(204).send();
   });
 }

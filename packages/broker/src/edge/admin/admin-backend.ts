@@ -7,6 +7,7 @@
  */
 
 import type { SettingDrift } from '../../cluster-settings.ts';
+import type { ClientError, ListedClient, ShownClient } from '../../node/ask/question.ts';
 
 export interface AdminBackend {
   health(): HealthReport;
@@ -90,6 +91,17 @@ export interface AdminBackend {
    *   BROKER_ERR_SHARD_UNAVAILABLE
    */
   kickSession(clientId: string): Promise<void>;
+  /**
+   * Connected clients of the whole cluster, a page at a time, in an order that stays the same.
+   *
+   * @param options as of {@link listSessions}
+   */
+  listClients(options: {
+    readonly limit: number;
+    readonly cursor: string | undefined;
+  }): Promise<ClientPage>;
+  /** One client: its connection, or what ended the last one. @throws BROKER_ERR_CLIENT_UNKNOWN */
+  showClient(clientId: string): Promise<ClientDetail>;
   /**
    * Closes the connection and ends the session with its queue, on every copy.
    *
@@ -343,6 +355,29 @@ export interface RemovalProgress {
   readonly elapsedMs: number;
   /** Estimate; null while there is none. */
   readonly remainingMs: number | null;
+}
+
+export interface ClientPage {
+  readonly clients: readonly ClientSummary[];
+  /** Null on the last page. Opaque. */
+  readonly nextCursor: string | null;
+  /** Nodes that did not answer: their clients are missing. */
+  readonly silent: readonly string[];
+}
+
+export interface ClientSummary extends ListedClient {
+  /** Node that it is connected to. */
+  readonly node: string;
+}
+
+export interface ClientDetail {
+  readonly clientId: string;
+  /** Null while it is away. */
+  readonly connection: (ShownClient & { readonly node: string }) | null;
+  /** The newest that nodes know of. */
+  readonly lastError: (ClientError & { readonly node: string }) | null;
+  /** Nodes that did not answer. */
+  readonly silent: readonly string[];
 }
 
 export interface SessionPage {

@@ -4,8 +4,9 @@ import { BrokerError } from '../../errors.ts';
 import type { SessionsAnswer } from '../../node/ask/question.ts';
 import { Status } from '../../node/link/request.ts';
 import type { NodeCore } from '../../node/node.ts';
-import type { SessionDetail, SessionPage, SessionSummary } from './admin-backend.ts';
+import type { SessionDetail, SessionPage } from './admin-backend.ts';
 import { ask, askLeader, reachableLeader, shardOfClient, unavailable } from './backend-ask.ts';
+import { decodeCursor, mergeParts } from './pages.ts';
 
 const DELETE_TIMEOUT_MS = 5000;
 
@@ -35,46 +36,24 @@ export async function listSessions(
   return mergePage(answers, limit);
 }
 
-/** Where an answer was cut, nothing beyond its last session is known to be complete. */
 export function mergePage(
   answers: readonly { readonly leader: string; readonly answer: SessionsAnswer }[],
   limit: number,
 ): SessionPage {
-  let horizon: string | null = null;
-  const byId = new Map<string, SessionSummary>();
-  for (const { leader, answer } of answers) {
-    for (const s of answer.sessions) {
-      byId.set(s.clientId, {
-        clientId: s.clientId,
-        shard: s.shard,
-        leader,
-        gateway: s.gateway,
-        queuedMessages: s.queued,
-        inflightMessages: s.inflight,
-        subscriptions: s.subscriptions,
-      });
-    }
-    const last = answer.sessions.at(-1)?.clientId;
-    if (!answer.complete && last !== undefined && (horizon === null || last < horizon))
-      horizon = last;
-  }
-  const all = [...byId.values()]
-    .filter(({ clientId }) => horizon === null || clientId <= horizon)
-    .sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
-  const sessions = all.slice(0, limit);
-  const more = horizon !== null || all.length > limit;
-  return { sessions, nextCursor: more ? encodeCursor(sessions.at(-1)!.clientId) : null };
-}
-
-function encodeCursor(clientId: string): string {
-  return Buffer.from(clientId).toString('base64url');
-}
-
-function decodeCursor(cursor: string): string {
-  const clientId = Buffer.from(cursor, 'base64url').toString();
-  if (encodeCursor(clientId) !== cursor)
-    throw new BrokerError('BROKER_ERR_REQUEST_INVALID', 'cursor is not one of a page before');
-  return clientId;
+  const parts = answers.map(({ leader, answer: { sessions, complete } }) => {
+    const items = sessions.map(({ queued, inflight, ...s }) => ({
+      clientId: s.clientId,
+      shard: s.shard,
+      leader,
+      gateway: s.gateway,
+      queuedMessages: queued,
+      inflightMessages: inflight,
+      subscriptions: s.subscriptions,
+    }));
+    return { items, complete };
+  });
+  const { items, nextCursor } = mergeParts(parts, limit);
+  return { sessions: items, nextCursor };
 }
 
 /** @throws BROKER_ERR_SESSION_UNKNOWN, BROKER_ERR_SHARD_UNAVAILABLE */

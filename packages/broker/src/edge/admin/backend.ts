@@ -18,6 +18,8 @@ import { nameOf } from '../../shard/view.ts';
 import type {
   AddedNode,
   AdminBackend,
+  ClientDetail,
+  ClientPage,
   ClusterStatus,
   HealthReport,
   KeyringStatus,
@@ -32,6 +34,7 @@ import type {
   ShareDetail,
   ShareList,
 } from './admin-backend.ts';
+import { listClients, showClient } from './backend-clients.ts';
 import { explainSession } from './backend-explain.ts';
 import { installKey, listKeys, removeKey, useKey } from './backend-keyring.ts';
 import { Removals } from './backend-removal.ts';
@@ -287,6 +290,14 @@ export class Backend implements AdminBackend {
 
   kickSession(clientId: string): Promise<void> {
     return kickSession(this.#core, clientId);
+  }
+
+  listClients(options: { limit: number; cursor: string | undefined }): Promise<ClientPage> {
+    return listClients(this.#core, options);
+  }
+
+  showClient(clientId: string): Promise<ClientDetail> {
+    return showClient(this.#core, clientId);
   }
 
   deleteSession(clientId: string): Promise<void> {

@@ -58,8 +58,8 @@ export async function startListener(
 /** Protocol levels as CONNECT has them [MQTT-3.1.2-2]. */
 const LEVELS = { '3.1': 3, '3.1.1': 4, '5': 5 } as const;
 
-function rulesOf({ maxPacketBytes, protocolVersions }: ListenerConfig): ListenerRules {
-  return { maxPacketBytes, protocolVersions: protocolVersions?.map((name) => LEVELS[name]) };
+function rulesOf({ name, maxPacketBytes, protocolVersions }: ListenerConfig): ListenerRules {
+  return { name, maxPacketBytes, protocolVersions: protocolVersions?.map((name) => LEVELS[name]) };
 }
 
 function placeOf({ name, transport, address, mode = '660', ipv6Only }: ListenerConfig): Place {

@@ -1,9 +1,11 @@
 /** What answers to questions are made of: types only. */
 import type { ClusterSettings, SettingDrift } from '../../cluster-settings.ts';
+import type { ClientSocket } from '../../ports.ts';
 import type { Session } from '../../session/session.ts';
 import type { ShardState } from '../../session/shard-state.ts';
 import type { Replica } from '../../shard/replica.ts';
 import type { CopyId } from '../../shard/view.ts';
+import type { LastErrors } from '../client/last-errors.ts';
 import type { ConnectionAddress, Taker } from '../link/delivery-codec.ts';
 import type { Peers } from '../link/peers.ts';
 import type { Membership } from '../members/membership.ts';
@@ -24,12 +26,39 @@ export interface AskPort {
     readonly leaders: readonly AskedLeader[];
   };
   readonly clients: {
-    readonly connections: ReadonlyMap<number, { readonly socket: { readonly remote: string } }>;
+    readonly connections: ReadonlyMap<number, AskedConnection>;
+    readonly log: { readonly lastErrors: Pick<LastErrors, 'get'> };
   };
   readonly connections: {
     kick(to: ConnectionAddress, reasonCode: number, by: Taker | null): void;
   };
   nowMs(): number;
+}
+
+/** A connection of this node, as people are told of it. */
+export interface AskedConnection {
+  readonly socket: Pick<ClientSocket, 'remote' | 'rules' | 'certificate' | 'pendingBytes'>;
+  readonly isOpen: boolean;
+  readonly clientId: string;
+  readonly version: number;
+  readonly persistent: boolean;
+  readonly connectedMs: number;
+  readonly keepAliveMs: number;
+  readonly receiveMaximum: number;
+  readonly expirySeconds: number;
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  readonly packetsSent: number;
+  readonly bytesSent: number;
+  readonly out: {
+    readonly inFlight: { readonly size: number };
+    readonly waitingCount: number;
+    readonly held: { readonly length: number };
+  } | null;
+  readonly unacknowledged: number;
+  readonly subscriptions: { readonly size: number } | null;
+  readonly lastErrorCode: number;
+  readonly lastErrorMs: number;
 }
 
 export interface AskedLeader {

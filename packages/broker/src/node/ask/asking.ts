@@ -15,6 +15,8 @@ import { LinkMessage } from '../link/link-message.ts';
 import type { Peer } from '../link/peers.ts';
 import { copiesWanted, presentCopies } from '../members/replication.ts';
 import type { AskedLeader, AskPort } from './ask-port.ts';
+import { clientOf, clientsOf } from './clients.ts';
+import { firstByName } from './first-by-name.ts';
 import {
   type Answers,
   type CopyAnswer,
@@ -112,6 +114,10 @@ export class Asking {
         return done(this.#explain(q.clientId));
       case 'kick':
         return done(this.#kick(q.clientId));
+      case 'clients':
+        return done(clientsOf(this.#port.clients, q.after, q.limit));
+      case 'client':
+        return done(clientOf(this.#port.clients, q.clientId));
       case 'totals':
         return done(this.totals());
       case 'remote':
@@ -286,23 +292,4 @@ function inFlight(leader: AskedLeader, s: Session): number {
 
 function leaderFirst(active: readonly CopyId[], leader: CopyId): CopyId[] {
   return [leader, ...active.filter((id) => id !== leader)];
-}
-
-/** The `count` first by code units, in order, without sorting all. */
-function firstByName<T>(entries: Iterable<[string, T]>, count: number): [string, T][] {
-  const first: [string, T][] = [];
-  const shrink = () => {
-    first.sort(([a], [b]) => (a < b ? -1 : 1));
-    first.length = Math.min(first.length, count);
-  };
-  let last: string | null = null;
-  for (const entry of entries) {
-    if (last !== null && entry[0] >= last) continue;
-    first.push(entry);
-    if (first.length < 2 * count) continue;
-    shrink();
-    last = first[count - 1]![0];
-  }
-  shrink();
-  return first;
 }

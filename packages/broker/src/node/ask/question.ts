@@ -9,6 +9,9 @@ export type Question =
   | { readonly type: 'session'; readonly clientId: string }
   | { readonly type: 'explain'; readonly clientId: string }
   | { readonly type: 'kick'; readonly clientId: string }
+  /** Clients connected there, in code unit order of their Client Identifiers. */
+  | { readonly type: 'clients'; readonly after: string; readonly limit: number }
+  | { readonly type: 'client'; readonly clientId: string }
   | { readonly type: 'totals' }
   /** Client's address of a connection there. */
   | { readonly type: 'remote'; readonly connection: number }
@@ -39,11 +42,13 @@ export function readQuestion(value: unknown): Question | null {
   >;
   switch (type) {
     case 'sessions':
+    case 'clients':
       if (typeof after === 'string' && isCount(limit)) return { type, after, limit };
       break;
     case 'session':
     case 'explain':
     case 'kick':
+    case 'client':
       if (typeof clientId === 'string') return { type, clientId };
       break;
     case 'shares':
@@ -77,6 +82,8 @@ export interface Answers {
   readonly session: SessionAnswer | 'elsewhere' | null;
   readonly explain: ExplainAnswer | 'elsewhere';
   readonly kick: 'kicked' | 'not-connected' | 'elsewhere' | null;
+  readonly clients: ClientsAnswer;
+  readonly client: ClientAnswer;
   readonly totals: TotalsAnswer;
   readonly remote: string;
   readonly bytes: number;
@@ -114,6 +121,66 @@ export interface ShareAnswer {
     readonly given: number;
     readonly busy: boolean;
   }[];
+}
+
+export interface ClientsAnswer {
+  readonly clients: readonly ListedClient[];
+  /** False when more follow the last one. */
+  readonly complete: boolean;
+}
+
+/** A connection, in what it has in common for lists and for itself. */
+export interface ListedClient {
+  readonly clientId: string;
+  /** HOST:PORT, or `unix:PATH`. */
+  readonly remote: string;
+  readonly listener: string;
+  /** 3, 4 or 5: MQTT 3.1, 3.1.1 or 5.0. */
+  readonly protocolVersion: number;
+  /** 0: none. */
+  readonly keepAliveSeconds: number;
+  /** ISO 8601, in UTC. */
+  readonly connectedSince: string;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** QoS 1 and 2 messages that were sent and are not acknowledged. */
+  readonly inflightMessages: number;
+  /** Messages that wait at the connection for room in the client; those queued for its session do not. */
+  readonly waitingMessages: number;
+  readonly subscriptions: number;
+  /** The last refusal on this connection, or else what ended an earlier one at this node. */
+  readonly lastError: ClientError | null;
+}
+
+export interface ClientError {
+  /** ISO 8601, in UTC. */
+  readonly at: string;
+  /** Name of a Reason Code, or ''. */
+  readonly reason: string;
+  readonly why: string;
+}
+
+export interface ClientAnswer {
+  /** Null where it is not connected. */
+  readonly client: ShownClient | null;
+  /** Where it is not connected: what ended its last connection, as far as that is remembered. */
+  readonly lastError: ClientError | null;
+}
+
+export interface ShownClient extends ListedClient {
+  /** Its session is stored. */
+  readonly persistent: boolean;
+  readonly receiveMaximum: number;
+  /** Session Expiry Interval. */
+  readonly expirySeconds: number;
+  /** Bytes that wait for its socket. */
+  readonly socketBytes: number;
+  /** Requests of the client that are not answered yet. */
+  readonly unansweredRequests: number;
+  /** Subject of the certificate by which TLS has verified it. */
+  readonly certificate: string | null;
 }
 
 export interface SessionsAnswer {

@@ -14,6 +14,7 @@ function setUp() {
   const log = new ClientLog(counters, {
     log: (_level, message, fields = {}) => lines.push([message, fields]),
     nowMs: () => time.nowMs,
+    wallMs: () => time.nowMs,
   });
   const client = (clientId: string) => ({ clientId, version: 5, socket: { remote: '[::1]:7' } });
   return { lines, time, counters, log, client };

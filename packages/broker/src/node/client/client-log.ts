@@ -8,6 +8,7 @@
 import type { Counters } from '../../counters.ts';
 import { reasonName } from '../../mqtt/reason-code.ts';
 import type { LogLevel, NodeEnv } from '../../ports.ts';
+import { LastErrors } from './last-errors.ts';
 
 /** Lines about clients in a second; beyond, they are counted and the count is logged. */
 export const CLIENT_LINES_PER_SECOND_MAX = 50;
@@ -26,14 +27,15 @@ export interface LoggedClient {
 }
 
 export class ClientLog {
+  readonly lastErrors = new LastErrors();
   readonly #counters: Counters;
-  readonly #env: Pick<NodeEnv, 'log' | 'nowMs'>;
+  readonly #env: Pick<NodeEnv, 'log' | 'nowMs' | 'wallMs'>;
   #credit = CLIENT_LINES_BURST_MAX;
   #countedMs: number;
   #leftOut = 0;
   #summaryMs = 0;
 
-  constructor(counters: Counters, env: Pick<NodeEnv, 'log' | 'nowMs'>) {
+  constructor(counters: Counters, env: Pick<NodeEnv, 'log' | 'nowMs' | 'wallMs'>) {
     this.#counters = counters;
     this.#env = env;
     this.#countedMs = env.nowMs();
@@ -46,6 +48,7 @@ export class ClientLog {
 
   refused(c: LoggedClient, why: string): void {
     this.#counters.connectsRefused++;
+    this.#note(c, '', `CONNECT refused: ${why}`);
     this.#line('info', 'client refused', c, { why });
   }
 
@@ -65,18 +68,24 @@ export class ClientLog {
 
   /** The server ends a connection, and not for what its client did. */
   ended(c: LoggedClient, reasonCode: number): void {
+    this.#note(c, reasonName(reasonCode), 'sent away');
     this.#line('info', 'client sent away', c, { reason: reasonName(reasonCode) });
   }
 
   /** The client broke the protocol, or went silent. */
   failed(c: LoggedClient, reasonCode: number, why: string): void {
     this.#counters.malformedPackets++;
+    this.#note(c, reasonName(reasonCode), why);
     this.#line('warn', 'connection closed', c, { reason: reasonName(reasonCode), why });
   }
 
   /** @param by address of the connection that has the session now, where that is known */
   takenOver(c: LoggedClient, by: Readonly<Record<string, unknown>>): void {
     this.#line('info', 'client taken over', c, by);
+  }
+
+  #note({ clientId }: LoggedClient, reason: string, why: string): void {
+    this.lastErrors.add(clientId, { atMs: this.#env.wallMs(), reason, why });
   }
 
   #line(

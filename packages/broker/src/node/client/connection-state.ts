@@ -34,6 +34,11 @@ export abstract class ConnectionState {
   unread = 0;
   answerBytes = 0;
   undrainedBytes = 0;
+  /** When CONNECT was accepted, in wall-clock milliseconds. */
+  connectedMs = 0;
+  /** The last refusal that it was told of, as a Reason Code, and when; 0 for none. */
+  lastErrorCode = 0;
+  lastErrorMs = 0;
   /** What came and went since it was accepted; a packet counts once it is whole. */
   packetsReceived = 0;
   bytesReceived = 0;

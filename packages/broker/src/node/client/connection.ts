@@ -252,6 +252,7 @@ export class Connection extends ConnectionState implements Client, ClientHandler
     this.#early = null;
     this.#state = OPEN;
     this.#heardMs = this.port.env.nowMs();
+    this.connectedMs = this.port.env.wallMs();
     this.epoch = opened.epoch;
     this.resumed = opened.present;
     keepIdentifiers(this, opened);

@@ -18,7 +18,7 @@ import type { Publisher } from '../route/client-port.ts';
 import { AckOrder, type AckSlot } from './ack-order.ts';
 import { Aliases } from './aliases.ts';
 import type { Client, Received } from './parts.ts';
-import { answer, begin, finish, REQUEST_BYTES, slow } from './reading.ts';
+import { answer, begin, finish, noteRefusal, REQUEST_BYTES, slow } from './reading.ts';
 import { APART_BYTES } from './send-window.ts';
 import { onPubrec, onSettled } from './sending.ts';
 import type { ServerOptions } from './server-options.ts';
@@ -158,6 +158,7 @@ function refuse(c: Client, qos: 0 | 1 | 2, packetId: number, reasonCode: number)
       REFUSED[reasonCode] ?? '',
     );
   counters.publishesRefused++;
+  noteRefusal(c, reasonCode);
   if (qos === 0) return;
   const code = c.version === 5 ? reasonCode : 0;
   const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
@@ -206,7 +207,10 @@ class Acknowledging implements Publisher {
     const c = this.#c;
     finish(c, this.#bytes);
     if (!c.isOpen) return;
-    if (reasonCode >= 0x80) c.port.counters.publishesRefused++;
+    if (reasonCode >= 0x80) {
+      c.port.counters.publishesRefused++;
+      noteRefusal(c, reasonCode);
+    }
     const frame = encodeAck(PacketType.Puback, this.#packetId, c.version, reasonCode);
     answerInOrder(c, this.#slot, frame);
   }
@@ -226,7 +230,9 @@ function publishTwo(c: Client, packetId: number, message: Message): void {
   const slot = takeSlot(c);
   const answered = (code: number) => {
     finish(c, bytes);
-    if (c.isOpen) answerInOrder(c, slot, encodeAck(PacketType.Pubrec, packetId, c.version, code));
+    if (!c.isOpen) return;
+    if (code >= 0x80) noteRefusal(c, code);
+    answerInOrder(c, slot, encodeAck(PacketType.Pubrec, packetId, c.version, code));
   };
   if (open !== undefined) {
     if (open.answered) answered(0);

@@ -64,6 +64,9 @@ export interface Client extends LiveConnection {
   undrainedBytes: number;
   /** As much as may waits behind a packet that takes a while: the socket is not read for that. */
   readonly full: boolean;
+  /** The last refusal that it was told of, as a Reason Code, and when by the wall clock; 0 for none. */
+  lastErrorCode: number;
+  lastErrorMs: number;
   /** A packet takes a while: what comes behind it waits. */
   hold(): void;
   unhold(): void;

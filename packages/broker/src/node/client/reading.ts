@@ -22,6 +22,12 @@ export const Unread = {
   Slowed: 8,
 } as const;
 
+/** The client is told of a refusal. */
+export function noteRefusal(c: Client, reasonCode: number): void {
+  c.lastErrorCode = reasonCode;
+  c.lastErrorMs = c.port.env.wallMs();
+}
+
 /** What a request without a payload counts while it is under way. */
 export const REQUEST_BYTES = 256;
 /** Bytes of answers that a client has not taken; beyond, it is not read until it has taken all. */

@@ -20,7 +20,7 @@ import {
 import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { LiveSubscription } from '../route/client-port.ts';
 import type { Client, ClientsOfNode, RetainedToClient } from './parts.ts';
-import { answer, begin, finish, REQUEST_BYTES } from './reading.ts';
+import { answer, begin, finish, noteRefusal, REQUEST_BYTES } from './reading.ts';
 import { expectRetained } from './retained-sending.ts';
 import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
@@ -126,7 +126,7 @@ class Subscribing {
     const { maximumQos, retainAvailable } = c.options;
     const qos = Math.min(request.qos, maximumQos) as 0 | 1 | 2; // [MQTT-3.2.2-10]
     this.#codes.push(code === 0 ? qos : code);
-    if (code !== 0) return;
+    if (code !== 0) return noteRefusal(c, code);
     const retainHandling = retainAvailable ? request.retainHandling : 2;
     const identifier = this.#packet.subscriptionIdentifier ?? 0;
     const s = { ...request, qos, retainHandling, identifier };

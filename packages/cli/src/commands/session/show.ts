@@ -26,9 +26,9 @@ export default class SessionShow extends AdminCommand {
   }
 
   async #print(session: SessionDetail): Promise<void> {
-    const { count, formatTable, plain } = await import('../../format.ts');
+    const { count, formatTable, plain, versionName } = await import('../../format.ts');
     const { connection, queue, inflight } = session;
-    const version = { 3: '3.1', 4: '3.1.1', 5: '5.0' }[connection?.protocolVersion ?? 0] ?? '?';
+    const version = versionName(connection?.protocolVersion ?? 0);
     const from = connection?.remote ? ` from ${connection.remote}` : '';
     const rows = [
       ['Client Identifier', plain(session.clientId)],
