@@ -171,6 +171,23 @@ describe('the listeners of a configuration', () => {
     assert.deepEqual(short?.protocolVersions, ['5', '3.1.1']);
   });
 
+  it('speak a version of MQTT that the node speaks', () => {
+    const file = (of: string, mqtt: string) =>
+      `mqtt: {protocolVersions: ${mqtt}, listeners: [{name: a, address: "127.0.0.1:1", protocolVersions: ${of}}]}`;
+    const { problems } = problemsOf({ file: file('[5]', '[3.1, "3.1.1"]'), fileName: 'f' });
+    assert.deepEqual(
+      problems.map(({ code, key }) => [code, key]),
+      [['BROKER_ERR_CONFIG_CONFLICT', 'mqtt.listeners[0].protocolVersions']],
+    );
+    assert.match(problems[0]!.text, /mqtt\.protocolVersions \(3\.1, 3\.1\.1\): no client could/);
+    for (const [of, mqtt] of [
+      ['[5]', '["5.0"]'],
+      ['["3.1"]', '[3.1, 5]'],
+      ['["3.1.1", "5"]', '[5]'],
+    ] as const)
+      assert.equal(resolve({ file: file(of, mqtt) }).mqtt.listeners.length, 1);
+  });
+
   it('have names of their own', () => {
     const { problems } = problemsWith(
       '[{name: a, address: "127.0.0.1:1"}, {name: a, address: "127.0.0.1:2"}]',

@@ -84,10 +84,11 @@ export interface ListenerProblem {
 }
 
 /** What is wrong with the list as a whole: no listener, names that are not unique, addresses off loopback,
- *  packets beyond those of the node. */
+ *  packets beyond those of the node, no version of MQTT that the node speaks. */
 export function listenerProblems(
   listeners: readonly PlacedListener[],
   packetBytesMax: number,
+  versions: readonly (string | number)[],
 ): ListenerProblem[] {
   const problems: ListenerProblem[] = [];
   if (listeners.length === 0) {
@@ -95,7 +96,10 @@ export function listenerProblems(
     problems.push({ code: 'BROKER_ERR_CONFIG_CONFLICT', key: 'mqtt.listen', value: [], text });
   }
   const named = new Map<string, string>();
-  for (const { name, transport, address, maxPacketBytes = 0, dotted: key } of listeners) {
+  // YAML reads versions without quotes as numbers, and 5.0 is 5.
+  const spoken = new Set(versions.map((name) => String(name).replace(/^5\.0$/, '5')));
+  for (const each of listeners) {
+    const { name, transport, address, maxPacketBytes = 0, protocolVersions, dotted: key } = each;
     const other = named.get(name);
     named.set(name, other ?? key);
     if (other !== undefined) {
@@ -108,6 +112,12 @@ export function listenerProblems(
       const fieldKey = key.replace('.address', '.maxPacketBytes');
       const code = 'BROKER_ERR_CONFIG_CONFLICT';
       problems.push({ code, key: fieldKey, value: maxPacketBytes, text });
+    }
+    if (protocolVersions && !protocolVersions.some((name) => spoken.has(name))) {
+      const text = `has none of mqtt.protocolVersions (${[...spoken].join(', ')}): no client could connect`;
+      const fieldKey = key.replace('.address', '.protocolVersions');
+      const code = 'BROKER_ERR_CONFIG_CONFLICT';
+      problems.push({ code, key: fieldKey, value: protocolVersions, text });
     }
     if (transport !== 'unix' && isOffLoopback(address)) {
       const text = LOOPBACK_RULE;

@@ -292,6 +292,7 @@ class Draft {
     for (const { code, key, value, text } of listenerProblems(
       listeners,
       config.limits.maxPacketBytes,
+      config.mqtt.protocolVersions,
     ))
       this.#report(code, key, value, this.#originOf(key), text);
     const { listen } = config.admin;

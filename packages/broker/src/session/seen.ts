@@ -32,6 +32,11 @@ export class SeenSet {
     for (const index of window.indexes) if (index < id.low) window.indexes.delete(index);
   }
 
+  /** It has not arrived after all. What its shard does not owe any more stays. */
+  delete(id: Rx2Id): void {
+    this.#shards.get(id.shard)?.indexes.delete(id.index);
+  }
+
   clear(): void {
     this.#shards.clear();
   }

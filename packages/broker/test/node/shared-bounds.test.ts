@@ -125,4 +125,59 @@ describe('what waits for shared subscriptions', () => {
     c.settle(1000);
     assert.ok(bound().every((n) => n === 0));
   });
+
+  it('counts a message that goes back to a full group as waiting, not as refused again and again', () => {
+    const c = new Cluster({ replicas: 3, limits: { sessionQueueMessages: 4 } });
+    c.worker(1, 'away', 2, STORED).socket.end();
+    const properties = { ...STORED.properties, receiveMaximum: 2 };
+    const keeps = c.worker(0, 'keeps', 2, { ...STORED, properties });
+    keeps.answers = false;
+    const p = c.publisher(2);
+    p.take();
+    c.publish(p, upTo(8), 2);
+    c.settle(500);
+    keeps.socket.end();
+    c.settle(500);
+    c.publish(p, upTo(4), 2);
+    c.settle(500);
+    const refused = () => c.cores.reduce((sum, { counters }) => sum + counters.sharedRefused, 0);
+    const goBack = () =>
+      c.cores.flatMap(({ shards }) => shards.leaders.map(({ state }) => state.returned.low));
+    const [before, lows] = [refused(), goBack()];
+    assert.ok(before > 0, 'the group is full');
+    c.nodes.connect(c.cores[0]!, { clientId: 'keeps', clean: true });
+    c.settle(2000);
+    const waiting = c.cores.flatMap(({ shards }) =>
+      shards.leaders.map(({ state }) => state.returned.byNumber.size),
+    );
+    assert.ok(
+      waiting.some((n) => n > 0),
+      `what the session had waits to go back: ${lows}`,
+    );
+    assert.equal(refused(), before);
+  });
+
+  it('is of few groups of one session for one filter: 0x97, whatever their names', () => {
+    const c = new Cluster({ replicas: 1 });
+    const socket = c.nodes.connect(c.cores[0]!, { clientId: 'w', ...STORED });
+    c.settle();
+    socket.take();
+    const subscribe = (filters: readonly string[]) => {
+      socket.subscribe(filters, 1);
+      c.settle(500);
+      return socket.take().flatMap((q) => (q.cmd === 'suback' ? q.granted : []));
+    };
+    const groups = (n: number, filter = 't/#') =>
+      Array.from({ length: n }, (_, i) => `$share/g${i}/${filter}`);
+    const codes = subscribe(groups(70));
+    assert.deepEqual(
+      [codes.slice(0, 64), codes.slice(64)],
+      [Array(64).fill(1), Array(6).fill(0x97)],
+    );
+    assert.deepEqual(subscribe(['$share/g0/t/#', '$share/x/t/+', 't/#']), [1, 1, 1]);
+    const unsubscriptions = ['$share/g7/t/#'];
+    socket.send({ cmd: 'unsubscribe', messageId: 3, unsubscriptions } as Packet);
+    c.settle(500);
+    assert.deepEqual(subscribe(['$share/x/t/#', '$share/y/t/#']), [1, 0x97]);
+  });
 });

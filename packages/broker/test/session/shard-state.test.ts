@@ -5,6 +5,7 @@ import type { Session } from '../../src/session/session.ts';
 import { NEVER_EXPIRES } from '../../src/session/session.ts';
 import { ShardState } from '../../src/session/shard-state.ts';
 import type { StateObserver } from '../../src/session/state-observer.ts';
+import { MESSAGE } from '../samples.ts';
 import { Shard, WILL } from './shard.ts';
 
 describe('OPEN and CLOSE', () => {
@@ -312,5 +313,24 @@ describe('queues, exchanges and retained messages', () => {
     assert.equal(shard.state.hlc, 50);
     shard.apply(tick, { node: 'n', bootEpoch: 3, sequence: 1 });
     assert.equal(shard.state.origins.get('n')?.bootEpoch, 3);
+  });
+
+  it('keeps a message once for a group that is named twice', () => {
+    const shard = new Shard();
+    const groups = ['$share/g/f', '$share/g/f', '$share/h/f'];
+    const index = shard.apply({ type: 'group', rx2: null, groups, ingress: 'n', message: MESSAGE });
+    const waiting = [...shard.state.groups.byKey.values()].map(({ key, messages, bytes }) => [
+      key,
+      messages.size,
+      bytes === messages.get(index)?.bytes,
+    ]);
+    assert.deepEqual(waiting, [
+      ['$share/g/f', 1, true],
+      ['$share/h/f', 1, true],
+    ]);
+    for (const group of ['$share/g/f', '$share/h/f'])
+      shard.apply({ type: 'groupdone', items: [{ group, indexes: [index] }] });
+    assert.ok(shard.freed.includes(index));
+    assert.equal(shard.state.bytes.queued, 0);
   });
 });

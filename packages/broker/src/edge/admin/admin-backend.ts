@@ -7,7 +7,7 @@
  */
 
 import type { SettingDrift } from '../../cluster-settings.ts';
-import type { ClientError, ListedClient, ShownClient } from '../../node/ask/question.ts';
+import type { ListedClient, ShownClient } from '../../node/ask/question.ts';
 
 export interface AdminBackend {
   health(): HealthReport;
@@ -365,15 +365,30 @@ export interface ClientPage {
   readonly silent: readonly string[];
 }
 
-export interface ClientSummary extends ListedClient {
+export interface ClientSummary extends Omit<ListedClient, 'connectedMs' | 'lastError'> {
   /** Node that it is connected to. */
   readonly node: string;
+  /** ISO 8601, in UTC. */
+  readonly connectedSince: string;
+  readonly lastError: ClientError | null;
+}
+
+export interface ClientConnection
+  extends ClientSummary,
+    Omit<ShownClient, 'connectedMs' | 'lastError'> {}
+
+export interface ClientError {
+  /** ISO 8601, in UTC. */
+  readonly at: string;
+  /** Name of a Reason Code, or ''. */
+  readonly reason: string;
+  readonly why: string;
 }
 
 export interface ClientDetail {
   readonly clientId: string;
   /** Null while it is away. */
-  readonly connection: (ShownClient & { readonly node: string }) | null;
+  readonly connection: ClientConnection | null;
   /** The newest that nodes know of. */
   readonly lastError: (ClientError & { readonly node: string }) | null;
   /** Nodes that did not answer. */

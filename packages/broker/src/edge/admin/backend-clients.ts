@@ -1,8 +1,9 @@
 /** Connections of the whole cluster, as the admin API shows them: asked of the nodes that have them. */
 import { BrokerError } from '../../errors.ts';
-import type { ClientError } from '../../node/ask/question.ts';
+import type { ListedClient } from '../../node/ask/question.ts';
+import type { LastError } from '../../node/client/last-errors.ts';
 import type { NodeCore } from '../../node/node.ts';
-import type { ClientDetail, ClientPage } from './admin-backend.ts';
+import type { ClientConnection, ClientDetail, ClientError, ClientPage } from './admin-backend.ts';
 import { ask, reachableNames, stateOf } from './backend-ask.ts';
 import { decodeCursor, mergeParts } from './pages.ts';
 
@@ -30,7 +31,7 @@ export async function listClients(
     reachableNames(core).map(async (node) => {
       const answer = await ask(core, node, { type: 'clients', after, limit });
       if (answer === undefined) silent.push(node);
-      const items = (answer?.clients ?? []).map((client) => ({ ...client, node }));
+      const items = (answer?.clients ?? []).map((client) => dated(client, node));
       return { items, complete: answer?.complete ?? true };
     }),
   );
@@ -38,19 +39,29 @@ export async function listClients(
   return { clients: items, nextCursor, silent: silent.sort() };
 }
 
+/** With times as people read them. */
+function dated<T extends ListedClient>({ connectedMs, lastError, ...rest }: T, node: string) {
+  const connectedSince = new Date(connectedMs).toISOString();
+  return { ...rest, node, connectedSince, lastError: lastError && datedError(lastError) };
+}
+
+function datedError({ atMs, reason, why }: LastError): ClientError {
+  return { at: new Date(atMs).toISOString(), reason, why };
+}
+
 /** @throws BROKER_ERR_CLIENT_UNKNOWN where no node knows of it */
 export async function showClient(core: NodeCore, clientId: string): Promise<ClientDetail> {
   const silent = outOfReach(core);
-  let lastError: (ClientError & { readonly node: string }) | null = null;
-  let connection: ClientDetail['connection'] = null;
+  let lastError: ClientDetail['lastError'] = null;
+  let connection: ClientConnection | null = null;
   await Promise.all(
     reachableNames(core).map(async (node) => {
       const answer = await ask(core, node, { type: 'client', clientId });
       if (answer === undefined) silent.push(node);
-      const found = answer?.client;
+      const found = answer?.client ? dated(answer.client, node) : null;
       if (found && (connection === null || found.connectedSince > connection.connectedSince))
-        connection = { ...found, node };
-      const error = answer?.lastError ?? found?.lastError;
+        connection = found;
+      const error = answer?.lastError ? datedError(answer.lastError) : found?.lastError;
       if (error && (lastError === null || error.at > lastError.at)) lastError = { ...error, node };
     }),
   );

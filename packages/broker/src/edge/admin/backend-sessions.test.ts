@@ -13,7 +13,9 @@ function answerOf(names: readonly string[], after: string, most: number): Sessio
   return { sessions: rest.slice(0, most).map(listed), complete: rest.length <= most };
 }
 
-describe('pages of sessions, merged from the nodes that lead them', () => {
+describe('pages of sessions, merged from the nodes that lead them', function () {
+  this.timeout(30_000);
+
   it('together are every session once, in order, wherever answers are cut', () => {
     const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4, unit: 'binary' }), {
       maxLength: 40,

@@ -3,16 +3,11 @@ import { reasonName } from '../../mqtt/reason-code.ts';
 import type { LastError } from '../client/last-errors.ts';
 import type { AskedConnection, AskPort } from './ask-port.ts';
 import { firstByName } from './first-by-name.ts';
-import type {
-  ClientAnswer,
-  ClientError,
-  ClientsAnswer,
-  ListedClient,
-  ShownClient,
-} from './question.ts';
+import type { ClientAnswer, ClientsAnswer, ListedClient, ShownClient } from './question.ts';
 
-/** Clients in one answer, and characters of their Client Identifiers. */
+/** Clients in one answer; the rest is asked for by further questions. */
 const CLIENTS_MAX = 1000;
+/** Characters of Client Identifiers in one answer. */
 const CLIENT_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 type AskedClients = AskPort['clients'];
@@ -42,7 +37,7 @@ export function clientOf(clients: AskedClients, clientId: string): ClientAnswer 
   for (const c of clients.connections.values())
     if (c.isOpen && c.clientId === clientId)
       return { client: shownOf(clients, c), lastError: null };
-  return { client: null, lastError: errorOf(clients.log.lastErrors.get(clientId)) };
+  return { client: null, lastError: clients.log.lastErrors.get(clientId) };
 }
 
 function listedOf({ log }: AskedClients, c: AskedConnection): ListedClient {
@@ -53,7 +48,7 @@ function listedOf({ log }: AskedClients, c: AskedConnection): ListedClient {
     listener: socket.rules?.name ?? '',
     protocolVersion: c.version,
     keepAliveSeconds: c.keepAliveMs / 1000,
-    connectedSince: timeOf(c.connectedMs),
+    connectedMs: c.connectedMs,
     packetsReceived: c.packetsReceived,
     packetsSent: c.packetsSent,
     bytesReceived: c.bytesReceived,
@@ -61,7 +56,7 @@ function listedOf({ log }: AskedClients, c: AskedConnection): ListedClient {
     inflightMessages: out?.inFlight.size ?? 0,
     waitingMessages: out ? out.waitingCount + out.held.length : 0,
     subscriptions: c.subscriptions?.size ?? 0,
-    lastError: refusalOf(c) ?? errorOf(log.lastErrors.get(c.clientId)),
+    lastError: refusalOf(c) ?? log.lastErrors.get(c.clientId),
   };
 }
 
@@ -77,19 +72,11 @@ function shownOf(clients: AskedClients, c: AskedConnection): ShownClient {
   };
 }
 
-function refusalOf({ lastErrorCode, lastErrorMs }: AskedConnection): ClientError | null {
+function refusalOf({ lastErrorCode, lastErrorMs }: AskedConnection): LastError | null {
   if (lastErrorCode === 0) return null;
   return {
-    at: timeOf(lastErrorMs),
+    atMs: lastErrorMs,
     reason: reasonName(lastErrorCode),
     why: 'a request was refused',
   };
-}
-
-function errorOf(error: LastError | null): ClientError | null {
-  return error && { at: timeOf(error.atMs), reason: error.reason, why: error.why };
-}
-
-function timeOf(wallMs: number): string {
-  return new Date(wallMs).toISOString();
 }

@@ -2,6 +2,7 @@
 import { BytesError } from '../../bytes.ts';
 import type { SettingDrift } from '../../cluster-settings.ts';
 import type { MemberInfo } from '../../ports.ts';
+import type { LastError } from '../client/last-errors.ts';
 
 export type Question =
   /** Sessions led there, in code unit order of their Client Identifiers. */
@@ -139,8 +140,8 @@ export interface ListedClient {
   readonly protocolVersion: number;
   /** 0: none. */
   readonly keepAliveSeconds: number;
-  /** ISO 8601, in UTC. */
-  readonly connectedSince: string;
+  /** When CONNECT was accepted, in wall-clock milliseconds of the node. */
+  readonly connectedMs: number;
   readonly packetsReceived: number;
   readonly packetsSent: number;
   readonly bytesReceived: number;
@@ -151,22 +152,14 @@ export interface ListedClient {
   readonly waitingMessages: number;
   readonly subscriptions: number;
   /** The last refusal on this connection, or else what ended an earlier one at this node. */
-  readonly lastError: ClientError | null;
-}
-
-export interface ClientError {
-  /** ISO 8601, in UTC. */
-  readonly at: string;
-  /** Name of a Reason Code, or ''. */
-  readonly reason: string;
-  readonly why: string;
+  readonly lastError: LastError | null;
 }
 
 export interface ClientAnswer {
   /** Null where it is not connected. */
   readonly client: ShownClient | null;
   /** Where it is not connected: what ended its last connection, as far as that is remembered. */
-  readonly lastError: ClientError | null;
+  readonly lastError: LastError | null;
 }
 
 export interface ShownClient extends ListedClient {

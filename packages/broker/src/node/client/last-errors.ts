@@ -1,8 +1,10 @@
 /** Why clients were refused or lost their connection last: for people who ask about one of them. */
-import { CLIENT_ID_LOGGED_MAX } from './client-log.ts';
 
 /** Client Identifiers whose last error a node remembers; beyond, the oldest is forgotten. */
 export const LAST_ERRORS_MAX = 1000;
+
+/** Characters of a Client Identifier that is remembered. */
+const CLIENT_ID_KEPT_MAX = 256;
 
 export interface LastError {
   /** Wall-clock milliseconds. */
@@ -21,7 +23,7 @@ export class LastErrors {
 
   /** Long Client Identifiers are left out: they would cost more than they tell. */
   add(clientId: string, error: LastError): void {
-    if (clientId === '' || clientId.length > CLIENT_ID_LOGGED_MAX) return;
+    if (clientId === '' || clientId.length > CLIENT_ID_KEPT_MAX) return;
     this.#byClient.delete(clientId);
     this.#byClient.set(clientId, error);
     if (this.#byClient.size <= LAST_ERRORS_MAX) return;

@@ -81,6 +81,19 @@ describe('a message that a connection is given as the member of a group', () => 
     assert.deepEqual(heard, ['n1 1 Gone', 'n1 2 Gone']);
   });
 
+  it('of QoS 2 that went out at QoS 1 goes back when the connection ends, whichever leader asks', () => {
+    const { c, give, heard, subscriptions } = setUp(3);
+    subscriptions.set(KEY, { filter: KEY, qos: 1, identifier: 0 });
+    const [lost, asked, done] = [50, 51, 52].map((index) => ({ shard: 16, index, low: 0 }));
+    for (const id of [lost, asked, done]) give({ qos: 2, id: id! });
+    onSettled(c, 3, 1);
+    give({ qos: 2, id: asked!, term: 6 }, 'n2');
+    endShared(c);
+    assert.deepEqual(heard.splice(0), ['n1 3 Done', 'n1 1 Gone', 'n2 4 Gone']);
+    for (const id of [lost, asked, done]) give({ qos: 2, id: id!, term: 7 }, 'n2', null);
+    assert.deepEqual(heard, ['n2 5 Gone', 'n2 6 Gone', 'n2 7 Done']);
+  });
+
   it('of QoS 2 that was refused once is refused for good, and taken once is not taken again', () => {
     const { c, give, heard, subscriptions, sent } = setUp();
     const refused = { shard: 16, index: 40, low: 0 };

@@ -12,7 +12,7 @@
  *   Give of an earlier generation ──────▶ Busy
  * ```
  */
-import type { Message } from '../../session/message.ts';
+import type { Message, Rx2Id } from '../../session/message.ts';
 import { SeenSet } from '../../session/seen.ts';
 import { type Give, Outcome } from '../link/given.ts';
 import type { LiveSubscription } from '../route/client-port.ts';
@@ -39,9 +39,10 @@ export class GivenHere {
     const rx2 = give.qos === 2 ? id : null;
     const open = c?.isOpen ? c : undefined;
     const held = id && open?.out?.given.get(givenKey(id));
+    const answer = this.#answering(rx2, giver);
     if (held) {
       // A leader that came later asks again: it hears what the one before waited for.
-      held.answer = (outcome) => giver.answer(outcome);
+      held.answer = answer;
       return;
     }
     if (rx2 && this.#taken.has(rx2)) return giver.answer(Outcome.Done);
@@ -54,7 +55,21 @@ export class GivenHere {
     if (qos === 0 || !id) return zero(open, s, give.message, giver);
     if (!admits(open, give, giver)) return;
     if (rx2) this.#taken.add(rx2);
-    sendGiven(open, give.message, qos as 1 | 2, s, { id, answer: (o) => giver.answer(o) });
+    sendGiven(open, give.message, qos as 1 | 2, s, { id, answer });
+  }
+
+  /**
+   * What is bound and went out at QoS 1, since its member subscribes so by now, goes back where it is not
+   * acknowledged: to the next leader that asks, too, if the one that gave it does not hear.
+   */
+  #answering(rx2: Rx2Id | null, giver: Giver): (outcome: Outcome) => void {
+    return (outcome) => {
+      if (rx2 && outcome === Outcome.Gone) {
+        this.#taken.delete(rx2);
+        this.#refused.add(rx2);
+      }
+      giver.answer(outcome);
+    };
   }
 }
 

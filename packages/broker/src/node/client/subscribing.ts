@@ -27,6 +27,10 @@ import type { SessionPort } from './session-port.ts';
 
 /** Filters of a packet that are taken at once; of a packet with more, some in each turn. */
 const FILTERS_AT_ONCE = 100;
+/** Share names that one session may have for one filter: each message would go to all of their groups. */
+const GROUPS_PER_FILTER_MAX = 64;
+/** Of `$share/`. */
+const SHARE_CHARACTERS = 7;
 /** Work units of one filter, and of a packet beside its filters. */
 const FILTER_UNITS = 3;
 const PACKET_UNITS = 20;
@@ -80,8 +84,24 @@ function countFilter({ counters, sys }: SessionPort, s: LiveSubscription, bytes:
   counters.filterBytes += bytes;
   const change = Math.sign(bytes);
   counters.subscriptions += change;
-  if (isShared(s.filter)) counters.sharedSubscriptions += change;
-  else if (isSys(s.filter)) sys.count(change);
+  if (isShared(s.filter)) {
+    countGroup(s, change);
+    counters.sharedSubscriptions += change;
+  } else if (isSys(s.filter)) sys.count(change);
+}
+
+function countGroup({ connection, filter }: LiveSubscription, change: number): void {
+  connection.groups ??= new Map();
+  const { groups } = connection;
+  const topics = topicsOf(filter);
+  const count = (groups.get(topics) ?? 0) + change;
+  if (count === 0) groups.delete(topics);
+  else groups.set(topics, count);
+}
+
+/** Of a Shared Subscription: the filter behind its share name. */
+function topicsOf(filter: string): string {
+  return filter.slice(filter.indexOf('/', SHARE_CHARACTERS) + 1);
 }
 
 /** The subscriptions of a connection that is over. */
@@ -242,6 +262,7 @@ function check(c: Client, filter: string): number {
   const refusal = unavailable(options, filter);
   if (refusal !== 0) return refusal;
   if (c.subscriptions?.has(filter)) return 0;
+  if (share && (c.groups?.get(own) ?? 0) >= GROUPS_PER_FILTER_MAX) return ReasonCode.QuotaExceeded;
   const bytes = filter.length;
   const fits =
     (c.subscriptions?.size ?? 0) < options.subscriptions &&

@@ -11,8 +11,12 @@ import type { Lead, Respond } from './parts.ts';
 export function toGroups(leader: Lead, origin: Origin, q: GroupRequest, respond: Respond): void {
   const { state, node, grouping } = leader;
   if (q.rx2 && state.groupSeen.has(q.rx2)) return leader.afterCommit(() => respond(OK));
-  const groups = grouping.withRoom(q.groups, groupBytes(q.message, q.groups));
-  node.counters.sharedRefused += q.groups.length - groups.length;
+  // A peer that names one twice is not asked to be right.
+  const keys = [...new Set(q.groups)];
+  const groups = grouping.withRoom(keys, groupBytes(q.message, keys));
+  // What goes back to its group is not refused: it waits where it is, and comes again.
+  const goesBack = q.rx2 !== null && q.rx2.shard >= 2 * node.shardCount;
+  if (!goesBack) node.counters.sharedRefused += keys.length - groups.length;
   if (groups.length === 0) return respond(reply(Status.QuotaExceeded));
   node.env.trace?.('group');
   const { rx2, message } = q;

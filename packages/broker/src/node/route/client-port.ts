@@ -31,6 +31,8 @@ export interface LiveConnection {
   readonly window: number;
   /** Of its subscriptions. */
   filterBytes: number;
+  /** Groups that it is a member of, by the filter behind their share names. */
+  groups?: Map<string, number>;
   /**
    * A message for a session without persistence, or at QoS 0 for any.
    *

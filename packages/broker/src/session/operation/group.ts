@@ -58,11 +58,13 @@ export const group: Kind<Group> = {
     if (op.rx2) state.groupSeen.add(op.rx2);
     if (op.groups.length === 0) return false;
     const bytes = groupBytes(op.message, op.groups);
-    for (const key of op.groups) state.groups.push(key, index, bytes);
-    if (op.groups.length > 1) state.references.share(index, op.groups.length);
+    // One that is named twice waits once.
+    const keys = new Set(op.groups);
+    for (const key of keys) state.groups.push(key, index, bytes);
+    if (keys.size > 1) state.references.share(index, keys.size);
     state.bytes.addQueued(bytes);
     if (op.message.expiresAtMs > 0) state.expiries.set(index, op.message.expiresAtMs);
-    state.observer?.onGrouped(index, op.groups);
+    state.observer?.onGrouped(index, [...keys]);
     return true;
   },
 };
