@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { readAddress } from '@shoal/swim';
 import { z } from 'zod';
 import { describeIssue } from './config-issues.ts';
+import { type ListenerOffer, offerFields, offerFieldsOf } from './config-listener-offer.ts';
 
 /** Ways by which clients may come. */
 export const TRANSPORTS = ['tcp', 'tls', 'ws', 'wss', 'unix'] as const;
@@ -18,7 +19,7 @@ const NAMED_MAX = 64;
 const UNIX_PATH_BYTES_MAX = 107;
 
 /** Where clients connect, and how. Fields of other transports are absent. */
-export interface ListenerConfig {
+export interface ListenerConfig extends ListenerOffer {
   /** Unique within a node. */
   readonly name: string;
   readonly transport: Transport;
@@ -133,6 +134,7 @@ export const listenerFields = <T extends z.ZodRawShape>(more: T) =>
       maxConnections: z.int().min(1).max(1_000_000).optional(),
       maxPacketBytes: z.int().min(1024).max(16_777_216).optional(),
       protocolVersions: versions().optional(),
+      ...offerFields,
     })
     .superRefine((given, context) => {
       for (const [field, text] of fieldProblems(given as unknown as ListenerFields))
@@ -172,7 +174,8 @@ function addressProblem(transport: Transport, address: string): string | undefin
 
 const LISTS: readonly string[] = ['cert', 'key', 'origins', 'proxyFrom', 'protocolVersions'];
 /** Fields that are no text. */
-const NUMBERS: readonly string[] = ['maxConnections', 'maxPacketBytes'];
+const NUMBERS: readonly string[] = ['maxConnections', 'maxPacketBytes', ...offerFieldsOf('number')];
+const BOOLEANS: readonly string[] = ['ipv6Only', ...offerFieldsOf('boolean')];
 
 const ONE_LISTENER = listenerFields({});
 
@@ -216,7 +219,7 @@ export function readListen(text: string): ListenerFields | { readonly problem: s
 
 /** Text of the short form as the type of its field; unchanged where it is not one. */
 function readValue(field: string, text: string): unknown {
-  if (field === 'ipv6Only' && /^(true|false)$/.test(text)) return text === 'true';
+  if (BOOLEANS.includes(field) && /^(true|false)$/.test(text)) return text === 'true';
   return NUMBERS.includes(field) && /^\d+$/.test(text) ? Number(text) : text;
 }
 

@@ -171,6 +171,31 @@ describe('the listeners of a configuration', () => {
     assert.deepEqual(short?.protocolVersions, ['5', '3.1.1']);
   });
 
+  it('may offer less than the node by each of its options, and more by none', () => {
+    const file = (own: string, node = '') =>
+      `mqtt: {${node}listeners: [{name: a, address: "127.0.0.1:1", ${own}}]}`;
+    const own = 'publishesInFlight: 5, serverKeepAlive: 60, maximumQos: 1, retainAvailable: false';
+    const [listener] = resolve({ file: file(own) }).mqtt.listeners;
+    assert.deepEqual([listener?.publishesInFlight, listener?.retainAvailable], [5, false]);
+    for (const [more, node, field, told] of [
+      ['topicLevels: 300', '', 'topicLevels', /at most limits\.topicLevels \(200\)/],
+      ['topicAliases: 65', '', 'topicAliases', /at most limits\.topicAliases \(64\)/],
+      ['maximumQos: 2', 'maximumQos: 0, ', 'maximumQos', /at most mqtt\.maximumQos \(0\)/],
+      ['serverKeepAlive: 0', 'serverKeepAlive: 9, ', 'serverKeepAlive', /\(9\), and not 0/],
+      ['retainAvailable: true', 'retainAvailable: false, ', 'retainAvailable', /must be false as/],
+    ] as const) {
+      const { problems } = problemsOf({ file: file(more, node), fileName: 'f' });
+      assert.deepEqual(
+        problems.map(({ code, key }) => [code, key]),
+        [['BROKER_ERR_CONFIG_CONFLICT', `mqtt.listeners[0].${field}`]],
+      );
+      assert.match(problems[0]!.text, told);
+    }
+    const text = 'tcp://127.0.0.1:1?payloadBytes=9&sharedSubscriptionAvailable=false';
+    const [short] = resolve({ flags: { 'mqtt.listen': [text] } }).mqtt.listeners;
+    assert.deepEqual([short?.payloadBytes, short?.sharedSubscriptionAvailable], [9, false]);
+  });
+
   it('speak a version of MQTT that the node speaks', () => {
     const file = (of: string, mqtt: string) =>
       `mqtt: {protocolVersions: ${mqtt}, listeners: [{name: a, address: "127.0.0.1:1", protocolVersions: ${of}}]}`;

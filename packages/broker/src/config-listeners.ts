@@ -6,6 +6,7 @@ import {
   listenerFields,
   readListen,
 } from './config-listener.ts';
+import { offerProblems } from './config-listener-offer.ts';
 import { label } from './config-types.ts';
 
 /** Listeners of a node for MQTT clients; a configuration with more is refused. */
@@ -84,12 +85,15 @@ export interface ListenerProblem {
 }
 
 /** What is wrong with the list as a whole: no listener, names that are not unique, addresses off loopback,
- *  packets beyond those of the node, no version of MQTT that the node speaks. */
+ *  offers beyond those of the node, no version of MQTT that the node speaks. */
 export function listenerProblems(
   listeners: readonly PlacedListener[],
-  packetBytesMax: number,
-  versions: readonly (string | number)[],
+  node: {
+    readonly limits: { readonly maxPacketBytes: number };
+    readonly mqtt: { readonly protocolVersions: readonly (string | number)[] };
+  },
 ): ListenerProblem[] {
+  const packetBytesMax = node.limits.maxPacketBytes;
   const problems: ListenerProblem[] = [];
   if (listeners.length === 0) {
     const text = 'a node needs a listener: give an address, or `mqtt.listeners`';
@@ -97,7 +101,9 @@ export function listenerProblems(
   }
   const named = new Map<string, string>();
   // YAML reads versions without quotes as numbers, and 5.0 is 5.
-  const spoken = new Set(versions.map((name) => String(name).replace(/^5\.0$/, '5')));
+  const spoken = new Set(
+    node.mqtt.protocolVersions.map((name) => String(name).replace(/^5\.0$/, '5')),
+  );
   for (const each of listeners) {
     const { name, transport, address, maxPacketBytes = 0, protocolVersions, dotted: key } = each;
     const other = named.get(name);
@@ -112,6 +118,10 @@ export function listenerProblems(
       const fieldKey = key.replace('.address', '.maxPacketBytes');
       const code = 'BROKER_ERR_CONFIG_CONFLICT';
       problems.push({ code, key: fieldKey, value: maxPacketBytes, text });
+    }
+    for (const [field, value, text] of offerProblems(each, node)) {
+      const code = 'BROKER_ERR_CONFIG_CONFLICT';
+      problems.push({ code, key: key.replace('.address', `.${field}`), value, text });
     }
     if (protocolVersions && !protocolVersions.some((name) => spoken.has(name))) {
       const text = `has none of mqtt.protocolVersions (${[...spoken].join(', ')}): no client could connect`;

@@ -52,6 +52,8 @@ Fields of an entry of \`mqtt.listeners\`, and of the short form. A list may be w
 | \`maxConnections\` | all | \`limits.connections\` | Connections of this listener, besides those that all listeners share; further ones are refused (0x97; before MQTT 5, 0x03). |
 | \`maxPacketBytes\` | all | \`limits.maxPacketBytes\` | Largest MQTT packet from its clients (Maximum Packet Size), at most that of the node. |
 | \`protocolVersions\` | all | all three | List of \`3.1\`, \`3.1.1\` and \`5\`. A CONNECT of another version is refused: 0x84, or 0x01 before MQTT 5. |
+| \`publishesInFlight\`, \`payloadBytes\`, \`topicAliases\`, \`sessionExpiryMaxSeconds\`, \`subscriptionsPerSession\`, \`topicLevels\` | all | those of \`limits\` | As the key of this name in \`limits\`, for its clients: at most that of the node. |
+| \`serverKeepAlive\`, \`maximumQos\`, \`retainAvailable\`, \`wildcardSubscriptionAvailable\`, \`sharedSubscriptionAvailable\`, \`subscriptionIdentifiersAvailable\` | all | those of \`mqtt\` | As the key of this name in \`mqtt\`, for its clients: no more than the node offers. |
 
 \`\`\`yaml
 mqtt:

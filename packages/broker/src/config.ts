@@ -289,11 +289,7 @@ class Draft {
 
   /** Rules that need more than one key, and the loopback rule, whose code is its own. */
   checkTogether(config: Config, listeners: readonly PlacedListener[]): void {
-    for (const { code, key, value, text } of listenerProblems(
-      listeners,
-      config.limits.maxPacketBytes,
-      config.mqtt.protocolVersions,
-    ))
+    for (const { code, key, value, text } of listenerProblems(listeners, config))
       this.#report(code, key, value, this.#originOf(key), text);
     const { listen } = config.admin;
     if (isOffLoopback(listen)) {

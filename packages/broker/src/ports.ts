@@ -88,8 +88,27 @@ export interface ClientSocket {
   readonly isExcess?: boolean | undefined;
 }
 
+/**
+ * What a listener offers its clients, where that is less than its node offers; by the names of the node's
+ * settings in `limits` and `mqtt`, with their units.
+ */
+export interface ListenerOffer {
+  readonly publishesInFlight?: number | undefined;
+  readonly payloadBytes?: number | undefined;
+  readonly topicAliases?: number | undefined;
+  readonly sessionExpiryMaxSeconds?: number | undefined;
+  readonly subscriptionsPerSession?: number | undefined;
+  readonly topicLevels?: number | undefined;
+  readonly serverKeepAlive?: number | undefined;
+  readonly maximumQos?: number | undefined;
+  readonly retainAvailable?: boolean | undefined;
+  readonly wildcardSubscriptionAvailable?: boolean | undefined;
+  readonly sharedSubscriptionAvailable?: boolean | undefined;
+  readonly subscriptionIdentifiersAvailable?: boolean | undefined;
+}
+
 /** What a listener allows its clients, where that is less than the limits of the node. */
-export interface ListenerRules {
+export interface ListenerRules extends ListenerOffer {
   /** Of the listener, for people. */
   readonly name?: string | undefined;
   /** Bytes of the largest MQTT packet from a client. */

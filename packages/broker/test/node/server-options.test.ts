@@ -279,6 +279,63 @@ describe('server options', () => {
     assert.equal(connackOf(nodes.connect(core, { clientId: 'e' }, 'test:1', rules)).reasonCode, 0);
   });
 
+  it('are less by each option of a listener, announced and enforced', () => {
+    const { nodes, core } = single({ serverKeepAlive: 300 });
+    const rules = {
+      publishesInFlight: 5,
+      payloadBytes: 10,
+      topicAliases: 3,
+      sessionExpiryMaxSeconds: 60,
+      subscriptionsPerSession: 2,
+      topicLevels: 3,
+      serverKeepAlive: 20,
+      maximumQos: 1,
+      retainAvailable: false,
+      wildcardSubscriptionAvailable: false,
+      sharedSubscriptionAvailable: false,
+      subscriptionIdentifiersAvailable: false,
+    };
+    const connect = (clientId: string, o: object = {}) =>
+      nodes.connect(core, { clientId, ...o }, 'test:1', rules);
+    const socket = connect('c', { properties: { sessionExpiryInterval: 1000 } });
+    const { maximumPacketSize, ...told } = connackOf(socket).properties ?? {};
+    assert.equal(maximumPacketSize, 1_114_112);
+    assert.deepEqual(told, {
+      receiveMaximum: 5,
+      topicAliasMaximum: 3,
+      sessionExpiryInterval: 60,
+      serverKeepAlive: 20,
+      maximumQoS: 1,
+      retainAvailable: false,
+      wildcardSubscriptionAvailable: false,
+      sharedSubscriptionAvailable: false,
+      subscriptionIdentifiersAvailable: false,
+    });
+    socket.publish('t', { qos: 1, id: 1, payload: 'x'.repeat(11) });
+    socket.publish('a/b/c/d', { qos: 1, id: 2 });
+    assert.deepEqual(codesOf(socket), [
+      ['puback', 0x97],
+      ['puback', 0x90],
+    ]);
+    socket.subscribe(['a', 'b', 'c', 'a/b/c/d'], 2);
+    nodes.advance(200);
+    assert.deepEqual(grantedOf(socket), [1, 1, 0x97, 0x8f]);
+    for (const [use, code] of [
+      [(s: TestSocket) => s.subscribe(['a/+']), 0xa2],
+      [(s: TestSocket) => s.subscribe(['$share/g/a']), 0x9e],
+      [(s: TestSocket) => subscribe(s, 'a', { subscriptionIdentifier: 1 }), 0xa1],
+      [(s: TestSocket) => s.publish('a', { qos: 2, id: 1 }), 0x9b],
+      [(s: TestSocket) => s.publish('a', { retain: true }), 0x9a],
+    ] as const) {
+      const one = connect('d');
+      one.take();
+      use(one);
+      assert.deepEqual(codesOf(one), [['disconnect', code]]);
+    }
+    const others = connackOf(nodes.connect(core, { clientId: 'e' })).properties;
+    assert.deepEqual([others?.receiveMaximum, others?.serverKeepAlive], [1000, 300]);
+  });
+
   it('give room for a payload of 1 MiB', () => {
     const { connect } = single();
     const socket = connect();

@@ -1,6 +1,7 @@
 /** How a listener of each transport is started: which layers stand between its sockets and MQTT. */
 import { loopbackAddress } from '../../address.ts';
 import type { ListenerConfig } from '../../config-listener.ts';
+import { offerOf } from '../../config-listener-offer.ts';
 import type { ListenerRules } from '../../ports.ts';
 import type { Place } from './bind.ts';
 import { PLAIN_STREAM, type StreamKind } from './byte-stream.ts';
@@ -58,8 +59,10 @@ export async function startListener(
 /** Protocol levels as CONNECT has them [MQTT-3.1.2-2]. */
 const LEVELS = { '3.1': 3, '3.1.1': 4, '5': 5 } as const;
 
-function rulesOf({ name, maxPacketBytes, protocolVersions }: ListenerConfig): ListenerRules {
-  return { name, maxPacketBytes, protocolVersions: protocolVersions?.map((name) => LEVELS[name]) };
+function rulesOf(config: ListenerConfig): ListenerRules {
+  const { name, maxPacketBytes } = config;
+  const protocolVersions = config.protocolVersions?.map((version) => LEVELS[version]);
+  return { name, maxPacketBytes, protocolVersions, ...offerOf(config) };
 }
 
 function placeOf({ name, transport, address, mode = '660', ipv6Only }: ListenerConfig): Place {

@@ -75,10 +75,25 @@ export function serverOptions(mqtt: ServerSettings, limits: Limits): ServerOptio
 
 /** What a listener with rules of its own offers: no more than its node. */
 export function optionsWith(options: ServerOptions, rules: ListenerRules): ServerOptions {
-  const { maxPacketBytes = Number.POSITIVE_INFINITY, protocolVersions } = rules;
+  const { protocolVersions, maximumQos = 2 } = rules;
+  const less = (most: number, own: number | undefined) => Math.min(most, own ?? most);
+  const keepAlives = [options.serverKeepAlive, rules.serverKeepAlive ?? 0].filter((s) => s > 0);
   return {
     ...options,
-    maximumPacketSize: Math.min(options.maximumPacketSize, maxPacketBytes),
+    receiveMaximum: less(options.receiveMaximum, rules.publishesInFlight),
+    maximumPacketSize: less(options.maximumPacketSize, rules.maxPacketBytes),
+    payloadBytes: less(options.payloadBytes, rules.payloadBytes),
+    topicAliasMaximum: less(options.topicAliasMaximum, rules.topicAliases),
+    sessionExpiryMaxSeconds: less(options.sessionExpiryMaxSeconds, rules.sessionExpiryMaxSeconds),
+    subscriptions: less(options.subscriptions, rules.subscriptionsPerSession),
+    topicLevels: less(options.topicLevels, rules.topicLevels),
+    serverKeepAlive: keepAlives.length === 0 ? 0 : Math.min(...keepAlives),
+    maximumQos: Math.min(options.maximumQos, maximumQos) as 0 | 1 | 2,
+    retainAvailable: options.retainAvailable && rules.retainAvailable !== false,
+    wildcardAvailable: options.wildcardAvailable && rules.wildcardSubscriptionAvailable !== false,
+    sharedAvailable: options.sharedAvailable && rules.sharedSubscriptionAvailable !== false,
+    identifiersAvailable:
+      options.identifiersAvailable && rules.subscriptionIdentifiersAvailable !== false,
     versions: options.versions.filter((level) => protocolVersions?.includes(level) ?? true),
   };
 }

@@ -58,7 +58,7 @@ function setUp(how: { persistent?: boolean; limits?: Partial<typeof ROOM> } = {}
       ...how.limits,
     }),
     port: {
-      env: { nowMs: () => 0 },
+      env: { nowMs: () => 0, wallMs: () => 0 },
       counters: { filterBytes: 0, publishBytes: 0 },
       limits: { ...ROOM, ...how.limits },
       live: { batch: (run: () => void) => run() },
