@@ -23,6 +23,7 @@ export const CHAINS = {
     ['address.ts', 'cluster-settings.ts', 'fields.ts'],
     ['ports.ts', 'config*.ts'],
     ['mqtt/', 'placement/', 'store/'],
+    ['access/'],
     ['shard/'],
     ['session/'],
     ['node/'],
@@ -43,7 +44,8 @@ export const CHAINS = {
   ],
   'broker/edge': [
     ['log.ts', 'turn-end.ts', 'young-buffers.ts'],
-    ['store/', 'listeners/'],
+    ['access/', 'store/', 'listeners/'],
+    ['system.ts'],
     ['membership/', 'link/'],
     ['admin/'],
   ],
@@ -58,11 +60,11 @@ export function rootOf(chain) {
 /** Folders and files whose code is pure: no clock, no random source, no I/O. */
 const CORES = [
   'packages/swim/src/(core/|runner[.]ts)',
-  'packages/broker/src/(mqtt|placement|store|shard|session|node|process)/',
+  'packages/broker/src/(mqtt|placement|store|access|shard|session|node|process)/',
 ];
 
 /** npm packages that a core may use: pure functions over bytes and plain data. */
-const PURE_PACKAGES = ['mqtt-packet', 'lru-cache'];
+const PURE_PACKAGES = ['mqtt-packet', 'lru-cache', 'zod'];
 
 const TEST = '[.]test[.]ts$';
 

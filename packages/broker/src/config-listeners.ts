@@ -91,9 +91,11 @@ export function listenerProblems(
   node: {
     readonly limits: { readonly maxPacketBytes: number };
     readonly mqtt: { readonly protocolVersions: readonly (string | number)[] };
+    readonly auth: { readonly required: boolean; readonly insecure: boolean };
   },
 ): ListenerProblem[] {
   const packetBytesMax = node.limits.maxPacketBytes;
+  const offLoopback = node.auth.required || node.auth.insecure;
   const problems: ListenerProblem[] = [];
   if (listeners.length === 0) {
     const text = 'a node needs a listener: give an address, or `mqtt.listeners`';
@@ -129,13 +131,15 @@ export function listenerProblems(
       const code = 'BROKER_ERR_CONFIG_CONFLICT';
       problems.push({ code, key: fieldKey, value: protocolVersions, text });
     }
-    if (transport !== 'unix' && isOffLoopback(address)) {
-      const text = LOOPBACK_RULE;
+    if (transport !== 'unix' && !offLoopback && isOffLoopback(address)) {
+      const text = MQTT_RULE;
       problems.push({ code: 'BROKER_ERR_ADDRESS_NOT_LOOPBACK', key, value: address, text });
     }
   }
   return problems;
 }
 
-/** The rule that an address off loopback breaks, for error messages. */
-export const LOOPBACK_RULE = 'must be 127.0.0.1, [::1] or localhost until Shoal has authentication';
+/** The rules that an address off loopback breaks, for error messages. */
+export const LOOPBACK_RULE = 'must be 127.0.0.1, [::1] or localhost';
+const MQTT_RULE =
+  'must be 127.0.0.1, [::1] or localhost unless clients are asked who they are (auth.required, --auth-required), or everybody may come (auth.insecure, --insecure)';

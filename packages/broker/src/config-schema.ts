@@ -71,12 +71,12 @@ const data = section('Where and how this node stores.', {
 const mqtt = section('MQTT for clients.', {
   listeners: key(z.array(listener()).min(1).max(LISTENERS_MAX).optional(), {
     description:
-      'Where clients connect. Each listener has a `name` of its own, a `transport` (`tcp`, `tls`, `ws`, `wss` or `unix`) and an `address` (HOST:PORT, where port 0 takes a free one; for `unix` a path); the other fields are [below](#listeners). Loopback only: MQTT has no authentication yet. In the environment and in `--set`, the whole list as YAML in one line.',
+      'Where clients connect. Each listener has a `name` of its own, a `transport` (`tcp`, `tls`, `ws`, `wss` or `unix`) and an `address` (HOST:PORT, where port 0 takes a free one; for `unix` a path); the other fields are [below](#listeners). Off loopback only with `auth.required` or `auth.insecure`. In the environment and in `--set`, the whole list as YAML in one line.',
     'x-default': 'those of `mqtt.listen`',
   }),
   listen: key(z.array(listenText()).max(LISTENERS_MAX).default(['127.0.0.1:1883']), {
     description:
-      'Short form: HOST:PORT for a listener of transport `tcp`, or `TRANSPORT://ADDRESS?FIELD=VALUE&…`, as in `tls://:8883?cert=FILE&key=FILE`, `ws://:8080/mqtt` and `unix:///run/shoal/mqtt.sock`; a list repeats its field, no host is 127.0.0.1. The default is for a node without `mqtt.listeners`. Loopback only; port 0 takes a free one.',
+      'Short form: HOST:PORT for a listener of transport `tcp`, or `TRANSPORT://ADDRESS?FIELD=VALUE&…`, as in `tls://:8883?cert=FILE&key=FILE`, `ws://:8080/mqtt` and `unix:///run/shoal/mqtt.sock`; a list repeats its field, no host is 127.0.0.1. The default is for a node without `mqtt.listeners`. Off loopback only with `auth.required` or `auth.insecure`; port 0 takes a free one.',
     'x-flag': '--mqtt-listen',
   }),
   advertise: key(peerAddress().optional(), {
@@ -92,6 +92,19 @@ const mqtt = section('MQTT for clients.', {
   sharedStrategies: key(sharedStrategies().default([]), {
     description:
       'Strategies of single Shared Subscriptions, by share name: `NAME=STRATEGY`. A name stands once.',
+  }),
+});
+
+const auth = section('Who may use MQTT.', {
+  required: key(z.boolean().default(false), {
+    description:
+      'Whether a client has to give the name and password of a user of the cluster (`shoal user add`). One that gives none is refused (0x87; before MQTT 5, 0x05). Without it clients may come without a name, and a name that one gives is checked once the cluster has a user. Set it alike on all nodes. With it listeners may have addresses off loopback.',
+    'x-flag': '--auth-required',
+  }),
+  insecure: key(z.boolean().default(false), {
+    description:
+      'Whether listeners may have addresses off loopback though `auth.required` is not set: everybody who reaches them may read and write every message.',
+    'x-flag': '--insecure',
   }),
 });
 
@@ -367,6 +380,7 @@ export const configSchema = z.strictObject({
   node,
   data,
   mqtt: mqtt.prefault({}),
+  auth: auth.prefault({}),
   cluster: cluster.prefault({}),
   admin: admin.prefault({}),
   log: log.prefault({}),

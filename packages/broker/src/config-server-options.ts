@@ -58,7 +58,7 @@ export const serverOptionKeys = {
   }),
   controlCharacters: key(z.enum(['in-values', 'refuse', 'accept']).default('in-values'), {
     description:
-      'Where control characters (U+0001 to U+001F, U+007F to U+009F) and non-characters (as U+FFFF) may stand: `in-values`, which are all strings but Client Identifiers, Topic Names, Topic Filters and Response Topics; nowhere (`refuse`); everywhere (`accept`). Elsewhere their packet is malformed (0x81), and the Client Identifier not valid (0x85).',
+      'Where control characters (U+0001 to U+001F, U+007F to U+009F) and non-characters (as U+FFFF) may stand: `in-values`, which are all strings but Topic Names, Topic Filters and Response Topics; nowhere (`refuse`); everywhere (`accept`). Elsewhere their packet is malformed (0x81), and the Client Identifier not valid (0x85).',
   }),
   sysIntervalSeconds: key(integer(0, 86_400).default(10), {
     description:

@@ -5,7 +5,7 @@
 export const TextRule = {
   /** All. */
   Any: 0,
-  /** All but names: Client Identifiers, Topic Names, Topic Filters, Response Topics. */
+  /** All but names of topics: Topic Names, Topic Filters, Response Topics. */
   PlainNames: 1,
   /** None. */
   Plain: 2,

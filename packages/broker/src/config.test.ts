@@ -242,6 +242,13 @@ describe('resolveConfig refuses', () => {
     }
   });
 
+  it('takes MQTT off loopback where clients are asked who they are, or everybody may come', () => {
+    for (const key of ['auth.required', 'auth.insecure'])
+      resolve({ flags: { [key]: 'true', 'mqtt.listen': '0.0.0.0:9' } });
+    const flags = { ...NEEDED, 'auth.required': 'true', 'admin.listen': '0.0.0.0:9' };
+    assert.equal(problemsOf({}, flags).error.code, 'BROKER_ERR_ADDRESS_NOT_LOOPBACK');
+  });
+
   it('discovery by multicast at the port of the cluster', () => {
     const listen = { 'cluster.listen': '127.0.0.1:7701' };
     for (const way of ['multicast:239.192.0.1:7701', 'multicast:239.192.0.1:7701@127.0.0.1']) {

@@ -43,6 +43,13 @@ export interface Counters {
   subscriptions: number;
   /** Gauge: those that are Shared Subscriptions. */
   sharedSubscriptions: number;
+  /** CONNECT refused for what the client says of who it is. */
+  authenticationFailures: number;
+  /** Wills, publishes and subscriptions refused for what the client may do. */
+  authorizationFailures: number;
+  /** Messages not sent to a client that may not receive them any more. */
+  deliveriesDenied: number;
+
   connects: number;
   /** CONNECT answered by a CONNACK with an error, or no CONNECT in time. */
   connectsRefused: number;
@@ -170,6 +177,9 @@ export function createCounters(): Counters {
     clientsMaximum: 0,
     subscriptions: 0,
     sharedSubscriptions: 0,
+    authenticationFailures: 0,
+    authorizationFailures: 0,
+    deliveriesDenied: 0,
     connects: 0,
     connectsRefused: 0,
     disconnects: 0,

@@ -80,7 +80,7 @@ export const BROKER_ERRORS = {
     message: 'The address is not on the loopback interface',
     exitCode: 22,
     remedy:
-      'Listen on 127.0.0.1 or [::1]. MQTT and the admin API have no authentication yet, so they refuse any other interface; put an authenticating proxy or a tunnel in front.',
+      'Listen on 127.0.0.1 or [::1]. For MQTT off loopback have clients asked who they are (--auth-required), or say that everybody who reaches the address may do everything (--insecure). The admin API listens on loopback only.',
   },
   BROKER_ERR_CLUSTER_KEY_REQUIRED: {
     message: 'The cluster address is not on the loopback interface, and there is no keyring',
@@ -289,6 +289,19 @@ export const BROKER_ERRORS = {
     httpStatus: 404,
     exitCode: 62,
     remedy: "See `shoal share list`. Give the whole Topic Filter, in quotes: '$share/NAME/FILTER'.",
+  },
+
+  BROKER_ERR_ACCESS_UNKNOWN: {
+    message: 'There is no such user, role or ban',
+    httpStatus: 404,
+    exitCode: 63,
+    remedy: 'See `shoal user list`, `shoal role list` or `shoal ban list`.',
+  },
+  BROKER_ERR_ACCESS_EXISTS: {
+    message: 'There is such a user already',
+    httpStatus: 409,
+    exitCode: 64,
+    remedy: 'Change it with `shoal user passwd` or `shoal user set`, or choose another name.',
   },
 
   // Admin API and command line: 70–79.

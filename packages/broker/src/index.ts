@@ -1,5 +1,6 @@
 /** The public door of the broker. */
 
+export type { Ban, Role, Rule, User } from './access/records.ts';
 export type {
   ClusterSettings,
   GivenSettings,
@@ -27,6 +28,13 @@ export {
   configSections,
 } from './config-schema.ts';
 export { type Counters, createCounters, LatencyHistogram } from './counters.ts';
+export type {
+  AccessAnswer,
+  AccessBackend,
+  AccessQuestion,
+  UserChange,
+  UserReport,
+} from './edge/admin/access-backend.ts';
 export { type AdminApi, type AdminApiOptions, startAdminApi } from './edge/admin/admin-api.ts';
 export type * from './edge/admin/admin-backend.ts';
 export { BrokerMetrics, type MetricsSource } from './edge/admin/metrics.ts';

@@ -61,7 +61,7 @@ class NodeProcess implements RunningNode {
   readonly #log: Log;
   readonly #readiness = Promise.withResolvers<ReadyReport>();
   readonly #ended = Promise.withResolvers<void>();
-  /** Closes what is open, last opened first. */
+  /** What closes each thing that is open, the last one first. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   readonly #turnEnd = new TurnEnd(() => {
     this.#wired?.core.flush();

@@ -218,6 +218,8 @@ export interface NodeEnv {
   scheduleFlush(): void;
   /** Asks for the next `NodeCore.tick()` within its usual pause: a node that was calm no longer is. */
   hasten?(): void;
+  /** Whether a password fits an argon2id hash; absent where clients are not asked for any. */
+  verifyPassword?(hash: string, password: Uint8Array, done: (fits: boolean) => void): void;
   readonly log: Log;
   /** What protocol step happens, for the simulator's coverage; absent in production. */
   trace?(phase: string, fields?: Record<string, unknown>): void;

@@ -7,7 +7,10 @@
 
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type {
+  AccessAnswer,
+  AccessQuestion,
   AddedNode,
+  Ban,
   BrokerErrorCode,
   ClientDetail,
   ClientPage,
@@ -16,12 +19,16 @@ import type {
   ReadinessReport,
   RemovalPlan,
   RemovalProgress,
+  Role,
+  Rule,
   SessionDetail,
   SessionExplanation,
   SessionPage,
   ShardRecovery,
   ShareDetail,
   ShareList,
+  UserChange,
+  UserReport,
 } from '@shoal/broker';
 
 const ANSWER_TIMEOUT_MS = 35_000;
@@ -145,6 +152,50 @@ export class AdminClient {
   /** @param key the whole Topic Filter, `$share/name/filter` */
   share(key: string): Promise<ShareDetail> {
     return this.#json('GET', `/api/v1/shares/${encode(key)}`);
+  }
+
+  users(): Promise<{ users: UserReport[] }> {
+    return this.#json('GET', '/api/v1/users');
+  }
+
+  addUser(name: string, change: UserChange): Promise<UserReport> {
+    return this.#json('POST', `/api/v1/users/${encode(name)}`, change);
+  }
+
+  changeUser(name: string, change: UserChange): Promise<UserReport> {
+    return this.#json('PATCH', `/api/v1/users/${encode(name)}`, change);
+  }
+
+  async deleteUser(name: string): Promise<void> {
+    await this.#json('DELETE', `/api/v1/users/${encode(name)}`);
+  }
+
+  roles(): Promise<{ roles: Role[] }> {
+    return this.#json('GET', '/api/v1/roles');
+  }
+
+  setRole(name: string, rules: readonly Rule[]): Promise<Role> {
+    return this.#json('PUT', `/api/v1/roles/${encode(name)}`, { rules });
+  }
+
+  async deleteRole(name: string): Promise<void> {
+    await this.#json('DELETE', `/api/v1/roles/${encode(name)}`);
+  }
+
+  bans(): Promise<{ bans: Ban[] }> {
+    return this.#json('GET', '/api/v1/bans');
+  }
+
+  ban(ban: Ban): Promise<Ban> {
+    return this.#json('POST', '/api/v1/bans', ban);
+  }
+
+  async liftBan(kind: Ban['kind'], value: string): Promise<void> {
+    await this.#json('POST', '/api/v1/bans/lift', { kind, value });
+  }
+
+  testAccess(question: AccessQuestion): Promise<AccessAnswer> {
+    return this.#json('POST', '/api/v1/acl/test', question);
   }
 
   async kick(clientId: string): Promise<void> {

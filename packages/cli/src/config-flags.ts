@@ -26,10 +26,17 @@ export const configFlags = {
   }),
   'mqtt-listen': Flags.string({
     description:
-      'Address for MQTT clients: HOST:PORT, tls://:8883?cert=FILE&key=FILE, ws://:8080/mqtt, wss://… or unix:///PATH; may repeat. Loopback only. Port 0 takes a free one. See mqtt.listeners in the reference for all fields.',
+      'Address for MQTT clients: HOST:PORT, tls://:8883?cert=FILE&key=FILE, ws://:8080/mqtt, wss://… or unix:///PATH; may repeat. Off loopback only with --auth-required or --insecure. Port 0 takes a free one. See mqtt.listeners in the reference for all fields.',
     helpValue: 'ADDRESS',
     multiple: true,
     multipleNonGreedy: true,
+  }),
+  'auth-required': Flags.boolean({
+    description: 'Clients have to give the name and password of a user (shoal user add).',
+  }),
+  insecure: Flags.boolean({
+    description:
+      'Listen off loopback without asking clients who they are: everybody who reaches the address may read and write every message.',
   }),
   'mqtt-advertise': Flags.string({
     description: 'Address that MQTT clients are referred to.',
@@ -87,6 +94,8 @@ export const KEY_OF_FLAG: Readonly<Record<string, string>> = {
   'node-name': 'node.name',
   'data-dir': 'data.dir',
   'mqtt-listen': 'mqtt.listen',
+  'auth-required': 'auth.required',
+  insecure: 'auth.insecure',
   'mqtt-advertise': 'mqtt.advertise',
   'cluster-listen': 'cluster.listen',
   advertise: 'cluster.advertise',
@@ -111,7 +120,8 @@ export async function readConfigWithOrigins(flags: ConfigFlags): Promise<Resolve
   const values: Record<string, string | readonly string[]> = {};
   for (const [flag, key] of Object.entries(KEY_OF_FLAG)) {
     const value = flags[flag];
-    if (typeof value === 'string' || Array.isArray(value)) values[key] = value;
+    if (value === true) values[key] = 'true';
+    else if (typeof value === 'string' || Array.isArray(value)) values[key] = value;
   }
   for (const setting of flags.set ?? []) {
     const equals = setting.indexOf('=');

@@ -125,7 +125,7 @@ export class PacketReader {
 
   clientId(): string {
     const text = this.#string();
-    if (this.text === TextRule.Any || isPlain(text)) return text;
+    if (this.text !== TextRule.Plain || isPlain(text)) return text;
     throw this.fail(ReasonCode.ClientIdentifierNotValid, 'Client Identifier with odd characters');
   }
 

@@ -62,13 +62,23 @@ export function exceedsLevels(topic: string, most: number): boolean {
   return false;
 }
 
+/** Whether a topic or filter is the cluster's own: clients may neither publish nor subscribe there. */
+export function isOfCluster(topic: string): boolean {
+  return topic.charCodeAt(0) === 36 && (topic === '$shoal' || topic.startsWith('$shoal/'));
+}
+
 /**
  * Whether clients may not publish there: `$SYS` is the server's own, to be read only (§4.7.2), and nobody can
  * subscribe to a Topic Name that begins as the filter of a Shared Subscription does.
  */
 export function isReserved(topic: string): boolean {
   if (topic.charCodeAt(0) !== 36) return false;
-  return topic === '$SYS' || topic.startsWith('$SYS/') || topic.startsWith('$share/');
+  return (
+    topic === '$SYS' ||
+    topic.startsWith('$SYS/') ||
+    topic.startsWith('$share/') ||
+    isOfCluster(topic)
+  );
 }
 
 /** Whether a Topic Filter asks for topics of `$SYS` alone: no other one matches any [MQTT-4.7.2-1]. */

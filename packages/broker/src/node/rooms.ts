@@ -4,6 +4,7 @@
  * link (other nodes), route (who wants a message, and how it gets there), client (connections), lead (what a
  * shard's leader does), members (who is here, and this node among them), ask (questions of people).
  */
+import { Gate } from '../access/gate.ts';
 import type { ClusterSettings, SettingDrift } from '../cluster-settings.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMINGS, type Limits, type Timings } from '../config-schema.ts';
 import { DEFAULT_SERVER_SETTINGS, type ServerSettings } from '../config-server-options.ts';
@@ -58,6 +59,8 @@ export interface NodeOptions extends JoiningOptions {
   readonly shared?: SharedOptions;
   /** An operator goes on with what the only copies still hold. */
   readonly acceptLoss?: boolean;
+  /** Clients without a name of a user are not let in. */
+  readonly authRequired?: boolean;
 }
 
 /** A step of a view change that gets no answer for this long is tried anew. */
@@ -77,6 +80,13 @@ function timesOf(cluster: ClusterSettings, own: Timings) {
     electionStaggerMs: own.electionStaggerMs,
     formationTimeoutMs: FORMATION_TIMEOUT_MS,
   };
+}
+
+function createGate(env: NodeEnv, { authRequired }: NodeOptions): Gate | undefined {
+  const { verifyPassword } = env;
+  if (!verifyPassword) return undefined;
+  const wallMs = () => env.wallMs();
+  return new Gate({ required: authRequired ?? false, verify: verifyPassword, wallMs });
 }
 
 export abstract class Rooms {
@@ -108,6 +118,8 @@ export abstract class Rooms {
   readonly router: Router;
   readonly draining: Draining;
   readonly queries: RetainedQueries;
+  /** Who may come in; absent where nothing verifies passwords. */
+  readonly gate: Gate | undefined;
   readonly clients: Clients;
   readonly connections: Connections;
   readonly asking: Asking;
@@ -154,6 +166,7 @@ export abstract class Rooms {
     this.router = this.#createRouter();
     this.draining = this.#createDraining();
     this.queries = this.#createQueries();
+    this.gate = createGate(env, options);
     const sys = new Sys(offered.sysIntervalSeconds, this);
     this.clients = new Clients(this.#sessionPort(sys), sys);
     this.connections = this.#createConnections();
@@ -350,6 +363,7 @@ export abstract class Rooms {
       serverOptions: this.serverOptions,
       timings: this.timings,
       counters: this.counters,
+      gate: this.gate,
       env,
       calm: this.calm,
       clock: this.clock,

@@ -16,7 +16,7 @@ export interface StartFacts {
 }
 
 export function nodeOptions(config: Config, facts: StartFacts): NodeOptions {
-  const { cluster, data, limits, mqtt, timings, node } = config;
+  const { auth, cluster, data, limits, mqtt, timings, node } = config;
   const { identity, founds, folder, given, acceptLoss } = facts;
   const { zone, host, weight } = node;
   const { storeId } = identity;
@@ -35,6 +35,7 @@ export function nodeOptions(config: Config, facts: StartFacts): NodeOptions {
     damage: folder.damage,
     lastRun: folder.lastRun,
     acceptLoss,
+    authRequired: auth.required,
     shared: {
       strategy: mqtt.sharedStrategy,
       groups: readSharedStrategies(mqtt.sharedStrategies),

@@ -79,6 +79,7 @@ const operations: { [T in Operation['type']]: fc.Arbitrary<Operation & { type: T
     gatewayEpoch: nat,
     connection: nat,
     version: fc.constantFrom(3, 4, 5),
+    user: fc.string(),
     will,
     sentUpto: optional,
   }),

@@ -13,6 +13,7 @@ export function writeSession(w: Writer, s: Session): void {
   w.varint(s.connection);
   w.bool(s.present);
   w.u8(s.version);
+  w.str(s.user);
   w.varint(s.expirySeconds);
   w.varint(s.expiresAtMs);
   w.varint(s.willIndex);
@@ -52,6 +53,7 @@ export function readSession(r: Reader): Session {
   s.connection = r.varint();
   s.present = r.bool();
   s.version = r.u8();
+  s.user = r.str();
   s.expirySeconds = r.varint();
   s.expiresAtMs = r.varint();
   s.willIndex = r.varint();

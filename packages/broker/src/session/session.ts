@@ -65,6 +65,8 @@ export class Session {
   /** Session Present of the last OPEN. */
   present = false;
   version = 4;
+  /** Who opened it last; '' for a client without a name. */
+  user = '';
   expirySeconds = 0;
   /** Shard clock at which the session ends, 0 = no deadline. */
   expiresAtMs = 0;

@@ -97,6 +97,7 @@ function toOperation(state: ShardState, { type, client, stale, a, b }: Step): Op
         gatewayEpoch: b,
         connection: 1 + a,
         version: 5,
+        user: '',
         will:
           a % 2 === 0 ? null : { message: message(a, 1), delaySeconds: b % 3, expirySeconds: -1 },
         sentUpto: b - 1,

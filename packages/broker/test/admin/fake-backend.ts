@@ -1,5 +1,7 @@
 /** An AdminBackend without a cluster: fixed answers, and what was asked of it. */
 
+import { Gate } from '../../src/access/gate.ts';
+import { AccessBackend } from '../../src/edge/admin/access-backend.ts';
 import type {
   AdminBackend,
   ClientDetail,
@@ -18,8 +20,23 @@ import type {
   ShareList,
 } from '../../src/edge/admin/admin-backend.ts';
 import { BrokerError } from '../../src/errors.ts';
+import type { AccessRecords } from '../../src/node/client/access-records.ts';
+
+/** Users, roles and bans of a node without a cluster: a change holds at once. */
+function fakeAccess(): AccessBackend {
+  const gate = new Gate({
+    required: false,
+    verify: (_h, _p, done) => done(true),
+    wallMs: Date.now,
+  });
+  gate.loaded = true;
+  const change: AccessRecords['change'] = (kind, key, record, done) =>
+    done(gate.directory.apply(kind, key, record ?? undefined));
+  return new AccessBackend({ gate, clients: { access: { change } } });
+}
 
 export class FakeBackend implements AdminBackend {
+  readonly access = fakeAccess();
   readonly calls: string[] = [];
   ready: ReadinessReport = { ready: true, reasons: [] };
   sessionCount = 3;

@@ -152,6 +152,7 @@ const open = {
   gatewayEpoch: EPOCH,
   connection: 4,
   version: 5,
+  user: '',
   will: null,
   sentUpto: -1,
 } as const;
@@ -227,7 +228,7 @@ describe('requests to a leader, version 1', () => {
       /^a message is given without identity$/,
       () => readRequest(reader(6, 1, 99, 1, 103, 1, 0)),
     ],
-    ['a reply of an unknown status', /^reply of unknown status 8$/, () => readReply(reader(8))],
+    ['a reply of an unknown status', /^reply of unknown status 9$/, () => readReply(reader(9))],
   );
 });
 

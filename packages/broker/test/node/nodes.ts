@@ -25,6 +25,8 @@ export interface Settings {
   readonly durability?: 'disk' | 'memory';
   readonly given?: GivenSettings;
   readonly shardCount?: number;
+  /** Whether clients have to be users; absent, nobody asks who they are. */
+  readonly authRequired?: boolean;
 }
 
 /** Sees what goes on between nodes, and between them and clients. */
@@ -116,6 +118,9 @@ export class TestNodes {
                 arrive,
               });
           },
+          ...(settings.authRequired === undefined
+            ? {}
+            : { verifyPassword: (hash, password, done) => this.#verify(hash, password, done) }),
           resetLink: (peer) => this.#work.push(() => this.cut(name, peer)),
           scheduleFlush: () => this.#work.push(() => core?.flush()),
           log: (level, message, fields) => {
@@ -248,6 +253,11 @@ export class TestNodes {
   }
 
   /** @param remote the address that it comes from */
+  /** In place of argon2: a password fits the hash that ends in it. */
+  #verify(hash: string, password: Uint8Array, done: (fits: boolean) => void): void {
+    this.#work.push(() => done(hash === `$argon2id$${Buffer.from(password).toString()}`));
+  }
+
   connect(
     node: NodeCore,
     connect: Partial<IConnectPacket>,

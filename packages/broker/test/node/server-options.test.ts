@@ -262,7 +262,7 @@ describe('server options', () => {
         plain.take();
         assert.notEqual(codesOf(use(plain, 'é\u{2a6d4}\ufeff'))[0]?.[0], 'disconnect');
       }
-      const code = rule === 'accept' ? 0 : 0x85;
+      const code = rule === 'refuse' ? 0x85 : 0;
       assert.deepEqual(codesOf(connect({ clientId: 'a\u0001' })), [['connack', code]]);
     });
   }

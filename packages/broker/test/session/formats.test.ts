@@ -60,6 +60,7 @@ const operations: { [T in Operation['type']]: Operation & { readonly type: T } }
     gatewayEpoch: 1_700_000_000_003,
     connection: 4,
     version: 5,
+    user: 'u',
     will: { message, delaySeconds: 6, expirySeconds: 7 },
     sentUpto: 8,
   },
@@ -128,7 +129,14 @@ function logged(operation: Operation, from: Origin | null): Pinned {
 function fullSession(): Session {
   const s = new Session('c', 1);
   Object.assign(s, { epoch: 2, openedHlc: 3.5, gateway: 'n1', gatewayEpoch: 4, connection: 5 });
-  Object.assign(s, { present: true, version: 5, expirySeconds: 6, expiresAtMs: 7, willIndex: 8 });
+  Object.assign(s, {
+    present: true,
+    version: 5,
+    user: 'u',
+    expirySeconds: 6,
+    expiresAtMs: 7,
+    willIndex: 8,
+  });
   Object.assign(s, { willDelayMs: 9, willAtMs: 10, graced: true, retaining: 11 });
   Object.assign(s, {
     retainingFilters: ['r'],

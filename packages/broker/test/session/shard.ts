@@ -52,6 +52,7 @@ export class Shard {
       gatewayEpoch: 1,
       connection: this.index + 1,
       version: 5,
+      user: '',
       will: null,
       sentUpto: -1,
       ...how,

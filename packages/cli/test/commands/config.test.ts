@@ -89,7 +89,7 @@ describe('shoal config and start', function () {
     ['two flags for one key', ['--zone', 'a', '--set', 'node.zone=b'], 14, /two flags/],
     ['a --set without =', ['--set', 'node.zone'], 12, /KEY=VALUE/],
     ['an absent file', ['--config', '/nowhere/shoal.yaml'], 15, /nowhere.*ENOENT/],
-    ['MQTT off loopback', ['--mqtt-listen', '0.0.0.0:1883'], 22, /authentication/],
+    ['MQTT off loopback', ['--mqtt-listen', '0.0.0.0:1883'], 22, /--auth-required/],
     ['the cluster off loopback', ['--cluster-listen', '10.0.0.1:7700'], 23, /keyring generate/],
     ['an absent keyring', ['--keyring', '/nowhere/ring.json'], 24, /nowhere.*ENOENT/],
     ['an unknown flag', ['--replcas', '3'], 2, /Nonexistent flag: --replcas/],

@@ -63,7 +63,7 @@ describe('bad input at start', function () {
     });
   }
 
-  it('refuses to listen off loopback, where there is no authentication yet', async () => {
+  it('refuses to listen off loopback where nobody is asked who he is', async () => {
     const output = await start({ 'mqtt-listen': `0.0.0.0:${await freePort(new Set())}` });
     assertRefused(output, 22, 'BROKER_ERR_ADDRESS_NOT_LOOPBACK', /0\.0\.0\.0/);
   });

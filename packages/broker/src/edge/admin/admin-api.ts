@@ -16,6 +16,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { loopbackAddress } from '../../address.ts';
 import { BrokerError, toBrokerError } from '../../errors.ts';
 import type { Log } from '../../ports.ts';
+import { addAccessRoutes } from './access-routes.ts';
 import type { AdminBackend, ErrorBody } from './admin-backend.ts';
 import { AdminConnections } from './admin-connections.ts';
 import type { MetricsSource } from './metrics.ts';
@@ -115,6 +116,7 @@ export async function createAdminApp(options: AdminApiOptions): Promise<FastifyI
   addSessionRoutes(app, options.backend, timeoutMs);
   addClientRoutes(app, options.backend, timeoutMs);
   addShareRoutes(app, options.backend, timeoutMs);
+  addAccessRoutes(app, options.backend.access, (work) => within(work, timeoutMs));
   return app;
 }
 

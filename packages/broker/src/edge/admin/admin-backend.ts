@@ -8,8 +8,11 @@
 
 import type { SettingDrift } from '../../cluster-settings.ts';
 import type { ListedClient, ShownClient } from '../../node/ask/question.ts';
+import type { AccessBackend } from './access-backend.ts';
 
 export interface AdminBackend {
+  /** Users, roles and bans. */
+  readonly access: AccessBackend;
   health(): HealthReport;
   readiness(): ReadinessReport;
   clusterStatus(): Promise<ClusterStatus>;

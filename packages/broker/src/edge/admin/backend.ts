@@ -15,6 +15,7 @@ import type { Counters } from '../../counters.ts';
 import { BrokerError, type BrokerErrorCode } from '../../errors.ts';
 import type { NodeCore } from '../../node/node.ts';
 import { nameOf } from '../../shard/view.ts';
+import { AccessBackend } from './access-backend.ts';
 import type {
   AddedNode,
   AdminBackend,
@@ -70,9 +71,11 @@ export class Backend implements AdminBackend {
   readonly #core: NodeCore;
   readonly #hooks: BackendHooks;
   readonly #removals: Removals;
+  readonly access: AccessBackend;
 
   constructor(core: NodeCore, hooks: BackendHooks) {
     this.#core = core;
+    this.access = new AccessBackend(core);
     this.#hooks = hooks;
     const bytesHeld = () => folderBytes(hooks.dataDir);
     this.#removals = new Removals(core, {

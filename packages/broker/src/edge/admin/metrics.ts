@@ -206,6 +206,21 @@ export const METRICS: readonly MetricDefinition[] = [
     'Bytes of payloads of PUBLISH packets to clients.',
     (c) => c.payloadBytesSent,
   ),
+  counter(
+    'shoal_mqtt_authentication_failures_total',
+    'CONNECT refused for what the client says of who it is.',
+    (c) => c.authenticationFailures,
+  ),
+  counter(
+    'shoal_mqtt_authorization_failures_total',
+    'Wills, publishes and subscriptions refused for what the client may do.',
+    (c) => c.authorizationFailures,
+  ),
+  counter(
+    'shoal_mqtt_deliveries_denied_total',
+    'Messages not sent to a client that may not receive them.',
+    (c) => c.deliveriesDenied,
+  ),
   counter('shoal_mqtt_received_bytes_total', 'Bytes from clients.', (c) => c.mqttBytesReceived),
   counter('shoal_mqtt_sent_bytes_total', 'Bytes to clients.', (c) => c.mqttBytesSent),
 

@@ -91,10 +91,11 @@ describe('the listeners of a node', () => {
     assert.equal((await start([tcp('free', free)])).reports[0].address, free);
   });
 
-  it('refuse an address off loopback', async () => {
-    await assert.rejects(
-      start([tcp('open', '0.0.0.0:0')]),
-      (error) => error instanceof BrokerError && error.code === 'BROKER_ERR_ADDRESS_NOT_LOOPBACK',
-    );
+  it('refer clients to no address that stands for every interface', async () => {
+    const every = await start([tcp('open', '0.0.0.0:0')]);
+    assert.match(every.main.address, /^0\.0\.0\.0:\d+$/);
+    assert.equal(every.reference, '');
+    const one = await start([tcp('one')]);
+    assert.equal(one.reference, one.main.address);
   });
 });

@@ -1,3 +1,5 @@
+import { isWildcard } from '@shoal/swim';
+import { isOffLoopback, listenAddress } from '../../address.ts';
 import type { Config } from '../../config.ts';
 import type { ListenerConfig } from '../../config-listener.ts';
 import type { NodeCore } from '../../node/node.ts';
@@ -19,7 +21,7 @@ export class Listeners implements Omit<Listener, 'address'> {
   /**
    * Takes the addresses of all listeners; clients are turned away until {@link open}.
    *
-   * @throws BROKER_ERR_ADDRESS_IN_USE, BROKER_ERR_ADDRESS_UNUSABLE, BROKER_ERR_ADDRESS_NOT_LOOPBACK,
+   * @throws BROKER_ERR_ADDRESS_IN_USE, BROKER_ERR_ADDRESS_UNUSABLE,
    *   BROKER_ERR_TLS_FILE, naming the listener or the file; none stays
    */
   static async start(
@@ -60,10 +62,11 @@ export class Listeners implements Omit<Listener, 'address'> {
     return reports.find(({ transport }) => transport === 'tcp') ?? reports[0];
   }
 
-  /** Where clients of other nodes may be referred to; '' if there is only a path on this machine. */
+  /** Where clients may be referred to; '' where the address is a path on this machine, or every interface. */
   get reference(): string {
     const { transport, address } = this.main;
-    return transport === 'unix' ? '' : address;
+    if (transport === 'unix') return '';
+    return isWildcard(listenAddress('mqtt.listeners', address).host) ? '' : address;
   }
 
   get count(): number {
@@ -92,10 +95,17 @@ export class Listeners implements Omit<Listener, 'address'> {
 
 /** The listeners as configured, between clients and the core of a node. */
 export function openListeners(
-  { mqtt, limits, timings }: Config,
+  { mqtt, auth, limits, timings }: Config,
   core: NodeCore,
   log: Log,
 ): Promise<Listeners> {
+  for (const { name, transport, address } of mqtt.listeners)
+    if (auth.insecure && !auth.required && transport !== 'unix' && isOffLoopback(address))
+      log('warn', 'everybody who reaches the address may read and write every message', {
+        listener: name,
+        address,
+        why: 'auth.insecure is set, and auth.required is not',
+      });
   return Listeners.start(mqtt.listeners, {
     onConnection: (socket) => core.accept(socket),
     maxConnections: connectionsWithin(limits.connections, openFilesMax(), log),

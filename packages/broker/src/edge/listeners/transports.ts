@@ -1,5 +1,5 @@
 /** How a listener of each transport is started: which layers stand between its sockets and MQTT. */
-import { loopbackAddress } from '../../address.ts';
+import { listenAddress } from '../../address.ts';
 import type { ListenerConfig } from '../../config-listener.ts';
 import { offerOf } from '../../config-listener-offer.ts';
 import type { ListenerRules } from '../../ports.ts';
@@ -20,8 +20,7 @@ const MQTT_PROTOCOLS = ['mqtt'];
 const HTTP_PROTOCOLS = ['http/1.1'];
 
 /**
- * @throws BROKER_ERR_ADDRESS_IN_USE, BROKER_ERR_ADDRESS_UNUSABLE, BROKER_ERR_ADDRESS_NOT_LOOPBACK,
- *   BROKER_ERR_TLS_FILE
+ * @throws BROKER_ERR_ADDRESS_IN_USE, BROKER_ERR_ADDRESS_UNUSABLE, BROKER_ERR_TLS_FILE
  */
 export async function startListener(
   config: ListenerConfig,
@@ -67,7 +66,8 @@ function rulesOf(config: ListenerConfig): ListenerRules {
 
 function placeOf({ name, transport, address, mode = '660', ipv6Only }: ListenerConfig): Place {
   if (transport === 'unix') return { path: address, mode: Number.parseInt(mode, 8) };
-  return { ...loopbackAddress(`mqtt.listeners ${name}`, address), ipv6Only };
+  // Whether it may be off loopback is a rule of the configuration.
+  return { ...listenAddress(`mqtt.listeners ${name}`, address), ipv6Only };
 }
 
 function startTls(

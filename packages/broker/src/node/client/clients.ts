@@ -7,6 +7,8 @@ import type { MissedMessages } from '../link/missed-messages.ts';
 import type { LiveConnection } from '../route/client-port.ts';
 import { misses } from '../route/live.ts';
 import { Line } from '../work.ts';
+import { AccessRecords } from './access-records.ts';
+import { addressOf } from './admitting.ts';
 import { ClientLog, type LoggedClient } from './client-log.ts';
 import { Connection } from './connection.ts';
 import { Overdue } from './overdue.ts';
@@ -24,6 +26,8 @@ export class Clients implements ClientsOfNode {
   readonly port: SessionPort;
   readonly sessions: Sessions;
   readonly log: ClientLog;
+  /** Users, roles and bans of the cluster; null where nobody asks who a client is. */
+  readonly access: AccessRecords | null;
   readonly line: Line;
   readonly overdue = new Overdue();
   readonly sys: Sys;
@@ -51,6 +55,8 @@ export class Clients implements ClientsOfNode {
     this.log = new ClientLog(port.counters, port.env);
     this.line = new Line(port.work);
     this.sys = sys;
+    const { gate } = port;
+    this.access = gate ? new AccessRecords(port, gate, () => this.#recheck()) : null;
   }
 
   accept(socket: ClientSocket): Connection {
@@ -104,6 +110,15 @@ export class Clients implements ClientsOfNode {
     else log(undefined);
   }
 
+  /** Users or bans have changed: connections that would not be let in any more end. */
+  #recheck(): void {
+    const wallMs = this.port.env.wallMs();
+    for (const c of this.connections.values()) {
+      const reasonCode = c.rights?.ended(addressOf(c.socket.remote), wallMs);
+      if (reasonCode !== undefined) c.shutdown(reasonCode);
+    }
+  }
+
   /** Said once: clients that count on it are many. */
   noteCredentials(clientId: string, remote: string): void {
     if (this.#saidCredentials) return;
@@ -147,6 +162,7 @@ export class Clients implements ClientsOfNode {
       connection.shutdown(ReasonCode.SessionTakenOver, 0, by);
     }
     this.sessions.tick(nowMs);
+    this.access?.tick(nowMs, this.port.ready);
   }
 
   /** A new link to this node: are the sessions that it leads still our connections'? */

@@ -27,7 +27,8 @@ export function readConnect(frame: Uint8Array, { text }: ServerOptions): Connect
 export function requestOf(connect: Connect, c: Client) {
   const { clientId, expirySeconds, version } = c;
   const { cleanStart } = connect;
-  return { clientId, cleanStart, expirySeconds, version, will: willOf(connect, c.port) };
+  const user = c.rights?.who.user ?? '';
+  return { clientId, cleanStart, expirySeconds, version, user, will: willOf(connect, c.port) };
 }
 
 /** @returns 0, or the Reason Code to refuse with */

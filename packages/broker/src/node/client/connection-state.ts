@@ -1,4 +1,5 @@
 /** What is known of a client's connection, as plain fields; {@link Connection} says what they mean together. */
+import type { Rights } from '../../access/gate.ts';
 import type { ProtocolVersion } from '../../mqtt/packet.ts';
 import type { LiveSubscription } from '../route/client-port.ts';
 import type { AckOrder } from './ack-order.ts';
@@ -13,6 +14,7 @@ export abstract class ConnectionState {
   epoch = 0;
   persistent = false;
   resumed = false;
+  rights: Rights | null = null;
   expirySeconds = 0;
   keepAliveMs = 0;
   receiveMaximum = 65535;

@@ -26,6 +26,7 @@ import type { SubscriptionRequest } from '../../session/subscription.ts';
 import type { Taker } from '../link/delivery-codec.ts';
 import { type Opened, Status } from '../link/request.ts';
 import type { FrameCache } from '../route/client-port.ts';
+import { admit } from './admitting.ts';
 import {
   assignedName,
   checkConnect,
@@ -46,13 +47,12 @@ import type { ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import { endShared } from './shared-window.ts';
 import {
-  addLive,
   dropAll,
   onSubscribe,
   onUnsubscribe,
   removeLive,
-  replaceLive,
   restore,
+  setLive,
 } from './subscribing.ts';
 
 const NEW = 0;
@@ -215,8 +215,6 @@ export class Connection extends ConnectionState implements Client, ClientHandler
     if (connect instanceof MalformedPacket) return this.fail(connect.reasonCode, connect.message);
     if (this.version === 3) this.reader.ignoreDup();
     this.maximumPacketSize = connect.properties.maximumPacketSize ?? 0;
-    if (connect.username !== undefined || connect.password !== undefined)
-      this.clients.noteCredentials(connect.clientId, this.socket.remote);
     const refusal = checkConnect(connect, this);
     if (refusal !== 0) return this.#refuse(refusal, connect.clientId);
     this.#state = OPENING;
@@ -228,9 +226,13 @@ export class Connection extends ConnectionState implements Client, ClientHandler
     this.expirySeconds = expiryOf(connect, this.options);
     this.sentAliases = sentAliasesOf(connect, this);
     this.receiveMaximum = connect.properties.receiveMaximum ?? 65535;
-    this.clients.sessions.open(this.id, requestOf(connect, this), (status, opened) =>
-      this.#onAnswered(connect, assigned, status, opened),
-    );
+    admit(this, connect, (refusal) => {
+      if (this.#state !== OPENING) return;
+      if (refusal !== 0) return this.#refuse(refusal);
+      this.clients.sessions.open(this.id, requestOf(connect, this), (status, opened) =>
+        this.#onAnswered(connect, assigned, status, opened),
+      );
+    });
   }
 
   #onAnswered(connect: Connect, assigned: boolean, status: Status, opened: Opened | null): void {
@@ -247,6 +249,7 @@ export class Connection extends ConnectionState implements Client, ClientHandler
       this.#accept(connect, assigned, opened.present);
       return this.disconnect(ReasonCode.SessionTakenOver);
     }
+    if (status === Status.NotAuthorized) return this.#refuse(ReasonCode.NotAuthorized);
     if (status !== Status.Ok || !opened) return this.#refuse(ReasonCode.ServerUnavailable);
     const early = this.#early!;
     this.#early = null;
@@ -383,13 +386,7 @@ export class Connection extends ConnectionState implements Client, ClientHandler
 
   setLive(request: SubscriptionRequest): void {
     this.subscriptions ??= new Map();
-    const old = this.subscriptions.get(request.filter);
-    const zeroOnly = this.persistent && request.qos > 0;
-    const since = old?.since ?? this.port.clock.next();
-    const s = { ...request, connection: this, zeroOnly, since };
-    this.subscriptions.set(s.filter, s);
-    addLive(this.port, s);
-    if (old) replaceLive(this.port, old);
+    setLive(this, this.subscriptions, request);
   }
 
   dropLive(filter: string): boolean {

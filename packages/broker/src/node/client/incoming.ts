@@ -67,7 +67,7 @@ function publish(c: Client, flags: number, buf: Uint8Array, start: number, end: 
     if (!(e instanceof MalformedPacket)) throw e;
     return c.fail(e.reasonCode, e.message);
   }
-  const refusal = check(options, message);
+  const refusal = check(options, message) || denied(c, message);
   if (refusal !== 0) return refuse(c, qos, packetId, refusal);
   if (qos === 0) return port.router.publishZero(message);
   if (qos === 1) return publishOne(c, packetId, message);
@@ -82,6 +82,12 @@ function check(options: ServerOptions, { topic, payload, properties }: Message):
   // The Payload Format Indicator is encoded first.
   const isText = options.checkPayloadFormat && properties[0] === 1 && properties[1] === 1;
   return isText && !isUtf8(payload) ? ReasonCode.PayloadFormatInvalid : 0;
+}
+
+function denied({ rights, port }: Client, { topic, qos, retain }: Message): number {
+  if (rights === null || rights.mayPublish(topic, qos, retain)) return 0;
+  port.counters.authorizationFailures++;
+  return ReasonCode.NotAuthorized;
 }
 
 /**

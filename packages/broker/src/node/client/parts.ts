@@ -1,5 +1,6 @@
 /** What the parts of a client's connection see of it, and of the node's other clients: types only. */
 
+import type { Rights } from '../../access/gate.ts';
 import type { FrameReader } from '../../mqtt/frame-reader.ts';
 import type { ProtocolVersion } from '../../mqtt/packet.ts';
 import type { ClientSocket } from '../../ports.ts';
@@ -34,6 +35,8 @@ export interface Client extends LiveConnection {
   /** Its session is older than the connection (Session Present). */
   readonly resumed: boolean;
   readonly expirySeconds: number;
+  /** What it may do; null: everything. */
+  rights: Rights | null;
   /** QoS 1 and 2 messages that the client takes at once. */
   readonly receiveMaximum: number;
   /** Largest packet that the client takes. */

@@ -52,6 +52,7 @@ function setUp(version: 4 | 5 = 5) {
     version,
     isOpen: true,
     receiveMaximum: 2,
+    rights: null,
     maximumPacketSize: 0,
     out: null,
     retained: null,

@@ -163,9 +163,11 @@ function frameFor(
   return publishFrame(5, message, { ...o, properties, untitled: alias > 0 });
 }
 
-/** @returns false if the packet is larger than the client takes: it is dropped [MQTT-3.1.2-25] */
+/** @returns false if it is dropped: larger than the client takes [MQTT-3.1.2-25], or not for it any more */
 function writePublish(c: Client, frame: Uint8Array, message: Message, alias: number): boolean {
-  if (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize) {
+  const isDenied = c.rights !== null && !c.rights.mayReceive(message.topic);
+  if (isDenied) c.port.counters.deliveriesDenied++;
+  if (isDenied || (c.maximumPacketSize > 0 && publishBytes(frame, message) > c.maximumPacketSize)) {
     if (alias < 0) c.sentAliases?.forget(message.topic);
     return false;
   }

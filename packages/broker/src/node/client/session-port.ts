@@ -1,4 +1,5 @@
 /** What clients' connections need of their node: types only. */
+import type { Gate } from '../../access/gate.ts';
 import type { Limits, Timings } from '../../config-schema.ts';
 import type { Counters } from '../../counters.ts';
 import type { NodeEnv } from '../../ports.ts';
@@ -20,6 +21,8 @@ export interface SessionPort {
   readonly serverOptions: ServerOptions;
   readonly timings: Pick<Timings, 'connectTimeoutMs' | 'willNodeGraceMs' | 'slowReaderMs'>;
   readonly counters: Counters;
+  /** Who may come in; absent where nobody asks. */
+  readonly gate?: Gate | undefined;
   readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'random' | 'scheduleFlush' | 'log' | 'trace'>;
   readonly calm: { stir(): void };
   readonly clock: { next(): number };

@@ -50,7 +50,7 @@ function setUp() {
 }
 
 function openRequest(clientId: string): OpenRequest {
-  return { clientId, cleanStart: false, expirySeconds: 0, version: 5, will: null };
+  return { clientId, cleanStart: false, expirySeconds: 0, version: 5, user: '', will: null };
 }
 
 const OPENED: Opened = {

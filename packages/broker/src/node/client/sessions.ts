@@ -21,6 +21,8 @@ export interface OpenRequest {
   readonly cleanStart: boolean;
   readonly expirySeconds: number;
   readonly version: number;
+  /** Who opens it; '' for a client without a name. */
+  readonly user: string;
   readonly will: Will | null;
 }
 

@@ -27,6 +27,7 @@ function setUp(window = 2) {
     out: null,
     retained: null,
     sharing: null,
+    rights: null,
     sentAliases: null,
     subscriptions,
     socket,

@@ -44,6 +44,7 @@ function setUp(how: { persistent?: boolean; limits?: Partial<typeof ROOM> } = {}
     version: 5 as ProtocolVersion,
     isOpen: true,
     persistent: how.persistent ?? true,
+    rights: null,
     retained: retained as unknown as RetainedToClient,
     subscriptions,
     filterBytes: 0,

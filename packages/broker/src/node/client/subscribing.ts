@@ -12,6 +12,7 @@ import { ReasonCode } from '../../mqtt/reason-code.ts';
 import {
   exceedsLevels,
   hasWildcard,
+  isOfCluster,
   isShared,
   isSys,
   isTopicFilter,
@@ -61,8 +62,24 @@ function take(c: Client, n: number, one: (i: number) => void, done: () => void):
   }, all);
 }
 
+/** A connection subscribes, or has another subscription of a filter in place of the one before. */
+export function setLive(
+  c: Client,
+  subscriptions: Map<string, LiveSubscription>,
+  request: SubscriptionRequest,
+): void {
+  const { port } = c;
+  const old = subscriptions.get(request.filter);
+  const zeroOnly = c.persistent && request.qos > 0;
+  const since = old?.since ?? port.clock.next();
+  const s = { ...request, connection: c, zeroOnly, since };
+  subscriptions.set(s.filter, s);
+  addLive(port, s);
+  if (old) replaceLive(port, old);
+}
+
 /** A connection's subscription joins the node's; the bytes of its filter count. */
-export function addLive(port: SessionPort, s: LiveSubscription): void {
+function addLive(port: SessionPort, s: LiveSubscription): void {
   port.live.add(s);
   countFilter(port, s, s.filter.length);
 }
@@ -73,7 +90,7 @@ export function removeLive(port: SessionPort, s: LiveSubscription): void {
 }
 
 /** A subscription takes the place of this one, of the same filter and connection. */
-export function replaceLive(port: SessionPort, s: LiveSubscription): void {
+function replaceLive(port: SessionPort, s: LiveSubscription): void {
   // The member of a group is announced anew, and that replaces it.
   if (!isShared(s.filter)) port.live.remove(s);
   countFilter(port, s, -s.filter.length);
@@ -142,9 +159,9 @@ class Subscribing {
   take(i: number): void {
     const c = this.#c;
     const request = this.#packet.subscriptions[i]!;
-    const code = check(c, request.filter);
     const { maximumQos, retainAvailable } = c.options;
     const qos = Math.min(request.qos, maximumQos) as 0 | 1 | 2; // [MQTT-3.2.2-10]
+    const code = check(c, request.filter, qos);
     this.#codes.push(code === 0 ? qos : code);
     if (code !== 0) return noteRefusal(c, code);
     const retainHandling = retainAvailable ? request.retainHandling : 2;
@@ -252,7 +269,7 @@ function unavailable(options: ServerOptions, filter: string): number {
     : 0;
 }
 
-function check(c: Client, filter: string): number {
+function check(c: Client, filter: string, qos: number): number {
   const { counters, limits } = c.port;
   const { options } = c;
   const share = parseShare(filter);
@@ -261,6 +278,10 @@ function check(c: Client, filter: string): number {
     return ReasonCode.TopicFilterInvalid;
   const refusal = unavailable(options, filter);
   if (refusal !== 0) return refusal;
+  if (isOfCluster(own) || !(c.rights?.maySubscribe(own, qos) ?? true)) {
+    counters.authorizationFailures++;
+    return ReasonCode.NotAuthorized;
+  }
   if (c.subscriptions?.has(filter)) return 0;
   if (share && (c.groups?.get(own) ?? 0) >= GROUPS_PER_FILTER_MAX) return ReasonCode.QuotaExceeded;
   const bytes = filter.length;

@@ -125,6 +125,7 @@ const OPEN: Operation & { type: 'open' } = {
   gatewayEpoch: 1,
   connection: 1,
   version: 5,
+  user: '',
   will: null,
   sentUpto: -1,
 };

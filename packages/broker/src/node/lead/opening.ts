@@ -54,6 +54,9 @@ export class Opening {
     const { state, node, deadlines } = this.#leader;
     const old = state.sessions.get(q.clientId);
     // Held up on its way while the client connected elsewhere: it must not take that over.
+    // A name that no one had given when the session began may be taken on later.
+    if (old && old.user !== '' && old.user !== q.user)
+      return this.#leader.afterCommit(() => respond(reply(Status.NotAuthorized)));
     if (old && q.hlc < old.openedHlc) return this.#overtaken(q, old, respond);
     if (old) deadlines.expireIfDue(old);
     if (insists || !old || !this.#mayHaveEnded(old, q)) return this.#log(origin, q, respond);

@@ -90,6 +90,8 @@ export const Status = {
   NotFound: 6,
   /** To OPEN: the connection that has the session is asked to end first. The gateway asks again. */
   PutOff: 7,
+  /** To OPEN: the session is another user's. */
+  NotAuthorized: 8,
 } as const;
 
 /** What became of a request. */

@@ -19,6 +19,8 @@ export interface Open {
   readonly gatewayEpoch: number;
   readonly connection: number;
   readonly version: number;
+  /** Who opens it; '' for a client without a name. */
+  readonly user: string;
   /** First queue position never sent on an earlier connection, −1 if the leader cannot know. */
   readonly sentUpto: number;
   readonly will: Will | null;
@@ -34,6 +36,7 @@ export const open: Kind<Open> = {
     gatewayEpoch: varint,
     connection: varint,
     version: u8,
+    user: str,
     sentUpto: optional,
     will,
   }),
@@ -61,6 +64,7 @@ export const open: Kind<Open> = {
     s.connection = op.connection;
     s.present = present;
     s.version = op.version;
+    s.user = op.user;
     s.expirySeconds = op.expirySeconds;
     s.expiresAtMs = 0;
     resumeRetained(s);
