@@ -24,6 +24,7 @@ export type StartNode = (
  * The first SIGTERM or SIGINT stops it in order, also while it starts; a second one ends the process
  * on the spot. SIGHUP reads the certificates of the listeners again.
  *
+ * @param onReady runs once the node serves clients; it fails if this does
  * @returns the exit code
  */
 export async function runNode(
@@ -31,6 +32,7 @@ export async function runNode(
   startNode: StartNode,
   given: GivenSettings = {},
   options: StartOptions = {},
+  onReady: (ready: ReadyReport) => Promise<void> = async () => {},
 ): Promise<number> {
   let stopRequested = false;
   let end: (code: number) => void = () => {};
@@ -79,7 +81,9 @@ export async function runNode(
       throw error;
     });
     if (ready === null) return;
-    if (!stopRequested) process.stdout.write(`ready ${JSON.stringify(ready)}\n`);
+    if (stopRequested) return;
+    process.stdout.write(`ready ${JSON.stringify(ready)}\n`);
+    await onReady(ready);
   };
   serve().catch((error: unknown) => {
     // A stop while starting makes `ready` fail; the stop then decides the exit code.
