@@ -27,25 +27,40 @@ const name = (what: string) =>
 /** What a rule is about: PUBLISH and Wills, or SUBSCRIBE and what is delivered. */
 export const ACTIONS = ['publish', 'subscribe', 'all'] as const;
 
-const rule = z.strictObject({
+/** What a user or a role may do, or may not. */
+export interface Rule {
+  readonly allow: boolean;
+  readonly action: (typeof ACTIONS)[number];
+  /** Topic Filter; `%c` stands for the Client Identifier, `%u` for the user's name. */
+  readonly topic: string;
+  /** The rule is about publishes of at most this QoS, and subscriptions granted it. */
+  readonly maximumQos?: number | undefined;
+  /** The rule is about publishes with RETAIN, or without, alone. */
+  readonly retain?: boolean | undefined;
+}
+
+const rule: z.ZodType<Rule> = z.strictObject({
   allow: z.boolean(),
   action: z.enum(ACTIONS),
-  /** Topic Filter; `%c` stands for the Client Identifier, `%u` for the user's name. */
   topic: z
     .string()
     .max(65_535)
     .refine(isTopicFilter, 'must be a Topic Filter, for instance sensors/%c/#'),
-  /** The rule is about publishes of at most this QoS, and subscriptions granted it. */
   maximumQos: z.int().min(0).max(2).optional(),
-  /** The rule is about publishes with RETAIN, or without, alone. */
   retain: z.boolean().optional(),
 });
 
-export type Rule = z.output<typeof rule>;
+export interface User {
+  readonly name: string;
+  /** Argon2id in PHC form; absent for a user who proves who he is in another way. */
+  readonly password?: string | undefined;
+  readonly enabled: boolean;
+  readonly roles: readonly string[];
+  readonly rules: readonly Rule[];
+}
 
 const user = z.strictObject({
   name: name('name'),
-  /** Argon2id in PHC form; absent for a user who proves who he is in another way. */
   password: z
     .string()
     .max(512)
@@ -56,34 +71,40 @@ const user = z.strictObject({
   rules: z.array(rule).max(RULES_MAX).default([]),
 });
 
-export type User = z.output<typeof user>;
+export interface Role {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+}
 
 const role = z.strictObject({
   name: name('name'),
   rules: z.array(rule).max(RULES_MAX).default([]),
 });
 
-export type Role = z.output<typeof role>;
-
 /** Whom a ban is about. */
 export const BAN_KINDS = ['client', 'user', 'address'] as const;
 
+export interface Ban {
+  readonly kind: (typeof BAN_KINDS)[number];
+  /** Client Identifier, name of a user, or IP address. */
+  readonly value: string;
+  /** Milliseconds since 1970; 0: until it is lifted. */
+  readonly untilMs: number;
+  readonly reason: string;
+}
+
 const ban = z.strictObject({
   kind: z.enum(BAN_KINDS),
-  /** Client Identifier, name of a user, or IP address. */
   value: z.string().min(1).max(65_535),
-  /** Milliseconds since 1970; 0: until it is lifted. */
   untilMs: z.number().min(0).default(0),
   reason: z.string().max(1000).default(''),
 });
-
-export type Ban = z.output<typeof ban>;
 
 /** Kinds of records, by the word in their topic. */
 export const RECORDS = { user, role, ban } as const;
 
 export type RecordKind = keyof typeof RECORDS;
-export type RecordOf<K extends RecordKind> = z.output<(typeof RECORDS)[K]>;
+export type RecordOf<K extends RecordKind> = { user: User; role: Role; ban: Ban }[K];
 
 export function topicOf(kind: RecordKind, key: string): string {
   return `${ACCESS_PREFIX}${kind}/${encodeURIComponent(key)}`;
