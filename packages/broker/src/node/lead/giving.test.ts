@@ -72,4 +72,20 @@ describe('what leaders have under way to members', () => {
     );
     assert.deepEqual(heard, [[1, Outcome.Done]]);
   });
+
+  it('goes on to a member that refuses, behind its word of room, what was under way before it', () => {
+    const { giving, members, gives, heard, queue } = setUp();
+    const [member] = members;
+    giving.giveOne(queue, member!, KEY, 1, MESSAGE);
+    giving.giveOne(queue, member!, KEY, 2, MESSAGE);
+    giving.onGiven(gives[0]!.token, Outcome.Busy);
+    assert.equal(member!.free, false);
+    giving.onFree('n2', 1, 1, 5);
+    assert.equal(member!.free, true);
+    giving.onGiven(gives[1]!.token, Outcome.Busy);
+    assert.equal(member!.free, false);
+    giving.onFree('n2', 1, 1, 1);
+    assert.equal(member!.free, true);
+    assert.deepEqual(heard, [[-1], [-2]]);
+  });
 });

@@ -325,7 +325,8 @@ export class Groups {
   /** The gateway takes messages for this connection again. */
   onFree(node: string, connection: number, generation: number, room: number): void {
     for (const [key, member] of this.#members.get(node)?.get(connection) ?? []) {
-      if (generation <= member.generation) continue;
+      // The same generation comes again behind each refusal of a message that was under way when there was room.
+      if (generation < member.generation) continue;
       member.generation = generation;
       member.takes(room);
       this.watcher?.onRoom(key);
