@@ -294,13 +294,13 @@ export const BROKER_ERRORS = {
   BROKER_ERR_ACCESS_UNKNOWN: {
     message: 'There is no such user, role or ban',
     httpStatus: 404,
-    exitCode: 63,
+    exitCode: 64,
     remedy: 'See `shoal user list`, `shoal role list` or `shoal ban list`.',
   },
   BROKER_ERR_ACCESS_EXISTS: {
     message: 'There is such a user already',
     httpStatus: 409,
-    exitCode: 64,
+    exitCode: 65,
     remedy: 'Change it with `shoal user passwd` or `shoal user set`, or choose another name.',
   },
 

@@ -1,5 +1,5 @@
 /**
- * The outside world, as the cores see it: types only.
+ * The outside world, as the cores see it: types, and the sizes that they have in common.
  *
  * A core (placement, shard, session, mqtt, node) never touches a clock, a socket, a disk or a random
  * source. It is given these interfaces. `edge/` implements them with Node.js, `sim/` with virtual
@@ -190,6 +190,22 @@ export interface MemberMeta {
   readonly leaving: boolean;
 }
 
+/** Bytes of the print of a password, and of the key that it is made under. */
+export const PRINT_BYTES = 32;
+
+/** Whether passwords fit argon2id hashes, and which have been found to. */
+export interface PasswordVerifier {
+  /** `done` never within this call; what waits is bounded by the caller. */
+  verify(hash: string, password: Uint8Array, done: (fits: boolean) => void): void;
+  /** A password whose print under this key is known fits without another look. */
+  readonly key: Uint8Array;
+  useKey(key: Uint8Array): void;
+  /** Prints of passwords that another node has found to fit, one behind the other. */
+  learn(prints: Uint8Array): void;
+  /** Those that this node has found since it was last asked. */
+  takePrints(): Uint8Array;
+}
+
 /** What the node core asks of the process around it. */
 export interface NodeEnv {
   /** Monotonic milliseconds, may have a fraction. */
@@ -218,8 +234,8 @@ export interface NodeEnv {
   scheduleFlush(): void;
   /** Asks for the next `NodeCore.tick()` within its usual pause: a node that was calm no longer is. */
   hasten?(): void;
-  /** Whether a password fits an argon2id hash; absent where clients are not asked for any. */
-  verifyPassword?(hash: string, password: Uint8Array, done: (fits: boolean) => void): void;
+  /** Absent where clients are not asked for any. */
+  readonly passwords?: PasswordVerifier;
   readonly log: Log;
   /** What protocol step happens, for the simulator's coverage; absent in production. */
   trace?(phase: string, fields?: Record<string, unknown>): void;

@@ -17,8 +17,10 @@ function setUp(required = true) {
   const gate = new Gate({
     required,
     wallMs: () => time.wallMs,
-    verify: (hash, password, done) =>
-      asked.push({ hash, answer: () => done(hash === HASH + Buffer.from(password).toString()) }),
+    passwords: {
+      verify: (hash, password, done) =>
+        asked.push({ hash, answer: () => done(hash === HASH + Buffer.from(password).toString()) }),
+    },
   });
   gate.loaded = true;
   const addUser = (name: string, password: string, more: object = {}) =>

@@ -5,7 +5,7 @@
  * in sum and for each address, so that guessing does not keep others out.
  */
 import { ReasonCode } from '../mqtt/reason-code.ts';
-import type { ClientCertificate } from '../ports.ts';
+import type { ClientCertificate, PasswordVerifier } from '../ports.ts';
 import { Directory, type Who } from './directory.ts';
 import type { Permissions } from './permissions.ts';
 import { ROLE_ANONYMOUS } from './records.ts';
@@ -31,13 +31,10 @@ export type Admission =
   | { readonly rights: Rights }
   | { readonly reasonCode: number; readonly why: string };
 
-/** Checks a password against an argon2id hash. */
-export type Verify = (hash: string, password: Uint8Array, done: (fits: boolean) => void) => void;
-
 export interface GateOptions {
   /** Clients without a name of a user are not let in. */
   readonly required: boolean;
-  readonly verify: Verify;
+  readonly passwords: Pick<PasswordVerifier, 'verify'>;
   wallMs(): number;
 }
 
@@ -95,7 +92,7 @@ export class Gate {
     this.#waiting++;
     this.#waitingOf.set(address, ofAddress + 1);
     const known = usable(directory, who);
-    this.#options.verify(known ?? NO_USER, Uint8Array.from(password), (fits) => {
+    this.#options.passwords.verify(known ?? NO_USER, Uint8Array.from(password), (fits) => {
       this.#waiting--;
       const left = this.#waitingOf.get(address)! - 1;
       if (left > 0) this.#waitingOf.set(address, left);

@@ -6,5 +6,5 @@ export const SYSTEM = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   random: Math.random,
-  verifyPassword: new Passwords().verify,
+  passwords: new Passwords(),
 } as const;

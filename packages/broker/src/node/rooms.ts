@@ -83,10 +83,10 @@ function timesOf(cluster: ClusterSettings, own: Timings) {
 }
 
 function createGate(env: NodeEnv, { authRequired }: NodeOptions): Gate | undefined {
-  const { verifyPassword } = env;
-  if (!verifyPassword) return undefined;
+  const { passwords } = env;
+  if (!passwords) return undefined;
   const wallMs = () => env.wallMs();
-  return new Gate({ required: authRequired ?? false, verify: verifyPassword, wallMs });
+  return new Gate({ required: authRequired ?? false, passwords, wallMs });
 }
 
 export abstract class Rooms {

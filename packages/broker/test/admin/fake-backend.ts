@@ -26,7 +26,7 @@ import type { AccessRecords } from '../../src/node/client/access-records.ts';
 function fakeAccess(): AccessBackend {
   const gate = new Gate({
     required: false,
-    verify: (_h, _p, done) => done(true),
+    passwords: { verify: (_h, _p, done) => done(true) },
     wallMs: Date.now,
   });
   gate.loaded = true;

@@ -51,6 +51,24 @@ describe('users of a cluster', () => {
     assert.deepEqual(nodes.errors, []);
   });
 
+  it('are known at every node once one has verified them, but not with another password', () => {
+    const { nodes, n1, n2, n3, user, come } = cluster();
+    const looks = () => ['n1', 'n2', 'n3'].map((name) => nodes.passwords.get(name)!.looked);
+    const keys = new Set(
+      [...nodes.passwords.values()].map(({ key }) => Buffer.from(key).toString('hex')),
+    );
+    assert.equal(keys.size, 1);
+    user(n1, 'ann', [allow('all', '#')]);
+    assert.equal(connack(come(n1, 'ann')), 0);
+    nodes.advance(200);
+    for (const core of [n2, n3]) assert.equal(connack(come(core, 'ann')), 0);
+    assert.deepEqual(looks(), [1, 0, 0]);
+    assert.equal(connack(come(n2, 'ann', { password: Buffer.from('guess') })), 0x86);
+    user(n1, 'ann', [allow('all', '#')], 'new');
+    assert.equal(connack(come(n3, 'ann')), 0x86);
+    assert.deepEqual(looks(), [1, 1, 1]);
+  });
+
   it('are read by a node that joins later', () => {
     const { nodes, n1, add, user, come } = cluster();
     user(n1, 'ann', [allow('all', '#')]);

@@ -1,17 +1,20 @@
 /** Nodes without I/O, linked by hand: time moves only in `advance`, clients are packets. */
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import mqttPacket, { type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
 import type { GivenSettings } from '../../src/cluster-settings.ts';
 import type { Config } from '../../src/config.ts';
 import { loadIdentity } from '../../src/node/members/identity.ts';
 import { NodeCore } from '../../src/node/node.ts';
-import type {
-  ClientHandler,
-  ClientSocket,
-  ListenerRules,
-  MemberInfo,
-  MemberMeta,
+import {
+  type ClientHandler,
+  type ClientSocket,
+  type ListenerRules,
+  type MemberInfo,
+  type MemberMeta,
+  type PasswordVerifier,
+  PRINT_BYTES,
 } from '../../src/ports.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 
@@ -45,6 +48,47 @@ interface TestNode {
   readonly info: MemberInfo;
 }
 
+/** In place of argon2: a password fits the hash that ends in it. */
+export class FakePasswords implements PasswordVerifier {
+  /** Passwords that had to be looked at. */
+  looked = 0;
+  key: Uint8Array;
+  readonly #defer: (run: () => void) => void;
+  readonly #known = new Set<string>();
+  #news: Uint8Array[] = [];
+
+  constructor(name: string, defer: (run: () => void) => void) {
+    this.key = createHash('sha256').update(name).digest();
+    this.#defer = defer;
+  }
+
+  useKey(key: Uint8Array): void {
+    this.key = key;
+    this.#known.clear();
+  }
+
+  learn(prints: Uint8Array): void {
+    for (let at = 0; at < prints.length; at += PRINT_BYTES)
+      this.#known.add(Buffer.from(prints.subarray(at, at + PRINT_BYTES)).toString('hex'));
+  }
+
+  takePrints(): Uint8Array {
+    return Buffer.concat(this.#news.splice(0));
+  }
+
+  verify(hash: string, password: Uint8Array, done: (fits: boolean) => void): void {
+    const print = createHash('sha256').update(this.key).update(hash).update(password).digest();
+    if (this.#known.has(print.toString('hex'))) return this.#defer(() => done(true));
+    this.looked++;
+    const fits = hash === `$argon2id$${Buffer.from(password).toString()}`;
+    if (fits) {
+      this.learn(print);
+      this.#news.push(print);
+    }
+    this.#defer(() => done(fits));
+  }
+}
+
 /** A cluster whose first node founds it; every node is linked to every other one. */
 export class TestNodes {
   nowMs = 1000;
@@ -59,6 +103,7 @@ export class TestNodes {
   readonly lines: string[] = [];
   /** What the nodes logged as warnings. */
   readonly warnings: string[] = [];
+  readonly passwords = new Map<string, FakePasswords>();
   /** Data folders, which outlive processes. */
   readonly #stores = new Map<string, MemoryStore>();
   /** Called after every step of {@link advance}. */
@@ -118,9 +163,7 @@ export class TestNodes {
                 arrive,
               });
           },
-          ...(settings.authRequired === undefined
-            ? {}
-            : { verifyPassword: (hash, password, done) => this.#verify(hash, password, done) }),
+          ...(settings.authRequired === undefined ? {} : { passwords: this.#passwordsOf(name) }),
           resetLink: (peer) => this.#work.push(() => this.cut(name, peer)),
           scheduleFlush: () => this.#work.push(() => core?.flush()),
           log: (level, message, fields) => {
@@ -253,9 +296,10 @@ export class TestNodes {
   }
 
   /** @param remote the address that it comes from */
-  /** In place of argon2: a password fits the hash that ends in it. */
-  #verify(hash: string, password: Uint8Array, done: (fits: boolean) => void): void {
-    this.#work.push(() => done(hash === `$argon2id$${Buffer.from(password).toString()}`));
+  #passwordsOf(name: string): FakePasswords {
+    const passwords = new FakePasswords(name, (run) => this.#work.push(run));
+    this.passwords.set(name, passwords);
+    return passwords;
   }
 
   connect(

@@ -6,64 +6,10 @@
  */
 
 import type { Metric, Registry } from 'prom-client';
-import { type Counters, LatencyHistogram, type PerQos } from '../../counters.ts';
-import type { MetricDefinition, Sample } from './metric-definition.ts';
+import type { Counters } from '../../counters.ts';
+import { counter, gauge, histogram, type MetricDefinition, perQos } from './metric-definition.ts';
 import { EVENT_LOOP_METRICS, type EventLoopLag, EventLoopWatch } from './metrics-event-loop.ts';
 import { SWIM_METRICS, type SwimSource } from './metrics-swim.ts';
-
-type Read = (counters: Counters) => number;
-
-const counter = (name: string, help: string, read: Read): MetricDefinition => ({
-  name,
-  type: 'counter',
-  help,
-  labels: [],
-  read: (counters) => [{ value: read(counters), labels: {} }],
-});
-
-const gauge = (name: string, help: string, read: Read): MetricDefinition => ({
-  ...counter(name, help, read),
-  type: 'gauge',
-});
-
-const perQos = (
-  name: string,
-  help: string,
-  read: (counters: Counters) => PerQos,
-): MetricDefinition => ({
-  name,
-  type: 'counter',
-  help,
-  labels: ['qos'],
-  read: (counters) => read(counters).map((value, qos) => ({ value, labels: { qos } })),
-});
-
-const histogram = (
-  name: string,
-  help: string,
-  read: (counters: Counters) => LatencyHistogram,
-): MetricDefinition => ({
-  name,
-  type: 'histogram',
-  help,
-  labels: ['le'],
-  read: (counters) => histogramSamples(name, read(counters)),
-});
-
-/** Prometheus counts cumulatively and in seconds. */
-function histogramSamples(name: string, source: LatencyHistogram): Sample[] {
-  let below = 0;
-  const samples: Sample[] = LatencyHistogram.boundsMs.map((boundMs, bucket) => {
-    below += source.counts[bucket] ?? 0;
-    return { metricName: `${name}_bucket`, value: below, labels: { le: boundMs / 1000 } };
-  });
-  return [
-    ...samples,
-    { metricName: `${name}_bucket`, value: source.count, labels: { le: '+Inf' } },
-    { metricName: `${name}_sum`, value: source.sumMs / 1000, labels: {} },
-    { metricName: `${name}_count`, value: source.count, labels: {} },
-  ];
-}
 
 /** Every metric of Shoal's own, in the order of the reference. */
 export const METRICS: readonly MetricDefinition[] = [

@@ -18,6 +18,7 @@ import { optionsWith, type ServerOptions } from './server-options.ts';
 import type { SessionPort } from './session-port.ts';
 import { Sessions } from './sessions.ts';
 import type { Sys } from './sys.ts';
+import { VerifiedPasswords } from './verified-passwords.ts';
 
 /** How long a connection that is taken over from elsewhere may still bring its DISCONNECT. */
 const YIELD_MS = 100;
@@ -28,6 +29,7 @@ export class Clients implements ClientsOfNode {
   readonly log: ClientLog;
   /** Users, roles and bans of the cluster; null where nobody asks who a client is. */
   readonly access: AccessRecords | null;
+  readonly #verified: VerifiedPasswords | null;
   readonly line: Line;
   readonly overdue = new Overdue();
   readonly sys: Sys;
@@ -57,6 +59,8 @@ export class Clients implements ClientsOfNode {
     this.sys = sys;
     const { gate } = port;
     this.access = gate ? new AccessRecords(port, gate, () => this.#recheck()) : null;
+    const { passwords } = port.env;
+    this.#verified = passwords ? new VerifiedPasswords(port, passwords) : null;
   }
 
   accept(socket: ClientSocket): Connection {
@@ -163,6 +167,7 @@ export class Clients implements ClientsOfNode {
     }
     this.sessions.tick(nowMs);
     this.access?.tick(nowMs, this.port.ready);
+    this.#verified?.tick(nowMs, this.port.ready);
   }
 
   /** A new link to this node: are the sessions that it leads still our connections'? */

@@ -23,7 +23,10 @@ export interface SessionPort {
   readonly counters: Counters;
   /** Who may come in; absent where nobody asks. */
   readonly gate?: Gate | undefined;
-  readonly env: Pick<NodeEnv, 'nowMs' | 'wallMs' | 'random' | 'scheduleFlush' | 'log' | 'trace'>;
+  readonly env: Pick<
+    NodeEnv,
+    'nowMs' | 'wallMs' | 'random' | 'scheduleFlush' | 'passwords' | 'log' | 'trace'
+  >;
   readonly calm: { stir(): void };
   readonly clock: { next(): number };
   readonly work: Work;
