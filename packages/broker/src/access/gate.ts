@@ -54,6 +54,11 @@ export class Gate {
     this.#options = options;
   }
 
+  /** Clients have to be users. */
+  get required(): boolean {
+    return this.#options.required;
+  }
+
   /** Passwords that wait to be verified. */
   get waiting(): number {
     return this.#waiting;

@@ -21,6 +21,8 @@ const LEASE_REFRESH_MS = 20;
 
 export class NodeCore extends Rooms {
   #ready = false;
+  /** Shards and routes have been there. */
+  #settled = false;
   #stopping = false;
   #refreshedMs = 0;
   #flushing = false;
@@ -80,7 +82,8 @@ export class NodeCore extends Rooms {
       this.#refreshedMs = nowMs;
       this.leases.tick(nowMs);
       this.grants.refresh(nowMs);
-      if (!this.#ready && this.joining.loaded && this.routable) {
+      this.#settled ||= this.joining.loaded && this.routable;
+      if (!this.#ready && this.#settled && this.#knowsUsers) {
         this.#ready = true;
         this.log('info', 'ready', { shards: this.shardCount });
       }
@@ -93,8 +96,13 @@ export class NodeCore extends Rooms {
     }
     this.links.relays.tick(nowMs);
     this.draining.tick(nowMs);
-    this.clients.tick(nowMs);
+    this.clients.tick(nowMs, this.#settled);
     this.giving.tick((name, bootEpoch) => this.membership.gone(name, bootEpoch, nowMs));
+  }
+
+  /** The users whom clients have to be. */
+  get #knowsUsers(): boolean {
+    return !this.gate?.required || this.gate.loaded;
   }
 
   /** Whether something is under way of which no event may tell. */

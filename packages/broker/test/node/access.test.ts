@@ -69,10 +69,11 @@ describe('users of a cluster', () => {
     assert.deepEqual(looks(), [1, 1, 1]);
   });
 
-  it('are read by a node that joins later', () => {
+  it('are read by a node that joins later, before it serves', () => {
     const { nodes, n1, add, user, come } = cluster();
     user(n1, 'ann', [allow('all', '#')]);
     const n4 = add('n4');
+    nodes.onAdvance = () => assert.ok(!n4.ready || n4.gate!.loaded);
     nodes.advance(4000);
     assert.equal(connack(come(n4, 'ann')), 0);
   });

@@ -67,9 +67,9 @@ export class AccessRecords implements LiveConnection {
     this.#onChange = onChange;
   }
 
-  /** @param ready the node may serve clients */
-  tick(nowMs: number, ready: boolean): void {
-    if (!this.#started && ready) this.#start();
+  /** @param isSettled shards and routes are there */
+  tick(nowMs: number, isSettled: boolean): void {
+    if (!this.#started && isSettled) this.#start();
     if (this.#started && nowMs >= this.#readAtMs) this.#read();
     for (const change of this.#changes)
       if (nowMs >= change.deadlineMs) this.#settle(change, 'the cluster did not answer in time');

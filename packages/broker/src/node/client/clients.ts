@@ -154,7 +154,8 @@ export class Clients implements ClientsOfNode {
     this.#yielding.push({ connection, by, dueMs: this.port.env.nowMs() + YIELD_MS });
   }
 
-  tick(nowMs: number): void {
+  /** @param isSettled shards and routes are there */
+  tick(nowMs: number, isSettled: boolean): void {
     this.log.tick(nowMs);
     this.overdue.tick(nowMs);
     this.sys.tick(nowMs);
@@ -166,8 +167,8 @@ export class Clients implements ClientsOfNode {
       connection.shutdown(ReasonCode.SessionTakenOver, 0, by);
     }
     this.sessions.tick(nowMs);
-    this.access?.tick(nowMs, this.port.ready);
-    this.#verified?.tick(nowMs, this.port.ready);
+    this.access?.tick(nowMs, isSettled);
+    this.#verified?.tick(nowMs, isSettled);
   }
 
   /** A new link to this node: are the sessions that it leads still our connections'? */

@@ -47,9 +47,9 @@ export class VerifiedPasswords implements LiveConnection {
     this.#key.set(passwords.key, 8);
   }
 
-  /** @param ready the node serves clients */
-  tick(nowMs: number, ready: boolean): void {
-    if (!this.#started && ready) this.#start();
+  /** @param isSettled shards and routes are there */
+  tick(nowMs: number, isSettled: boolean): void {
+    if (!this.#started && isSettled) this.#start();
     if (!this.#started || nowMs - this.#sentMs < SEND_MS) return;
     this.#sentMs = nowMs;
     const prints = this.#passwords.takePrints();
