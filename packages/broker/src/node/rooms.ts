@@ -394,8 +394,7 @@ export abstract class Rooms {
       peers,
       onRetainedTaken,
       onGiven: (token, outcome) => this.giving.onGiven(token, outcome),
-      onFree: (connection, generation, room) =>
-        this.giving.onFree(name, connection, generation, room),
+      onFree: (free) => this.giving.onFree(name, free),
     });
   }
 

@@ -370,7 +370,7 @@ const sent: Readonly<Record<keyof typeof Wire, Sent>> = {
     message,
   }),
   Given: one(M.Given)({ token: 51, outcome: 3 }),
-  GiveFree: one(M.GiveFree)({ connection: 52, generation: 53, room: 57 }),
+  GiveFree: one(M.GiveFree)({ connection: 52, generation: 53, room: 57, upTo: 58 }),
   Relay: {
     value: { type: 'frame', name: 'n3', final: true, frame: Uint8Array.of(2, 5, 6) },
     write: (w) => {

@@ -30,7 +30,7 @@ function setUp() {
     peers: { to: (name) => (name === 'n2' ? out : null) },
     onRetainedTaken: () => {},
     onGiven: (token, outcome) => done.push(`given ${token}: ${outcome}`),
-    onFree: (connection, generation, room) =>
+    onFree: ({ connection, generation, room }) =>
       done.push(`free ${connection}: ${generation}, ${room}`),
   });
   return { connections, done, out };

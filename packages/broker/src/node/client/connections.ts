@@ -1,7 +1,7 @@
 /** How the leader of a session reaches the client's connection, on this node or another. */
 import { ReasonCode } from '../../mqtt/reason-code.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from '../link/delivery-codec.ts';
-import { type Give, Outcome } from '../link/given.ts';
+import { type Give, type GiveFree, Outcome } from '../link/given.ts';
 import { LinkMessage } from '../link/link-message.ts';
 import type { Peers } from '../link/peers.ts';
 import type { Clients } from './clients.ts';
@@ -23,7 +23,7 @@ export interface ConnectionsHost {
   /** What became of a message that a leader of this node gave. */
   onGiven(token: number, outcome: Outcome): void;
   /** A connection of this node takes messages of groups led here again. */
-  onFree(connection: number, generation: number, room: number): void;
+  onFree(free: GiveFree): void;
 }
 
 export class Connections {
@@ -107,10 +107,11 @@ export class Connections {
     this.#given.give(give, this.#here(give.to), {
       node: from,
       answer,
-      free: (generation, room) => {
-        if (from === name) return this.#host.onFree(connection, generation, room);
+      free: (generation, room, upTo) => {
+        const free = { connection, generation, room, upTo };
+        if (from === name) return this.#host.onFree(free);
         const w = peers.to(from);
-        if (w) LinkMessage.GiveFree.write(w, { connection, generation, room });
+        if (w) LinkMessage.GiveFree.write(w, free);
       },
     });
   }

@@ -24,8 +24,8 @@ interface Waiting {
 export interface Giver {
   readonly node: string;
   answer(outcome: Outcome): void;
-  /** @param room messages beyond those under way */
-  free(generation: number, room: number): void;
+  /** @param room messages beyond those under way @param upTo token of the last message that came */
+  free(generation: number, room: number, upTo: number): void;
 }
 
 /** What one leading node may send a connection. */
@@ -33,6 +33,8 @@ export interface Sharing {
   generation: number;
   busy: boolean;
   giver: Giver;
+  /** Token of the last message that came from there. */
+  upTo: number;
 }
 
 /** State of one Packet Identifier; −1 as position for live messages. */

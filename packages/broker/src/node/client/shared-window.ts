@@ -16,7 +16,8 @@ export function wakeShared(c: Client, least = Math.floor(c.window / 2)): void {
   for (const sharing of waiting) {
     sharing.busy = false;
     sharing.generation++;
-    sharing.giver.free(sharing.generation, Math.max(1, Math.floor(left / waiting.length)));
+    const room = Math.max(1, Math.floor(left / waiting.length));
+    sharing.giver.free(sharing.generation, room, sharing.upTo);
   }
 }
 

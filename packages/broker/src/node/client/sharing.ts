@@ -84,16 +84,17 @@ function admits(c: Client, give: Give, giver: Giver): boolean {
   c.sharing ??= new Map();
   let sharing = c.sharing.get(giver.node);
   if (!sharing) {
-    sharing = { generation: 0, busy: false, giver };
+    sharing = { generation: 0, busy: false, giver, upTo: 0 };
     c.sharing.set(giver.node, sharing);
   }
   sharing.giver = giver;
+  sharing.upTo = Math.max(sharing.upTo, give.token);
   c.out ??= new SendWindow();
   if (!sharing.busy && give.generation === sharing.generation) {
     if (hasRoom(c)) return true;
     sharing.busy = true;
   }
   giver.answer(Outcome.Busy);
-  if (!sharing.busy) giver.free(sharing.generation, 1);
+  if (!sharing.busy) giver.free(sharing.generation, 1, sharing.upTo);
   return false;
 }

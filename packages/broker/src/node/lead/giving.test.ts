@@ -60,12 +60,12 @@ describe('what leaders have under way to members', () => {
     });
     giving.onGiven(gives[0]!.token, Outcome.Done);
     gives.length = 0;
-    giving.onFree('n2', 1, 1, 5);
+    giving.onFree('n2', { connection: 1, generation: 1, room: 5, upTo: 3 });
     assert.deepEqual(
       gives.map(({ id, generation }) => [id?.index, generation]),
       [[3, 1]],
     );
-    giving.onFree('n2', 2, 1, 5);
+    giving.onFree('n2', { connection: 2, generation: 1, room: 5, upTo: 4 });
     assert.deepEqual(
       gives.slice(1).map(({ id }) => id?.index),
       [2, 4],
@@ -73,18 +73,20 @@ describe('what leaders have under way to members', () => {
     assert.deepEqual(heard, [[1, Outcome.Done]]);
   });
 
-  it('goes on to a member that refuses, behind its word of room, what was under way before it', () => {
+  it('goes on to a member once it has refused all that was under way, and not before', () => {
     const { giving, members, gives, heard, queue } = setUp();
     const [member] = members;
     giving.giveOne(queue, member!, KEY, 1, MESSAGE);
     giving.giveOne(queue, member!, KEY, 2, MESSAGE);
     giving.onGiven(gives[0]!.token, Outcome.Busy);
     assert.equal(member!.free, false);
-    giving.onFree('n2', 1, 1, 5);
-    assert.equal(member!.free, true);
-    giving.onGiven(gives[1]!.token, Outcome.Busy);
+    const room = (upTo: number) =>
+      giving.onFree('n2', { connection: 1, generation: 1, room: 5, upTo });
+    // The second one is on its way there: what comes later must not be taken before it.
+    room(gives[0]!.token);
     assert.equal(member!.free, false);
-    giving.onFree('n2', 1, 1, 1);
+    giving.onGiven(gives[1]!.token, Outcome.Busy);
+    room(gives[1]!.token);
     assert.equal(member!.free, true);
     assert.deepEqual(heard, [[-1], [-2]]);
   });

@@ -8,7 +8,7 @@
  */
 import type { Message, Rx2Id } from '../../session/message.ts';
 import type { ConnectionAddress } from '../link/delivery-codec.ts';
-import { type Give, Outcome } from '../link/given.ts';
+import { type Give, type GiveFree, Outcome } from '../link/given.ts';
 import type { Groups, GroupWatcher, Member, Strategy } from '../route/groups.ts';
 
 /** Silence of a gateway after which the messages that it has go to other members. */
@@ -67,6 +67,8 @@ export class Giving implements GroupWatcher {
   readonly #byNode = new Map<string, Set<number>>();
   /** Tokens of what is bound, by connection. */
   readonly #boundTo = new Map<string, Set<number>>();
+  /** Token of the last message under way to a connection. */
+  readonly #lastTo = new Map<string, number>();
   /** Queues that wait for a member with room, by group; each in its turn. */
   readonly #waiting = new Map<string, Set<GroupQueueHere>>();
   #next = 1;
@@ -211,6 +213,7 @@ export class Giving implements GroupWatcher {
     this.#given.set(token, given);
     addTo(this.#byNode, given.to.node, token);
     if (given.bound) addTo(this.#boundTo, connectionKey(given.to), token);
+    this.#lastTo.set(connectionKey(given.to), token);
     return token;
   }
 
@@ -219,7 +222,9 @@ export class Giving implements GroupWatcher {
     if (!given) return undefined;
     this.#given.delete(token);
     removeFrom(this.#byNode, given.to.node, token);
-    if (given.bound) removeFrom(this.#boundTo, connectionKey(given.to), token);
+    const to = connectionKey(given.to);
+    if (given.bound) removeFrom(this.#boundTo, to, token);
+    if (this.#lastTo.get(to) === token) this.#lastTo.delete(to);
     if (given.member) given.member.underWay--;
     return given;
   }
@@ -251,7 +256,12 @@ export class Giving implements GroupWatcher {
     this.onRoom(key);
   }
 
-  onFree(node: string, connection: number, generation: number, room: number): void {
+  /**
+   * Void if a message is on its way to the connection that it had not had by then. That one is refused, with
+   * another word of room behind it, and later ones must not overtake it.
+   */
+  onFree(node: string, { connection, generation, room, upTo }: GiveFree): void {
+    if ((this.#lastTo.get(connectionKey({ node, connection })) ?? 0) > upTo) return;
     for (const token of this.#boundTo.get(connectionKey({ node, connection })) ?? []) {
       const bound = this.#given.get(token)?.bound;
       if (bound) this.#port.give({ ...bound(), generation });

@@ -57,6 +57,8 @@ export interface GiveFree {
   readonly generation: number;
   /** Messages that it takes beyond those under way from this leader; at least 1. */
   readonly room: number;
+  /** Token of the last message that the connection has had from this leader's node. */
+  readonly upTo: number;
 }
 
 export function writeGive(w: Writer, g: Give): void {
@@ -97,12 +99,13 @@ export function readGiven(r: Reader): Given {
   return { token, outcome: outcome as Outcome };
 }
 
-export function writeGiveFree(w: Writer, { connection, generation, room }: GiveFree): void {
+export function writeGiveFree(w: Writer, { connection, generation, room, upTo }: GiveFree): void {
   w.varint(connection);
   w.varint(generation);
   w.varint(room);
+  w.varint(upTo);
 }
 
 export function readGiveFree(r: Reader): GiveFree {
-  return { connection: r.varint(), generation: r.varint(), room: r.varint() };
+  return { connection: r.varint(), generation: r.varint(), room: r.varint(), upTo: r.varint() };
 }

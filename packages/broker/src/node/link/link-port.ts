@@ -9,7 +9,7 @@ import type { Replica } from '../../shard/replica.ts';
 import type { CopyId } from '../../shard/view.ts';
 import type { ConnectionAddress, Delivery, RetainedZero, Taker } from './delivery-codec.ts';
 import type { FilterChange } from './filter-change.ts';
-import type { Give, Outcome } from './given.ts';
+import type { Give, GiveFree, Outcome } from './given.ts';
 import type { Peer, Peers } from './peers.ts';
 import type { Page, RetainedQuery } from './retained-page.ts';
 import type { LostShard, Views } from './views.ts';
@@ -135,7 +135,7 @@ export interface LinkedLineage {
 /** Messages of groups that leaders of this node have given to connections. */
 export interface LinkedGiving {
   onGiven(token: number, outcome: Outcome): void;
-  onFree(node: string, connection: number, generation: number, room: number): void;
+  onFree(node: string, free: GiveFree): void;
   onLinkUp(node: string): void;
   onLinkDown(node: string): void;
   onDrained(node: string): void;

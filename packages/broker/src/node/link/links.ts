@@ -275,8 +275,7 @@ export class Links {
         return port.giving.onGiven(token, outcome);
       }
       case Wire.GiveFree: {
-        const { connection, generation, room } = LinkMessage.GiveFree.read(r);
-        return port.giving.onFree(peer.name, connection, generation, room);
+        return port.giving.onFree(peer.name, LinkMessage.GiveFree.read(r));
       }
       case Wire.LiveHeld:
         return port.router.onLiveHeld(peer, r);

@@ -1,4 +1,4 @@
-import type { Delivery, Message, Session, Subscription } from '../history.ts';
+import type { Connection, Delivery, Message, Session, Subscription } from '../history.ts';
 import { filterMatches, isShared, sharedFilter } from '../topics.ts';
 import { Checker, type World } from './checker.ts';
 
@@ -19,6 +19,16 @@ export class Shared extends Checker {
 
   /** When a view was established last: a leader that is new gives again what was under way. */
   #establishedMs = 0;
+
+  /** When a connection that its client has left was seen to be over for its node, too. */
+  readonly #over = new Map<Connection, number>();
+
+  /** A client that falls silent is a member until its node notices. */
+  override onInterval(world: World): void {
+    for (const c of this.history.connections)
+      if (c.goneAtMs !== undefined && !c.serverOpen() && !this.#over.has(c))
+        this.#over.set(c, world.nowMs);
+  }
 
   override onPhase(_: string, phase: string): void {
     if (phase === 'established') this.#establishedMs = this.history.nowMs;
@@ -65,7 +75,9 @@ export class Shared extends Checker {
     return this.history.connections.every(
       (c) =>
         !members.has(c.client) ||
-        [c.sentAtMs, c.connackAtMs, c.goneAtMs].every((atMs) => (atMs ?? 0) < sentAtMs),
+        (c.sentAtMs < sentAtMs &&
+          (c.connackAtMs ?? 0) < sentAtMs &&
+          (c.goneAtMs === undefined || (this.#over.get(c) ?? Number.POSITIVE_INFINITY) < sentAtMs)),
     );
   }
 
