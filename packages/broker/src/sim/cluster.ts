@@ -206,6 +206,8 @@ export class SimCluster {
     const machine = this.#machines.get(name);
     if (machine === undefined || machine.process?.alive) return;
     const first = name === FOUNDER && !machine.replaced;
+    // One that lost its power before its cluster was there founds it now.
+    if (first && (machine.process?.clusterId ?? '') === '') machine.own = {};
     machine.process = new SimProcess(
       this.#processEnv,
       {
